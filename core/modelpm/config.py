@@ -178,7 +178,6 @@ def _clock(value: Any) -> str:
 
 _VARIABLES = {
     "store.dir": "STORE",
-    "store.path": "STORE_PATH",
     "store.link-mode": "LINK_MODE",
     "audit.sinks": "AUDIT",
     "plugins.disabled": "DISABLE_PLUGINS",
@@ -188,7 +187,7 @@ SETTINGS = (
     Setting("user", as_text, "", "who is named in the audit log"),
     Setting("store.dir", as_path, None, "folder of the store"),
     Setting("store.link-mode", as_text, "auto", "auto, reflink, hardlink, symlink or copy"),
-    Setting("network.offline", as_bool, False, "never use the network"),
+    Setting("network.offline", as_bool, default=False, help="never use the network"),
     Setting("network.jobs", as_count, 8, "connections at once, over all files"),
     Setting("network.retries", as_retries, 5, "tries without progress before giving up"),
     Setting("network.idle-timeout", as_seconds, 30.0, "seconds without a byte after which a connection is given up"),

@@ -91,19 +91,17 @@ def printable(text: str) -> str:
 
 
 def _broken_rule(path: str) -> str:
-    if not path:
-        return "it is empty"
-    if len(path) > _MAX_PATH:
-        return f"it is longer than {_MAX_PATH} characters"
-    if any(_is_unsafe(c) for c in path):
-        return "it has control, bidirectional or unpaired characters"
-    if "\\" in path:
-        return "it has a backslash"
-    if path.startswith("/"):
-        return "it is absolute"
-    if ":" in path:
-        return "it has a colon, which is a drive or a stream on Windows"
-    return next((reason for part in path.split("/") if (reason := _broken_part(part))), "")
+    rules = (
+        (not path, "it is empty"),
+        (len(path) > _MAX_PATH, f"it is longer than {_MAX_PATH} characters"),
+        (any(_is_unsafe(c) for c in path), "it has control, bidirectional or unpaired characters"),
+        ("\\" in path, "it has a backslash"),
+        (path.startswith("/"), "it is absolute"),
+        (":" in path, "it has a colon, which is a drive or a stream on Windows"),
+    )
+    return next((reason for broken, reason in rules if broken), "") or next(
+        (reason for part in path.split("/") if (reason := _broken_part(part))), ""
+    )
 
 
 def _broken_part(part: str) -> str:
@@ -115,7 +113,7 @@ def _broken_part(part: str) -> str:
         return f"the part `{part}` ends in a dot or a space"
     if any(c in '<>"|?*' for c in part):
         return f"the part `{part}` has a character that Windows forbids"
-    if part.split(".")[0].rstrip(" ").casefold() in _RESERVED:
+    if part.split(".", maxsplit=1)[0].rstrip(" ").casefold() in _RESERVED:
         return f"`{part}` is a reserved device name on Windows"
     return ""
 

@@ -1,0 +1,109 @@
+"""The locked model: one model, completely pinned. The one value everything else is made of."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A spec with its options: what a user asked for, and what decides whether it is "already there".
+
+    Attributes:
+        spec: A full catalog spec or a URI, as it is written to locks and manifests.
+        include: Globs of the files to take; empty means all.
+        exclude: Globs of the files to leave out.
+    """
+
+    spec: str
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def as_toml(self) -> str | dict[str, Any]:
+        """Return the TOML value: a text, or an inline table where there are options."""
+        if not self.include and not self.exclude:
+            return self.spec
+        table: dict[str, Any] = {"source": self.spec}
+        if self.include:
+            table["include"] = list(self.include)
+        if self.exclude:
+            table["exclude"] = list(self.exclude)
+        return table
+
+    @classmethod
+    def of_toml(cls, value: Any) -> "Wish":
+        """Read what :meth:`as_toml` wrote.
+
+        Raises:
+            ValueError: It is neither a text nor such a table.
+        """
+        if isinstance(value, str) and value:
+            return cls(value)
+        if isinstance(value, Mapping) and isinstance(value.get("source"), str):
+            lists = [value.get("include", []), value.get("exclude", [])]
+            if all(isinstance(items, list) and all(isinstance(i, str) for i in items) for items in lists):
+                return cls(value["source"], *(tuple(items) for items in lists))
+        msg = "must be a text, or a table with `source` and lists `include`, `exclude`"
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFile:
+    """One file of a locked model.
+
+    Attributes:
+        path: Relative POSIX path, checked.
+        size: Bytes.
+        sha256: 64 lower-case hexadecimal digits.
+        sources: References, in order of preference; never locations.
+        extra: Keys of a newer modelpm, kept.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    sources: tuple[str, ...]
+    extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedModel:
+    """One model, completely pinned; the attributes are the keys of a lock's block, empty where they do not apply."""
+
+    name: str
+    wish: Wish
+    files: tuple[LockedFile, ...]
+    groups: tuple[str, ...] = ()
+    catalog: str = ""
+    id: str = ""
+    release: str = ""
+    variant: str = ""
+    upstream: str = ""
+    format: str = ""
+    license: str = ""
+    extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+    @property
+    def digest(self) -> str:
+        """The identity that no mirror and no catalog changes."""
+        return m1(self.files)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    @property
+    def model(self) -> str:
+        """The catalog's full name, or the reference it came from."""
+        return f"{self.catalog}/{self.id}" if self.catalog else self.wish.spec
+
+
+def m1(files: Iterable[LockedFile]) -> str:
+    """Return ``m1:`` and the SHA-256 over the lines ``SHA256␠␠SIZE␠␠PATH``, sorted by the path's UTF-8 bytes."""
+    lines = (f"{f.sha256}  {f.size}  {f.path}\n" for f in sorted(files, key=lambda f: f.path.encode()))
+    return "m1:" + hashlib.sha256("".join(lines).encode()).hexdigest()
