@@ -1,0 +1,102 @@
+"""An environment: a set of locked models, described by a ``models.lock``, and the folder in which they appear."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.atomic import write_atomic
+from modelpm.errors import StoreError
+from modelpm.locked import LockedModel
+from modelpm.lockfile import Lock, parse_lock
+from modelpm.select import first_shard
+from modelpm.store import Store
+from modelpm.view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The user environment or a project; the same thing in two places.
+
+    Attributes:
+        kind: ``user`` or ``project``.
+        lock_path: Its ``models.lock``.
+        view: Where its files appear.
+        store: Where their bytes are.
+        keep_previous: Whether the previous lock stays beside the new one as ``models.lock~``.
+    """
+
+    kind: str
+    lock_path: Path
+    view: View
+    store: Store
+    keep_previous: bool = False
+
+    def read(self) -> Lock:
+        """Read the lock; an absent one is empty.
+
+        Raises:
+            UsageError: It is damaged or of a newer version.
+        """
+        text = self._text()
+        return Lock() if text is None else parse_lock(text, str(self.lock_path))
+
+    def put(self, model: LockedModel) -> None:
+        """Make a model part of the environment: view, then lock."""
+        with self._commit() as write:
+            self.view.place(model)
+            write(lambda lock: lock.changed(put=[model]))
+
+    def drop(self, name: str) -> None:
+        """Take a model out of the environment: lock, then view."""
+        with self._commit() as write:
+            write(lambda lock: lock.changed(drop=[name]))
+            self.view.drop(name)
+
+    def complete(self, model: LockedModel) -> bool:
+        """Whether every file of a locked model is in the store and in the view, by the quick rules."""
+        return all(self.store.has(f.sha256, f.size) for f in model.files) and not self.view.lacks(model)
+
+    def path(self, model: LockedModel) -> Path:
+        """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""
+        paths = [f.path for f in model.files]
+        entry = paths[0] if len(paths) == 1 else first_shard(paths)
+        return self.view.folder(model.name) if entry is None else self.view.file(model.name, entry)
+
+    @contextmanager
+    def _commit(self) -> Iterator[Callable[[Callable[[Lock], Lock]], None]]:
+        """Hold the environment's process lock, for the commit only, and hand out the one writer of its lock."""
+        name = "environment-" + hashlib.sha256(str(self.lock_path).encode()).hexdigest()[:16]
+        with self.store.lock(name, timeout=60.0):
+            yield self._write
+
+    def _write(self, change: Callable[[Lock], Lock]) -> None:
+        old = self._text()
+        before = Lock() if old is None else parse_lock(old, str(self.lock_path))
+        after = change(before)
+        new = _render(after)
+        if new == old:
+            return
+        self.lock_path.parent.mkdir(parents=True, exist_ok=True)
+        if old is not None and self.keep_previous:
+            write_atomic(self.lock_path.with_name(self.lock_path.name + "~"), old.encode())
+        write_atomic(self.lock_path, new.encode())
+
+    def _text(self) -> str | None:
+        try:
+            return self.lock_path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError:
+            return self.lock_path.read_text(encoding="utf-8", errors="replace")  # the parser says where it is damaged
+        except OSError as error:
+            raise StoreError(f"{self.lock_path} cannot be read: {error.strerror}", code="no_permission") from error
+
+
+def _render(lock: Lock) -> str:
+    """Return the text, written anew from the values where a hand-edited block would not come back as what it was."""
+    text = lock.render()
+    if parse_lock(text, "models.lock").models == lock.models:
+        return text
+    return Lock(lock.models, lock.dir, lock.default_groups).render()

@@ -1,0 +1,246 @@
+"""From what was asked for to a model whose every file is known. Pure: catalog entries and listings are passed in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from modelpm.catalog import CatalogFile, Entry, Release, Variant
+from modelpm.errors import IntegrityError, NotFound
+from modelpm.locked import LockedFile, LockedModel, Wish
+from modelpm.names import check_paths, printable, to_model_name
+from modelpm.select import format_of, select
+from modelpm.types import Digest, Reference, RemoteFile, Snapshot
+
+_ENDINGS = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".zip", ".tar", ".json", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """One file as far as it is known before its bytes are here.
+
+    Attributes:
+        path: Relative POSIX path, checked.
+        size: Bytes, or None where only the download can tell.
+        digest: What the bytes must have; sha256 where it is known, else what the source knows, or None.
+        sources: References, in order of preference.
+        remote: What the listing said, where there was one.
+    """
+
+    path: str
+    size: int | None
+    digest: Digest | None
+    sources: tuple[str, ...]
+    remote: RemoteFile | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The content's identity, where it is known."""
+        return self.digest.hex if self.digest and self.digest.algorithm == "sha256" else None
+
+
+@dataclass(frozen=True, slots=True)
+class WantedModel:
+    """One model, chosen; the attributes are those of a locked model, with files that may lack size or digest.
+
+    Attributes:
+        pinned: The listing's reference, from which files without sources of their own are fetched.
+        warnings: What the user should know: files left out, deprecation.
+    """
+
+    name: str
+    wish: Wish
+    files: tuple[WantedFile, ...]
+    catalog: str = ""
+    id: str = ""
+    release: str = ""
+    variant: str = ""
+    upstream: str = ""
+    format: str = ""
+    license: str = ""
+    pinned: Reference | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def model_name(self) -> str:
+        """The catalog's full name, or the spec."""
+        return f"{self.catalog}/{self.id}" if self.catalog else self.wish.spec
+
+    def lock(self, learned: Mapping[str, tuple[str, int]]) -> LockedModel:
+        """Return the locked model.
+
+        Args:
+            learned: sha256 and size by path, of every file that was fetched or found in the store.
+        """
+        files = []
+        for file in self.files:
+            sha256, size = learned.get(file.path) or (file.sha256, file.size)
+            if sha256 is None or size is None:
+                msg = f"{file.path} was neither pinned nor fetched"
+                raise AssertionError(msg)
+            files.append(LockedFile(file.path, size, sha256, file.sources))
+        return LockedModel(
+            name=self.name,
+            wish=self.wish,
+            files=tuple(files),
+            catalog=self.catalog,
+            id=self.id,
+            release=self.release,
+            variant=self.variant,
+            upstream=self.upstream,
+            format=self.format,
+            license=self.license,
+        )
+
+    @classmethod
+    def of_locked(cls, model: LockedModel) -> "WantedModel":
+        """Return what fetches a locked model again."""
+        files = tuple(WantedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources) for f in model.files)
+        return cls(
+            name=model.name,
+            wish=model.wish,
+            files=files,
+            catalog=model.catalog,
+            id=model.id,
+            release=model.release,
+            variant=model.variant,
+            upstream=model.upstream,
+            format=model.format,
+            license=model.license,
+        )
+
+
+def name_of_variant(entry: Entry, release: Release, variant: Variant) -> str:
+    """Return the default name of a catalog model: its id, with the variant unless that is the release's default."""
+    return entry.id if variant.name == release.default_variant else f"{entry.id}-{variant.name}"
+
+
+def name_of_reference(reference: Reference) -> str:
+    """Return the default name of a model from a source: the repository's or the file's, with the quantization."""
+    last = reference.path.split("#", 1)[0].split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+    stem = next((last[: -len(e)] for e in _ENDINGS if last.lower().endswith(e)), last)
+    return to_model_name(f"{stem}-{reference.quantization}" if reference.quantization else stem)
+
+
+def from_catalog(entry: Entry, release: Release, variant: Variant, *, name: str, wish: Wish) -> WantedModel:
+    """Return the model a catalog describes, as far as the catalog knows it."""
+    check_paths(f.path for f in variant.files)
+    files = tuple(_of_catalog(f, variant.upstream) for f in variant.files)
+    return WantedModel(
+        name=name,
+        wish=wish,
+        files=files,
+        catalog=entry.catalog,
+        id=entry.id,
+        release=release.version,
+        variant=variant.name,
+        upstream=variant.upstream,
+        format=variant.format,
+        license=entry.license,
+        warnings=_deprecation(entry),
+    )
+
+
+def complete(model: WantedModel, snapshot: Snapshot) -> WantedModel:
+    """Fill what a catalog left open from a listing, and hold the listing against what it did say.
+
+    Raises:
+        IntegrityError: They contradict each other.
+        NotFound: The listing has no such file.
+    """
+    upstream = str(snapshot.reference)
+    there = {f.path: f for f in snapshot.files}
+    files = []
+    for file in model.files or tuple(_of_listing(f, snapshot) for f in snapshot.files):
+        remote = there.get(file.path)
+        if remote is None:
+            raise NotFound(f"{upstream} has no file `{printable(file.path)}`, which {model.model_name} names")
+        _hold_against(file, remote, model.model_name)
+        default = file.sources in ((), (_under(model.upstream, file.path),))
+        files.append(
+            replace(
+                file,
+                size=file.size if file.size is not None else remote.size,
+                digest=file.digest or remote.digest,
+                sources=(_under(upstream, file.path),) if default else file.sources,
+                remote=remote,
+            )
+        )
+    check_paths(f.path for f in files)
+    license_ = model.license or snapshot.license
+    return replace(model, files=tuple(files), upstream=upstream, pinned=snapshot.reference, license=license_)
+
+
+def from_listing(
+    reference: Reference, snapshot: Snapshot, *, name: str, wish: Wish, allow_pickle: bool = False
+) -> WantedModel:
+    """Return the model a source lists.
+
+    Raises:
+        IntegrityError: A file name is hostile.
+        NotFound: Nothing matches what was asked for.
+        UsageError: A quantization must be chosen.
+        Denied: It needs files that can run code when they are loaded.
+    """
+    check_paths(f.path for f in snapshot.files)
+    chosen = select(
+        snapshot.files,
+        what=str(replace(reference, file="", quantization="")),
+        file=reference.file,
+        quantization=reference.quantization,
+        include=wish.include,
+        exclude=wish.exclude,
+        allow_pickle=allow_pickle,
+    )
+    warnings = [
+        f"left out `{printable(p)}`: it can run code when loaded, and a safe twin is there" for p in chosen.left_out
+    ]
+    return WantedModel(
+        name=name,
+        wish=wish,
+        files=tuple(_of_listing(f, snapshot) for f in chosen.files),
+        upstream=str(snapshot.reference),
+        variant=reference.quantization.lower(),
+        format=format_of([f.path for f in chosen.files]),
+        license=snapshot.license,
+        pinned=snapshot.reference,
+        warnings=tuple(warnings),
+    )
+
+
+def _of_catalog(file: CatalogFile, upstream: str) -> WantedFile:
+    digest = Digest("sha256", file.sha256) if file.sha256 else None
+    return WantedFile(file.path, file.size, digest, file.sources or (_under(upstream, file.path),))
+
+
+def _of_listing(file: RemoteFile, snapshot: Snapshot) -> WantedFile:
+    source = str(file.reference) if file.reference else _under(str(snapshot.reference), file.path)
+    return WantedFile(file.path, file.size, file.digest, (source,), file)
+
+
+def _under(upstream: str, path: str) -> str:
+    return f"{upstream.rstrip('/')}/{path}"
+
+
+def _hold_against(file: WantedFile, remote: RemoteFile, model: str) -> None:
+    theirs = remote.digest
+    if file.digest and theirs and file.digest.algorithm == theirs.algorithm and file.digest != theirs:
+        raise _contradiction(file, model, "digest", str(file.digest), str(theirs))
+    if file.size is not None and remote.size is not None and file.size != remote.size:
+        raise _contradiction(file, model, "size", str(file.size), str(remote.size))
+
+
+def _contradiction(file: WantedFile, model: str, what: str, expected: str, actual: str) -> IntegrityError:
+    return IntegrityError(
+        f"the {what} of `{printable(file.path)}` of {model} is not what was promised",
+        code=f"{what}_mismatch",
+        hints=["the file at the source was changed after it was catalogued or locked; tell the catalog's maintainer"],
+        file=file.path,
+        expected=expected,
+        actual=actual,
+    )
+
+
+def _deprecation(entry: Entry) -> tuple[str, ...]:
+    if entry.deprecated is None:
+        return ()
+    instead = f"; use `{entry.deprecated.replacement}`" if entry.deprecated.replacement else ""
+    return (f"{entry.id} is deprecated: {entry.deprecated.reason}{instead}",)

@@ -1,0 +1,144 @@
+"""The view: the folder in which an environment's files appear under their own names.
+
+A ledger beside the view's ``.gitignore`` says which entries are ours; nothing else is ever replaced or removed, and
+nothing is written through a symlink.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.atomic import write_atomic
+from modelpm.errors import StoreError
+from modelpm.locked import LockedFile, LockedModel
+from modelpm.store import Store
+
+_LEDGER = ".modelpm.json"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Links into the store.
+
+    Attributes:
+        root: The folder.
+        store: Where the links lead.
+        mode: How to link; see :meth:`modelpm.store.Store.link`.
+    """
+
+    root: Path
+    store: Store
+    mode: str = "auto"
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a model."""
+        return self.root / name
+
+    def file(self, name: str, path: str) -> Path:
+        """Return where a file of a model appears."""
+        return self.root / name / path
+
+    def lacks(self, model: LockedModel) -> list[LockedFile]:
+        """Return the files of a model that do not appear as they should; hashes nothing."""
+        ledger = self._ledger()
+        return [f for f in model.files if not self._stands(ledger, model.name, f)]
+
+    def place(self, model: LockedModel) -> int:
+        """Make the files of a model appear, and those it no longer has go away.
+
+        Returns:
+            How many entries were made.
+
+        Raises:
+            StoreError: Something that is not ours stands in the way.
+        """
+        ledger = self._ledger()
+        wanted = {f"{model.name}/{f.path}": f for f in model.files}
+        stale = [key for key in ledger if key.startswith(f"{model.name}/") and key not in wanted]
+        missing = [(key, f) for key, f in wanted.items() if not self._stands(ledger, model.name, f)]
+        for key in stale:
+            self._remove(key)
+            del ledger[key]
+        for key, file in missing:
+            target = self._safe(key)
+            if os.path.lexists(target) and key not in ledger:
+                raise StoreError(
+                    f"{target} is in the way: modelpm did not make it",
+                    code="in_the_way",
+                    hints=["move it away, or choose another name with --as NAME"],
+                )
+            # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
+            ledger[key] = file.sha256
+        if missing or stale:
+            self._write(ledger)
+        for key, file in missing:
+            self.store.link(file.sha256, self._safe(key), self.mode)
+        return len(missing)
+
+    def drop(self, name: str) -> None:
+        """Make a model disappear."""
+        ledger = self._ledger()
+        ours = [key for key in ledger if key.startswith(f"{name}/")]
+        for key in ours:
+            self._remove(key)
+            del ledger[key]
+        if ours:
+            self._write(ledger)
+
+    def _stands(self, ledger: Mapping[str, str], name: str, file: LockedFile) -> bool:
+        key = f"{name}/{file.path}"
+        if ledger.get(key) != file.sha256:
+            return False
+        try:
+            found = (self.root / key).stat()
+        except OSError:
+            return False
+        return found.st_size == file.size
+
+    def _safe(self, key: str) -> Path:
+        """Return the entry's path after making sure that no folder on the way is a symlink."""
+        folder = self.root
+        for part in key.split("/")[:-1]:
+            folder /= part
+            if folder.is_symlink():
+                raise StoreError(f"{folder} is a symlink; modelpm writes through none", code="symlink")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"the folder {folder} cannot be made: {error.strerror}", code="no_permission") from error
+        return self.root / key
+
+    def _remove(self, key: str) -> None:
+        target = self.root / key
+        if any(folder.is_symlink() for folder in _folders_above(target, self.root)):
+            return
+        target.unlink(missing_ok=True)
+        for folder in _folders_above(target, self.root):
+            try:
+                folder.rmdir()
+            except OSError:  # somebody's file is in it, or it is gone already
+                return
+
+    def _ledger(self) -> dict[str, str]:
+        try:
+            entries = json.loads((self.root / _LEDGER).read_text(encoding="utf-8"))["entries"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}  # lost: what stands there is then nobody's, and is left alone
+        return {k: v for k, v in entries.items() if isinstance(v, str)} if isinstance(entries, dict) else {}
+
+    def _write(self, ledger: Mapping[str, str]) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        ignore = self.root / ".gitignore"
+        if not ignore.exists():
+            write_atomic(ignore, b"*\n")
+        text = json.dumps({"version": 1, "entries": dict(sorted(ledger.items()))}, indent=1)
+        write_atomic(self.root / _LEDGER, text.encode())
+
+
+def _folders_above(target: Path, root: Path) -> Iterable[Path]:
+    folder = target.parent
+    while folder != root:
+        yield folder
+        folder = folder.parent
