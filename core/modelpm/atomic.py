@@ -1,0 +1,62 @@
+"""The one way in which a small file is written: whole or not at all, also through a power cut."""
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from modelpm import disk, system
+
+TEMPORARY = ".modelpm-"  # how the names of unfinished files begin
+
+
+def temporary(folder: Path) -> Path:
+    """Return a new name in ``folder`` for a file that will be renamed when it is complete."""
+    return folder / f"{TEMPORARY}{os.urandom(8).hex()}.tmp"
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Replace a file, or make it, durably: whoever looks finds all of the old bytes or all of the new.
+
+    Args:
+        path: The file; its folder must exist. A symlink there is refused, not followed and not replaced.
+        data: All of its bytes.
+        mode: Permissions, before the umask; None keeps those of the file that is there, else ``0o666``.
+
+    Raises:
+        StoreError: The system refuses; nothing has changed, and no temporary file is left.
+    """
+    with disk.explained(path, "write", needed=len(data)):
+        permissions = _permissions(path, mode)
+        draft = temporary(path.parent)
+        try:
+            _fill(draft, data, permissions)
+            system.replace(draft, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                system.unlink(draft)
+            raise
+        system.fsync_folder(path.parent)
+
+
+def _permissions(path: Path, mode: int | None) -> int:
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        facts = None
+    if facts is not None and stat.S_ISLNK(facts.st_mode):
+        raise disk.symlink(path, "write")
+    if mode is None and facts is not None:
+        return stat.S_IMODE(facts.st_mode)
+    return disk.creation_mode(path.parent, 0o666 if mode is None else mode)
+
+
+def _fill(draft: Path, data: bytes, permissions: int) -> None:
+    fd = system.open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions & 0o777)
+    try:
+        if stat.S_IMODE(os.fstat(fd).st_mode) != permissions:
+            draft.chmod(permissions)
+        system.pwrite(fd, data, 0)
+        system.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,148 @@
+"""The disk as the core uses it: failures in words, folders and modes that suit the umask and a group that shares."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelpm import system
+from modelpm.errors import StoreError
+
+_FULL = {
+    errno.ENOSPC: "no space left on {mount}",
+    errno.EDQUOT: "your disk quota on {mount} is used up",
+    errno.EFBIG: "{mount}, or the process's file size limit, refuses a file of that size",
+}
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+
+
+@contextmanager
+def explained(path: Path, action: str, *, needed: int | None = None) -> Iterator[None]:
+    """Turn what the system refuses in the block into a ``StoreError``.
+
+    Args:
+        path: What is worked on.
+        action: The verb of "cannot … PATH", e.g. ``write``.
+        needed: Bytes that shall be written, where that is known.
+
+    Raises:
+        StoreError: See :func:`failure`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise failure(error, path, action, needed=needed) from error
+
+
+def failure(error: OSError, path: Path, action: str, *, needed: int | None = None) -> StoreError:
+    """Say what a failed call means and what to do.
+
+    Returns:
+        The error to raise. ``code`` is ``no_space`` (``details``: mount, free, needed), ``no_permission``, ``symlink``,
+        ``io_error`` or ``local``.
+    """
+    number = error.errno or 0
+    reason = error.strerror or str(error)
+    if number in _FULL:
+        return _full(number, path, action, needed)
+    if number in _FORBIDDEN:
+        hint = f"Make {_standing(path)} writable for this user, or choose another place."
+        return StoreError(f"cannot {action} {path}: {reason}", code="no_permission", hints=[hint], path=str(path))
+    if number == errno.ELOOP:
+        return symlink(path, action)
+    code = "io_error" if number == errno.EIO else "local"
+    hints = ["The disk reports a defect: check the system's log and the disk."] if number == errno.EIO else []
+    return StoreError(f"cannot {action} {path}: {reason}", code=code, hints=hints, path=str(path))
+
+
+def symlink(path: Path, action: str) -> StoreError:
+    """Say that a symlink stands where we would write."""
+    return StoreError(
+        f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
+        code="symlink",
+        hints=[f"Find out who made the link, then remove it: {path}"],
+        path=str(path),
+    )
+
+
+def _full(number: int, path: Path, action: str, needed: int | None) -> StoreError:
+    mount = mount_point(path)
+    free = system.free_space(mount)
+    sizes = f"{free:,} bytes free" + (f", {needed:,} bytes needed" if needed is not None else "")
+    return StoreError(
+        f"cannot {action} {path}: {_FULL[number].format(mount=mount)} ({sizes})",
+        code="no_space",
+        hints=[f"Free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
+        path=str(path),
+        mount=str(mount),
+        free=free,
+        needed=needed,
+    )
+
+
+def mount_point(path: Path) -> Path:
+    """Return the root of the file system that holds ``path``, or would hold it."""
+    place = Path(os.path.realpath(_standing(path)))
+    while not os.path.ismount(place) and place != place.parent:
+        place = place.parent
+    return place
+
+
+def _standing(path: Path) -> Path:
+    """Return the path itself or its nearest parent that exists."""
+    place = path.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    return place
+
+
+def creation_mode(folder: Path, mode: int) -> int:
+    """Return the permissions of something new in ``folder``: under the umask, but shared where the folder is.
+
+    In a folder with setgid the group may do with a new file what it may do with the folder, so that one member's
+    strict umask does not lock out the others.
+
+    Args:
+        folder: Where it is made.
+        mode: The most that is allowed, e.g. ``0o444``.
+    """
+    parent = folder.stat().st_mode
+    shared = parent & mode & stat.S_IRWXG if parent & stat.S_ISGID else 0
+    return mode & ~system.umask() | shared
+
+
+def make_folder(path: Path, *, below: Path) -> None:
+    """Make a folder and its missing parents, durably; below ``below`` none of them may be a symlink.
+
+    Args:
+        path: The folder, ``below`` itself or inside of it.
+        below: Where trust begins; it may be a symlink, and its parents are made as they come.
+
+    Raises:
+        StoreError: A symlink or a file is in the way, or the system refuses.
+    """
+    with explained(path, "make the folder"):
+        if not below.is_dir():
+            below.mkdir(parents=True, exist_ok=True)
+            system.fsync_folder(below.parent)
+        place = below
+        for part in path.relative_to(below).parts:
+            parent, place = place, place / part
+            _make_one(place, parent)
+
+
+def _make_one(folder: Path, parent: Path) -> None:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        facts = folder.lstat()
+        if stat.S_ISLNK(facts.st_mode):
+            raise symlink(folder, "use") from None
+        if not stat.S_ISDIR(facts.st_mode):
+            raise StoreError(f"cannot make the folder {folder}: a file is in the way", path=str(folder)) from None
+        return
+    if parent.stat().st_mode & stat.S_ISGID:
+        folder.chmod(creation_mode(parent, 0o777) | stat.S_ISGID)
+    system.fsync_folder(parent)

@@ -1,0 +1,194 @@
+"""Blobs: immutable files named by the SHA-256 of their bytes; put in whole, checked, taken out."""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from modelpm import disk, system
+from modelpm.errors import StoreError
+from modelpm.store import meta
+from modelpm.store.layout import Layout, is_sha256
+
+_READ = 4 << 20
+
+
+def has(layout: Layout, sha256: str, size: int) -> bool:
+    """Whether the blob is there and looks untouched; reads none of its bytes."""
+    facts = _look(layout.blob(sha256))
+    if facts is None or not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
+        return False
+    known = meta.read(layout.record(sha256))
+    return known is not None and known.fits(facts)
+
+
+def check(
+    layout: Layout, sha256: str, size: int, *, quick: bool = False, step: Callable[[int], None] | None = None
+) -> str | None:
+    """Say what is wrong with a blob.
+
+    A full check that finds the bytes right renews a record that is missing or outdated, as after a restored backup.
+
+    Args:
+        layout: The store's.
+        sha256: Its name.
+        size: Bytes it must have.
+        quick: Compare with the record instead of reading the bytes.
+        step: Called with the count of bytes after each read; may raise to stop.
+
+    Returns:
+        None where it is good, else the problem in words.
+    """
+    path = layout.blob(sha256)
+    facts = _look(path)
+    problem = _outside(facts, size)
+    if problem is not None or facts is None:
+        return problem
+    known = meta.read(layout.record(sha256))
+    if quick:
+        if known is None:
+            return "unrecorded: only its bytes can tell whether it is good"
+        return None if known.fits(facts) else "replaced: its inode or its time of change is not the recorded one"
+    try:
+        found, after = digest(path, step)
+    except OSError as error:
+        return f"unreadable: {error.strerror or error}"
+    if found != sha256:
+        return f"digest {found}, expected {sha256}"
+    if known is None or not known.fits(after):
+        _renew(layout.record(sha256), meta.record(after, time.time(), known.prefixes if known else ()))
+    return None
+
+
+def digest(path: Path, step: Callable[[int], None] | None = None) -> tuple[str, os.stat_result]:
+    """Hash a file.
+
+    Args:
+        path: The file.
+        step: Called with the count of bytes after each read; may raise to stop.
+
+    Returns:
+        SHA-256 in hexadecimal, and the facts of the file that was read.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    import hashlib
+
+    hasher = hashlib.sha256()
+    view = memoryview(bytearray(_READ))
+    fd = system.open_file(path, os.O_RDONLY)
+    try:
+        offset = 0
+        facts = os.fstat(fd)
+        while count := system.pread_into(fd, view, offset):
+            hasher.update(view[:count])
+            offset += count
+            if step:
+                step(count)
+        return hasher.hexdigest(), facts
+    finally:
+        os.close(fd)
+
+
+def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str]) -> Path:
+    """Make a verified file a blob: durable first, then visible.
+
+    Args:
+        layout: The store's.
+        data: The file, on the store's own file system; it is moved.
+        sha256: What its bytes were found to be.
+        prefixes: SHA-256 of its first 16 MiB, first 32 MiB and so on.
+
+    Returns:
+        Where it is.
+
+    Raises:
+        StoreError: The system refuses; ``data`` is then where it was, or in place.
+    """
+    blob, record = layout.blob(sha256), layout.record(sha256)
+    disk.make_folder(blob.parent, below=layout.root)
+    disk.make_folder(record.parent, below=layout.root)
+    if (there := _look(blob)) is not None and not stat.S_ISREG(there.st_mode):
+        raise StoreError(f"cannot store {blob}: something that is not a file is in the way", path=str(blob))
+    with disk.explained(data, "store"):
+        facts = _seal(data, disk.creation_mode(blob.parent, 0o444))
+    # The record first: a blob in place then always has one, and a record without its blob hurts nobody.
+    known = meta.record(facts, time.time(), prefixes)
+    meta.write(record, known)
+    with disk.explained(blob, "store"):
+        system.replace(data, blob)
+        system.fsync_folder(blob.parent)
+        if not known.fits(blob.lstat()) or meta.read(record) != known:  # a writer that no lock kept out
+            meta.write(record, meta.record(blob.lstat(), time.time(), prefixes))
+    return blob
+
+
+def _seal(data: Path, mode: int) -> os.stat_result:
+    """Bring a file to the medium and make it read-only."""
+    fd = system.open_file(data, os.O_RDWR)
+    try:
+        system.fsync(fd)
+    finally:
+        os.close(fd)
+    data.chmod(mode)
+    return data.lstat()
+
+
+def remove(layout: Layout, sha256: str) -> int:
+    """Take a blob out.
+
+    Returns:
+        Bytes that this freed on the disk: 0 where a view still holds the same file.
+    """
+    path = layout.blob(sha256)
+    facts = _look(path)
+    with disk.explained(path, "remove"):
+        if facts is not None:
+            system.unlink(path)
+        layout.record(sha256).unlink(missing_ok=True)
+    return system.physical_size(facts) if facts is not None and facts.st_nlink == 1 else 0
+
+
+def listing(layout: Layout) -> Iterator[tuple[str, int]]:
+    """Yield name and size (bytes) of every blob, in no order; anything else there is passed over."""
+    with disk.explained(layout.blobs, "read"):
+        for folder in _entries(layout.blobs):
+            if not folder.is_dir(follow_symlinks=False):
+                continue
+            for entry in _entries(Path(folder.path)):
+                if is_sha256(entry.name) and entry.name[:2] == folder.name and entry.is_file(follow_symlinks=False):
+                    yield entry.name, entry.stat(follow_symlinks=False).st_size
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except FileNotFoundError:
+        return []
+
+
+def _look(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _outside(facts: os.stat_result | None, size: int) -> str | None:
+    """Say what can be seen to be wrong without opening the file."""
+    if facts is None:
+        return "missing"
+    if not stat.S_ISREG(facts.st_mode):
+        return "replaced: it is not a regular file"
+    return None if facts.st_size == size else f"size {facts.st_size}, expected {size}"
+
+
+def _renew(path: Path, known: meta.Record) -> None:
+    try:
+        disk.make_folder(path.parent, below=path.parents[3])
+        meta.write(path, known)
+    except StoreError:  # a read-only store is checked like any other
+        return

@@ -1,0 +1,138 @@
+"""How a blob appears under its own name: sharing blocks, sharing the file, pointing to it, or as a copy."""
+
+import contextlib
+import errno
+import os
+import stat
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from modelpm import atomic, disk, system
+from modelpm.errors import StoreError, UsageError
+
+ORDER = ("reflink", "hardlink", "symlink", "copy")
+_NEVER = frozenset({errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})  # true of the pair, not of one file
+_ELSEWISE = _NEVER | {errno.EPERM, errno.EACCES, errno.EMLINK, errno.EINVAL}
+_CHUNK = 4 << 20
+
+
+class Linker:
+    """Makes links, and remembers for the run which kinds two file systems cannot have. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._impossible: set[tuple[int, int, str]] = set()
+        self._guard = threading.Lock()
+
+    def link(self, blob: Path, target: Path, mode: str) -> str:
+        """Make ``target`` show the blob, atomically, in place of whatever file or link has that name.
+
+        Args:
+            blob: A blob.
+            target: The name; its folder exists.
+            mode: ``auto`` for the first kind that works, or the one kind wanted.
+
+        Returns:
+            The kind it became: ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
+
+        Raises:
+            StoreError: The system refuses, or cannot make the kind that was asked for.
+            UsageError: There is no such kind.
+        """
+        if mode != "auto" and mode not in ORDER:
+            raise UsageError(f"unknown kind of link {mode!r}", hints=[f"One of: auto, {', '.join(ORDER)}."])
+        with disk.explained(target, "link", needed=None):
+            pair = blob.stat().st_dev, target.parent.stat().st_dev
+            for kind in ORDER if mode == "auto" else (mode,):
+                if self._possible(pair, kind) and self._make(blob, target, kind, pair):
+                    return kind
+        raise StoreError(
+            f"cannot link {target}: no {mode} to {blob} is possible there",
+            hints=["Use the kind auto: it takes the next kind that works."],
+            path=str(target),
+        )
+
+    def _possible(self, pair: tuple[int, int], kind: str) -> bool:
+        with self._guard:
+            return (*pair, kind) not in self._impossible
+
+    def _make(self, blob: Path, target: Path, kind: str, pair: tuple[int, int]) -> bool:
+        draft = atomic.temporary(target.parent)
+        try:
+            if not self._draw(kind, blob, draft, pair):
+                return False
+            system.replace(draft, target)
+            # Renaming one of two names of a file onto the other does nothing at all, by POSIX.
+            draft.unlink(missing_ok=True)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                system.unlink(draft)
+            raise
+        system.fsync_folder(target.parent)
+        return True
+
+    def _draw(self, kind: str, blob: Path, draft: Path, pair: tuple[int, int]) -> bool:
+        try:
+            made = _KINDS[kind](blob, draft)
+            never = not made
+        except OSError as error:
+            if kind == "copy" or error.errno not in _ELSEWISE:
+                raise
+            made, never = False, error.errno in _NEVER
+        if never:
+            with self._guard:
+                self._impossible.add((*pair, kind))
+        return made
+
+
+def _reflink(blob: Path, draft: Path) -> bool:
+    if not system.reflink(blob, draft):
+        return False
+    _finish(blob, draft)
+    return True
+
+
+def _hardlink(blob: Path, draft: Path) -> bool:
+    os.link(blob, draft, follow_symlinks=False)
+    return True
+
+
+def _symlink(blob: Path, draft: Path) -> bool:
+    draft.symlink_to(blob.absolute())
+    return True
+
+
+def _copy(blob: Path, draft: Path) -> bool:
+    reading = system.open_file(blob, os.O_RDONLY)
+    try:
+        writing = system.open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            buffer = memoryview(bytearray(_CHUNK))
+            offset = 0
+            while count := system.pread_into(reading, buffer, offset):
+                system.pwrite(writing, buffer[:count], offset)
+                offset += count
+        finally:
+            os.close(writing)
+    finally:
+        os.close(reading)
+    _finish(blob, draft)
+    return True
+
+
+def _finish(blob: Path, draft: Path) -> None:
+    """Bring a new file to the medium, with the permissions of the blob."""
+    fd = system.open_file(draft, os.O_RDWR)
+    try:
+        system.fsync(fd)
+    finally:
+        os.close(fd)
+    draft.chmod(stat.S_IMODE(blob.stat().st_mode))
+
+
+_KINDS: dict[str, Callable[[Path, Path], bool]] = {
+    "reflink": _reflink,
+    "hardlink": _hardlink,
+    "symlink": _symlink,
+    "copy": _copy,
+}

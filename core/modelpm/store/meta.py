@@ -1,0 +1,89 @@
+"""Records of blobs: what a blob looked like when it was committed, and its digests on the way to the last byte."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm import system
+from modelpm.atomic import write_atomic
+
+PIECE = 16 << 20  # bytes between two prefix digests
+_LARGEST = 64 << 20  # bytes of a record; enough for a blob of 15 TiB
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What was true of a blob at its commit.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: Time of the last change of its bytes, nanoseconds since 1970.
+        inode: Number of the file.
+        boot: Which boot of the machine it was committed in; "" where that is unknown.
+        committed_at: Seconds since 1970.
+        prefixes: SHA-256 (hexadecimal) of the blob's first 16 MiB, first 32 MiB and so on; may be empty.
+    """
+
+    size: int
+    mtime_ns: int
+    inode: int
+    boot: str
+    committed_at: int
+    prefixes: tuple[str, ...] = ()
+
+    def fits(self, facts: os.stat_result) -> bool:
+        """Whether a file looks as the blob did."""
+        return (facts.st_size, facts.st_mtime_ns, facts.st_ino) == (self.size, self.mtime_ns, self.inode)
+
+
+def record(facts: os.stat_result, now: float, prefixes: Sequence[str]) -> Record:
+    """Describe a blob that is known to be good.
+
+    Args:
+        facts: Of the file.
+        now: Seconds since 1970.
+        prefixes: As in :class:`Record`.
+    """
+    return Record(facts.st_size, facts.st_mtime_ns, facts.st_ino, system.boot_id(), int(now), tuple(prefixes))
+
+
+def write(path: Path, it: Record) -> None:
+    """Store a record.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    import json
+
+    fields = {name: getattr(it, name) for name in Record.__slots__}
+    write_atomic(path, json.dumps(fields, indent=0).encode() + b"\n")
+
+
+def read(path: Path) -> Record | None:
+    """Load a record; None where there is none that makes sense, which costs a look at the bytes and nothing else."""
+    try:
+        fd = system.open_file(path, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return parse(os.read(fd, _LARGEST))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+
+
+def parse(data: bytes) -> Record | None:
+    """Read what :func:`write` wrote, or whatever stands in its place."""
+    import json
+
+    try:
+        found = json.loads(data)
+        it = Record(**{**found, "prefixes": tuple(found["prefixes"])})
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    numbers = (it.size, it.mtime_ns, it.inode, it.committed_at)
+    texts = (it.boot, *it.prefixes)
+    sound = all(type(n) is int for n in numbers) and all(type(t) is str for t in texts)
+    return it if sound else None
