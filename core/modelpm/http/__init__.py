@@ -1,0 +1,18 @@
+"""The public base of sources over HTTP.
+
+A plugin subclasses :class:`HttpSource` and writes only ``resolve``. It inherits ranges, validators, redirects,
+credentials bound to their origin, proxies, the system's certificates, offline mode, checks of every answer, and errors
+that name host and reason and never a query.
+
+* ``urls``, ``answers``: pure; what a URL and the head of an answer tell.
+* ``pool``, ``body``, ``targets``: the rim; connections, bytes, where redirects led.
+* ``failures``: what broken connections mean.
+* ``source``: puts them together.
+"""
+
+from modelpm.http.answers import Answer, error_of, strong_validator
+from modelpm.http.errors import PermanentError
+from modelpm.http.source import HttpSource
+from modelpm.http.urls import host, label, origin
+
+__all__ = ["Answer", "HttpSource", "PermanentError", "error_of", "host", "label", "origin", "strong_validator"]

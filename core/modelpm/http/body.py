@@ -1,0 +1,153 @@
+"""Read a body straight into the caller's buffer; count every byte, lose none that came before a failure."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import urllib3
+
+from modelpm.errors import ModelpmError, Unavailable
+from modelpm.http.answers import length_of
+from modelpm.http.failures import BREAKS, failure
+from modelpm.http.urls import host
+
+_CHUNK = 1 << 20
+_SMALL = 1 << 16
+# A read returns with what it has after this many seconds, so that a slow server shows as progress, not as silence.
+_PATIENCE = 0.1
+
+
+class Body:
+    """The bytes of one answer. Read by one thread; :meth:`abort` may come from any."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, url: str, length: int | None) -> None:
+        self._response = response
+        self._url = url
+        self._left = length
+        self._read = _reader(response)
+        self._count = 0
+        self._failed: ModelpmError | None = None
+        self._aborted = False
+        self._ended = length == 0
+        if self._ended:
+            self._finish()
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill the buffer as far as bytes come without much waiting; return how many, 0 at the end.
+
+        Raises:
+            Unavailable: The connection broke, went silent, or ended before the length it announced.
+        """
+        if self._failed is not None:
+            raise self._failed
+        filled, until = 0, time.monotonic() + _PATIENCE
+        while filled < len(buffer) and not self._ended:
+            try:
+                filled += self._step(buffer[filled:])
+            except ModelpmError as error:
+                self._failed = error
+                self.close()
+                if not filled or self._aborted:
+                    raise
+                break  # what came is good; the next call raises
+            if time.monotonic() > until:
+                break
+        return filled
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes in pieces of at most 1 MiB."""
+        buffer = memoryview(bytearray(_CHUNK))
+        while count := self.readinto(buffer):
+            yield bytes(buffer[:count])
+
+    def abort(self) -> None:
+        """Make a read that waits in another thread fail at once."""
+        self._aborted = True
+        with suppress(OSError, RuntimeError, ValueError):  # it has ended already
+            self._response.shutdown()
+
+    def close(self) -> None:
+        """Give the connection back where the body was read to its end, else close it: it is in an unknown state."""
+        if not self._ended:
+            with suppress(*BREAKS):
+                self._response.close()
+
+    def _step(self, buffer: memoryview) -> int:
+        if self._left is not None:
+            buffer = buffer[: self._left]
+        try:
+            count = self._read(buffer)
+        except BREAKS as error:
+            raise self._broken(error) from error
+        # Bytes that came after an abort may be ciphertext: the TLS layer is gone by then.
+        if self._aborted:
+            raise self._broken(None)
+        self._count += count
+        if self._left is not None:
+            self._left -= count
+            if not count:
+                raise Unavailable(
+                    f"{host(self._url)} closed the connection {self._left} bytes too early", code="cut_short"
+                )
+        if not count or self._left == 0:
+            self._finish()
+        return count
+
+    def _broken(self, error: BaseException | None) -> ModelpmError:
+        if self._aborted or error is None:
+            return Unavailable(f"the connection to {host(self._url)} was given up", code="aborted")
+        return failure(error, self._url)
+
+    def _finish(self) -> None:
+        """Let the connection be used again where the whole answer was read, not only the part we wanted."""
+        self._ended = True
+        raw = getattr(self._response, "_original_response", None)
+        if raw is not None and self._count == length_of(self._response.headers):
+            raw.close()  # only the answer: read below http.client, it does not know that it is through
+        if raw is not None and raw.isclosed():
+            self._response.release_conn()
+        else:
+            self._response.close()
+
+
+def _reader(response: urllib3.BaseHTTPResponse) -> Callable[[memoryview], int]:
+    """Return what reads once from the connection into a buffer.
+
+    urllib3 and http.client offer only reads that copy, or that block until the whole buffer is full. Below them is the
+    socket's own buffered file, which does neither; it is used where the body has a plain length, and where it is there.
+    """
+    raw = getattr(response, "_original_response", None)
+    direct: Callable[[memoryview], int] | None = getattr(getattr(raw, "fp", None), "readinto1", None)
+    if direct is not None and length_of(response.headers) is not None:
+        return direct
+
+    def copy(buffer: memoryview) -> int:
+        data = response.read1(len(buffer), decode_content=False)
+        buffer[: len(data)] = data
+        return len(data)
+
+    return copy
+
+
+def read_capped(response: urllib3.BaseHTTPResponse, url: str, cap: int, length: int | None = None) -> bytes | None:
+    """Read a small body and let go of the connection; None where it is longer than ``cap`` bytes."""
+    body = Body(response, url, length)
+    data = bytearray()
+    try:
+        for chunk in body.chunks():
+            data += chunk
+            if len(data) > cap:
+                return None
+    finally:
+        body.close()
+    return bytes(data)
+
+
+def discard(response: urllib3.BaseHTTPResponse, url: str) -> None:
+    """Read off the body of a redirect where it is small, so that the connection can be used again; else close it."""
+    said = response.headers.get("Content-Length", "")
+    if said.isdigit() and int(said) <= _SMALL:
+        with suppress(ModelpmError):
+            read_capped(response, url, _SMALL, int(said))
+    else:
+        response.close()

@@ -1,0 +1,110 @@
+"""Say what a failed connection means. The cause's own words are hardly used: they may hold a signed query."""
+
+import http.client
+import re
+import ssl
+from collections.abc import Callable
+
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    LocationValueError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
+from urllib3.util.ssl_match_hostname import CertificateError
+
+from modelpm.errors import ModelpmError, Unavailable
+from modelpm.http.errors import PermanentError
+from modelpm.http.urls import host
+
+# All that a connection may raise. ValueError and AttributeError come from a socket that another thread has shut down
+# in mid-read.
+BREAKS = (HTTPError, OSError, ssl.SSLError, http.client.HTTPException, ValueError, AttributeError)
+
+
+def failure(error: BaseException, url: str, proxy: str | None = None) -> ModelpmError:
+    """Return what a failed connection or read means for the caller."""
+    if isinstance(error, ProxyError):
+        return _proxy_failure(error, proxy or "")
+    certificate = _certificate_problem(error)
+    if certificate:
+        return _untrusted(host(url), certificate)
+    for kinds, explain in _MEANINGS:
+        if isinstance(error, kinds):
+            return explain(host(url), error)
+    return Unavailable(f"the connection to {host(url)} broke: {reason(error)}")
+
+
+_MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[str, BaseException], ModelpmError]], ...] = (
+    (LocationValueError, lambda name, _: PermanentError(f"the address of {name} is malformed", code="bad_address")),
+    (
+        NameResolutionError,
+        lambda name, _: Unavailable(
+            f"the name {name} cannot be resolved", hints=["check the network, and the spelling of the host"]
+        ),
+    ),
+    (ConnectTimeoutError, lambda name, _: Unavailable(f"{name} cannot be reached: no connection in time")),
+    (NewConnectionError, lambda name, error: Unavailable(f"{name} cannot be reached: {reason(error)}")),
+    ((ReadTimeoutError, TimeoutError), lambda name, _: Unavailable(f"{name} went silent", code="stalled")),
+    (
+        (SSLError, ssl.SSLError),
+        lambda name, error: Unavailable(f"the encrypted connection to {name} broke: {reason(error)}"),
+    ),
+)
+
+
+def _untrusted(name: str, problem: str) -> PermanentError:
+    return PermanentError(
+        f"the certificate of {name} is not trusted: {problem}",
+        hints=["if your network inspects TLS, name its certificate with --cacert FILE", "check the machine's clock"],
+        code="certificate",
+    )
+
+
+def _proxy_failure(error: ProxyError, proxy: str) -> ModelpmError:
+    inner = error.original_error
+    name = host(proxy) if proxy.startswith("http") else "the proxy"
+    refused = re.search(r"Tunnel connection failed: (\d{3})", str(inner))
+    if refused and refused[1] == "407":
+        return PermanentError(
+            f"the proxy {name} wants a user and a password (407)",
+            hints=["give them in the proxy's address: HTTPS_PROXY=http://user:password@host:port"],
+            code="proxy",
+        )
+    why = f"it answered {refused[1]}" if refused else reason(inner)
+    return Unavailable(f"the proxy {name} does not let us through: {why}", code="proxy")
+
+
+def _certificate_problem(error: BaseException) -> str | None:
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message or "it is not valid"
+        if isinstance(cause, CertificateError):
+            return "it is for another host"
+    return None
+
+
+def reason(error: BaseException) -> str:
+    """Return the operating system's or TLS library's own words for it, or the kind of error."""
+    causes = list(_causes(error))
+    for cause in reversed(causes):
+        if isinstance(cause, ssl.SSLError) and cause.reason:
+            return str(cause.reason).replace("_", " ").lower()
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(causes[-1]).__name__).lower()
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what led to it, the root last."""
+    found: list[BaseException] = []
+    step: BaseException | None = error
+    while step is not None and step not in found:
+        found.append(step)
+        inner = next((arg for arg in step.args if isinstance(arg, BaseException)), None)
+        step = step.__cause__ or inner or step.__context__
+    return found

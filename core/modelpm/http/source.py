@@ -1,0 +1,201 @@
+"""``HttpSource``: what every source over HTTP shares. A plugin subclasses it and writes only ``resolve``."""
+
+import random
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from typing import Any
+
+from urllib3 import BaseHTTPResponse
+
+from modelpm.errors import Expired, ModelpmError, OfflineError, Unavailable, UsageError
+from modelpm.http.answers import (
+    Answer,
+    Span,
+    Wanted,
+    error_of,
+    length_of,
+    refuse_encoding,
+    said_by,
+    span_of,
+    strong_validator,
+)
+from modelpm.http.body import Body, discard, read_capped
+from modelpm.http.errors import PermanentError
+from modelpm.http.pool import Pool
+from modelpm.http.targets import Targets
+from modelpm.http.urls import host, is_signed, label, origin, redirect_target
+from modelpm.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MAX_HOPS = 10
+_TRIES = 4
+_MAX_PAUSE = 20.0  # longer than that a caller would rather know than wait
+_REFUSAL_CAP = 1 << 16
+_DOCUMENT_CAP = 1 << 26
+# What storage answers when a signature has run out.
+_RAN_OUT = frozenset({400, 401, 403, 410})
+_NO_RANGES = frozenset({"bad_range", "range_not_satisfiable"})
+
+
+class HttpSource(ABC):
+    """A source whose locations are URLs. Safe to use from several threads.
+
+    Attributes:
+        context: What the plugin was given.
+        endpoint: Origin of the service behind the source, e.g. ``https://huggingface.co``. Its refusals are explained
+            by :meth:`error_for`; those of any other origin mean that a location ran out. Empty: the location's own.
+    """
+
+    endpoint = ""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._pool = Pool(context.network)
+        self._targets = Targets()
+
+    @abstractmethod
+    def resolve(self, reference: Reference) -> Snapshot:
+        """As :meth:`modelpm.api.Source.resolve`."""
+
+    def credential(self, origin: str) -> Secret | None:
+        """Return the secret that belongs to exactly this origin; it is sent to no other."""
+        return self.context.secret(origin)
+
+    def error_for(self, answer: Answer) -> ModelpmError:
+        """Return what a refusal of the source's own endpoint means; subclasses know better."""
+        return error_of(answer)
+
+    @contextmanager
+    def open(
+        self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
+    ) -> Iterator[Stream]:
+        """As :meth:`modelpm.api.Source.open`.
+
+        Raises:
+            Expired: The location has run out; resolve again.
+            Unavailable: Worth retrying, unless its ``retryable`` says no.
+            NotFound: The file is gone.
+            Denied: The server refused.
+            OfflineError: The network is forbidden.
+        """
+        response, url, span = self._content(Wanted(file, location, start, stop), validator)
+        body = Body(response, url, span.length)
+        try:
+            tag = strong_validator(response.headers)
+            yield Stream(body.chunks(), span.start, span.total, tag, body.readinto, body.abort)
+        finally:
+            body.close()
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, cap: int = _DOCUMENT_CAP) -> Answer:
+        """Return a small document; asks again a few times where that may help.
+
+        Args:
+            url: What to get.
+            headers: Sent besides our own; no secrets, they follow redirects.
+            cap: Most bytes the body may have.
+
+        Raises:
+            ModelpmError: As :meth:`error_for` says; ``Unavailable`` where no usable answer came.
+        """
+        for attempt in range(_TRIES - 1):
+            try:
+                return self._get(url, headers or {}, cap)
+            except Unavailable as error:
+                pause = error.retry_after if error.retry_after is not None else 2.0 ** (attempt - 1)
+                if not error.retryable or pause > _MAX_PAUSE:
+                    raise
+                time.sleep(pause + random.uniform(0, 0.25))  # noqa: S311 - jitter, not cryptography
+        return self._get(url, headers or {}, cap)
+
+    def get_json(self, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
+        """Return a JSON document; as :meth:`get`."""
+        return self.get(url, headers={"Accept": "application/json", **(headers or {})}).json()
+
+    def close(self) -> None:
+        """Close the connections nobody uses."""
+        self._pool.close()
+
+    def _get(self, url: str, headers: Mapping[str, str], cap: int) -> Answer:
+        response, reached = self._follow(url, headers)
+        if response.status != HTTPStatus.OK:
+            raise self._refusal(response, reached)
+        answer = Answer(reached, response.status, response.headers)
+        refuse_encoding(answer)
+        body = read_capped(response, reached, cap, length_of(response.headers))
+        if body is None:
+            raise PermanentError(f"{label(reached)} is larger than the {cap} bytes it may have", code="too_big")
+        return Answer(reached, answer.status, answer.headers, body)
+
+    def _content(self, wanted: Wanted, validator: str | None) -> tuple[BaseHTTPResponse, str, Span]:
+        """Ask for content: at the place the location led to lately, else at the location, last without a range."""
+        stop = "" if wanted.stop is None else wanted.stop - 1
+        headers = {"Range": f"bytes={wanted.start}-{stop}"}
+        if wanted.start and validator and validator.startswith('"'):
+            headers["If-Range"] = validator
+        known = self._targets.get(wanted.location)
+        if known is not None:
+            try:
+                return self._ask(wanted, known, headers)
+            except ModelpmError:
+                self._targets.forget(wanted.location)  # the location may lead elsewhere by now
+        try:
+            return self._ask(wanted, wanted.location, headers)
+        except Unavailable as error:
+            if wanted.start or wanted.stop is not None or error.code not in _NO_RANGES:
+                raise
+        return self._ask(wanted, wanted.location, {})
+
+    def _ask(self, wanted: Wanted, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str, Span]:
+        response, reached = self._follow(url, headers)
+        try:
+            answer = Answer(reached, response.status, response.headers)
+            span = span_of(answer, wanted, ranged="Range" in headers)
+        except BaseException:
+            response.close()
+            raise
+        if span is None:
+            raise self._refusal(response, reached, wanted.location)
+        if span.length == 0:
+            discard(response, reached)
+        if reached != wanted.location:
+            self._targets.put(wanted.location, reached)
+        return response, reached, span
+
+    def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
+        """Send a GET through redirects; secrets are chosen anew at each hop, by its origin."""
+        if self.context.offline:
+            raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=["leave out --offline"])
+        seen = [url]
+        while len(seen) <= _MAX_HOPS + 1:
+            response = self._pool.get(url, {**headers, **self._authorization(url)})
+            if response.status not in _REDIRECTS:
+                return response, url
+            discard(response, url)
+            url = redirect_target(url, response.headers.get("Location"))
+            if url in seen:
+                raise PermanentError(f"{host(seen[0])} redirects in a circle, over {label(url)}", code="redirect_loop")
+            seen.append(url)
+        raise PermanentError(f"{host(seen[0])} redirects more than {_MAX_HOPS} times", code="redirect_loop")
+
+    def _authorization(self, url: str) -> dict[str, str]:
+        secret = None if is_signed(url) else self.credential(origin(url))
+        if secret is None:
+            return {}
+        value = secret.reveal().strip()
+        if not (value.isascii() and value.isprintable()):
+            raise UsageError(f"the token for {origin(url)} holds characters that no token can have")
+        return {"Authorization": f"Bearer {value}"}
+
+    def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "") -> ModelpmError:
+        body = None
+        with suppress(ModelpmError):  # the status says enough
+            body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
+        answer = Answer(url, response.status, response.headers, body or b"")
+        if origin(url) == (self.endpoint or origin(location or url)) and not is_signed(url):
+            return self.error_for(answer)
+        if location and answer.status in _RAN_OUT:
+            return Expired(f"the link to {host(url)} has run out ({said_by(answer)})", status=answer.status)
+        return error_of(answer)
