@@ -16,6 +16,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
+from modelpm.atomic import write_atomic
+from modelpm.disk import explained
 from modelpm.errors import (
     Denied,
     Expired,
@@ -27,6 +29,7 @@ from modelpm.errors import (
     Unavailable,
     UsageError,
 )
+from modelpm.system import fdatasync, open_file, try_lock
 from modelpm.types import (
     CatalogText,
     Context,
@@ -76,7 +79,12 @@ __all__ = [
     "Stream",
     "Unavailable",
     "UsageError",
+    "explained",
+    "fdatasync",
     "hookimpl",
+    "open_file",
+    "try_lock",
+    "write_atomic",
 ]
 
 hookimpl = pluggy.HookimplMarker("modelpm")

@@ -1,0 +1,228 @@
+"""The log on the disk: one write a record, under a lock that all processes share, durable before the act goes on.
+
+The order is: record, ``fdatasync``, head. So a crash leaves at most one record more than the head knows, or an
+unfinished line, and both can be told from what somebody changed. A log that was changed is never mended: writing goes
+on behind what the head holds, and ``verify`` names the place for ever.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from modelpm.api import Event, StoreError, explained, fdatasync, open_file, try_lock, write_atomic
+from modelpm_jsonl import chain
+from modelpm_jsonl.chain import GENESIS, HEAD_LOST, MAX_LINE, RECOVERED, START, Head
+
+_MAX_HEAD = 4096
+_PATIENCE = 30.0  # seconds; a holder needs milliseconds
+_NO_LOCKS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the next record goes.
+
+    Attributes:
+        head: What it follows.
+        keep: Bytes of the log that stay; less than there are where a crash left an unfinished line.
+        seal: Whether an unfinished line, which no crash explains, must be ended first.
+        note: Details of the ``recovered`` record to write first, if any.
+    """
+
+    head: Head
+    keep: int
+    seal: bool = False
+    note: Mapping[str, Any] | None = None
+
+
+class JsonLinesLog:
+    """A hash-chained log in one folder. Any number of objects, threads and processes may write to it.
+
+    Args:
+        folder: Holds ``audit.jsonl``, ``head`` and ``lock``; made with the first record.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._log = folder / "audit.jsonl"
+        self._head = folder / "head"
+        self._lock = folder / "lock"
+
+    def write(self, event: Event) -> None:
+        """Append one record, durably.
+
+        Raises:
+            StoreError: It could not be recorded; the log is as it was.
+        """
+        with explained(self._log, "record in"):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with self._locked(os.O_RDWR | os.O_CREAT):
+                fd = open_file(self._log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+                try:
+                    self._record(fd, event)
+                finally:
+                    os.close(fd)
+
+    def close(self) -> None:
+        """Do nothing: between two records no file is open."""
+
+    def records(self) -> Iterator[Mapping[str, Any]]:
+        """Yield the records, oldest first; lines that are none are left to :meth:`verify`."""
+        with self._reading() as (lines, _):
+            for line in lines:
+                if record := chain.read(line):
+                    yield record
+
+    def verify(self) -> int:
+        """Check the chain and the head, in memory that does not grow with the log.
+
+        Raises:
+            IntegrityError: Code ``audit_broken``; names the first bad line, and why it is bad.
+            StoreError: The log cannot be read.
+        """
+        with self._reading() as (lines, head):
+            return chain.verify(lines, head, self._occurs)
+
+    def _occurs(self, digest: str) -> bool:
+        return any(record["hash"] == digest for record in self.records())
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[Iterator[bytes], Head | None]]:
+        """Open the log as it stands now; what others append meanwhile is not seen."""
+        with explained(self._log, "read"), ExitStack() as stack:
+            with suppress(FileNotFoundError):  # as on a copy of the log; then nobody writes
+                stack.enter_context(self._locked(os.O_RDONLY))
+            head = self._read_head()
+            try:
+                log: BinaryIO = os.fdopen(open_file(self._log, os.O_RDONLY), "rb")
+                size = os.fstat(log.fileno()).st_size
+            except FileNotFoundError:
+                log, size = BytesIO(), 0
+        with log:
+            yield _lines(log, size), head
+
+    @contextmanager
+    def _locked(self, flags: int) -> Iterator[None]:
+        """Hold the lock file, which is never removed; go on without where the file system knows no locks."""
+        fd = open_file(self._lock, flags, 0o600)
+        try:
+            deadline = time.monotonic() + _PATIENCE
+            while not _try(fd, shared=flags == os.O_RDONLY):
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"another process has held {self._lock} for {_PATIENCE:.0f} seconds",
+                        code="lock_timeout",
+                        hints=["find the process that hangs (`lsof`, `fuser`) and end it"],
+                    )
+                time.sleep(0.002)
+            yield
+        finally:
+            os.close(fd)
+
+    def _read_head(self) -> Head | None:
+        """Return the head; None where there is none, or none that can be read."""
+        try:
+            fd = open_file(self._head, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(fd, "rb") as file:
+            try:
+                return Head.decode(file.read(_MAX_HEAD))
+            except ValueError:
+                return None
+
+    def _record(self, fd: int, event: Event) -> None:
+        standing = self._standing(fd)
+        head = standing.head
+        if standing.keep < os.fstat(fd).st_size:
+            os.ftruncate(fd, standing.keep)
+        if standing.seal:
+            os.write(fd, b"\n")
+        if standing.note:
+            for draft in self._folder.glob(".modelpm-*.tmp"):  # heads that a crash left unfinished
+                draft.unlink(missing_ok=True)
+            write_atomic(self._head, head.encode(), mode=0o600)
+            fields = {**event.fields, "resource_type": "audit", "resource_id": self._log.name}
+            fields |= {"success": standing.note["reason"] != HEAD_LOST, "details": standing.note}
+            head = self._append(fd, replace(event, action=RECOVERED, fields=fields), head)
+        self._append(fd, event, head)
+
+    def _append(self, fd: int, event: Event, head: Head) -> Head:
+        line, digest = chain.line_of(event, head.hash)
+        following = Head(head.count + 1, digest)
+        end = os.fstat(fd).st_size
+        try:
+            _write_whole(fd, line)
+            fdatasync(fd)
+            write_atomic(self._head, following.encode(), mode=0o600)
+        except BaseException:
+            with suppress(OSError):
+                if self._read_head() != following:  # once the head has moved, the record stands
+                    os.ftruncate(fd, end)
+            raise
+        return following
+
+    def _standing(self, fd: int) -> Standing:
+        head = self._read_head()
+        size = os.fstat(fd).st_size
+        last, torn = _tail(fd, size)
+        record = chain.read(last)
+        whole = size - len(torn)
+        if head is None and whole > len(last):
+            lost = Head(_count_lines(fd, size), record["hash"] if record else GENESIS)
+            return Standing(lost, size, seal=bool(torn), note={"reason": HEAD_LOST, "records": lost.count})
+        head = head or START
+        if last and record and record["hash"] != head.hash and record["prev"] == head.hash and not torn:
+            return Standing(Head(head.count + 1, record["hash"]), size, note={"reason": "head_behind"})
+        stands = record["hash"] == head.hash if record else not last and head == START
+        if torn and stands:
+            text = torn[:200].decode("utf-8", "replace")
+            note = {"reason": "torn", "bytes": len(torn), "sha256": sha256(torn).hexdigest(), "text": text}
+            return Standing(head, whole, note=note)
+        return Standing(head, size, seal=bool(torn))
+
+
+def _write_whole(fd: int, line: bytes) -> None:
+    """Write in one call: a second one could be parted from the first by a crash."""
+    if os.write(fd, line) != len(line):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _try(fd: int, *, shared: bool) -> bool:
+    try:
+        return try_lock(fd, shared=shared)
+    except OSError as error:
+        if error.errno in _NO_LOCKS:
+            return True
+        raise
+
+
+def _tail(fd: int, size: int) -> tuple[bytes, bytes]:
+    """Return the last line with its line feed, or nothing, and what stands unfinished behind it."""
+    begin = max(0, size - 2 * MAX_LINE)
+    os.lseek(fd, begin, os.SEEK_SET)
+    data = b""
+    while piece := os.read(fd, size - begin - len(data)):
+        data += piece
+    whole, feed, torn = data.rpartition(b"\n")
+    return whole.rpartition(b"\n")[2] + feed, torn
+
+
+def _count_lines(fd: int, size: int) -> int:
+    with os.fdopen(os.dup(fd), "rb") as log:
+        log.seek(0)
+        return sum(line.endswith(b"\n") for line in _lines(log, size))
+
+
+def _lines(log: BinaryIO, size: int) -> Iterator[bytes]:
+    """Yield the lines of the first ``size`` bytes; one too long to be a record comes in pieces."""
+    while size > 0 and (line := log.readline(min(size, MAX_LINE + 1))):
+        size -= len(line)
+        yield line
