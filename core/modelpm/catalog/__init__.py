@@ -1,0 +1,17 @@
+"""The catalogs: data that names models, read, looked up and chosen from; nothing in it is ever executed."""
+
+from modelpm.catalog.choose import choose
+from modelpm.catalog.entry import CatalogFile, Deprecated, Entry, Release, Variant
+from modelpm.catalog.lookup import Catalogs
+from modelpm.catalog.parse import parse_entry
+
+__all__ = [
+    "CatalogFile",
+    "Catalogs",
+    "Deprecated",
+    "Entry",
+    "Release",
+    "Variant",
+    "choose",
+    "parse_entry",
+]

@@ -1,0 +1,108 @@
+"""What a catalog says of one model: entry → release → variant → file."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogFile:
+    """One file of a variant.
+
+    Attributes:
+        path: Relative POSIX path, checked.
+        size: Bytes, or None where it is learned from the source's listing.
+        sha256: 64 lower-case hexadecimal digits, or None where it is learned.
+        sources: References in order of preference; empty means the variant's upstream and the path.
+    """
+
+    path: str
+    size: int | None
+    sha256: str | None
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One form in which a release exists, e.g. one quantization.
+
+    Attributes:
+        name: Unique in the release.
+        format: E.g. ``gguf``, ``safetensors``.
+        quantization: E.g. ``Q4_K_M``; empty where it does not apply.
+        min_memory: Bytes of memory it takes to run, or None where nobody said.
+        upstream: Reference of the listing the files are from; empty where every file has sources.
+        files: At least one.
+    """
+
+    name: str
+    format: str
+    quantization: str
+    min_memory: int | None
+    upstream: str
+    files: tuple[CatalogFile, ...]
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files, or None where the size of one is not known."""
+        sizes = [file.size for file in self.files]
+        return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One version of a model.
+
+    Attributes:
+        version: PEP 440, as written.
+        default_variant: Name of the recommended variant.
+        variants: At least one.
+        yanked: Why it is not newly chosen; empty means it is.
+        blocked: Why it is refused even where it is locked; empty means it is not.
+    """
+
+    version: str
+    default_variant: str
+    variants: tuple[Variant, ...]
+    yanked: str
+    blocked: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deprecated:
+    """Why a model should not be used any more, and the id of what to use instead, or an empty text."""
+
+    reason: str
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One model of a catalog.
+
+    Attributes:
+        catalog: The name under which the catalog is known here.
+        id: Unique in the catalog.
+        title: For humans; the id where there is none.
+        description: One or two sentences, or empty.
+        license: SPDX expression, or empty where it is not known.
+        homepage: A reference or URL, or empty.
+        tasks: E.g. ``chat``, ``embedding``.
+        tags: Words to find it by.
+        releases: At least one, as ordered in the file.
+        deprecated: Set where it should not be used any more.
+    """
+
+    catalog: str
+    id: str
+    title: str
+    description: str
+    license: str
+    homepage: str
+    tasks: tuple[str, ...]
+    tags: tuple[str, ...]
+    releases: tuple[Release, ...]
+    deprecated: Deprecated | None = None
+
+    @property
+    def name(self) -> str:
+        """The full name, ``catalog/id``."""
+        return f"{self.catalog}/{self.id}"

@@ -1,0 +1,224 @@
+"""Find models in the catalogs: first catalog wins, full names always work, and a broken one costs only itself."""
+
+from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import TypeVar
+
+from modelpm.api import Catalog
+from modelpm.catalog.entry import Entry
+from modelpm.catalog.parse import parse_aliases, parse_entry
+from modelpm.catalog.toml import invalid
+from modelpm.errors import ModelpmError, NotFound, PluginError
+from modelpm.names import MODEL_ID, printable
+from modelpm.types import CatalogText
+
+_MOST_NEAR = 3
+_T = TypeVar("_T")
+
+
+class Catalogs:
+    """The catalogs of one installation, in order of priority; each is opened when it is first needed. Thread-safe."""
+
+    def __init__(self, catalogs: Sequence[tuple[str, Callable[[], Catalog]]]) -> None:
+        self._opened = {name: _Opened(name, opener) for name, opener in catalogs}
+        self._problems: dict[str, ModelpmError] = {}
+
+    @property
+    def catalogs(self) -> tuple[str, ...]:
+        """The catalogs' names, in order of priority."""
+        return tuple(self._opened)
+
+    @property
+    def problems(self) -> tuple[ModelpmError, ...]:
+        """Why catalogs or models were passed over so far, each once."""
+        return tuple(self._problems.values())
+
+    def names(self) -> tuple[str, ...]:
+        """Return the full names, ``catalog/id``, of all models, without reading one."""
+        return tuple(f"{opened.name}/{id_}" for opened in self._opened.values() for id_ in self._ids(opened))
+
+    def find(self, id: str, catalog: str | None = None) -> Entry:  # noqa: A002 - the word of the contract
+        """Return a model by its id or an alias.
+
+        Args:
+            id: The id or alias.
+            catalog: Where to look; none means the first catalog that has it.
+
+        Raises:
+            NotFound: There is no such model, or no such catalog; the hints name what is near.
+            UsageError: The model's file is not valid or needs a newer modelpm.
+            IntegrityError: A file name in it is hostile.
+            PluginError: The catalog that was asked for fails.
+        """
+        if catalog is not None:
+            opened = self._named(catalog)
+            real = opened.real_id(id)
+            if real is None:
+                raise self._unknown(id, opened)
+            return opened.entry(real)
+        for opened in self._opened.values():
+            try:
+                real = opened.real_id(id)
+            except ModelpmError as error:
+                self._note(opened.name, error)
+                continue
+            if real is not None:
+                return opened.entry(real)
+        raise self._unknown(id)
+
+    def entries(self, catalog: str | None = None) -> Iterator[Entry]:
+        """Yield every model that can be read, by catalog and id; what cannot is noted in ``problems``.
+
+        Args:
+            catalog: Whose; none means of all.
+
+        Raises:
+            NotFound: There is no such catalog.
+        """
+        for opened in self._opened.values() if catalog is None else (self._named(catalog),):
+            for id_ in self._ids(opened):
+                try:
+                    entry = opened.entry(id_)
+                except ModelpmError as error:
+                    self._note(f"{opened.name}/{id_}", error)
+                else:
+                    yield entry
+
+    def search(self, text: str = "", *, task: str = "", license: str = "", format: str = "") -> tuple[Entry, ...]:  # noqa: A002 - the command's options
+        """Return the models that have every word of ``text``, the best match first.
+
+        Args:
+            text: Words, looked for in id, title, tags, tasks and description; none means all models.
+            task: Only models for this task.
+            license: Only models under this licence.
+            format: Only models with a variant of this format.
+        """
+        words = text.casefold().split()
+        found = [
+            (rank, entry)
+            for entry in self.entries()
+            if (rank := _rank(entry, words)) is not None and _passes(entry, task, license, format)
+        ]
+        return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0]))
+
+    def _named(self, catalog: str) -> "_Opened":
+        if catalog not in self._opened:
+            near = get_close_matches(catalog, self._opened, 1)
+            hints = [_did_you_mean(near)] if near else [f"there are: {', '.join(self._opened) or 'none'}"]
+            raise NotFound(f"there is no catalog `{printable(catalog)}`", code="unknown_catalog", hints=hints)
+        return self._opened[catalog]
+
+    def _ids(self, opened: "_Opened") -> tuple[str, ...]:
+        try:
+            return opened.ids()
+        except ModelpmError as error:
+            self._note(opened.name, error)
+            return ()
+
+    def _note(self, what: str, error: ModelpmError) -> None:
+        self._problems[what] = error
+
+    def _unknown(self, wanted: str, asked: "_Opened | None" = None) -> NotFound:
+        names: dict[str, str] = {}  # what is near → how it is written
+        for opened in self._opened.values():
+            try:
+                for name in (*opened.ids(), *opened.aliases()):
+                    names.setdefault(name, name if asked in {None, opened} else f"{opened.name}/{name}")
+            except ModelpmError as error:
+                self._note(opened.name, error)
+        near = get_close_matches(wanted, names, _MOST_NEAR) or [n for n in names if wanted in n][:_MOST_NEAR]
+        hints = [_did_you_mean([names[name] for name in near])] if near else []
+        hints.append("`modelpm search TEXT` looks through the catalogs")
+        hints += [
+            f"the catalog `{name}` could not be read: {e}" for name, e in self._problems.items() if "/" not in name
+        ]
+        where = f"the catalog `{asked.name}` has" if asked else "no catalog has"
+        what = f"no model `{printable(wanted)}`" if asked else f"a model `{printable(wanted)}`"
+        return NotFound(f"{where} {what}", code="unknown_model", hints=hints)
+
+
+class _Opened:
+    """One catalog, opened when first needed; what its plugin raises becomes a ``PluginError``."""
+
+    def __init__(self, name: str, opener: Callable[[], Catalog]) -> None:
+        self.name = name
+        self._opener = opener
+        self._catalog: Catalog | None = None
+
+    def ids(self) -> tuple[str, ...]:
+        def listed() -> list[str]:
+            return [id_ for id_ in self._open().ids() if MODEL_ID.fullmatch(id_)]
+
+        return tuple(sorted(set(self._ask(listed))))
+
+    def aliases(self) -> dict[str, str]:
+        return parse_aliases(self._text(lambda: self._open().about()))
+
+    def real_id(self, wanted: str) -> str | None:
+        """Return the id that ``wanted`` is or stands for; an id goes before an alias."""
+        ids = self.ids()
+        if wanted in ids:
+            return wanted
+        meant = self.aliases().get(wanted)
+        return meant if meant in ids else None
+
+    def entry(self, id_: str) -> Entry:
+        text = self._text(lambda: self._open().get(id_))
+        entry = parse_entry(self.name, text)
+        if entry.id != id_:
+            raise invalid(text.origin, f"`id` is `{entry.id}`, but must be `{id_}`, as the file is named")
+        return entry
+
+    def _open(self) -> Catalog:
+        if self._catalog is None:
+            self._catalog = self._opener()
+        return self._catalog
+
+    def _text(self, answer: Callable[[], CatalogText]) -> CatalogText:
+        text = self._ask(answer)
+        if not isinstance(text, CatalogText):
+            raise PluginError(f"the catalog `{self.name}` answered with a {type(text).__name__}, not a CatalogText")
+        return text
+
+    def _ask(self, question: Callable[[], _T]) -> _T:
+        try:
+            return question()
+        except ModelpmError:
+            raise
+        except Exception as error:
+            cause = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise PluginError(f"the catalog `{self.name}` failed: {cause}") from error
+
+
+def _did_you_mean(near: Sequence[str]) -> str:
+    *most, last = (f"`{name}`" for name in near)
+    return f"did you mean {', '.join(most)} or {last}?" if most else f"did you mean {last}?"
+
+
+def _passes(entry: Entry, task: str, license_: str, format_: str) -> bool:
+    formats = {variant.format.casefold() for release in entry.releases for variant in release.variants}
+    return (
+        (not task or task.casefold() in map(str.casefold, entry.tasks))
+        and (not license_ or license_.casefold() == entry.license.casefold())
+        and (not format_ or format_.casefold() in formats)
+    )
+
+
+def _rank(entry: Entry, words: Sequence[str]) -> int | None:
+    """Return how far from the top an entry belongs, or None where a word is nowhere in it."""
+    ranks = [_rank_of_word(entry, word) for word in words]
+    return None if None in ranks else sum(rank for rank in ranks if rank is not None)
+
+
+def _rank_of_word(entry: Entry, word: str) -> int | None:
+    labels = [label.casefold() for label in (*entry.tags, *entry.tasks)]
+    matches = (
+        entry.id == word,
+        entry.id.startswith(word),
+        word in entry.id,
+        word in entry.title.casefold(),
+        word in labels,
+        any(word in label for label in labels),
+        word in entry.description.casefold(),
+    )
+    return next((rank for rank, match in enumerate(matches) if match), None)

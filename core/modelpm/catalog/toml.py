@@ -1,0 +1,138 @@
+"""Read TOML that a stranger wrote: bounded in size and depth before it is parsed, typed while it is read."""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from modelpm.errors import UsageError
+from modelpm.names import printable
+from modelpm.types import CatalogText
+
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 8
+MAX_SIZE = (1 << 63) - 1
+REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
+
+# Unterminated strings end with the line or the text, so that one pass is enough whatever the text is.
+_NO_STRUCTURE = re.compile(
+    r"'''.*?(?:'''|\Z)"
+    r'|"""(?:\\.|[^\\])*?(?:"""|\Z)'
+    r"|'[^'\n]*'?"
+    r'|"(?:\\[^\n]|[^"\\\n])*"?'
+    r"|\#[^\n]*",
+    re.DOTALL,
+)
+_MARKS = re.compile(r"[\[\]{}]|[^\[\]{}=,\n]+")
+
+
+def load(text: CatalogText) -> dict[str, Any]:
+    """Parse TOML within the caps.
+
+    Raises:
+        UsageError: It is too big, too deep or no TOML; names the origin and the line.
+    """
+    if len(text.toml) > MAX_BYTES or len(text.toml.encode(errors="replace")) > MAX_BYTES:
+        raise invalid(text.origin, f"it is bigger than {MAX_BYTES >> 20} MiB, the most a catalog file may have")
+    # The parser takes cubic time over dotted keys that grow, and recurses into brackets: look before it does.
+    if _too_deep(text.toml):
+        raise invalid(text.origin, f"keys or brackets are nested more than {MAX_DEPTH} deep")
+    try:
+        return tomllib.loads(text.toml)
+    except tomllib.TOMLDecodeError as error:
+        raise invalid(text.origin, f"it is no TOML: {printable(str(error))}") from None
+    except (RecursionError, ValueError):  # a number of thousands of digits, among others
+        raise invalid(text.origin, "it has a value that cannot be read") from None
+
+
+def invalid(origin: str, problem: str, *hints: str) -> UsageError:
+    """Return the error of a catalog file that cannot be used."""
+    return UsageError(f"{origin}: {problem}", code="invalid_catalog", hints=hints, origin=origin)
+
+
+def _too_deep(toml: str) -> bool:
+    depth = 0
+    for mark in _MARKS.findall(_NO_STRUCTURE.sub("_", toml)):
+        if mark in "[{":
+            depth += 1
+        elif mark in "]}":
+            depth = max(0, depth - 1)
+        if depth > MAX_DEPTH or mark.count(".") >= MAX_DEPTH:
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table whose values are asked for by key and type; keys that nobody asks for are ignored.
+
+    Attributes:
+        values: What was parsed.
+        origin: Where it was read.
+        where: The table's own key, with a dot behind it; empty for the root.
+    """
+
+    values: Mapping[str, Any]
+    origin: str
+    where: str = ""
+
+    def fail(self, key: str, allowed: str, *hints: str) -> NoReturn:
+        """Refuse the value of a key.
+
+        Raises:
+            UsageError: Names origin, key and what is allowed.
+        """
+        problem = f"is {_shown(self.values[key])}, but must be" if key in self.values else "is missing; it must be"
+        raise invalid(self.origin, f"`{self.where}{key}` {problem} {allowed}", *hints)
+
+    def text(self, key: str, allowed: str = "a text", *, ok: Callable[[str], object] = bool) -> str:
+        """Return a text that must be there."""
+        value = self.values.get(key)
+        if not isinstance(value, str) or not ok(value):
+            self.fail(key, allowed)
+        return value
+
+    def optional(self, key: str, allowed: str = "a text", *, ok: Callable[[str], object] = bool) -> str:
+        """Return a text, empty where there is none."""
+        return self.text(key, allowed, ok=ok) if key in self.values else ""
+
+    def texts(
+        self, key: str, allowed: str = "a list of texts", *, ok: Callable[[str], object] = bool
+    ) -> tuple[str, ...]:
+        """Return a list of texts, empty where there is none."""
+        value = self.values.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) and ok(item) for item in value):
+            self.fail(key, allowed)
+        return tuple(value)
+
+    def size(self, key: str) -> int | None:
+        """Return a number of bytes, or None where there is none."""
+        value = self.values.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SIZE:
+            self.fail(key, "a whole number of bytes")
+        return value
+
+    def table(self, key: str) -> "Table | None":
+        """Return a table, or None where there is none."""
+        value = self.values.get(key)
+        if value is not None and not isinstance(value, dict):
+            self.fail(key, "a table")
+        return None if value is None else Table(value, self.origin, f"{self.where}{key}.")
+
+    def tables(self, key: str) -> "Iterator[Table]":
+        """Yield the tables of an array that must have at least one."""
+        value = self.values.get(key)
+        if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
+            self.fail(key, f"one or more tables `[[{re.sub(r'[[0-9]+]', '', self.where)}{key}]]`")
+        for number, item in enumerate(value, 1):
+            yield Table(item, self.origin, f"{self.where}{key}[{number}].")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "a list"
+    shown = printable(f'"{value}"' if isinstance(value, str) else str(value))
+    return f"`{shown[:60]}…`" if len(shown) > 60 else f"`{shown}`"  # noqa: PLR2004 - what fits a line

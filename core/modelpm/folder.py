@@ -1,0 +1,77 @@
+"""A catalog that is a plain folder: ``catalog.toml`` and ``models/<id>.toml``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelpm.errors import NotFound, UsageError
+from modelpm.names import MODEL_ID, printable
+from modelpm.types import CatalogText
+
+_MAX_BYTES = 1 << 20
+
+
+class FolderCatalog:
+    """The catalog in a folder; a catalog plugin needs to be no more than this and the folder.
+
+    Args:
+        path: The folder. Read anew each time it is asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def ids(self) -> Iterable[str]:
+        """Return the ids there are, by the files' names.
+
+        Raises:
+            NotFound: There is no such folder.
+        """
+        try:
+            return sorted(p.stem for p in (self._path / "models").iterdir() if p.suffix == ".toml" and _is_id(p.stem))
+        except OSError as error:
+            raise self._unreadable(self._path / "models", error) from None
+
+    def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
+        """Return the TOML of one model.
+
+        Raises:
+            NotFound: There is no such id.
+            UsageError: The file is no text, or too big.
+        """
+        if not _is_id(id):
+            raise NotFound(f"{self._path} has no model `{printable(id)}`")
+        return self._read(self._path / "models" / f"{id}.toml")
+
+    def about(self) -> CatalogText:
+        """Return ``catalog.toml``.
+
+        Raises:
+            NotFound: There is none, so this is no catalog.
+            UsageError: The file is no text, or too big.
+        """
+        return self._read(self._path / "catalog.toml")
+
+    def _read(self, path: Path) -> CatalogText:
+        try:
+            if not path.is_file():  # a pipe would wait for a writer
+                raise NotFound(f"there is no file {printable(str(path))}")
+            with path.open("rb") as file:
+                content = file.read(_MAX_BYTES + 1)
+        except OSError as error:
+            raise self._unreadable(path, error) from None
+        if len(content) > _MAX_BYTES:
+            raise UsageError(f"{path}: it is bigger than 1 MiB, the most a catalog file may have")
+        try:
+            return CatalogText(str(path), content.decode())
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path}: it is no UTF-8 text at byte {error.start}", code="invalid_catalog") from None
+
+    def _unreadable(self, path: Path, error: OSError) -> NotFound:
+        return NotFound(
+            f"the catalog {printable(str(self._path))} cannot be read: {printable(str(path))}: {error.strerror}",
+            hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`"],
+        )
+
+
+def _is_id(name: str) -> bool:
+    return MODEL_ID.fullmatch(name) is not None
