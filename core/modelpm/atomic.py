@@ -55,7 +55,7 @@ def _fill(draft: Path, data: bytes, permissions: int) -> None:
     fd = system.open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions & 0o777)
     try:
         if stat.S_IMODE(os.fstat(fd).st_mode) != permissions:
-            draft.chmod(permissions)
+            system.set_mode(fd, draft, permissions)
         system.pwrite(fd, data, 0)
         system.fsync(fd)
     finally:

@@ -48,12 +48,12 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
     if number in _FULL:
         return _full(number, path, action, needed)
     if number in _FORBIDDEN:
-        hint = f"Make {_standing(path)} writable for this user, or choose another place."
+        hint = f"make {_standing(path)} writable for this user, or choose another place"
         return StoreError(f"cannot {action} {path}: {reason}", code="no_permission", hints=[hint], path=str(path))
     if number == errno.ELOOP:
         return symlink(path, action)
     code = "io_error" if number == errno.EIO else "local"
-    hints = ["The disk reports a defect: check the system's log and the disk."] if number == errno.EIO else []
+    hints = ["the disk reports a defect: look into the system's log"] if number == errno.EIO else []
     return StoreError(f"cannot {action} {path}: {reason}", code=code, hints=hints, path=str(path))
 
 
@@ -62,7 +62,7 @@ def symlink(path: Path, action: str) -> StoreError:
     return StoreError(
         f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
         code="symlink",
-        hints=[f"Find out who made the link, then remove it: {path}"],
+        hints=[f"find out who made the link, then remove it: {path}"],
         path=str(path),
     )
 
@@ -74,7 +74,7 @@ def _full(number: int, path: Path, action: str, needed: int | None) -> StoreErro
     return StoreError(
         f"cannot {action} {path}: {_FULL[number].format(mount=mount)} ({sizes})",
         code="no_space",
-        hints=[f"Free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
+        hints=[f"free some space on {mount}, or put the store on another disk (MODELPM_STORE)"],
         path=str(path),
         mount=str(mount),
         free=free,
@@ -124,9 +124,12 @@ def make_folder(path: Path, *, below: Path) -> None:
         StoreError: A symlink or a file is in the way, or the system refuses.
     """
     with explained(path, "make the folder"):
-        if not below.is_dir():
-            below.mkdir(parents=True, exist_ok=True)
-            system.fsync_folder(below.parent)
+        missing, place = [], below
+        while not place.is_dir():
+            missing.append(place)
+            place = place.parent
+        for folder in reversed(missing):
+            _make_one(folder, folder.parent)
         place = below
         for part in path.relative_to(below).parts:
             parent, place = place, place / part

@@ -256,6 +256,14 @@ def umask() -> int:
     return old
 
 
+def set_mode(fd: int, path: Path, mode: int) -> None:
+    """Set the permissions of an open file; ``path`` is for systems that know no other way."""
+    if hasattr(os, "fchmod"):
+        os.fchmod(fd, mode)
+    else:
+        path.chmod(mode)
+
+
 def replace(source: Path, target: Path) -> None:
     """Rename over whatever file has the name; Windows refuses where that one is read-only."""
     if sys.platform == "win32":

@@ -68,7 +68,7 @@ class Store:
         elif int(text) > _VERSION:
             raise UsageError(
                 f"cannot use the store: {path} says layout {text}, and this modelpm knows {_VERSION}",
-                hints=["Upgrade modelpm, or choose another store (MODELPM_STORE)."],
+                hints=["update modelpm, or choose another store (MODELPM_STORE)"],
                 path=str(path),
             )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from modelpm import disk, system
-from modelpm.errors import StoreError
+from modelpm.errors import IntegrityError, StoreError
 from modelpm.store import meta
 from modelpm.store.layout import Layout, is_sha256
 
@@ -106,6 +106,7 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str]) -> 
 
     Raises:
         StoreError: The system refuses; ``data`` is then where it was, or in place.
+        IntegrityError: ``damaged``: a writer that no lock kept out put other bytes there.
     """
     blob, record = layout.blob(sha256), layout.record(sha256)
     disk.make_folder(blob.parent, below=layout.root)
@@ -115,13 +116,13 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str]) -> 
     with disk.explained(data, "store"):
         facts = _seal(data, disk.creation_mode(blob.parent, 0o444))
     # The record first: a blob in place then always has one, and a record without its blob hurts nobody.
-    known = meta.record(facts, time.time(), prefixes)
-    meta.write(record, known)
+    meta.write(record, meta.record(facts, time.time(), prefixes))
     with disk.explained(blob, "store"):
         system.replace(data, blob)
         system.fsync_folder(blob.parent)
-        if not known.fits(blob.lstat()) or meta.read(record) != known:  # a writer that no lock kept out
-            meta.write(record, meta.record(blob.lstat(), time.time(), prefixes))
+    if not has(layout, sha256, facts.st_size) and (problem := check(layout, sha256, facts.st_size)):
+        # Somebody whom no lock kept out was here at the same time, and not with the same bytes.
+        raise IntegrityError(f"{blob} was changed while it was stored: {problem}", code="damaged", path=str(blob))
     return blob
 
 
@@ -129,11 +130,11 @@ def _seal(data: Path, mode: int) -> os.stat_result:
     """Bring a file to the medium and make it read-only."""
     fd = system.open_file(data, os.O_RDWR)
     try:
+        system.set_mode(fd, data, mode)
         system.fsync(fd)
+        return os.fstat(fd)
     finally:
         os.close(fd)
-    data.chmod(mode)
-    return data.lstat()
 
 
 def remove(layout: Layout, sha256: str) -> int:

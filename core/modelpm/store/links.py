@@ -40,15 +40,15 @@ class Linker:
             UsageError: There is no such kind.
         """
         if mode != "auto" and mode not in ORDER:
-            raise UsageError(f"unknown kind of link {mode!r}", hints=[f"One of: auto, {', '.join(ORDER)}."])
-        with disk.explained(target, "link", needed=None):
+            raise UsageError(f"unknown kind of link {mode!r}", hints=[f"there are: auto, {', '.join(ORDER)}"])
+        with disk.explained(target, "link"):
             pair = blob.stat().st_dev, target.parent.stat().st_dev
             for kind in ORDER if mode == "auto" else (mode,):
                 if self._possible(pair, kind) and self._make(blob, target, kind, pair):
                     return kind
         raise StoreError(
             f"cannot link {target}: no {mode} to {blob} is possible there",
-            hints=["Use the kind auto: it takes the next kind that works."],
+            hints=["auto takes the next kind that works"],
             path=str(target),
         )
 
@@ -124,10 +124,10 @@ def _finish(blob: Path, draft: Path) -> None:
     """Bring a new file to the medium, with the permissions of the blob."""
     fd = system.open_file(draft, os.O_RDWR)
     try:
+        system.set_mode(fd, draft, stat.S_IMODE(blob.stat().st_mode))
         system.fsync(fd)
     finally:
         os.close(fd)
-    draft.chmod(stat.S_IMODE(blob.stat().st_mode))
 
 
 _KINDS: dict[str, Callable[[Path, Path], bool]] = {

@@ -69,7 +69,7 @@ def _acquire(path: Path, shared: bool, timeout: float | None, waiting: Callable[
             raise StoreError(
                 f"gave up waiting for {path.stem}: it is in use by {holder}",
                 code="lock_timeout",
-                hints=["Wait for that process to end, or stop it; the lock is released with it."],
+                hints=["wait for that process to end, or stop it: the lock is released with it"],
                 path=str(path),
                 holder=holder,
             )
@@ -100,7 +100,7 @@ def _open(path: Path) -> int:
         mode = disk.creation_mode(path.parent, 0o666)
         fd = system.open_file(path, os.O_RDWR | os.O_CREAT, mode)
     with contextlib.suppress(OSError):  # another user may have made it in this instant
-        path.chmod(mode)
+        system.set_mode(fd, path, mode)
     return fd
 
 

@@ -67,7 +67,8 @@ def read(path: Path) -> Record | None:
     except OSError:
         return None
     try:
-        return parse(os.read(fd, _LARGEST))
+        size = os.fstat(fd).st_size
+        return parse(os.read(fd, size)) if size <= _LARGEST else None
     except OSError:
         return None
     finally:
