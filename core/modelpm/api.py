@@ -29,6 +29,9 @@ from modelpm.errors import (
     Unavailable,
     UsageError,
 )
+from modelpm.files import LocalSource
+from modelpm.folder import FolderCatalog
+from modelpm.names import printable
 from modelpm.system import fdatasync, open_file, try_lock
 from modelpm.types import (
     CatalogText,
@@ -58,9 +61,11 @@ __all__ = [
     "Event",
     "Expired",
     "Finding",
+    "FolderCatalog",
     "Hasher",
     "IntegrityError",
     "Listener",
+    "LocalSource",
     "Locator",
     "ModelpmError",
     "Network",
@@ -83,6 +88,7 @@ __all__ = [
     "fdatasync",
     "hookimpl",
     "open_file",
+    "printable",
     "try_lock",
     "write_atomic",
 ]

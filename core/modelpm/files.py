@@ -1,0 +1,131 @@
+"""Serve models from files of this machine; the base of sources that only have to say where their files are."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from io import FileIO
+from pathlib import Path
+
+from modelpm.errors import ModelpmError, NotFound, StoreError
+from modelpm.names import printable
+from modelpm.types import Digest, Reference, RemoteFile, Snapshot, Stream
+
+_CHUNK = 1 << 20
+
+
+class LocalSource:
+    """A source over the local file system; a subclass writes ``target``, and ``member`` where paths are encoded.
+
+    A folder is listed without what begins with a dot, without ``__pycache__``, and without links that leave it or lead
+    to folders. Files have no revision: each is hashed when it is listed, and that is what pins it.
+    """
+
+    def target(self, reference: Reference) -> Path:
+        """Return the file or folder behind a reference, or where it would be."""
+        raise NotImplementedError
+
+    def member(self, reference: Reference, path: str) -> Reference:
+        """Return the reference of one file of a folder's listing."""
+        return replace(reference, path=f"{reference.path.rstrip('/')}/{path}")
+
+    def resolve(self, reference: Reference) -> Snapshot:
+        """As :meth:`modelpm.api.Source.resolve`; reads every byte."""
+        target = self.target(reference)
+        with _failures(target):
+            if target.is_dir():
+                files = [_described(target / path, path, self.member(reference, path)) for path in _listed(target)]
+            else:
+                files = [_described(target, target.name, reference)]
+        if not files:
+            raise NotFound(
+                f"{printable(str(target))} holds no files of a model",
+                hints=["names that begin with a dot, and links that leave the folder, are left out"],
+            )
+        lines = "".join(f"{file.digest}  {file.size}  {file.path}\n" for file in files)
+        return Snapshot(reference, hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest(), tuple(files))
+
+    def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
+        """As :meth:`modelpm.api.Locator.locate`; the reference is that of the file or that of its folder."""
+        try:
+            target = self.target(reference)
+            file = target / path if target.is_dir() else target
+            there = file.is_file() and (file is target or _stays_in(file, target.resolve()))
+        except (ModelpmError, OSError):  # why it is not there is for the listing to say
+            return ()
+        return (str(file),) if there else ()
+
+    @contextmanager
+    def open(
+        self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
+    ) -> Iterator[Stream]:
+        """As :meth:`modelpm.api.Source.open`; begins anew where the file is not the one that was begun."""
+        with _failures(Path(location)):
+            opened = open(location, "rb", buffering=0)  # noqa: PTH123, SIM115 - unbuffered; closed below
+        with opened:
+            stat = os.fstat(opened.fileno())
+            current = f'"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"'
+            begin = start if validator in {None, current} else 0
+            opened.seek(begin)
+            window = _Window(opened, file.path, stat.st_size if stop is None else stop)
+            yield Stream(window.chunks(), begin, stat.st_size, current, window.readinto)
+
+
+class _Window:
+    """Reads a file up to an offset."""
+
+    def __init__(self, file: FileIO, path: str, stop: int) -> None:
+        self._file = file
+        self._path = path
+        self._stop = stop
+
+    def readinto(self, buffer: memoryview) -> int:
+        with _failures(Path(self._path)):
+            left = max(0, self._stop - self._file.tell())
+            return self._file.readinto(buffer[:left]) if left else 0
+
+    def chunks(self) -> Iterator[bytes]:
+        buffer = memoryview(bytearray(_CHUNK))
+        while count := self.readinto(buffer):
+            yield bytes(buffer[:count])
+
+
+def _listed(folder: Path) -> list[str]:
+    root = folder.resolve()
+    found: list[str] = []
+    for here, folders, names in os.walk(root, onerror=_raise):
+        folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
+        for name in names:
+            path = Path(here, name)
+            if not name.startswith(".") and path.is_file() and _stays_in(path, root):
+                found.append(path.relative_to(root).as_posix())
+    return sorted(found)
+
+
+def _described(file: Path, path: str, reference: Reference) -> RemoteFile:
+    if not file.is_file():  # a pipe or a device would never end
+        raise NotFound(
+            f"{printable(str(file))} is no file" if file.exists() else f"{printable(str(file))} does not exist"
+        )
+    with file.open("rb") as stream:
+        digest = Digest("sha256", hashlib.file_digest(stream, "sha256").hexdigest())
+        return RemoteFile(path, os.fstat(stream.fileno()).st_size, digest, (str(file),), reference)
+
+
+def _stays_in(path: Path, root: Path) -> bool:
+    return path.resolve().is_relative_to(root)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+@contextmanager
+def _failures(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise NotFound(f"{printable(str(path))} does not exist") from None
+    except OSError as error:
+        raise StoreError(f"{printable(str(path))} cannot be read: {error.strerror or error}") from None

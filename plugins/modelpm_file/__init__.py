@@ -1,0 +1,51 @@
+"""The source ``file://``: a model that is a file or a folder of this machine, ``file:///absolute/path``."""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from modelpm.api import LocalSource, Reference, Source, UsageError, hookimpl, printable
+
+_SAFE = "/:@!$&'()*+,;=~ "  # as RFC 8089, and the space, which needs no encoding where nothing splits at it
+
+
+@hookimpl
+def modelpm_source(name: str) -> Source | None:
+    """Serve ``file``."""
+    return FileSource() if name == "file" else None
+
+
+class FileSource(LocalSource):
+    """Files by their absolute path; in references the path is percent-encoded, so that any name can be written."""
+
+    def parse(self, rest: str) -> Reference:
+        """Read ``/absolute/path``, percent-encoded.
+
+        Raises:
+            UsageError: The path is relative, or no path.
+        """
+        try:
+            path = unquote(rest, errors="strict")
+            encoded = quote(path, safe=_SAFE)
+        except UnicodeError:
+            raise UsageError(f"`file://{printable(rest)}` is no UTF-8") from None
+        if "\0" in path:
+            raise UsageError(f"`file://{printable(rest)}` has a NUL, which no path can have")
+        if not path.startswith("/"):
+            absolute = Path(os.path.normpath(Path.cwd() / Path(path).expanduser()))
+            raise UsageError(
+                f"`file://{printable(rest)}` is not absolute",
+                hints=[f"did you mean `file://{quote(absolute.as_posix(), safe=_SAFE)}`?"],
+            )
+        return Reference("file", encoded.rstrip("/") or "/")
+
+    def target(self, reference: Reference) -> Path:
+        """As :meth:`modelpm.api.LocalSource.target`."""
+        path = unquote(reference.path)
+        return Path(path[1:] if re.match(r"/[A-Za-z]:", path) and os.name == "nt" else path)
+
+    def member(self, reference: Reference, path: str) -> Reference:
+        """As :meth:`modelpm.api.LocalSource.member`."""
+        return replace(reference, path=f"{reference.path.rstrip('/')}/{quote(path, safe=_SAFE, errors='replace')}")
