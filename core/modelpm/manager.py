@@ -1,0 +1,387 @@
+"""The library: every verb as a method. Thread-safe, without globals; the command line is its thin user."""
+
+import getpass
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from modelpm.config import Config
+from modelpm.environment import Environment
+from modelpm.errors import ModelpmError, NotFound, UsageError
+from modelpm.operations.flights import Flights
+from modelpm.operations.reading import find_installed, installed_model, path_of
+from modelpm.report import Change, Details, InstalledModel, Report, Verified
+from modelpm.store import Store
+from modelpm.types import Event, Progress, Status
+from modelpm.view import View
+
+# What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
+if TYPE_CHECKING:
+    from modelpm.api import AuditSink, Listener
+    from modelpm.audit import Auditor
+    from modelpm.catalog import Catalogs, Entry
+    from modelpm.operations.batch import Batch
+    from modelpm.operations.resolving import Resolver
+    from modelpm.operations.tracking import OnProgress
+    from modelpm.plugins.registry import Registry
+
+
+class Manager:
+    """Installs models and says where they are.
+
+    Args:
+        home: Folder of everything, as ``MODELPM_HOME``.
+        store: Folder of the store, where it is elsewhere.
+        offline: Never use the network.
+        jobs: Connections at once.
+        retries: Tries without progress before giving up.
+        idle_timeout: Seconds without a byte after which a connection is given up.
+        limit_rate: Bytes a second over all connections, or a text like ``8M``.
+        cacert: File of additional trusted certificates.
+        user: Who is named in the audit log.
+        audit: Further audit sinks, as objects.
+        listener: Shows progress of every verb.
+        on_event: Takes every event.
+        on_warning: Takes what went wrong without stopping anything.
+
+    What is None comes from the environment and the configuration file.
+    """
+
+    def __init__(  # noqa: PLR0913 - the options of the command line, by keyword
+        self,
+        *,
+        home: str | Path | None = None,
+        store: str | Path | None = None,
+        offline: bool | None = None,
+        jobs: int | None = None,
+        retries: int | None = None,
+        idle_timeout: float | None = None,
+        limit_rate: int | str | None = None,
+        cacert: str | Path | None = None,
+        user: str | None = None,
+        audit: Sequence["AuditSink"] = (),
+        listener: "Listener | None" = None,
+        on_event: Callable[[Event], None] | None = None,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> None:
+        self.config = Config.load(
+            {
+                "home": home,
+                "store.dir": store,
+                "network.offline": offline,
+                "network.jobs": jobs,
+                "network.retries": retries,
+                "network.idle-timeout": idle_timeout,
+                "network.limit-rate": limit_rate,
+                "network.cacert": cacert,
+                "user": user,
+            }
+        )
+        paths = self.config.paths
+        self.store = Store(paths.store)
+        view = View(paths.view, self.store, self.config["store.link-mode"])
+        self.environment = Environment("user", paths.lock, view, self.store, keep_previous=True)
+        self.warnings: list[str] = []
+        self._sinks, self._listener = tuple(audit), listener
+        self._on_event, self._on_warning = on_event, on_warning
+        self._flights = Flights()
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the audit sinks and connections."""
+        with self._lock:
+            if "_auditor" in self.__dict__:
+                self._auditor.close()
+                del self.__dict__["_auditor"]
+
+    # ------------------------------------------------------------------ what there is
+
+    @cached_property
+    def registry(self) -> "Registry":
+        """The plugins of this installation."""
+        from modelpm.operations.context import make_registry
+
+        return make_registry(self.config)
+
+    @cached_property
+    def catalogs(self) -> "Catalogs":
+        """The catalogs, in order of priority."""
+        from modelpm.operations.context import make_catalogs
+
+        return make_catalogs(self.config, self.registry)
+
+    def available(self) -> tuple[str, ...]:
+        """Return the full name of every model that some catalog has."""
+        return tuple(f"{e.catalog}/{e.id}" for e in self.catalogs.entries())
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        task: str | None = None,
+        license: str | None = None,  # noqa: A002 - the option's name
+        format: str | None = None,  # noqa: A002 - as above
+    ) -> tuple["Entry", ...]:
+        """Return the catalog entries that match, best first."""
+        return tuple(self.catalogs.search(text, task=task or "", license=license or "", format=format or ""))
+
+    def show(self, spec: str) -> Details:
+        """Return everything that is known of one model; asks the source only for a URI.
+
+        Raises:
+            NotFound: Nobody knows it.
+        """
+        from modelpm.operations.showing import show
+
+        return show(self._resolver(), spec, self.installed())
+
+    def installed(self) -> tuple[InstalledModel, ...]:
+        """Return what is installed, sorted by name."""
+        return tuple(installed_model(self.environment, m) for m in self.environment.read().models)
+
+    def is_installed(self, model: str) -> bool:
+        """Whether a model of that name or spec is installed and complete."""
+        try:
+            return self.environment.complete(find_installed(self.environment, model))
+        except NotFound:
+            return False
+
+    def path(self, name: str, file: str | None = None, *, dir: bool = False, ensure: bool = False) -> Path:  # noqa: A002
+        """Return the path that a program is given: the file, the first shard of a split GGUF, else the folder.
+
+        Args:
+            name: The model's name.
+            file: One file of it.
+            dir: Whether the folder is wanted in any case.
+            ensure: Whether to install it first where it is not there.
+
+        Raises:
+            NotFound: It is not installed, or has no such file.
+        """
+        try:
+            return path_of(self.environment, find_installed(self.environment, name), file, folder=dir)
+        except NotFound as error:
+            if not ensure or error.code not in {"not_installed", "missing"}:
+                raise
+        made = self.install(name)
+        return path_of(self.environment, find_installed(self.environment, made.name), file, folder=dir)
+
+    def status(self, model_id: str) -> Progress | None:
+        """Return how far a model has come: under way, installed, failed; None where nothing is known of it."""
+        last = self._flights.latest(model_id)
+        if last is not None and last.status in (Status.QUEUED, Status.DOWNLOADING, Status.VERIFYING):
+            return last
+        try:
+            model = find_installed(self.environment, model_id)
+        except NotFound:
+            return None if last and last.status is Status.COMPLETED else last
+        return Progress(model.name, model.size, model.size, 100.0, 0.0, Status.COMPLETED)
+
+    # ------------------------------------------------------------------ install
+
+    def install(  # noqa: PLR0913 - the options of the command line, by keyword
+        self,
+        spec: str,
+        *,
+        name: str | None = None,
+        dir: str | Path | None = None,  # noqa: A002 - the option's name
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        allow_pickle: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> InstalledModel:
+        """Install one model and return it; what is there already is returned as it is, without the network.
+
+        Args:
+            spec: As on the command line.
+            name: The name it shall have, as ``--as``.
+            dir: A folder in which its files shall appear, too.
+            include: Globs of the files to take.
+            exclude: Globs of the files to leave out.
+            allow_pickle: Whether files that can run code when loaded may be taken.
+            on_progress: Takes :class:`Progress` values, at most ten a second.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+
+        Raises:
+            ModelpmError: What failed, why, and what to do next.
+        """
+        report = self.install_all(
+            [spec],
+            name=name,
+            dir=dir,
+            include=include,
+            exclude=exclude,
+            allow_pickle=allow_pickle,
+            on_progress=on_progress,
+            user=user,
+            cancelled=cancelled,
+        )
+        if report.errors:
+            raise report.errors[0]
+        return report.models[0]
+
+    def install_all(  # noqa: PLR0913 - as above
+        self,
+        specs: Sequence[str],
+        *,
+        name: str | None = None,
+        dir: str | Path | None = None,  # noqa: A002 - as above
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        allow_pickle: bool = False,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Install several models; where one fails the others are finished, and the report has the errors."""
+        from modelpm.operations.install import Request
+
+        if name is not None and len(specs) != 1:
+            raise UsageError(
+                "`--as` names one model; install them one at a time", hints=["one SPEC with each --as NAME"]
+            )
+        requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in dict.fromkeys(specs)]
+        folder = Path(dir).expanduser().absolute() if dir is not None else None
+        batch = self._batch(on_progress, user, cancelled or threading.Event())
+        if not dry_run:
+            self.store.open()
+        batch.prepare(requests)
+        if dry_run:
+            batch.would()
+        else:
+            batch.install(folder)
+        return batch.report(dry_run=dry_run)
+
+    def uninstall(self, name: str, *, user: str | None = None) -> Change:
+        """Take a model out and free the bytes that nothing else needs.
+
+        Raises:
+            NotFound: It is not installed.
+        """
+        report = self.uninstall_all([name], user=user)
+        if report.errors:
+            raise report.errors[0]
+        return report.changes[0]
+
+    def uninstall_all(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Report:
+        """Take several models out; where one fails the others are finished."""
+        from modelpm.operations.uninstall import Uninstaller
+
+        uninstaller = Uninstaller(self.environment, self._auditor, self._needed)
+        changes: list[Change] = []
+        errors: list[ModelpmError] = []
+        for name in dict.fromkeys(names):
+            try:
+                model = find_installed(self.environment, name)
+                if not dry_run:
+                    self.store.open()
+                changes.append(uninstaller.would(model) if dry_run else uninstaller.uninstall(model, user=user))
+            except ModelpmError as error:
+                error.details.setdefault("name", name)
+                errors.append(error)
+            else:
+                self._flights.forget(model.name)
+        return Report(tuple(changes), (), tuple(errors), self._taken_warnings(), dry_run)
+
+    def verify(
+        self,
+        names: Sequence[str] = (),
+        *,
+        quick: bool = False,
+        user: str | None = None,
+        on_bytes: Callable[[int], None] | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> tuple[Verified, ...]:
+        """Re-hash what is stored; offline.
+
+        Args:
+            names: Which models; none means all.
+            quick: Whether size, time and inode are enough.
+            user: Who is named in the audit log.
+            on_bytes: Is told how many bytes were hashed since the last call.
+            cancelled: Set from another thread, stops it.
+
+        Raises:
+            NotFound: One of them is not installed.
+        """
+        from modelpm.operations.verify import Verifier
+
+        models = [find_installed(self.environment, n) for n in dict.fromkeys(names)] or self.environment.read().models
+        verifier = Verifier(self.environment, self._auditor, self.config["network.jobs"])
+        return verifier.verify(
+            models, quick=quick, user=user, cancelled=cancelled or threading.Event(), on_bytes=on_bytes
+        )
+
+    # ------------------------------------------------------------------ the parts
+
+    @cached_property
+    def _auditor(self) -> "Auditor":
+        from modelpm.operations.context import make_auditor
+
+        return make_auditor(self.config, self.registry, self._sinks, self.warn, self.config["user"] or _login())
+
+    def _resolver(self) -> "Resolver":
+        from modelpm.operations.locating import Listings
+        from modelpm.operations.resolving import Resolver
+
+        return Resolver(self.catalogs, Listings(self.registry))
+
+    def _batch(self, on_progress: "OnProgress | None", user: str | None, cancelled: threading.Event) -> "Batch":
+        from modelpm.audit import new_run
+        from modelpm.operations.batch import Batch
+        from modelpm.operations.context import make_engine
+        from modelpm.operations.install import Installer
+        from modelpm.operations.tracking import Audience
+
+        run = new_run()
+        installer = Installer(
+            environment=self.environment,
+            resolver=self._resolver(),
+            engine=make_engine(
+                self.config, self.store, self.registry, lambda action, fields: self._emit(run, action, fields)
+            ),
+            auditor=self._auditor,
+            plugins=lambda: [str(e) for e in self.registry.loaded()],
+        )
+        audience = Audience(on_progress, self._listener, self._flights.remember, self.warn)
+        return Batch(installer, audience, self._flights, cancelled, user, self._taken_warnings, self.warn)
+
+    def _needed(self, without: str) -> dict[str, str]:
+        models = (m for m in self.environment.read().models if m.name != without)
+        return {f.sha256: f"`{m.name}`" for m in models for f in m.files}
+
+    def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
+        if self._on_event is not None:
+            self._on_event(Event(datetime.now(UTC), run, action, fields))
+
+    def warn(self, text: str) -> None:
+        """Say once what went wrong without stopping anything."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            if self._on_warning is not None:
+                self._on_warning(text)
+
+    def _taken_warnings(self) -> tuple[str, ...]:
+        with self._lock:
+            taken, self.warnings = tuple(self.warnings), []
+        return taken
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # no such user in this container
+        return "unknown"

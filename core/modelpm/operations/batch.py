@@ -1,0 +1,103 @@
+"""Several installs in one call: all are decided first, then done one by one; one that fails stops no other."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from modelpm.errors import Interrupted, ModelpmError
+from modelpm.operations.flights import Flights
+from modelpm.operations.install import Installer, Request, Task
+from modelpm.operations.tracking import Audience
+from modelpm.report import Change, InstalledModel, Report
+from modelpm.types import Progress, Status
+
+
+@dataclass(slots=True)
+class Batch:
+    """One call of ``install_all``.
+
+    Attributes:
+        installer: Does one model.
+        audience: Is shown progress.
+        flights: What other threads of this process are at.
+        cancelled: Stops it.
+        user: Who acts.
+        warnings: Returns what was warned of.
+        warn: Takes a warning.
+    """
+
+    installer: Installer
+    audience: Audience
+    flights: Flights
+    cancelled: Event
+    user: str | None
+    warnings: Callable[[], tuple[str, ...]]
+    warn: Callable[[str], None]
+    _tasks: list[tuple[Request, Task]] = field(default_factory=list)
+    _models: list[InstalledModel] = field(default_factory=list)
+    _changes: list[Change] = field(default_factory=list)
+    _errors: list[ModelpmError] = field(default_factory=list)
+
+    def prepare(self, requests: Sequence[Request]) -> None:
+        """Decide everything before anything is done."""
+        for request in requests:
+            with self._collecting(request.spec):
+                found = self.installer.identify(request)
+                self._tasks.append((request, self.installer.prepare(request, found)))
+
+    def install(self, folder: Path | None) -> None:
+        """Install model by model, so that what is finished stays finished whatever comes.
+
+        Raises:
+            StoreError: There is no space for the whole of it; nothing was begun.
+            Interrupted: Cancelled; what was downloaded is kept.
+        """
+        self.installer.check_space([task for _, task in self._tasks])
+        for request, task in self._tasks:
+            with self._collecting(request.spec):
+                self._install(task, folder)
+
+    def would(self) -> None:
+        """Note what :meth:`install` would do."""
+        for _, task in self._tasks:
+            self._warn_of(task)
+            locked = self.installer.complete(task.found)
+            self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
+
+    def report(self, *, dry_run: bool = False) -> Report:
+        """Return what it came to."""
+        return Report(tuple(self._changes), tuple(self._models), tuple(self._errors), self.warnings(), dry_run)
+
+    def _install(self, task: Task, folder: Path | None) -> None:
+        name = task.model.name
+        with self.flights.alone(name, self.cancelled, lambda progress: self.audience.publish([progress])):
+            # Asked again: another thread or process may have brought it while this one waited.
+            locked = self.installer.complete(task.found)
+            if locked is not None:
+                made, change = self.installer.already(locked)
+                self.audience.publish([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])
+            else:
+                self._warn_of(task)
+                made, change = self.installer.install(
+                    task, audience=self.audience, cancelled=self.cancelled, user=self.user
+                )
+        self._models.append(made)
+        self._changes.append(change)
+        if folder is not None:
+            self._changes.append(self.installer.link(made, folder))
+
+    def _warn_of(self, task: Task) -> None:
+        for warning in task.model.warnings:
+            self.warn(warning)
+
+    @contextmanager
+    def _collecting(self, spec: str) -> Iterator[None]:
+        try:
+            yield
+        except Interrupted:
+            raise
+        except ModelpmError as error:
+            error.details.setdefault("name", spec)
+            self._errors.append(error)

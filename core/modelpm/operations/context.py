@@ -1,0 +1,93 @@
+"""From settings to parts: the registry with each plugin's context, the catalogs, the auditor, the engine."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from modelpm.api import AuditSink, Catalog
+from modelpm.audit import Auditor
+from modelpm.catalog import Catalogs
+from modelpm.catalog.folder import FolderCatalog
+from modelpm.config import Config
+from modelpm.plugins.index import scan
+from modelpm.plugins.registry import Registry
+from modelpm.store import Store
+from modelpm.transfer import Engine, Options
+from modelpm.transfer.rate import RateLimit
+from modelpm.types import Context, Network, Secret
+
+
+def make_registry(config: Config) -> Registry:
+    """Return the plugins of this installation, each with what it may know of the world."""
+    network = _network(config)
+
+    def context(kind: str, name: str) -> Context:
+        return Context(
+            settings=config.table(kind, name),
+            environ=config.environ,
+            secret=lambda origin: _secret(config, origin),
+            offline=config["network.offline"],
+            folder=config.paths.audit if kind == "audit" else None,
+            network=network,
+        )
+
+    return Registry(scan(), context, frozenset(config["plugins.disabled"]), config["plugins.prefer"])
+
+
+def make_catalogs(config: Config, registry: Registry) -> Catalogs:
+    """Return the catalogs in order of priority: the user's own folders, then those of plugins, ours first."""
+
+    def of_folder(path: str) -> Callable[[], Catalog]:
+        return lambda: FolderCatalog(Path(path).expanduser())
+
+    def of_plugin(name: str) -> Callable[[], Catalog]:
+        return lambda: registry.catalog(name)
+
+    own = [(name, of_folder(path)) for name, path in config["catalogs"].items()]
+    shipped = [(name, of_plugin(name)) for name in registry.names("catalog") if name not in config["catalogs"]]
+    return Catalogs([*own, *shipped])
+
+
+def make_auditor(
+    config: Config, registry: Registry, sinks: Sequence[AuditSink], warn: Callable[[str], None], user: str
+) -> Auditor:
+    """Return the auditor with the configured sinks, which are required, and the caller's own, which are not."""
+    required = [(name, registry.sink(name), True) for name in config["audit.sinks"]]
+    return Auditor([*required, *((type(s).__name__, s, False) for s in sinks)], warn, user)
+
+
+def make_engine(
+    config: Config, store: Store, registry: Registry, emit: Callable[[str, Mapping[str, Any]], None]
+) -> Engine:
+    """Return a transfer engine."""
+    options = Options(
+        jobs=config["network.jobs"],
+        retries=config["network.retries"],
+        idle_timeout=config["network.idle-timeout"],
+        limit=RateLimit(config["network.limit-rate"], config["network.limit"]),
+    )
+    return Engine(store, registry.hasher, options, emit)
+
+
+def _network(config: Config) -> Network:
+    environ = config.environ
+    schemes = {scheme: environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY") for scheme in _PROXIED}
+    no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    return Network(
+        idle_timeout=config["network.idle-timeout"],
+        cacert=config["network.cacert"],
+        proxies={scheme: url for scheme, url in schemes.items() if url},
+        no_proxy=tuple(host.strip() for host in no_proxy.split(",") if host.strip()),
+    )
+
+
+_PROXIED = ("http", "https", "all")
+
+
+def _secret(config: Config, origin: str) -> Secret | None:
+    """Return the credential of an origin: ``[credentials."https://host"] token-env = "NAME"``."""
+    table = config.tables.get("credentials", {})
+    entry = table.get(origin) if isinstance(table, Mapping) else None
+    name = entry.get("token-env") if isinstance(entry, Mapping) else None
+    value = config.environ.get(name) if isinstance(name, str) else None
+    return Secret(value) if value else None

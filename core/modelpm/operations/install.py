@@ -1,0 +1,232 @@
+"""Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from modelpm.audit import Auditor
+from modelpm.environment import Environment
+from modelpm.errors import Interrupted, ModelpmError, UsageError
+from modelpm.locked import LockedFile, LockedModel
+from modelpm.operations.linking import link_into
+from modelpm.operations.locating import locator
+from modelpm.operations.reading import installed_model
+from modelpm.operations.resolving import Identified, Resolver
+from modelpm.operations.tracking import Audience, Tracker
+from modelpm.plan import Plan, Step, make_plan
+from modelpm.report import Change, InstalledModel
+from modelpm.resolve import WantedModel
+from modelpm.transfer import Engine, Fetch, Fetched, check_space
+from modelpm.types import Status
+
+# Over several files the failure that is told first: integrity, disk, refused, missing, usage, plugin, network.
+_GRAVITY = (4, 8, 7, 5, 2, 1, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the caller asked for.
+
+    Attributes:
+        spec: As typed.
+        name: The name it shall have, or None for the default.
+        include: Globs of the files to take.
+        exclude: Globs of the files to leave out.
+        allow_pickle: Whether files that can run code when loaded may be taken.
+    """
+
+    spec: str
+    name: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One model to bring in, or to bring back where parts of it are missing."""
+
+    model: WantedModel
+    found: Identified
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """Brings models into an environment.
+
+    Attributes:
+        environment: Where they go.
+        resolver: Turns specs into wanted models.
+        engine: Brings the bytes.
+        auditor: Is told before and after.
+        plugins: Names the plugins whose code was loaded, for the audit log.
+    """
+
+    environment: Environment
+    resolver: Resolver
+    engine: Engine
+    auditor: Auditor
+    plugins: Callable[[], list[str]]
+
+    def identify(self, request: Request) -> Identified:
+        """Give a request its name; see :meth:`Resolver.identify`."""
+        return self.resolver.identify(request.spec, name=request.name, include=request.include, exclude=request.exclude)
+
+    def standing(self, found: Identified) -> LockedModel | None:
+        """Return the locked model of that name, if it is what is asked for.
+
+        Raises:
+            UsageError: The name is taken by something else.
+        """
+        locked = self.environment.read().get(found.name)
+        if locked is None or found.is_met_by(locked):
+            return locked
+        raise UsageError(
+            f"`{found.name}` is already installed from `{locked.wish.spec}`, not from `{found.wish.spec}`",
+            code="name_taken",
+            hints=[
+                f"to keep both: modelpm install {found.wish.spec} --as ANOTHER-NAME",
+                f"to move to another release: modelpm upgrade {found.name}",
+                f"to replace it: modelpm uninstall {found.name}, then install again",
+            ],
+            name=found.name,
+        )
+
+    def complete(self, found: Identified) -> LockedModel | None:
+        """Return the locked model of that name, if it is what is asked for and every file of it is there."""
+        locked = self.standing(found)
+        return locked if locked is not None and self.environment.complete(locked) else None
+
+    def prepare(self, request: Request, found: Identified) -> Task:
+        """Decide what has to be fetched; asks the source where nothing is locked yet."""
+        locked = self.standing(found)
+        if locked is None:
+            model = self.resolver.resolve(found, allow_pickle=request.allow_pickle)
+        else:
+            model = WantedModel.of_locked(locked)
+        return Task(model, found, make_plan([model], self._present(model)))
+
+    def check_space(self, tasks: Sequence[Task]) -> None:
+        """Hold the whole plan against the free space, less what partial downloads already have.
+
+        Raises:
+            StoreError: Code ``no_space``, with figures.
+        """
+        steps = [s for task in tasks for s in task.plan.steps if s.fetch]
+        fetches = {_key(s): s.file.size or 0 for s in steps}
+        check_space(self.environment.store, fetches)
+
+    def install(
+        self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
+    ) -> tuple[InstalledModel, Change]:
+        """Fetch what is missing of one model, link it, lock it."""
+        with self.environment.store.lock("store", shared=True):
+            # Decided anew under the lock: from here to the commit no blob that is counted on can be freed.
+            task = replace(task, plan=make_plan([task.model], self._present(task.model)))
+            return self._install(task, audience, cancelled, user)
+
+    def _install(
+        self, task: Task, audience: Audience, cancelled: Event, user: str | None
+    ) -> tuple[InstalledModel, Change]:
+        model = task.model
+        reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
+        tracker = Tracker(model, reused, audience.publish)
+        tracker.queued()
+        details = {"spec": task.found.wish.spec, "name": model.name, "plugins": self.plugins()}
+        try:
+            with self.auditor.operation(
+                "install", resource_type="model", resource_id=model.model_name, user=user, details=details
+            ) as outcome:
+                fetched = self._fetch(task, tracker, cancelled)
+                locked = model.lock(_learned(fetched))
+                self.environment.put(locked)
+                downloaded = sum(f.downloaded for f in fetched.values())
+                outcome.details.update(_done(locked, fetched, downloaded), plugins=self.plugins())
+        except (Interrupted, KeyboardInterrupt):
+            tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
+            raise
+        except ModelpmError as error:
+            error.details.setdefault("name", model.name)
+            tracker.failed(Status.FAILED, str(error))
+            raise
+        tracker.completed(locked.size)
+        made = installed_model(self.environment, locked)
+        return made, _change("install", made, downloaded)
+
+    def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
+        """Return what stands, as the outcome of an install that had nothing to do."""
+        made = installed_model(self.environment, locked)
+        return made, _change("reuse", made, 0)
+
+    def link(self, made: InstalledModel, folder: Path) -> Change:
+        """Make the model's files appear in another folder, too."""
+        link_into(self.environment.store, made.files, folder, self.environment.view.mode)
+        return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
+
+    def would(self, task: Task) -> Change:
+        """Return what :meth:`install` would do."""
+        model, missing = task.model, [f for f in task.model.files if f.size is None]
+        size = None if missing else sum(f.size or 0 for f in model.files)
+        pinned = all(f.sha256 for f in model.files) and not missing
+        digest = model.lock({}).digest if pinned else None
+        return Change(
+            "install", model.name, model.model_name, model.release, model.variant, digest, size, task.plan.download
+        )
+
+    def _present(self, model: WantedModel) -> set[str]:
+        has = self.environment.store.has
+        return {f.sha256 for f in model.files if f.sha256 and f.size is not None and has(f.sha256, f.size)}
+
+    def _fetch(self, task: Task, tracker: Tracker, cancelled: Event) -> dict[str, Fetched]:
+        steps = [s for s in task.plan.steps if s.fetch]
+        listings = self.resolver.listings
+        fetches = [
+            Fetch(s.model, s.file.path, s.file.size, s.file.digest, _key(s), locator(listings, task.model, s.file))
+            for s in steps
+        ]
+        if not fetches:
+            return {}
+        results = self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled)
+        errors = [r for r in results if isinstance(r, ModelpmError)]
+        if errors:
+            raise gravest(errors)
+        return {f.path: r for f, r in zip(fetches, results, strict=True) if isinstance(r, Fetched)}
+
+
+def gravest(errors: Sequence[ModelpmError]) -> ModelpmError:
+    """Return the error that decides the exit code: an interruption, else by gravity, else the first."""
+    order = {code: rank for rank, code in enumerate((130, *_GRAVITY))}
+    return min(errors, key=lambda e: order.get(e.exit_code, len(order)))
+
+
+def _key(step: Step) -> str:
+    """Return the partial's name: the content's, so that a resume survives a change of mirror; else the reference's."""
+    return step.file.sha256 or hashlib.sha256("\n".join(step.file.sources).encode()).hexdigest()
+
+
+def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
+    return {path: (f.sha256, f.size) for path, f in fetched.items()}
+
+
+def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -> dict[str, Any]:
+    def row(file: LockedFile) -> dict[str, Any]:
+        source = fetched[file.path].source if file.path in fetched else "store"
+        return {"path": file.path, "bytes": file.size, "sha256": file.sha256, "source": source}
+
+    return {
+        "digest": locked.digest,
+        "bytes": locked.size,
+        "downloaded": downloaded,
+        "upstream": locked.upstream,
+        "files": [row(f) for f in locked.files[:100]],
+    }
+
+
+def _change(action: str, made: InstalledModel, downloaded: int) -> Change:
+    return Change(
+        action, made.name, made.model, made.release, made.variant, made.digest, made.bytes, downloaded, made.path
+    )

@@ -1,0 +1,53 @@
+"""Make a model's files appear in a folder of the user's own, without ever replacing what is there."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from modelpm.disk import explained
+from modelpm.errors import StoreError
+from modelpm.locked import LockedFile
+from modelpm.store import Store
+
+
+def link_into(store: Store, files: Sequence[LockedFile], folder: Path, mode: str) -> int:
+    """Link every file under its own path below ``folder``.
+
+    Returns:
+        How many links were made; files that already are the store's are left as they are.
+
+    Raises:
+        StoreError: Something else stands in the way; nothing was linked then.
+    """
+    missing = []
+    for file in files:
+        target = folder / file.path
+        if any(above.is_symlink() for above in target.parents if folder in above.parents):
+            raise StoreError(f"a folder above {target} is a symlink; modelpm writes through none", code="symlink")
+        if not os.path.lexists(target):
+            missing.append((file, target))
+        elif not _is_that(store, file, target):
+            raise StoreError(
+                f"{target} is in the way: it is not the file of that name of the model",
+                code="in_the_way",
+                hints=["move it away, or choose another folder with --dir PATH"],
+            )
+    for file, target in missing:
+        with explained(target.parent, "make the folder"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        store.link(file.sha256, target, mode)
+    return len(missing)
+
+
+def _is_that(store: Store, file: LockedFile, target: Path) -> bool:
+    try:
+        if target.samefile(store.blob(file.sha256)):
+            return True
+        if target.is_symlink() or target.stat().st_size != file.size:
+            return False
+        import hashlib
+
+        with target.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
+    except OSError:
+        return False

@@ -1,0 +1,119 @@
+"""From references to locations: where the bytes of one file can be fetched now. Locations never leave the process."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+from modelpm.errors import IntegrityError, ModelpmError, NotFound, UsageError
+from modelpm.names import printable
+from modelpm.plugins.registry import Registry
+from modelpm.redact import redact_urls
+from modelpm.resolve import WantedFile, WantedModel
+from modelpm.spec import UriSpec, parse_spec
+from modelpm.transfer import Origin
+from modelpm.types import Reference, RemoteFile, Snapshot
+
+
+def parse_reference(registry: Registry, text: str) -> Reference:
+    """Read a reference as its source reads it.
+
+    Raises:
+        UsageError: It is no URI, or no plugin serves its scheme.
+    """
+    spec = parse_spec(text)
+    if not isinstance(spec, UriSpec):
+        raise UsageError(f"`{printable(text)}` is no reference: it has no `scheme://`")
+    return registry.source(spec.scheme).parse(spec.rest)
+
+
+@dataclass(slots=True)
+class Listings:
+    """Each reference is resolved once a run, whoever asks. Thread-safe."""
+
+    registry: Registry
+    _snapshots: dict[Reference, Snapshot] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def of(self, reference: Reference) -> Snapshot:
+        """Return the listing behind a reference, whatever it selects of it."""
+        whole = replace(reference, file="", quantization="")
+        with self._lock:
+            if whole not in self._snapshots:
+                self._snapshots[whole] = self.registry.source(whole.scheme).resolve(whole)
+            return self._snapshots[whole]
+
+    def put(self, reference: Reference, snapshot: Snapshot) -> None:
+        """Remember a listing under the reference that pins it, too."""
+        with self._lock:
+            self._snapshots[replace(reference, file="", quantization="")] = snapshot
+
+    def forget(self, reference: Reference) -> None:
+        """Ask anew the next time: a location of it has run out."""
+        with self._lock:
+            self._snapshots.pop(replace(reference, file="", quantization=""), None)
+
+
+def locator(listings: Listings, model: WantedModel, file: WantedFile) -> Callable[[], Sequence[Origin]]:
+    """Return what finds the places of one file, in order of preference; each call asks anew where it has to.
+
+    What it returns raises, where no source of the file can be reached, the first source's error.
+    """
+    asked: list[str] = []
+
+    def locate() -> Sequence[Origin]:
+        origins: list[Origin] = []
+        errors: list[ModelpmError] = []
+        for source in file.sources:
+            try:
+                origins.extend(_origins(listings, model, file, source, again=source in asked))
+            except ModelpmError as error:
+                errors.append(error)
+            else:
+                asked.append(source)
+        if not origins:
+            raise errors[0] if errors else NotFound(f"`{printable(file.path)}` of {model.name} has no source")
+        return origins
+
+    return locate
+
+
+def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str, *, again: bool) -> list[Origin]:
+    registry = listings.registry
+    reference = parse_reference(registry, text)
+    source = registry.source(reference.scheme)
+    locations = source.locate(reference, file.path)
+    if locations:
+        remote = RemoteFile(file.path, file.size, file.digest, locations)
+    else:
+        listed = _listed_in(registry, model, file, text) or replace(reference, file="")
+        if again:
+            listings.forget(listed)
+        remote = _in_listing(listings.of(listed), file, reference)
+    return [Origin(source, remote, location, redact_urls(location)) for location in remote.locations]
+
+
+def _listed_in(registry: Registry, model: WantedModel, file: WantedFile, text: str) -> Reference | None:
+    """Return the reference whose listing has the file, where that is the model's own."""
+    if not model.upstream or text != f"{model.upstream.rstrip('/')}/{file.path}":
+        return None
+    return model.pinned or parse_reference(registry, model.upstream)
+
+
+def _in_listing(snapshot: Snapshot, file: WantedFile, reference: Reference) -> RemoteFile:
+    path = reference.file or file.path
+    found = next((f for f in snapshot.files if f.path == path), None)
+    if found is None and len(snapshot.files) == 1:
+        found = snapshot.files[0]
+    if found is None:
+        raise NotFound(f"{snapshot.reference} has no file `{printable(path)}` any more")
+    theirs, ours = found.digest, file.digest
+    if ours and theirs and ours.algorithm == theirs.algorithm and ours != theirs:
+        raise IntegrityError(
+            f"the digest of `{printable(path)}` at {snapshot.reference} is not what was pinned",
+            code="digest_mismatch",
+            file=file.path,
+            expected=str(ours),
+            actual=str(theirs),
+            hints=["the file was changed at the source; another source of the same bytes is needed"],
+        )
+    return found

@@ -1,0 +1,84 @@
+"""What is installed: rows, paths, and names that were probably meant. Reads the lock, nothing else."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from modelpm.environment import Environment
+from modelpm.errors import NotFound
+from modelpm.locked import LockedModel
+from modelpm.names import printable
+from modelpm.report import InstalledModel
+
+
+def installed_model(environment: Environment, model: LockedModel) -> InstalledModel:
+    """Return the row of a locked model."""
+    return InstalledModel(
+        name=model.name,
+        model=model.model,
+        release=model.release,
+        variant=model.variant,
+        format=model.format,
+        license=model.license,
+        bytes=model.size,
+        digest=model.digest,
+        source=model.upstream or (model.files[0].sources or ("",))[0],
+        environment=environment.kind,
+        path=environment.path(model),
+        folder=environment.view.folder(model.name),
+        files=model.files,
+    )
+
+
+def find_installed(environment: Environment, name: str) -> LockedModel:
+    """Return the locked model of that name, or the only one whose spec or catalog name it is.
+
+    Raises:
+        NotFound: Code ``not_installed``; names the nearest.
+    """
+    lock = environment.read()
+    found = lock.get(name)
+    if found is not None:
+        return found
+    meant = [m for m in lock.models if name in {m.wish.spec, m.model}]
+    if len(meant) == 1:
+        return meant[0]
+    near = get_close_matches(name, [m.name for m in lock.models], 3)
+    hints = (
+        [f"did you mean {' or '.join(f'`{n}`' for n in near)}?"] if near else ["`modelpm list` shows what is installed"]
+    )
+    shown = printable(name)
+    raise NotFound(
+        f"`{shown}` is not installed", code="not_installed", hints=[*hints, f"to install it: modelpm install {shown}"]
+    )
+
+
+def path_of(environment: Environment, model: LockedModel, file: str | None = None, *, folder: bool = False) -> Path:
+    """Return the path that a program is given.
+
+    Args:
+        environment: Where the model is.
+        model: The model.
+        file: One file of it; None means what programs are given: the file, the first shard, else the folder.
+        folder: Whether the folder is wanted in any case.
+
+    Raises:
+        NotFound: The model has no such file, or it is not where it should be.
+    """
+    if folder:
+        path = environment.view.folder(model.name)
+    elif file is None:
+        path = environment.path(model)
+    else:
+        paths = [f.path for f in model.files]
+        if file not in paths:
+            near = get_close_matches(file, paths, 1) or paths[:8]
+            hint = f"there is {', '.join(f'`{printable(p)}`' for p in near)}"
+            raise NotFound(f"`{model.name}` has no file `{printable(file)}`", hints=[hint])
+        path = environment.view.file(model.name, file)
+    if not path.exists():
+        raise NotFound(
+            f"`{model.name}` is installed, but {path} is gone",
+            code="missing",
+            hints=[f"to bring it back: modelpm install {model.wish.spec} --as {model.name}"],
+        )
+    return path

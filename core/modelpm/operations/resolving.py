@@ -1,0 +1,125 @@
+"""From specs to wanted models: the rim around the pure ``resolve``, which fetches the listings it needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelpm.catalog import Catalogs, Entry, Release, Variant, choose
+from modelpm.locked import LockedModel, Wish
+from modelpm.names import check_model_name
+from modelpm.operations.locating import Listings, parse_reference
+from modelpm.resolve import (
+    WantedModel,
+    complete,
+    from_catalog,
+    from_listing,
+    missing_digests,
+    name_of_reference,
+    name_of_variant,
+)
+from modelpm.spec import CatalogSpec, parse_spec
+from modelpm.types import Reference
+
+
+@dataclass(frozen=True, slots=True)
+class FromCatalog:
+    """A spec that a catalog answers: what it chose."""
+
+    entry: Entry
+    release: Release
+    variant: Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    """A spec whose name is known; nobody was asked for it but catalogs on this machine.
+
+    Attributes:
+        name: Its name in the environment.
+        wish: What is written to the lock.
+        target: What the catalog chose, or the reference.
+    """
+
+    name: str
+    wish: Wish
+    target: FromCatalog | Reference
+
+    def is_met_by(self, model: LockedModel) -> bool:
+        """Whether a locked model is what this asks for: the same spec, or another that chooses the same."""
+        if model.wish == self.wish:
+            return True
+        if not isinstance(self.target, FromCatalog) or model.wish.include or model.wish.exclude:
+            return False
+        chosen = (
+            self.target.entry.catalog,
+            self.target.entry.id,
+            self.target.release.version,
+            self.target.variant.name,
+        )
+        return chosen == (model.catalog, model.id, model.release, model.variant)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Turns specs into wanted models.
+
+    Attributes:
+        catalogs: Where names are looked up.
+        listings: Where sources are asked, once a run each.
+    """
+
+    catalogs: Catalogs
+    listings: Listings
+
+    def identify(
+        self, text: str, *, name: str | None = None, include: Sequence[str] = (), exclude: Sequence[str] = ()
+    ) -> Identified:
+        """Read a spec and give it its name, without the network.
+
+        Raises:
+            UsageError: The spec or the name is malformed, or no plugin serves its scheme.
+            NotFound: No catalog has it, or not that release or variant.
+            Denied: Its catalog has blocked it.
+        """
+        if name is not None:
+            check_model_name(name)
+        spec = parse_spec(text)
+        if isinstance(spec, CatalogSpec):
+            entry = self.catalogs.find(spec.id, spec.catalog or None)
+            release, variant = choose(entry, spec.release or None, spec.variant or None)
+            full = f"{entry.catalog}/{entry.id}"
+            full += (f"@{spec.release}" if spec.release else "") + (f":{variant.name}" if spec.variant else "")
+            wish = Wish(full, tuple(include), tuple(exclude))
+            return Identified(
+                name or name_of_variant(entry, release, variant), wish, FromCatalog(entry, release, variant)
+            )
+        reference = parse_reference(self.listings.registry, text)
+        wish = Wish(f"{spec.scheme}://{spec.rest}", tuple(include), tuple(exclude))
+        return Identified(name or name_of_reference(reference), wish, reference)
+
+    def resolve(self, found: Identified, *, allow_pickle: bool = False) -> WantedModel:
+        """Return the wanted model, after asking its source where the catalog does not say all.
+
+        Raises:
+            ModelpmError: As :func:`modelpm.resolve.from_listing` and the source say.
+        """
+        if isinstance(found.target, Reference):
+            snapshot = self.listings.of(found.target)
+            self.listings.put(snapshot.reference, snapshot)
+            return from_listing(found.target, snapshot, name=found.name, wish=found.wish, allow_pickle=allow_pickle)
+        chosen = found.target
+        model = from_catalog(chosen.entry, chosen.release, chosen.variant, name=found.name, wish=found.wish)
+        if not self._needs_listing(model):
+            return model
+        snapshot = self.listings.of(parse_reference(self.listings.registry, model.upstream))
+        self.listings.put(snapshot.reference, snapshot)
+        return complete(model, snapshot)
+
+    def _needs_listing(self, model: WantedModel) -> bool:
+        """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
+        if not model.files or missing_digests(model.files):
+            return True
+        if not model.upstream:
+            return False
+        reference = parse_reference(self.listings.registry, model.upstream)
+        source = self.listings.registry.source(reference.scheme)
+        return reference.revision is None and not source.locate(reference, model.files[0].path)

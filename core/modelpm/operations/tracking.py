@@ -1,0 +1,118 @@
+"""Progress: from counters of files to frozen values of models, for whoever listens. Listeners can break nothing."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelpm.api import Listener
+from modelpm.resolve import WantedModel
+from modelpm.transfer import FileProgress
+from modelpm.types import Progress, Status
+
+OnProgress = Callable[[Progress], Any]
+_ALMOST = 99.9  # 100 is said once, when the model is installed
+
+
+@dataclass(slots=True)
+class Tracker:
+    """One model's progress; made and used on the calling thread.
+
+    Attributes:
+        model: What is installed.
+        reused: Bytes that the store already has.
+        publish: Takes each value: the model's own, and one for each file under way.
+    """
+
+    model: WantedModel
+    reused: int
+    publish: Callable[[Sequence[Progress]], None]
+    _last: Progress | None = None
+
+    @property
+    def total(self) -> int | None:
+        """Bytes in all, or None while one file's size is unknown."""
+        sizes = [f.size for f in self.model.files]
+        return None if None in sizes else sum(s for s in sizes if s is not None)
+
+    def queued(self) -> None:
+        """Say that it will come."""
+        self._say(Status.QUEUED, self.reused, 0.0, ())
+
+    def tick(self, files: Sequence[FileProgress]) -> None:
+        """Take the counters of the files under way."""
+        downloaded = self.reused + sum(f.downloaded for f in files)
+        active = [f for f in files if f.status in (Status.DOWNLOADING, Status.VERIFYING)]
+        verifying = bool(active) and all(f.status is Status.VERIFYING for f in active)
+        speed = sum(f.speed for f in active)
+        self._say(Status.VERIFYING if verifying else Status.DOWNLOADING, downloaded, speed, files)
+
+    def completed(self, size: int) -> None:
+        """Say that it is installed."""
+        self._last = Progress(self.model.name, size, size, 100.0, 0.0, Status.COMPLETED)
+        self.publish([self._last])
+
+    def failed(self, status: Status, error: str) -> None:
+        """Say that it is not, and why."""
+        last = self._last
+        downloaded, total = (last.downloaded_bytes, last.total_bytes) if last else (self.reused, self.total)
+        self._last = Progress(self.model.name, downloaded, total, _percentage(downloaded, total), 0.0, status, error)
+        self.publish([self._last])
+
+    def _say(self, status: Status, downloaded: int, speed: float, files: Sequence[FileProgress]) -> None:
+        if self._last is not None:  # never back: bytes that turned out wrong are counted when they are right
+            downloaded = max(downloaded, self._last.downloaded_bytes)
+        total = self.total
+        if total is not None:
+            downloaded = min(downloaded, total)
+        self._last = Progress(self.model.name, downloaded, total, _percentage(downloaded, total), speed, status)
+        self.publish([self._last, *(_of_file(f) for f in files)])
+
+
+def _of_file(file: FileProgress) -> Progress:
+    done = 100.0 if file.status is Status.COMPLETED else _percentage(file.downloaded, file.total)
+    return Progress(file.model, file.downloaded, file.total, done, file.speed, file.status, file.error, file.path)
+
+
+def _percentage(downloaded: int, total: int | None) -> float:
+    return min(_ALMOST, 100.0 * downloaded / total) if total else 0.0
+
+
+@dataclass(slots=True)
+class Audience:
+    """Everybody who is shown progress; one that raises is warned about once.
+
+    Attributes:
+        callback: Takes the values of whole models; may be a coroutine function.
+        listener: Takes everything.
+        remember: Takes the latest value of a model, for whoever asks later.
+        warn: Is told of a listener that raised.
+    """
+
+    callback: OnProgress | None
+    listener: Listener | None
+    remember: Callable[[Progress], None]
+    warn: Callable[[str], None]
+    _warned: set[str] = field(default_factory=set)
+
+    def publish(self, values: Sequence[Progress]) -> None:
+        """Show the values to everybody."""
+        self.remember(values[0])
+        if self.callback is not None:
+            self._guarded("the progress callback", self._call_back, values[0])
+        if self.listener is not None and "the progress listener" not in self._warned:
+            self._guarded("the progress listener", self.listener.show, values)
+
+    def _call_back(self, value: Progress) -> None:
+        answer = self.callback(value) if self.callback else None
+        if inspect.iscoroutine(answer):
+            asyncio.run(answer)
+
+    def _guarded(self, who: str, call: Callable[[Any], None], value: Any) -> None:
+        try:
+            call(value)
+        except Exception as error:  # noqa: BLE001 - decoration may fail in any way and must break nothing
+            if who not in self._warned:
+                self._warned.add(who)
+                self.warn(f"{who} failed: {type(error).__name__}: {error}")

@@ -1,0 +1,83 @@
+"""Uninstall: out of the lock, out of the view; then free what nothing else needs, and say what stays and why."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelpm.audit import Auditor
+from modelpm.environment import Environment
+from modelpm.errors import StoreError
+from modelpm.locked import LockedModel
+from modelpm.report import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Uninstaller:
+    """Takes models out of an environment.
+
+    Attributes:
+        environment: Where they are.
+        auditor: Is told before and after.
+        needed: Returns, for each sha256 that something else than the named model needs, who that is.
+    """
+
+    environment: Environment
+    auditor: Auditor
+    needed: Callable[[str], dict[str, str]]
+
+    def uninstall(self, model: LockedModel, *, user: str | None) -> Change:
+        """Take one model out and free its blobs."""
+        with self.auditor.operation(
+            "uninstall", resource_type="model", resource_id=model.model, user=user, details={"name": model.name}
+        ) as outcome:
+            self.environment.drop(model.name)
+            freed, note = self._free(model)
+            outcome.details.update(digest=model.digest, freed=freed)
+        return Change(
+            "uninstall",
+            model.name,
+            model.model,
+            model.release,
+            model.variant,
+            model.digest,
+            model.size,
+            freed=freed,
+            note=note,
+        )
+
+    def would(self, model: LockedModel) -> Change:
+        """Return what :meth:`uninstall` would do."""
+        needed = self.needed(model.name)
+        freed = sum(f.size for f in model.files if f.sha256 not in needed)
+        note = _kept(model, needed)
+        return Change(
+            "uninstall",
+            model.name,
+            model.model,
+            model.release,
+            model.variant,
+            model.digest,
+            model.size,
+            freed=freed,
+            note=note,
+        )
+
+    def _free(self, model: LockedModel) -> tuple[int, str]:
+        store = self.environment.store
+        try:
+            with store.lock("store", timeout=0.0):
+                needed = self.needed(model.name)
+                freed = sum(store.remove(f.sha256) for f in model.files if f.sha256 not in needed)
+        except StoreError as error:
+            if error.code != "lock_timeout":
+                raise
+            return 0, "its bytes stay for now: another modelpm is at work; `modelpm prune` frees them later"
+        return freed, _kept(model, needed)
+
+
+def _kept(model: LockedModel, needed: dict[str, str]) -> str:
+    kept = [f for f in model.files if f.sha256 in needed]
+    if not kept:
+        return ""
+    who = sorted({needed[f.sha256] for f in kept})
+    count = f"{len(kept)} file" + ("s" if len(kept) > 1 else "")
+    return f"{count} stay in the store: needed by {', '.join(who)}"

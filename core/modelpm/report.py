@@ -1,0 +1,165 @@
+"""What the library answers with: frozen values whose attributes are the keys of the command line's JSON rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.errors import ModelpmError
+from modelpm.locked import LockedFile
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """One model of an environment.
+
+    Attributes:
+        name: Its name in the environment.
+        model: The catalog's full name, or the spec it came from.
+        release: Version, empty where there is none.
+        variant: Variant or quantization, empty where there is none.
+        format: gguf, safetensors, onnx, …
+        license: SPDX identifier, empty where unknown.
+        bytes: Size of all files.
+        digest: ``m1:…``, the identity that no mirror changes.
+        source: The pinned reference it is fetched from.
+        environment: ``user`` or ``project``.
+        path: What a program is given: the file, the first shard, else the folder.
+        folder: The folder of its files.
+        files: Every file.
+    """
+
+    name: str
+    model: str
+    release: str
+    variant: str
+    format: str
+    license: str
+    bytes: int
+    digest: str
+    source: str
+    environment: str
+    path: Path
+    folder: Path
+    files: tuple[LockedFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that was done, or would be.
+
+    Attributes:
+        action: install, reuse (already there), link, uninstall.
+        name: The model's name.
+        model: The catalog's full name, or the spec.
+        release: Version, empty where there is none.
+        variant: Variant, empty where there is none.
+        digest: ``m1:…``, None where a dry run cannot know it.
+        bytes: Size of all files, None where a dry run cannot know it.
+        downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
+        path: Where it is.
+        freed: Bytes that left the disk.
+        note: Why something stayed or was left out.
+    """
+
+    action: str
+    name: str
+    model: str
+    release: str = ""
+    variant: str = ""
+    digest: str | None = None
+    bytes: int | None = None
+    downloaded: int = 0
+    path: Path | None = None
+    freed: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verb over several models came to; where some failed, the others were finished.
+
+    Attributes:
+        changes: What was done.
+        models: The models that are installed now, in the order they were asked for.
+        errors: What failed, each naming its model.
+        warnings: What the user should know.
+        dry_run: Whether nothing was really done.
+    """
+
+    changes: tuple[Change, ...] = ()
+    models: tuple[InstalledModel, ...] = ()
+    errors: tuple[ModelpmError, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetails:
+    """One file of a variant; size and sha256 are None where they are learned at install."""
+
+    path: str
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VariantDetails:
+    """One variant of a model.
+
+    Attributes:
+        name: Variant or quantization.
+        release: Version it belongs to.
+        format: gguf, safetensors, onnx, …
+        quantization: As the publisher calls it.
+        bytes: Size of all files, None where one is unknown.
+        min_memory: Bytes of memory it needs at least, None where unknown.
+        recommended: Whether it is the release's default.
+        source: Where it comes from.
+        files: Every file.
+    """
+
+    name: str
+    release: str
+    format: str
+    quantization: str
+    bytes: int | None
+    min_memory: int | None
+    recommended: bool
+    source: str
+    files: tuple[FileDetails, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """One model, as ``show`` shows it."""
+
+    name: str
+    model: str
+    catalog: str
+    title: str
+    description: str
+    license: str
+    homepage: str
+    tasks: tuple[str, ...]
+    tags: tuple[str, ...]
+    release: str
+    source: str
+    variants: tuple[VariantDetails, ...]
+    installed: InstalledModel | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One file that was verified.
+
+    Attributes:
+        name: The model.
+        file: The file's path.
+        ok: Whether its bytes are what was locked.
+        problem: What is wrong, empty where nothing is.
+    """
+
+    name: str
+    file: str
+    ok: bool
+    problem: str = ""
