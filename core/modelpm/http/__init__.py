@@ -13,6 +13,16 @@ that name host and reason and never a query.
 from modelpm.http.answers import Answer, error_of, strong_validator
 from modelpm.http.errors import PermanentError
 from modelpm.http.source import HttpSource
-from modelpm.http.urls import host, label, origin
+from modelpm.http.urls import host, is_signed, label, origin
 
-__all__ = ["Answer", "HttpSource", "PermanentError", "error_of", "host", "label", "origin", "strong_validator"]
+__all__ = [
+    "Answer",
+    "HttpSource",
+    "PermanentError",
+    "error_of",
+    "host",
+    "is_signed",
+    "label",
+    "origin",
+    "strong_validator",
+]

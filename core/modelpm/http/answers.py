@@ -136,7 +136,7 @@ def _past_the_end(answer: Answer, wanted: Wanted) -> Span:
 
 def _refuse_other_sizes(answer: Answer, wanted: Wanted, span: Span) -> None:
     size, path = wanted.file.size, wanted.file.path
-    if size is None or span.total == size:
+    if size is not None and span.total == size:
         return
     if looks_like_page(answer.headers) and not path.lower().endswith((".html", ".htm")):
         raise Unavailable(
@@ -144,9 +144,10 @@ def _refuse_other_sizes(answer: Answer, wanted: Wanted, span: Span) -> None:
             hints=["open a web page in a browser, sign in to the network if it asks, and try again"],
             code="html_page",
         )
+    if size is None or span.total is None:
+        return
     # A whole body that is longer is cut at the size that was promised, and its digest judged.
-    whole = span.start == 0 and answer.status == HTTPStatus.OK
-    if span.total is not None and not (whole and span.total > size):
+    if not (answer.status == HTTPStatus.OK and span.total > size):
         raise Unavailable(
             f"{host(answer.url)} has {path} with {span.total} bytes, expected {size}",
             hints=["it was changed or cut there since it was pinned"],

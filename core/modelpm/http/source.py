@@ -47,9 +47,11 @@ class HttpSource(ABC):
         context: What the plugin was given.
         endpoint: Origin of the service behind the source, e.g. ``https://huggingface.co``. Its refusals are explained
             by :meth:`error_for`; those of any other origin mean that a location ran out. Empty: the location's own.
+        offline_hint: How the user allows the network again.
     """
 
     endpoint = ""
+    offline_hint = "leave out --offline, or unset MODELPM_OFFLINE"
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -167,7 +169,7 @@ class HttpSource(ABC):
     def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
         """Send a GET through redirects; secrets are chosen anew at each hop, by its origin."""
         if self.context.offline:
-            raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=["leave out --offline"])
+            raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=[self.offline_hint])
         seen = [url]
         while len(seen) <= _MAX_HOPS + 1:
             response = self._pool.get(url, {**headers, **self._authorization(url)})

@@ -1,0 +1,169 @@
+"""Turn the Hub's refusals into errors that say what to do. Pure; the order of the tests is the Hub's own clients'."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from urllib.parse import unquote
+
+from modelpm.api import Denied, ModelpmError, NotFound, Unavailable
+from modelpm.http import Answer, error_of, host, label
+from modelpm_huggingface.grammar import DATASETS
+
+_API = re.compile(
+    r"/api/(?P<kind>models|datasets)/(?P<repo>[^/]+(?:/[^/]+)?)/(?:revision|tree|refs)(?:/(?P<revision>[^/]+))?"
+)
+_FILE = re.compile(r"/(?P<kind>datasets/)?(?P<repo>[^/]+(?:/[^/]+)?)/resolve/(?P<revision>[^/]+)/(?P<file>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a URL of the Hub asks for; empty where it does not say."""
+
+    repo: str = ""
+    revision: str = ""
+    file: str = ""
+
+
+def asked(url: str) -> Asked:
+    """Read a URL of the API or of a file back."""
+    path = re.sub(r"^https?://[^/]+", "", label(url))
+    found = _API.search(path) or _FILE.search(path)
+    if not found:
+        return Asked()
+    groups = found.groupdict()
+    kind = DATASETS if (groups["kind"] or "").startswith("datasets") else ""
+    return Asked(kind + groups["repo"], unquote(groups["revision"] or ""), unquote(groups.get("file") or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal of the Hub.
+
+    Attributes:
+        answer: What it answered.
+        base: Base of the Hub's URLs, for links to its pages.
+        token_from: Where the token that was sent came from; empty where none was.
+    """
+
+    answer: Answer
+    base: str
+    token_from: str
+
+    @property
+    def what(self) -> Asked:
+        """What was asked for."""
+        return asked(self.answer.url)
+
+    @property
+    def said(self) -> str:
+        """The Hub's own words, if any."""
+        return self.answer.headers.get("X-Error-Message", "").strip()[:300]
+
+    def error(self) -> ModelpmError:
+        """Return what it means: the code tells, else the words, else the status."""
+        status, repo = self.answer.status, self.what.repo
+        explain = _BY_CODE.get(self.answer.headers.get("X-Error-Code", ""))
+        if explain is None and self.said == "Access to this resource is disabled.":
+            explain = _disabled
+        # The Hub answers an unknown token with 401 and the code of a missing repository.
+        if status == HTTPStatus.UNAUTHORIZED and "Invalid credentials" in self.said:
+            explain = _bad_token
+        if explain is None and repo:
+            explain = _BY_STATUS.get(status)
+        return explain(self) if explain else error_of(self.answer)
+
+
+def _no_revision(refusal: Refusal) -> NotFound:
+    what = refusal.what
+    return NotFound(f"{what.repo} has no revision {what.revision}", code="revision_not_found", revision=what.revision)
+
+
+def _no_file(refusal: Refusal) -> NotFound:
+    what = refusal.what
+    return NotFound(
+        f"{what.repo} has no file {what.file} at {what.revision[:12]}",
+        hints=[f"`modelpm show hf://{what.repo}` lists what there is"],
+        code="file_not_found",
+    )
+
+
+def _gated(refusal: Refusal) -> Denied:
+    repo, base = refusal.what.repo, refusal.base
+    if not refusal.token_from:
+        return Denied(
+            f"{repo} is gated, and no token was sent",
+            hints=[
+                f"accept its conditions at {base}/{repo}",
+                f"then make a token at {base}/settings/tokens and set HF_TOKEN, or run `hf auth login`",
+            ],
+            code="gated",
+        )
+    return Denied(
+        f"{repo} is gated, and the account of the token ({refusal.token_from}) is not let in",
+        hints=[f"accept its conditions, or ask for access, at {base}/{repo}", "a token sees what its account may see"],
+        code="gated",
+    )
+
+
+def _disabled(refusal: Refusal) -> Denied:
+    repo = refusal.what.repo
+    return Denied(f"{repo} is disabled", hints=[f"its page may say why: {refusal.base}/{repo}"], code="disabled")
+
+
+def _bad_token(refusal: Refusal) -> Denied:
+    where = f" from {refusal.token_from}" if refusal.token_from else ""
+    return Denied(
+        f"the Hub does not accept the token{where}",
+        hints=[f"it may have run out or be cut: make a new one at {refusal.base}/settings/tokens"],
+        code="bad_token",
+    )
+
+
+def _not_visible(refusal: Refusal) -> NotFound:
+    """A repository that is missing and one that is private look the same from outside: claim neither."""
+    repo, token_from = refusal.what.repo, refusal.token_from
+    private = (
+        f"if it is private, the account of the token ({token_from}) needs access to it"
+        if token_from
+        else "if it is private, set HF_TOKEN or run `hf auth login`; no token was sent"
+    )
+    return NotFound(
+        f"the Hub shows no repository {repo}: it is private, gated, or not there",
+        hints=[f"check the spelling: {refusal.base}/{repo}", private],
+        code="repo_not_found",
+    )
+
+
+def _forbidden(refusal: Refusal) -> Denied:
+    reason = f": {refusal.said}" if refusal.said else ""
+    hint = f"check what the token ({refusal.token_from}) may do at {refusal.base}/settings/tokens"
+    return Denied(
+        f"the Hub refused {refusal.what.repo}{reason}", hints=[hint if refusal.token_from else "set HF_TOKEN"]
+    )
+
+
+def _limited(refusal: Refusal) -> ModelpmError:
+    error = error_of(refusal.answer)
+    wait = error.retry_after if isinstance(error, Unavailable) else None
+    hint = "anonymous use is limited by address: with HF_TOKEN set, the limit is higher"
+    return Unavailable(
+        f"{host(refusal.base)} has had too many requests from here",
+        retry_after=wait,
+        hints=[] if refusal.token_from else [hint],
+        code="rate_limited",
+        status=refusal.answer.status,
+    )
+
+
+_BY_CODE: Mapping[str, Callable[[Refusal], ModelpmError]] = {
+    "RevisionNotFound": _no_revision,
+    "EntryNotFound": _no_file,
+    "GatedRepo": _gated,
+    "RepoNotFound": _not_visible,
+}
+_BY_STATUS: Mapping[int, Callable[[Refusal], ModelpmError]] = {
+    HTTPStatus.UNAUTHORIZED: _not_visible,
+    HTTPStatus.FORBIDDEN: _forbidden,
+    HTTPStatus.TOO_MANY_REQUESTS: _limited,
+}
