@@ -1,0 +1,106 @@
+"""Flags over environment over file over defaults."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelpm.config import Config, as_rate, setting
+from modelpm.errors import UsageError
+
+
+def write(home: Path, text: str) -> dict[str, str]:
+    (home / "config.toml").write_text(text, encoding="utf-8")
+    return {"MODELPM_HOME": str(home)}
+
+
+def test_everything_lies_under_one_home(tmp_path: Path) -> None:
+    paths = Config.load(environ={"MODELPM_HOME": str(tmp_path)}).paths
+    assert paths.store == tmp_path / "store"
+    assert paths.lock == tmp_path / "env" / "models.lock"
+    assert paths.view == tmp_path / "env" / "models"
+    assert paths.audit == tmp_path / "audit"
+
+
+def test_without_a_home_the_platforms_folders_are_used() -> None:
+    paths = Config.load(environ={}).paths
+    assert paths.store.name == "store"
+    assert "modelpm" in str(paths.config)
+
+
+def test_an_option_beats_a_variable_beats_the_file(tmp_path: Path) -> None:
+    environ = write(tmp_path, "[network]\njobs = 2\nretries = 2\noffline = true\n")
+    environ |= {"MODELPM_JOBS": "3", "MODELPM_RETRIES": "3"}
+    config = Config.load({"network.jobs": 4}, environ)
+    assert (config["network.jobs"], config["network.retries"], config["network.offline"]) == (4, 3, True)
+    origins = {row.key: row.origin for row in config.rows}
+    assert origins["network.jobs"] == "option"
+    assert origins["network.retries"] == "MODELPM_RETRIES"
+    assert origins["network.offline"] == str(tmp_path / "config.toml")
+    assert origins["network.idle-timeout"] == "default"
+
+
+def test_the_store_may_be_on_another_disk(tmp_path: Path) -> None:
+    config = Config.load(environ={"MODELPM_HOME": str(tmp_path), "MODELPM_STORE": str(tmp_path / "big")})
+    assert config.paths.store == tmp_path / "big"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[network]\njob = 2\n", "network.jobs"),
+        ("ofline = true\n", "there are"),
+        ("[network]\njobs = 0\n", "whole number"),
+        ("[network]\njobs = true\n", "whole number"),
+        ("[network]\nlimit-rate = 'fast'\n", "8M"),
+        ("[network]\noffline = 'maybe'\n", "true or false"),
+        ("[network]\nidle-timeout = -1\n", "seconds"),
+        ("[network]\nlimit = [{from = '25:00', to = '1:00', rate = '1M'}]\n", "08:00"),
+        ("[store]\nlink-mode = 'magic'\n", "hardlink"),
+        ("[mirrors]\n'hf://' = 3\n", "list of names"),
+        ("user = 3\n", "a text"),
+        ("not toml", "cannot be read"),
+    ],
+)
+def test_bad_configuration_is_a_usage_error_that_says_what_is_allowed(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Config.load(environ=write(tmp_path, text))
+    assert said in caught.value.message + " ".join(caught.value.hints)
+
+
+def test_plugins_have_tables_of_their_own(tmp_path: Path) -> None:
+    environ = write(tmp_path, "[source.hf]\nendpoint = 'http://x'\n[audit]\nsinks = []\n[audit.jsonl]\nfsync = false\n")
+    config = Config.load(environ=environ)
+    assert config.table("source", "hf") == {"endpoint": "http://x"}
+    assert config.table("audit", "jsonl") == {"fsync": False}
+    assert config.table("source", "other") == {}
+    assert config["audit.sinks"] == ()
+
+
+def test_mirrors_and_limits_are_read(tmp_path: Path) -> None:
+    text = "[mirrors]\n'hf://' = 'https://m/'\n[network]\nlimit = [{from = '8:00', to = '18:00', rate = '4M'}]\n"
+    config = Config.load(environ=write(tmp_path, text))
+    assert config["mirrors"] == {"hf://": ("https://m/",)}
+    assert config["network.limit"] == (("08:00", "18:00", 4 << 20),)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [("8M", 8 << 20), ("8MiB/s", 8 << 20), ("500k", 500 << 10), ("1.5G", 3 << 29), (123, 123), ("0", 0)],
+)
+def test_rates_are_read_in_binary_units(text: object, rate: int) -> None:
+    assert as_rate(text) == rate
+
+
+@given(st.text())
+def test_a_rate_is_a_number_or_an_error(text: str) -> None:
+    with suppress(ValueError):
+        assert as_rate(text) >= 0
+
+
+def test_an_unknown_setting_names_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        setting("network.job")
+    assert "network.jobs" in caught.value.hints[0]
