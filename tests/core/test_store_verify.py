@@ -1,0 +1,75 @@
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from modelpm.errors import Interrupted
+from modelpm.store import Store
+from modelpm.store.verify import verify
+from tests.support.stores import damage, put
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_an_empty_list_is_answered_with_an_empty_list(store: Store) -> None:
+    assert verify(store, []) == []
+
+
+def test_answers_come_in_the_order_of_the_questions_each_blob_read_once(store: Store) -> None:
+    wanted = [(put(store, os.urandom(size)), size) for size in (0, 10, 5_000_000, 100, 300_000)]
+    damage(store.blob(wanted[2][0]), 4_999_999)
+    store.remove(wanted[3][0])
+    counted: list[int] = []
+    problems = verify(store, [*wanted, *wanted, (wanted[0][0], 1)], jobs=3, on_bytes=counted.append)
+    assert [p is None for p in problems] == [True, True, False, False, True] * 2 + [False]
+    assert str(problems[2]).startswith("digest ")
+    assert problems[3] == "missing"
+    assert problems[-1] == "size 0, expected 1"
+    assert sum(counted) == 10 + 5_000_000 + 300_000
+
+
+def test_quick_reads_no_bytes(store: Store) -> None:
+    wanted = [(put(store, os.urandom(size)), size) for size in (10, 5000)]
+    damage(store.blob(wanted[0][0]))
+    os.utime(store.blob(wanted[1][0]), ns=(0, 0))
+    counted: list[int] = []
+    problems = verify(store, wanted, quick=True, on_bytes=counted.append)
+    assert problems[0] is None
+    assert str(problems[1]).startswith("replaced")
+    assert counted == []
+
+
+def test_bytes_are_reported_in_the_calling_thread(store: Store) -> None:
+    wanted = [(put(store, os.urandom(1000)), 1000) for _ in range(5)]
+    threads = set()
+    verify(store, wanted, on_bytes=lambda _count: threads.add(threading.current_thread()))
+    assert threads == {threading.current_thread()}
+
+
+def test_a_run_that_is_cancelled_ends_as_interrupted(store: Store) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(Interrupted) as caught:
+        verify(store, [(put(store, b"x"), 1)], cancelled=cancelled)
+    assert caught.value.exit_code == 130
+
+
+def test_an_error_of_the_listener_ends_the_run_and_its_threads(store: Store) -> None:
+    def broken(_count: int) -> None:
+        raise KeyboardInterrupt
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        verify(store, [(put(store, os.urandom(1000)), 1000)], on_bytes=broken)
+    assert threading.active_count() == before
+
+
+def test_a_blob_that_cannot_be_read_is_a_problem_and_no_failure(store: Store) -> None:
+    name = put(store, b"x")
+    store.blob(name).unlink()
+    os.mkfifo(store.blob(name))
+    assert verify(store, [(name, 1)]) == ["replaced: it is not a regular file"]
