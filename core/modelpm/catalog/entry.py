@@ -1,6 +1,20 @@
 """What a catalog says of one model: entry → release → variant → file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a catalog says of itself.
+
+    Attributes:
+        title: For humans, or empty.
+        aliases: Other names for models: name → id.
+    """
+
+    title: str
+    aliases: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

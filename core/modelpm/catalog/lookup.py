@@ -5,12 +5,12 @@ from difflib import get_close_matches
 from typing import TypeVar
 
 from modelpm.api import Catalog
-from modelpm.catalog.entry import Entry
-from modelpm.catalog.parse import parse_aliases, parse_entry
+from modelpm.catalog.entry import About, Entry
+from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.catalog.toml import invalid
 from modelpm.errors import ModelpmError, NotFound, PluginError
 from modelpm.names import MODEL_ID, printable
-from modelpm.types import CatalogText
+from modelpm.types import CatalogText, Finding
 
 _MOST_NEAR = 3
 _T = TypeVar("_T")
@@ -101,6 +101,25 @@ class Catalogs:
         ]
         return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0]))
 
+    def about(self, catalog: str) -> About:
+        """Return what a catalog says of itself.
+
+        Raises:
+            NotFound: There is no such catalog.
+            UsageError: Its ``catalog.toml`` is not valid.
+            PluginError: It fails.
+        """
+        return self._named(catalog).about()
+
+    def audit(self, catalog: str) -> tuple[Finding, ...]:
+        """Look a catalog over for its maintainer; see :func:`modelpm.catalog.lint.audit_catalog`.
+
+        Raises:
+            NotFound: There is no such catalog.
+            PluginError: It fails.
+        """
+        return self._named(catalog).audit()
+
     def _named(self, catalog: str) -> "_Opened":
         if catalog not in self._opened:
             near = get_close_matches(catalog, self._opened, 1)
@@ -122,7 +141,7 @@ class Catalogs:
         names: dict[str, str] = {}  # what is near → how it is written
         for opened in self._opened.values():
             try:
-                for name in (*opened.ids(), *opened.aliases()):
+                for name in (*opened.ids(), *opened.about().aliases):
                     names.setdefault(name, name if asked in {None, opened} else f"{opened.name}/{name}")
             except ModelpmError as error:
                 self._note(opened.name, error)
@@ -151,15 +170,20 @@ class _Opened:
 
         return tuple(sorted(set(self._ask(listed))))
 
-    def aliases(self) -> dict[str, str]:
-        return parse_aliases(self._text(lambda: self._open().about()))
+    def about(self) -> About:
+        return parse_about(self._text(lambda: self._open().about()))
+
+    def audit(self) -> tuple[Finding, ...]:
+        from modelpm.catalog.lint import audit_catalog  # for maintainers; installing does without
+
+        return self._ask(lambda: tuple(audit_catalog(self._open())))
 
     def real_id(self, wanted: str) -> str | None:
         """Return the id that ``wanted`` is or stands for; an id goes before an alias."""
         ids = self.ids()
         if wanted in ids:
             return wanted
-        meant = self.aliases().get(wanted)
+        meant = self.about().aliases.get(wanted)
         return meant if meant in ids else None
 
     def entry(self, id_: str) -> Entry:

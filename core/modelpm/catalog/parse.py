@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from packaging.version import InvalidVersion, Version
 
-from modelpm.catalog.entry import CatalogFile, Deprecated, Entry, Release, Variant
+from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
 from modelpm.catalog.toml import MAX_SIZE, REFERENCE, Table, invalid, load
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.names import MODEL_ID, check_paths, printable
@@ -48,19 +48,20 @@ def parse_entry(catalog: str, text: CatalogText) -> Entry:
     )
 
 
-def parse_aliases(text: CatalogText) -> dict[str, str]:
-    """Read ``catalog.toml`` and return its aliases: other name → id.
+def parse_about(text: CatalogText) -> About:
+    """Read ``catalog.toml``.
 
     Raises:
         UsageError: It is not valid, or needs a newer modelpm.
     """
-    table = _root(text).table("aliases")
-    if table is None:
-        return {}
+    root = _root(text)
+    table = root.table("aliases") or Table({}, text.origin)
     for alias in table.values:
         if not MODEL_ID.fullmatch(alias):
             raise invalid(text.origin, f"the alias `{printable(alias)}` must be {_AN_ID}")
-    return {alias: table.text(alias, f"the id of a model: {_AN_ID}", ok=MODEL_ID.fullmatch) for alias in table.values}
+    meant = f"the id of a model: {_AN_ID}"
+    aliases = {alias: table.text(alias, meant, ok=MODEL_ID.fullmatch) for alias in table.values}
+    return About(root.optional("title"), aliases)
 
 
 def _root(text: CatalogText) -> Table:

@@ -1,0 +1,166 @@
+"""Look a catalog over for its maintainer: what is refused anyway, what nobody reads, and what will break one day."""
+
+import re
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+
+from modelpm.api import Catalog
+from modelpm.catalog.entry import CatalogFile, Entry, Variant
+from modelpm.catalog.parse import parse_about, parse_entry
+from modelpm.catalog.toml import load
+from modelpm.errors import ModelpmError
+from modelpm.names import check_model_name, printable
+from modelpm.types import CatalogText, Finding, Severity
+
+_ABOUT_KEYS: dict[str, Any] = {"schema": None, "name": None, "title": None, "aliases": None}
+_ENTRY_KEYS: dict[str, Any] = {
+    **dict.fromkeys(("schema", "id", "title", "description", "license", "homepage", "tasks", "tags")),
+    "deprecated": dict.fromkeys(("reason", "replacement")),
+    "release": {
+        **dict.fromkeys(("version", "default-variant", "yanked", "blocked")),
+        "variant": {
+            **dict.fromkeys(("name", "format", "quantization", "min-memory", "upstream")),
+            "file": dict.fromkeys(("path", "size", "sha256", "sources")),
+        },
+    },
+}
+_COMMIT = re.compile(r"@[0-9a-f]{40}(?:[0-9a-f]{24})?(?:$|[/:])")
+
+
+def audit(text: CatalogText, *, id: str = "") -> list[Finding]:  # noqa: A002 - the word of the contract
+    """Look over the file of one model.
+
+    Args:
+        text: The file ``models/<id>.toml``.
+        id: What the file is named; empty where that is not known.
+
+    Returns:
+        ``REJECT`` for what is an error, ``WARN`` for what should be mended, ``NOTE`` for what is merely unknown.
+    """
+    try:
+        unknown = list(_unknown_keys(load(text), _ENTRY_KEYS))
+        entry = parse_entry("", text)
+    except ModelpmError as error:
+        return [Finding(Severity.REJECT, error.code, error.message)]
+    findings = [*unknown, *_of_entry(entry)]
+    if id and entry.id != id:
+        findings.append(Finding(Severity.REJECT, "wrong_id", f"`id` is `{entry.id}`, but the file is named `{id}`"))
+    return [Finding(f.severity, f.code, f"{text.origin}: {f.message}") for f in findings]
+
+
+def audit_catalog(catalog: Catalog) -> Iterator[Finding]:
+    """Look over a whole catalog: its own file, every model, and how they fit together."""
+    ids = sorted(catalog.ids())
+    replacements: dict[str, str] = {}
+    for id_ in ids:
+        try:
+            text = catalog.get(id_)
+        except ModelpmError as error:
+            yield Finding(Severity.REJECT, error.code, error.message)
+            continue
+        findings = audit(text, id=id_)
+        yield from findings
+        if not any(f.severity is Severity.REJECT for f in findings):
+            entry = parse_entry("", text)
+            replacements[id_] = entry.deprecated.replacement if entry.deprecated else ""
+    yield from _twins(ids)
+    for id_, replacement in replacements.items():
+        if replacement and replacement not in ids:
+            yield Finding(
+                Severity.WARN, "unknown_replacement", f"{id_}: there is no model `{replacement}` to replace it"
+            )
+    yield from _of_about(catalog, ids)
+
+
+def _of_about(catalog: Catalog, ids: list[str]) -> Iterator[Finding]:
+    try:
+        text = catalog.about()
+        yield from _unknown_keys(load(text), _ABOUT_KEYS)
+        aliases = parse_about(text).aliases
+    except ModelpmError as error:
+        yield Finding(Severity.REJECT, error.code, error.message)
+        return
+    for alias, meant in aliases.items():
+        if alias in ids:
+            yield Finding(Severity.WARN, "shadowed_alias", f"{text.origin}: the alias `{alias}` is the id of a model")
+        if meant not in ids:
+            yield Finding(
+                Severity.WARN,
+                "unknown_alias",
+                f"{text.origin}: the alias `{alias}` stands for `{meant}`, which is no model",
+            )
+
+
+def _twins(ids: list[str]) -> Iterator[Finding]:
+    """Yield ids that differ in punctuation only, and are taken for each other."""
+    seen: dict[str, str] = {}
+    for id_ in ids:
+        other = seen.setdefault(re.sub(r"[-_.]+", "-", id_), id_)
+        if other != id_:
+            yield Finding(Severity.WARN, "twin_ids", f"the ids `{other}` and `{id_}` differ in punctuation only")
+
+
+def _unknown_keys(values: Mapping[str, Any], known: Mapping[str, Any], where: str = "") -> Iterator[Finding]:
+    for key, value in values.items():
+        if key not in known:
+            near = get_close_matches(key, known, 1)
+            meant = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(known)}"
+            yield Finding(Severity.REJECT, "unknown_key", f"`{where}{printable(key)}` is no key; {meant}")
+        elif known[key]:
+            for number, item in enumerate(value if isinstance(value, list) else [value], 1):
+                number_ = f"[{number}]" if isinstance(value, list) else ""
+                if isinstance(item, dict):
+                    yield from _unknown_keys(item, known[key], f"{where}{key}{number_}.")
+
+
+def _of_entry(entry: Entry) -> Iterator[Finding]:
+    try:
+        check_model_name(entry.id)
+    except ModelpmError as error:
+        yield Finding(Severity.REJECT, "bad_id", error.message)
+    if not entry.description:
+        yield Finding(Severity.NOTE, "no_description", "it has no `description`")
+    yield from _of_license(entry.license)
+    for release in entry.releases:
+        for variant in release.variants:
+            yield from _of_variant(variant, f"{release.version}:{variant.name}")
+
+
+def _of_license(license_: str) -> Iterator[Finding]:
+    if not license_:
+        yield Finding(Severity.NOTE, "no_license", "it has no `license`")
+        return
+    try:
+        canonicalize_license_expression(license_)
+    except InvalidLicenseExpression:
+        yield Finding(
+            Severity.WARN,
+            "no_spdx",
+            f"`license` is `{printable(license_)}`, no SPDX expression; write a licence of its own as `LicenseRef-…`",
+        )
+
+
+def _of_variant(variant: Variant, name: str) -> Iterator[Finding]:
+    pinned = bool(_COMMIT.search(variant.upstream))
+    if variant.upstream and not pinned:
+        yield Finding(
+            Severity.NOTE, "no_revision", f"{name}: `upstream` has no commit; its files are held to their digests"
+        )
+    for file in variant.files:
+        yield from _of_file(file, f"{name}: `{file.path}`", pinned=pinned)
+
+
+def _of_file(file: CatalogFile, name: str, *, pinned: bool) -> Iterator[Finding]:
+    if not file.sha256:
+        weight, why = (Severity.NOTE, "the commit pins it") if pinned else (Severity.WARN, "nothing pins it")
+        yield Finding(weight, "no_digest", f"{name} has no `sha256`; {why}")
+    if file.size is None:
+        yield Finding(Severity.NOTE, "no_size", f"{name} has no `size`; it is learned when it is locked")
+    for source in file.sources:
+        if source.startswith("http://"):
+            yield Finding(
+                Severity.WARN, "no_tls", f"{name}: `{printable(source)}` is not encrypted on its way; use https"
+            )
