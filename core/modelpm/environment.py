@@ -99,4 +99,4 @@ def _render(lock: Lock) -> str:
     text = lock.render()
     if parse_lock(text, "models.lock").models == lock.models:
         return text
-    return Lock(lock.models, lock.dir, lock.default_groups).render()
+    return lock.plain().render()

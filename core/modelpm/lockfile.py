@@ -62,6 +62,10 @@ class Lock:
             models[model.name] = model
         return replace(self, models=tuple(models[n] for n in sorted(models)), texts=texts)
 
+    def plain(self) -> "Lock":
+        """Return the lock without the text it came from: all of it is written anew."""
+        return replace(self, head=_head(self.dir, self.default_groups), texts=None)
+
     def render(self) -> str:
         """Return the text of the file."""
         texts = self.texts or {}
@@ -112,8 +116,16 @@ def parse_lock(text: str, origin: str) -> Lock:
     if twins := {n for n in names if names.count(n) > 1}:
         raise _damaged(origin, f"`{min(twins)}` stands in it twice")
     head, spans = _spans(text)
-    texts = dict(zip(names, spans, strict=True)) if len(spans) == len(names) else {}
-    return Lock(tuple(sorted(models, key=lambda m: m.name)), folder, groups, head, texts)
+    models.sort(key=lambda m: m.name)
+    if len(spans) != len(names):  # valid, but not as we write it: the next change writes it anew
+        return Lock(tuple(models), folder, groups, _head(folder, groups))
+    return Lock(tuple(models), folder, groups, head, dict(zip(names, spans, strict=True)))
+
+
+def _head(folder: str, groups: tuple[str, ...]) -> str:
+    lines = [_line("dir", folder)] if folder else []
+    lines += [_line("default-groups", list(groups))] if groups else []
+    return _HEAD + "".join(f"{line}\n" for line in lines)
 
 
 def _spans(text: str) -> tuple[str, list[str]]:

@@ -36,6 +36,11 @@ class WantedFile:
         """The content's identity, where it is known."""
         return self.digest.hex if self.digest and self.digest.algorithm == "sha256" else None
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether its content is known before it is here."""
+        return self.sha256 is not None and self.size is not None
+
 
 @dataclass(frozen=True, slots=True)
 class WantedModel:

@@ -169,10 +169,10 @@ class Installer:
 
     def would(self, task: Task) -> Change:
         """Return what :meth:`install` would do."""
-        model, missing = task.model, [f for f in task.model.files if f.size is None]
-        size = None if missing else sum(f.size or 0 for f in model.files)
-        pinned = all(f.sha256 for f in model.files) and not missing
-        digest = model.lock({}).digest if pinned else None
+        model = task.model
+        sizes = [f.size for f in model.files]
+        size = None if None in sizes else sum(s or 0 for s in sizes)
+        digest = model.lock({}).digest if all(f.is_pinned for f in model.files) else None
         return Change(
             "install", model.name, model.model_name, model.release, model.variant, digest, size, task.plan.download
         )

@@ -12,7 +12,6 @@ from modelpm.resolve import (
     complete,
     from_catalog,
     from_listing,
-    missing_digests,
     name_of_reference,
     name_of_variant,
 )
@@ -116,7 +115,7 @@ class Resolver:
 
     def _needs_listing(self, model: WantedModel) -> bool:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
-        if not model.files or missing_digests(model.files):
+        if not model.files or not all(f.is_pinned for f in model.files):
             return True
         if not model.upstream:
             return False

@@ -1,0 +1,164 @@
+"""An environment: its lock and its view, changed together, never touching what is somebody else's."""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from modelpm.environment import Environment
+from modelpm.errors import StoreError, UsageError
+from modelpm.locked import LockedFile, LockedModel, Wish
+from modelpm.store import Store
+from modelpm.view import View
+
+
+def put_blob(store: Store, data: bytes) -> str:
+    store.open()
+    sha256 = hashlib.sha256(data).hexdigest()
+    folder = store.partial(sha256)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data").write_bytes(data)
+    store.commit(folder / "data", sha256)
+    return sha256
+
+
+def model(store: Store, name: str, files: dict[str, bytes]) -> LockedModel:
+    locked = tuple(LockedFile(p, len(d), put_blob(store, d), (f"x://{name}/{p}",)) for p, d in files.items())
+    return LockedModel(name, Wish(f"x://{name}"), locked)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    store = Store(tmp_path / "store")
+    view = View(tmp_path / "env" / "models", store)
+    return Environment("user", tmp_path / "env" / "models.lock", view, store, keep_previous=True)
+
+
+def test_a_model_that_is_put_appears_under_its_own_names(environment: Environment) -> None:
+    tiny = model(environment.store, "tiny", {"a.gguf": b"abc", "dir/b.json": b"{}"})
+    environment.put(tiny)
+    folder = environment.view.folder("tiny")
+    assert (folder / "a.gguf").read_bytes() == b"abc"
+    assert (folder / "dir" / "b.json").read_bytes() == b"{}"
+    assert environment.read().models == (tiny,)
+    assert environment.complete(tiny)
+    assert (environment.view.root / ".gitignore").read_text() == "*\n"
+
+
+def test_a_model_that_is_dropped_leaves_nothing_of_ours(environment: Environment) -> None:
+    tiny = model(environment.store, "tiny", {"dir/a.gguf": b"abc"})
+    environment.put(tiny)
+    environment.drop("tiny")
+    assert not environment.view.folder("tiny").exists()
+    assert environment.read().models == ()
+
+
+def test_what_is_somebody_elses_stays(environment: Environment) -> None:
+    environment.put(model(environment.store, "tiny", {"a.gguf": b"abc"}))
+    note = environment.view.folder("tiny") / "notes.txt"
+    note.write_text("mine")
+    environment.drop("tiny")
+    assert note.read_text() == "mine"
+
+
+def test_a_foreign_file_in_the_way_is_never_replaced(environment: Environment) -> None:
+    folder = environment.view.folder("tiny")
+    folder.mkdir(parents=True)
+    (folder / "a.gguf").write_text("mine")
+    with pytest.raises(StoreError) as caught:
+        environment.put(model(environment.store, "tiny", {"a.gguf": b"abc"}))
+    assert caught.value.code == "in_the_way"
+    assert (folder / "a.gguf").read_text() == "mine"
+    assert environment.read().models == ()
+
+
+def test_nothing_is_written_through_a_symlink(environment: Environment, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    environment.view.root.mkdir(parents=True)
+    (environment.view.root / "tiny").symlink_to(outside)
+    with pytest.raises(StoreError):
+        environment.put(model(environment.store, "tiny", {"a.gguf": b"abc"}))
+    assert list(outside.iterdir()) == []
+
+
+def test_a_view_entry_that_is_gone_or_cut_is_missing_and_comes_back(environment: Environment) -> None:
+    tiny = model(environment.store, "tiny", {"a.gguf": b"abc"})
+    environment.put(tiny)
+    target = environment.view.file("tiny", "a.gguf")
+    target.unlink()
+    assert not environment.complete(tiny)
+    environment.put(tiny)
+    assert target.read_bytes() == b"abc"
+
+
+def test_a_new_version_of_a_model_replaces_the_old_entries(environment: Environment) -> None:
+    environment.put(model(environment.store, "tiny", {"a.gguf": b"abc", "old.txt": b"x"}))
+    environment.put(model(environment.store, "tiny", {"a.gguf": b"defg"}))
+    folder = environment.view.folder("tiny")
+    assert sorted(p.name for p in folder.iterdir()) == ["a.gguf"]
+    assert (folder / "a.gguf").read_bytes() == b"defg"
+
+
+def test_the_previous_lock_stays_beside_the_new_one(environment: Environment) -> None:
+    environment.put(model(environment.store, "one", {"a": b"1"}))
+    before = environment.lock_path.read_text()
+    environment.put(model(environment.store, "two", {"a": b"2"}))
+    assert environment.lock_path.with_name("models.lock~").read_text() == before
+
+
+def test_putting_what_is_there_writes_nothing(environment: Environment) -> None:
+    tiny = model(environment.store, "tiny", {"a": b"1"})
+    environment.put(tiny)
+    files = [environment.lock_path, environment.view.root / ".modelpm.json", environment.view.file("tiny", "a")]
+    before = [f.stat().st_mtime_ns for f in files]
+    environment.put(tiny)
+    assert [f.stat().st_mtime_ns for f in files] == before
+
+
+def test_a_lock_of_a_newer_modelpm_is_never_rewritten(environment: Environment) -> None:
+    environment.lock_path.parent.mkdir(parents=True)
+    environment.lock_path.write_text("version = 99\n")
+    with pytest.raises(UsageError):
+        environment.put(model(environment.store, "tiny", {"a": b"1"}))
+    assert environment.lock_path.read_text() == "version = 99\n"
+
+
+def test_a_lost_ledger_makes_entries_nobodys(environment: Environment) -> None:
+    tiny = model(environment.store, "tiny", {"a": b"1"})
+    environment.put(tiny)
+    (environment.view.root / ".modelpm.json").write_text(json.dumps([1]))
+    with pytest.raises(StoreError):
+        environment.put(replace(tiny, files=(replace(tiny.files[0], sha256=put_blob(environment.store, b"2")),)))
+    assert environment.view.file("tiny", "a").read_bytes() == b"1"
+
+
+def test_writers_at_the_same_time_lose_nothing(environment: Environment) -> None:
+    models = [model(environment.store, f"m{i}", {"a": str(i).encode()}) for i in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(environment.put, models))
+    assert [m.name for m in environment.read().models] == sorted(m.name for m in models)
+    assert all(environment.complete(m) for m in models)
+
+
+def test_a_hand_edited_block_that_would_not_come_back_is_written_anew(environment: Environment) -> None:
+    tiny = model(environment.store, "tiny", {"a": b"1"})
+    environment.put(tiny)
+    text = environment.lock_path.read_text()
+    inline = text.replace("[[model]]", "[[ model ]]")  # valid TOML, not the canonical form
+    environment.lock_path.write_text(inline)
+    other = model(environment.store, "zed", {"a": b"2"})
+    environment.put(other)
+    assert environment.read().models == (tiny, other)
+
+
+def test_the_path_is_the_file_the_first_shard_or_the_folder(environment: Environment) -> None:
+    one = model(environment.store, "one", {"a.gguf": b"1"})
+    split = model(environment.store, "split", {"m-00002-of-00002.gguf": b"2", "m-00001-of-00002.gguf": b"1"})
+    many = model(environment.store, "many", {"a.json": b"1", "b.safetensors": b"2"})
+    assert environment.path(one).name == "a.gguf"
+    assert environment.path(split).name == "m-00001-of-00002.gguf"
+    assert environment.path(many) == environment.view.folder("many")

@@ -1,0 +1,148 @@
+"""From what was asked for to a model whose every file is known."""
+
+from typing import Any
+
+import pytest
+
+from modelpm.catalog import parse_entry
+from modelpm.errors import IntegrityError, NotFound
+from modelpm.locked import Wish
+from modelpm.plan import make_plan
+from modelpm.resolve import WantedModel, complete, from_catalog, from_listing, name_of_reference, name_of_variant
+from modelpm.types import CatalogText, Digest, Reference, RemoteFile, Snapshot
+
+SHA, OTHER, GIT = "a" * 64, "b" * 64, "c" * 40
+COMMIT = "0" * 40
+TOML = f"""
+schema = 1
+id = "m"
+title = "M"
+description = "A model."
+license = "mit"
+[[release]]
+version = "1.0"
+default-variant = "q4"
+[[release.variant]]
+name = "q4"
+format = "gguf"
+upstream = "hf://o/r@{COMMIT}"
+[[release.variant.file]]
+path = "m.gguf"
+size = 3
+sha256 = "{SHA}"
+[[release.variant]]
+name = "q8"
+format = "gguf"
+upstream = "hf://o/r"
+[[release.variant.file]]
+path = "m8.gguf"
+sha256 = "{SHA}"
+"""
+
+
+def of_catalog(variant: int = 0) -> WantedModel:
+    entry = parse_entry("core", CatalogText("m.toml", TOML))
+    release = entry.releases[0]
+    its = release.variants[variant]
+    return from_catalog(entry, release, its, name=name_of_variant(entry, release, its), wish=Wish("core/m"))
+
+
+def snapshot(*files: RemoteFile) -> Snapshot:
+    return Snapshot(Reference("hf", "o/r", COMMIT), COMMIT, files, "mit")
+
+
+def remote(path: str, size: int | None = 3, digest: Digest | None = None) -> RemoteFile:
+    return RemoteFile(path, size, digest, ("http://x/" + path,))
+
+
+def test_a_complete_catalog_entry_needs_nobody() -> None:
+    model = of_catalog()
+    assert model.name == "m"
+    assert all(f.is_pinned for f in model.files)
+    locked = model.lock({})
+    assert locked.files[0].sources == (f"hf://o/r@{COMMIT}/m.gguf",)
+    assert (locked.catalog, locked.id, locked.release, locked.variant) == ("core", "m", "1.0", "q4")
+
+
+def test_what_a_catalog_leaves_open_is_learned_from_the_listing_and_pinned() -> None:
+    model = complete(of_catalog(1), snapshot(remote("m8.gguf", 8, Digest("sha256", SHA)), remote("other")))
+    assert model.name == "m-q8"
+    assert model.upstream == f"hf://o/r@{COMMIT}"
+    assert model.lock({}).files[0].size == 8
+    assert model.files[0].sources == (f"hf://o/r@{COMMIT}/m8.gguf",)
+
+
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [(remote("m8.gguf", 8, Digest("sha256", OTHER)), "digest_mismatch"), (remote("m.gguf", 4), "size_mismatch")],
+)
+def test_a_listing_that_contradicts_the_catalog_is_an_integrity_error(file: RemoteFile, code: str) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        complete(of_catalog(1 if "8" in file.path else 0), snapshot(file))
+    assert caught.value.code == code
+    assert caught.value.details["expected"] != caught.value.details["actual"]
+
+
+def test_a_listing_without_the_file_is_not_found() -> None:
+    with pytest.raises(NotFound):
+        complete(of_catalog(1), snapshot(remote("gone")))
+
+
+def listed(*files: RemoteFile, **wish: Any) -> WantedModel:
+    reference = Reference("hf", "o/r", "main")
+    return from_listing(reference, snapshot(*files), name="r", wish=Wish("hf://o/r@main", **wish))
+
+
+def test_a_listing_becomes_a_model_pinned_to_its_revision() -> None:
+    model = listed(remote("m.safetensors", 3, Digest("sha256", SHA)), remote("c.json", 2, Digest("git-sha1", GIT)))
+    assert model.upstream == f"hf://o/r@{COMMIT}"
+    assert model.format == "safetensors"
+    assert model.license == "mit"
+    locked = model.lock({"c.json": (OTHER, 2)})
+    assert {f.path: f.sha256 for f in locked.files} == {"m.safetensors": SHA, "c.json": OTHER}
+
+
+def test_a_git_digest_is_never_an_identity() -> None:
+    model = listed(remote("c.json", 2, Digest("git-sha1", GIT)))
+    with pytest.raises(AssertionError):
+        model.lock({})
+
+
+@pytest.mark.parametrize("path", ["../x", "a\\b", "/x"])
+def test_hostile_names_of_a_listing_are_refused_even_if_not_chosen(path: str) -> None:
+    with pytest.raises(IntegrityError):
+        listed(remote("good.json"), remote(path), include=("good.json",))
+
+
+def test_left_out_pickles_are_named() -> None:
+    model = listed(remote("m.safetensors"), remote("m.bin"))
+    assert "m.bin" in model.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        (Reference("hf", "Owner/Qwen3-8B-GGUF"), "qwen3-8b-gguf"),
+        (Reference("hf", "o/Qwen3-8B-GGUF", quantization="Q4_K_M"), "qwen3-8b-gguf-q4_k_m"),
+        (Reference("https", "host/a/Model.V1.gguf#sha256=" + SHA), "model.v1"),
+        (Reference("https", "host/a/model.gguf?download=true"), "model"),
+        (Reference("folder", "/srv/models/tiny/"), "tiny"),
+        (Reference("hf", "o/model-1.5b"), "model-1.5b"),
+    ],
+)
+def test_default_names(reference: Reference, name: str) -> None:
+    assert name_of_reference(reference) == name
+
+
+def test_a_plan_fetches_what_is_missing_and_each_blob_once() -> None:
+    model = listed(
+        remote("a", 5, Digest("sha256", SHA)),
+        remote("b", 5, Digest("sha256", SHA)),
+        remote("c", 7, Digest("git-sha1", GIT)),
+        remote("d", None),
+    )
+    plan = make_plan([model], present=set())
+    assert [s.fetch for s in plan.steps] == [True, False, True, True]
+    assert plan.download == 12
+    assert plan.unknown == 1
+    assert make_plan([model], present={SHA}).download == 7
