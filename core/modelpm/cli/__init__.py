@@ -1,0 +1,8 @@
+"""The command line: a thin user of the library, and the only room that prints or exits."""
+
+
+def main() -> None:
+    """Run the command line; the console script."""
+    from modelpm.cli.app import cli
+
+    cli.main()

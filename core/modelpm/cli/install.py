@@ -1,0 +1,67 @@
+"""``modelpm install``."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.completing import catalog_names
+from modelpm.cli.format import Line, elapsed, line, size
+from modelpm.cli.options import Command
+from modelpm.cli.output import Outcome
+from modelpm.cli.rows import change_line, change_row, of_action, total
+from modelpm.cli.session import Session
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.report import Report
+
+
+@click.command(
+    "install",
+    cls=Command,
+    help="Download, verify and keep models.",
+    examples=(
+        "modelpm install qwen3-8b",
+        "modelpm install core/qwen3-8b@1.0:q5_k_m --as chat",
+        "modelpm install hf://Qwen/Qwen3-8B-GGUF:Q4_K_M",
+        "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2 --exclude 'onnx/*'",
+    ),
+)
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
+@click.option("--as", "name", metavar="NAME", help="Name it NAME instead of what the catalog or the repository says.")
+@click.option("--dir", "folder", metavar="PATH", help="Let its files appear in PATH, too.")
+@click.option("--include", metavar="GLOB", multiple=True, help="Take only files that match; may be repeated.")
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
+@click.option("--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.pass_obj
+def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **options: Any) -> Outcome:
+    """Install every spec; where one fails, the others are finished."""
+    with session.manager() as manager:
+        report = manager.install_all(specs, dir=folder, **options)
+    return Outcome(
+        notes=_planned(report) if report.dry_run else _done(report, session.elapsed),
+        changes=[change_row(change) for change in report.changes],
+        errors=report.errors,
+        warnings=report.warnings,
+        dry_run=report.dry_run,
+    )
+
+
+def _done(report: "Report", seconds: float) -> list[Line]:
+    made = of_action(report, "install")
+    lines = []
+    if made:
+        lines.append(line(f"Installed {total([change.bytes for change in made])} in {elapsed(seconds)}"))
+        lines += [change_line(change, size(change.bytes)) for change in made]
+    lines += [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]
+    return lines + [change_line(change, f"in {change.path}") for change in of_action(report, "link")]
+
+
+def _planned(report: "Report") -> list[Line]:
+    made = of_action(report, "install")
+    lines = []
+    if made:
+        unknown = any(change.bytes is None for change in made)
+        lines.append(line(f"Would download {total([None if unknown else change.downloaded for change in made])}"))
+        lines += [change_line(change, size(change.bytes)) for change in made]
+    return lines + [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]

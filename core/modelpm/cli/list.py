@@ -1,0 +1,38 @@
+"""``modelpm list``."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from modelpm.cli.format import Line, line, size, table
+from modelpm.cli.options import Command
+from modelpm.cli.output import Outcome, width
+from modelpm.cli.rows import model_row
+from modelpm.cli.session import Session
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.report import InstalledModel
+
+
+@click.command(
+    "list",
+    cls=Command,
+    help="List what is installed.",
+    examples=("modelpm list", "modelpm list --json | jq '.items[].path'"),
+)
+@click.pass_obj
+def command(session: Session) -> Outcome:
+    """Read the lock; asks nobody."""
+    with session.manager() as manager:
+        models = manager.installed()
+    return Outcome(
+        lines=_lines(models, width()) if models else (),
+        notes=() if models else [line(("nothing is installed; `modelpm install tiny` is a small start", "dim"))],
+        items=[model_row(model) for model in models],
+    )
+
+
+def _lines(models: "Sequence[InstalledModel]", width: int | None) -> list[Line]:
+    rows = [(m.name, m.release, m.variant, m.format, size(m.bytes), m.model) for m in models]
+    return table(("NAME", "RELEASE", "VARIANT", "FORMAT", ">SIZE", "MODEL"), rows, width)

@@ -1,0 +1,141 @@
+"""The options of every verb: accepted before it and after it, and each also as a variable ``MODELPM_…``."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from modelpm import __version__
+from modelpm.cli.session import Session
+
+
+class SettingType(click.ParamType):  # type: ignore[type-arg] # generic in newer Click only
+    """A value that the configuration knows how to read; kept as typed, for the configuration to read in its place."""
+
+    def __init__(self, key: str, name: str) -> None:
+        self.key = key
+        self.name = name
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what the setting refuses."""
+        from modelpm.config import setting
+
+        try:
+            setting(self.key).parse(value)
+        except (ValueError, TypeError) as error:
+            self.fail(f"`{value}` must be {error}", param, ctx)
+        return value
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keep a value for the session: the command line wins over the environment, the later place over the earlier."""
+    session = ctx.find_object(Session)
+    name = param.name or ""
+    source = ctx.get_parameter_source(name)
+    if session is None or ctx.resilient_parsing:
+        return
+    if source is ParameterSource.COMMANDLINE:
+        session.options[name] = value
+        session.typed.add(name)
+    elif source is ParameterSource.ENVIRONMENT and name not in session.options:
+        session.options[name] = value
+
+
+def _enter(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Go into the folder at once, so that every relative path that follows is meant from there."""
+    session = ctx.find_object(Session)
+    before = session.options.get("directory") if session else None
+    _keep(ctx, param, value)
+    if session is None or session.options.get("directory") == before:
+        return
+    session.base = session.base or os.getcwd()  # noqa: PTH109 - pathlib costs start-up
+    folder = os.path.join(session.base, session.options["directory"])  # noqa: PTH118 - as above
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise click.BadParameter(f"`{value}`: {error.strerror}", ctx, param) from error
+    ctx.find_root().call_on_close(lambda: os.chdir(session.base))
+
+
+def _version(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
+    if value and not ctx.resilient_parsing:
+        click.echo(f"modelpm {__version__}")
+        ctx.exit()
+
+
+def _option(*names: str, help: str, **given: Any) -> click.Option:  # noqa: A002 - Click's name for it
+    long = names[-1].removeprefix("--")
+    name = f"MODELPM_{long.upper().replace('-', '_')}"
+    more: dict[str, Any] = {"callback": _keep, "expose_value": False, "envvar": name} | given
+    return click.Option(names, help=f"{help} [{name}]", **more)
+
+
+def _flag(*names: str, help: str) -> click.Option:  # noqa: A002 - as above
+    return _option(*names, help=help, is_flag=True)
+
+
+GLOBALS: Sequence[click.Option] = (
+    _option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", callback=_enter),
+    _flag("-g", "--global", help="Mean the user's models, whatever project this folder belongs to."),
+    _flag("--offline", help="Never use the network."),
+    _flag("--json", help="Print one JSON document on stdout, on failure too."),
+    _flag("--progress", help="With --json: one event a line on stderr."),
+    _flag("-q", "--quiet", help="No progress, no summary, no warnings."),
+    _flag("-v", "--verbose", help="Say what is going on."),
+    _flag("--no-progress", help="No progress bars."),
+    _option(
+        "--color", type=click.Choice(["auto", "always", "never"]), help="When to use colour (auto; NO_COLOR, too)."
+    ),
+    _flag("-y", "--yes", help="Ask nothing; take yes for an answer."),
+    _option("--user", metavar="NAME", help="Who is named in the audit log."),
+    _option(
+        "--limit-rate", type=SettingType("network.limit-rate", "rate"), help="At most so much a second: 8M is MiB."
+    ),
+    _option("--jobs", type=SettingType("network.jobs", "number"), help="Connections at once (8)."),
+    _option("--retries", type=SettingType("network.retries", "number"), help="Tries without progress (5)."),
+    _option("--idle-timeout", type=SettingType("network.idle-timeout", "seconds"), help="Seconds without a byte (30)."),
+    _option("--cacert", metavar="FILE", help="Trust the certificates in FILE (PEM), too."),
+    click.Option(
+        ["--version"],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_version,
+        help="Print the version.",
+    ),
+)
+
+
+class Command(click.Command):
+    """A verb: its own options, those of every verb, and examples below its help."""
+
+    def __init__(self, name: str | None, *, examples: Sequence[str] = (), **more: Any) -> None:
+        more["params"] = [*(more.get("params") or ()), *GLOBALS]
+        super().__init__(name, epilog=example_text(examples), **more)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verb's own options first."""
+        format_options(self, ctx, formatter)
+
+
+def example_text(examples: Sequence[str]) -> str | None:
+    """Return the examples as a help's last paragraph, each on a line of its own."""
+    if not examples:
+        return None
+    return "\b\n" + "\n".join(["Examples:", *(f"  {example}" for example in examples)])
+
+
+def format_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    """Write a command's own options, and below them the ones of every verb."""
+    own: list[tuple[str, str]] = []
+    shared: list[tuple[str, str]] = []
+    for param in command.get_params(ctx):
+        record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
+        if record is not None:
+            (shared if param in GLOBALS or param is command.get_help_option(ctx) else own).append(record)
+    for title, records in (("Options", own), ("Options of every verb, each also as a variable", shared)):
+        if records:
+            with formatter.section(title):
+                formatter.write_dl(records)

@@ -1,0 +1,196 @@
+"""The one place that prints: what was asked for goes to stdout, everything else to stderr."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import IO, Any
+
+import click
+
+from modelpm.cli.format import Line, line
+from modelpm.errors import Interrupted, ModelpmError
+from modelpm.names import printable
+
+# Of several failures, the first of these that occurred decides: what must never be overlooked comes first.
+_PRECEDENCE = (130, 4, 8, 7, 5, 2, 3, 1, 6)
+_STYLES: Mapping[str, Mapping[str, Any]] = {
+    "added": {"fg": "green"},
+    "bold": {"bold": True},
+    "dim": {"dim": True},
+    "error": {"fg": "red", "bold": True},
+    "hint": {"fg": "cyan", "bold": True},
+    "removed": {"fg": "red"},
+    "warning": {"fg": "yellow", "bold": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command came to; the printer makes a document or lines of it.
+
+    Attributes:
+        lines: What was asked for, for people: goes to stdout.
+        raw: Bytes for stdout that must not be touched, e.g. a path.
+        notes: The summary: goes to stderr, and nowhere with ``-q``.
+        items: Rows of the JSON document.
+        changes: Changes of the JSON document.
+        errors: What failed, in order.
+        warnings: What the user should know.
+        dry_run: Whether nothing was done on purpose.
+    """
+
+    lines: Sequence[Line] = ()
+    raw: bytes = b""
+    notes: Sequence[Line] = ()
+    items: Sequence[Mapping[str, Any]] = ()
+    changes: Sequence[Mapping[str, Any]] = ()
+    errors: Sequence[ModelpmError] = ()
+    warnings: Sequence[str] = ()
+    dry_run: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """What the process exits with."""
+        codes = {error.exit_code for error in self.errors}
+        return next((code for code in _PRECEDENCE if code in codes), 1) if codes else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Printer:
+    """Prints as the options say.
+
+    Attributes:
+        json: One document instead of lines.
+        quiet: No notes and no warnings.
+        color: True or False where the user decided; None asks the stream.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    color: bool | None = None
+
+    def finish(self, outcome: Outcome, command: str, elapsed: float, warnings: Sequence[str] = ()) -> int:
+        """Print an outcome with the warnings of the run, each text once, and return the exit code."""
+        outcome = replace(outcome, warnings=list(dict.fromkeys([*outcome.warnings, *warnings])))
+        if self.json:
+            self._print(json.dumps(document(outcome, command, elapsed), ensure_ascii=True), sys.stdout)
+        else:
+            if outcome.raw:
+                click.echo(outcome.raw, nl=False)
+            self._lines(outcome.lines, sys.stdout)
+            sys.stdout.flush()
+            if not self.quiet:
+                self._lines([line(("warning:", "warning"), f" {text}") for text in outcome.warnings], sys.stderr)
+                self._lines(outcome.notes, sys.stderr)
+            self._lines(error_lines(outcome.errors), sys.stderr)
+        return outcome.exit_code
+
+    def log(self, text: str) -> None:
+        """Print a line of what is going on, for ``-v``."""
+        self._lines([line((text, "dim"))], sys.stderr)
+
+    def record(self, fields: Mapping[str, Any]) -> None:
+        """Print one event as one line of JSON on stderr; whole lines, whatever thread it comes from."""
+        sys.stderr.write(json.dumps(fields, ensure_ascii=True, default=str) + "\n")
+        sys.stderr.flush()
+
+    def _lines(self, lines: Iterable[Line], stream: IO[str]) -> None:
+        color = stream.isatty() if self.color is None else self.color
+        for spans in lines:
+            self._print("".join(_styled(text, style, color=color) for text, style in spans), stream)
+
+    def _print(self, text: str, stream: IO[str]) -> None:
+        click.echo(text, file=stream, color=True)  # what has colour by now was meant to
+
+
+def width() -> int | None:
+    """Return how many cells a line on stdout may take; None where nobody looks at it."""
+    if not sys.stdout.isatty():
+        return None
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
+
+
+def document(outcome: Outcome, command: str, elapsed: float) -> dict[str, Any]:
+    """Return the JSON document of an outcome; ``elapsed`` in seconds."""
+    return {
+        "schema": 1,
+        "command": command,
+        "ok": outcome.exit_code == 0,
+        "exit_code": outcome.exit_code,
+        "dry_run": outcome.dry_run,
+        "changes": list(outcome.changes),
+        "items": list(outcome.items),
+        "errors": [error_row(error) for error in outcome.errors],
+        "warnings": list(outcome.warnings),
+        "elapsed_ms": round(elapsed * 1000),
+    }
+
+
+def error_row(error: ModelpmError) -> dict[str, Any]:
+    """Return the JSON of an error: its details, then the fields every error has."""
+    return {
+        **error.details,
+        "code": error.code,
+        "message": error.message,
+        "hints": list(error.hints),
+        "retryable": error.retryable,
+    }
+
+
+def error_lines(errors: Sequence[ModelpmError]) -> list[Line]:
+    """Lay out errors: what failed, why (indented), and below all of them what to do next, each hint once."""
+    lines: list[Line] = []
+    for error in errors:
+        if isinstance(error, Interrupted):  # no failure: one line
+            lines.append(line("; ".join([error.message, *error.hints])))
+            continue
+        first, *rest = error.message.splitlines() or [error.code]
+        lines.append(line(("error:", "error"), f" {first}"))
+        lines += [line(f"  {text}") for text in rest]
+        lines += [line(f"  {label}: {value}") for label, value in _causes(error)]
+    hints = dict.fromkeys(hint for error in errors if not isinstance(error, Interrupted) for hint in error.hints)
+    if hints:
+        lines.append(())
+    for hint in hints:
+        first, *rest = hint.splitlines() or [""]
+        lines += [line(("hint:", "hint"), f" {first}"), *(line(f"      {text}") for text in rest)]
+    return lines
+
+
+def internal(error: BaseException, *, traceback: bool) -> ModelpmError:
+    """Make an error of a bug; its traceback, without the secrets of URLs, only when asked for."""
+    cause = _redacted(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    hint = "this is a fault in modelpm: please report it" + (
+        "" if traceback else "; -v shows the traceback to send along"
+    )
+    shown = ModelpmError(f"internal: {cause}", hints=[hint], code="internal")
+    return with_traceback(shown, error) if traceback else shown
+
+
+def with_traceback(error: ModelpmError, cause: BaseException | None = None) -> ModelpmError:
+    """Return the error with the traceback of its cause below its message, for whoever has to mend it."""
+    from traceback import format_exception
+
+    trace = _redacted("".join(format_exception(cause or error)).rstrip())
+    return type(error)(f"{error.message}\n{trace}", hints=error.hints, code=error.code, **error.details)
+
+
+def _redacted(text: str) -> str:
+    from modelpm.redact import redact_urls
+
+    return redact_urls(text)
+
+
+def _causes(error: ModelpmError) -> Iterable[tuple[str, str]]:
+    for key, label in (("cause", "cause"), ("expected", "expected"), ("actual", "got")):
+        value = error.details.get(key)
+        if value is not None and str(value) not in error.message:
+            yield label, str(value)
+
+
+def _styled(text: str, style: str, *, color: bool) -> str:
+    safe = printable(text)
+    return click.style(safe, **_STYLES[style]) if color and style else safe

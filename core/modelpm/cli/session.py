@@ -1,0 +1,96 @@
+"""What one run of the command line knows: the options of every verb, and how a Manager is made of them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:  # start-up: verbs import the library when they run, and help needs neither it nor the printer
+    from modelpm.cli.output import Printer
+    from modelpm.manager import Manager
+    from modelpm.types import Event
+
+_FOR_THE_MANAGER = ("offline", "jobs", "retries", "idle_timeout", "limit_rate", "cacert", "user")
+
+
+class Session:
+    """One run.
+
+    Attributes:
+        options: Values of the options of every verb that were given, by name.
+        typed: Those that stood on the command line; the others came from the environment.
+        command: The verb, as the JSON document names it; empty until it is known.
+        base: The folder the run started in, once it was left.
+        warnings: What went wrong without stopping anything, told at the end: a bar may be on the screen.
+    """
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+        self.typed: set[str] = set()
+        self.command = ""
+        self.base = ""
+        self.warnings: list[str] = []
+        self._started = monotonic()
+        self._printer: Printer | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self.options.get(name)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return monotonic() - self._started
+
+    @property
+    def printer(self) -> "Printer":
+        """The printer of this run."""
+        if self._printer is None:
+            from modelpm.cli.output import Printer
+
+            self._printer = Printer(json=bool(self["json"]), quiet=bool(self["quiet"]), color=self._color())
+        return self._printer
+
+    @contextmanager
+    def manager(self) -> Iterator["Manager"]:
+        """Open the library as the options say; what it draws is gone when the block is left."""
+        from modelpm.cli.progress import Display, display_name
+        from modelpm.manager import Manager
+
+        given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
+        name = display_name(self, tty=sys.stderr.isatty())
+        display = Display(name, lambda: manager.registry.listener(name)) if name else None
+        with Manager(**given, listener=display, on_event=self._on_event(), on_warning=self.warnings.append) as manager:
+            try:
+                yield manager
+            finally:
+                if display is not None:
+                    display.close()
+
+    def _color(self) -> bool | None:
+        """Return what the user decided: the option over NO_COLOR over FORCE_COLOR; None asks the stream."""
+        if self["color"]:
+            return {"always": True, "never": False}.get(self["color"])
+        if variable("NO_COLOR"):
+            return False
+        return True if variable("FORCE_COLOR") else None
+
+    def _on_event(self) -> "Callable[[Event], None] | None":
+        from modelpm.cli.progress import event_line, event_record
+
+        printer = self.printer
+        if self["json"]:
+            return (lambda event: printer.record(event_record(event))) if self["progress"] else None
+        return (lambda event: printer.log(event_line(event))) if self["verbose"] else None
+
+
+def variable(name: str) -> str:
+    """Return an environment variable, empty where it is not set.
+
+    Asks Click, which reads the variables of options anyway: the configuration, where all others are read, may be what
+    is broken, and help does without it.
+    """
+    option = click.Option(["--variable"], envvar=name)
+    return option.resolve_envvar_value(click.Context(click.Command("modelpm"))) or ""

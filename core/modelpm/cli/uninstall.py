@@ -1,0 +1,52 @@
+"""``modelpm uninstall``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from modelpm.cli.completing import installed_names
+from modelpm.cli.format import Line, elapsed, line, size
+from modelpm.cli.options import Command
+from modelpm.cli.output import Outcome
+from modelpm.cli.rows import change_line, change_row, of_action, total
+from modelpm.cli.session import Session
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.report import Report
+
+
+@click.command(
+    "uninstall",
+    cls=Command,
+    help="Let go of models, and free what nothing else needs.",
+    examples=("modelpm uninstall qwen3-8b", "modelpm uninstall qwen3-8b tiny --dry-run"),
+)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=installed_names)
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.pass_obj
+def command(session: Session, *, names: tuple[str, ...], dry_run: bool) -> Outcome:
+    """Uninstall every name; where one fails, the others are finished."""
+    with session.manager() as manager:
+        report = manager.uninstall_all(names, dry_run=dry_run)
+    return Outcome(
+        notes=_notes(report, session.elapsed),
+        changes=[{**change_row(change), "freed": change.freed, "note": change.note} for change in report.changes],
+        errors=report.errors,
+        warnings=report.warnings,
+        dry_run=report.dry_run,
+    )
+
+
+def _notes(report: "Report", seconds: float) -> list[Line]:
+    gone = of_action(report, "uninstall")
+    lines: list[Line] = []
+    if gone:
+        count = total([None] * len(gone))
+        lines.append(
+            line(f"Would uninstall {count}" if report.dry_run else f"Uninstalled {count} in {elapsed(seconds)}")
+        )
+    for change in gone:
+        lines.append(change_line(change, f"{'would free' if report.dry_run else 'freed'} {size(change.freed)}"))
+        if change.note:
+            lines.append(line((f"   {change.note}", "dim")))
+    return lines

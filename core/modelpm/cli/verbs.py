@@ -1,0 +1,154 @@
+"""The verbs: a static table, so that help imports none of them, and a verb's module is imported when it is run."""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple, cast
+
+import click
+
+from modelpm.cli.options import GLOBALS, example_text, format_options
+from modelpm.cli.session import Session
+from modelpm.errors import ModelpmError, UsageError
+
+
+class Verb(NamedTuple):
+    """A verb of ours.
+
+    Attributes:
+        module: Holds it as ``command``.
+        help: One line; the same as the command's own.
+        heading: Where help lists it.
+    """
+
+    module: str
+    help: str
+    heading: str
+
+
+_MODELS, _PLACE = "Models", "Housekeeping"
+VERBS: Mapping[str, Verb] = {
+    "install": Verb("modelpm.cli.install", "Download, verify and keep models.", _MODELS),
+    "uninstall": Verb("modelpm.cli.uninstall", "Let go of models, and free what nothing else needs.", _MODELS),
+    "list": Verb("modelpm.cli.list", "List what is installed.", _MODELS),
+    "show": Verb("modelpm.cli.show", "Show one model: variants, files, size, licence.", _MODELS),
+    "search": Verb("modelpm.cli.search", "Search the catalogs.", _MODELS),
+    "path": Verb("modelpm.cli.path", "Print where an installed model is.", _MODELS),
+    "verify": Verb("modelpm.cli.verify", "Check what is stored, byte by byte.", _MODELS),
+    "catalog": Verb("modelpm.cli.catalog", "List, show and check catalogs.", _PLACE),
+    "config": Verb("modelpm.cli.config", "List, read and write settings.", _PLACE),
+    "store": Verb("modelpm.cli.store", "Say where the store is, and how large.", _PLACE),
+    "plugins": Verb("modelpm.cli.plugins", "List plugins, and check that they work.", _PLACE),
+    "audit": Verb("modelpm.cli.audit", "Show the audit log, and check that it is whole.", _PLACE),
+    "completions": Verb("modelpm.cli.completions", "Print a completion script for a shell.", _PLACE),
+}
+ALIASES: Mapping[str, str] = {
+    "info": "show",
+    "ls": "list",
+    "pull": "install",
+    "remove": "uninstall",
+    "rm": "uninstall",
+}
+# Words of other package managers that mean something else here, or two things: each names the right verb.
+ELSEWHERE: Mapping[str, str] = {
+    "delete": "`modelpm uninstall NAME` lets go of a model",
+    "download": "`modelpm install SPEC` downloads, verifies and keeps a model",
+    "get": "`modelpm install SPEC` downloads a model; `modelpm path NAME` prints where it is",
+    "update": "`modelpm upgrade` moves models to newer releases",
+}
+
+
+class Group(click.Group):
+    """Verbs below a verb (``audit verify``), with the options of every verb and suggestions for typos."""
+
+    def __init__(self, name: str | None = None, *, examples: Sequence[str] = (), **more: Any) -> None:
+        more["params"] = [*(more.get("params") or ()), *GLOBALS]
+        super().__init__(name, epilog=example_text(examples), no_args_is_help=False, **more)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, or say what was probably meant."""
+        typed = args[0]
+        command = self.get_command(ctx, typed)
+        if command is None:
+            if ctx.resilient_parsing:
+                return None, None, args[1:]
+            raise unknown_verb(ctx.command_path, typed, self.known(ctx))
+        session = ctx.find_object(Session)
+        if session is not None:
+            session.command = f"{session.command} {command.name}".strip()
+        return command.name, command, args[1:]
+
+    def known(self, ctx: click.Context) -> Sequence[str]:
+        """Return the verbs that a typo could have meant."""
+        return self.list_commands(ctx)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs, then the options."""
+        self.format_commands(ctx, formatter)
+        format_options(self, ctx, formatter)
+
+
+class RootGroup(Group):
+    """All verbs: ours from the table, then those of plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
+        """Return our verbs; those of plugins are found when they are asked for."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the one verb that is run."""
+        name = ALIASES.get(cmd_name, cmd_name)
+        if name in VERBS:
+            return cast("click.Command", import_module(VERBS[name].module).command)
+        if cmd_name in ELSEWHERE or cmd_name.startswith("-"):
+            return None
+        session = ctx.find_object(Session)
+        return plugin_command(session, cmd_name) if session is not None else None
+
+    def known(self, ctx: click.Context) -> Sequence[str]:
+        """Return our verbs and their aliases."""
+        return [*self.list_commands(ctx), *ALIASES]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        """Write the table."""
+        width = max(len(name) for name in VERBS)
+        for heading in dict.fromkeys(verb.heading for verb in VERBS.values()):
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name.ljust(width), verb.help) for name, verb in VERBS.items() if verb.heading == heading]
+                )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete verbs from the table, and options as every command does."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=verb.help) for name, verb in VERBS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def plugin_command(session: Session, name: str) -> click.Command | None:
+    """Return the command that a plugin offers under a name that is not ours, or None."""
+    from modelpm.plugins.index import scan
+
+    if not any((entry.kind, entry.name) == ("command", name) for entry in scan()):
+        return None
+    with session.manager() as manager:
+        command = manager.registry.command(name)
+    if not isinstance(command, click.Command):
+        raise ModelpmError(f"the plugin command `{name}` is a {type(command).__name__}, not a Click command")
+    taken = {option for param in command.params for option in param.opts}
+    command.params.extend(option for option in GLOBALS if option not in command.params and not taken & {*option.opts})
+    command.name = name
+    return command
+
+
+def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
+    """Make the error for a verb that nobody serves, with the nearest, or the right one."""
+    from difflib import get_close_matches
+
+    if typed in ELSEWHERE and " " not in path:
+        return UsageError(f"`{typed}` is no command of modelpm", hints=[ELSEWHERE[typed]], code="unknown_command")
+    near = get_close_matches(typed, known, 1)
+    hint = f"did you mean `{path} {near[0]}`?" if near else f"`{path} --help` lists the commands"
+    return UsageError(f"there is no command `{path} {typed}`", hints=[hint], code="unknown_command")
