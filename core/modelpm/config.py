@@ -76,7 +76,10 @@ def as_bool(value: Any) -> bool:
 
 def as_count(value: Any) -> int:
     """Read a whole number of at least one."""
-    number = int(value) if not isinstance(value, bool) else 0
+    try:
+        number = int(value) if not isinstance(value, bool) else 0
+    except (TypeError, ValueError):
+        number = 0
     if number < 1 or number > 1024:  # noqa: PLR2004 - no machine gains from more connections or tries
         msg = "a whole number from 1 to 1024"
         raise ValueError(msg)
