@@ -1,7 +1,8 @@
 """List the plugins that are installed, without importing any of them.
 
-Reads ``*.dist-info/entry_points.txt`` and ``METADATA`` (both PyPA specifications) with plain file access, because
-importing ``importlib.metadata`` alone costs more than all else that ``modelpm --help`` does.
+Reads ``*.dist-info/entry_points.txt`` and the name of its folder (both PyPA specifications) with plain file access,
+because importing ``importlib.metadata`` alone costs more than all else that ``modelpm --help`` does. Distributions in
+zip files or behind finders of their own are not seen.
 """
 
 import os
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 KINDS = ("source", "digest", "audit", "catalog", "listener", "command")
 API_VERSION = 1
 OURS = "modelpm"
-_GROUP = re.compile(r"modelpm\.([a-z]+)\.v(\d+)")
+_GROUP = re.compile(r"\[modelpm\.([a-z]+)\.v([0-9]{1,4})\]")
+_DIST_INFO = re.compile(r"([A-Za-z0-9][A-Za-z0-9._]*)-([^-]+)\.dist-info")  # not `~x-1.0.dist-info`, a broken removal
+_MAX_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,46 +43,52 @@ class Entry:
         return f"{self.distribution} {self.version}"
 
 
+def normalized(distribution: str) -> str:
+    """Return the name of a distribution as all spellings of it are compared (PyPA: name normalization)."""
+    return re.sub(r"[-_.]+", "-", distribution).lower()
+
+
 def scan(path: Iterable[str] | None = None) -> tuple[Entry, ...]:
     """Return the entries of every distribution on ``path`` (default: ``sys.path``), ours first, then by name."""
     entries: list[Entry] = []
     seen: set[str] = set()
     for folder in sys.path if path is None else path:
-        for info in _dist_infos(folder or "."):
-            name, version = _name_and_version(os.path.basename(info))  # noqa: PTH119 - pathlib costs start-up
-            if name in seen:  # as for imports, the first on the path wins
+        for info, distribution, version in _dist_infos(folder or "."):
+            if distribution in seen:  # as for imports, the first on the path wins
                 continue
-            seen.add(name)
-            entries.extend(_entries(info, name, version))
-    return tuple(sorted(entries, key=lambda e: (e.distribution != OURS, e.distribution, e.kind, e.name)))
+            seen.add(distribution)
+            for kind, api, name, module in parse(_read(info)):
+                entries.append(Entry(kind, api, name, module, distribution, version))
+    return tuple(sorted(entries, key=lambda e: (e.distribution != OURS, e.distribution, e.kind, e.name, e.api)))
 
 
-def _dist_infos(folder: str) -> list[str]:
-    try:
-        with os.scandir(folder) as items:
-            return sorted(item.path for item in items if item.name.endswith(".dist-info"))
-    except OSError:
-        return []
-
-
-def _name_and_version(folder: str) -> tuple[str, str]:
-    name, _, version = folder.removesuffix(".dist-info").partition("-")
-    return re.sub(r"[-_.]+", "-", name).lower(), version
-
-
-def _entries(info: str, distribution: str, version: str) -> Iterator[Entry]:
-    try:
-        with open(os.path.join(info, "entry_points.txt"), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - start-up
-            text = file.read()
-    except (OSError, UnicodeDecodeError):
-        return
-    if "modelpm." not in text:
-        return
+def parse(text: str) -> Iterator[tuple[str, int, str, str]]:
+    """Yield kind, API version, name and module of each of our entries in an ``entry_points.txt``."""
     group: re.Match[str] | None = None
-    for raw in text.splitlines():
+    for raw in text.split("\n"):
         line = raw.strip()
         if line.startswith("["):
-            group = _GROUP.fullmatch(line.strip("[] "))
-        elif group and "=" in line and not line.startswith(("#", ";")):
-            name, _, value = line.partition("=")
-            yield Entry(group[1], int(group[2]), name.strip(), value.split("[")[0].strip(), distribution, version)
+            group = _GROUP.fullmatch(line)
+        elif group and not line.startswith(("#", ";")):
+            name, equals, value = line.partition("=")
+            module = value.partition("[")[0].strip()  # what stands in brackets are extras
+            if equals and name.strip() and module:
+                yield group[1], int(group[2]), name.strip(), module
+
+
+def _dist_infos(folder: str) -> list[tuple[str, str, str]]:
+    try:
+        with os.scandir(folder) as items:
+            found = [(item.path, match) for item in items if (match := _DIST_INFO.fullmatch(item.name))]
+    except OSError:
+        return []
+    return sorted((path, normalized(match[1]), match[2]) for path, match in found)
+
+
+def _read(info: str) -> str:
+    try:
+        with open(os.path.join(info, "entry_points.txt"), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - start-up
+            text = file.read(_MAX_BYTES)
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return text if "modelpm." in text else ""

@@ -10,19 +10,29 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
 from threading import RLock
-from typing import Any, cast
+from typing import Any
 
 import pluggy
 
-from modelpm.api import AuditSink, Catalog, Hasher, Listener
+from modelpm.api import AuditLog, AuditSink, Catalog, Hasher, Listener
 from modelpm.errors import ModelpmError, NotFound, PluginError, UsageError
 from modelpm.plugins import spec
-from modelpm.plugins.guard import GuardedSource, blame
-from modelpm.plugins.index import API_VERSION, OURS, Entry
+from modelpm.plugins.guard import (
+    GuardedCatalog,
+    GuardedHasher,
+    GuardedListener,
+    GuardedLog,
+    GuardedSink,
+    GuardedSource,
+    guarded,
+    require,
+)
+from modelpm.plugins.index import API_VERSION, KINDS, OURS, Entry, normalized
 from modelpm.types import Context
 
 # Where trust is decided, a name that we ship cannot be taken over: ours serves, the claim is reported.
 PROTECTED = frozenset({"digest"})
+_CONFIGURED = frozenset({"audit", "listener", "command"})  # their names are the user's words
 
 
 @dataclass(slots=True)
@@ -32,7 +42,7 @@ class Registry:
     Attributes:
         entries: What :func:`modelpm.plugins.index.scan` found.
         context: Makes the context of a plugin from its kind and name.
-        disabled: Distributions that are left out.
+        disabled: Distributions that are left out, in any spelling; ours cannot be.
         prefer: Which distribution serves a name that two claim, by ``kind.name``.
     """
 
@@ -70,23 +80,30 @@ class Registry:
     def hasher(self, algorithm: str, size: int | None) -> Hasher:
         """Begin a digest; ``size`` is the number of bytes that will come, where known."""
         entry = self.entry("digest", algorithm)
-        return cast("Hasher", self._call(entry, "modelpm_digest", name=algorithm, size=size))
+        made = self._call(entry, "modelpm_digest", name=algorithm, size=size)
+        require(entry, made, "update", "hexdigest")
+        return GuardedHasher(entry, made)
 
     def sink(self, name: str) -> AuditSink:
-        """Open an audit sink."""
+        """Open an audit sink; one that is an :class:`modelpm.api.AuditLog` stays one."""
         entry = self.entry("audit", name)
-        return cast("AuditSink", self._call(entry, "modelpm_audit", name=name, context=self.context("audit", name)))
+        made = self._call(entry, "modelpm_audit", name=name, context=self.context("audit", name))
+        require(entry, made, "write", "close")
+        return GuardedLog(entry, made) if isinstance(made, AuditLog) else GuardedSink(entry, made)
 
     def catalog(self, name: str) -> Catalog:
         """Open a catalog."""
         entry = self.entry("catalog", name)
-        return cast("Catalog", self._call(entry, "modelpm_catalog", name=name, context=self.context("catalog", name)))
+        made = self._call(entry, "modelpm_catalog", name=name, context=self.context("catalog", name))
+        require(entry, made, "ids", "get", "about")
+        return GuardedCatalog(entry, made)
 
     def listener(self, name: str) -> Listener:
         """Begin to show progress."""
         entry = self.entry("listener", name)
         made = self._call(entry, "modelpm_listener", name=name, context=self.context("listener", name))
-        return cast("Listener", made)
+        require(entry, made, "show", "close")
+        return GuardedListener(entry, made)
 
     def command(self, name: str) -> Any:
         """Return the Click command that a plugin offers under ``name``."""
@@ -100,39 +117,30 @@ class Registry:
             PluginError: There are two, or it needs another modelpm.
         """
         claims = [e for e in self._served() if (e.kind, e.name) == (kind, name)]
+        claims = [e for e in claims if e.api == API_VERSION] or claims
         if kind in PROTECTED and any(e.distribution == OURS for e in claims):
             claims = [e for e in claims if e.distribution == OURS]
         if preferred := self.prefer.get(f"{kind}.{name}"):
-            claims = [e for e in claims if e.distribution == preferred] or claims
+            claims = [e for e in claims if e.distribution == normalized(preferred)] or claims
         if not claims:
             raise self._unknown(kind, name)
-        if len(claims) > 1:
-            both = " and ".join(str(e) for e in claims)
+        if len({e.distribution for e in claims}) > 1:
+            raise _conflict(claims)
+        chosen = claims[0]
+        if chosen.api != API_VERSION:
             raise PluginError(
-                f"two plugins serve the {kind} `{name}`: {both}",
-                hints=[f'choose one in the configuration: `[plugins.prefer]` with `"{kind}.{name}" = "…"`'],
-            )
-        if claims[0].api != API_VERSION:
-            raise PluginError(
-                f"{claims[0]} serves the {kind} `{name}` with plugin API v{claims[0].api}; this modelpm has v{API_VERSION}",
+                f"{chosen} serves the {kind} `{name}` with plugin API v{chosen.api}; this modelpm has v{API_VERSION}",
                 hints=["update modelpm or install another version of the plugin"],
             )
-        return claims[0]
+        return chosen
 
     def states(self) -> Iterator[tuple[Entry, str]]:
-        """Yield every entry with its state, importing nothing: ok, disabled, conflict, shadowed, needs API vN."""
+        """Yield every entry with its state, importing nothing.
+
+        A state is ``ok``, ``disabled``, ``conflict``, ``shadowed``, ``unknown kind`` or ``needs API vN``.
+        """
         for entry in self.entries:
-            if entry.distribution in self.disabled:
-                yield entry, "disabled"
-            elif entry.api != API_VERSION:
-                yield entry, f"needs API v{entry.api}"
-            else:
-                try:
-                    chosen = self.entry(entry.kind, entry.name)
-                except PluginError:
-                    yield entry, "conflict"
-                else:
-                    yield entry, "ok" if chosen == entry else "shadowed"
+            yield entry, self._state(entry)
 
     def check(self, entry: Entry) -> None:
         """Import one plugin and hold it against the hook specifications.
@@ -142,8 +150,24 @@ class Registry:
         """
         self._module(entry)
 
+    def _state(self, entry: Entry) -> str:
+        if not self._enabled(entry):
+            return "disabled"
+        if entry.kind not in KINDS:
+            return "unknown kind"
+        if entry.api != API_VERSION:
+            return f"needs API v{entry.api}"
+        try:
+            chosen = self.entry(entry.kind, entry.name)
+        except PluginError:
+            return "conflict"
+        return "ok" if chosen == entry else "shadowed"
+
+    def _enabled(self, entry: Entry) -> bool:
+        return entry.distribution == OURS or entry.distribution not in map(normalized, self.disabled)
+
     def _served(self) -> list[Entry]:
-        return [e for e in self.entries if e.distribution not in self.disabled]
+        return [e for e in self.entries if self._enabled(e)]
 
     def _unknown(self, kind: str, name: str) -> ModelpmError:
         known = self.names(kind)
@@ -154,16 +178,13 @@ class Registry:
             hints.append(f"these are served: {served}; a plugin of the group `modelpm.source.v1` adds one")
             return UsageError(f"no plugin serves the scheme `{name}://`", hints=hints, code="unknown_scheme")
         hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(known) or 'none'}"]
-        return NotFound(f"no plugin serves the {kind} `{name}`", hints=hints)
+        family = UsageError if kind in _CONFIGURED else NotFound
+        return family(f"no plugin serves the {kind} `{name}`", hints=hints)
 
     def _call(self, entry: Entry, hook: str, **arguments: object) -> Any:
         module = self._module(entry)
-        try:
+        with guarded(entry):
             made = getattr(module.hook, hook)(**arguments)
-        except ModelpmError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise blame(entry, error) from error
         if made is None:
             raise PluginError(f"plugin {entry} claims the {entry.kind} `{entry.name}` and does not serve it")
         return made
@@ -172,22 +193,35 @@ class Registry:
         with self._lock:
             if entry.module not in self._modules:
                 self._modules[entry.module] = _load(entry)
-                self._loaded.setdefault(entry.distribution, entry)
-            return self._modules[entry.module]
+            self._loaded.setdefault(entry.distribution, entry)
+            module = self._modules[entry.module]
+        hook = f"modelpm_{entry.kind}"
+        if entry.kind not in KINDS:
+            raise PluginError(f"plugin {entry} is of the kind `{entry.kind}`, which this modelpm does not know")
+        if not getattr(module.hook, hook).get_hookimpls():
+            raise PluginError(
+                f"plugin {entry} claims the {entry.kind} `{entry.name}`, but {entry.module} implements no `{hook}`",
+                hints=[f"define `@hookimpl def {hook}(name, …)` in {entry.module}"],
+            )
+        return module
 
 
 def _load(entry: Entry) -> pluggy.PluginManager:
     manager = pluggy.PluginManager("modelpm")
     manager.add_hookspecs(spec)
-    try:
+    with guarded(entry):
         manager.register(import_module(entry.module), name=entry.module)
         manager.check_pending()
-    except (Exception, SystemExit) as error:
-        raise blame(entry, error) from error
-    hook = f"modelpm_{entry.kind}"
-    if not getattr(manager.hook, hook).get_hookimpls():
-        raise PluginError(
-            f"plugin {entry} claims the {entry.kind} `{entry.name}`, but {entry.module} implements no `{hook}`",
-            hints=[f"define `@hookimpl def {hook}(name, …)` in {entry.module}"],
-        )
     return manager
+
+
+def _conflict(claims: list[Entry]) -> PluginError:
+    kind, name = claims[0].kind, claims[0].name
+    return PluginError(
+        f"two plugins serve the {kind} `{name}`: {' and '.join(str(e) for e in claims)}",
+        hints=[
+            f'choose one in the configuration: `[plugins.prefer]` with `"{kind}.{name}" = "{claims[0].distribution}"`',
+            f"or leave one out: MODELPM_DISABLE_PLUGINS={claims[-1].distribution}",
+        ],
+        code="plugin_conflict",
+    )
