@@ -337,7 +337,7 @@ class Manager:
         from modelpm.operations.locating import Listings
         from modelpm.operations.resolving import Resolver
 
-        return Resolver(self.catalogs, Listings(self.registry))
+        return Resolver(self.catalogs, Listings(self.registry, self.config["mirrors"]))
 
     def _batch(self, on_progress: "OnProgress | None", user: str | None, cancelled: threading.Event) -> "Batch":
         from modelpm.audit import new_run

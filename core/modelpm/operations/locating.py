@@ -1,10 +1,11 @@
 """From references to locations: where the bytes of one file can be fetched now. Locations never leave the process."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from modelpm.errors import IntegrityError, ModelpmError, NotFound, UsageError
+from modelpm.mirrors import mirrored
 from modelpm.names import printable
 from modelpm.plugins.registry import Registry
 from modelpm.redact import redact_urls
@@ -28,9 +29,15 @@ def parse_reference(registry: Registry, text: str) -> Reference:
 
 @dataclass(slots=True)
 class Listings:
-    """Each reference is resolved once a run, whoever asks. Thread-safe."""
+    """Each reference is resolved once a run, whoever asks. Thread-safe.
+
+    Attributes:
+        registry: The sources.
+        mirrors: URI prefixes and what to try instead; see :mod:`modelpm.mirrors`.
+    """
 
     registry: Registry
+    mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     _snapshots: dict[Reference, Snapshot] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -89,7 +96,20 @@ def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str
         if again:
             listings.forget(listed)
         remote = _in_listing(listings.of(listed), file, reference)
-    return [Origin(source, remote, location, redact_urls(location)) for location in remote.locations]
+    origins = []
+    for location in remote.locations:
+        for uri in mirrored(listings.mirrors, text, location):
+            origins += _of_mirror(registry, file, uri)
+        origins.append(Origin(source, remote, location, redact_urls(location)))
+    return origins
+
+
+def _of_mirror(registry: Registry, file: WantedFile, uri: str) -> list[Origin]:
+    reference = parse_reference(registry, uri)
+    source = registry.source(reference.scheme)  # so that no credential of the original's source goes there
+    locations = source.locate(reference, file.path)
+    remote = RemoteFile(file.path, file.size, file.digest, locations)
+    return [Origin(source, remote, location, redact_urls(location)) for location in locations]
 
 
 def _listed_in(registry: Registry, model: WantedModel, file: WantedFile, text: str) -> Reference | None:
