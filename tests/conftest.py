@@ -1,0 +1,65 @@
+"""What tests share: a Hub of their own, a home of their own, and the installed command."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.support.hub import Hub, running_hub
+
+# Nothing of the machine's own configuration may reach a test.
+_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a run of the command left behind."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    with running_hub() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return an empty folder for all of modelpm's files, and for the user's."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def clean_environ(home: Path) -> dict[str, str]:
+    """Return an environment that knows this test's home and nothing else of the machine."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return {**kept, "MODELPM_HOME": str(home / "modelpm"), "HOME": str(home)}
+
+
+@pytest.fixture
+def modelpm(clean_environ: dict[str, str], tmp_path: Path) -> Callable[..., Ran]:
+    """Return what runs the installed command: ``modelpm("install", "tiny", env={"HF_ENDPOINT": …})``."""
+
+    def run(*arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None, timeout: float = 60.0) -> Ran:
+        command = Path(sys.executable).with_name("modelpm")
+        done = subprocess.run(
+            [command, *arguments],
+            env={**clean_environ, **(env or {})},
+            cwd=cwd or tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
