@@ -190,14 +190,14 @@ class Registry:
         return made
 
     def _module(self, entry: Entry) -> pluggy.PluginManager:
+        if entry.kind not in KINDS:
+            raise PluginError(f"plugin {entry} is of the kind `{entry.kind}`, which this modelpm does not know")
         with self._lock:
             if entry.module not in self._modules:
                 self._modules[entry.module] = _load(entry)
             self._loaded.setdefault(entry.distribution, entry)
             module = self._modules[entry.module]
         hook = f"modelpm_{entry.kind}"
-        if entry.kind not in KINDS:
-            raise PluginError(f"plugin {entry} is of the kind `{entry.kind}`, which this modelpm does not know")
         if not getattr(module.hook, hook).get_hookimpls():
             raise PluginError(
                 f"plugin {entry} claims the {entry.kind} `{entry.name}`, but {entry.module} implements no `{hook}`",

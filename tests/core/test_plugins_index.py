@@ -1,0 +1,114 @@
+"""Listing what is installed: as importlib.metadata would, without importing it or anything else."""
+
+import subprocess
+import sys
+from configparser import ConfigParser
+from importlib.metadata import EntryPoint, distribution
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelpm.plugins.index import Entry, normalized, parse, scan
+
+
+def installed(folder: Path, name: str, text: str | bytes) -> None:
+    info = folder / f"{name}.dist-info"
+    info.mkdir(parents=True)
+    (info / "entry_points.txt").write_bytes(text if isinstance(text, bytes) else text.encode())
+
+
+def names(entries: tuple[Entry, ...]) -> list[str]:
+    return [f"{e.distribution} {e.version} {e.kind}.{e.name} v{e.api} {e.module}" for e in entries]
+
+
+def test_ours_are_listed_as_pyproject_has_them_and_come_first(tmp_path: Path) -> None:
+    installed(tmp_path, "aaa-1", "[modelpm.source.v1]\nfirst = aaa\n")
+    entries = scan([str(tmp_path), *sys.path])
+    ours = [e for e in entries if e.distribution == "modelpm"]
+    assert entries[: len(ours)] == tuple(ours)
+    expected = [e for e in distribution("modelpm").entry_points if e.group.startswith("modelpm.")]
+    assert {(f"modelpm.{e.kind}.v{e.api}", e.name, e.module) for e in ours} == {
+        (e.group, e.name, e.value) for e in expected
+    }
+    assert entries[len(ours)].distribution == "aaa"
+
+
+def test_every_version_and_kind_is_listed_so_that_it_can_be_reported(tmp_path: Path) -> None:
+    installed(
+        tmp_path,
+        "My_Plug.in-2.0",
+        "[console_scripts]\nx = y\n[modelpm.source.v2]\nipfs = mod\n"
+        "[modelpm.oracle.v1]\nz=mod [extra]\n[modelpm]\nno=no\n",
+    )
+    assert names(scan([str(tmp_path)])) == [
+        "my-plug-in 2.0 oracle.z v1 mod",
+        "my-plug-in 2.0 source.ipfs v2 mod",
+    ]
+
+
+def test_the_first_distribution_of_a_name_on_the_path_wins_as_for_imports(tmp_path: Path) -> None:
+    installed(tmp_path / "a", "plug_in-1", "[modelpm.source.v1]\nx = one\n")
+    installed(tmp_path / "b", "Plug.In-2", "[modelpm.source.v1]\nx = two\n")
+    assert names(scan([str(tmp_path / "a"), str(tmp_path / "b")])) == ["plug-in 1 source.x v1 one"]
+
+
+def test_what_is_no_distribution_costs_nothing(tmp_path: Path) -> None:
+    text = "[modelpm.source.v1]\nx = one\n"
+    installed(tmp_path, "~lug_in-1", text)  # what pip leaves of a removal that was cut off
+    installed(tmp_path, "noversion", text)
+    installed(tmp_path, "binary-1", b"[modelpm.source.v1]\nx = \xff\n")
+    (tmp_path / "empty-1.dist-info").mkdir()
+    (tmp_path / "file-1.dist-info").write_text(text)
+    (tmp_path / "folder-1.dist-info" / "entry_points.txt").mkdir(parents=True)
+    assert scan([str(tmp_path), str(tmp_path / "absent"), str(tmp_path / "file-1.dist-info")]) == ()
+
+
+TOKEN = st.text(st.characters(exclude_characters="=[]#;:\n\r", exclude_categories=("Z", "C")), min_size=1, max_size=12)
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(["source", "digest", "audit", "oracle"]), st.integers(0, 9999)),
+        st.dictionaries(TOKEN, TOKEN, min_size=1, max_size=4),
+        max_size=4,
+    )
+)
+def test_what_config_parsers_write_is_read_back(groups: dict[tuple[str, int], dict[str, str]]) -> None:
+    lines = ["[console_scripts]", "other = thing", ""]
+    for (kind, api), entries in groups.items():
+        lines += [f"[modelpm.{kind}.v{api}]", "# a remark = no entry", *(f"{n} = {v}" for n, v in entries.items()), ""]
+    expected = [(kind, api, n, v) for (kind, api), entries in groups.items() for n, v in entries.items()]
+    assert list(parse("\n".join(lines))) == expected
+
+
+@given(st.text("[]modelpm.sourcev1=#; \n\r\tßx", max_size=200) | st.text())
+def test_no_text_makes_it_raise(text: str) -> None:
+    for kind, api, name, module in parse(text):
+        assert kind
+        assert name.strip() == name != ""
+        assert module.strip() == module != ""
+        assert api >= 0
+
+
+@given(st.dictionaries(TOKEN, TOKEN, min_size=1, max_size=5))
+def test_it_agrees_with_the_standard_library(entries: dict[str, str]) -> None:
+    text = "[modelpm.source.v1]\n" + "".join(f"{n}={v}\n" for n, v in entries.items())
+    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign] # as importlib.metadata does
+    parser.read_string(text)
+    theirs = [EntryPoint(n, v, "modelpm.source.v1") for n, v in parser["modelpm.source.v1"].items()]
+    assert [(n, m) for _, _, n, m in parse(text)] == [(e.name, e.value) for e in theirs]
+
+
+def test_all_spellings_of_a_distribution_are_one() -> None:
+    assert {normalized(n) for n in ("My.Plug_in", "my-plug-in", "MY--PLUG..IN")} == {"my-plug-in"}
+
+
+def test_the_index_imports_next_to_nothing() -> None:
+    code = (
+        "import sys; from modelpm.plugins.index import scan; scan()\n"
+        "bad = {'importlib.metadata', 'email', 'pluggy', 'click', 'urllib3', 'modelpm.api', 'modelpm_digests'}\n"
+        "sys.exit(', '.join(bad & set(sys.modules)) or 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
