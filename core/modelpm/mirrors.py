@@ -21,8 +21,8 @@ def mirrored(mirrors: Mapping[str, Sequence[str]], reference: str, location: str
     """
     for prefix in sorted(mirrors, key=len, reverse=True):
         for mirror in mirrors[prefix]:
-            if prefix.endswith("://") and reference.startswith(prefix):
-                if origin := _ORIGIN.match(location):
+            if prefix.endswith("://"):
+                if reference.startswith(prefix) and (origin := _ORIGIN.match(location)):
                     yield mirror.rstrip("/") + _without_query(location[origin.end() :])
             elif reference.startswith(prefix):
                 yield mirror + reference[len(prefix) :]

@@ -7,8 +7,8 @@ from typing import Any
 from modelpm.api import AuditSink, Catalog
 from modelpm.audit import Auditor
 from modelpm.catalog import Catalogs
-from modelpm.folder import FolderCatalog
 from modelpm.config import Config
+from modelpm.folder import FolderCatalog
 from modelpm.plugins.index import scan
 from modelpm.plugins.registry import Registry
 from modelpm.store import Store

@@ -16,9 +16,9 @@ from modelpm.operations.locating import locator
 from modelpm.operations.reading import installed_model
 from modelpm.operations.resolving import Identified, Resolver
 from modelpm.operations.tracking import Audience, Tracker
-from modelpm.plan import Plan, Step, make_plan
+from modelpm.plan import Plan, make_plan
 from modelpm.report import Change, InstalledModel
-from modelpm.resolve import WantedModel
+from modelpm.resolve import WantedFile, WantedModel
 from modelpm.transfer import Engine, Fetch, Fetched, check_space
 from modelpm.types import Status
 
@@ -116,9 +116,7 @@ class Installer:
         Raises:
             StoreError: Code ``no_space``, with figures.
         """
-        steps = [s for task in tasks for s in task.plan.steps if s.fetch]
-        fetches = {_key(s): s.file.size or 0 for s in steps}
-        check_space(self.environment.store, fetches)
+        check_space(self.environment.store, [fetch for task in tasks for fetch in self._fetches(task)])
 
     def install(
         self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
@@ -181,13 +179,13 @@ class Installer:
         has = self.environment.store.has
         return {f.sha256 for f in model.files if f.sha256 and f.size is not None and has(f.sha256, f.size)}
 
+    def _fetches(self, task: Task) -> list[Fetch]:
+        listings, model = self.resolver.listings, task.model
+        files = [s.file for s in task.plan.steps if s.fetch]
+        return [Fetch(model.name, f.path, f.size, f.digest, _key(f), locator(listings, model, f)) for f in files]
+
     def _fetch(self, task: Task, tracker: Tracker, cancelled: Event) -> dict[str, Fetched]:
-        steps = [s for s in task.plan.steps if s.fetch]
-        listings = self.resolver.listings
-        fetches = [
-            Fetch(s.model, s.file.path, s.file.size, s.file.digest, _key(s), locator(listings, task.model, s.file))
-            for s in steps
-        ]
+        fetches = self._fetches(task)
         if not fetches:
             return {}
         results = self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled)
@@ -203,9 +201,9 @@ def gravest(errors: Sequence[ModelpmError]) -> ModelpmError:
     return min(errors, key=lambda e: order.get(e.exit_code, len(order)))
 
 
-def _key(step: Step) -> str:
+def _key(file: WantedFile) -> str:
     """Return the partial's name: the content's, so that a resume survives a change of mirror; else the reference's."""
-    return step.file.sha256 or hashlib.sha256("\n".join(step.file.sources).encode()).hexdigest()
+    return file.sha256 or hashlib.sha256("\n".join(file.sources).encode()).hexdigest()
 
 
 def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
