@@ -33,6 +33,7 @@ from modelpm.files import LocalSource
 from modelpm.folder import FolderCatalog
 from modelpm.names import printable
 from modelpm.system import fdatasync, open_file, try_lock
+from modelpm.text import binary_size, cells, duration, shorten
 from modelpm.types import (
     CatalogText,
     Context,
@@ -84,11 +85,15 @@ __all__ = [
     "Stream",
     "Unavailable",
     "UsageError",
+    "binary_size",
+    "cells",
+    "duration",
     "explained",
     "fdatasync",
     "hookimpl",
     "open_file",
     "printable",
+    "shorten",
     "try_lock",
     "write_atomic",
 ]

@@ -1,13 +1,14 @@
-"""Numbers, times and tables as people read them. Pure: text in, text out."""
+"""Lines and tables as people read them. Pure: text in, text out."""
 
-import unicodedata
 from collections.abc import Sequence
+
+from modelpm.names import printable
+from modelpm.text import cells, shorten
 
 # A line is made of spans, each a text and the name of its style; escaping and colour are the printer's business.
 Span = tuple[str, str]
 Line = tuple[Span, ...]
 
-_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _MIN_COLUMN = 6
 _GAP = 2
 
@@ -17,55 +18,9 @@ def line(*spans: str | Span) -> Line:
     return tuple((span, "") if isinstance(span, str) else span for span in spans)
 
 
-def size(count: int | None) -> str:
-    """Return a number of bytes in binary units, ``4.7 GiB``; ``?`` where it is not known."""
-    if count is None:
-        return "?"
-    value = float(count)
-    unit = 0
-    while value >= (1024 if unit == 0 else 1023.95) and unit < len(_UNITS) - 1:  # beyond, it shows as 1024.0
-        value /= 1024
-        unit += 1
-    return f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
-
-
-def elapsed(seconds: float) -> str:
-    """Return a duration: ``171ms``, ``41.2s``, ``2m 05s``, ``1h 02m 05s``."""
-    if seconds < 0.9995:  # noqa: PLR2004 - beyond, it rounds to a second
-        return f"{seconds * 1000:.0f}ms"
-    if seconds < 59.95:  # noqa: PLR2004 - as above
-        return f"{seconds:.1f}s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h {minutes:02d}m {rest:02d}s" if hours else f"{minutes}m {rest:02d}s"
-
-
 def count(number: int, noun: str, plural: str = "") -> str:
     """Return ``1 model``, ``2 models``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
-def cells(text: str) -> int:
-    """Return how many terminal cells the text takes."""
-    if text.isascii():
-        return len(text)
-    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
-
-
-def shorten(text: str, width: int) -> str:
-    """Cut the middle out of a text that is wider than ``width`` cells: begin and end tell most about a name."""
-    if cells(text) <= width:
-        return text
-    if width <= 1:
-        return "…"[:width]
-    head, tail = "", ""
-    for index in range(len(text)):
-        longer = (head + text[len(head)], tail) if index % 2 == 0 else (head, text[-len(tail) - 1] + tail)
-        if cells(longer[0]) + cells(longer[1]) > width - 1:
-            break
-        head, tail = longer
-    return f"{head}…{tail}"
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[Line]:
@@ -77,7 +32,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | No
         width: Cells a line may take; the widest columns are shortened to fit. None means no limit.
     """
     names = [header.removeprefix(">") for header in headers]
-    texts = [names, *([str(cell) for cell in row] for row in rows)]
+    texts = [names, *([printable(cell) for cell in row] for row in rows)]
     widths = _fitted([max(cells(row[i]) for row in texts) for i in range(len(names))], width)
     right = [header.startswith(">") for header in headers]
     return [_row(row, widths, right, "dim" if index == 0 else "") for index, row in enumerate(texts)]

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli.completing import catalog_names
-from modelpm.cli.format import Line, elapsed, line, size
+from modelpm.cli.format import Line, line
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.rows import change_line, change_row, of_action, total
 from modelpm.cli.session import Session
+from modelpm.text import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import Report
@@ -51,8 +52,8 @@ def _done(report: "Report", seconds: float) -> list[Line]:
     made = of_action(report, "install")
     lines = []
     if made:
-        lines.append(line(f"Installed {total([change.bytes for change in made])} in {elapsed(seconds)}"))
-        lines += [change_line(change, size(change.bytes)) for change in made]
+        lines.append(line(f"Installed {total([change.bytes for change in made])} in {duration(seconds)}"))
+        lines += [change_line(change, binary_size(change.bytes)) for change in made]
     lines += [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]
     return lines + [change_line(change, f"in {change.path}") for change in of_action(report, "link")]
 
@@ -63,5 +64,5 @@ def _planned(report: "Report") -> list[Line]:
     if made:
         unknown = any(change.bytes is None for change in made)
         lines.append(line(f"Would download {total([None if unknown else change.downloaded for change in made])}"))
-        lines += [change_line(change, size(change.bytes)) for change in made]
+        lines += [change_line(change, binary_size(change.bytes)) for change in made]
     return lines + [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelpm.cli.format import Line, line, size, table
+from modelpm.cli.format import Line, line, table
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.rows import model_row
 from modelpm.cli.session import Session
+from modelpm.text import binary_size
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import InstalledModel
@@ -34,5 +35,5 @@ def command(session: Session) -> Outcome:
 
 
 def _lines(models: "Sequence[InstalledModel]", width: int | None) -> list[Line]:
-    rows = [(m.name, m.release, m.variant, m.format, size(m.bytes), m.model) for m in models]
+    rows = [(m.name, m.release, m.variant, m.format, binary_size(m.bytes), m.model) for m in models]
     return table(("NAME", "RELEASE", "VARIANT", "FORMAT", ">SIZE", "MODEL"), rows, width)

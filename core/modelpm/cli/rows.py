@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from modelpm.cli.format import Line, count, line, size
+from modelpm.cli.format import Line, count, line
+from modelpm.text import binary_size
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import Change, Details, InstalledModel, Report, VariantDetails
@@ -87,7 +88,7 @@ def change_line(change: "Change", facts: str) -> Line:
 def total(sizes: "Sequence[int | None]") -> str:
     """Return ``2 models (5.1 GiB)``; without the size where one is not known."""
     known = [number for number in sizes if number is not None]
-    return count(len(sizes), "model") + (f" ({size(sum(known))})" if len(known) == len(sizes) else "")
+    return count(len(sizes), "model") + (f" ({binary_size(sum(known))})" if len(known) == len(sizes) else "")
 
 
 def of_action(report: "Report", action: str) -> "list[Change]":

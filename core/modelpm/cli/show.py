@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import click
 
 from modelpm.cli.completing import catalog_names
-from modelpm.cli.format import Line, line, size, table
+from modelpm.cli.format import Line, line, table
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.rows import details_row
 from modelpm.cli.session import Session
+from modelpm.text import binary_size
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import Details, VariantDetails
@@ -60,8 +61,8 @@ def _variants(details: "Details", width: int | None) -> list[Line]:
             variant.name or "-",
             variant.format,
             variant.quantization,
-            size(variant.bytes),
-            size(variant.min_memory) if variant.min_memory else "",
+            binary_size(variant.bytes),
+            binary_size(variant.min_memory) if variant.min_memory else "",
             "recommended" if variant.recommended else "",
         )
         for variant in details.variants
@@ -71,7 +72,7 @@ def _variants(details: "Details", width: int | None) -> list[Line]:
 
 def _files(variants: "tuple[VariantDetails, ...]", width: int | None) -> list[Line]:
     files = [file for variant in variants for file in variant.files]
-    rows = [(file.path, size(file.size), file.sha256 or "learned at install") for file in files[:_MANY_FILES]]
+    rows = [(file.path, binary_size(file.size), file.sha256 or "learned at install") for file in files[:_MANY_FILES]]
     lines: list[Line] = [(), *table(("FILE", ">SIZE", "SHA256"), rows, width)] if rows else []
     if len(files) > _MANY_FILES:
         lines.append(line((f"… and {len(files) - _MANY_FILES} more; --json has all of them", "dim")))

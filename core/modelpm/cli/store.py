@@ -5,11 +5,12 @@ import sys
 
 import click
 
-from modelpm.cli.format import line, size
+from modelpm.cli.format import line
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group
+from modelpm.text import binary_size
 
 
 @click.group(
@@ -42,5 +43,5 @@ def total(session: Session) -> Outcome:
     """Add up the blobs."""
     with session.manager() as manager:
         sizes = [bytes_ for _, bytes_ in manager.store.blobs()]
-    text = size(sum(sizes)) if sys.stdout.isatty() else str(sum(sizes))
+    text = binary_size(sum(sizes)) if sys.stdout.isatty() else str(sum(sizes))
     return Outcome(lines=[line(text)], items=[{"blobs": len(sizes), "bytes": sum(sizes)}])

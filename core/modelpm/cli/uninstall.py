@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import click
 
 from modelpm.cli.completing import installed_names
-from modelpm.cli.format import Line, elapsed, line, size
+from modelpm.cli.format import Line, line
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.rows import change_line, change_row, of_action, total
 from modelpm.cli.session import Session
+from modelpm.text import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import Report
@@ -43,10 +44,10 @@ def _notes(report: "Report", seconds: float) -> list[Line]:
     if gone:
         count = total([None] * len(gone))
         lines.append(
-            line(f"Would uninstall {count}" if report.dry_run else f"Uninstalled {count} in {elapsed(seconds)}")
+            line(f"Would uninstall {count}" if report.dry_run else f"Uninstalled {count} in {duration(seconds)}")
         )
     for change in gone:
-        lines.append(change_line(change, f"{'would free' if report.dry_run else 'freed'} {size(change.freed)}"))
+        lines.append(change_line(change, f"{'would free' if report.dry_run else 'freed'} {binary_size(change.freed)}"))
         if change.note:
             lines.append(line((f"   {change.note}", "dim")))
     return lines

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli.completing import installed_names
-from modelpm.cli.format import Line, count, elapsed, line, size
+from modelpm.cli.format import Line, count, line
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
 from modelpm.errors import IntegrityError
+from modelpm.text import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import Verified
@@ -56,5 +57,5 @@ def _notes(rows: "Sequence[Verified]", total: int, seconds: float) -> list[Line]
     if not rows:
         return [line(("nothing is installed", "dim"))]
     good = sum(row.ok for row in rows)
-    summary = f"Verified {count(len(rows), 'file')} ({size(total)}) in {elapsed(seconds)}"
+    summary = f"Verified {count(len(rows), 'file')} ({binary_size(total)}) in {duration(seconds)}"
     return [line(summary if good == len(rows) else f"{summary}: {len(rows) - good} damaged")]

@@ -1,0 +1,51 @@
+"""Numbers and names as people read them. Pure: values in, text out."""
+
+import unicodedata
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+
+
+def binary_size(count: int | None) -> str:
+    """Return a number of bytes in binary units, ``4.7 GiB``; ``?`` where it is not known."""
+    if count is None:
+        return "?"
+    value = float(count)
+    unit = 0
+    while value >= (1024 if unit == 0 else 1023.95) and unit < len(_UNITS) - 1:  # beyond, it shows as 1024.0
+        value /= 1024
+        unit += 1
+    return f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration: ``171ms``, ``41.2s``, ``2m 05s``, ``1h 02m 05s``."""
+    if seconds < 0.9995:  # noqa: PLR2004 - beyond, it rounds to a second
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 59.95:  # noqa: PLR2004 - as above
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m {rest:02d}s" if hours else f"{minutes}m {rest:02d}s"
+
+
+def cells(text: str) -> int:
+    """Return how many terminal cells the text takes."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) > 0 for char in text)
+
+
+def shorten(text: str, width: int) -> str:
+    """Cut the middle out of a text that is wider than ``width`` cells: begin and end tell most about a name."""
+    if cells(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[:width]
+    head, tail = "", ""
+    for index in range(len(text)):
+        longer = (head + text[len(head)], tail) if index % 2 == 0 else (head, text[-len(tail) - 1] + tail)
+        if cells(longer[0]) + cells(longer[1]) > width - 1:
+            break
+        head, tail = longer
+    return f"{head}…{tail}"
