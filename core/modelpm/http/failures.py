@@ -47,8 +47,8 @@ _MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[str, BaseException], M
             f"the name {name} cannot be resolved", hints=["check the network, and the spelling of the host"]
         ),
     ),
-    (ConnectTimeoutError, lambda name, _: Unavailable(f"{name} cannot be reached: no connection in time")),
     (NewConnectionError, lambda name, error: Unavailable(f"{name} cannot be reached: {reason(error)}")),
+    (ConnectTimeoutError, lambda name, _: Unavailable(f"{name} cannot be reached: no connection in time")),
     ((ReadTimeoutError, TimeoutError), lambda name, _: Unavailable(f"{name} went silent", code="stalled")),
     (
         (SSLError, ssl.SSLError),
