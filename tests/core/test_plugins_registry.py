@@ -366,7 +366,8 @@ def test_every_other_kind_is_named_too_when_it_fails(installation: Installation)
     assert isinstance(log, AuditLog)
     calls: list[Callable[[], object]] = [
         lambda: hasher.update(b""), hasher.hexdigest, lambda: sink.write(event), sink.close,
-        lambda: list(log.records()), catalog.ids, lambda: catalog.get("a"), catalog.about, lambda: listener.show(()), listener.close,
+        lambda: list(log.records()), catalog.ids, lambda: catalog.get("a"), catalog.about,
+        lambda: listener.show(()), listener.close,
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(PluginError, match=r"odd 1\.0"):

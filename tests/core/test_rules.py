@@ -1,0 +1,158 @@
+"""The rules that import-linter cannot see, held over the source itself; each is shown a violation and must catch it."""
+
+import ast
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = {
+    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+    for top in ("core", "plugins", "catalogs")
+    for path in sorted((ROOT / top).glob("*/**/*.py"))
+}
+SYSTEM_ONLY = {
+    "fcntl", "msvcrt", "ctypes", "termios", "resource", "pwd", "grp",
+    "os.pwrite", "os.pwritev", "os.preadv", "os.fdatasync", "os.posix_fallocate", "os.statvfs", "os.sendfile",
+    "os.copy_file_range", "os.O_NOFOLLOW", "os.O_DIRECTORY", "os.O_CLOEXEC", "os.geteuid", "os.getuid", "os.umask",
+}  # fmt: skip
+PUBLIC = ("modelpm.api", "modelpm.http", "modelpm.__version__")
+WRITING_METHODS = {
+    "write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "unlink", "chmod",
+}  # fmt: skip
+WRITING_FUNCTIONS = {
+    f"os.{name}"
+    for name in "write remove unlink rename replace link symlink truncate ftruncate chmod utime".split()  # noqa: SIM905 - reads best as one
+}
+WRITERS = (
+    "core/modelpm/store/",
+    "core/modelpm/atomic.py",
+    "core/modelpm/disk.py",
+    "core/modelpm/system.py",
+    "core/modelpm/view.py",  # the links that the store makes, and their ledger
+    "plugins/modelpm_jsonl/",
+)
+
+
+def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and dotted name of everything that is imported or reached through a module."""
+    for line, name in imported(tree):
+        yield line, name
+        yield line, name.rpartition(".")[0]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield node.lineno, f"{node.value.id}.{node.attr}"
+
+
+def calls(tree: ast.AST) -> Iterator[ast.Call]:
+    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+
+
+def reads_the_environment(path: str, tree: ast.AST) -> Iterator[int]:
+    if path != "core/modelpm/config.py":
+        bad = {"os.environ", "os.environb", "os.getenv", "os.putenv"}
+        yield from (line for line, name in names(tree) if name in bad)
+
+
+def prints_or_exits(path: str, tree: ast.AST) -> Iterator[int]:
+    if path.startswith("core/modelpm/cli/"):
+        return
+    bad = {"sys.exit", "os._exit", "os.abort", "sys.stdout", "click.echo", "click.secho"}
+    yield from (line for line, name in names(tree) if name in bad)
+    for call in calls(tree):
+        if isinstance(call.func, ast.Name) and call.func.id in {"print", "exit", "quit", "input", "SystemExit"}:
+            yield call.lineno
+
+
+def reaches_the_network(path: str, tree: ast.AST) -> Iterator[int]:
+    if not path.startswith(("core/modelpm/http/", "core/modelpm/testing/", "plugins/")):
+        bad = {"urllib3", "requests", "httpx", "socket", "ssl", "http.client", "urllib.request"}
+        yield from (line for line, name in names(tree) if name in bad or name.startswith("urllib3."))
+
+
+def writes_files(path: str, tree: ast.AST) -> Iterator[int]:
+    if path.startswith((*WRITERS, "core/modelpm/testing/")):
+        return
+    harmless = {"shutil.get_terminal_size", "shutil.which", "shutil.disk_usage"}
+    yield from (n for n, name in names(tree) if name.startswith(("shutil.", "tempfile.")) and name not in harmless)
+    for call in calls(tree):
+        if ast.unparse(call).startswith("os.open(os.devnull"):
+            continue
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+        dotted = f"{owner.id}.{name}" if isinstance(owner, ast.Name) else ""
+        opened = dotted == "os.open" and any(f"O_{flag}" in ast.unparse(call) for flag in ("WRONLY", "RDWR", "CREAT"))
+        if name in WRITING_METHODS or dotted in WRITING_FUNCTIONS or opened:
+            yield call.lineno
+        texts = [a.value for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
+        modes = [t for t in texts if isinstance(t, str) and t and set(t) <= set("rwaxbt+")]
+        if name == "open" and any(set(mode) & set("wax+") for mode in modes):
+            yield call.lineno
+
+
+def knows_one_system(path: str, tree: ast.AST) -> Iterator[int]:
+    if path != "core/modelpm/system.py":
+        yield from (line for line, name in names(tree) if name in SYSTEM_ONLY)
+
+
+def goes_round_the_public_api(path: str, tree: ast.AST) -> Iterator[int]:
+    """Find a plugin that imports more of ours than the public API, and a core that imports a plugin."""
+    top, package, *_ = path.split("/")
+    for line, module in imported(tree):
+        first = module.partition(".")[0]
+        foreign = first.startswith("modelpm_") and first != package
+        inside = first == "modelpm" and not module.startswith(PUBLIC)
+        if foreign or (inside and top != "core"):
+            yield line
+
+
+def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and module, with the name where one is taken from a module."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+Rule: TypeAlias = Callable[[str, ast.Module], Iterator[int]]
+RULES: tuple[Rule, ...] = (
+    reads_the_environment,
+    prints_or_exits,
+    reaches_the_network,
+    writes_files,
+    knows_one_system,
+    goes_round_the_public_api,
+)
+PLANTED: tuple[tuple[Rule, str, str], ...] = (
+    (reads_the_environment, "core/modelpm/view.py", "import os\nx = os.environ['HOME']"),
+    (reads_the_environment, "plugins/modelpm_web/source.py", "from os import environ"),
+    (prints_or_exits, "core/modelpm/view.py", "print('hello')"),
+    (prints_or_exits, "core/modelpm/view.py", "raise SystemExit(1)"),
+    (prints_or_exits, "core/modelpm/view.py", "import sys\nsys.exit(1)"),
+    (reaches_the_network, "core/modelpm/view.py", "from urllib3.util import Retry"),
+    (writes_files, "core/modelpm/manager.py", "from pathlib import Path\nPath('x').write_text('y')"),
+    (writes_files, "core/modelpm/manager.py", "open('x', mode='ab')"),
+    (writes_files, "core/modelpm/manager.py", "import os\nos.open('x', os.O_WRONLY)"),
+    (writes_files, "core/modelpm/manager.py", "import shutil\nshutil.rmtree('x')"),
+    (writes_files, "plugins/modelpm_web/source.py", "from pathlib import Path\nPath('x').open('r+b')"),
+    (knows_one_system, "core/modelpm/view.py", "import fcntl"),
+    (knows_one_system, "plugins/modelpm_jsonl/log.py", "import os\nos.fdatasync(3)"),
+    (goes_round_the_public_api, "plugins/modelpm_web/source.py", "from modelpm.types import Digest"),
+    (goes_round_the_public_api, "plugins/modelpm_web/source.py", "from modelpm import store"),
+    (goes_round_the_public_api, "plugins/modelpm_web/source.py", "import modelpm_jsonl"),
+    (goes_round_the_public_api, "core/modelpm/view.py", "import modelpm_jsonl.log"),
+)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_source_keeps_the_rule(rule: Rule) -> None:
+    assert len(SOURCES) > 50
+    assert [f"{path}:{line}" for path, tree in SOURCES.items() for line in rule(path, tree)] == []
+
+
+@pytest.mark.parametrize(("rule", "path", "code"), PLANTED)
+def test_the_rule_catches_a_violation(rule: Rule, path: str, code: str) -> None:
+    assert list(rule(path, ast.parse(code)))
