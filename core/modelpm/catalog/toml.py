@@ -126,7 +126,8 @@ class Table:
         """Yield the tables of an array that must have at least one."""
         value = self.values.get(key)
         if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
-            self.fail(key, f"one or more tables `[[{re.sub(r'[[0-9]+]', '', self.where)}{key}]]`")
+            header = re.sub(r"\[[0-9]+\]", "", f"{self.where}{key}")
+            self.fail(key, f"one or more tables `[[{header}]]`")
         for number, item in enumerate(value, 1):
             yield Table(item, self.origin, f"{self.where}{key}[{number}].")
 
