@@ -1,0 +1,226 @@
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from modelpm.api import Catalog, CatalogText, FolderCatalog, NotFound, UsageError
+from modelpm.catalog import Catalogs
+from modelpm.errors import PluginError
+from tests.support.catalogs import DictCatalog, model, release, variant, write_catalog
+
+
+def catalogs(**named: Catalog) -> Catalogs:
+    return Catalogs([(name, lambda catalog=catalog: catalog) for name, catalog in named.items()])  # type: ignore[misc]
+
+
+class Raising:
+    """A catalog whose every answer is a bug."""
+
+    def ids(self) -> Iterable[str]:
+        msg = "boom"
+        raise RuntimeError(msg)
+
+    def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
+        raise AssertionError(id)
+
+    def about(self) -> CatalogText:
+        msg = "boom"
+        raise RuntimeError(msg)
+
+
+def test_the_first_catalog_that_has_the_id_wins_and_the_full_name_always_works() -> None:
+    both = catalogs(mine=DictCatalog([model("a")]), core=DictCatalog([model("a"), model("b")]))
+    assert both.find("a").name == "mine/a"
+    assert both.find("a", "core").name == "core/a"
+    assert both.find("b").name == "core/b"
+    assert both.names() == ("mine/a", "core/a", "core/b")
+    assert both.catalogs == ("mine", "core")
+
+
+def test_aliases_stand_for_ids_of_their_own_catalog_and_never_hide_one() -> None:
+    first = DictCatalog([model("a")], 'schema = 1\n[aliases]\nb = "a"\na = "a"\nlost = "gone"')
+    both = catalogs(one=first, two=DictCatalog([model("b"), model("lost")]))
+    assert both.find("b").name == "one/a"
+    assert both.find("b", "two").name == "two/b"
+    assert both.find("lost").name == "two/lost"
+
+
+def test_an_unknown_id_is_answered_with_what_is_near() -> None:
+    about = 'schema = 1\n[aliases]\nall-minilm = "all-minilm-l6-v2"'
+    both = catalogs(
+        core=DictCatalog([model("qwen3-8b"), model("all-minilm-l6-v2")], about), mine=DictCatalog([model("qwen3-80b")])
+    )
+    with pytest.raises(NotFound) as error:
+        both.find("qwen3-8")
+    assert error.value.code == "unknown_model"
+    assert error.value.hints[0] == "did you mean `qwen3-8b` or `qwen3-80b`?"
+    with pytest.raises(NotFound) as error:
+        both.find("all-mini")
+    assert "`all-minilm`" in error.value.hints[0]
+    with pytest.raises(NotFound) as error:
+        both.find("l6")
+    assert error.value.hints[0] == "did you mean `all-minilm-l6-v2`?"
+
+
+def test_an_id_of_another_catalog_is_named_in_full() -> None:
+    both = catalogs(one=DictCatalog([model("a")]), two=DictCatalog([model("qwen")]))
+    with pytest.raises(NotFound, match="catalog `one` has no model `qwen`") as error:
+        both.find("qwen", "one")
+    assert error.value.hints[0] == "did you mean `two/qwen`?"
+
+
+def test_an_unknown_catalog_is_answered_with_what_there_is() -> None:
+    one = catalogs(core=DictCatalog([]))
+    with pytest.raises(NotFound) as error:
+        one.find("a", "cor")
+    assert (error.value.code, error.value.hints) == ("unknown_catalog", ("did you mean `core`?",))
+    with pytest.raises(NotFound) as error:
+        one.find("a", "zzz")
+    assert error.value.hints == ("there are: core",)
+
+
+def test_a_broken_catalog_costs_only_itself() -> None:
+    both = catalogs(broken=Raising(), core=DictCatalog([model("a")]))
+    assert both.find("a").name == "core/a"
+    assert [entry.name for entry in both.entries()] == ["core/a"]
+    assert both.names() == ("core/a",)
+    assert [type(problem) for problem in both.problems] == [PluginError]
+    with pytest.raises(PluginError, match="`broken` failed: RuntimeError: boom"):
+        both.find("a", "broken")
+    with pytest.raises(NotFound) as error:
+        both.find("zzz")
+    assert any("the catalog `broken` could not be read" in hint for hint in error.value.hints)
+
+
+def test_a_catalog_that_cannot_be_opened_costs_only_itself() -> None:
+    def opener() -> Catalog:
+        msg = "no plugin"
+        raise PluginError(msg)
+
+    both = Catalogs([("gone", opener), ("core", lambda: DictCatalog([model("a")]))])
+    assert both.find("a").name == "core/a"
+    assert [problem.message for problem in both.problems] == ["no plugin"]
+
+
+def test_a_catalog_is_opened_only_when_it_is_needed() -> None:
+    opened: list[str] = []
+
+    def opener() -> Catalog:
+        opened.append("two")
+        return DictCatalog([model("b")])
+
+    both = Catalogs([("one", lambda: DictCatalog([model("a")])), ("two", opener)])
+    both.find("a")
+    assert opened == []
+    both.find("b")
+    both.find("b", "two")
+    assert opened == ["two"]
+
+
+@pytest.mark.parametrize("answer", ["schema = 1", None, b"schema = 1"])
+def test_an_answer_of_the_wrong_type_is_the_plugins_fault(answer: object) -> None:
+    class Wrong(DictCatalog):
+        def get(self, id: str) -> CatalogText:  # noqa: A002, ARG002 - the contract's name
+            return answer  # type: ignore[return-value]
+
+    with pytest.raises(PluginError, match="not a CatalogText"):
+        catalogs(wrong=Wrong([model("a")])).find("a")
+
+
+def test_ids_of_the_wrong_type_are_the_plugins_fault_and_ids_outside_the_alphabet_are_left_out() -> None:
+    class Numbers(DictCatalog):
+        def ids(self) -> Iterable[str]:
+            return [1]  # type: ignore[list-item]
+
+    class Escaping(DictCatalog):
+        def ids(self) -> Iterable[str]:
+            return ["../a", "A", "a", "a"]
+
+    with pytest.raises(PluginError):
+        catalogs(wrong=Numbers([])).find("a", "wrong")
+    assert catalogs(wrong=Escaping([model("a")])).names() == ("wrong/a",)
+
+
+def test_a_model_with_a_newer_schema_is_passed_over_with_a_note_and_an_error_where_it_is_asked_for() -> None:
+    one = catalogs(core=DictCatalog([model("a"), model("b", schema=9)]))
+    assert [entry.id for entry in one.entries()] == ["a"]
+    assert [problem.code for problem in one.problems] == ["newer_schema"]
+    assert len(one.problems) == len(list(one.entries()))  # the same note is not taken twice
+    with pytest.raises(UsageError) as error:
+        one.find("b")
+    assert error.value.code == "newer_schema"
+
+
+def test_a_model_whose_id_is_not_its_files_name_is_refused(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "c", [model("a")])
+    (folder / "models" / "a.toml").rename(folder / "models" / "b.toml")
+    with pytest.raises(UsageError, match=r"b\.toml: `id` is `a`, but must be `b`"):
+        catalogs(mine=FolderCatalog(folder)).find("b")
+
+
+LIBRARY = DictCatalog(
+    [
+        model("small-qwen", title="Small", description="Chats.", tasks=["chat"], tags=["tiny"], license="mit"),
+        model("qwen", title="Qwen", tasks=["chat"], license="Apache-2.0"),
+        model("qwen-coder", title="Coder", description="Writes programs.", tasks=["code"]),
+        model("minilm", description="Like qwen, but embeds.", release=[release(variant=[variant(format="onnx")])]),
+        model("other", title="A Qwen derivative", tags=["Qwen-like"]),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["minilm", "other", "qwen", "qwen-coder", "small-qwen"]),
+        ("QWEN", ["qwen", "qwen-coder", "small-qwen", "other", "minilm"]),
+        ("qwen chat", ["qwen", "small-qwen"]),
+        ("tiny", ["small-qwen"]),
+        ("programs", ["qwen-coder"]),
+        ("nothing", []),
+    ],
+)
+def test_search_finds_every_word_anywhere_and_ranks_ids_first(text: str, expected: list[str]) -> None:
+    assert [entry.id for entry in catalogs(core=LIBRARY).search(text)] == expected
+
+
+def test_search_filters_by_task_licence_and_format() -> None:
+    one = catalogs(core=LIBRARY)
+    assert [entry.id for entry in one.search(task="Chat")] == ["qwen", "small-qwen"]
+    assert [entry.id for entry in one.search("qwen", license="apache-2.0")] == ["qwen"]
+    assert [entry.id for entry in one.search(format="ONNX")] == ["minilm"]
+
+
+def test_a_folder_is_a_catalog(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "c", [model("b"), model("a")], {"title": "Mine", "aliases": {"x": "a"}})
+    (folder / "models" / "README.md").write_text("not a model")
+    (folder / "models" / "Not An Id.toml").write_text("")
+    one = catalogs(mine=FolderCatalog(folder))
+    assert one.names() == ("mine/a", "mine/b")
+    assert one.find("x").id == "a"
+    assert one.about("mine").title == "Mine"
+
+
+@pytest.mark.parametrize("id_", ["../secret", "a/b", "A", "", "gone"])
+def test_a_folder_answers_for_its_own_models_only(tmp_path: Path, id_: str) -> None:
+    (tmp_path / "secret.toml").write_text("schema = 1")
+    with pytest.raises(NotFound):
+        FolderCatalog(write_catalog(tmp_path / "c", [model("a")])).get(id_)
+
+
+def test_a_folder_that_is_none_says_what_a_catalog_is(tmp_path: Path) -> None:
+    with pytest.raises(NotFound) as error:
+        FolderCatalog(tmp_path / "gone").ids()
+    assert "catalog.toml" in error.value.hints[0]
+    with pytest.raises(NotFound):
+        FolderCatalog(tmp_path).about()
+
+
+def test_a_file_that_is_no_text_or_too_big_is_refused(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "c", [])
+    (folder / "models" / "a.toml").write_bytes(b"\xff")
+    (folder / "models" / "b.toml").write_bytes(b"#" * ((1 << 20) + 1))
+    with pytest.raises(UsageError, match="UTF-8"):
+        FolderCatalog(folder).get("a")
+    with pytest.raises(UsageError, match="1 MiB"):
+        FolderCatalog(folder).get("b")
