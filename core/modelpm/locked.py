@@ -1,6 +1,5 @@
 """The locked model: one model, completely pinned. The one value everything else is made of."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -67,7 +66,7 @@ class LockedFile:
     size: int
     sha256: str
     sources: tuple[str, ...]
-    extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class LockedModel:
     upstream: str = ""
     format: str = ""
     license: str = ""
-    extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
 
     @property
     def digest(self) -> str:
@@ -105,5 +104,7 @@ class LockedModel:
 
 def m1(files: Iterable[LockedFile]) -> str:
     """Return ``m1:`` and the SHA-256 over the lines ``SHA256␠␠SIZE␠␠PATH``, sorted by the path's UTF-8 bytes."""
+    import hashlib  # start-up: not every command asks for the digest
+
     lines = (f"{f.sha256}  {f.size}  {f.path}\n" for f in sorted(files, key=lambda f: f.path.encode()))
     return "m1:" + hashlib.sha256("".join(lines).encode()).hexdigest()

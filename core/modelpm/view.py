@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from modelpm.atomic import write_atomic
 from modelpm.errors import StoreError
@@ -16,6 +17,23 @@ from modelpm.locked import LockedFile, LockedModel
 from modelpm.store import Store
 
 _LEDGER = ".modelpm.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the ledger says of one entry.
+
+    Attributes:
+        sha256: Whose bytes it shows.
+        kind: ``hardlink``, ``symlink``, ``reflink`` or ``copy``; empty until it is made.
+        mtime_ns: Of an entry with bytes of its own, when it was made.
+        inode: Of an entry with bytes of its own, when it was made.
+    """
+
+    sha256: str
+    kind: str = ""
+    mtime_ns: int = 0
+    inode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +88,13 @@ class View:
                     hints=["move it away, or choose another name with --as NAME"],
                 )
             # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
-            ledger[key] = file.sha256
+            ledger[key] = Entry(file.sha256)
         if missing or stale:
             self._write(ledger)
         for key, file in missing:
-            self.store.link(file.sha256, self._safe(key), self.mode)
+            ledger[key] = self._link(key, file)
+        if missing:
+            self._write(ledger)
         return len(missing)
 
     def drop(self, name: str) -> None:
@@ -87,15 +107,27 @@ class View:
         if ours:
             self._write(ledger)
 
-    def _stands(self, ledger: Mapping[str, str], name: str, file: LockedFile) -> bool:
+    def _link(self, key: str, file: LockedFile) -> Entry:
+        target = self._safe(key)
+        kind = self.store.link(file.sha256, target, self.mode)
+        made = target.stat()
+        return Entry(file.sha256, kind, made.st_mtime_ns, made.st_ino)
+
+    def _stands(self, ledger: Mapping[str, Entry], name: str, file: LockedFile) -> bool:
         key = f"{name}/{file.path}"
-        if ledger.get(key) != file.sha256:
+        entry = ledger.get(key)
+        if entry is None or entry.sha256 != file.sha256:
             return False
         try:
             found = (self.root / key).stat()
+            if found.st_size != file.size:
+                return False
+            if entry.kind in {"hardlink", "symlink"}:  # a repaired blob is another inode than the one it replaced
+                blob = self.store.blob(file.sha256).stat()
+                return (found.st_dev, found.st_ino) == (blob.st_dev, blob.st_ino)
         except OSError:
             return False
-        return found.st_size == file.size
+        return (found.st_mtime_ns, found.st_ino) == (entry.mtime_ns, entry.inode)
 
     def _safe(self, key: str) -> Path:
         """Return the entry's path after making sure that no folder on the way is a symlink."""
@@ -121,20 +153,26 @@ class View:
             except OSError:  # somebody's file is in it, or it is gone already
                 return
 
-    def _ledger(self) -> dict[str, str]:
+    def _ledger(self) -> dict[str, Entry]:
         try:
             entries = json.loads((self.root / _LEDGER).read_text(encoding="utf-8"))["entries"]
-        except (OSError, ValueError, KeyError, TypeError):
+            return {key: Entry(*map(_of_type, values, (str, str, int, int))) for key, values in entries.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}  # lost: what stands there is then nobody's, and is left alone
-        return {k: v for k, v in entries.items() if isinstance(v, str)} if isinstance(entries, dict) else {}
 
-    def _write(self, ledger: Mapping[str, str]) -> None:
+    def _write(self, ledger: Mapping[str, Entry]) -> None:
         self.root.mkdir(parents=True, exist_ok=True)
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             write_atomic(ignore, b"*\n")
-        text = json.dumps({"version": 1, "entries": dict(sorted(ledger.items()))}, indent=1)
-        write_atomic(self.root / _LEDGER, text.encode())
+        entries = {key: [e.sha256, e.kind, e.mtime_ns, e.inode] for key, e in sorted(ledger.items())}
+        write_atomic(self.root / _LEDGER, json.dumps({"version": 1, "entries": entries}, indent=0).encode())
+
+
+def _of_type(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeError(kind)
+    return value
 
 
 def _folders_above(target: Path, root: Path) -> Iterable[Path]:

@@ -3,9 +3,12 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from modelpm.errors import Interrupted
-from modelpm.types import Progress
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.types import Progress
 
 _LOOK = 0.1  # seconds between two looks at the progress of the thread that is waited for
 
@@ -18,11 +21,11 @@ class Flights:
         self._locks: dict[str, threading.Lock] = {}
         self._progress: dict[str, Progress] = {}
 
-    def latest(self, name: str) -> Progress | None:
+    def latest(self, name: str) -> "Progress | None":
         """Return the last progress of a model."""
         return self._progress.get(name)
 
-    def remember(self, progress: Progress) -> None:
+    def remember(self, progress: "Progress") -> None:
         """Take the last progress of a model."""
         self._progress[progress.model_id] = progress
 
@@ -31,7 +34,7 @@ class Flights:
         self._progress.pop(name, None)
 
     @contextmanager
-    def alone(self, name: str, cancelled: threading.Event, watch: Callable[[Progress], None]) -> Iterator[None]:
+    def alone(self, name: str, cancelled: threading.Event, watch: "Callable[[Progress], None]") -> Iterator[None]:
         """Be the only thread that installs a model.
 
         Args:

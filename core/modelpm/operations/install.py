@@ -141,6 +141,7 @@ class Installer:
             ) as outcome:
                 fetched = self._fetch(task, tracker, cancelled)
                 locked = model.lock(_learned(fetched))
+                _say_learned(model, locked, audience)
                 self.environment.put(locked)
                 downloaded = sum(f.downloaded for f in fetched.values())
                 outcome.details.update(_done(locked, fetched, downloaded), plugins=self.plugins())
@@ -208,6 +209,14 @@ def _key(file: WantedFile) -> str:
 
 def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
     return {path: (f.sha256, f.size) for path, f in fetched.items()}
+
+
+def _say_learned(model: WantedModel, locked: LockedModel, audience: Audience) -> None:
+    """Nobody had promised these bytes: say what they are from now on."""
+    unpromised = {f.path for f in model.files if f.digest is None}
+    for file in locked.files:
+        if file.path in unpromised:
+            audience.warn(f"nobody promised a digest of `{file.path}`; from now on it is sha256={file.sha256}")
 
 
 def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What is installed: rows, paths, and names that were probably meant. Reads the lock, nothing else."""
 
-from difflib import get_close_matches
 from pathlib import Path
 
 from modelpm.environment import Environment
@@ -42,6 +41,8 @@ def find_installed(environment: Environment, name: str) -> LockedModel:
     meant = [m for m in lock.models if name in {m.wish.spec, m.model}]
     if len(meant) == 1:
         return meant[0]
+    from difflib import get_close_matches
+
     near = get_close_matches(name, [m.name for m in lock.models], 3)
     hints = (
         [f"did you mean {' or '.join(f'`{n}`' for n in near)}?"] if near else ["`modelpm list` shows what is installed"]
@@ -71,6 +72,8 @@ def path_of(environment: Environment, model: LockedModel, file: str | None = Non
     else:
         paths = [f.path for f in model.files]
         if file not in paths:
+            from difflib import get_close_matches
+
             near = get_close_matches(file, paths, 1) or paths[:8]
             hint = f"there is {', '.join(f'`{printable(p)}`' for p in near)}"
             raise NotFound(f"`{model.name}` has no file `{printable(file)}`", hints=[hint])

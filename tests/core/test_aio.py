@@ -1,0 +1,72 @@
+"""The library for asyncio."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+import modelpm
+from modelpm.types import Progress
+from tests.support.hub import Hub
+
+WEIGHTS = bytes(range(256)) * 8192
+
+
+def test_the_verbs_are_awaitable(tmp_path: Path) -> None:
+    async def main() -> None:
+        seen: list[Progress] = []
+
+        async def report(progress: Progress) -> None:
+            await asyncio.sleep(0)
+            seen.append(progress)
+
+        async with modelpm.AsyncManager(home=tmp_path) as manager:
+            model = await manager.install("tiny", on_progress=report)
+            assert seen[-1].percentage == 100.0
+            assert await manager.path("tiny") == model.path
+            assert await manager.is_installed("tiny")
+            assert [m.name for m in await manager.installed()] == ["tiny"]
+            assert all(row.ok for row in await manager.verify())
+            assert "core/tiny" in await manager.available()
+            assert (await manager.show("tiny")).installed == model
+            assert (await manager.search("tiny"))[0].id == "tiny"
+            status = await manager.status("tiny")
+            assert status is not None
+            assert (await manager.uninstall("tiny")).freed > 0
+            report_ = await manager.install_all(["tiny"], on_progress=seen.append)
+            assert report_.models
+            assert (await manager.uninstall_all(["tiny", "no"])).errors
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_install_stops_within_a_second_and_keeps_its_partial(
+    tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    hub.add("acme/big", {"model.safetensors": WEIGHTS})
+
+    async def main() -> float:
+        begun = asyncio.Event()
+
+        def report(progress: Progress) -> None:
+            if progress.downloaded_bytes:
+                begun.set()
+
+        async with modelpm.AsyncManager(home=tmp_path, limit_rate="500K") as manager:
+            task = asyncio.create_task(manager.install("hf://acme/big", on_progress=report))
+            await asyncio.wait_for(begun.wait(), 30)
+            start = time.monotonic()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            took = time.monotonic() - start
+            partials = list((tmp_path / "store" / "partial").iterdir())
+            assert partials
+        async with modelpm.AsyncManager(home=tmp_path) as manager:
+            model = await manager.install("hf://acme/big")
+            assert model.path.read_bytes() == WEIGHTS
+        return took
+
+    assert asyncio.run(main()) < 1.5

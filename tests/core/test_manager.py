@@ -1,0 +1,428 @@
+"""The library, over a Hub of the tests' own, real files and real threads."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import modelpm
+from modelpm.api import Event
+from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
+from modelpm.types import Progress, Status
+from tests.support.hub import Hub
+
+WEIGHTS = bytes(range(256)) * 4096
+GGUF = {
+    "m-Q4_K_M.gguf": WEIGHTS[:70_000],
+    "m-Q8_0-00001-of-00002.gguf": WEIGHTS[:90_000],
+    "m-Q8_0-00002-of-00002.gguf": WEIGHTS[90_000:120_000],
+    "README.md": b"# m\n",
+}
+PLAIN = {"model.safetensors": WEIGHTS, "config.json": b"{}", "empty.txt": b"", "a b/模型.json": b"[1]"}
+
+
+@pytest.fixture
+def manager(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> modelpm.Manager:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    return modelpm.Manager(home=tmp_path / "home", user="tester")
+
+
+def records(manager: modelpm.Manager) -> list[dict[str, Any]]:
+    text = (manager.config.paths.audit / "audit.jsonl").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_tiny_is_installed_without_any_network(tmp_path: Path) -> None:
+    with modelpm.Manager(home=tmp_path, offline=True) as manager:
+        model = manager.install("tiny")
+        assert model.path.read_bytes()[:4] == b"GGUF"
+        assert model.model == "core/tiny"
+        assert model.digest.startswith("m1:")
+        assert manager.path("tiny") == model.path
+        assert manager.is_installed("tiny")
+        assert manager.is_installed("core/tiny")
+        assert [m.name for m in manager.installed()] == ["tiny"]
+
+
+def test_a_repository_is_installed_verified_and_pinned(manager: modelpm.Manager, hub: Hub) -> None:
+    repo = hub.add("acme/plain", PLAIN, license="mit")
+    model = manager.install("hf://acme/plain")
+    for path, content in PLAIN.items():
+        assert (model.folder / path).read_bytes() == content
+    assert model.source == f"hf://acme/plain@{repo.commit}"
+    assert (model.license, model.format, model.bytes) == ("mit", "safetensors", sum(map(len, PLAIN.values())))
+    assert {f.path: f.sha256 for f in model.files} == {p: hashlib.sha256(c).hexdigest() for p, c in PLAIN.items()}
+
+
+def test_what_is_there_asks_nobody(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    first = manager.install("hf://acme/plain")
+    hub.seen.clear()
+    report = manager.install_all(["hf://acme/plain"])
+    assert report.models == (first,)
+    assert [c.action for c in report.changes] == ["reuse"]
+    assert hub.seen == []
+
+
+def test_one_listing_is_enough(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    manager.install("hf://acme/plain")
+    assert len(hub.requests(r"/revision/|^/api/models/acme/plain$")) == 1
+    assert len(hub.requests(r"/tree/")) == 1
+
+
+def test_a_quantization_brings_all_its_shards_and_the_path_is_the_first(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/m-GGUF", GGUF)
+    model = manager.install("hf://acme/m-GGUF:q8_0")
+    assert model.name == "m-gguf-q8_0"
+    assert model.path.name == "m-Q8_0-00001-of-00002.gguf"
+    assert len(model.files) == 2
+
+
+def test_an_open_choice_lists_what_there_is(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/m-GGUF", GGUF)
+    with pytest.raises(UsageError) as caught:
+        manager.install("hf://acme/m-GGUF")
+    assert "Q4_K_M" in caught.value.hints[0]
+
+
+def test_files_can_be_chosen(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    assert len(manager.install("hf://acme/plain/config.json", name="one").files) == 1
+    assert len(manager.install("hf://acme/plain", name="two", exclude=("*.safetensors", "empty.txt")).files) == 2
+
+
+def test_progress_never_goes_back_and_ends_with_100(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    seen: list[Progress] = []
+    manager.install("hf://acme/plain", on_progress=seen.append)
+    amounts = [p.downloaded_bytes for p in seen]
+    assert amounts == sorted(amounts)
+    assert seen[-1].percentage == 100.0
+    assert seen[-1].status is Status.COMPLETED
+    assert all(p.percentage < 100 for p in seen[:-1])
+    assert {p.model_id for p in seen} == {"plain"}
+
+
+def test_a_progress_callback_that_raises_breaks_nothing(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+
+    def broken(_: Progress) -> None:
+        raise RuntimeError("decoration")
+
+    report = manager.install_all(["hf://acme/plain"], on_progress=broken)
+    assert report.models
+    assert [w for w in report.warnings if "decoration" in w]
+
+
+def test_a_coroutine_may_take_progress(manager: modelpm.Manager) -> None:
+    seen: list[Progress] = []
+
+    async def report(progress: Progress) -> None:
+        seen.append(progress)
+
+    manager.install("tiny", on_progress=report)
+    assert seen[-1].percentage == 100.0
+
+
+def test_the_same_name_with_another_spec_is_a_usage_error(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    hub.add("other/plain", {"config.json": b"{}"})
+    manager.install("hf://acme/plain")
+    with pytest.raises(UsageError) as caught:
+        manager.install("hf://other/plain")
+    assert any("--as" in hint for hint in caught.value.hints)
+    assert any("upgrade" in hint for hint in caught.value.hints)
+    assert manager.install("hf://other/plain", name="second").name == "second"
+
+
+def test_one_failure_stops_no_other(manager: modelpm.Manager) -> None:
+    report = manager.install_all(["qwen3-9b", "tiny"])
+    assert [m.name for m in report.models] == ["tiny"]
+    assert isinstance(report.errors[0], NotFound)
+    assert any("qwen3-8b" in hint for hint in report.errors[0].hints)
+
+
+def test_a_dry_run_says_sizes_and_changes_nothing(manager: modelpm.Manager) -> None:
+    report = manager.install_all(["qwen3-8b", "tiny"], dry_run=True)
+    assert report.dry_run
+    assert report.changes[0].downloaded == 5027783488
+    assert report.changes[0].digest
+    assert not manager.config.paths.store.exists()
+    assert manager.installed() == ()
+
+
+def test_a_flipped_byte_is_refused_told_and_audited(manager: modelpm.Manager, hub: Hub) -> None:
+    repo = hub.add("acme/plain", PLAIN)
+    wrong = bytearray(WEIGHTS)
+    wrong[1234] ^= 1
+    hub.cdn.put(repo.files["model.safetensors"].sha256, bytes(wrong))
+    with pytest.raises(IntegrityError) as caught:
+        manager.install("hf://acme/plain")
+    assert caught.value.code == "digest_mismatch"
+    assert caught.value.details["expected"] != caught.value.details["actual"]
+    assert manager.installed() == ()
+    assert not manager.store.blob(repo.files["model.safetensors"].sha256).exists()
+    end = records(manager)[-1]
+    assert (end["action"], end["success"], end["details"]["error"]["code"]) == ("install", False, "digest_mismatch")
+    assert str(caught.value.details["actual"]).removeprefix("sha256:") in json.dumps(end)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"gated": "manual"}, Denied),
+        ({"private": True}, ModelpmError),
+    ],
+)
+def test_gated_and_private_repositories_say_what_to_do(
+    manager: modelpm.Manager, hub: Hub, options: dict[str, Any], error: type[ModelpmError]
+) -> None:
+    hub.add("acme/secret", PLAIN, **options)
+    with pytest.raises(error) as caught:
+        manager.install("hf://acme/secret")
+    assert caught.value.hints
+
+
+def test_hostile_names_write_nothing(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:
+    hub.add("acme/evil", {"../../../evil.txt": b"x", "ok.json": b"{}"})
+    with pytest.raises(IntegrityError):
+        manager.install("hf://acme/evil")
+    assert not list(tmp_path.rglob("evil.txt"))
+
+
+def test_pickles_need_a_word(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/old", {"pytorch_model.bin": b"x", "config.json": b"{}"})
+    with pytest.raises(Denied):
+        manager.install("hf://acme/old")
+    assert manager.install("hf://acme/old", allow_pickle=True).format == "pickle"
+
+
+def test_offline_says_what_it_lacks(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:
+    hub.add("acme/plain", PLAIN)
+    manager.install("hf://acme/plain")
+    hub.seen.clear()
+    offline = modelpm.Manager(home=tmp_path / "home", offline=True)
+    assert offline.install("hf://acme/plain").name == "plain"
+    with pytest.raises(ModelpmError) as caught:
+        offline.install("hf://acme/other")
+    assert caught.value.exit_code == 6
+    assert caught.value.code == "offline"
+    assert hub.seen == []
+
+
+def test_an_https_model_without_digest_is_learned_said_and_pinned(manager: modelpm.Manager, hub: Hub) -> None:
+    repo = hub.add("acme/plain", PLAIN)
+    url = f"{hub.endpoint}/acme/plain/resolve/{repo.commit}/config.json"
+    report = manager.install_all([url])
+    assert not report.errors
+    assert report.models[0].files[0].sha256 == hashlib.sha256(b"{}").hexdigest()
+    assert report.models[0].files[0].sources == (url,)
+    assert any("sha256" in w for w in report.warnings)
+
+
+def test_a_digest_in_the_url_is_held(manager: modelpm.Manager, hub: Hub) -> None:
+    repo = hub.add("acme/plain", PLAIN)
+    url = f"{hub.endpoint}/acme/plain/resolve/{repo.commit}/config.json"
+    with pytest.raises(IntegrityError):
+        manager.install(f"{url}#sha256={'0' * 64}", name="bad")
+    good = manager.install(f"{url}#sha256={hashlib.sha256(b'{}').hexdigest()}", name="good")
+    assert "#" not in good.files[0].sources[0]
+
+
+def test_a_local_folder_is_installed(manager: modelpm.Manager, tmp_path: Path) -> None:
+    folder = tmp_path / "my model"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "model.gguf").write_bytes(WEIGHTS)
+    (folder / "sub" / "x.json").write_bytes(b"{}")
+    model = manager.install(folder.as_uri())
+    assert model.name == "my-model"
+    assert (model.folder / "sub" / "x.json").read_bytes() == b"{}"
+
+
+def test_files_appear_in_a_folder_of_the_users_too(manager: modelpm.Manager, tmp_path: Path) -> None:
+    manager.install("tiny", dir=tmp_path / "app")
+    assert sorted(p.name for p in (tmp_path / "app").iterdir()) == ["tiny.gguf"]
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "tiny.gguf").write_text("mine")
+    with pytest.raises(ModelpmError, match="in the way"):
+        manager.install("tiny", dir=tmp_path / "taken")
+    assert (tmp_path / "taken" / "tiny.gguf").read_text() == "mine"
+
+
+def test_uninstall_frees_what_nothing_else_needs_and_says_what_stays(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/one", {"shared.gguf": WEIGHTS, "a.json": b"1"})
+    hub.add("acme/two", {"shared.gguf": WEIGHTS, "b.json": b"2"})
+    one, two = manager.install("hf://acme/one"), manager.install("hf://acme/two")
+    change = manager.uninstall("one")
+    assert "`two`" in change.note
+    assert manager.store.blob(two.files[0].sha256).exists()
+    assert not one.folder.exists()
+    last = manager.uninstall("two")
+    assert last.freed >= len(WEIGHTS)
+    assert not any(manager.store.blob(f.sha256).exists() for f in (*one.files, *two.files))
+    with pytest.raises(NotFound) as caught:
+        manager.uninstall("two")
+    assert caught.value.exit_code == 5
+
+
+def test_verify_names_what_is_bad_and_install_brings_it_back(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    model = manager.install("hf://acme/plain")
+    assert all(row.ok for row in manager.verify())
+    blob = manager.store.blob(next(f.sha256 for f in model.files if f.path == "model.safetensors"))
+    blob.chmod(0o644)
+    blob.write_bytes(b"\0" * len(WEIGHTS))
+    bad = [row for row in manager.verify(["plain"]) if not row.ok]
+    assert [row.file for row in bad] == ["model.safetensors"]
+    assert not manager.is_installed("plain")
+    manager.install("hf://acme/plain")
+    assert all(row.ok for row in manager.verify())
+    assert (model.folder / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_the_audit_log_names_who_did_what(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    manager.install("hf://acme/plain", user="user123")
+    manager.verify()
+    manager.uninstall("plain")
+    its = records(manager)
+    assert [(r["event_type"], r["user_id"]) for r in its] == [
+        ("install.begin", "user123"),
+        ("install.end", "user123"),
+        ("verify.begin", "tester"),
+        ("verify.end", "tester"),
+        ("uninstall.begin", "tester"),
+        ("uninstall.end", "tester"),
+    ]
+    details = its[1]["details"]
+    assert details["bytes"] == sum(map(len, PLAIN.values()))
+    assert any(plugin.startswith("modelpm ") for plugin in details["plugins"])
+    assert "Signature" not in json.dumps(its)
+
+
+def test_a_sink_of_the_callers_own_hears_everything_and_can_break_nothing(tmp_path: Path) -> None:
+    class Sink:
+        def __init__(self) -> None:
+            self.events: list[Event] = []
+
+        def write(self, event: Event) -> None:
+            self.events.append(event)
+
+        def close(self) -> None:
+            self.events.append(Event(self.events[-1].time, "", "closed"))
+
+    class Broken(Sink):
+        def write(self, event: Event) -> None:
+            raise OSError(f"gone: {event.action}")
+
+    good, broken = Sink(), Broken()
+    with modelpm.Manager(home=tmp_path, audit=[broken, good]) as manager:
+        report = manager.install_all(["tiny"])
+        assert [w for w in report.warnings if "gone" in w]
+    assert [e.action for e in good.events] == ["install.begin", "install.end", "closed"]
+
+
+def test_a_second_install_of_the_same_model_joins_the_first(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    with ThreadPoolExecutor(6) as pool:
+        models = list(pool.map(lambda _: manager.install("hf://acme/plain"), range(6)))
+    assert len(set(models)) == 1
+    sent = sum(1 for s in hub.requests(server="cdn") if s.status in (200, 206))
+    assert sent >= 1
+    assert len([r for r in records(manager) if r["event_type"] == "install.begin"]) == 1
+
+
+def test_a_cancelled_install_keeps_its_partial_and_can_be_resumed(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(Interrupted) as caught:
+        manager.install("hf://acme/plain", cancelled=cancelled)
+    assert caught.value.exit_code == 130
+    assert manager.install("hf://acme/plain").name == "plain"
+
+
+def test_status_follows_a_model(manager: modelpm.Manager) -> None:
+    assert manager.status("tiny") is None
+    manager.install("tiny")
+    status = manager.status("tiny")
+    assert status is not None
+    assert status.status is Status.COMPLETED
+    manager.uninstall("tiny")
+    assert manager.status("tiny") is None
+    with pytest.raises(ModelpmError):
+        manager.install("hf://nobody/nothing", name="gone")
+
+
+def test_catalogs_are_listed_searched_and_shown(manager: modelpm.Manager) -> None:
+    assert "core/qwen3-8b" in manager.available()
+    assert manager.search("qwen3-8b")[0].id == "qwen3-8b"
+    details = manager.show("qwen3-8b")
+    assert [v.name for v in details.variants] == ["q4_k_m", "q5_k_m", "iq4_xs"]
+    assert [v.recommended for v in details.variants] == [True, False, False]
+    assert details.variants[0].bytes == 5027783488
+
+
+def test_a_repository_can_be_shown_before_it_is_installed(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/m-GGUF", GGUF)
+    details = manager.show("hf://acme/m-GGUF")
+    assert [v.quantization for v in details.variants] == ["Q4_K_M", "Q8_0"]
+
+
+def test_a_catalog_of_the_users_own_comes_first(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo = hub.add("acme/plain", PLAIN)
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    folder = tmp_path / "catalog"
+    (folder / "models").mkdir(parents=True)
+    (folder / "catalog.toml").write_text('schema = 1\nname = "own"\ntitle = "Own"\n[aliases]\nmini = "tiny"\n')
+    (folder / "models" / "tiny.toml").write_text(
+        'schema = 1\nid = "tiny"\ntitle = "T"\ndescription = "d"\nlicense = "mit"\n'
+        '[[release]]\nversion = "2.0"\ndefault-variant = "st"\n[[release.variant]]\nname = "st"\n'
+        'format = "safetensors"\nupstream = "hf://acme/plain"\n[[release.variant.file]]\npath = "config.json"\n'
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.toml").write_text(f'[catalogs]\nown = "{folder}"\n')
+    with modelpm.Manager(home=home) as manager:
+        model = manager.install("mini")
+        assert (model.model, model.release) == ("own/tiny", "2.0")
+        assert model.source == f"hf://acme/plain@{repo.commit}"
+        assert manager.install("core/tiny", name="other").model == "core/tiny"
+
+
+@pytest.mark.parametrize("text", ["", "version = 99\n", "version = 1\n[[model]]\nname = "])
+def test_a_damaged_lock_is_told_and_left_alone(tmp_path: Path, text: str) -> None:
+    lock = tmp_path / "env" / "models.lock"
+    lock.parent.mkdir(parents=True)
+    lock.write_text(text)
+    with modelpm.Manager(home=tmp_path) as manager, pytest.raises(UsageError) as caught:
+        manager.install("tiny")
+    assert caught.value.exit_code == 2
+    assert lock.read_text() == text
+
+
+def test_a_listener_is_shown_files_and_models(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.add("acme/plain", PLAIN)
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+
+    class Listener:
+        def __init__(self) -> None:
+            self.seen: list[Progress] = []
+
+        def show(self, progress: Sequence[Progress]) -> None:
+            self.seen.extend(progress)
+
+        def close(self) -> None: ...
+
+    listener = Listener()
+    with modelpm.Manager(home=tmp_path, listener=listener) as manager:
+        manager.install("hf://acme/plain")
+    assert {p.file for p in listener.seen} >= {"", "model.safetensors"}
