@@ -34,10 +34,11 @@ class FileSource(LocalSource):
         if "\0" in path:
             raise UsageError(f"`file://{printable(rest)}` has a NUL, which no path can have")
         if not path.startswith("/"):
-            absolute = Path(os.path.normpath(Path.cwd() / Path(path).expanduser()))
+            absolute = os.path.normpath(Path.cwd() / path)
+            meant = f"did you mean `file://{quote(Path(absolute).as_posix(), safe=_SAFE)}`?"
             raise UsageError(
                 f"`file://{printable(rest)}` is not absolute",
-                hints=[f"did you mean `file://{quote(absolute.as_posix(), safe=_SAFE)}`?"],
+                hints=["write your home folder in full, `~` is the shell's" if path.startswith("~") else meant],
             )
         return Reference("file", encoded.rstrip("/") or "/")
 

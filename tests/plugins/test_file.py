@@ -123,6 +123,13 @@ def test_a_relative_path_is_refused_with_its_absolute_form(
     assert error.value.hints == (f"did you mean `file://{tmp_path / rest.removeprefix('./')}`?",)
 
 
+@pytest.mark.parametrize("rest", ["~/tiny", "~0"])
+def test_a_home_folder_is_to_be_written_in_full(rest: str) -> None:
+    with pytest.raises(UsageError) as error:
+        FileSource().parse(rest)
+    assert "home folder" in error.value.hints[0]
+
+
 @pytest.mark.parametrize("rest", ["/a%00b", "/%ff", "/\udcff"])
 def test_what_can_be_no_path_is_refused(rest: str) -> None:
     with pytest.raises(UsageError):
