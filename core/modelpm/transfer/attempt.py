@@ -1,0 +1,302 @@
+"""One attempt to fetch one range: choose an origin, check its answer, copy, and judge a failure."""
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelpm.errors import IntegrityError, ModelpmError, StoreError, Unavailable
+from modelpm.transfer.connection import Aborted, Connection, refused_to_range
+from modelpm.transfer.mirrors import Choice, Mirrors
+from modelpm.transfer.policy import Budget, Verdict, judge
+from modelpm.transfer.rate import Limiter
+from modelpm.transfer.scheduler import Scheduler, Work
+from modelpm.transfer.task import END, Task
+from modelpm.transfer.values import Fetch, Options, Origin
+from modelpm.types import Stream
+
+_PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted anew
+_RESTARTS = 2  # times an object may change under us
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Everything the connections of one file share. Thread-safe.
+
+    Attributes:
+        fetch: The file.
+        options: The engine's.
+        scheduler: Gives out the ranges.
+        limiter: Gives out bandwidth.
+        pause: Waits so many seconds, or less if the run ends.
+        emit: Takes an event: its action and its fields.
+        wake: Makes the file's own thread look at ``error`` and ``restart``.
+        error: Why the file cannot be had; its own thread gives up.
+        restart: Origin and validator of another version of the object: its own thread begins anew.
+        source: Label of the origin that sent bytes last.
+        sources: Labels of all that sent some.
+    """
+
+    fetch: Fetch
+    options: Options
+    scheduler: Scheduler
+    limiter: Limiter
+    pause: Callable[[float], object]
+    emit: Callable[[str, Mapping[str, Any]], None]
+    wake: Callable[[], None]
+    error: BaseException | None = None
+    restart: tuple[str, str | None] | None = None
+    source: str = ""
+    sources: set[str] = field(default_factory=set)
+    _mirrors: Mirrors = field(init=False)
+    _budget: Budget = field(init=False)
+    _validators: dict[str, str] = field(default_factory=dict)
+    _restarts: int = 0
+    _no_ranges: bool = False
+    _last: str = ""
+
+    def __post_init__(self) -> None:
+        self._mirrors = Mirrors(self._locate, time.monotonic)
+        self._budget = Budget(self.options.retries, self.options.backoff, random.random)
+
+    def resume_from(self, origin: str, validator: str | None) -> None:
+        """Ask for the version of which an earlier run left bytes."""
+        if validator is not None:
+            self._validators[origin] = validator
+
+    def suspect(self) -> None:
+        """Prefer other origins from now on: the bytes of those used so far were wrong."""
+        self._mirrors.suspect(self.sources)
+        self.sources = set()
+        self._validators.clear()
+
+    def run(self, work: Work, task: Task, buffer: memoryview) -> None:
+        """Fetch one range, as far as it goes; never raises."""
+        choice: Choice | None = None
+        try:
+            choice = self._choose()
+            self._copy(work, task, choice.origin, buffer)
+            self._progressed(work, choice.origin)
+        except Aborted:
+            if task.aborted:
+                self._failed(work, task, choice, Unavailable(task.aborted, code="stalled"))
+        except ModelpmError as error:
+            if task.aborted is None:
+                self._failed(work, task, choice, error)
+            elif task.aborted:
+                self._failed(work, task, choice, Unavailable(task.aborted, code="stalled"))
+        except OSError as error:
+            self.fail(work, StoreError(f"cannot write {self.fetch.path}: {error.strerror or error}"))
+        except BaseException as error:  # noqa: BLE001 - a bug of ours; the file's own thread raises it
+            self.fail(work, error)
+
+    def _locate(self) -> Sequence[Origin]:
+        """Return the origins; without a digest only the first: nothing proves that the others have the same bytes."""
+        origins = self.fetch.locate()
+        return origins if self.fetch.digest is not None else origins[:1]
+
+    def _provable(self, origin: Origin) -> bool:
+        """Whether bytes of two answers may be put together: something says that they are of the same version."""
+        return self.fetch.digest is not None or origin.label in self._validators
+
+    def lost(self, work: Work, task: Task) -> None:
+        """Take note that a connection did not come back from its source."""
+        self._failed(work, task, None, Unavailable(task.aborted or "", code="stalled"))
+
+    def fail(self, work: Work, error: BaseException) -> None:
+        """Give the file up."""
+        self.error = self.error or error
+        with self.scheduler.changed:
+            work.closed = True
+        self.wake()
+
+    def _choose(self) -> Choice:
+        choice = self._mirrors.choose()
+        label = choice.origin.label
+        if self._last and self._last != label:
+            self._emit("file.mirror", **{"from": self._last, "to": label})
+        self._last = label
+        return choice
+
+    def _copy(self, work: Work, task: Task, origin: Origin, buffer: memoryview) -> None:
+        validator = self._validators.get(origin.label)
+        stop = None if work.single or task.stop == END else task.stop
+        with origin.source.open(
+            origin.remote, origin.location, start=task.start, stop=stop, validator=validator
+        ) as stream:
+            if not task.opened(stream.abort):
+                raise Aborted
+            self._check(work, task, origin, stream)
+            came = self._listener(work, origin)
+            Connection(task, work.partial, self.limiter, came, self.pause).copy(stream, buffer)
+            if work.size is None:
+                self.scheduler.learn(work, task.stop)
+                self.wake()
+            if task.aborted is not None:
+                raise Aborted
+
+    def _check(self, work: Work, task: Task, origin: Origin, stream: Stream) -> None:
+        """Hold an answer against what is known of the file.
+
+        Raises:
+            Aborted: Everything is to begin anew, or with one whole stream.
+            ModelpmError: The origin cannot be used, or not now.
+        """
+        self._check_version(work, origin, stream)
+        if work.size is not None and stream.total not in {None, work.size}:
+            longer = stream.start == 0 and (stream.total or 0) > work.size and self.fetch.digest is not None
+            if not longer:  # what is too long is cut, and its digest judged
+                raise Unavailable(
+                    f"{origin.label} has {stream.total} bytes, expected {work.size}",
+                    code="size_mismatch",
+                    expected=work.size,
+                    actual=stream.total,
+                )
+        if stream.start != task.start:
+            if task.start == 0:
+                raise Unavailable(f"{origin.label} began at byte {stream.start}, not {task.start}", code="bad_range")
+            self._whole(work, task)
+            raise Aborted
+        if not self._provable(origin) and work.partial.present:
+            self._begin_anew(work, "", None)
+            raise Aborted
+        if work.size is None and stream.total is not None:
+            self.scheduler.learn(work, stream.total)
+            self.wake()
+
+    def _check_version(self, work: Work, origin: Origin, stream: Stream) -> None:
+        if stream.validator is None:
+            return
+        known = self._validators.setdefault(origin.label, stream.validator)
+        if known == stream.validator:
+            if self.fetch.digest is None and work.partial.header.validator != known and not work.partial.present:
+                work.partial.identify(origin.label, known)
+                work.single = self._no_ranges
+            return
+        if self.fetch.digest is not None and self._mirrors.count() > 1:
+            raise IntegrityError(
+                f"{origin.label} has changed while it was fetched; the version that was pinned is {self.fetch.digest}",
+                code="changed",
+            )
+        self._restarts += 1
+        if self._restarts > _RESTARTS:
+            raise IntegrityError(f"{origin.label} changes all the time while it is fetched", code="changed")
+        self._validators[origin.label] = stream.validator
+        self._begin_anew(work, origin.label, stream.validator)
+        raise Aborted
+
+    def _begin_anew(self, work: Work, label: str, validator: str | None) -> None:
+        with self.scheduler.changed:
+            work.closed = True
+        self.restart = (label, validator)
+        self.wake()
+
+    def _whole(self, work: Work, task: Task) -> None:
+        """Fall back to one stream from the beginning: this source has no ranges."""
+        self._no_ranges = True
+        if self.fetch.digest is None:
+            self._begin_anew(work, "", None)
+        with self.scheduler.changed:
+            work.single = True
+            others = [t for t in work.tasks if t is not task]
+        for other in others:
+            other.abort("")
+        task.abort("")
+
+    def _listener(self, work: Work, origin: Origin) -> Callable[[Task], None]:
+        enough = min(_PROGRESS, max(1, (work.size or END) // 16))
+
+        def came(task: Task) -> None:
+            self.source = origin.label
+            self.sources.add(origin.label)
+            if task.received >= enough and (self._budget.strikes or work.narrow) and self._provable(origin):
+                self._progressed(work, origin)
+
+        return came
+
+    def _progressed(self, work: Work, origin: Origin) -> None:
+        self._budget.progress()
+        self._mirrors.worked(origin)
+        if work.narrow:
+            self.scheduler.widen(work)
+
+    def _failed(self, work: Work, task: Task, choice: Choice | None, error: ModelpmError) -> None:
+        if refused_to_range(error) and not work.single and task.start > 0:
+            self._whole(work, task)
+        verdict = judge(error)
+        if choice is None:  # nobody could say where the file is
+            verdict = Verdict.RETRY if verdict in {Verdict.RETRY, Verdict.RELOCATE} else Verdict.FATAL
+        if verdict is Verdict.FATAL:
+            self.fail(work, error)
+        elif verdict is Verdict.NEXT and choice is not None:
+            self._next(work, choice, error)
+        else:
+            self._retry(work, task, choice, error)
+            if verdict is Verdict.RELOCATE and choice is not None:
+                self._relocate(work, choice)
+
+    def _next(self, work: Work, choice: Choice, error: ModelpmError) -> None:
+        if self._mirrors.exclude(choice.origin, error):
+            self._tell(error, 0.0)
+            return
+        try:
+            self._mirrors.choose()
+        except ModelpmError as first:  # why the best of them was given up
+            self.fail(work, first)
+
+    def _relocate(self, work: Work, choice: Choice) -> None:
+        try:
+            self._mirrors.relocate(choice.round)
+        except Unavailable:
+            return  # counted already; the next attempt finds out
+        except ModelpmError as error:
+            self.fail(work, error)
+
+    def _retry(self, work: Work, task: Task, choice: Choice | None, error: ModelpmError) -> None:
+        now = time.monotonic()
+        if error.code == "rate_limited" or getattr(error, "retry_after", None):
+            with self.scheduler.changed:
+                self.scheduler.width.throttled(now)
+        if choice is not None and judge(error) is Verdict.RETRY:
+            asked = getattr(error, "retry_after", None) or 0.0
+            if self._mirrors.failed(choice.origin, asked):
+                self._tell(error, 0.0)
+                return
+        wait = self._budget.strike(task.started, now, error)
+        if wait is None:
+            self.fail(work, self._gave_up(error))
+            return
+        if judge(error) is Verdict.RELOCATE and self._budget.strikes == 1:
+            wait = 0.0
+        self._tell(error, wait)
+        self.scheduler.delay(work, wait, narrow=True)
+
+    def _gave_up(self, error: ModelpmError) -> ModelpmError:
+        path, tries = self.fetch.path, self._budget.strikes
+        if error.code == "size_mismatch":
+            return IntegrityError(
+                f"{path}: {error.message}",
+                code="size_mismatch",
+                hints=error.hints,
+                **{**error.details, "model": self.fetch.model, "file": path},
+            )
+        return Unavailable(
+            f"{path}: gave up after {tries} tries without progress: {error.message}",
+            retry_after=getattr(error, "retry_after", None),
+            code=error.code if error.code != "expired" else "network",
+            hints=[*error.hints, "run the same command again later: what was downloaded is kept"],
+            **{**error.details, "model": self.fetch.model, "file": path},
+        )
+
+    def _tell(self, error: ModelpmError, wait: float) -> None:
+        self._emit(
+            "file.retry",
+            reason=error.message,
+            code=error.code,
+            attempt=self._budget.strikes,
+            wait=round(wait, 3),
+        )
+
+    def _emit(self, action: str, **fields: Any) -> None:
+        self.emit(action, {"model": self.fetch.model, "path": self.fetch.path, **fields})

@@ -1,0 +1,305 @@
+"""One file on its way into the store: lock, resume, follow the bytes with the digest, judge, commit."""
+
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelpm.api import Hasher
+from modelpm.errors import IntegrityError, Interrupted, ModelpmError, StoreError
+from modelpm.store import Store
+from modelpm.store.journal import Header
+from modelpm.store.partial import Partial, progress
+from modelpm.store.ranges import Ranges
+from modelpm.transfer.attempt import Attempts
+from modelpm.transfer.hashing import PIECE, Digests
+from modelpm.transfer.rate import Limiter
+from modelpm.transfer.scheduler import Scheduler, Work
+from modelpm.transfer.task import END
+from modelpm.transfer.values import Fetch, Fetched, Options
+from modelpm.types import Status
+
+_BLOCK = 1 << 20
+_LOOK = 0.5  # seconds between two looks at what another process has done
+_PATIENCE = 0.25  # seconds to wait for bytes before looking whether they are still to come
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all files of a run share.
+
+    Attributes:
+        store: Where the files go.
+        hasher: Begins a digest by the name of its algorithm.
+        options: The engine's.
+        scheduler: The pool of connections.
+        limiter: The limit on bandwidth.
+        stopped: Set when the run shall end.
+        emit: Takes an event: its action and its fields.
+    """
+
+    store: Store
+    hasher: Callable[[str, int | None], Hasher]
+    options: Options
+    scheduler: Scheduler
+    limiter: Limiter
+    stopped: threading.Event
+    emit: Callable[[str, Mapping[str, Any]], None]
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One file; :meth:`run` is called on a thread of its own, the rest may be read from any.
+
+    Attributes:
+        fetch: What is wanted.
+        shared: What all files of the run share.
+        result: How it ended, or None.
+        status: What is being done.
+    """
+
+    fetch: Fetch
+    shared: Shared
+    result: Fetched | ModelpmError | None = None
+    crash: BaseException | None = None
+    status: Status = Status.QUEUED
+    _size: int | None = None
+    _attempts: Attempts | None = None
+    _partial: Partial | None = None
+    _work: Work | None = None
+    _received: int = 0
+    _elsewhere: int = 0  # bytes another process has brought
+    _looked: float = 0.0
+    _refetched: set[int] = field(default_factory=set)
+
+    def run(self) -> None:
+        """Bring the file into the store; the outcome is ``result``, or ``crash`` for what is a bug."""
+        try:
+            self._size = self.fetch.size
+            fetched = self._in_store() or self._locked()
+        except ModelpmError as error:
+            self._failed(error)
+        except BaseException as error:  # noqa: BLE001 - raised again on the calling thread
+            self.status, self.crash = Status.FAILED, error
+        else:
+            self._emit(
+                "file.done",
+                size=fetched.size,
+                sha256=fetched.sha256,
+                downloaded=fetched.downloaded,
+                source=fetched.source,
+            )
+            self.status, self.result = Status.COMPLETED, fetched
+
+    def present(self) -> int:
+        """Return the bytes that are there, or that another process has brought."""
+        if isinstance(self.result, Fetched):
+            return self.result.size
+        return self._partial.present if self._partial is not None else self._elsewhere
+
+    @property
+    def ended(self) -> bool:
+        """Whether it came to an end, good or bad."""
+        return self.result is not None or self.crash is not None
+
+    def sync(self) -> None:
+        """Record what was written, and bring it to the medium, where it is time; a failure is the file's."""
+        work, attempts = self._work, self._attempts
+        if work is None or attempts is None:
+            return
+        try:
+            work.partial.flush()
+            if work.partial.sync_is_due():
+                work.partial.sync()
+        except ModelpmError as error:
+            if error.code != "closed":
+                attempts.fail(work, error)
+
+    def total(self) -> int | None:
+        """Return the size of the file, or None while nobody knows."""
+        return self.result.size if isinstance(self.result, Fetched) else self._size
+
+    def received(self) -> int:
+        """Return the bytes that came in this run."""
+        work = self._work
+        return self._received + (work.so_far() if work is not None else 0)
+
+    def _failed(self, error: ModelpmError) -> None:
+        details = {name: error.details[name] for name in ("expected", "actual") if name in error.details}
+        interrupted = isinstance(error, Interrupted)
+        self._emit("file.failed", code=error.code, message=error.message, **details)
+        self.status, self.result = Status.CANCELLED if interrupted else Status.FAILED, error
+
+    def _in_store(self) -> Fetched | None:
+        digest, size = self.fetch.digest, self.fetch.size
+        if digest is None or digest.algorithm != "sha256" or size is None:
+            return None
+        return Fetched(digest.hex, size, 0, "") if self.shared.store.has(digest.hex, size) else None
+
+    def _locked(self) -> Fetched:
+        store, key = self.shared.store, self.fetch.key
+        try:
+            with store.lock(key, waiting=self._waiting) as real:
+                if (there := self._in_store()) is not None:
+                    return there
+                # Where locks keep nobody out, two could write one partial: each gets its own, and no resume.
+                return self._fetch(
+                    key if real else hashlib.sha256(f"{key} {os.urandom(16).hex()}".encode()).hexdigest()
+                )
+        except StoreError:
+            self._check_stopped()
+            raise
+
+    def _waiting(self, _holder: str) -> bool:
+        now = time.monotonic()
+        if now - self._looked >= _LOOK:
+            self._looked = now
+            self._elsewhere = max(self._elsewhere, progress(self.shared.store.partial(self.fetch.key)))
+            self.status = Status.DOWNLOADING
+        return not self.shared.stopped.is_set()
+
+    def _fetch(self, key: str) -> Fetched:
+        promised = str(self.fetch.digest) if self.fetch.digest is not None else None
+        partial = Partial(self.shared.store.partial(key), Header(self.fetch.key, self.fetch.size, promised))
+        shared = self.shared
+        attempts = Attempts(
+            self.fetch, shared.options, shared.scheduler, shared.limiter, shared.stopped.wait, shared.emit, partial.wake
+        )
+        try:
+            partial.open()
+            self._partial, self._attempts = partial, attempts
+            self._emit("file.start", size=self._size, resumed=partial.resumed)
+            attempts.resume_from(partial.header.origin, partial.header.validator)
+            digests = self._verified(partial, attempts)
+            size = digests.position
+            data = partial.complete(size)
+            self.shared.store.commit(data, digests.sha256(), prefixes=digests.prefixes)
+            partial.discard()
+            return Fetched(digests.sha256(), size, self._received, attempts.source)
+        finally:
+            partial.close()
+            if key != self.fetch.key:
+                partial.discard()
+
+    def _verified(self, partial: Partial, attempts: Attempts) -> Digests:
+        """Return the digests of bytes that are right; what is not is set aside and fetched once more.
+
+        Raises:
+            IntegrityError: ``digest_mismatch``, the second time.
+        """
+        for last in (False, True):
+            digests = self._complete(partial, attempts)
+            self.status = Status.VERIFYING
+            self._emit("file.verify", sha256=digests.sha256())
+            wanted = self.fetch.digest
+            if wanted is None or digests.promised() == wanted.hex:
+                return digests
+            error = self._mismatch(digests.promised(), attempts)
+            self.shared.store.quarantine(partial.complete(digests.position), wanted.hex, digests.promised())
+            if last:
+                partial.discard()
+                raise error
+            self._emit("file.retry", reason=error.message, code=error.code, attempt=1, wait=0.0)
+            attempts.suspect()
+            partial.open()
+        raise AssertionError  # the loop ends above
+
+    def _mismatch(self, actual: str, attempts: Attempts) -> IntegrityError:
+        wanted = self.fetch.digest
+        assert wanted is not None  # noqa: S101 - else nothing could mismatch
+        return IntegrityError(
+            f"{self.fetch.path} is not what was promised: expected {wanted}, got {wanted.algorithm}:{actual}"
+            f" from {attempts.source or 'an earlier run'}",
+            code="digest_mismatch",
+            hints=["nothing was installed; the bytes are set aside in the store's quarantine for inspection"],
+            expected=wanted.hex,
+            actual=actual,
+            model=self.fetch.model,
+            file=self.fetch.path,
+        )
+
+    def _complete(self, partial: Partial, attempts: Attempts) -> Digests:
+        """Fetch all that is missing, and hash it as it comes."""
+        missing = Ranges(partial.gaps(0, END if self._size is None else self._size))
+        single = self.fetch.digest is None and partial.header.validator is None
+        work = Work(partial, attempts, self._size, missing, single=single)
+        self._work, self.status = work, Status.DOWNLOADING
+        self.shared.scheduler.offer(work)
+        try:
+            return self._follow(work, attempts)
+        finally:
+            self.shared.scheduler.close(work)
+            self._received, self._work = self.received(), None
+
+    def _follow(self, work: Work, attempts: Attempts) -> Digests:
+        digests = Digests(self.fetch.digest, self._size, self.shared.hasher)
+        buffer = memoryview(bytearray(min(_BLOCK, self._size or _BLOCK)))
+        while True:
+            self._check_stopped()
+            if attempts.error is not None:
+                raise attempts.error
+            if attempts.restart is not None:
+                self._start_anew(work, attempts)
+                digests = Digests(self.fetch.digest, self._size, self.shared.hasher)
+            self._size = work.size
+            if digests.position == work.size:
+                return digests
+            if work.size is not None and work.partial.present >= work.size:
+                self.status = Status.VERIFYING
+            end = work.partial.await_bytes(digests.position, _PATIENCE)
+            self._hash(work, digests, buffer, end)
+
+    def _hash(self, work: Work, digests: Digests, buffer: memoryview, end: int) -> None:
+        """Take in what is there up to ``end``, a block at a time."""
+        count = min(len(buffer), end - digests.position, digests.room())
+        if count <= 0:
+            return
+        came = work.partial.read(digests.position, buffer[:count])
+        if not came:  # somebody cut the file behind our back
+            self._again(work, digests.position, end)
+            return
+        digests.feed(buffer[:came])
+        if digests.position % PIECE == 0:
+            self._compare(work, digests)
+
+    def _compare(self, work: Work, digests: Digests) -> None:
+        """Hold a prefix digest against the one an earlier run saw: what rotted since is fetched again."""
+        at, found = digests.position, digests.prefixes[-1]
+        known = work.partial.prefix(at)
+        if known is not None and known != found:
+            if at not in self._refetched:
+                self._refetched.add(at)
+                digests.rewind()
+                self._again(work, at - PIECE, at)
+                return
+            work.partial.forget_prefixes()  # fetched anew and still different: the record is wrong
+            known = None
+        if known is None:
+            work.partial.record_prefix(at, found)
+        digests.keep()
+
+    def _again(self, work: Work, start: int, stop: int) -> None:
+        work.partial.drop(start, stop)
+        self.shared.scheduler.add(work, start, stop)
+
+    def _start_anew(self, work: Work, attempts: Attempts) -> None:
+        """Forget every byte: they were of another version."""
+        origin, validator = attempts.restart or ("", None)
+        self.shared.scheduler.halt(work, seconds=1.0)
+        work.partial.restart(origin, validator)
+        attempts.restart = None
+        self._size = self.fetch.size
+        self.shared.scheduler.reset(work, self._size)
+
+    def _check_stopped(self) -> None:
+        if self.shared.stopped.is_set():
+            raise Interrupted(
+                f"{self.fetch.path}: interrupted",
+                hints=["run the same command again to go on: what was downloaded is kept"],
+            )
+
+    def _emit(self, action: str, **fields: Any) -> None:
+        self.shared.emit(action, {"model": self.fetch.model, "path": self.fetch.path, **fields})

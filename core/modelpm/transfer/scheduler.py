@@ -1,0 +1,290 @@
+"""Who fetches what: ranges of all active files, one pool of connections.
+
+Each file gets its ranges lowest first, so that its digest can follow. When nothing is left to give out, the largest
+range under way is split, so that no connection idles while another has much to do.
+"""
+
+import mmap
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from modelpm.store.partial import Partial
+from modelpm.store.ranges import Ranges
+from modelpm.transfer.task import END, Task
+from modelpm.transfer.width import Width
+
+_ALIGN = 1 << 20
+_SMALLEST = 8 << 20  # bytes of a range, where the file has more
+_LARGEST = 128 << 20
+_SPLIT = 2 << 20  # bytes that are worth a connection of their own
+_SECONDS = 4.0  # that one range should take, so that asking for it costs nothing against it
+_AHEAD = 16 << 20  # bytes a connection that should be there to give out before another file is begun
+
+
+class Fetcher(Protocol):
+    """What fetches the ranges of one file; called on the threads of the pool, and never raises."""
+
+    def run(self, work: "Work", task: Task, buffer: memoryview) -> None:
+        """Fetch one range, as far as it goes."""
+        ...
+
+    def lost(self, work: "Work", task: Task) -> None:
+        """Take note that a connection did not come back."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Work:
+    """What is to be fetched of one file.
+
+    Attributes:
+        partial: Where it goes.
+        fetcher: Brings the ranges.
+        size: Bytes of the whole file, or None while nobody knows.
+        unassigned: What nobody is fetching.
+        tasks: What somebody is.
+        single: Whether the source serves only whole files: one connection, from the beginning.
+        narrow: Whether to try with one connection, because the last attempt failed.
+        not_before: No new attempt until then.
+        closed: Whether nothing more shall be fetched.
+        received: Bytes that came in attempts that are over.
+    """
+
+    partial: Partial
+    fetcher: Fetcher
+    size: int | None
+    unassigned: Ranges
+    tasks: list[Task] = field(default_factory=list)
+    single: bool = False
+    narrow: bool = False
+    not_before: float = 0.0
+    closed: bool = False
+    received: int = 0
+
+    def ready(self, now: float) -> bool:
+        """Whether another connection may begin."""
+        alone = self.single or self.narrow or self.size is None
+        return not self.closed and now >= self.not_before and not (alone and self.tasks)
+
+    def so_far(self) -> int:
+        """Return the bytes that came."""
+        return self.received + sum(task.received for task in list(self.tasks))
+
+
+class Scheduler:
+    """Gives ranges to the threads of a pool that it lets grow as needed."""
+
+    def __init__(self, jobs: int, buffer_bytes: int) -> None:
+        self.changed = threading.Condition()
+        self.width = Width(jobs)
+        self._buffer_bytes = buffer_bytes
+        self._works: list[Work] = []
+        self._running = 0
+        self._idle = 0
+        self._threads = 0
+        self._stopping = False
+        self._received = 0  # by works that are over
+
+    def offer(self, work: Work) -> None:
+        """Let the pool fetch what is missing of a file."""
+        with self.changed:
+            self._works.append(work)
+            self._staff()
+            self.changed.notify_all()
+
+    def close(self, work: Work) -> None:
+        """Stop fetching a file; returns when its connections ended, or were left to themselves."""
+        with self.changed:
+            done = not work.closed and not self._stopping and work.partial.present >= (work.size or 0)
+            work.closed = True
+            if done:  # the last connection is about to end by itself, and can be used again then
+                self.changed.wait_for(lambda: not work.tasks, 0.2)
+        self.halt(work, seconds=0.5)
+        with self.changed:
+            if work in self._works:
+                self._works.remove(work)
+                self._received += work.received
+            self.changed.notify_all()
+
+    def halt(self, work: Work, *, seconds: float) -> None:
+        """Abort the connections of a file and wait for their end, so long and no longer."""
+        tasks = list(work.tasks)
+        for task in tasks:
+            task.abort("")
+        with self.changed:
+            self.changed.wait_for(lambda: not work.tasks, seconds)
+        for task in tasks:
+            self.abandon(work, task)
+
+    def add(self, work: Work, start: int, stop: int) -> None:
+        """Have bytes fetched again."""
+        with self.changed:
+            work.unassigned.add(start, stop)
+            self._staff()
+            self.changed.notify_all()
+
+    def reset(self, work: Work, size: int | None) -> None:
+        """Have everything fetched again; no connection may be under way."""
+        with self.changed:
+            work.size, work.closed = size, False
+            work.unassigned = Ranges([(0, END if size is None else size)])
+            self.changed.notify_all()
+
+    def learn(self, work: Work, size: int) -> None:
+        """Take note of the size of a file: from now on others may help."""
+        with self.changed:
+            work.size = size
+            for task in work.tasks:
+                with task.lock:
+                    task.stop = min(task.stop, size)
+            work.unassigned.remove(size, END)
+            self.changed.notify_all()
+
+    def delay(self, work: Work, seconds: float, *, narrow: bool) -> None:
+        """Begin no new attempt for so long, and then with one connection if ``narrow``."""
+        with self.changed:
+            work.not_before = max(work.not_before, time.monotonic() + seconds)
+            work.narrow = narrow
+            self.changed.notify_all()
+
+    def widen(self, work: Work) -> None:
+        """Let all connections help again: bytes come."""
+        with self.changed:
+            work.narrow = False
+            self.changed.notify_all()
+
+    def observe(self, now: float) -> int:
+        """Look at the throughput and adapt to it; return the bytes received so far."""
+        with self.changed:
+            received = self._received + sum(work.so_far() for work in self._works)
+            self.width.observe(now, received, saturated=self._running >= self.width.target)
+            self._staff()
+            self.changed.notify_all()
+            return received
+
+    def hungry(self) -> bool:
+        """Whether another file should be begun, so that no connection runs out of work."""
+        with self.changed:
+            now = time.monotonic()
+            ready = [work for work in self._works if work.ready(now)]
+            waiting = sum(work.unassigned.total for work in ready if work.size is not None)
+            return len(self._works) < 2 or waiting < _AHEAD * self.width.target  # noqa: PLR2004 - see _AHEAD
+
+    def running(self) -> list[tuple[Work, Task]]:
+        """Return what is under way."""
+        with self.changed:
+            return [(work, task) for work in self._works for task in work.tasks]
+
+    def abandon(self, work: Work, task: Task) -> None:
+        """Go on without a thread that does not come back: what it had left is given to others, it may write no more."""
+        with task.lock:
+            if task.finished:
+                return
+            task.finished = True
+            task.aborted = task.aborted or ""
+        with self.changed:
+            self._threads -= 1
+            self._put_back(work, task)
+        if task.aborted:
+            work.fetcher.lost(work, task)
+
+    def stop(self) -> None:
+        """Let every thread end after what it is doing."""
+        with self.changed:
+            self._stopping = True
+            self.changed.notify_all()
+
+    def _staff(self) -> None:
+        """Begin threads while there is work that no idle one could take."""
+        now = time.monotonic()
+        if self._stopping or not any(w.ready(now) and (w.unassigned or w.tasks) for w in self._works):
+            return
+        if not self._idle and self._threads < self.width.target:
+            self._threads += 1
+            threading.Thread(target=self._serve, name="modelpm-connection", daemon=True).start()
+
+    def _serve(self) -> None:
+        buffer = memoryview(mmap.mmap(-1, self._buffer_bytes))  # takes memory only as far as it is used
+        while (taken := self._take()) is not None:
+            work, task = taken
+            work.fetcher.run(work, task, buffer)
+            with task.lock:
+                abandoned, task.finished = task.finished, True
+            if abandoned:
+                return
+            with self.changed:
+                self._put_back(work, task)
+
+    def _take(self) -> tuple[Work, Task] | None:
+        with self.changed:
+            while not self._stopping:
+                now = time.monotonic()
+                picked = self._pick(now) if self._running < self.width.target else None
+                if picked is not None:
+                    self._running += 1
+                    self._staff()
+                    return picked
+                self._idle += 1
+                self.changed.wait(self._nap(now))
+                self._idle -= 1
+            return None
+
+    def _nap(self, now: float) -> float:
+        """Return the seconds until some work may be ready again."""
+        return min((w.not_before - now for w in self._works if w.not_before > now), default=1.0)
+
+    def _pick(self, now: float) -> tuple[Work, Task] | None:
+        ready = [work for work in self._works if work.ready(now)]
+        waiting = [work for work in ready if work.unassigned]
+        if waiting:
+            work = min(waiting, key=lambda w: len(w.tasks))
+            task = self._next(work)
+            work.tasks.append(task)
+            return work, task
+        return self._steal(ready)
+
+    def _next(self, work: Work) -> Task:
+        if work.size is None or work.single:
+            (start, stop), *_ = work.unassigned
+            if work.single:
+                start, stop = 0, work.size or END
+            work.unassigned.remove(0, END)
+            return Task(start, stop)
+        found = work.unassigned.first(self._length(work))
+        assert found is not None  # noqa: S101 - only works with something unassigned come here
+        work.unassigned.remove(*found)
+        return Task(*found)
+
+    def _length(self, work: Work) -> int:
+        """Return how long a range should be: some seconds' worth, but so that all connections get a share."""
+        each = self.width.rate / max(1, self._running)
+        share = work.unassigned.total // max(1, self.width.target)
+        length = int(min(each * _SECONDS, share, _LARGEST))
+        return max(_SMALLEST, length - length % _ALIGN)
+
+    def _steal(self, ready: list[Work]) -> tuple[Work, Task] | None:
+        under_way = [(work, task) for work in ready for task in work.tasks if task.stop != END]
+        if not under_way:
+            return None
+        work, task = max(under_way, key=lambda pair: pair[1].left)
+        stop = task.stop
+        middle = task.split(_SPLIT, _ALIGN)
+        if middle is None:
+            return None
+        mine = Task(middle, stop)
+        work.tasks.append(mine)
+        return work, mine
+
+    def _put_back(self, work: Work, task: Task) -> None:
+        if task in work.tasks:
+            work.tasks.remove(task)
+            work.received += task.received
+            self._running -= 1
+            if not work.closed:
+                for start, stop in work.partial.gaps(
+                    task.start, min(task.stop, END if work.size is None else work.size)
+                ):
+                    work.unassigned.add(start, stop)
+            self.changed.notify_all()

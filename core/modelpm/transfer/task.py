@@ -1,0 +1,116 @@
+"""One range of one file on its way over one connection, as the threads that share it see it."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+END = 1 << 62
+"""Stands for the end of a file whose size nobody knows."""
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A range that is being fetched. Its thread moves ``position``; others may shorten, abort or abandon it.
+
+    Attributes:
+        start: First offset.
+        stop: Offset behind the last; ``END`` where the size is unknown.
+        position: Where the stream stands: what is before it was dealt with.
+        started: When it began, by the monotonic clock.
+        received: Bytes that came.
+        aborted: Why it was given up, in words for an error; empty where only the plan changed; None while it runs.
+        aborted_at: When.
+    """
+
+    start: int
+    stop: int
+    position: int = 0
+    started: float = field(default_factory=time.monotonic)
+    received: int = 0
+    aborted: str | None = None
+    aborted_at: float = 0.0
+    finished: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    _abort: Callable[[], None] | None = None
+    _heard: float = field(default_factory=time.monotonic)
+    _streaming: bool = False
+    _waited: float = 0.0
+    _window: tuple[float, int, float] = (0.0, 0, 0.0)
+
+    def __post_init__(self) -> None:
+        self.position = self.start
+        self._window = (self.started, 0, 0.0)
+
+    @property
+    def left(self) -> int:
+        """Bytes still to come."""
+        return self.stop - self.position
+
+    def opened(self, abort: Callable[[], None] | None) -> bool:
+        """Note that the stream is open; return False where it was aborted meanwhile."""
+        with self.lock:
+            self._abort, self._streaming = abort, True
+            self._heard = time.monotonic()
+            self._window = (self._heard, 0, 0.0)
+            return self.aborted is None
+
+    def heard(self, count: int) -> None:
+        """Note that bytes came."""
+        self.received += count
+        self._heard = time.monotonic()
+
+    def paid(self, seconds: float) -> None:
+        """Note that the thread waited on purpose."""
+        self._waited += seconds
+        self._heard = time.monotonic()
+
+    def split(self, smallest: int, align: int) -> int | None:
+        """Give away the second half of what is left.
+
+        Returns:
+            Where the half begins that somebody else shall fetch up to the old stop, or None where it is not worth it.
+        """
+        with self.lock:
+            if self.left < 2 * smallest or self.stop == END or self.aborted is not None:
+                return None
+            middle = self.position + self.left // 2
+            middle += -middle % align
+            if middle >= self.stop:
+                return None
+            self.stop = middle
+            return middle
+
+    def abort(self, reason: str) -> None:
+        """Make the thread give up as soon as it can."""
+        with self.lock:
+            if self.aborted is not None or self.finished:
+                return
+            self.aborted, self.aborted_at = reason, time.monotonic()
+            abort = self._abort
+        if abort is not None:
+            abort()
+
+    def trouble(self, now: float, idle: float, rate: int, window: float) -> str | None:
+        """Say what is wrong with the connection.
+
+        Args:
+            now: By the monotonic clock.
+            idle: Seconds it may be silent.
+            rate: Bytes per second it must bring …
+            window: … over so many seconds.
+        """
+        if not self._streaming:
+            # To connect and to get an answer have timeouts of their own; this is for a plugin that has none.
+            return f"no answer for {2 * idle:.0f} s" if now - self.started > 2 * idle + 10 else None
+        if now - self._heard > idle:
+            return f"no byte for {idle:.0f} s"
+        since, received, waited = self._window
+        if now - since < window:
+            return None
+        busy = now - since - (self._waited - waited)
+        came = self.received - received
+        self._window = (now, self.received, self._waited)
+        if busy >= window / 2 and came < rate * busy:
+            return f"only {came / busy:.0f} bytes a second over {busy:.0f} s"
+        return None

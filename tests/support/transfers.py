@@ -1,0 +1,91 @@
+"""Run the engine in a test: one store, some fetches, everything it said."""
+
+import hashlib
+import random
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from modelpm.api import Hasher
+from modelpm.errors import ModelpmError
+from modelpm.store import Store
+from modelpm.transfer import Engine, Fetch, Fetched, FileProgress, Options, Origin
+from modelpm.types import Digest
+
+QUICK = Options(jobs=4, retries=5, idle_timeout=1.0, min_rate=1024, rate_window=2.0, backoff=0.01)
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    """Return bytes that are the same every time and alike nowhere."""
+    return random.Random(seed).randbytes(size)  # noqa: S311 - no secret
+
+
+def sha256(data: bytes) -> str:
+    """Return the digest in hexadecimal."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def hasher(algorithm: str, size: int | None) -> Hasher:
+    """Begin a digest as the plugins do."""
+    if algorithm == "git-sha1":
+        return hashlib.sha1(b"blob %d\0" % (size or 0), usedforsecurity=False)
+    return hashlib.new(algorithm)
+
+
+def pinned(path: str, data: bytes, origins: Sequence[Origin]) -> Fetch:
+    """Want a file whose sha256 is known."""
+    digest = Digest("sha256", sha256(data))
+    return Fetch("model", path, len(data), digest, digest.hex, lambda: origins)
+
+
+def unpinned(path: str, size: int | None, origins: Sequence[Origin]) -> Fetch:
+    """Want a file of which nothing is promised."""
+    return Fetch("model", path, size, None, sha256(path.encode()), lambda: origins)
+
+
+@dataclass
+class Trial:
+    """A store and what happened to it."""
+
+    root: Path
+    options: Options = QUICK
+    events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    ticks: list[tuple[FileProgress, ...]] = field(default_factory=list)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def store(self) -> Store:
+        """The store, as another process would see it."""
+        return Store(self.root)
+
+    def run(self, *fetches: Fetch, **options: Any) -> tuple[Fetched | ModelpmError, ...]:
+        """Run the engine once."""
+        engine = Engine(
+            self.store,
+            hasher,
+            replace(self.options, **options),
+            lambda action, fields: self.events.append((action, fields)),
+        )
+        return engine.run(fetches, tick=lambda p: self.ticks.append(tuple(p)), cancelled=self.cancelled)
+
+    def fetch(self, fetch: Fetch, **options: Any) -> Fetched:
+        """Run the engine for one file that must succeed."""
+        (result,) = self.run(fetch, **options)
+        if isinstance(result, ModelpmError):
+            raise result
+        return result
+
+    def bytes_of(self, fetched: Fetched) -> bytes:
+        """Return what the store has."""
+        return self.store.blob(fetched.sha256).read_bytes()
+
+    def actions(self) -> list[str]:
+        """Return the names of the events."""
+        return [action for action, _ in self.events]
+
+    def leftovers(self) -> list[Path]:
+        """Return what is left in the folder of partials."""
+        partials = self.root / "partial"
+        return sorted(partials.rglob("*")) if partials.exists() else []
