@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from io import DEFAULT_BUFFER_SIZE, BufferedReader
 
 import urllib3
 
@@ -114,12 +115,11 @@ def _reader(response: urllib3.BaseHTTPResponse) -> Callable[[memoryview], int]:
     """Return what reads once from the connection into a buffer.
 
     urllib3 and http.client offer only reads that copy, or that block until the whole buffer is full. Below them is the
-    socket's own buffered file, which does neither; it is used where the body has a plain length, and where it is there.
+    socket's own file, which does neither; it is used where the body has a plain length, and where it is there.
     """
-    raw = getattr(response, "_original_response", None)
-    direct: Callable[[memoryview], int] | None = getattr(getattr(raw, "fp", None), "readinto1", None)
-    if direct is not None and length_of(response.headers) is not None:
-        return direct
+    file = getattr(getattr(response, "_original_response", None), "fp", None)
+    if length_of(response.headers) is not None and isinstance(file, BufferedReader):
+        return _direct(file)
 
     def copy(buffer: memoryview) -> int:
         data = response.read1(len(buffer), decode_content=False)
@@ -127,6 +127,23 @@ def _reader(response: urllib3.BaseHTTPResponse) -> Callable[[memoryview], int]:
         return len(data)
 
     return copy
+
+
+def _direct(file: BufferedReader) -> Callable[[memoryview], int]:
+    """Return what takes the bytes that came along with the headers, then reads from the socket without a copy."""
+    rest: memoryview | None = None
+
+    def readinto(buffer: memoryview) -> int:
+        nonlocal rest
+        if rest is None:
+            rest = memoryview(file.read1(DEFAULT_BUFFER_SIZE))
+        elif not rest:
+            return file.raw.readinto(buffer) or 0
+        count = min(len(rest), len(buffer))
+        buffer[:count], rest = rest[:count], rest[count:]
+        return count
+
+    return readinto
 
 
 def read_capped(response: urllib3.BaseHTTPResponse, url: str, cap: int, length: int | None = None) -> bytes | None:
