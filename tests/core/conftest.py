@@ -1,0 +1,55 @@
+"""What the tests of the installed thing share."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.installations import ROOT, Installation, installation, once, pip
+
+STRANGERS = sorted(path.parent for path in (ROOT / "tests" / "strangers").glob("*/pyproject.toml"))
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """Return one folder for all workers of this run."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def distributions(shared: Path) -> Path:
+    """Return a folder with the sdist, and the wheel that is built from the sdist."""
+
+    def build(folder: Path) -> None:
+        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+        subprocess.run(command, check=True, capture_output=True)
+
+    return once(shared, "distributions", build)
+
+
+@pytest.fixture(scope="session")
+def wheel(distributions: Path) -> Path:
+    return next(distributions.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def installed(shared: Path, wheel: Path) -> Installation:
+    """Return an environment with the wheel."""
+    return Installation(once(shared, "installed", lambda folder: installation(folder, str(wheel))))
+
+
+@pytest.fixture(scope="session")
+def among_strangers(shared: Path, wheel: Path) -> Installation:
+    """Return an environment with the wheel and every stranger's plugin."""
+
+    def make(folder: Path) -> None:
+        made = installation(folder, str(wheel))
+        wheels = folder / "strangers"
+        for stranger in STRANGERS:
+            command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
+            subprocess.run(command, cwd=stranger, check=True, capture_output=True)
+        pip(made, "--no-deps", *map(str, sorted(wheels.glob("*.whl"))))
+
+    return Installation(once(shared, "among_strangers", make))
