@@ -1,6 +1,5 @@
 """The library: every verb as a method. Thread-safe, without globals; the command line is its thin user."""
 
-import getpass
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from modelpm.operations.flights import Flights
 from modelpm.operations.reading import find_installed, installed_model, path_of
 from modelpm.report import Change, Details, InstalledModel, Report, Verified
 from modelpm.store import Store
-from modelpm.types import Event, Progress, Status
 from modelpm.view import View
 
 # What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from modelpm.operations.resolving import Resolver
     from modelpm.operations.tracking import OnProgress
     from modelpm.plugins.registry import Registry
+    from modelpm.types import Event, Progress
 
 
 class Manager:
@@ -64,7 +63,7 @@ class Manager:
         user: str | None = None,
         audit: Sequence["AuditSink"] = (),
         listener: "Listener | None" = None,
-        on_event: Callable[[Event], None] | None = None,
+        on_event: "Callable[[Event], None] | None" = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
         self.config = Config.load(
@@ -121,7 +120,7 @@ class Manager:
 
     def available(self) -> tuple[str, ...]:
         """Return the full name of every model that some catalog has."""
-        return tuple(f"{e.catalog}/{e.id}" for e in self.catalogs.entries())
+        return tuple(self.catalogs.names())
 
     def search(
         self,
@@ -175,8 +174,10 @@ class Manager:
         made = self.install(name)
         return path_of(self.environment, find_installed(self.environment, made.name), file, folder=dir)
 
-    def status(self, model_id: str) -> Progress | None:
+    def status(self, model_id: str) -> "Progress | None":
         """Return how far a model has come: under way, installed, failed; None where nothing is known of it."""
+        from modelpm.types import Progress, Status
+
         last = self._flights.latest(model_id)
         if last is not None and last.status in (Status.QUEUED, Status.DOWNLOADING, Status.VERIFYING):
             return last
@@ -365,6 +366,8 @@ class Manager:
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
         if self._on_event is not None:
+            from modelpm.types import Event
+
             self._on_event(Event(datetime.now(UTC), run, action, fields))
 
     def warn(self, text: str) -> None:
@@ -381,6 +384,8 @@ class Manager:
 
 
 def _login() -> str:
+    import getpass
+
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # no such user in this container

@@ -205,17 +205,33 @@ def _size(size: int | None) -> str:
     )
 
 
+def refuse_pickles(paths: Sequence[str], format_: str, what: str) -> None:
+    """Refuse files that can run code when they are loaded.
+
+    Args:
+        paths: The files.
+        format_: What their catalog says they are; the endings of whisper's ggml or of voices mean something else.
+        what: The model, for the message.
+
+    Raises:
+        Denied: Code ``pickle``.
+    """
+    pickles = [p for p in paths if p.lower().endswith(PICKLES)] if format_ in {"", "pickle", "pytorch"} else []
+    if pickles:
+        raise Denied(
+            f"{what} needs files that can run code when they are loaded: {_few(pickles)}",
+            code="pickle",
+            hints=["if you trust the publisher, say --allow-pickle; else look for a safetensors, GGUF or ONNX version"],
+        )
+
+
 def _without_pickles(files: Sequence[RemoteFile], what: str) -> Selection:
     pickles = [f for f in files if f.path.lower().endswith(PICKLES)]
     if not pickles:
         return Selection(tuple(files))
     has_twin = any(f.path.lower().endswith(ends) for f in files for ends in _SAFE.values())
     if not has_twin:
-        raise Denied(
-            f"{what} needs files that can run code when they are loaded: {_few([f.path for f in pickles])}",
-            code="pickle",
-            hints=["if you trust the publisher, say --allow-pickle; else look for a safetensors, GGUF or ONNX version"],
-        )
+        refuse_pickles([f.path for f in pickles], "", what)
     kept = tuple(f for f in files if f not in pickles)
     return Selection(kept, tuple(f.path for f in pickles))
 

@@ -15,6 +15,7 @@ from modelpm.resolve import (
     name_of_reference,
     name_of_variant,
 )
+from modelpm.select import refuse_pickles
 from modelpm.spec import CatalogSpec, parse_spec
 from modelpm.types import Reference
 
@@ -107,6 +108,8 @@ class Resolver:
             return from_listing(found.target, snapshot, name=found.name, wish=found.wish, allow_pickle=allow_pickle)
         chosen = found.target
         model = from_catalog(chosen.entry, chosen.release, chosen.variant, name=found.name, wish=found.wish)
+        if not allow_pickle:
+            refuse_pickles([f.path for f in model.files], model.format, model.model_name)
         if not self._needs_listing(model):
             return model
         snapshot = self.listings.of(parse_reference(self.listings.registry, model.upstream))
