@@ -2,7 +2,7 @@
 
 import re
 
-from modelpm.api import Reference, UsageError
+from modelpm.api import Reference, UsageError, printable
 
 DATASETS = "datasets/"
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -52,7 +52,7 @@ def _split(rest: str) -> tuple[str, str | None, str | None, str]:
 
 def _malformed(rest: str, why: str) -> UsageError:
     return UsageError(
-        f"cannot read hf://{rest}: {why}",
+        f"cannot read hf://{printable(rest)}: {why}",
         hints=[
             "write hf://owner/repo, hf://owner/repo@v1, hf://owner/repo@v1/*.safetensors or hf://owner/repo:Q4_K_M",
             "a `/` inside a revision is written %2F: hf://owner/repo@refs%2Fpr%2F1",

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from modelpm.api import Context, Digest, Reference, RemoteFile, Snapshot, Unavailable, UsageError
+from modelpm.api import Context, Digest, Reference, RemoteFile, Snapshot, Unavailable, UsageError, printable
 from modelpm.http import HttpSource, is_signed, label, origin
 
 _DIGEST = re.compile(r"sha256=([0-9a-fA-F]{64})")
@@ -112,5 +112,5 @@ def _digest(parts: SplitResult) -> Digest | None:
         return None
     found = _DIGEST.fullmatch(parts.fragment)
     if not found:
-        raise UsageError(f"`#{parts.fragment}` is no digest", hints=[f"the form is {_EXAMPLE}"])
+        raise UsageError(f"`#{printable(parts.fragment)}` is no digest", hints=[f"the form is {_EXAMPLE}"])
     return Digest("sha256", found[1].lower())

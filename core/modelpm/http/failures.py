@@ -28,8 +28,8 @@ BREAKS = (HTTPError, OSError, ssl.SSLError, http.client.HTTPException, ValueErro
 
 def failure(error: BaseException, url: str, proxy: str | None = None) -> ModelpmError:
     """Return what a failed connection or read means for the caller."""
-    if isinstance(error, ProxyError):
-        return _proxy_failure(error, proxy or "")
+    if proxy is not None and isinstance(error, ProxyError | NewConnectionError):
+        return _proxy_failure(error, proxy)
     certificate = _certificate_problem(error)
     if certificate:
         return _untrusted(host(url), certificate)
@@ -65,9 +65,9 @@ def _untrusted(name: str, problem: str) -> PermanentError:
     )
 
 
-def _proxy_failure(error: ProxyError, proxy: str) -> ModelpmError:
-    inner = error.original_error
-    name = host(proxy) if proxy.startswith("http") else "the proxy"
+def _proxy_failure(error: ProxyError | NewConnectionError, proxy: str) -> ModelpmError:
+    inner = error.original_error if isinstance(error, ProxyError) else error
+    name = proxy.rpartition("://")[2].rpartition("@")[2].rstrip("/")
     refused = re.search(r"Tunnel connection failed: (\d{3})", str(inner))
     if refused and refused[1] == "407":
         return PermanentError(

@@ -68,18 +68,24 @@ class Pool:
         }
         if proxy is None:
             return urllib3.PoolManager(**options)
-        if "://" not in proxy:
-            proxy = f"http://{proxy}"
+        return _through(proxy if "://" in proxy else f"http://{proxy}", options)
+
+
+def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
+    malformed = UsageError(
+        "the address of the proxy is malformed",
+        hints=["write it like HTTPS_PROXY=http://proxy.example:3128 or ALL_PROXY=socks5h://127.0.0.1:1080"],
+    )
+    try:
+        parsed = urllib3.util.parse_url(proxy)
+        if not parsed.host:
+            raise malformed
         if proxy.startswith("socks"):
             return _socks(proxy, options)
-        try:
-            parsed = urllib3.util.parse_url(proxy)
-            secret = make_headers(proxy_basic_auth=parsed.auth) if parsed.auth else None
-            return urllib3.ProxyManager(
-                proxy, proxy_headers=secret, proxy_ssl_context=options["ssl_context"], **options
-            )
-        except (HTTPError, ValueError) as error:
-            raise _bad_proxy() from error
+        secret = make_headers(proxy_basic_auth=parsed.auth) if parsed.auth else None
+        return urllib3.ProxyManager(proxy, proxy_headers=secret, proxy_ssl_context=options["ssl_context"], **options)
+    except (HTTPError, ValueError) as error:
+        raise malformed from error
 
 
 def _trust(network: Network) -> ssl.SSLContext:
@@ -110,17 +116,7 @@ def _socks(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
             "the proxy speaks SOCKS, and the library for that is not installed",
             hints=["install it with: pip install 'modelpm[socks]'"],
         ) from error
-    try:
-        return SOCKSProxyManager(proxy, **options)
-    except (HTTPError, ValueError) as error:
-        raise _bad_proxy() from error
-
-
-def _bad_proxy() -> UsageError:
-    return UsageError(
-        "the address of the proxy is malformed",
-        hints=["write it like HTTPS_PROXY=http://proxy.example:3128 or ALL_PROXY=socks5h://127.0.0.1:1080"],
-    )
+    return SOCKSProxyManager(proxy, **options)
 
 
 class _WithoutQueries(logging.Filter):

@@ -1,0 +1,163 @@
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+from pytest_httpserver import HTTPServer
+
+from modelpm.api import Context, Denied, Digest, NotFound, Reference, Unavailable, UsageError
+from modelpm_web.source import Web
+from tests.support.cdn import QuickServer, ranged
+from tests.support.raw import answer, raw_server, sends
+from tests.support.sources import knowing
+
+DATA = bytes(range(256)) * 40
+HEX = hashlib.sha256(DATA).hexdigest()
+
+
+@pytest.fixture
+def server() -> Iterator[HTTPServer]:
+    made = QuickServer()
+    made.start()
+    made.expect_request("/dir/my model.gguf").respond_with_handler(lambda request: ranged(request, DATA, '"v1"'))
+    made.expect_request("/empty.gguf").respond_with_handler(lambda request: ranged(request, b"", '"e"'))
+    yield made
+    made.clear()
+    made.stop()
+
+
+def web(context: Context | None = None) -> Web:
+    return Web(context or Context(), "http")
+
+
+def rest(server: HTTPServer, path: str) -> str:
+    return f"localhost:{server.port}{path}"
+
+
+def test_one_url_is_one_file_whose_size_and_tag_are_learned(server: HTTPServer) -> None:
+    source, where = web(), rest(server, "/dir/my%20model.gguf")
+
+    snapshot = source.resolve(source.parse(where))
+
+    (file,) = snapshot.files
+    assert (file.path, file.size, file.digest) == ("my model.gguf", len(DATA), None)
+    assert snapshot.revision == '"v1"'
+    with source.open(file, file.locations[0], start=5) as stream:
+        assert b"".join(stream.chunks) == DATA[5:]
+
+
+def test_a_fragment_is_the_digest_and_no_part_of_what_a_lock_writes(server: HTTPServer) -> None:
+    source, where = web(), rest(server, "/dir/my%20model.gguf")
+
+    snapshot = source.resolve(source.parse(f"{where}#sha256={HEX.upper()}"))
+
+    (file,) = snapshot.files
+    assert file.digest == Digest("sha256", HEX)
+    assert snapshot.revision == HEX
+    assert str(file.reference) == f"http://{where}"
+    assert file.locations == (f"http://{where}",)
+
+
+def test_the_location_needs_no_listing() -> None:
+    source = web()
+
+    assert source.locate(source.parse(f"host/x.gguf?download=true#sha256={HEX}"), "y") == (
+        "http://host/x.gguf?download=true",
+    )
+
+
+def test_nothing_but_get_is_sent(server: HTTPServer) -> None:
+    source = web()
+    source.resolve(source.parse(rest(server, "/dir/my%20model.gguf")))
+
+    assert [(request.method, request.headers["Range"]) for request, _ in server.log] == [("GET", "bytes=0-0")]
+
+
+def test_an_empty_file_has_no_bytes(server: HTTPServer) -> None:
+    source = web()
+
+    assert source.resolve(source.parse(rest(server, "/empty.gguf"))).files[0].size == 0
+
+
+@pytest.mark.parametrize("sent", [answer("200 OK", DATA), answer("206 Partial Content", DATA)])
+def test_a_server_without_ranges_serves_too(sent: bytes) -> None:
+    def reply(head: str, connection: object) -> bool:
+        whole = "range:" not in head.lower() or sent.startswith(b"HTTP/1.1 200")
+        connection.sendall(answer("200 OK", DATA) if whole else sent)  # type: ignore[attr-defined]
+        return True
+
+    with raw_server(reply) as server:
+        source = web()
+        assert source.resolve(source.parse(f"localhost:{server.port}/x.gguf")).files[0].size == len(DATA)
+
+
+def test_a_page_where_weights_were_expected_is_said_to_be_one() -> None:
+    with raw_server(sends(answer("200 OK", b"<html>sign in", Content_Type="text/html"))) as server:
+        source = web()
+        with pytest.raises(Unavailable, match="HTML page"):
+            source.resolve(source.parse(f"localhost:{server.port}/x.gguf"))
+
+
+def test_what_is_not_there_or_not_for_us_says_so(server: HTTPServer) -> None:
+    server.expect_request("/secret").respond_with_data("", 403)
+    server.expect_request("/gone").respond_with_data("", 404)
+    source = web()
+
+    with pytest.raises(NotFound):
+        source.resolve(source.parse(rest(server, "/gone")))
+    with pytest.raises(Denied) as refused:
+        source.resolve(source.parse(rest(server, "/secret")))
+    assert f'[credentials."http://localhost:{server.port}"]' in refused.value.hints[0]
+
+
+def test_a_configured_secret_opens_its_own_origin() -> None:
+    with raw_server(sends(answer("200 OK", DATA))) as server:
+        source = web(knowing({f"http://localhost:{server.port}": "canary"}))
+        source.resolve(source.parse(f"localhost:{server.port}/x.gguf"))
+
+        assert "Authorization: Bearer canary" in server.heads[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "not followed by an address"),
+        ("/x", "not followed by an address"),
+        ("host", "names no file"),
+        ("host/dir/", "names no file"),
+        ("host/x#sha256=abc", "is no digest"),
+        (f"host/x#{HEX}", "is no digest"),
+        (f"host/x#md5={HEX}", "is no digest"),
+        ("user:canary@host/x", "user or password"),
+        ("canary@host/x", "user or password"),
+        ("host/x?token=canary", "token in its query"),
+        ("host/x?X-Amz-Signature=canary", "signed link"),
+        ("huggingface.co/owner/repo", "is a page"),
+    ],
+)
+def test_what_cannot_be_meant_or_must_not_be_kept_is_refused(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as refused:
+        web().parse(text)
+
+    assert "canary" not in refused.value.message + str(refused.value.hints)
+
+
+@pytest.mark.parametrize(
+    ("page", "hint"),
+    [
+        ("huggingface.co/owner/repo", "hf://owner/repo"),
+        ("huggingface.co/owner/repo/tree/main", "hf://owner/repo"),
+        ("huggingface.co/owner/repo/blob/v1/a/b.gguf", "hf://owner/repo@v1/a/b.gguf"),
+        ("hf.co/datasets/owner/data", "hf://datasets/owner/data"),
+    ],
+)
+def test_a_page_of_the_hub_leads_to_the_source_that_reads_it(page: str, hint: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Web(Context(), "https").parse(page)
+
+    assert refused.value.hints == (f"write {hint}",)
+
+
+def test_a_file_of_the_hub_is_a_file() -> None:
+    path = "huggingface.co/owner/repo/resolve/main/x.gguf"
+
+    assert Web(Context(), "https").parse(path) == Reference("https", path)
