@@ -229,6 +229,29 @@ def boot_id() -> str:
         return ""
 
 
+def process_start(pid: int) -> str:
+    """Return when a process began, in the system's own words; "" where it says nothing, or there is none."""
+    try:
+        stat_line = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return ""
+    fields = stat_line.rpartition(b")")[2].split()  # the command, in brackets, may have spaces
+    return fields[19].decode("ascii", "replace") if len(fields) > 19 else ""  # noqa: PLR2004 - see proc(5)
+
+
+def is_running(pid: int, start: str) -> bool:
+    """Whether a process of this machine still runs; ``start`` tells it from another that got its number later."""
+    if sys.platform == "win32":  # os.kill() would end it there
+        return True
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        pass
+    except (OSError, OverflowError):
+        return False
+    return not start or process_start(pid) == start
+
+
 def free_space(path: Path) -> int:
     """Return the bytes an ordinary user may still write on the file system of ``path``, which must exist."""
     if hasattr(os, "statvfs"):

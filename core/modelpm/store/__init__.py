@@ -5,14 +5,15 @@ anything can run at once: what is in place is right, and what is not in place is
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from modelpm import disk, system
 from modelpm.atomic import write_atomic
 from modelpm.errors import StoreError, UsageError
-from modelpm.store import blobs, locks
+from modelpm.store import blobs, leases, locks, projects
 from modelpm.store.layout import Layout
 from modelpm.store.links import Linker
 
@@ -182,6 +183,24 @@ class Store:
             return
         with locks.hold(path, shared=shared, timeout=timeout, waiting=waiting):
             yield True
+
+    @contextmanager
+    def lease(self, digests: Iterable[str]) -> Iterator[None]:
+        """Keep blobs, there or to come, from being freed while the block runs, also where locks don't work."""
+        self.open()
+        with leases.hold(self.layout, digests):
+            yield
+
+    def remember_project(self, lock: Path) -> None:
+        """Take note that an environment's lock, as it stands in its file now, counts on blobs of this store.
+
+        Call it whenever the lock was written or its view was made, while the lock ``store`` is held shared.
+
+        Raises:
+            StoreError: The lock cannot be read, or the store cannot be written.
+        """
+        self.open()
+        projects.remember(self.layout, lock, time.time())
 
     def link(self, sha256: str, target: Path, mode: str = "auto", *, below: Path | None = None) -> str:
         """Make a blob appear under a name, atomically, never through a symlink.

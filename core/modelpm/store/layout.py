@@ -8,6 +8,8 @@
     ROOT/partial/<64 hex>/              unfinished downloads
     ROOT/locks/<name>.lock              never deleted
     ROOT/quarantine/<wanted>-<got>      bytes that were not what was promised
+    ROOT/projects/<64 hex>.json         locks that count on this store, and what they need
+    ROOT/leases/<pid>-<start>-<n>.json  what running installs count on
 """
 
 import re
@@ -18,7 +20,7 @@ from modelpm.errors import IntegrityError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{1,128}")
-_LOCK = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,16 @@ class Layout:
         """The folder of what failed its check."""
         return self.root / "quarantine"
 
+    @property
+    def projects(self) -> Path:
+        """The folder of what is remembered of locks."""
+        return self.root / "projects"
+
+    @property
+    def leases(self) -> Path:
+        """The folder of leases."""
+        return self.root / "leases"
+
     def blob(self, sha256: str) -> Path:
         """Where a blob is or would be."""
         _require(_SHA256, sha256, "a sha256")
@@ -77,8 +89,18 @@ class Layout:
 
     def lock(self, name: str) -> Path:
         """The file of a lock."""
-        _require(_LOCK, name, "the name of a lock")
+        _require(_NAME, name, "the name of a lock")
         return self.locks / f"{name}.lock"
+
+    def project(self, key: str) -> Path:
+        """Where a lock is remembered, by 64 hex digits that stand for its path."""
+        _require(_SHA256, key, "the key of a project")
+        return self.projects / f"{key}.json"
+
+    def lease(self, name: str) -> Path:
+        """The file of a lease."""
+        _require(_NAME, name, "the name of a lease")
+        return self.leases / f"{name}.json"
 
     def quarantined(self, wanted: str, got: str) -> Path:
         """Where bytes go that should have had one digest and have another (both hexadecimal)."""

@@ -1,0 +1,106 @@
+"""Leases: what running installs count on, so that nothing frees it, also where locks keep nobody out."""
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from modelpm import disk, system
+from modelpm.atomic import write_atomic
+from modelpm.store.layout import Layout, is_sha256
+
+_LARGEST = 16 << 20
+_FOREIGN = 24 * 3600  # seconds for which a lease of another machine, whose processes nobody here can see, is believed
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What one running install counts on.
+
+    Attributes:
+        digests: Blobs that it has found, or will bring.
+        pid: Its process.
+        start: When that process began, in the system's own words; "" where it says nothing.
+        host: The machine.
+        boot: Which boot of it.
+        since: Seconds since 1970.
+        path: The lease's file.
+    """
+
+    digests: frozenset[str]
+    pid: int
+    start: str
+    host: str
+    boot: str
+    since: int
+    path: Path
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process still runs, as far as can be seen from here."""
+        if self.host != socket.gethostname():
+            return abs(time.time() - self.since) < _FOREIGN
+        return self.boot == system.boot_id() and system.is_running(self.pid, self.start)
+
+
+@contextmanager
+def hold(layout: Layout, digests: Iterable[str]) -> Iterator[None]:
+    """Keep blobs from being freed while the block runs.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    import json
+
+    disk.make_folder(layout.leases, below=layout.root)
+    pid = os.getpid()
+    start = system.process_start(pid)
+    path = layout.lease(f"{pid}-{start or 0}-{os.urandom(4).hex()}")
+    lease = Lease(frozenset(digests), pid, start, socket.gethostname(), system.boot_id(), int(time.time()), path)
+    fields = {**asdict(lease), "digests": sorted(lease.digests)}
+    del fields["path"]
+    write_atomic(path, json.dumps(fields, indent=0).encode() + b"\n")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # a dead lease is swept later
+            path.unlink()
+
+
+def listing(layout: Layout) -> Iterator[Lease]:
+    """Yield every lease, of processes dead or alive; what is no lease is passed over."""
+    try:
+        paths = sorted(layout.leases.iterdir())
+    except FileNotFoundError:
+        return
+    for path in paths:
+        lease = _load(path) if path.suffix == ".json" else None
+        if lease is not None:
+            yield lease
+
+
+def sweep(layout: Layout) -> int:
+    """Remove the leases of dead processes; return how many there were."""
+    dead = [lease for lease in listing(layout) if not lease.alive]
+    for lease in dead:
+        with contextlib.suppress(OSError):
+            lease.path.unlink()
+    return len(dead)
+
+
+def _load(path: Path) -> Lease | None:
+    import json
+
+    try:
+        fd = system.open_file(path, os.O_RDONLY)
+        with os.fdopen(fd, "rb") as file:
+            found = json.loads(file.read(_LARGEST))
+        lease = Lease(**{**found, "digests": frozenset(found["digests"]), "path": path})
+        sound = all(is_sha256(d) for d in lease.digests) and type(lease.pid) is type(lease.since) is int
+        return lease if sound and all(type(t) is str for t in (lease.start, lease.host, lease.boot)) else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
