@@ -20,9 +20,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture(scope="session")
 def distributions(shared: Path) -> Path:
-    """Return a folder with the sdist, and the wheel that is built from the sdist."""
+    """Return a folder with the sdist, the wheel that is built from it, and in ``direct`` the one that is not."""
 
     def build(folder: Path) -> None:
+        direct = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder / "direct")]
+        subprocess.run(direct, cwd=ROOT, check=True, capture_output=True)
         command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
         subprocess.run(command, check=True, capture_output=True)
 
