@@ -229,6 +229,15 @@ def boot_id() -> str:
         return ""
 
 
+def host_name() -> str:
+    """Return what this machine calls itself."""
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform
+
+    return platform.node()
+
+
 def process_start(pid: int) -> str:
     """Return when a process began, in the system's own words; "" where it says nothing, or there is none."""
     try:

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -42,7 +41,7 @@ class Lease:
     @property
     def alive(self) -> bool:
         """Whether its process still runs, as far as can be seen from here."""
-        if self.host != socket.gethostname():
+        if self.host != system.host_name():
             return abs(time.time() - self.since) < _FOREIGN
         return self.boot == system.boot_id() and system.is_running(self.pid, self.start)
 
@@ -60,7 +59,7 @@ def hold(layout: Layout, digests: Iterable[str]) -> Iterator[None]:
     pid = os.getpid()
     start = system.process_start(pid)
     path = layout.lease(f"{pid}-{start or 0}-{os.urandom(4).hex()}")
-    lease = Lease(frozenset(digests), pid, start, socket.gethostname(), system.boot_id(), int(time.time()), path)
+    lease = Lease(frozenset(digests), pid, start, system.host_name(), system.boot_id(), int(time.time()), path)
     fields = {**asdict(lease), "digests": sorted(lease.digests)}
     del fields["path"]
     write_atomic(path, json.dumps(fields, indent=0).encode() + b"\n")
