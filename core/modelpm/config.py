@@ -7,7 +7,6 @@ import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +264,7 @@ def setting(key: str) -> Setting:
         UsageError: There is none; names the nearest.
     """
     if key not in _BY_KEY:
-        near = get_close_matches(key, _BY_KEY, 1)
+        near = _near(key)
         hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(_BY_KEY)}"
         raise UsageError(f"there is no setting `{key}`", hints=[hint])
     return _BY_KEY[key]
@@ -289,10 +288,16 @@ def read_tables(path: Path) -> dict[str, Any]:
         ) from error
     for key in _flat_keys(tables):
         if key not in _BY_KEY:
-            near = get_close_matches(key, _BY_KEY, 1)
+            near = _near(key)
             hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(_BY_KEY)}"]
             raise UsageError(f"{path} has the unknown key `{key}`", hints=hints)
     return tables
+
+
+def _near(key: str) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(key, _BY_KEY, 1)
 
 
 def _flat_keys(tables: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """An environment: a set of locked models, described by a ``models.lock``, and the folder in which they appear."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from modelpm.atomic import write_atomic
 from modelpm.errors import StoreError
 from modelpm.locked import LockedModel
 from modelpm.lockfile import Lock, parse_lock
-from modelpm.select import first_shard
 from modelpm.store import Store
 from modelpm.view import View
 
@@ -60,6 +58,8 @@ class Environment:
 
     def path(self, model: LockedModel) -> Path:
         """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""
+        from modelpm.select import first_shard
+
         paths = [f.path for f in model.files]
         entry = paths[0] if len(paths) == 1 else first_shard(paths)
         return self.view.folder(model.name) if entry is None else self.view.file(model.name, entry)
@@ -67,6 +67,8 @@ class Environment:
     @contextmanager
     def _commit(self) -> Iterator[Callable[[Callable[[Lock], Lock]], None]]:
         """Hold the environment's process lock, for the commit only, and hand out the one writer of its lock."""
+        import hashlib
+
         name = "environment-" + hashlib.sha256(str(self.lock_path).encode()).hexdigest()[:16]
         with self.store.lock(name, timeout=60.0):
             yield self._write
