@@ -50,10 +50,9 @@ def rows(models: Iterable[Progress], files: Iterable[Progress], limit: int) -> l
 def draw(made: Sequence[Row], width: int, *, ascii_only: bool = False) -> list[tuple[str, str]]:
     """Lay the rows out in lines of less than ``width`` cells, each as a name and what stands beside it."""
     width -= 1  # a full line would move the cursor to the next one
-    lines: list[tuple[str, str]] = []
-    for row in made:
-        lines.append(_wide(row, width, ascii_only=ascii_only) if width >= _WIDE else _narrow(row, width))
-    if made and made[-1].left and width < _WIDE:
+    wide = width >= _WIDE
+    lines = [_wide(row, width, ascii_only=ascii_only) if wide else _narrow(row, width) for row in made]
+    if made and made[-1].left and not wide:
         lines.append(("", f"{made[-1].speed}, {made[-1].left} left".rjust(width)))
     return [(name.replace("…", "~"), rest) for name, rest in lines] if ascii_only else lines
 
