@@ -9,13 +9,14 @@ from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group
-from modelpm.errors import ModelpmError
+from modelpm.errors import ModelpmError, PluginError
 
 if TYPE_CHECKING:  # start-up
     from modelpm.plugins.index import Entry
     from modelpm.plugins.registry import Registry
 
-_HEADERS = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "STATE")
+_HEADERS = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT")
+_IMPORTABLE = frozenset({"ok", "shadowed", "conflict"})
 
 
 @click.group(
@@ -41,24 +42,32 @@ def command(ctx: click.Context) -> Outcome | None:
 )
 @click.pass_obj
 def check(session: Session) -> Outcome:
-    """Import what can be imported; a plugin that is disabled is left alone."""
+    """Import, each in a process of its own, what could be asked for."""
+    from modelpm.plugins.checking import check_all
+
+    with session.manager() as manager:
+        registry = manager.registry
+        states = dict(registry.states())
+    checked = {c.entry: c for c in check_all(entry for entry, state in states.items() if state in _IMPORTABLE)}
     rows: list[dict[str, Any]] = []
     errors: list[ModelpmError] = []
-    with session.manager() as manager:
-        for entry, state in manager.registry.states():
-            error = None if state == "disabled" else _problem(manager.registry, entry, state)
-            rows.append(_row(entry, "failed" if error and state == "ok" else state))
-            errors += [error] if error and str(error) not in map(str, errors) else []
+    for entry, state in states.items():
+        result = checked.get(entry)
+        bad = result is not None and result.state != "ok"
+        rows.append({**_row(entry, "failed" if bad else state), "import_ms": result.import_ms if result else None})
+        error = PluginError(result.message) if result and bad else _problem(registry, entry)
+        errors += [error] if error and str(error) not in map(str, errors) else []
     return _outcome(rows, errors)
 
 
-def _problem(registry: "Registry", entry: "Entry", state: str) -> ModelpmError | None:
+def _problem(registry: "Registry", entry: "Entry") -> ModelpmError | None:
+    """Say why a name that is claimed is not served."""
     try:
-        if state != "ok":
-            registry.entry(entry.kind, entry.name)
-        registry.check(entry)
-    except ModelpmError as error:
+        registry.entry(entry.kind, entry.name)
+    except PluginError as error:
         return error
+    except ModelpmError:  # nobody claims it: all who do are disabled
+        return None
     return None
 
 
@@ -73,10 +82,16 @@ def _row(entry: "Entry", state: str) -> dict[str, Any]:
 
 
 def _outcome(rows: list[dict[str, Any]], errors: list[ModelpmError] | None = None) -> Outcome:
-    shown = table(_HEADERS, [[str(value) for value in row.values()] for row in rows], width())
+    texts = [[*map(str, list(row.values())[:5]), *_duration(row)] for row in rows]
     return Outcome(
-        lines=shown if rows else [],
+        lines=table(_HEADERS[: len(texts[0])], texts, width()) if rows else [],
         notes=[] if rows else [line(("no plugin is installed", "dim"))],
         items=rows,
         errors=errors or [],
     )
+
+
+def _duration(row: dict[str, Any]) -> list[str]:
+    if "import_ms" not in row:
+        return []
+    return ["" if row["import_ms"] is None else f"{row['import_ms']} ms"]
