@@ -1,4 +1,4 @@
-"""Connections: a pool for the direct way and one for each proxy, the system's certificates, and logs without secrets."""
+"""Connections: a pool for the direct way and one a proxy, the system's certificates, logs without secrets."""
 
 import logging
 import re
