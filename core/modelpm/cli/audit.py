@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # start-up
     from modelpm.api import AuditLog
     from modelpm.manager import Manager
 
-_SUCCESS: Mapping[Any, str] = {True: "ok", False: "failed"}
+_SUCCESS: Mapping[Any, str] = {True: "ok", False: "failed", None: "begun"}
 
 
 @click.group(

@@ -1,18 +1,24 @@
 """``modelpm catalog``."""
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from modelpm.cli.format import line, table
+from modelpm.cli.format import Line, count, line, table
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.search import entry_row, variants
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group
+from modelpm.errors import CheckFailedError, ModelpmError
 
 if TYPE_CHECKING:  # start-up
     from modelpm.manager import Manager
+    from modelpm.types import Finding
+
+_STYLES = {"reject": "error", "warn": "warning", "note": "dim"}
 
 
 @click.group(
@@ -34,12 +40,17 @@ def list_(session: Session) -> Outcome:
     with session.manager() as manager:
         names = [name.partition("/")[0] for name in manager.catalogs.names()]
         items = [
-            {"name": name, "models": names.count(name), "origin": _origin(manager, name)}
+            {
+                "name": name,
+                "title": _title(manager, name),
+                "models": names.count(name),
+                "origin": _origin(manager, name),
+            }
             for name in manager.catalogs.catalogs
         ]
         warnings = [str(problem) for problem in manager.catalogs.problems]
-    rows = [(str(item["name"]), str(item["models"]), str(item["origin"])) for item in items]
-    return Outcome(lines=table(("NAME", ">MODELS", "ORIGIN"), rows, width()), items=items, warnings=warnings)
+    rows = [[str(value) for value in item.values()] for item in items]
+    return Outcome(lines=table(("NAME", "TITLE", ">MODELS", "ORIGIN"), rows, width()), items=items, warnings=warnings)
 
 
 @command.command("show", cls=Command, help="List the models of one catalog.", examples=("modelpm catalog show core",))
@@ -59,6 +70,52 @@ def show(session: Session, *, name: str) -> Outcome:
         items=[entry_row(entry) for entry in entries],
         warnings=warnings,
     )
+
+
+@command.command(
+    "audit",
+    cls=Command,
+    help="Check catalogs for errors: by name, or the folder of one you write. Exits with 3 where there are any.",
+    examples=("modelpm catalog audit core", "modelpm catalog audit ./my-catalog"),
+)
+@click.argument("catalogs", metavar="[NAME|FOLDER]...", nargs=-1)
+@click.pass_obj
+def audit(session: Session, *, catalogs: tuple[str, ...]) -> Outcome:
+    """Look over whole catalogs; without a name, over all."""
+    with session.manager() as manager:
+        found = [
+            (name, finding) for name in catalogs or manager.catalogs.catalogs for finding in _audited(manager, name)
+        ]
+    rejected = sum(finding.severity.value == "reject" for _, finding in found)
+    return Outcome(
+        lines=[_finding_line(name, finding) for name, finding in found],
+        notes=[line(f"Found {count(len(found), 'thing')} to look at, {count(rejected, 'error')}")],
+        items=[
+            {"catalog": name, "severity": f.severity.value, "code": f.code, "message": f.message} for name, f in found
+        ],
+        errors=[CheckFailedError(f"{count(rejected, 'error')} in the catalogs")] if rejected else [],
+    )
+
+
+def _audited(manager: "Manager", name: str) -> "tuple[Finding, ...]":
+    if name in manager.catalogs.catalogs or os.sep not in name:
+        return manager.catalogs.audit(name)
+    from modelpm.catalog.lint import audit_catalog
+    from modelpm.folder import FolderCatalog
+
+    return tuple(audit_catalog(FolderCatalog(Path(name))))
+
+
+def _finding_line(name: str, finding: "Finding") -> Line:
+    severity = finding.severity.value
+    return line((severity, _STYLES[severity]), f": {name}: {finding.message}", (f" [{finding.code}]", "dim"))
+
+
+def _title(manager: "Manager", name: str) -> str:
+    try:
+        return manager.catalogs.about(name).title
+    except ModelpmError:  # a problem of this catalog; a warning says so
+        return ""
 
 
 def _origin(manager: "Manager", name: str) -> str:
