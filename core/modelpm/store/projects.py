@@ -4,7 +4,6 @@ What a lock needs is remembered with it, so that the blobs of a lock that vanish
 who shares the store, are still known.
 """
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from modelpm.atomic import write_atomic
 from modelpm.errors import StoreError
 from modelpm.store.layout import Layout, is_sha256
 
-_SHA256 = re.compile(rb'^\s*sha256 = "([0-9a-f]{64})"\s*$', re.MULTILINE)
+_DIGEST = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")  # whatever stands for it: too many do no harm
 _LARGEST = 16 << 20  # bytes of a lock, and of what is remembered of it
 _FRESH = 3600  # seconds in which a further use of an unchanged lock is not worth a write
 
@@ -28,12 +27,14 @@ class Project:
     Attributes:
         lock: Absolute path of the ``models.lock``.
         digests: What it needed when it was last used.
+        text: SHA-256 of the lock as it was then.
         last_use: Seconds since 1970.
         missing_since: When it was first found to be gone, or None.
     """
 
     lock: Path
     digests: frozenset[str]
+    text: str
     last_use: int
     missing_since: int | None = None
 
@@ -46,16 +47,33 @@ def remember(layout: Layout, lock: Path, now: float) -> None:
     """
     lock = Path(os.path.realpath(lock))
     with disk.explained(lock, "read"):
-        digests = frozenset(m.decode() for m in _SHA256.findall(_read(lock)))
+        raw = read_lock(lock)
+    text = _hash(raw)
     known = load(entry(layout, lock))
-    fresh = known is not None and known.missing_since is None and 0 <= now - known.last_use < _FRESH
-    if not fresh or known is None or known.digests != digests:
-        save(layout, Project(lock, digests, int(now)))
+    same = known is not None and known.missing_since is None and known.text == text
+    if known is None or not same or not 0 <= now - known.last_use < _FRESH:
+        save(layout, Project(lock, digests_in(raw), text, int(now)))
+
+
+def digests_in(lock: bytes) -> frozenset[str]:
+    """Return everything in a lock that could be the digest of a blob."""
+    return frozenset(match.decode() for match in _DIGEST.findall(lock))
+
+
+def is_unchanged(project: Project, lock: bytes) -> bool:
+    """Whether a lock still is what it was when it was remembered; it could be read then."""
+    return project.text == _hash(lock)
+
+
+def _hash(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def entry(layout: Layout, lock: Path) -> Path:
     """Return where a lock is remembered."""
-    return layout.project(hashlib.sha256(os.fsencode(lock)).hexdigest())
+    return layout.project(_hash(os.fsencode(lock)))
 
 
 def save(layout: Layout, project: Project) -> None:
@@ -122,16 +140,21 @@ def load(path: Path) -> Project | None:
     import json
 
     try:
-        found = json.loads(_read(path))
-        missing = found["missing_since"]
-        project = Project(Path(found["lock"]), frozenset(found["digests"]), int(found["last_use"]), missing)
+        found = json.loads(read_lock(path))
+        missing, digests = found["missing_since"], frozenset(found["digests"])
+        project = Project(Path(found["lock"]), digests, str(found["text"]), int(found["last_use"]), missing)
         sound = project.lock.is_absolute() and all(is_sha256(d) for d in project.digests)
         return project if sound and (missing is None or type(missing) is int) else None
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
-def _read(path: Path) -> bytes:
+def read_lock(path: Path) -> bytes:
+    """Return the bytes of a lock.
+
+    Raises:
+        OSError: It cannot be read.
+    """
     fd = system.open_file(path, os.O_RDONLY)
     with os.fdopen(fd, "rb") as file:
         return file.read(_LARGEST)
