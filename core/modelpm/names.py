@@ -64,6 +64,19 @@ def check_paths(paths: Iterable[str]) -> None:
                 )
 
 
+def check_folder(path: str) -> None:
+    """Refuse a folder that is not plainly inside of where it is meant from, or belongs to version control.
+
+    Raises:
+        IntegrityError: Code ``hostile_name``.
+    """
+    check_path(path)
+    if ".git" in path.casefold().split("/"):
+        raise IntegrityError(
+            f"the folder `{path}` is refused: it belongs to version control", code="hostile_name", file=path
+        )
+
+
 def check_model_name(name: str) -> None:
     """Refuse a model name outside the alphabet of ids.
 
@@ -87,14 +100,14 @@ def to_model_name(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return ``text`` with control, bidirectional and unpaired characters escaped, safe for a terminal or a log."""
-    return "".join(_escaped(c) if _is_unsafe(c) else c for c in text)
+    return "".join(_escaped(c) if _is_unsafe(c) else c for c in text) if _has_unsafe(text) else text
 
 
 def _broken_rule(path: str) -> str:
     rules = (
         (not path, "it is empty"),
         (len(path) > _MAX_PATH, f"it is longer than {_MAX_PATH} characters"),
-        (any(_is_unsafe(c) for c in path), "it has control, bidirectional or unpaired characters"),
+        (_has_unsafe(path), "it has control, bidirectional or unpaired characters"),
         ("\\" in path, "it has a backslash"),
         (path.startswith("/"), "it is absolute"),
         (":" in path, "it has a colon, which is a drive or a stream on Windows"),
@@ -119,7 +132,13 @@ def _broken_part(part: str) -> str:
 
 
 def _folded(path: str) -> str:
+    if path.isascii():
+        return path.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
+
+
+def _has_unsafe(text: str) -> bool:
+    return not (text.isascii() and text.isprintable()) and any(_is_unsafe(c) for c in text)
 
 
 def _is_unsafe(char: str) -> bool:

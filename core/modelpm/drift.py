@@ -1,0 +1,86 @@
+"""Manifest against lock: what ``lock`` would change and why. Pure, and so offline by construction."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+
+from modelpm.locked import LockedModel, Wish
+from modelpm.lockfile import Lock
+from modelpm.manifest import DEFAULT_DIR, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One thing that does not fit.
+
+    Attributes:
+        name: The model; empty where it is no model's.
+        why: What is wrong, as one line.
+    """
+
+    name: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.why}" if self.name else self.why
+
+
+def drift(manifest: Manifest, lock: Lock) -> tuple[Reason, ...]:
+    """Return why the lock does not fit the manifest, one reason a line; nothing where it does."""
+    reasons = [_drifted(name, manifest, lock.get(name)) for name in sorted(manifest.models)]
+    gone = [
+        Reason(m.name, "locked, but the manifest does not name it")
+        for m in lock.models
+        if m.name not in manifest.models
+    ]
+    settings = []
+    if (lock.dir or DEFAULT_DIR) != manifest.dir:
+        settings.append(Reason("", f"dir changed: {lock.dir or DEFAULT_DIR} (locked) != {manifest.dir}"))
+    if lock.default_groups != manifest.default_groups:
+        old, new = (", ".join(groups) or "none" for groups in (lock.default_groups, manifest.default_groups))
+        settings.append(Reason("", f"default groups changed: {old} (locked) != {new}"))
+    return (*(r for r in reasons if r is not None), *gone, *settings)
+
+
+def unresolved(manifest: Manifest, lock: Lock) -> tuple[str, ...]:
+    """Return the names of models that must be resolved: new ones, and those whose spec changed."""
+    locked = {m.name: m.wish for m in lock.models}
+    return tuple(name for name, wish in sorted(manifest.models.items()) if locked.get(name) != wish)
+
+
+def settled(manifest: Manifest, lock: Lock, resolved: Iterable[LockedModel] = ()) -> Lock:
+    """Return the lock as the manifest wants it, once what had to be resolved is.
+
+    Every block that is not resolved anew and changes no group keeps its text.
+    """
+    kept = {m.name: m for m in lock.models if m.name in manifest.models}
+    put = [replace(m, groups=manifest.groups_of(m.name)) for m in {**kept, **{m.name: m for m in resolved}}.values()]
+    drop = [m.name for m in lock.models if m.name not in manifest.models]
+    folder = "" if manifest.dir == DEFAULT_DIR else manifest.dir
+    return lock.changed(put=put, drop=drop).with_settings(folder, manifest.default_groups)
+
+
+def selected(lock: Lock, groups: Collection[str] = (), *, everything: bool = False) -> tuple[LockedModel, ...]:
+    """Return the models that are wanted: those in no group, and those of the default groups and of ``groups``."""
+    wanted = {*lock.default_groups, *groups}
+    return tuple(m for m in lock.models if everything or not m.groups or wanted & set(m.groups))
+
+
+def _drifted(name: str, manifest: Manifest, model: LockedModel | None) -> Reason | None:
+    if model is None:
+        return Reason(name, "not locked")
+    wish = manifest.models[name]
+    if model.wish != wish:
+        return Reason(name, f"spec changed: {_shown(model.wish)} (locked) != {_shown(wish)}")
+    groups = manifest.groups_of(name)
+    if model.groups != groups:
+        return Reason(
+            name, f"groups changed: {', '.join(model.groups) or 'none'} (locked) != {', '.join(groups) or 'none'}"
+        )
+    return None
+
+
+def _shown(wish: Wish) -> str:
+    options = [
+        f"{key} {', '.join(globs)}" for key, globs in (("include", wish.include), ("exclude", wish.exclude)) if globs
+    ]
+    return wish.spec + (f" ({'; '.join(options)})" if options else "")

@@ -1,0 +1,118 @@
+"""Edits of a manifest: every comment and the order of everything stay. Pure.
+
+Each edit is read back before it is believed.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from modelpm.errors import ModelpmError, UsageError
+from modelpm.locked import Wish
+from modelpm.manifest import Manifest, check_group, parse_manifest
+
+
+def with_models(
+    text: str, origin: str, table: tuple[str, ...], wishes: Mapping[str, Wish], group: str | None = None
+) -> str:
+    """Return the text with models put in, or given another spec.
+
+    Args:
+        text: The file's content.
+        origin: Its path, for messages.
+        table: The table that is the manifest.
+        wishes: Spec with options, by name.
+        group: A group they shall belong to.
+
+    Raises:
+        UsageError: As :func:`parse_manifest`; or the group's name is none.
+    """
+    before = parse_manifest(text, origin, table)
+    groups = {name: list(names) for name, names in before.groups.items()}
+    if group is not None:
+        check_group(group)
+        groups[group] = [*groups.get(group, []), *(n for n in wishes if n not in groups.get(group, []))]
+
+    def edit(document: Any) -> None:
+        import tomlkit
+
+        models = _subtable(document, "models")
+        for name, wish in wishes.items():
+            if before.models.get(name) != wish:
+                models[name] = _as_item(wish)
+        if group is not None and groups[group] != list(before.groups.get(group, ())):
+            there = _subtable(document, "groups")
+            if group not in there:
+                there[group] = tomlkit.array()
+            there[group].extend(n for n in groups[group] if n not in before.groups.get(group, ()))
+
+    wanted = replace(
+        before, models={**before.models, **wishes}, groups={name: tuple(names) for name, names in groups.items()}
+    )
+    return _edited(text, origin, table, edit, wanted)
+
+
+def without_models(text: str, origin: str, table: tuple[str, ...], names: Iterable[str]) -> str:
+    """Return the text with models taken out, from their groups too.
+
+    Raises:
+        UsageError: As :func:`parse_manifest`.
+    """
+    before = parse_manifest(text, origin, table)
+    gone = set(names)
+
+    def edit(document: Any) -> None:
+        for name in gone & set(before.models):
+            del document["models"][name]
+        for group, members in before.groups.items():
+            for name in gone & set(members):
+                document["groups"][group].remove(name)
+
+    groups = {group: tuple(n for n in members if n not in gone) for group, members in before.groups.items()}
+    models = {name: wish for name, wish in before.models.items() if name not in gone}
+    return _edited(text, origin, table, edit, replace(before, models=models, groups=groups))
+
+
+def _edited(text: str, origin: str, table: tuple[str, ...], edit: Callable[[Any], None], wanted: Manifest) -> str:
+    """Edit the text with a parser that keeps what people wrote, and believe it only when it reads back as wanted."""
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = tomlkit.parse(text)
+        inner: Any = document
+        for key in table:
+            inner = inner[key]
+        edit(inner)
+        edited = tomlkit.dumps(document)
+        if "\r\n" in text:
+            edited = re.sub(r"(?<!\r)\n", "\r\n", edited)
+        if parse_manifest(edited, origin, table) == wanted:
+            return edited
+    except (TOMLKitError, ModelpmError, LookupError, ValueError, TypeError, AttributeError):
+        pass
+    raise UsageError(
+        f"{origin} is written in a way that cannot be edited without disturbing it",
+        code="manifest_invalid",
+        hints=["edit it by hand, then run `modelpm sync`"],
+    )
+
+
+def _subtable(document: Any, key: str) -> Any:
+    import tomlkit
+
+    if key not in document:
+        document[key] = tomlkit.table()
+    return document[key]
+
+
+def _as_item(wish: Wish) -> Any:
+    import tomlkit
+
+    value = wish.as_toml()
+    if isinstance(value, str):
+        return value
+    item = tomlkit.inline_table()
+    item.update(value)
+    return item

@@ -1,0 +1,224 @@
+"""``models.toml``, or ``[tool.modelpm]`` in ``pyproject.toml``: what a project wants. Pure."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from modelpm.errors import UsageError
+from modelpm.locked import Wish
+from modelpm.names import MODEL_ID, check_folder, check_model_name, printable
+from modelpm.rules import Rules
+from modelpm.spec import parse_spec
+
+FILE, PYPROJECT = "models.toml", "pyproject.toml"
+TABLE = ("tool", "modelpm")  # of pyproject.toml
+DEFAULT_DIR = "models"
+MAX_MANIFEST_BYTES = 1 << 20
+SCHEMA = 1
+_TOP_KEYS = ("schema", "models", "groups", "settings")
+_MODEL_KEYS = ("source", "include", "exclude")
+_SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "require-digest")
+_CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+STARTER = """\
+# The models of this project: https://spdx.org names licences, `modelpm add` edits this file and keeps your comments.
+schema = 1
+
+[models]
+# chat = "core/qwen3-8b@1:q4_k_m"
+# style = { source = "hf://acme/style-lora@v3", include = ["*.safetensors"] }
+
+# [groups]
+# gpu = ["style"]                # a model in no group is always there; others with `modelpm sync --group gpu`
+
+# [settings]
+# dir = "models"                 # where the files appear
+# allow-formats = ["gguf", "safetensors", "onnx"]
+# allow-licenses = ["apache-2.0", "mit"]
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a project wants.
+
+    Attributes:
+        models: Spec with options, by the project's own name.
+        groups: Names of models, by group.
+        default_groups: Groups that are selected without being asked for.
+        dir: Folder of the view, relative to the project.
+        rules: What is allowed.
+    """
+
+    models: Mapping[str, Wish] = field(default_factory=lambda: _EMPTY)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _EMPTY)
+    default_groups: tuple[str, ...] = ()
+    dir: str = DEFAULT_DIR
+    rules: Rules = field(default_factory=Rules)
+
+    def groups_of(self, name: str) -> tuple[str, ...]:
+        """Return the groups of a model, sorted."""
+        return tuple(sorted(group for group, names in self.groups.items() if name in names))
+
+
+def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manifest:
+    """Read a manifest.
+
+    Args:
+        text: The file's content.
+        origin: Its path, for messages.
+        table: The table that is the manifest; empty means the whole file.
+
+    Raises:
+        UsageError: It is damaged, has conflict markers or unknown keys, or is of a newer version.
+        IntegrityError: ``settings.dir`` leads out of the project.
+    """
+    values = _table(_load(text, origin), table)
+    if values is None:
+        raise _wrong(origin, f"it has no [{'.'.join(table)}]")
+    schema = values.get("schema", SCHEMA)
+    if type(schema) is not int or schema < 1:
+        raise _wrong(origin, "`schema` must be 1")
+    if schema > SCHEMA:
+        raise UsageError(
+            f"{origin} has schema {schema}; this modelpm reads schema {SCHEMA}",
+            code="manifest_too_new",
+            hints=["update modelpm; the file was left as it is"],
+        )
+    try:
+        _only(values, _TOP_KEYS, "")
+        models = {name: _wish(name, value) for name, value in _mapping(values, "models").items()}
+        groups = {name: _group(name, value, models) for name, value in _mapping(values, "groups").items()}
+        settings = _mapping(values, "settings")
+        _only(settings, _SETTINGS, "settings.")
+        return Manifest(models, groups, *_settings(settings, groups))
+    except ValueError as error:
+        raise _wrong(origin, str(error)) from None
+    except UsageError as error:
+        raise UsageError(f"{origin}: {error}", code="manifest_invalid", hints=error.hints) from None
+
+
+def governs(text: str, table: tuple[str, ...]) -> bool:
+    """Whether a file that may hold a manifest does; a damaged one that speaks of it does, to be told of."""
+    if "modelpm" not in text:
+        return False
+    try:
+        return _table(tomllib.loads(text), table) is not None
+    except (ValueError, RecursionError):
+        return f"[{'.'.join(table)}" in text
+
+
+def _load(text: str, origin: str) -> dict[str, Any]:
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise _wrong(origin, f"it is larger than {MAX_MANIFEST_BYTES} bytes")
+    if conflict := _CONFLICT.search(text):
+        line = text.count("\n", 0, conflict.start()) + 1
+        raise UsageError(
+            f"{origin} has merge conflict markers at line {line}",
+            code="manifest_conflict",
+            hints=[
+                "decide there what the project wants, then run `modelpm lock`: it repairs the lock from both sides",
+            ],
+        )
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _wrong(origin, printable(str(error))) from None
+
+
+def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
+    for key in path:
+        inner = values.get(key)
+        if not isinstance(inner, Mapping):
+            return None
+        values = inner
+    return values
+
+
+def _only(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in known:
+            from difflib import get_close_matches
+
+            near = get_close_matches(key, known, 1)
+            hint = f"did you mean `{where}{near[0]}`?" if near else f"there are: {', '.join(known)}"
+            raise UsageError(f"the key `{where}{printable(key)}` is unknown", hints=[hint])
+
+
+def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = values.get(key, {})
+    if not isinstance(found, Mapping):
+        msg = f"`{key}` must be a table"
+        raise ValueError(msg)  # noqa: TRY004 - one error for everything that is wrong in a manifest
+    return found
+
+
+def _wish(name: str, value: Any) -> Wish:
+    check_model_name(name)
+    if isinstance(value, Mapping):
+        _only(value, _MODEL_KEYS, f"models.{name}.")
+    try:
+        wish = Wish.of_toml(value)
+    except ValueError as error:
+        msg = f"`models.{name}` {error}"
+        raise ValueError(msg) from None
+    parse_spec(wish.spec)
+    return wish
+
+
+def _group(name: str, value: Any, models: Mapping[str, Wish]) -> tuple[str, ...]:
+    check_group(name)
+    members = _texts(value, f"groups.{name}")
+    for member in members:
+        if member not in models:
+            msg = f"the group `{name}` names `{printable(member)}`, which is not in [models]"
+            raise ValueError(msg)
+    return members
+
+
+def check_group(name: str) -> None:
+    """Refuse a group name outside the alphabet of ids.
+
+    Raises:
+        UsageError: Says what the alphabet is.
+    """
+    if not MODEL_ID.fullmatch(name):
+        raise UsageError(
+            f"`{printable(name)}` cannot be the name of a group",
+            hints=["names are 1 to 64 of a-z, 0-9, `.`, `_`, `-`, and begin with a letter or digit"],
+        )
+
+
+def _settings(settings: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], str, Rules]:
+    folder = settings.get("dir", DEFAULT_DIR)
+    if not isinstance(folder, str):
+        msg = "`settings.dir` must be a text"
+        raise ValueError(msg)  # noqa: TRY004 - as above
+    check_folder(folder)
+    default = _texts(settings.get("default-groups", []), "settings.default-groups")
+    for group in default:
+        if group not in groups:
+            msg = f"`settings.default-groups` names `{printable(group)}`, which is not in [groups]"
+            raise ValueError(msg)
+    require = settings.get("require-digest", False)
+    if not isinstance(require, bool):
+        msg = "`settings.require-digest` must be true or false"
+        raise ValueError(msg)  # noqa: TRY004 - as above
+    formats, licenses = (
+        _texts(settings.get(key, []), f"settings.{key}") for key in ("allow-formats", "allow-licenses")
+    )
+    return tuple(sorted(set(default))), folder, Rules(formats, licenses, require)
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        msg = f"`{what}` must be a list of texts"
+        raise ValueError(msg)
+    return tuple(dict.fromkeys(value))
+
+
+def _wrong(origin: str, why: str) -> UsageError:
+    return UsageError(f"{origin} cannot be used: {why}", code="manifest_invalid", hints=["the file was left as it is"])
