@@ -120,15 +120,19 @@ def _bad_token(refusal: Refusal) -> Denied:
     )
 
 
-def _not_visible(refusal: Refusal) -> NotFound:
-    """A repository that is missing and one that is private look the same from outside: claim neither."""
+def _not_visible(refusal: Refusal) -> ModelpmError:
+    """A repository that is missing and one that is private look the same from outside: claim neither.
+
+    The status decides what it counts as: 401 asks for a token, 404 with a token means that it would not help.
+    """
+    kind = Denied if refusal.answer.status == HTTPStatus.UNAUTHORIZED else NotFound
     repo, token_from = refusal.what.repo, refusal.token_from
     private = (
         f"if it is private, the account of the token ({token_from}) needs access to it"
         if token_from
         else "if it is private, set HF_TOKEN or run `hf auth login`; no token was sent"
     )
-    return NotFound(
+    return kind(
         f"the Hub shows no repository {repo}: it is private, gated, or not there",
         hints=[f"check the spelling: {refusal.base}/{repo}", private],
         code="repo_not_found",
