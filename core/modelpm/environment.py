@@ -58,10 +58,12 @@ class Environment:
 
     def path(self, model: LockedModel) -> Path:
         """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""
-        from modelpm.select import first_shard
-
         paths = [f.path for f in model.files]
-        entry = paths[0] if len(paths) == 1 else first_shard(paths)
+        if len(paths) == 1:
+            return self.view.file(model.name, paths[0])
+        from modelpm.select import first_shard  # start-up: one file needs no rules
+
+        entry = first_shard(paths)
         return self.view.folder(model.name) if entry is None else self.view.file(model.name, entry)
 
     @contextmanager

@@ -49,7 +49,7 @@ def rows(models: Iterable[Progress], files: Iterable[Progress], limit: int) -> l
 
 def draw(made: Sequence[Row], width: int, *, ascii_only: bool = False) -> list[tuple[str, str]]:
     """Lay the rows out in lines of less than ``width`` cells, each as a name and what stands beside it."""
-    width -= 1  # a full line would move the cursor to the next one
+    width -= 3  # a full line, also one with the ^C that a terminal echoes, would move the cursor to the next one
     wide = width >= _WIDE
     lines = [_wide(row, width, ascii_only=ascii_only) if wide else _narrow(row, width) for row in made]
     if made and made[-1].left and not wide:

@@ -74,7 +74,7 @@ def _explained(error: Exception, session: Session) -> ModelpmError:
         kept = session.command in _KEEPING
         return Interrupted(
             "interrupted: what was downloaded is kept" if kept else "interrupted",
-            hints=["run the same command again to go on from there"] if kept else [],
+            hints=["run the same command again to resume"] if kept else [],
         )
     if isinstance(error, click.UsageError):
         return _usage(error)

@@ -56,13 +56,14 @@ class Session:
     @contextmanager
     def manager(self) -> Iterator["Manager"]:
         """Open the library as the options say; what it draws is gone when the block is left."""
-        from modelpm.cli.progress import Display, display_name
+        from modelpm.cli.progress import Display, Records, display_name
         from modelpm.manager import Manager
 
         given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
         name = display_name(self, tty=sys.stderr.isatty())
         display = Display(name, lambda: manager.registry.listener(name)) if name else None
-        with Manager(**given, listener=display, on_event=self._on_event(), on_warning=self.warnings.append) as manager:
+        listener = Records(self.printer.record) if self["json"] and self["progress"] else display
+        with Manager(**given, listener=listener, on_event=self._on_event(), on_warning=self.warnings.append) as manager:
             try:
                 yield manager
             finally:
