@@ -164,7 +164,7 @@ def test_the_token_is_found_where_the_hubs_own_tools_keep_it(
 
     assert source(hub, {"HOME": str(home), **found}).resolve(Reference("hf", "acme/private")).files
     silent = source(hub, {"HOME": str(home), **found, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"})
-    with pytest.raises(NotFound):
+    with pytest.raises(Denied):
         silent.resolve(Reference("hf", "acme/private"))
 
 
