@@ -301,15 +301,19 @@ def test_a_lost_record_is_doubt_and_a_full_check_renews_it(store: Store, spoil: 
     assert store.has(NAME, len(DATA))
 
 
-def test_a_restored_backup_is_trusted_again_after_one_full_check_and_keeps_its_prefixes(store: Store) -> None:
-    store.commit(draft(store, DATA), NAME, prefixes=["cd" * 32])
-    os.utime(store.blob(NAME), ns=(0, 0))
-    assert not store.has(NAME, len(DATA))
-    assert store.check(NAME, len(DATA)) is None
-    assert store.has(NAME, len(DATA))
-    record = meta.read(store.layout.record(NAME))
+def test_a_restored_backup_is_trusted_again_after_one_full_check_that_finds_its_prefixes(store: Store) -> None:
+    data = os.urandom((16 << 20) + 5)
+    name = put(store, data)
+    blob = store.blob(name)
+    restored = blob.with_name("restored")
+    restored.write_bytes(data)
+    restored.replace(blob)
+    assert not store.has(name, len(data))
+    assert store.check(name, len(data)) is None
+    assert store.has(name, len(data))
+    record = meta.read(store.layout.record(name))
     assert record is not None
-    assert record.prefixes == ("cd" * 32,)
+    assert record.prefixes == (sha256(data[: 16 << 20]),)
 
 
 def test_a_damaged_blob_does_not_get_a_new_record(store: Store) -> None:

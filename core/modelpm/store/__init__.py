@@ -4,6 +4,7 @@ A blob is immutable and named by the SHA-256 of its bytes, so everything can be 
 anything can run at once: what is in place is right, and what is not in place is not there.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,15 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelpm import disk, system
-from modelpm.atomic import write_atomic
-from modelpm.errors import StoreError, UsageError
-from modelpm.store import blobs, leases, locks, projects
+from modelpm.atomic import temporary
+from modelpm.errors import StoreError
+from modelpm.store import blobs, leases, locks, projects, version
 from modelpm.store.layout import Layout
 from modelpm.store.links import Linker
+from modelpm.store.tiers import Tiers
 
 __all__ = ["Store"]
-
-_VERSION = 1
 
 
 class Store:
@@ -28,14 +28,26 @@ class Store:
     Attributes:
         root: Absolute path of the folder.
         layout: Where things are in it.
+        tiers: Stores of others.
+        caches: Hugging Face caches.
         locks_work: Whether locks keep other processes out here; known after :meth:`open`. Where they don't, what is
             stored is right all the same, and only sharing of a download between processes is lost.
     """
 
-    def __init__(self, root: Path) -> None:
-        """Name the folder; touches nothing."""
+    def __init__(self, root: Path, *, tiers: Sequence[Path] = (), caches: Sequence[Path] = ()) -> None:
+        """Name the folders; touches nothing.
+
+        Args:
+            root: The store's own.
+            tiers: Stores of others, whose blobs are used and never written.
+            caches: Hugging Face caches, from which blobs are taken over rather than downloaded.
+        """
         self.root = root.absolute()
         self.layout = Layout(self.root)
+        self.tiers = Tiers(
+            self.layout, tuple(Layout(tier.absolute()) for tier in tiers if tier.absolute() != self.root)
+        )
+        self.caches = tuple(caches)
         self.locks_work = True
         self._linker = Linker()
         self._opening = threading.Lock()
@@ -52,48 +64,94 @@ class Store:
             if self._opened:
                 return
             disk.make_folder(self.root, below=self.root)
-            self._check_version()
+            version.check(self.layout)
             for folder in (self.layout.blobs, self.layout.records, self.layout.partials, self.layout.locks):
                 disk.make_folder(folder, below=self.root)
             self.locks_work = locks.work(self.layout.lock("self-test"))
             self._opened = True
 
-    def _check_version(self) -> None:
-        path = self.layout.version
-        with disk.explained(path, "read"):
-            text = path.read_text("ascii", "replace").strip()[:20] if path.exists() else ""
-        if not text:  # new, or emptied by a crash of the file system: there is only one layout so far
-            write_atomic(path, f"{_VERSION}\n".encode())
-        elif not text.isdecimal():
-            raise UsageError(f"cannot use the store: {path} is not a number: {text!r}", path=str(path))
-        elif int(text) > _VERSION:
-            raise UsageError(
-                f"cannot use the store: {path} says layout {text}, and this modelpm knows {_VERSION}",
-                hints=["update modelpm, or choose another store (MODELPM_STORE)"],
-                path=str(path),
-            )
-
     def blob(self, sha256: str) -> Path:
-        """Return where a blob is or would be.
+        """Return where a blob is, in this store or in another that it looks into, or where it would be.
 
         Raises:
             IntegrityError: Not 64 lower-case hexadecimal digits.
         """
-        return self.layout.blob(sha256)
+        own = self.layout.blob(sha256)
+        return own if os.path.lexists(own) else self.tiers.locate(sha256) or own
 
     def has(self, sha256: str, size: int) -> bool:
         """Whether a blob is there and has the size (bytes), time and inode that were recorded; hashes nothing."""
-        return blobs.has(self.layout, sha256, size)
+        return blobs.has(self.layout, sha256, size) or self.tiers.find(sha256, size) is not None
 
-    def check(self, sha256: str, size: int, *, quick: bool = False) -> str | None:
+    def check(
+        self, sha256: str, size: int, *, quick: bool = False, step: Callable[[int], None] | None = None
+    ) -> str | None:
         """Say what is wrong with a blob; None where it is good.
 
         Args:
             sha256: Its name.
             size: Bytes it must have.
             quick: By the rules of :meth:`has`; else its bytes are hashed.
+            step: Called with the count of bytes after each read; may raise to stop.
         """
-        return blobs.check(self.layout, sha256, size, quick=quick)
+        if os.path.lexists(self.layout.blob(sha256)):
+            return blobs.check(self.layout, sha256, size, quick=quick, step=step)
+        return self.tiers.check(sha256, size, quick=quick, step=step)
+
+    def adopt(self, path: Path, sha256: str, *, step: Callable[[int], None] | None = None) -> bool:
+        """Make a file of somebody else's a blob, if its bytes are what is wanted: a clone, a link or a copy of it.
+
+        Args:
+            path: The file; it is neither moved nor changed.
+            sha256: What its bytes should be.
+            step: Called with the count of bytes after each read; may raise to stop.
+
+        Returns:
+            Whether they were.
+
+        Raises:
+            StoreError: The system refuses.
+        """
+        self.open()
+        draft = temporary(self.layout.partials)
+        kind = self._linker.link(path, draft, "auto", without="symlink")
+        try:
+            found = blobs.digest(draft, step)
+            if found.sha256 != sha256:
+                return False
+            blobs.commit(self.layout, draft, sha256, found.prefixes, ours=kind != "hardlink")
+        finally:
+            draft.unlink(missing_ok=True)
+        return True
+
+    def seed(self, sha256: str, size: int) -> int:
+        """Make the bytes of a damaged blob the beginning of a download, which then fetches only what is wrong.
+
+        The caller holds the lock of that name, and the lock is real.
+
+        Args:
+            sha256: The blob.
+            size: Bytes it should have.
+
+        Returns:
+            How many bytes can be built upon.
+
+        Raises:
+            StoreError: The system refuses, or there is no space for both.
+        """
+        from modelpm.store import seeding
+
+        self.open()
+        return seeding.seed(self.layout, sha256, size)
+
+    def doubt(self, sha256: str) -> None:
+        """Let a blob be found damaged by every quick check, until its bytes are found good.
+
+        Raises:
+            StoreError: The system refuses.
+        """
+        self.open()
+        blobs.doubt(self.layout, sha256)
 
     def commit(self, data: Path, sha256: str, *, prefixes: Sequence[str] = ()) -> Path:
         """Make a file whose bytes were verified a blob: durably, and read-only.
@@ -182,6 +240,8 @@ class Store:
             yield False
             return
         with locks.hold(path, shared=shared, timeout=timeout, waiting=waiting):
+            if name == "store":  # while we waited it may have gone elsewhere
+                version.check(self.layout)
             yield True
 
     @contextmanager
@@ -220,8 +280,9 @@ class Store:
         Raises:
             StoreError: The blob is missing, a folder is in the way, or the system refuses.
         """
-        blob = self.layout.blob(sha256)
+        blob = self.blob(sha256)
         if blob.is_symlink() or not blob.is_file():
             raise StoreError(f"cannot link {target}: the store has no blob {sha256}", path=str(target))
         disk.make_folder(target.parent, below=below or target.parent)
-        return self._linker.link(blob, target, mode)
+        # A second name would be a change of somebody else's file.
+        return self._linker.link(blob, target, mode, without="" if blob.is_relative_to(self.root) else "hardlink")

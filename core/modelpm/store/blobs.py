@@ -5,6 +5,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from modelpm import disk, system
 from modelpm.errors import IntegrityError, StoreError
@@ -24,11 +25,18 @@ def has(layout: Layout, sha256: str, size: int) -> bool:
 
 
 def check(
-    layout: Layout, sha256: str, size: int, *, quick: bool = False, step: Callable[[int], None] | None = None
+    layout: Layout,
+    sha256: str,
+    size: int,
+    *,
+    quick: bool = False,
+    step: Callable[[int], None] | None = None,
+    path: Path | None = None,
 ) -> str | None:
     """Say what is wrong with a blob.
 
-    A full check that finds the bytes right renews a record that is missing or outdated, as after a restored backup.
+    A full check that finds the bytes right renews a record that is missing, outdated, as after a restored backup, or
+    without the digests that make repair cheap.
 
     Args:
         layout: The store's.
@@ -36,11 +44,12 @@ def check(
         size: Bytes it must have.
         quick: Compare with the record instead of reading the bytes.
         step: Called with the count of bytes after each read; may raise to stop.
+        path: Where it is, if it is in another store.
 
     Returns:
         None where it is good, else the problem in words.
     """
-    path = layout.blob(sha256)
+    path = path or layout.blob(sha256)
     facts = _look(path)
     problem = _outside(facts, size)
     if problem is not None or facts is None:
@@ -51,25 +60,36 @@ def check(
             return "unrecorded: only its bytes can tell whether it is good"
         return None if known.fits(facts) else "replaced: its inode or its time of change is not the recorded one"
     try:
-        found, after = digest(path, step)
+        found = digest(path, step)
     except OSError as error:
         return f"unreadable: {error.strerror or error}"
-    if found != sha256:
-        return f"digest {found}, expected {sha256}"
-    if known is None or not known.fits(after):
-        _renew(layout.record(sha256), meta.record(after, time.time(), known.prefixes if known else ()))
+    if found.sha256 != sha256:
+        return f"digest {found.sha256}, expected {sha256}"
+    if known is None or not known.fits(found.facts) or (found.prefixes and not known.prefixes):
+        _renew(layout.record(sha256), meta.record(found.facts, time.time(), found.prefixes))
     return None
 
 
-def digest(path: Path, step: Callable[[int], None] | None = None) -> tuple[str, os.stat_result]:
+class Hashed(NamedTuple):
+    """A file that was hashed.
+
+    Attributes:
+        sha256: In hexadecimal.
+        prefixes: The same of its first 16 MiB, first 32 MiB and so on.
+        facts: Of the file that was read.
+    """
+
+    sha256: str
+    prefixes: tuple[str, ...]
+    facts: os.stat_result
+
+
+def digest(path: Path, step: Callable[[int], None] | None = None) -> Hashed:
     """Hash a file.
 
     Args:
         path: The file.
         step: Called with the count of bytes after each read; may raise to stop.
-
-    Returns:
-        SHA-256 in hexadecimal, and the facts of the file that was read.
 
     Raises:
         OSError: It cannot be read.
@@ -78,21 +98,24 @@ def digest(path: Path, step: Callable[[int], None] | None = None) -> tuple[str, 
 
     hasher = hashlib.sha256()
     view = memoryview(bytearray(_READ))
+    prefixes = []
     fd = system.open_file(path, os.O_RDONLY)
     try:
         offset = 0
         facts = os.fstat(fd)
-        while count := system.pread_into(fd, view, offset):
+        while count := system.pread_into(fd, view[: meta.PIECE - offset % meta.PIECE], offset):
             hasher.update(view[:count])
             offset += count
+            if offset % meta.PIECE == 0:
+                prefixes.append(hasher.copy().hexdigest())
             if step:
                 step(count)
-        return hasher.hexdigest(), facts
+        return Hashed(hasher.hexdigest(), tuple(prefixes), facts)
     finally:
         os.close(fd)
 
 
-def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str]) -> Path:
+def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str], *, ours: bool = True) -> Path:
     """Make a verified file a blob: durable first, then visible.
 
     Args:
@@ -100,6 +123,7 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str]) -> 
         data: The file, on the store's own file system; it is moved.
         sha256: What its bytes were found to be.
         prefixes: SHA-256 of its first 16 MiB, first 32 MiB and so on.
+        ours: Whether the file is nobody else's, and may be made read-only.
 
     Returns:
         Where it is.
@@ -114,7 +138,7 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str]) -> 
     if (there := _look(blob)) is not None and not stat.S_ISREG(there.st_mode):
         raise StoreError(f"cannot store {blob}: something that is not a file is in the way", path=str(blob))
     with disk.explained(data, "store"):
-        facts = _seal(data, disk.creation_mode(blob.parent, 0o444))
+        facts = _seal(data, disk.creation_mode(blob.parent, 0o444) if ours else None)
     # The record first: a blob in place then always has one, and a record without its blob hurts nobody.
     meta.write(record, meta.record(facts, time.time(), prefixes))
     with disk.explained(blob, "store"):
@@ -126,11 +150,20 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str]) -> 
     return blob
 
 
-def _seal(data: Path, mode: int) -> os.stat_result:
+def doubt(layout: Layout, sha256: str) -> None:
+    """Let a blob be found damaged by every quick check, until its bytes are found good."""
+    known = meta.read(layout.record(sha256))
+    never = meta.Record(0, 0, 0, "", 0, known.prefixes if known else ())
+    disk.make_folder(layout.record(sha256).parent, below=layout.root)
+    meta.write(layout.record(sha256), never)
+
+
+def _seal(data: Path, mode: int | None) -> os.stat_result:
     """Bring a file to the medium and make it read-only."""
-    fd = system.open_file(data, os.O_RDWR)
+    fd = system.open_file(data, os.O_RDWR if mode is not None else os.O_RDONLY)
     try:
-        system.set_mode(fd, data, mode)
+        if mode is not None:
+            system.set_mode(fd, data, mode)
         system.fsync(fd)
         return os.fstat(fd)
     finally:

@@ -3,6 +3,7 @@
 ::
 
     ROOT/VERSION                        the layout's number
+    ROOT/BOOT                           in which boot it was last changed
     ROOT/blobs/sha256/ab/<64 hex>       immutable, named by what is in it; nothing else is under blobs/
     ROOT/meta/sha256/ab/<64 hex>.json   what was recorded of the blob when it was committed
     ROOT/partial/<64 hex>/              unfinished downloads
@@ -36,6 +37,11 @@ class Layout:
     def version(self) -> Path:
         """The file that says which layout this is."""
         return self.root / "VERSION"
+
+    @property
+    def boot(self) -> Path:
+        """The file that says in which boot of the machine the store was last changed."""
+        return self.root / "BOOT"
 
     @property
     def blobs(self) -> Path:

@@ -24,13 +24,14 @@ class Linker:
         self._impossible: set[tuple[int, int, str]] = set()
         self._guard = threading.Lock()
 
-    def link(self, blob: Path, target: Path, mode: str) -> str:
+    def link(self, blob: Path, target: Path, mode: str, *, without: str = "") -> str:
         """Make ``target`` show the blob, atomically, in place of whatever file or link has that name.
 
         Args:
             blob: A blob.
             target: The name; its folder exists.
             mode: ``auto`` for the first kind that works, or the one kind wanted.
+            without: A kind that must not be made; where it is the one wanted, the first other that works is.
 
         Returns:
             The kind it became: ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
@@ -39,11 +40,12 @@ class Linker:
             StoreError: The system refuses, or cannot make the kind that was asked for.
             UsageError: There is no such kind.
         """
+        kinds = [kind for kind in ORDER if mode in {"auto", kind, without} and kind != without]
         if mode != "auto" and mode not in ORDER:
             raise UsageError(f"unknown kind of link {mode!r}", hints=[f"there are: auto, {', '.join(ORDER)}"])
         with disk.explained(target, "link"):
             pair = blob.stat().st_dev, target.parent.stat().st_dev
-            for kind in ORDER if mode == "auto" else (mode,):
+            for kind in kinds:
                 if self._possible(pair, kind) and self._make(blob, target, kind, pair):
                     return kind
         raise StoreError(
@@ -121,10 +123,12 @@ def _copy(blob: Path, draft: Path) -> bool:
 
 
 def _finish(blob: Path, draft: Path) -> None:
-    """Bring a new file to the medium, with the permissions of the blob."""
+    """Bring a new file to the medium, with the permissions and the time of the blob: so a change of it shows."""
     fd = system.open_file(draft, os.O_RDWR)
     try:
-        system.set_mode(fd, draft, stat.S_IMODE(blob.stat().st_mode))
+        facts = blob.stat()
+        os.utime(draft, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+        system.set_mode(fd, draft, stat.S_IMODE(facts.st_mode))
         system.fsync(fd)
     finally:
         os.close(fd)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
 from modelpm.errors import Interrupted
-from modelpm.store import Store, blobs
+from modelpm.store import Store
 
 _TICK = 0.1  # seconds between two reports
 
@@ -74,7 +74,7 @@ class _Run:
                 pair = next(self._rest, None)
             if pair is None:
                 return
-            self.problems[pair] = blobs.check(self._store.layout, *pair, quick=self._quick, step=self._step)
+            self.problems[pair] = self._store.check(*pair, quick=self._quick, step=self._step)
 
     def _step(self, count: int) -> None:
         if self.over.is_set() or self._cancelled.is_set():

@@ -1,0 +1,51 @@
+"""VERSION: which layout the folder has, so that an older modelpm leaves it alone; or that it went elsewhere."""
+
+from pathlib import Path
+
+from modelpm import disk
+from modelpm.atomic import write_atomic
+from modelpm.errors import UsageError
+from modelpm.store.layout import Layout
+
+_VERSION = 1
+_MOVED = "moved to "
+_LONGEST = 4200  # characters: longer than any path
+
+
+def check(layout: Layout) -> None:
+    """Say which layout it is in a new folder; refuse a folder that is not for us.
+
+    Raises:
+        UsageError: A newer modelpm made the folder, VERSION is not a number, or the store was moved.
+        StoreError: It cannot be read or written.
+    """
+    path = layout.version
+    with disk.explained(path, "read"):
+        text = path.read_text("utf-8", "replace")[:_LONGEST].strip() if path.exists() else ""
+    if not text:  # new, or emptied by a crash of the file system: there is only one layout so far
+        write_atomic(path, f"{_VERSION}\n".encode())
+    elif text.startswith(_MOVED):
+        target = text.removeprefix(_MOVED)
+        raise UsageError(
+            f"the store {layout.root} was moved to {target}",
+            code="store_moved",
+            hints=[f"run the command again; where MODELPM_STORE is set, set it to {target}"],
+            path=target,
+        )
+    elif not text.isdecimal():
+        raise UsageError(f"cannot use the store: {path} is not a number: {text[:20]!r}", path=str(path))
+    elif int(text) > _VERSION:
+        raise UsageError(
+            f"cannot use the store: {path} says layout {text}, and this modelpm knows {_VERSION}",
+            hints=["update modelpm, or choose another store (MODELPM_STORE)"],
+            path=str(path),
+        )
+
+
+def moved(layout: Layout, target: Path) -> None:
+    """Leave word where the store went, for whoever still waits for it here.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    write_atomic(layout.version, f"{_MOVED}{target}\n".encode())
