@@ -10,6 +10,10 @@ import stat
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ctypes
 
 if sys.platform == "win32":
     import msvcrt
@@ -20,6 +24,7 @@ _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 _CONTENTION = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EBUSY})
 _FICLONE = 0x40049409
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
+_TMPFS = 0x01021994
 _CLONE_NOFOLLOW = 1
 _LOCKED_BYTE = 1 << 30  # Windows forbids reading what is locked, and the holder's name stands at the beginning
 _position = threading.Lock()
@@ -166,7 +171,7 @@ def reserve(fd: int, size: int) -> bool:
 
     libc = ctypes.CDLL(None, use_errno=True)
     call = getattr(libc, "fallocate64", None) or getattr(libc, "fallocate", None)
-    if call is None:
+    if call is None or _in_memory(libc, fd):
         return False
     if call(fd, _KEEP_SIZE, ctypes.c_int64(0), ctypes.c_int64(size)) == 0:
         return True
@@ -174,6 +179,14 @@ def reserve(fd: int, size: int) -> bool:
     if number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         raise OSError(number, os.strerror(number))
     return False
+
+
+def _in_memory(libc: "ctypes.CDLL", fd: int) -> bool:
+    """Whether a file is on a tmpfs: there, to reserve is to clear every page, at once and while others wait."""
+    import ctypes
+
+    facts = (ctypes.c_long * 32)()
+    return libc.fstatfs(fd, facts) == 0 and facts[0] == _TMPFS
 
 
 def reflink(source: Path, target: Path) -> bool:

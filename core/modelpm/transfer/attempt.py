@@ -17,6 +17,7 @@ from modelpm.transfer.values import Fetch, Options, Origin
 from modelpm.types import Stream
 
 _PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted anew
+_NAP = 0.005  # seconds
 _RESTARTS = 2  # times an object may change under us
 
 
@@ -54,6 +55,7 @@ class Attempts:
     _validators: dict[str, str] = field(default_factory=dict)
     _restarts: int = 0
     _no_ranges: bool = False
+    _ignore_versions: bool = False
     _last: str = ""
 
     def __post_init__(self) -> None:
@@ -120,7 +122,7 @@ class Attempts:
         return choice
 
     def _copy(self, work: Work, task: Task, origin: Origin, buffer: memoryview) -> None:
-        validator = self._validators.get(origin.label)
+        validator = None if self._ignore_versions else self._validators.get(origin.label)
         stop = None if work.single or task.stop == END else task.stop
         with origin.source.open(
             origin.remote, origin.location, start=task.start, stop=stop, validator=validator
@@ -166,7 +168,7 @@ class Attempts:
             self.wake()
 
     def _check_version(self, work: Work, origin: Origin, stream: Stream) -> None:
-        if stream.validator is None:
+        if stream.validator is None or self._ignore_versions:
             return
         known = self._validators.setdefault(origin.label, stream.validator)
         if known == stream.validator:
@@ -174,17 +176,26 @@ class Attempts:
                 work.partial.identify(origin.label, known)
                 work.single = self._no_ranges
             return
-        if self.fetch.digest is not None and self._mirrors.count() > 1:
-            raise IntegrityError(
-                f"{origin.label} has changed while it was fetched; the version that was pinned is {self.fetch.digest}",
-                code="changed",
-            )
+        if self.fetch.digest is not None:
+            raise self._other_version(origin)
         self._restarts += 1
         if self._restarts > _RESTARTS:
             raise IntegrityError(f"{origin.label} changes all the time while it is fetched", code="changed")
         self._validators[origin.label] = stream.validator
         self._begin_anew(work, origin.label, stream.validator)
         raise Aborted
+
+    def _other_version(self, origin: Origin) -> ModelpmError:
+        """Say that an origin changed, though the digest is pinned: another may still have the right bytes.
+
+        The last one is asked on, without a validator: what is there already is of the right version if any is, and
+        servers behind one name may differ in their validators and in nothing else. The digest will tell.
+        """
+        text = f"{origin.label} has changed while it was fetched; wanted is the version with {self.fetch.digest}"
+        if self._mirrors.count() > 1:
+            return IntegrityError(text, code="changed")
+        self._ignore_versions = True
+        return Unavailable(text, code="changed")
 
     def _begin_anew(self, work: Work, label: str, validator: str | None) -> None:
         with self.scheduler.changed:
@@ -210,8 +221,10 @@ class Attempts:
         def came(task: Task) -> None:
             self.source = origin.label
             self.sources.add(origin.label)
-            if task.received >= enough and (self._budget.strikes or work.narrow) and self._provable(origin):
+            if task.gained >= enough and (self._budget.strikes or work.narrow) and self._provable(origin):
                 self._progressed(work, origin)
+            while work.hasty() and task.aborted is None and not self.pause(_NAP):
+                task.paid(_NAP)
 
         return came
 

@@ -90,6 +90,7 @@ class Connection:
             begin, end = task.position, min(task.position + len(block), task.stop)
             for start, stop in self.partial.gaps(begin, end):
                 self.partial.write(start, block[start - begin : stop - begin])
+                task.gained += stop - start
             task.position = end
 
     def _pay(self, count: int) -> None:

@@ -31,6 +31,7 @@ class Digests:
         self.position = 0
         self.prefixes = []
         self._sha256 = hashlib.sha256()
+        self._kept = 0  # prefixes at the state to rewind to
         self._good = self._sha256.copy()
         self._other: Hasher | None = None
         if self._promised is not None and self._promised.algorithm != "sha256":
@@ -56,7 +57,7 @@ class Digests:
 
     def keep(self) -> None:
         """Remember this state, at a multiple of ``PIECE``, as one to rewind to."""
-        self._good = self._sha256.copy()
+        self._kept, self._good = len(self.prefixes), self._sha256.copy()
 
     def rewind(self) -> None:
         """Go back to the last multiple of ``PIECE`` that was kept; a digest that can't go back begins anew."""
@@ -64,7 +65,7 @@ class Digests:
             self._begin()
             return
         self._sha256 = self._good.copy()
-        self.prefixes.pop()
+        del self.prefixes[self._kept :]
         self.position = len(self.prefixes) * PIECE
 
     def sha256(self) -> str:

@@ -23,6 +23,7 @@ from modelpm.transfer.values import Fetch, Fetched, Options
 from modelpm.types import Status
 
 _BLOCK = 1 << 20
+_REFETCHES = 2  # of bytes that rotted: from where they came first, then from elsewhere
 _LOOK = 0.5  # seconds between two looks at what another process has done
 _PATIENCE = 0.25  # seconds to wait for bytes before looking whether they are still to come
 
@@ -73,7 +74,7 @@ class Job:
     _received: int = 0
     _elsewhere: int = 0  # bytes another process has brought
     _looked: float = 0.0
-    _refetched: set[int] = field(default_factory=set)
+    _refetched: dict[int, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Bring the file into the store; the outcome is ``result``, or ``crash`` for what is a bug."""
@@ -245,12 +246,13 @@ class Job:
                 self._start_anew(work, attempts)
                 digests = Digests(self.fetch.digest, self._size, self.shared.hasher)
             self._size = work.size
-            if digests.position == work.size:
+            if digests.position == work.size and not self._rotten_at_the_end(work, digests):
                 return digests
             if work.size is not None and work.partial.present >= work.size:
                 self.status = Status.VERIFYING
             end = work.partial.await_bytes(digests.position, _PATIENCE)
             self._hash(work, digests, buffer, end)
+            work.hashed = digests.position
 
     def _hash(self, work: Work, digests: Digests, buffer: memoryview, end: int) -> None:
         """Take in what is there up to ``end``, a block at a time."""
@@ -270,8 +272,7 @@ class Job:
         at, found = digests.position, digests.prefixes[-1]
         known = work.partial.prefix(at)
         if known is not None and known != found:
-            if at not in self._refetched:
-                self._refetched.add(at)
+            if self._worth_another(at):
                 digests.rewind()
                 self._again(work, at - PIECE, at)
                 return
@@ -280,6 +281,25 @@ class Job:
         if known is None:
             work.partial.record_prefix(at, found)
         digests.keep()
+
+    def _rotten_at_the_end(self, work: Work, digests: Digests) -> bool:
+        """Have what stands behind the last prefix digest fetched again, where all of a wrong file is from before."""
+        wanted, at = self.fetch.digest, digests.position
+        if wanted is None or work.partial.resumed != at or at % PIECE == 0 or digests.promised() == wanted.hex:
+            return False
+        if not self._worth_another(at):
+            return False
+        digests.rewind()
+        self._again(work, digests.position, at)
+        return True
+
+    def _worth_another(self, at: int) -> bool:
+        """Count the times the bytes before an offset were fetched again; the second time from elsewhere."""
+        count = self._refetched.get(at, 0)
+        self._refetched[at] = count + 1
+        if count and self._attempts is not None:
+            self._attempts.suspect()
+        return count < _REFETCHES
 
     def _again(self, work: Work, start: int, stop: int) -> None:
         work.partial.drop(start, stop)

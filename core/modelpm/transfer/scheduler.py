@@ -17,9 +17,10 @@ from modelpm.transfer.width import Width
 
 _ALIGN = 1 << 20
 _SMALLEST = 8 << 20  # bytes of a range, where the file has more
-_LARGEST = 128 << 20
+_LARGEST = 64 << 20
 _SPLIT = 2 << 20  # bytes that are worth a connection of their own
 _SECONDS = 4.0  # that one range should take, so that asking for it costs nothing against it
+_BACKLOG = 64 << 20  # bytes that may wait for the digest
 _AHEAD = 16 << 20  # bytes a connection that should be there to give out before another file is begun
 
 
@@ -50,6 +51,7 @@ class Work:
         not_before: No new attempt until then.
         closed: Whether nothing more shall be fetched.
         received: Bytes that came in attempts that are over.
+        hashed: Up to where the digest has followed.
     """
 
     partial: Partial
@@ -62,6 +64,12 @@ class Work:
     not_before: float = 0.0
     closed: bool = False
     received: int = 0
+    hashed: int = 0
+
+    def hasty(self) -> bool:
+        """Whether so much waits for the digest that more would only take the processor from it."""
+        hashed = self.hashed
+        return self.partial.reach(hashed) - hashed > _BACKLOG
 
     def ready(self, now: float) -> bool:
         """Whether another connection may begin."""

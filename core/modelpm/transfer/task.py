@@ -19,6 +19,7 @@ class Task:
         position: Where the stream stands: what is before it was dealt with.
         started: When it began, by the monotonic clock.
         received: Bytes that came.
+        gained: Those of them that were missing.
         aborted: Why it was given up, in words for an error; empty where only the plan changed; None while it runs.
         aborted_at: When.
     """
@@ -28,6 +29,7 @@ class Task:
     position: int = 0
     started: float = field(default_factory=time.monotonic)
     received: int = 0
+    gained: int = 0
     aborted: str | None = None
     aborted_at: float = 0.0
     finished: bool = False

@@ -1,0 +1,15 @@
+"""What plugin authors test with, and what modelpm itself is tested with.
+
+* :class:`FaultServer`: an HTTP server that misbehaves byte by byte; :data:`FAULTS` names what it can do.
+* :func:`check_source`: holds a source against the contract, in one line.
+* :func:`registry_of`: the door with one plugin in it, without installing anything.
+* :func:`run`: the command line, with a home of its own.
+"""
+
+from modelpm.testing.conformance import check_source
+from modelpm.testing.exchange import Exchange, Fault
+from modelpm.testing.faults import FAULTS, first
+from modelpm.testing.harness import Result, registry_of, run
+from modelpm.testing.server import FaultServer
+
+__all__ = ["FAULTS", "Exchange", "Fault", "FaultServer", "Result", "check_source", "first", "registry_of", "run"]
