@@ -116,6 +116,15 @@ def as_rate(value: Any) -> int:
     return int(number)
 
 
+def as_paths(value: Any) -> tuple[Path, ...]:
+    """Read paths: a list, or a text that separates them as PATH does."""
+    parts = value.split(os.pathsep) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(p, str | Path) for p in parts):
+        msg = f"paths, separated by `{os.pathsep}`, or a list of them"
+        raise ValueError(msg)
+    return tuple(Path(p).expanduser().absolute() for p in parts if str(p).strip())
+
+
 def as_path(value: Any) -> Path | None:
     """Read a path; empty means none."""
     if not isinstance(value, str | Path):
@@ -180,6 +189,7 @@ def _clock(value: Any) -> str:
 
 _VARIABLES = {
     "store.dir": "STORE",
+    "store.path": "STORE_PATH",
     "store.link-mode": "LINK_MODE",
     "audit.sinks": "AUDIT",
     "plugins.disabled": "DISABLE_PLUGINS",
@@ -188,6 +198,7 @@ _VARIABLES = {
 SETTINGS = (
     Setting("user", as_text, "", "who is named in the audit log"),
     Setting("store.dir", as_path, None, "folder of the store"),
+    Setting("store.path", as_paths, (), "stores of others, only read, to look into before downloading"),
     Setting("store.link-mode", as_text, "auto", "auto, reflink, hardlink, symlink or copy"),
     Setting("network.offline", as_bool, default=False, help="never use the network"),
     Setting("network.jobs", as_count, 8, "connections at once, over all files"),
@@ -249,6 +260,15 @@ class Config:
 
     def __getitem__(self, key: str) -> Any:
         return next(row.value for row in self.rows if row.key == key)
+
+    @property
+    def hub_cache(self) -> Path:
+        """Where the user's Hugging Face libraries keep their downloads, by their own rules."""
+        environ = self.environ
+        if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
+            return Path(cache).expanduser()
+        above = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache")
+        return Path(environ.get("HF_HOME") or Path(above, "huggingface"), "hub").expanduser()
 
     def table(self, kind: str, name: str) -> Mapping[str, Any]:
         """Return the plugin's own table, ``[kind.name]``."""

@@ -80,7 +80,7 @@ class Manager:
             }
         )
         paths = self.config.paths
-        self.store = Store(paths.store)
+        self.store = Store(paths.store, tiers=self.config["store.path"], caches=[self.config.hub_cache])
         view = View(paths.view, self.store, self.config["store.link-mode"])
         self.environment = Environment("user", paths.lock, view, self.store, keep_previous=True)
         self.warnings: list[str] = []

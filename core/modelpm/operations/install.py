@@ -13,6 +13,7 @@ from modelpm.errors import Interrupted, ModelpmError, UsageError
 from modelpm.locked import LockedFile, LockedModel
 from modelpm.operations.linking import link_into
 from modelpm.operations.locating import locator
+from modelpm.operations.obtaining import obtain, offers
 from modelpm.operations.reading import installed_model
 from modelpm.operations.resolving import Identified, Resolver
 from modelpm.operations.tracking import Audience, Tracker
@@ -122,10 +123,15 @@ class Installer:
         self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
     ) -> tuple[InstalledModel, Change]:
         """Fetch what is missing of one model, link it, lock it."""
-        with self.environment.store.lock("store", shared=True):
+        store = self.environment.store
+        pinned = [(f.sha256, f.size) for f in task.model.files if f.sha256 and f.size is not None]
+        with store.lock("store", shared=True), store.lease(sha256 for sha256, _ in pinned):
             # Decided anew under the lock: from here to the commit no blob that is counted on can be freed.
-            task = replace(task, plan=make_plan([task.model], self._present(task.model)))
-            return self._install(task, audience, cancelled, user)
+            present = {sha256 for sha256, size in pinned if obtain(store, sha256, size, step=_until(cancelled))}
+            task = replace(task, plan=make_plan([task.model], present))
+            outcome = self._install(task, audience, cancelled, user)
+            store.remember_project(self.environment.lock_path)
+        return outcome
 
     def _install(
         self, task: Task, audience: Audience, cancelled: Event, user: str | None
@@ -177,8 +183,8 @@ class Installer:
         )
 
     def _present(self, model: WantedModel) -> set[str]:
-        has = self.environment.store.has
-        return {f.sha256 for f in model.files if f.sha256 and f.size is not None and has(f.sha256, f.size)}
+        store = self.environment.store
+        return {f.sha256 for f in model.files if f.sha256 and f.size is not None and offers(store, f.sha256, f.size)}
 
     def _fetches(self, task: Task) -> list[Fetch]:
         listings, model = self.resolver.listings, task.model
@@ -200,6 +206,14 @@ def gravest(errors: Sequence[ModelpmError]) -> ModelpmError:
     """Return the error that decides the exit code: an interruption, else by gravity, else the first."""
     order = {code: rank for rank, code in enumerate((130, *_GRAVITY))}
     return min(errors, key=lambda e: order.get(e.exit_code, len(order)))
+
+
+def _until(cancelled: Event) -> Callable[[int], None]:
+    def step(_count: int) -> None:
+        if cancelled.is_set():
+            raise Interrupted("interrupted while bytes that are here were checked")
+
+    return step
 
 
 def _key(file: WantedFile) -> str:
