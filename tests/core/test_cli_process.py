@@ -1,0 +1,165 @@
+"""The installed command as a process: what it imports, how it is stopped, where its output goes."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Ran
+from tests.support.hub import Hub
+
+Modelpm = Callable[..., Ran]
+COMMAND = str(Path(sys.executable).with_name("modelpm"))
+HEAVY = ("urllib3", "rich", "pluggy", "ssl", "email", "importlib.metadata", "click.testing", "logging", "asyncio")
+PROBE = """
+import sys
+sys.argv = ["modelpm", *sys.argv[1:]]
+from modelpm.cli import main
+try:
+    main()
+finally:
+    sys.stderr.write("\\n".join(["MODULES", *sys.modules]))
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["list"], ["path", "tiny"], ["install", "--help"], ["--version"], ["path", "-q"]]
+)
+def test_what_is_typed_most_starts_without_network_drawing_or_plugins(
+    clean_environ: dict[str, str], modelpm: Modelpm, args: list[str]
+) -> None:
+    if "tiny" in args:
+        modelpm("install", "tiny")
+    probe = [sys.executable, "-c", PROBE, *args]
+    ran = subprocess.run(probe, env=clean_environ, capture_output=True, text=True, check=False)
+    modules = ran.stderr.partition("MODULES\n")[2].splitlines()
+    assert "modelpm.cli.app" in modules
+    heavy = [name for name in modules if name.startswith("modelpm_") or name.split(".")[0] in HEAVY or name in HEAVY]
+    assert heavy == []
+
+
+def test_the_module_runs_like_the_command(clean_environ: dict[str, str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "modelpm", "instal"], env=clean_environ, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert "did you mean `modelpm install`?" in ran.stderr
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure_to_talk_about(clean_environ: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [COMMAND, "search"], env=clean_environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(30) == 1
+
+
+def test_a_path_that_is_no_text_is_printed_byte_by_byte(tmp_path: Path, clean_environ: dict[str, str]) -> None:
+    odd = os.fsencode(tmp_path) + b"/od\xffd"
+    environ = {**{os.fsencode(k): os.fsencode(v) for k, v in clean_environ.items()}, b"MODELPM_HOME": odd}
+    ran = subprocess.run([COMMAND, "store", "dir"], env=environ, capture_output=True, check=False)
+    assert ran.stdout == odd + b"/store\n"
+
+
+def test_a_terminal_that_knows_only_ascii_gets_escapes_and_no_traceback(modelpm: Modelpm) -> None:
+    ran = modelpm("path", "né", env={"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert ran.code == 5
+    assert "`n\\xe9`" in ran.stderr
+
+
+def test_control_characters_are_escaped_wherever_they_come_from(modelpm: Modelpm) -> None:
+    ran = modelpm("path", "a\x1b[2J\u202eb")
+    assert "`a\\x1b[2J\\u202eb`" in ran.stderr
+
+
+@pytest.mark.parametrize("json_wanted", [False, True])
+def test_an_interruption_is_told_in_a_line_and_goes_on_where_it_was(
+    hub: Hub, clean_environ: dict[str, str], modelpm: Modelpm, home: Path, json_wanted: bool
+) -> None:
+    content = os.urandom(24 << 20)
+    hub.add("acme/big", {"big.gguf": content})
+    environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint}
+    flags = ["--json"] if json_wanted else []
+    with subprocess.Popen(
+        [COMMAND, "install", "hf://acme/big", "--limit-rate", "4M", *flags],
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        wait_for(lambda: any(p.stat().st_size for p in (home / "modelpm" / "store").glob("partial/*/data")))
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in stderr
+    if json_wanted:
+        assert json.loads(stdout)["errors"][0]["code"] == "interrupted"
+    else:
+        told = "interrupted: what was downloaded is kept; run the same command again to resume"
+        assert [line for line in stderr.splitlines() if line and "Downloading" not in line] == [told]
+    assert list((home / "modelpm" / "store").glob("partial/*/data"))
+    assert modelpm("install", "hf://acme/big", env={"HF_ENDPOINT": hub.endpoint}).code == 0
+    assert Path(modelpm("path", "big").stdout.strip()).read_bytes() == content
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_bars_are_drawn_on_a_terminal_and_cleared_away(hub: Hub, clean_environ: dict[str, str], columns: int) -> None:
+    name = "a-file-with-a-name-of-sixty-characters-for-narrow-terms.gguf"
+    hub.add("acme/two", {name: os.urandom(6 << 20), "model.safetensors": os.urandom(4 << 20)})
+    environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint, "TERM": "xterm-256color", "COLUMNS": str(columns)}
+    command = [COMMAND, "install", "hf://acme/two", "--limit-rate", "8M", "--color", "never"]
+    leader, follower = pty.openpty()
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=follower) as process:
+        os.close(follower)
+        drawn = everything(leader)
+        assert process.wait(60) == 0
+    assert "Total" in drawn
+    assert ("━" in drawn) == (columns == 80)
+    summary = drawn.rpartition("\x1b[2K")[2]
+    assert "Installed 1 model (10.0 MiB) in " in summary
+    assert "Total" not in summary
+
+
+@pytest.mark.parametrize(
+    ("flags", "lines"), [([], True), (["-q"], False), (["--no-progress"], False), (["--json"], False)]
+)
+def test_off_a_terminal_large_files_get_a_line_at_each_end(
+    hub: Hub, modelpm: Modelpm, flags: list[str], lines: bool
+) -> None:
+    hub.add("acme/two", {"large.gguf": b"x" * (2 << 20), "config.json": b"{}"})
+    ran = modelpm("install", "hf://acme/two", *flags, env={"HF_ENDPOINT": hub.endpoint})
+    assert ran.code == 0
+    assert ("Downloading large.gguf (2.0 MiB)\n Downloaded large.gguf\n" in ran.stderr) is lines
+    assert "config.json" not in ran.stderr
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def everything(descriptor: int) -> str:
+    """Read a terminal until whoever draws on it is gone."""
+    chunks = []
+    while True:
+        try:
+            chunk = os.read(descriptor, 1 << 16)
+        except OSError:  # how Linux says that the other end is closed
+            break
+        if not chunk:
+            break
+        chunks.append(chunk)
+    os.close(descriptor)
+    return b"".join(chunks).decode()

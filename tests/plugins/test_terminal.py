@@ -1,0 +1,141 @@
+"""Progress: bars that fit the terminal, and lines where there is none."""
+
+import io
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from modelpm.api import Progress, Status, cells
+from modelpm_terminal import modelpm_listener
+from modelpm_terminal.bar import Bar
+from modelpm_terminal.drawing import amount, draw, rows
+from modelpm_terminal.plain import Plain
+
+MIB = 1 << 20
+LONG = "a-model-file-whose-name-has-exactly-sixty-characters-q4.gguf"
+
+
+def state(
+    done: int,
+    total: int | None,
+    file: str = "",
+    *,
+    status: Status = Status.DOWNLOADING,
+    speed: float = 0.0,
+    model: str = "m",
+) -> Progress:
+    return Progress(model, done, total, 0.0, speed, status, None, file)
+
+
+def text(models: Sequence[Progress], files: Sequence[Progress], width: int, limit: int = 20) -> list[str]:
+    return [name + rest for name, rest in draw(rows(models, files, limit), width)]
+
+
+def test_each_file_has_a_bar_and_the_total_its_speed_and_time() -> None:
+    files = [state(3 * MIB, 30 * MIB, "b.gguf"), state(5 * MIB, 10 * MIB, "a.gguf")]
+    lines = text([state(8 * MIB, 40 * MIB, speed=2.0 * MIB)], files, 80)
+    assert [line.split()[0] for line in lines] == ["a.gguf", "b.gguf", "Total"]
+    assert "━" in lines[0]
+    assert "5.0/10.0 MiB" in lines[0]
+    assert lines[2].endswith("8.0/40.0 MiB    2.0 MiB/s        16s")
+
+
+def test_a_narrow_terminal_gets_percentages_instead_of_bars() -> None:
+    files = [state(3 * MIB, 30 * MIB, "b.gguf"), state(5 * MIB, 10 * MIB, LONG)]
+    lines = text([state(8 * MIB, 40 * MIB, speed=2.0 * MIB)], files, 40)
+    assert lines[0].startswith("a-model…4.gguf  50%")
+    assert "━" not in "".join(lines)
+    assert lines[-1].strip() == "2.0 MiB/s, 16s left"
+
+
+def test_one_file_that_is_all_there_is_needs_no_total() -> None:
+    lines = text([state(8 * MIB, 40 * MIB, speed=MIB)], [state(8 * MIB, 40 * MIB, LONG)], 80)
+    assert len(lines) == 1
+    assert "1.0 MiB/s" in lines[0]
+
+
+@given(
+    st.lists(st.tuples(st.text(min_size=1, max_size=80), st.integers(0, 1 << 45), st.integers(0, 1 << 45)), max_size=6),
+    st.integers(30, 200),
+    st.floats(0, 1e12),
+)
+def test_no_line_ever_reaches_the_edge(files: list[tuple[str, int, int]], width: int, speed: float) -> None:
+    states = [state(min(done, total), total, name) for name, done, total in files]
+    done, total = sum(s.downloaded_bytes for s in states), sum(s.total_bytes or 0 for s in states)
+    for line in text([state(done, total, speed=speed)], states, width):
+        assert cells(line) <= width - 3
+
+
+def test_only_what_fits_is_drawn_and_the_largest_files_stay() -> None:
+    files = [state(0, number * MIB, f"{number:02}.gguf") for number in range(1, 31)]
+    lines = text([state(0, 465 * MIB)], files, 80, limit=5)
+    assert [line.split()[0] for line in lines] == ["27.gguf", "28.gguf", "29.gguf", "30.gguf", "Total"]
+
+
+def test_files_that_wait_or_are_done_have_no_bar() -> None:
+    files = [
+        state(0, MIB, "queued", status=Status.QUEUED),
+        state(MIB, MIB, "done", status=Status.COMPLETED),
+        state(MIB, MIB, "checked", status=Status.VERIFYING),
+    ]
+    lines = text([state(2 * MIB, 3 * MIB)], files, 80)
+    assert [line.split()[0] for line in lines] == ["checked", "Total"]
+    assert lines[0].split()[-1] == "verifying"
+
+
+def test_a_terminal_without_unicode_gets_ascii() -> None:
+    made = rows([state(MIB, 4 * MIB)], [state(MIB, 2 * MIB, LONG), state(0, 2 * MIB, "b")], 9)
+    assert "".join(name + rest for name, rest in draw(made, 80, ascii_only=True)).isascii()
+
+
+def test_a_hostile_file_name_reaches_no_terminal() -> None:
+    assert "\x1b" not in "".join(text([state(0, 9)], [state(0, 8, "a\x1b[2Jb")], 120))
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "shown"),
+    [(0, 10, "0/10 B"), (512, 2048, "0.5/2.0 KiB"), (3 * MIB, None, "3.0 MiB"), (0, 0, "0/0 B")],
+)
+def test_amounts_share_the_unit_of_the_total(done: int, total: int | None, shown: str) -> None:
+    assert amount(done, total) == shown
+
+
+def test_bars_are_cleared_when_they_are_closed() -> None:
+    stream = io.StringIO()
+    bar = Bar(Console(file=stream, force_terminal=True, width=80, height=24))
+    bar.show([state(0, 9 * MIB), state(0, 4 * MIB, "a"), state(0, 5 * MIB, "b")])
+    bar.show([state(9 * MIB, 9 * MIB, status=Status.COMPLETED)])
+    bar.close()
+    bar.close()
+    assert "Total" in stream.getvalue()
+    assert stream.getvalue().endswith("\x1b[2K")  # the last that happens is that a line is erased
+
+
+def test_a_model_that_is_done_stays_in_the_total() -> None:
+    stream = io.StringIO()
+    bar = Bar(Console(file=stream, force_terminal=True, width=80, height=24))
+    bar.show([state(4 * MIB, 4 * MIB, model="one", status=Status.COMPLETED)])
+    bar.show([state(0, 4 * MIB, model="two"), state(0, 4 * MIB, "x", model="two")])
+    bar.close()
+    assert "4.0/8.0 MiB" in stream.getvalue()
+
+
+def test_without_a_terminal_a_large_file_gets_a_line_at_each_end() -> None:
+    stream = io.StringIO()
+    plain = Plain(stream)
+    small, large = state(0, MIB, "small"), state(0, 2 * MIB, "large\n")
+    plain.show([state(0, 3 * MIB, status=Status.QUEUED), state(0, 2 * MIB, "large\n", status=Status.QUEUED)])
+    plain.show([state(0, 3 * MIB), small, large])
+    plain.show([state(0, 3 * MIB), small, large])
+    plain.show([state(0, 3 * MIB), state(2 * MIB, 2 * MIB, "large\n", status=Status.COMPLETED)])
+    plain.close()
+    assert stream.getvalue() == "Downloading large\\x0a (2.0 MiB)\n Downloaded large\\x0a\n"
+
+
+def test_the_plugin_serves_its_two_names_and_no_other() -> None:
+    assert isinstance(modelpm_listener("bar"), Bar)
+    assert isinstance(modelpm_listener("plain"), Plain)
+    assert modelpm_listener("other") is None
