@@ -118,14 +118,14 @@ def parse_lock(text: str, origin: str) -> Lock:
         raise _damaged(origin, str(error)) from error
     names = [m.name for m in models]
     if twins := [name for name, count in Counter(names).items() if count > 1]:
-        raise _damaged(origin, f"`{min(twins)}` stands in it twice")
+        raise _damaged(origin, f"`{min(twins)}` stands in it twice; `modelpm lock` locks it again", code="lock_twice")
     head, spans = split_lock(text)
     if len(spans) != len(names):  # valid, but not as we write it: the next change writes it anew
         return replace(empty, models=tuple(sorted(models, key=lambda m: m.name)), texts=None)
     return replace(empty, head=head).with_blocks(zip(models, spans, strict=True))
 
 
-def parsehead_text(text: str, origin: str) -> Lock:
+def parse_head(text: str, origin: str) -> Lock:
     """Read what is no model's: version and settings.
 
     Raises:
@@ -258,9 +258,9 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _damaged(origin: str, why: str) -> UsageError:
+def _damaged(origin: str, why: str, *, code: str = "lock_unreadable") -> UsageError:
     return UsageError(
         f"{origin} cannot be read: {why}",
-        code="lock_unreadable",
+        code=code,
         hints=["the file was left as it is; restore it from version control or from `models.lock~` beside it"],
     )

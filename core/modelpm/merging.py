@@ -13,10 +13,14 @@ from modelpm.errors import ModelpmError, UsageError
 from modelpm.locked import LockedModel
 from modelpm.lockfile import MAX_LOCK_BYTES, Lock, parse_block, parse_head, split_lock
 
+HEALABLE = ("lock_conflict", "lock_twice")  # codes of what `parse_lock` refuses and `heal` mends
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?$")
+_SAME_EVERYWHERE = {"", "]", "[[model]]", "[[model.file]]", "sources = ["}  # lines that say nothing of a block
 _NAME = re.compile(r'^name = "([^"\\]*)"$', re.MULTILINE)
+_URI = re.compile(r'"([a-z][a-z0-9+.-]+://[^"]*)"')
 _OURS, _BASE, _THEIRS = "<<<<<<<", "|||||||", "======="
 _END = ">>>>>>>"
+_ORDER = {("", _OURS), (_OURS, _BASE), (_OURS, _THEIRS), (_BASE, _THEIRS), (_THEIRS, _END)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +38,58 @@ class Merged:
 
 @dataclass(slots=True)
 class _Side:
-    """One of the texts that were merged, as far as it can be read; a block that cannot is None."""
+    """One of the texts that were merged, as far as it can be read; a block that cannot be believed is None.
 
-    text: str
-    blocks: dict[str, tuple[LockedModel, str] | None] = field(default_factory=dict)
+    Attributes:
+        lines: Each with the number of its region: a conflict, or a stretch between two.
+        head: What is no model's.
+        blocks: Model and text, by name.
+        strangers: Stems of the references in blocks that cannot be believed: a model whose own reference is among them
+            may be there under another's name.
+    """
+
+    lines: list[tuple[str, int]] = field(default_factory=list)
     head: str = ""
+    blocks: dict[str, tuple[LockedModel, str] | None] = field(default_factory=dict)
+    strangers: set[str] = field(default_factory=set)
 
     def read(self) -> None:
-        self.head, spans = split_lock(self.text)
-        for span in spans:
+        self.head, spans = split_lock("".join(line for line, _ in self.lines))
+        mixed = self._mixed()
+        for number, span in enumerate(spans):
             try:
                 model = parse_block(span)
             except ModelpmError:
                 self.blocks.update(dict.fromkeys(_NAME.findall(span)))
-            else:
-                # Twice in one text: two blocks were merged beside each other, and neither is to be believed.
-                self.blocks[model.name] = None if model.name in self.blocks else (model, span)
+                self.strangers |= _stems(span)
+                continue
+            # Twice in one text: two blocks were merged beside each other, and neither is to be believed.
+            believed = number not in mixed and model.name not in self.blocks
+            self.blocks[model.name] = (model, span) if believed else None
+            self.strangers |= set() if believed else _stems(span)
+
+    def _mixed(self) -> set[int]:
+        """Return the numbers of the blocks that a conflict begins or ends in.
+
+        There, one side's lines may stand beside what git took from the other side without asking; the digest would not
+        tell, where it is the name or a source.
+        """
+        number, regions = -1, dict[int, set[int]]()
+        for line, region in self.lines:
+            number += line.startswith("[[model]]")
+            if line.strip() not in _SAME_EVERYWHERE:
+                regions.setdefault(number, set()).add(region)
+        return {number for number, touched in regions.items() if len(touched) > 1}
 
     def model(self, name: str) -> LockedModel | None:
         found = self.blocks.get(name)
         return found[0] if found else None
 
 
-def has_markers(text: str) -> bool:
-    """Whether a lock's text has conflict markers."""
-    return any(line.startswith((_OURS, _END)) and _MARKER.match(line) for line in text.splitlines())
-
-
 def heal(text: str, origin: str) -> Merged:
     """Read both sides of a lock with conflict markers, of git's merge, diff3 or zdiff3 style.
+
+    A lock without markers in which a model stands twice, as a merge without conflict can leave it, is healed, too.
 
     Args:
         text: The file's content.
@@ -81,9 +108,10 @@ def heal(text: str, origin: str) -> Merged:
     lock = parse_head(_decided_head(ours, base, theirs), origin)
     kept: list[tuple[LockedModel, str]] = []
     undecided: list[str] = []
+    strangers = ours.strangers | theirs.strangers
     for name in sorted({*ours.blocks, *theirs.blocks}):
         found = _decide(name, ours, base, theirs)
-        if found is not None:
+        if found is not None and not strangers & _stems(found[1]):
             kept.append(found)
         elif not _dropped(name, ours, base, theirs):
             undecided.append(name)
@@ -106,7 +134,12 @@ def _decide(name: str, ours: _Side, base: _Side | None, theirs: _Side) -> tuple[
     # One side only: it was added there, unless what the other took out is what stood before.
     found = mine or yours
     before = base.model(name) if base is not None else None
-    return None if found is not None and before is not None else found
+    return None if before is not None else found
+
+
+def _stems(text: str) -> set[str]:
+    """Return the references in a text, each without revision and file: what stays the same when a model changes."""
+    return {uri.partition("@")[0] if "@" in uri else uri.rpartition("/")[0] for uri in _URI.findall(text)}
 
 
 def _dropped(name: str, ours: _Side, base: _Side | None, theirs: _Side) -> bool:
@@ -123,21 +156,21 @@ def _decided_head(ours: _Side, base: _Side | None, theirs: _Side) -> str:
 
 
 def _sides(text: str, origin: str) -> tuple[_Side, _Side | None, _Side]:
-    parts: dict[str, list[str]] = {_OURS: [], _BASE: [], _THEIRS: []}
-    has_base, here = False, ""
+    sides = {marker: _Side() for marker in (_OURS, _BASE, _THEIRS)}
+    has_base, here, region = False, "", 0
     for marker, line in _marked(text):
         if not marker:
-            for side in parts if not here else (here,):
-                parts[side].append(line)
-        elif (here, marker) in {("", _OURS), (_OURS, _BASE), (_OURS, _THEIRS), (_BASE, _THEIRS), (_THEIRS, _END)}:
-            has_base = has_base or marker == _BASE
-            here = "" if marker == _END else marker
-        else:
+            for side in sides if not here else (here,):
+                sides[side].lines.append((line, region))
+            continue
+        if (here, marker) not in _ORDER:
             raise _senseless(origin, f"`{marker}` stands where it does not belong")
+        has_base = has_base or marker == _BASE
+        here = "" if marker == _END else marker
+        region += marker in {_OURS, _END}
     if here:
         raise _senseless(origin, f"`{_END}` is missing at its end")
-    ours, base, theirs = (_Side("".join(parts[side])) for side in (_OURS, _BASE, _THEIRS))
-    return ours, base if has_base else None, theirs
+    return sides[_OURS], sides[_BASE] if has_base else None, sides[_THEIRS]
 
 
 def _marked(text: str) -> Iterator[tuple[str, str]]:
