@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from modelpm.audit import Auditor
     from modelpm.catalog import Catalogs, Entry
     from modelpm.operations.batch import Batch
+    from modelpm.operations.repair import Repairer
     from modelpm.operations.resolving import Resolver
-    from modelpm.operations.tracking import OnProgress
+    from modelpm.operations.tracking import Audience, OnProgress
     from modelpm.plugins.registry import Registry
+    from modelpm.transfer import Engine
     from modelpm.types import Event, Progress
 
 
@@ -258,7 +260,7 @@ class Manager:
         folder = Path(dir).expanduser().absolute() if dir is not None else None
         batch = self._batch(on_progress, user, cancelled or threading.Event())
         if not dry_run:
-            self.store.open()
+            self._open_store()
         batch.prepare(requests)
         if dry_run:
             batch.would()
@@ -281,14 +283,14 @@ class Manager:
         """Take several models out; where one fails the others are finished."""
         from modelpm.operations.uninstall import Uninstaller
 
-        uninstaller = Uninstaller(self.environment, self._auditor, self._needed)
+        uninstaller = Uninstaller(self.environment, self._auditor)
         changes: list[Change] = []
         errors: list[ModelpmError] = []
         for name in dict.fromkeys(names):
             try:
                 model = find_installed(self.environment, name)
                 if not dry_run:
-                    self.store.open()
+                    self._open_store()
                 changes.append(uninstaller.would(model) if dry_run else uninstaller.uninstall(model, user=user))
             except ModelpmError as error:
                 error.details.setdefault("name", name)
@@ -297,20 +299,26 @@ class Manager:
                 self._flights.forget(model.name)
         return Report(tuple(changes), (), tuple(errors), self._taken_warnings(), dry_run)
 
-    def verify(
+    def verify(  # noqa: PLR0913 - as above
         self,
         names: Sequence[str] = (),
         *,
         quick: bool = False,
+        subset: str = "",
+        repair: bool = False,
         user: str | None = None,
+        on_progress: "OnProgress | None" = None,
         on_bytes: Callable[[int], None] | None = None,
         cancelled: threading.Event | None = None,
     ) -> tuple[Verified, ...]:
-        """Re-hash what is stored; offline.
+        """Re-hash what is stored; offline, unless something has to be mended.
 
         Args:
             names: Which models; none means all.
             quick: Whether size, time and inode are enough.
+            subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
+            repair: Whether to mend what is bad, by fetching what is damaged of it.
+            on_progress: Takes :class:`Progress` values while something is fetched.
             user: Who is named in the audit log.
             on_bytes: Is told how many bytes were hashed since the last call.
             cancelled: Set from another thread, stops it.
@@ -318,13 +326,17 @@ class Manager:
         Raises:
             NotFound: One of them is not installed.
         """
-        from modelpm.operations.verify import Verifier
+        from modelpm.operations.verify import Part, Verifier
 
+        cancelled = cancelled or threading.Event()
+        part = Part.parse(subset) if subset else None
         models = [find_installed(self.environment, n) for n in dict.fromkeys(names)] or self.environment.read().models
-        verifier = Verifier(self.environment, self._auditor, self.config["network.jobs"])
-        return verifier.verify(
-            models, quick=quick, user=user, cancelled=cancelled or threading.Event(), on_bytes=on_bytes
-        )
+        verifier = Verifier(self.environment, self._auditor)
+        rows = verifier.verify(models, quick=quick, user=user, cancelled=cancelled, part=part, on_bytes=on_bytes)
+        if repair and not all(row.ok for row in rows):
+            self._open_store()
+            return self._repairer(on_progress).repair(models, rows, user=user, cancelled=cancelled)
+        return rows
 
     # ------------------------------------------------------------------ the parts
 
@@ -340,29 +352,46 @@ class Manager:
 
         return Resolver(self.catalogs, Listings(self.registry, self.config["mirrors"]))
 
-    def _batch(self, on_progress: "OnProgress | None", user: str | None, cancelled: threading.Event) -> "Batch":
+    def _open_store(self) -> None:
+        """Make the store ready to be changed."""
+        from modelpm.operations.aftermath import recheck
+
+        self.store.open()
+        recheck(self.store, self.warn)
+
+    def _engine(self) -> "Engine":
         from modelpm.audit import new_run
-        from modelpm.operations.batch import Batch
         from modelpm.operations.context import make_engine
-        from modelpm.operations.install import Installer
-        from modelpm.operations.tracking import Audience
 
         run = new_run()
+        return make_engine(
+            self.config, self.store, self.registry, lambda action, fields: self._emit(run, action, fields)
+        )
+
+    def _audience(self, on_progress: "OnProgress | None") -> "Audience":
+        from modelpm.operations.tracking import Audience
+
+        return Audience(on_progress, self._listener, self._flights.remember, self.warn)
+
+    def _repairer(self, on_progress: "OnProgress | None") -> "Repairer":
+        from modelpm.operations.repair import Repairer
+
+        listings, audience = self._resolver().listings, self._audience(on_progress)
+        return Repairer(self.environment, listings, self._engine(), self._auditor, audience, self.warn)
+
+    def _batch(self, on_progress: "OnProgress | None", user: str | None, cancelled: threading.Event) -> "Batch":
+        from modelpm.operations.batch import Batch
+        from modelpm.operations.install import Installer
+
         installer = Installer(
             environment=self.environment,
             resolver=self._resolver(),
-            engine=make_engine(
-                self.config, self.store, self.registry, lambda action, fields: self._emit(run, action, fields)
-            ),
+            engine=self._engine(),
             auditor=self._auditor,
             plugins=lambda: [str(e) for e in self.registry.loaded()],
         )
-        audience = Audience(on_progress, self._listener, self._flights.remember, self.warn)
+        audience = self._audience(on_progress)
         return Batch(installer, audience, self._flights, cancelled, user, self._taken_warnings, self.warn)
-
-    def _needed(self, without: str) -> dict[str, str]:
-        models = (m for m in self.environment.read().models if m.name != without)
-        return {f.sha256: f"`{m.name}`" for m in models for f in m.files}
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
         if self._on_event is not None:

@@ -157,9 +157,15 @@ class Verified:
         file: The file's path.
         ok: Whether its bytes are what was locked.
         problem: What is wrong, empty where nothing is.
+        only_shown_badly: Whether the stored bytes are right, and only the view does not show them.
+        repaired: Whether it was bad, and was mended.
+        downloaded: Bytes that were fetched to mend it.
     """
 
     name: str
     file: str
     ok: bool
     problem: str = ""
+    only_shown_badly: bool = False
+    repaired: bool = False
+    downloaded: int = 0

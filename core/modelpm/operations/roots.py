@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from modelpm.lockfile import parse_lock
 from modelpm.store import leases, projects
 from modelpm.store.leases import Lease
 from modelpm.store.projects import Project
+from modelpm.view import View
 
 KEPT_SECONDS = 30 * 86_400  # for which what a vanished lock needed is kept
 
@@ -79,6 +80,22 @@ class Roots:
         for lease in living:
             needed.update(dict.fromkeys(lease.digests, f"process {lease.pid} on {lease.host}, which installs it"))
         return Survey(needed, tuple(locks), tuple(vanished), tuple(expired), living)
+
+    def environments(self) -> Iterator[Environment]:
+        """Yield every other environment that counts on this store, and whose lock can be read.
+
+        Raises:
+            StoreError: As :meth:`survey`.
+        """
+        own = self.environment
+        for lock in self.survey().locks:
+            if lock == Path(os.path.realpath(own.lock_path)):
+                continue
+            try:
+                folder = lock.parent / (Environment("project", lock, own.view, own.store).read().dir or "models")
+            except ModelpmError:  # gone, or another user's
+                continue
+            yield Environment("project", lock, View(folder, own.store, own.view.mode), own.store)
 
     def others(self, names: Sequence[str]) -> dict[str, str]:
         """Return who needs a blob besides some models of the user's environment; models are named by their names.

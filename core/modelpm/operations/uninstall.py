@@ -1,12 +1,12 @@
 """Uninstall: out of the lock, out of the view; then free what nothing else needs, and say what stays and why."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import StoreError
 from modelpm.locked import LockedModel
+from modelpm.operations.roots import Roots
 from modelpm.report import Change
 
 
@@ -17,12 +17,10 @@ class Uninstaller:
     Attributes:
         environment: Where they are.
         auditor: Is told before and after.
-        needed: Returns, for each sha256 that something else than the named model needs, who that is.
     """
 
     environment: Environment
     auditor: Auditor
-    needed: Callable[[str], dict[str, str]]
 
     def uninstall(self, model: LockedModel, *, user: str | None) -> Change:
         """Take one model out and free its blobs."""
@@ -46,9 +44,12 @@ class Uninstaller:
 
     def would(self, model: LockedModel) -> Change:
         """Return what :meth:`uninstall` would do."""
-        needed = self.needed(model.name)
-        freed = sum(f.size for f in model.files if f.sha256 not in needed)
-        note = _kept(model, needed)
+        try:
+            needed = Roots(self.environment).others([model.name])
+            freed = sum(f.size for f in model.files if f.sha256 not in needed)
+            note = _kept(model, needed)
+        except StoreError as error:
+            freed, note = 0, _stays(error)
         return Change(
             "uninstall",
             model.name,
@@ -65,13 +66,26 @@ class Uninstaller:
         store = self.environment.store
         try:
             with store.lock("store", timeout=0.0):
-                needed = self.needed(model.name)
+                if self.environment.lock_path.exists():
+                    store.remember_project(self.environment.lock_path)
+                needed = Roots(self.environment).others([model.name])
                 freed = sum(store.remove(f.sha256) for f in model.files if f.sha256 not in needed)
         except StoreError as error:
-            if error.code != "lock_timeout":
-                raise
-            return 0, "its bytes stay for now: another modelpm is at work; `modelpm prune` frees them later"
+            return 0, _stays(error)
         return freed, _kept(model, needed)
+
+
+def _stays(error: StoreError) -> str:
+    """Say why nothing was freed; the model is out all the same.
+
+    Raises:
+        StoreError: It has nothing to do with who needs what.
+    """
+    if error.code == "lock_timeout":
+        return "its bytes stay for now: another modelpm is at work; `modelpm prune` frees them later"
+    if error.code == "root_unreadable":
+        return f"its bytes stay for now: {error}; `modelpm prune` frees them later"
+    raise error
 
 
 def _kept(model: LockedModel, needed: dict[str, str]) -> str:

@@ -1,14 +1,56 @@
 """Verify: re-hash what is stored and look whether the view shows it. Offline."""
 
+import math
+import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
 
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
+from modelpm.errors import UsageError
 from modelpm.locked import LockedModel
+from modelpm.names import printable
 from modelpm.report import Verified
 from modelpm.store.verify import verify as verify_blobs
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of many blobs.
+
+    Attributes:
+        percent: So many of a hundred, chosen anew each time; 0 where it is one of equal parts.
+        number: Which of the equal parts, from 1.
+        count: How many parts there are: all of them together are every blob, each once.
+    """
+
+    percent: float = 0.0
+    number: int = 1
+    count: int = 1
+
+    @classmethod
+    def parse(cls, text: str) -> "Part":
+        """Read ``5%`` or ``2/7``.
+
+        Raises:
+            UsageError: It is neither.
+        """
+        if (share := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", text)) and 0 < float(share[1]) <= 100:  # noqa: PLR2004
+            return cls(percent=float(share[1]))
+        if (one := re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)) and 1 <= int(one[1]) <= int(one[2]):
+            return cls(number=int(one[1]), count=int(one[2]))
+        raise UsageError(
+            f"`{printable(text)}` is no part of a store", hints=["5% takes that share, 2/7 the second of seven parts"]
+        )
+
+    def of(self, blobs: list[tuple[str, int]]) -> list[tuple[str, int]]:
+        """Return the chosen blobs, in their order."""
+        if self.percent:
+            chosen = set(random.sample(blobs, math.ceil(len(blobs) * self.percent / 100)))
+            return [blob for blob in blobs if blob in chosen]
+        return [blob for blob in blobs if int(blob[0][:15], 16) % self.count == self.number - 1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +60,10 @@ class Verifier:
     Attributes:
         environment: Where they are.
         auditor: Is told before and after.
-        jobs: Files hashed at once.
     """
 
     environment: Environment
     auditor: Auditor
-    jobs: int
 
     def verify(
         self,
@@ -32,6 +72,7 @@ class Verifier:
         quick: bool,
         user: str | None,
         cancelled: Event,
+        part: Part | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> tuple[Verified, ...]:
         """Check every file of the models; each blob is hashed once, however many models share it.
@@ -39,6 +80,7 @@ class Verifier:
         Args:
             models: What to check.
             quick: Whether size, time and inode are enough.
+            part: Which of the blobs, where not all.
             user: Who acts.
             cancelled: Stops it.
             on_bytes: Is told how many bytes were hashed since the last call.
@@ -48,9 +90,8 @@ class Verifier:
             "verify", resource_type="model", resource_id=what, user=user, details={"quick": quick}
         ) as outcome:
             wanted = list(dict.fromkeys((f.sha256, f.size) for m in models for f in m.files))
-            problems = verify_blobs(
-                self.environment.store, wanted, quick=quick, jobs=self.jobs, cancelled=cancelled, on_bytes=on_bytes
-            )
+            wanted = wanted if part is None else part.of(wanted)
+            problems = verify_blobs(self.environment.store, wanted, quick=quick, cancelled=cancelled, on_bytes=on_bytes)
             found = dict(zip(wanted, problems, strict=True))
             rows = tuple(row for model in models for row in self._rows(model, found))
             bad = [r for r in rows if not r.ok]
@@ -65,9 +106,10 @@ class Verifier:
     def _rows(self, model: LockedModel, found: dict[tuple[str, int], str | None]) -> list[Verified]:
         hidden = {f.path for f in self.environment.view.lacks(model)}
         rows = []
-        for file in model.files:
+        for file in (f for f in model.files if (f.sha256, f.size) in found):
             problem = found[file.sha256, file.size] or ""
-            if not problem and file.path in hidden:
+            only_shown_badly = not problem and file.path in hidden
+            if only_shown_badly:
                 problem = f"not in the view: {self.environment.view.file(model.name, file.path)} is missing or changed"
-            rows.append(Verified(model.name, file.path, not problem, problem))
+            rows.append(Verified(model.name, file.path, not problem, problem, only_shown_badly))
         return rows

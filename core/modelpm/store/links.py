@@ -123,12 +123,10 @@ def _copy(blob: Path, draft: Path) -> bool:
 
 
 def _finish(blob: Path, draft: Path) -> None:
-    """Bring a new file to the medium, with the permissions and the time of the blob: so a change of it shows."""
+    """Bring a new file to the medium, with the permissions of the blob."""
     fd = system.open_file(draft, os.O_RDWR)
     try:
-        facts = blob.stat()
-        os.utime(draft, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-        system.set_mode(fd, draft, stat.S_IMODE(facts.st_mode))
+        system.set_mode(fd, draft, stat.S_IMODE(blob.stat().st_mode))
         system.fsync(fd)
     finally:
         os.close(fd)

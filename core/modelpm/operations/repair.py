@@ -1,0 +1,152 @@
+"""Repair: fetch what is damaged, and of that only what is; then show the mended blobs wherever they are shown."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from threading import Event
+
+from modelpm.audit import Auditor
+from modelpm.environment import Environment
+from modelpm.errors import Interrupted, ModelpmError
+from modelpm.locked import LockedFile, LockedModel
+from modelpm.operations.locating import Listings, locator
+from modelpm.operations.obtaining import obtain
+from modelpm.operations.roots import Roots
+from modelpm.operations.tracking import Audience, Tracker
+from modelpm.report import Verified
+from modelpm.resolve import WantedModel
+from modelpm.transfer import Engine, Fetch, Fetched
+from modelpm.types import Digest, Status
+
+
+@dataclass(frozen=True, slots=True)
+class Repairer:
+    """Mends blobs of an environment, and its view.
+
+    Attributes:
+        environment: Where the models are.
+        listings: Says where the bytes can be had.
+        engine: Brings them.
+        auditor: Is told before and after.
+        audience: Is shown progress.
+        warn: Is told of views of others that could not be mended.
+    """
+
+    environment: Environment
+    listings: Listings
+    engine: Engine
+    auditor: Auditor
+    audience: Audience
+    warn: Callable[[str], None]
+
+    def repair(
+        self, models: Sequence[LockedModel], rows: Sequence[Verified], *, user: str | None, cancelled: Event
+    ) -> tuple[Verified, ...]:
+        """Mend what a check found bad.
+
+        Args:
+            models: What was checked.
+            rows: What came of it.
+            user: Who acts.
+            cancelled: Stops it; what was fetched is kept.
+
+        Returns:
+            The rows, those of mended files as good ones with what they cost.
+
+        Raises:
+            Interrupted: Cancelled.
+        """
+        bad = {(row.name, row.file): row for row in rows if not row.ok}
+        done: dict[tuple[str, str], Verified] = {}
+        store, mended = self.environment.store, dict[str, Verified]()
+        with store.lock("store", shared=True):
+            for model in models:
+                files = [f for f in model.files if (model.name, f.path) in bad]
+                if files:
+                    done |= self._model(model, files, bad, mended, user, cancelled)
+            self._renew(set(mended))
+        return tuple(done.get((row.name, row.file), row) for row in rows)
+
+    def _model(
+        self,
+        model: LockedModel,
+        files: Sequence[LockedFile],
+        bad: Mapping[tuple[str, str], Verified],
+        mended: dict[str, Verified],
+        user: str | None,
+        cancelled: Event,
+    ) -> dict[tuple[str, str], Verified]:
+        rotten = [f for f in files if not bad[model.name, f.path].only_shown_badly and f.sha256 not in mended]
+        details = {"name": model.name, "files": [f.path for f in files][:100]}
+        with (
+            self.environment.store.lease(f.sha256 for f in model.files),
+            self.auditor.operation(
+                "repair", resource_type="model", resource_id=model.model, user=user, details=details
+            ) as outcome,
+        ):
+            results = self._fetch(model, rotten, cancelled)
+            rows = [_row(bad[model.name, f.path], results.get(f.sha256)) for f in files]
+            mended |= {f.sha256: row for f, row in zip(files, rows, strict=True) if row.ok}
+            if any(row.ok for row in rows):
+                rows = self._placed(model, rows)
+            outcome.success = all(row.ok for row in rows)
+            outcome.details.update(
+                downloaded=sum(row.downloaded for row in rows), bad=[row.file for row in rows if not row.ok][:100]
+            )
+        return {(row.name, row.file): row for row in rows}
+
+    def _fetch(
+        self, model: LockedModel, files: Sequence[LockedFile], cancelled: Event
+    ) -> dict[str, Fetched | ModelpmError]:
+        """Bring the blobs of some files into order; what is good of them is not fetched."""
+        store, wanted = self.environment.store, WantedModel.of_locked(model)
+        for file in files:  # what looks well and is not must not be taken for the blob
+            if store.blob(file.sha256).exists():
+                store.doubt(file.sha256)
+        missing = {f.sha256: f for f in files if not obtain(store, f.sha256, f.size)}
+        parts = [(f, next(w for w in wanted.files if w.path == f.path)) for f in missing.values()]
+        fetches = [
+            Fetch(model.name, f.path, f.size, Digest("sha256", f.sha256), f.sha256, locator(self.listings, wanted, w))
+            for f, w in parts
+        ]
+        tracker = Tracker(replace(wanted, files=tuple(w for _, w in parts)), 0, self.audience.publish)
+        if fetches:
+            tracker.queued()
+        results = self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled) if fetches else ()
+        if interrupted := next((r for r in results if isinstance(r, Interrupted)), None):
+            tracker.failed(Status.CANCELLED, str(interrupted))
+            raise interrupted
+        if failed := next((r for r in results if isinstance(r, ModelpmError)), None):
+            tracker.failed(Status.FAILED, str(failed))
+        elif fetches:
+            tracker.completed(sum(f.size for f in missing.values()))
+        return dict(zip(missing, results, strict=True))
+
+    def _placed(self, model: LockedModel, rows: list[Verified]) -> list[Verified]:
+        try:
+            self.environment.renew({f.sha256 for f in model.files})
+            self.environment.put(model)
+        except ModelpmError as error:
+            return [replace(row, ok=False, repaired=False, problem=str(error)) if row.ok else row for row in rows]
+        return rows
+
+    def _renew(self, mended: set[str]) -> None:
+        """Let the views of other environments show the mended blobs: a second name of the old file does not."""
+        if not mended:
+            return
+        try:
+            others = Roots(self.environment).environments()
+        except ModelpmError as error:
+            self.warn(f"other projects may still show the damaged bytes: {error}")
+            return
+        for other in others:
+            try:
+                other.renew(mended)
+            except ModelpmError as error:
+                self.warn(f"{other.view.root} may still show the damaged bytes: {error}")
+
+
+def _row(row: Verified, result: Fetched | ModelpmError | None) -> Verified:
+    if isinstance(result, ModelpmError):
+        return replace(row, problem=f"{row.problem}; it could not be mended: {result}")
+    downloaded = result.downloaded if result is not None else 0
+    return Verified(row.name, row.file, ok=True, repaired=True, downloaded=downloaded)
