@@ -39,6 +39,24 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         system.fsync_folder(path.parent)
 
 
+def restore(path: Path, data: bytes | None) -> None:
+    """Bring a file back to what it was.
+
+    Args:
+        path: The file.
+        data: Its bytes; None where it was not there.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    if data is not None:
+        write_atomic(path, data)
+        return
+    with disk.explained(path, "remove"):
+        path.unlink(missing_ok=True)
+        system.fsync_folder(path.parent)
+
+
 def _permissions(path: Path, mode: int | None) -> int:
     try:
         facts = path.lstat()

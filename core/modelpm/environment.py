@@ -1,6 +1,6 @@
 """An environment: a set of locked models, described by a ``models.lock``, and the folder in which they appear."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,24 +37,35 @@ class Environment:
         Raises:
             UsageError: It is damaged or of a newer version.
         """
-        text = self._text()
+        text = self.text()
         return Lock() if text is None else parse_lock(text, str(self.lock_path))
 
     def put(self, model: LockedModel) -> None:
         """Make a model part of the environment: view, then lock."""
-        with self._commit() as write:
+        with self.held():
             self.view.place(model)
-            write(lambda lock: lock.changed(put=[model]))
+            self.write(self.read().changed(put=[model]))
 
     def drop(self, name: str) -> None:
         """Take a model out of the environment: lock, then view."""
-        with self._commit() as write:
-            write(lambda lock: lock.changed(drop=[name]))
+        with self.held():
+            self.write(self.read().changed(drop=[name]))
             self.view.drop(name)
+
+    def renew(self, digests: Collection[str]) -> int:
+        """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""
+        with self.held():
+            return self.view.renew(digests)
 
     def complete(self, model: LockedModel) -> bool:
         """Whether every file of a locked model is in the store and in the view, by the quick rules."""
-        return all(self.store.has(f.sha256, f.size) for f in model.files) and not self.view.lacks(model)
+        return not self.incomplete([model])
+
+    def incomplete(self, models: Sequence[LockedModel]) -> list[LockedModel]:
+        """Return the models of which a file is not in the store, or not in the view, by the quick rules."""
+        hidden = self.view.lacking(models)
+        has = self.store.has
+        return [m for m in models if m.name in hidden or not all(has(f.sha256, f.size) for f in m.files)]
 
     def path(self, model: LockedModel) -> Path:
         """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""
@@ -67,19 +78,21 @@ class Environment:
         return self.view.folder(model.name) if entry is None else self.view.file(model.name, entry)
 
     @contextmanager
-    def _commit(self) -> Iterator[Callable[[Callable[[Lock], Lock]], None]]:
-        """Hold the environment's process lock, for the commit only, and hand out the one writer of its lock."""
+    def held(self) -> Iterator[None]:
+        """Hold the environment's process lock; for a commit only, never for a download."""
         import hashlib
 
         name = "environment-" + hashlib.sha256(str(self.lock_path).encode()).hexdigest()[:16]
         with self.store.lock(name, timeout=60.0):
-            yield self._write
+            yield
 
-    def _write(self, change: Callable[[Lock], Lock]) -> None:
-        old = self._text()
-        before = Lock() if old is None else parse_lock(old, str(self.lock_path))
-        after = change(before)
-        new = _render(after)
+    def write(self, lock: Lock) -> None:
+        """Write the lock, where it differs from what stands; the caller holds the process lock.
+
+        Raises:
+            StoreError: The system refuses.
+        """
+        old, new = self.text(), _render(lock)
         if new == old:
             return
         self.lock_path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +100,8 @@ class Environment:
             write_atomic(self.lock_path.with_name(self.lock_path.name + "~"), old.encode())
         write_atomic(self.lock_path, new.encode())
 
-    def _text(self) -> str | None:
+    def text(self) -> str | None:
+        """Return the lock as it stands in its file; None where there is none."""
         try:
             return self.lock_path.read_text(encoding="utf-8")
         except FileNotFoundError:
@@ -101,6 +115,7 @@ class Environment:
 def _render(lock: Lock) -> str:
     """Return the text, written anew from the values where a hand-edited block would not come back as what it was."""
     text = lock.render()
-    if parse_lock(text, "models.lock").models == lock.models:
+    again = parse_lock(text, "models.lock")
+    if (again.models, again.dir, again.default_groups) == (lock.models, lock.dir, lock.default_groups):
         return text
     return lock.plain().render()

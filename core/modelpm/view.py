@@ -6,12 +6,13 @@ nothing is written through a symlink.
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from modelpm.atomic import write_atomic
+from modelpm.disk import explained
 from modelpm.errors import StoreError
 from modelpm.locked import LockedFile, LockedModel
 from modelpm.store import Store
@@ -44,11 +45,13 @@ class View:
         root: The folder.
         store: Where the links lead.
         mode: How to link; see :meth:`modelpm.store.Store.link`.
+        base: Where trust begins: no folder from there down to an entry may be a symlink. None means at ``root``.
     """
 
     root: Path
     store: Store
     mode: str = "auto"
+    base: Path | None = None
 
     def folder(self, name: str) -> Path:
         """Return the folder of a model."""
@@ -60,42 +63,61 @@ class View:
 
     def lacks(self, model: LockedModel) -> list[LockedFile]:
         """Return the files of a model that do not appear as they should; hashes nothing."""
-        ledger = self._ledger()
-        return [f for f in model.files if not self._stands(ledger, model.name, f)]
+        return self.lacking([model]).get(model.name, [])
 
-    def place(self, model: LockedModel) -> int:
-        """Make the files of a model appear, and those it no longer has go away.
+    def lacking(self, models: Iterable[LockedModel]) -> dict[str, list[LockedFile]]:
+        """Return, by model, the files that do not appear as they should; models that lack none are left out."""
+        ledger = self._ledger()
+        found = {m.name: [f for f in m.files if not self._stands(ledger, m.name, f)] for m in models}
+        return {name: files for name, files in found.items() if files}
+
+    def strays(self, names: Collection[str]) -> list[str]:
+        """Return the names of models that appear, by our doing, and are not among ``names``."""
+        return sorted({key.partition("/")[0] for key in self._ledger()} - set(names))
+
+    def place(self, *models: LockedModel) -> set[str]:
+        """Make the files of models appear, and those they no longer have go away.
 
         Returns:
-            How many entries were made.
+            The kinds of links that were made.
 
         Raises:
             StoreError: Something that is not ours stands in the way.
         """
         ledger = self._ledger()
-        wanted = {f"{model.name}/{f.path}": f for f in model.files}
-        stale = [key for key in ledger if key.startswith(f"{model.name}/") and key not in wanted]
-        missing = [(key, f) for key, f in wanted.items() if not self._stands(ledger, model.name, f)]
-        for key in stale:
-            self._remove(key)
-            del ledger[key]
-        for key, file in missing:
-            target = self._safe(key)
-            if os.path.lexists(target) and key not in ledger:
+        names = {m.name for m in models}
+        wanted = {f"{m.name}/{f.path}": (m.name, f) for m in models for f in m.files}
+        stale = [key for key in ledger if key.partition("/")[0] in names and key not in wanted]
+        missing = [(key, f) for key, (name, f) in wanted.items() if not self._stands(ledger, name, f)]
+        for key, _ in missing:
+            if os.path.lexists(self._safe(key)) and key not in ledger:
                 raise StoreError(
-                    f"{target} is in the way: modelpm did not make it",
+                    f"{self.root / key} is in the way: modelpm did not make it",
                     code="in_the_way",
                     hints=["move it away, or choose another name with --as NAME"],
                 )
-            # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
-            ledger[key] = Entry(file.sha256)
+        for key in stale:
+            self._remove(key)
+            del ledger[key]
+        # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
+        ledger.update((key, Entry(file.sha256)) for key, file in missing)
         if missing or stale:
             self._write(ledger)
         for key, file in missing:
-            ledger[key] = self._link(key, file)
+            ledger[key] = self._link(key, file.sha256)
         if missing:
             self._write(ledger)
-        return len(missing)
+        return {ledger[key].kind for key, _ in missing}
+
+    def renew(self, digests: Collection[str]) -> int:
+        """Make the entries of blobs that were replaced, or went elsewhere, anew; return how many there are."""
+        ledger = self._ledger()
+        keys = [key for key, entry in ledger.items() if entry.sha256 in digests]
+        for key in keys:
+            ledger[key] = self._link(key, ledger[key].sha256)
+        if keys:
+            self._write(ledger)
+        return len(keys)
 
     def drop(self, name: str) -> None:
         """Make a model disappear."""
@@ -107,11 +129,11 @@ class View:
         if ours:
             self._write(ledger)
 
-    def _link(self, key: str, file: LockedFile) -> Entry:
+    def _link(self, key: str, sha256: str) -> Entry:
         target = self._safe(key)
-        kind = self.store.link(file.sha256, target, self.mode)
+        kind = self.store.link(sha256, target, self.mode)
         made = target.stat()
-        return Entry(file.sha256, kind, made.st_mtime_ns, made.st_ino)
+        return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)
 
     def _stands(self, ledger: Mapping[str, Entry], name: str, file: LockedFile) -> bool:
         key = f"{name}/{file.path}"
@@ -131,11 +153,10 @@ class View:
 
     def _safe(self, key: str) -> Path:
         """Return the entry's path after making sure that no folder on the way is a symlink."""
-        folder = self.root
-        for part in key.split("/")[:-1]:
-            folder /= part
-            if folder.is_symlink():
-                raise StoreError(f"{folder} is a symlink; modelpm writes through none", code="symlink")
+        folder = (self.root / key).parent
+        for above in (*_folders_above(folder, self.base or self.root), folder):
+            if above.is_symlink():
+                raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -161,7 +182,8 @@ class View:
             return {}  # lost: what stands there is then nobody's, and is left alone
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
-        self.root.mkdir(parents=True, exist_ok=True)
+        with explained(self.root, "make the folder"):
+            self.root.mkdir(parents=True, exist_ok=True)
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             write_atomic(ignore, b"*\n")

@@ -1,7 +1,8 @@
 """Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -123,32 +124,70 @@ class Installer:
         self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
     ) -> tuple[InstalledModel, Change]:
         """Fetch what is missing of one model, link it, lock it."""
-        store = self.environment.store
-        pinned = [(f.sha256, f.size) for f in task.model.files if f.sha256 and f.size is not None]
-        with store.lock("store", shared=True), store.lease(sha256 for sha256, _ in pinned):
-            # Decided anew under the lock: from here to the commit no blob that is counted on can be freed.
-            present = {sha256 for sha256, size in pinned if obtain(store, sha256, size, step=_until(cancelled))}
-            task = replace(task, plan=make_plan([task.model], present))
-            outcome = self._install(task, audience, cancelled, user)
-            store.remember_project(self.environment.lock_path)
-        return outcome
+        with self.counting_on([task.model]):
+            locked, downloaded = self.bring(
+                task, audience=audience, cancelled=cancelled, user=user, settle=self.environment.put
+            )
+            self.environment.store.remember_project(self.environment.lock_path)
+        made = installed_model(self.environment, locked)
+        return made, change_of("install", made, downloaded)
 
-    def _install(
-        self, task: Task, audience: Audience, cancelled: Event, user: str | None
-    ) -> tuple[InstalledModel, Change]:
+    @contextmanager
+    def counting_on(self, models: Sequence[WantedModel]) -> Iterator[None]:
+        """Keep every blob that the models need, there or to come, from being freed while the block runs."""
+        store = self.environment.store
+        with store.lock("store", shared=True), store.lease(f.sha256 for m in models for f in m.files if f.sha256):
+            yield
+
+    def bring(
+        self,
+        task: Task,
+        *,
+        audience: Audience,
+        cancelled: Event,
+        user: str | None,
+        settle: Callable[[LockedModel], None] | None = None,
+        learn: bool = False,
+    ) -> tuple[LockedModel, int]:
+        """Fetch what is missing of one model; the caller counts on its blobs.
+
+        Args:
+            task: The model.
+            audience: Is shown progress.
+            cancelled: Stops it.
+            user: Who acts.
+            settle: Makes the locked model part of its environment, before it is called done.
+            learn: Whether only those files are wanted whose content nobody could name, to lock them.
+
+        Returns:
+            The locked model, and the bytes that were downloaded.
+        """
+        store = self.environment.store
+        pinned = [] if learn else [(f.sha256, f.size) for f in task.model.files if f.sha256 and f.size is not None]
+        # Decided anew: what another process brought meanwhile, and what this machine has elsewhere, is there.
+        present = {sha256 for sha256, size in pinned if obtain(store, sha256, size, step=_until(cancelled))}
+        plan = make_plan([task.model], present)
+        if learn:
+            plan = Plan(tuple(replace(step, fetch=not step.file.is_pinned) for step in plan.steps))
+        task = replace(task, plan=plan)
         model = task.model
         reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
         tracker = Tracker(model, reused, audience.publish)
         tracker.queued()
-        details = {"spec": task.found.wish.spec, "name": model.name, "plugins": self.plugins()}
+        details = {"spec": model.wish.spec, "name": model.name, "plugins": self.plugins()}
         try:
             with self.auditor.operation(
-                "install", resource_type="model", resource_id=model.model_name, user=user, details=details
+                "lock" if learn else "install",
+                resource_type="model",
+                resource_id=model.model_name,
+                user=user,
+                details=details,
             ) as outcome:
                 fetched = self._fetch(task, tracker, cancelled)
                 locked = model.lock(_learned(fetched))
                 _say_learned(model, locked, audience)
-                self.environment.put(locked)
+                if settle is not None:
+                    settle(locked)
                 downloaded = sum(f.downloaded for f in fetched.values())
                 outcome.details.update(_done(locked, fetched, downloaded), plugins=self.plugins())
         except (Interrupted, KeyboardInterrupt):
@@ -159,13 +198,12 @@ class Installer:
             tracker.failed(Status.FAILED, str(error))
             raise
         tracker.completed(locked.size)
-        made = installed_model(self.environment, locked)
-        return made, _change("install", made, downloaded)
+        return locked, downloaded
 
     def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
         """Return what stands, as the outcome of an install that had nothing to do."""
         made = installed_model(self.environment, locked)
-        return made, _change("reuse", made, 0)
+        return made, change_of("reuse", made, 0)
 
     def link(self, made: InstalledModel, folder: Path) -> Change:
         """Make the model's files appear in another folder, too."""
@@ -247,7 +285,8 @@ def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) 
     }
 
 
-def _change(action: str, made: InstalledModel, downloaded: int) -> Change:
+def change_of(action: str, made: InstalledModel, downloaded: int) -> Change:
+    """Return the change that a model's row makes."""
     return Change(
         action, made.name, made.model, made.release, made.variant, made.digest, made.bytes, downloaded, made.path
     )
