@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelpm import system
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError, StoreError
 from modelpm.lockfile import parse_lock
@@ -138,7 +139,7 @@ def _is_foreign(project: Project) -> bool:
     folder = project.lock.parent
     while True:
         try:
-            return hasattr(os, "getuid") and folder.stat().st_uid != os.getuid()
+            return not system.is_own(folder.stat())
         except OSError:
             if folder == folder.parent:
                 return False
