@@ -1,0 +1,178 @@
+"""Prune: free what nobody holds. Never while an install could be about to link it, and never on a guess."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelpm import system
+from modelpm.audit import Auditor
+from modelpm.environment import Environment
+from modelpm.errors import StoreError
+from modelpm.operations.roots import Roots, Survey
+from modelpm.store import leases, leftovers, projects
+from modelpm.store.leftovers import Leftover
+
+_PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is let go by itself
+_DRAFTS = 3600
+_WAIT = 5.0  # seconds for those who are at work
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is let go.
+
+    Attributes:
+        older_than: Seconds since the last use after which a blob that nobody needs, an unfinished download and what was
+            set aside is let go; None lets go of every blob that nobody needs, and of the others after two weeks.
+        max_size: Bytes the store may take: of what nobody needs, the longest unused is let go until it fits, and
+            nothing beyond that.
+    """
+
+    older_than: float | None = None
+    max_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was freed, or would be.
+
+    Attributes:
+        removed: One a file or partial; ``bytes`` are those of the disk.
+        kept: Bytes on the disk of the blobs that somebody needs.
+        spared: Bytes on the disk of what nobody needs and the limits spare.
+        notes: What the user should know: vanished projects, a size that cannot be reached.
+        dry_run: Whether nothing was done.
+    """
+
+    removed: tuple[Leftover, ...]
+    kept: int
+    spared: int
+    notes: tuple[str, ...]
+    dry_run: bool
+
+    @property
+    def freed(self) -> int:
+        """Bytes on the disk."""
+        return sum(item.bytes for item in self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class Pruner:
+    """Frees what nobody holds.
+
+    Attributes:
+        environment: The user's.
+        auditor: Is told before and after.
+    """
+
+    environment: Environment
+    auditor: Auditor
+
+    def would(self, limits: Limits) -> Pruned:
+        """Return what :meth:`prune` would do; changes nothing.
+
+        Raises:
+            StoreError: ``root_unreadable``.
+        """
+        return self._decide(Roots(self.environment).survey(), limits)
+
+    def prune(
+        self, limits: Limits, *, user: str | None, waiting: Callable[[str], bool] | None = None, wait: float = _WAIT
+    ) -> Pruned:
+        """Free it.
+
+        Args:
+            limits: What is let go.
+            user: Who acts.
+            waiting: Called with the holder while another modelpm is at work; False gives up.
+            wait: Seconds to wait for it.
+
+        Raises:
+            StoreError: ``root_unreadable``; or ``lock_timeout``: another modelpm is at work.
+        """
+        store = self.environment.store
+        with (
+            store.lock("store", timeout=wait, waiting=waiting),
+            self.auditor.operation("prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,
+        ):
+            survey = Roots(self.environment).survey()
+            pruned = self._decide(survey, limits)
+            now = time.time()
+            for project in survey.vanished:
+                projects.gone(store.layout, project, now)
+            for item in pruned.removed:
+                if item.kind == "blob":
+                    store.remove(item.path.name)
+                else:
+                    leftovers.remove(item)
+            for project in survey.expired:
+                projects.forget(store.layout, project)
+            leases.sweep(store.layout)
+            outcome.details.update(freed=pruned.freed, removed=len(pruned.removed))
+        return Pruned(pruned.removed, pruned.kept, pruned.spared, pruned.notes, dry_run=False)
+
+    def _decide(self, survey: Survey, limits: Limits) -> Pruned:
+        layout, now = self.environment.store.layout, time.time()
+        unneeded: list[Leftover] = []
+        kept = 0
+        dated = limits.older_than is not None or limits.max_size is not None or survey.leases
+        for sha256, blob in leftovers.all_blobs(layout):
+            if sha256 in survey.needed:
+                kept += blob.bytes or _size(blob)
+            else:
+                unneeded.append(leftovers.used(layout, sha256, blob) if dated else blob)
+        if (began := survey.oldest_lease) is not None:  # what came since may be an install's that knew no digest before
+            unneeded = [blob for blob in unneeded if blob.last_use < began - 1]
+        others = list(leftovers.others(layout))
+        removed = _chosen(unneeded, kept + sum(o.bytes for o in others), limits, now)
+        left = sum(b.bytes for b in unneeded) - sum(b.bytes for b in removed)
+        age = _PARTIALS if limits.older_than is None else limits.older_than
+        for other in others:
+            if other.age(now) >= (_DRAFTS if other.kind == "draft" else age) and not self._in_use(other):
+                removed.append(other)
+            else:
+                left += other.bytes
+        notes = [_vanished(p.lock, now - (p.missing_since or now)) for p in survey.vanished]
+        if limits.max_size is not None and kept + left > limits.max_size:
+            notes.append(f"the store stays above {limits.max_size:,} bytes: the rest is needed, or not finished yet")
+        return Pruned(tuple(removed), kept, left, tuple(notes), dry_run=True)
+
+    def _in_use(self, item: Leftover) -> bool:
+        """Whether somebody is downloading into a partial right now."""
+        store = self.environment.store
+        if item.kind != "partial":
+            return False
+        if not store.locks_work:
+            return leftovers.too_young(item, _DAY)
+        if not store.layout.lock(item.path.name).exists():
+            return False
+        with contextlib.suppress(StoreError), store.lock(item.path.name, timeout=0.0):
+            return False
+        return True
+
+
+def _size(blob: Leftover) -> int:
+    return system.physical_size(blob.path.stat())
+
+
+def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> list[Leftover]:
+    """Return the blobs to let go of, of those nobody needs, with so many bytes besides them."""
+    if limits.older_than is not None:
+        age = limits.older_than
+        unneeded = [blob for blob in unneeded if blob.age(now) >= age]
+    if limits.max_size is None:
+        return list(unneeded)
+    total, chosen = rest + sum(b.bytes for b in unneeded), []
+    for blob in sorted(unneeded, key=lambda b: b.last_use):
+        if total <= limits.max_size:
+            break
+        chosen.append(blob)
+        total -= blob.bytes
+    return chosen
+
+
+def _vanished(lock: object, seconds: float) -> str:
+    days = max(0, 30 - int(seconds // _DAY))
+    return f"{lock} is gone; what it needed is kept for {days} more days"

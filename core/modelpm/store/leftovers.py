@@ -1,0 +1,106 @@
+"""What a store holds besides blobs that count: unfinished downloads, bytes set aside, drafts of dead processes."""
+
+import contextlib
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm import disk, system
+from modelpm.atomic import TEMPORARY
+from modelpm.store import meta
+from modelpm.store.layout import Layout, is_sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something that may be removed.
+
+    Attributes:
+        kind: ``blob``, ``partial``, ``quarantine`` or ``draft``.
+        path: A file, or the folder of a partial.
+        bytes: What removing it frees on the disk; 0 where the file has another name.
+        last_use: Seconds since 1970.
+    """
+
+    kind: str
+    path: Path
+    bytes: int
+    last_use: float
+
+    def age(self, now: float) -> float:
+        """Return the seconds since the last use; a use to come is a clock that was set, and no age at all."""
+        return max(0.0, now - self.last_use)
+
+
+def all_blobs(layout: Layout) -> Iterator[tuple[str, Leftover]]:
+    """Yield every blob by its name, as something that could be removed; when it was last used is not looked up."""
+    for folder in _entries(layout.blobs):
+        for entry in _entries(Path(folder.path)):
+            if is_sha256(entry.name) and entry.is_file(follow_symlinks=False):
+                facts = entry.stat(follow_symlinks=False)
+                yield entry.name, Leftover("blob", Path(entry.path), _freed(facts), facts.st_mtime)
+
+
+def used(layout: Layout, sha256: str, blob: Leftover) -> Leftover:
+    """Return a blob with the time it was committed, which no copying of files changes."""
+    known = meta.read(layout.record(sha256))
+    at = known.committed_at if known is not None and known.committed_at else blob.last_use
+    return Leftover(blob.kind, blob.path, blob.bytes, at)
+
+
+def others(layout: Layout) -> Iterator[Leftover]:
+    """Yield everything that is no blob: partials, what was set aside, drafts."""
+    for entry in _entries(layout.partials):
+        path = Path(entry.path)
+        if is_sha256(entry.name) and entry.is_dir(follow_symlinks=False):
+            facts = [f.stat(follow_symlinks=False) for f in _entries(path)]
+            newest = max([entry.stat(follow_symlinks=False).st_mtime, *(f.st_mtime for f in facts)])
+            yield Leftover("partial", path, sum(map(_freed, facts)), newest)
+        elif entry.name.startswith(TEMPORARY):
+            yield _of("draft", entry)
+    for entry in _entries(layout.quarantine):
+        if entry.is_file(follow_symlinks=False):
+            yield _of("quarantine", entry)
+    for folder in (layout.root, layout.projects, layout.leases, *_folders(layout.blobs), *_folders(layout.records)):
+        yield from (_of("draft", e) for e in _entries(folder) if e.name.startswith(TEMPORARY))
+
+
+def remove(leftover: Leftover) -> None:
+    """Remove a partial, what was set aside, or a draft.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    with disk.explained(leftover.path, "remove"):
+        if leftover.kind == "partial":
+            shutil.rmtree(leftover.path)
+        else:
+            system.unlink(leftover.path)
+
+
+def too_young(leftover: Leftover, seconds: float) -> bool:
+    """Whether something was used less than so many seconds ago, by a clock that may have been set."""
+    return abs(time.time() - leftover.last_use) < seconds
+
+
+def _of(kind: str, entry: "os.DirEntry[str]") -> Leftover:
+    facts = entry.stat(follow_symlinks=False)
+    return Leftover(kind, Path(entry.path), _freed(facts), facts.st_mtime)
+
+
+def _freed(facts: os.stat_result) -> int:
+    return system.physical_size(facts) if facts.st_nlink == 1 and stat.S_ISREG(facts.st_mode) else 0
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [Path(entry.path) for entry in _entries(folder) if entry.is_dir(follow_symlinks=False)]
+
+
+def _entries(folder: Path) -> list["os.DirEntry[str]"]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
+        return list(found)
+    return []
