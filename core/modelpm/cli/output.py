@@ -1,10 +1,8 @@
 """The one place that prints: what was asked for goes to stdout, everything else to stderr."""
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import click
 
@@ -25,8 +23,7 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every start
     """What a command came to; the printer makes a document or lines of it.
 
     Attributes:
@@ -56,31 +53,31 @@ class Outcome:
         return next((code for code in _PRECEDENCE if code in codes), 1) if codes else 0
 
 
-@dataclass(frozen=True, slots=True)
 class Printer:
     """Prints as the options say.
 
-    Attributes:
+    Args:
         json: One document instead of lines.
         quiet: No notes and no warnings.
         color: True or False where the user decided; None asks the stream.
     """
 
-    json: bool = False
-    quiet: bool = False
-    color: bool | None = None
+    def __init__(self, *, json: bool = False, quiet: bool = False, color: bool | None = None) -> None:
+        self._json = json
+        self._quiet = quiet
+        self._color = color
 
     def finish(self, outcome: Outcome, command: str, elapsed: float, warnings: Sequence[str] = ()) -> int:
         """Print an outcome with the warnings of the run, each text once, and return the exit code."""
-        outcome = replace(outcome, warnings=list(dict.fromkeys([*outcome.warnings, *warnings])))
-        if self.json:
-            self._print(json.dumps(document(outcome, command, elapsed), ensure_ascii=True), sys.stdout)
+        outcome = outcome._replace(warnings=list(dict.fromkeys([*outcome.warnings, *warnings])))
+        if self._json:
+            self._print(_json(document(outcome, command, elapsed)), sys.stdout)
         else:
             if outcome.raw:
                 click.echo(outcome.raw, nl=False)
             self._lines(outcome.lines, sys.stdout)
             sys.stdout.flush()
-            if not self.quiet:
+            if not self._quiet:
                 self._lines([line(("warning:", "warning"), f" {text}") for text in outcome.warnings], sys.stderr)
                 self._lines(outcome.notes, sys.stderr)
             self._lines(error_lines(outcome.errors), sys.stderr)
@@ -92,11 +89,11 @@ class Printer:
 
     def record(self, fields: Mapping[str, Any]) -> None:
         """Print one event as one line of JSON on stderr; whole lines, whatever thread it comes from."""
-        sys.stderr.write(json.dumps(fields, ensure_ascii=True, default=str) + "\n")
+        sys.stderr.write(_json(fields) + "\n")
         sys.stderr.flush()
 
     def _lines(self, lines: Iterable[Line], stream: IO[str]) -> None:
-        color = stream.isatty() if self.color is None else self.color
+        color = stream.isatty() if self._color is None else self._color
         for spans in lines:
             self._print("".join(_styled(text, style, color=color) for text, style in spans), stream)
 
@@ -182,6 +179,12 @@ def _redacted(text: str) -> str:
     from modelpm.redact import redact_urls
 
     return redact_urls(text)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    import json
+
+    return json.dumps(value, ensure_ascii=True, default=str)  # ASCII: nothing in it can move a cursor or break a line
 
 
 def _causes(error: ModelpmError) -> Iterable[tuple[str, str]]:
