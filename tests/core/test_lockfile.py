@@ -14,7 +14,7 @@ from modelpm.lockfile import Lock, parse_lock
 sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
 names = st.from_regex(r"[a-bd-z0-9][a-z0-9_-]{0,11}", fullmatch=True).filter(lambda n: n not in {"nul", "aux", "prn"})
 paths = st.lists(names, min_size=1, max_size=3).map("/".join)
-texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=20)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20)
 files = st.builds(
     LockedFile,
     path=paths,
@@ -37,9 +37,8 @@ def models(draw: st.DrawFn) -> LockedModel:
     its = tuple(replace(draw(files), path=f"f{i}/{base}") for i in range(count))
     keys = ("catalog", "id", "release", "variant", "upstream", "format", "license")
     values = {key: draw(texts) for key in draw(st.sets(st.sampled_from(keys)))}
-    return LockedModel(
-        name=draw(names), wish=draw(wishes), files=its, groups=draw(st.lists(texts, max_size=2).map(tuple)), **values
-    )  # type: ignore[arg-type]
+    model = LockedModel(draw(names), draw(wishes), its, draw(st.lists(texts, max_size=2).map(tuple)))
+    return replace(model, **values)  # type: ignore[arg-type] # texts all of them
 
 
 locks = st.lists(models(), max_size=4, unique_by=lambda m: m.name).map(lambda ms: Lock().changed(put=ms))
