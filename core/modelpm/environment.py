@@ -102,14 +102,23 @@ class Environment:
 
     def text(self) -> str | None:
         """Return the lock as it stands in its file; None where there is none."""
-        try:
-            return self.lock_path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            return None
-        except UnicodeDecodeError:
-            return self.lock_path.read_text(encoding="utf-8", errors="replace")  # the parser says where it is damaged
-        except OSError as error:
-            raise StoreError(f"{self.lock_path} cannot be read: {error.strerror}", code="no_permission") from error
+        return lock_text(self.lock_path)
+
+
+def lock_text(path: Path) -> str | None:
+    """Read a lock's file; None where there is none.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeDecodeError:
+        return path.read_text(encoding="utf-8", errors="replace")  # the parser says where it is damaged
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}", code="no_permission") from error
 
 
 def _render(lock: Lock) -> str:

@@ -47,7 +47,8 @@ class Change:
     """One thing that was done, or would be.
 
     Attributes:
-        action: install, reuse (already there), link, uninstall.
+        action: install, reuse (already there), link, uninstall; of a project: add, remove (in the manifest), lock-add,
+            lock-update, lock-remove (in the lock).
         name: The model's name.
         model: The catalog's full name, or the spec.
         release: Version, empty where there is none.
@@ -58,6 +59,7 @@ class Change:
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
+        before: The version, or where there is none the digest, that stood there before.
     """
 
     action: str
@@ -71,6 +73,7 @@ class Change:
     path: Path | None = None
     freed: int = 0
     note: str = ""
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,9 @@ class Report:
         errors: What failed, each naming its model.
         warnings: What the user should know.
         dry_run: Whether nothing was really done.
+        lock: The project's lock, where there is a project.
+        lock_action: ``created``, ``updated`` or ``unchanged``.
+        notes: What was done besides, for people.
     """
 
     changes: tuple[Change, ...] = ()
@@ -90,6 +96,9 @@ class Report:
     errors: tuple[ModelpmError, ...] = ()
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
+    lock: Path | None = None
+    lock_action: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,15 @@ def choose(entry: Entry, release: str | None = None, variant: str | None = None)
     return chosen, _variant(entry, chosen, (variant or chosen.default_variant).lower())
 
 
+def satisfies(version: str, wanted: str) -> bool:
+    """Whether a release's version is one of those that a spec asks for; an empty ``wanted`` asks for any.
+
+    Raises:
+        UsageError: As :func:`choose`.
+    """
+    return _specifier(wanted).contains(version, prereleases=True)
+
+
 def _release(entry: Entry, wanted: str) -> Release:
     releases = {Version(release.version): release for release in entry.releases}
     specifier = _specifier(wanted)

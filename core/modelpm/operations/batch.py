@@ -9,6 +9,7 @@ from threading import Event
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.operations.flights import Flights
 from modelpm.operations.install import Installer, Request, Task
+from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Audience
 from modelpm.report import Change, InstalledModel, Report
 from modelpm.types import Progress, Status
@@ -35,7 +36,7 @@ class Batch:
     user: str | None
     warnings: Callable[[], tuple[str, ...]]
     warn: Callable[[str], None]
-    _tasks: list[tuple[Request, Task]] = field(default_factory=list)
+    _tasks: list[tuple[Request, Identified, Task]] = field(default_factory=list)
     _models: list[InstalledModel] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _errors: list[ModelpmError] = field(default_factory=list)
@@ -45,7 +46,7 @@ class Batch:
         for request in requests:
             with self._collecting(request.spec):
                 found = self.installer.identify(request)
-                self._tasks.append((request, self.installer.prepare(request, found)))
+                self._tasks.append((request, found, self.installer.prepare(request, found)))
 
     def install(self, folder: Path | None) -> None:
         """Install model by model, so that what is finished stays finished whatever comes.
@@ -54,27 +55,27 @@ class Batch:
             StoreError: There is no space for the whole of it; nothing was begun.
             Interrupted: Cancelled; what was downloaded is kept.
         """
-        self.installer.check_space([task for _, task in self._tasks])
-        for request, task in self._tasks:
+        self.installer.check_space([task for _, _, task in self._tasks])
+        for request, found, task in self._tasks:
             with self._collecting(request.spec):
-                self._install(task, folder)
+                self._install(found, task, folder)
 
     def would(self) -> None:
         """Note what :meth:`install` would do."""
-        for _, task in self._tasks:
+        for _, found, task in self._tasks:
             self._warn_of(task)
-            locked = self.installer.complete(task.found)
+            locked = self.installer.complete(found)
             self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
 
     def report(self, *, dry_run: bool = False) -> Report:
         """Return what it came to."""
         return Report(tuple(self._changes), tuple(self._models), tuple(self._errors), self.warnings(), dry_run)
 
-    def _install(self, task: Task, folder: Path | None) -> None:
+    def _install(self, found: Identified, task: Task, folder: Path | None) -> None:
         name = task.model.name
         with self.flights.alone(name, self.cancelled, lambda progress: self.audience.publish([progress])):
             # Asked again: another thread or process may have brought it while this one waited.
-            locked = self.installer.complete(task.found)
+            locked = self.installer.complete(found)
             if locked is not None:
                 made, change = self.installer.already(locked)
                 self.audience.publish([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])

@@ -52,7 +52,6 @@ class Task:
     """One model to bring in, or to bring back where parts of it are missing."""
 
     model: WantedModel
-    found: Identified
     plan: Plan
 
 
@@ -110,7 +109,7 @@ class Installer:
             model = self.resolver.resolve(found, allow_pickle=request.allow_pickle)
         else:
             model = WantedModel.of_locked(locked)
-        return Task(model, found, make_plan([model], self._present(model)))
+        return Task(model, make_plan([model], self.present(model)))
 
     def check_space(self, tasks: Sequence[Task]) -> None:
         """Hold the whole plan against the free space, less what partial downloads already have.
@@ -220,7 +219,8 @@ class Installer:
             "install", model.name, model.model_name, model.release, model.variant, digest, size, task.plan.download
         )
 
-    def _present(self, model: WantedModel) -> set[str]:
+    def present(self, model: WantedModel) -> set[str]:
+        """Return the sha256 of those of a model's blobs that need no download."""
         store = self.environment.store
         return {f.sha256 for f in model.files if f.sha256 and f.size is not None and offers(store, f.sha256, f.size)}
 

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any
 
 from modelpm.api import Listener
@@ -77,6 +78,21 @@ def _of_file(file: FileProgress) -> Progress:
 
 def _percentage(downloaded: int, total: int | None) -> float:
     return min(_ALMOST, 100.0 * downloaded / total) if total else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """What every long verb is given.
+
+    Attributes:
+        audience: Is shown progress.
+        cancelled: Stops it.
+        user: Who acts, if not the auditor's own user.
+    """
+
+    audience: "Audience"
+    cancelled: Event
+    user: str | None
 
 
 @dataclass(slots=True)

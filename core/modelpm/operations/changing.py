@@ -1,0 +1,251 @@
+"""Change a project: edit its manifest, lock what drifted, bring what is missing; then commit all of it, or nothing.
+
+Nothing is written before everything is decided and every byte is here. Where somebody else wrote meanwhile, it is
+planned again on what stands then.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from modelpm.audit import Outcome
+from modelpm.drift import selected, settled, unresolved
+from modelpm.environment import Environment
+from modelpm.errors import Interrupted, ModelpmError, StoreError
+from modelpm.locked import LockedModel
+from modelpm.lockfile import Lock
+from modelpm.manifest import Manifest, parse_manifest
+from modelpm.operations.committing import Commit, commit
+from modelpm.operations.install import Installer, Task
+from modelpm.operations.locking import Locker
+from modelpm.operations.reading import installed_model
+from modelpm.operations.sites import Site, State, read_state
+from modelpm.operations.tracking import Working
+from modelpm.plan import make_plan
+from modelpm.report import Change, Report
+from modelpm.resolve import WantedModel
+
+_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a verb wants of a project.
+
+    Attributes:
+        verb: Its name, for the audit log.
+        edit: From what stands to the manifest's new text; None leaves the manifest alone.
+        fresh: Models that shall be the newest their specs allow.
+        sync: Whether the view shall show what is locked.
+        groups: Groups that are wanted besides the default ones.
+        everything: Whether all groups are wanted.
+        also: Models that are wanted whatever their groups.
+        only: Whether nothing but ``also`` shall be synced.
+        exact: Whether what is not locked any more shall disappear from the view.
+        dry_run: Whether to say what would be done only.
+    """
+
+    verb: str
+    edit: Callable[[State], str] | None = None
+    fresh: Collection[str] | None = None
+    sync: bool = True
+    groups: Collection[str] = ()
+    everything: bool = False
+    also: Collection[str] = ()
+    exact: bool = False
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class Changer:
+    """Changes one project.
+
+    Attributes:
+        site: The project.
+        environment: Its lock, and where its files appear.
+        installer: Brings models.
+        working: Who acts, who watches, and what stops it.
+    """
+
+    site: Site
+    environment: Environment
+    installer: Installer
+    working: Working
+    locker: Locker = field(init=False)
+    _brought: dict[LockedModel, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.locker = Locker(self.installer, self.working)
+
+    def change(self, intent: Intent) -> Report:
+        """Do what is wanted.
+
+        Raises:
+            ModelpmError: It cannot be begun. What fails for single models is in the report; then nothing is changed.
+        """
+        for _ in range(_TRIES):
+            self.locker.errors.clear()
+            report = self._attempt(intent)
+            if report is not None:
+                return report
+        raise StoreError(f"{self.site.root} is changed by somebody else all the time", code="lock_timeout")
+
+    def _attempt(self, intent: Intent) -> Report | None:
+        before = read_state(self.site, heal=True)
+        text = intent.edit(before) if intent.edit else before.manifest_text
+        manifest = before.manifest
+        if text is not None and text != before.manifest_text:
+            manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
+        wanted, lock = self._locked(manifest, before, intent)
+        if self.locker.errors or lock is None:
+            return self._report(intent, before, before.lock, wanted)
+        models = self._selected(lock, intent)
+        if intent.dry_run:
+            return self._report(intent, before, lock, wanted, self.environment.incomplete(models))
+        # The folder of the view may have been changed by the edit.
+        self.environment = self.site.environment(self.environment.store, lock.dir, self.environment.view.mode)
+        needs = [WantedModel.of_locked(m) for m in models]
+        with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
+            missing, failed = self._bring(models)
+            if failed and lock.render() != before.lock_text:
+                return self._report(intent, before, before.lock, wanted)
+            placed = [m for m in missing if m not in failed]
+            gone = [m.name for m in before.lock.models if lock.get(m.name) is None] if intent.verb == "remove" else []
+            strays = self.environment.view.strays([m.name for m in lock.models]) if intent.exact else []
+            kinds = commit(self.environment, self.site, before, Commit(text, lock, placed, [*gone, *strays]))
+            if kinds is None:
+                outcome.success = False
+                outcome.details["note"] = "changed by somebody else meanwhile: planned again"
+                return None
+            if models:
+                self.environment.store.remember_project(self.site.lock)
+        if "copy" in kinds and self.environment.view.mode == "auto":
+            self.working.audience.warn(
+                f"files had to be copied to {self.environment.view.root}: it can share none with the store"
+            )
+        return self._report(intent, before, lock, wanted, placed, strays)
+
+    def _locked(
+        self, manifest: Manifest | None, before: State, intent: Intent
+    ) -> tuple[dict[str, WantedModel], Lock | None]:
+        """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
+        if manifest is None:
+            return {}, before.lock
+        names = {*unresolved(manifest, before.lock), *(intent.fresh or ())}
+        there = {m.name: m for m in before.lock.models}
+        for model in before.lock.models:
+            if model.name in manifest.models and model.name not in names:
+                manifest.rules.check(
+                    model.name, format_=model.format, license_=model.license, paths=[f.path for f in model.files]
+                )
+        wishes = {name: manifest.models[name] for name in sorted(names)}
+        wanted = self.locker.resolve(wishes, there, manifest.rules, fresh=intent.fresh is not None)
+        if self.locker.errors:
+            return wanted, None
+        if intent.dry_run:
+            known = [m for m in wanted.values() if all(f.is_pinned for f in m.files)]
+            return wanted, settled(manifest, before.lock, [m.lock({}) for m in known])
+        pinned = self.locker.pin(wanted.values(), there)
+        return wanted, None if self.locker.errors else settled(manifest, before.lock, pinned.values())
+
+    def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
+        if not intent.sync:
+            return ()
+        models = selected(lock, intent.groups, everything=intent.everything)
+        chosen = {m.name for m in models} | set(intent.also)
+        return tuple(m for m in lock.models if m.name in chosen)
+
+    def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
+        """Fetch what is missing; return the models that were not complete, and those that still are not."""
+        missing, failed = self.environment.incomplete(models), []
+        tasks = {m: Task(w := WantedModel.of_locked(m), make_plan([w], self.installer.present(w))) for m in missing}
+        self.installer.check_space(list(tasks.values()))
+        for model, task in tasks.items():
+            try:
+                _, downloaded = self.installer.bring(
+                    task, audience=self.working.audience, cancelled=self.working.cancelled, user=self.working.user
+                )
+                self._brought[model] = self._brought.get(model, 0) + downloaded
+            except Interrupted:
+                raise
+            except ModelpmError as error:
+                self.locker.errors.append(error)
+                failed.append(model)
+        return missing, failed
+
+    def _audited(self, intent: Intent, before: State, lock: Lock) -> AbstractContextManager[Outcome]:
+        details = {
+            "lock": [c.action + " " + c.name for c in _lock_changes(before.lock, lock)][:100],
+            "models": len(lock.models),
+        }
+        return self.installer.auditor.operation(
+            intent.verb,
+            resource_type="project",
+            resource_id=str(self.site.root),
+            user=self.working.user,
+            details=details,
+        )
+
+    def _report(
+        self,
+        intent: Intent,
+        before: State,
+        lock: Lock,
+        wanted: dict[str, WantedModel],
+        placed: Sequence[LockedModel] = (),
+        strays: Sequence[str] = (),
+    ) -> Report:
+        changes = list(_lock_changes(before.lock, lock))
+        changes += [_unknown(m) for m in wanted.values() if lock.get(m.name) is None and not self.locker.errors]
+        for model in placed:
+            row = installed_model(self.environment, model)
+            downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
+            action = "install" if downloaded or intent.dry_run else "link"
+            changes.append(
+                Change(
+                    action, row.name, row.model, row.release, row.variant, row.digest, row.bytes, downloaded, row.path
+                )
+            )
+        changes += [Change("unlink", name, "") for name in strays]
+        action = (
+            "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
+        )
+        notes = []
+        if before.healed:
+            kept, again = len(before.lock.models), len([n for n in before.undecided if n in wanted])
+            notes.append(f"Repaired the merge conflict in {self.site.lock.name}: kept {kept}, locked {again} again")
+        return Report(
+            changes=tuple(changes),
+            models=tuple(installed_model(self.environment, m) for m in lock.models),
+            errors=tuple(self.locker.errors),
+            dry_run=intent.dry_run,
+            lock=self.site.lock,
+            lock_action="unchanged" if self.locker.errors else action,
+            notes=tuple(notes),
+        )
+
+
+def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:
+    changes = []
+    old = {m.name: m for m in before.models}
+    for model in after.models:
+        there = old.pop(model.name, None)
+        if there is not None and replace(there, groups=()) == replace(model, groups=()):
+            continue
+        action = "lock-update" if there else "lock-add"
+        previous = (there.release or there.digest) if there else ""
+        changes.append(
+            Change(
+                action, model.name, model.model, model.release, model.variant, model.digest, model.size, before=previous
+            )
+        )
+    return changes + [
+        Change("lock-remove", m.name, m.model, m.release, m.variant, m.digest, m.size) for m in old.values()
+    ]
+
+
+def _unknown(model: WantedModel) -> Change:
+    """Return the row of a model whose digest a dry run cannot know."""
+    sizes = [f.size for f in model.files]
+    size = None if None in sizes else sum(s or 0 for s in sizes)
+    return Change("lock-add", model.name, model.model_name, model.release, model.variant, None, size)

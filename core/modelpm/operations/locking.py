@@ -1,0 +1,136 @@
+"""Lock: from a manifest's wishes to locked models; bytes are fetched only where nothing else can tell their digest."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from modelpm.catalog import satisfies
+from modelpm.errors import Denied, Interrupted, ModelpmError
+from modelpm.locked import LockedModel, Wish
+from modelpm.operations.install import Installer, Task
+from modelpm.operations.resolving import Identified
+from modelpm.operations.tracking import Working
+from modelpm.plan import make_plan
+from modelpm.resolve import WantedModel
+from modelpm.rules import Rules
+from modelpm.spec import CatalogSpec, parse_spec
+
+
+@dataclass(slots=True)
+class Locker:
+    """Locks the models of one run; each is resolved once, however often the run has to plan again.
+
+    Attributes:
+        installer: Resolves, and fetches.
+        working: Who acts, who watches, and what stops it.
+    """
+
+    installer: Installer
+    working: Working
+    errors: list[ModelpmError] = field(default_factory=list)
+    downloaded: dict[str, int] = field(default_factory=dict)
+    _wanted: dict[tuple[str, Wish], WantedModel] = field(default_factory=dict)
+    _locked: dict[tuple[str, Wish], LockedModel] = field(default_factory=dict)
+
+    def identify(self, spec: str, name: str | None, include: Iterable[str], exclude: Iterable[str]) -> Identified:
+        """Give a spec its name; see :meth:`Resolver.identify`."""
+        return self.installer.resolver.identify(spec, name=name, include=tuple(include), exclude=tuple(exclude))
+
+    def resolve(
+        self, wishes: Mapping[str, Wish], before: Mapping[str, LockedModel], rules: Rules, *, fresh: bool
+    ) -> dict[str, WantedModel]:
+        """Resolve wishes; what fails is in ``errors``.
+
+        Args:
+            wishes: What is wanted, by name.
+            before: What is locked now, by name.
+            rules: What is allowed.
+            fresh: Whether the newest is wanted, not what is locked where it still fits.
+        """
+        found = {}
+        for name, wish in wishes.items():
+            try:
+                if (name, wish) not in self._wanted:
+                    self._wanted[name, wish] = self._resolve(name, wish, before.get(name), rules, fresh=fresh)
+                found[name] = self._wanted[name, wish]
+            except Interrupted:
+                raise
+            except ModelpmError as error:
+                error.details.setdefault("name", name)
+                self.errors.append(error)
+        return found
+
+    def pin(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> dict[str, LockedModel]:
+        """Lock what was resolved, after fetching the files whose digest nobody knows; failures are in ``errors``."""
+        pinned = {}
+        for model in models:
+            old = before.get(model.name)
+            try:
+                if old is not None and same(old, model):
+                    pinned[model.name] = replace(old, wish=model.wish)
+                else:
+                    pinned[model.name] = self._pin(model)
+            except Interrupted:
+                raise
+            except ModelpmError as error:
+                error.details.setdefault("name", model.name)
+                self.errors.append(error)
+        return pinned
+
+    def _resolve(self, name: str, wish: Wish, old: LockedModel | None, rules: Rules, *, fresh: bool) -> WantedModel:
+        spec = wish.spec if fresh or old is None else _keeping(wish.spec, old)
+        found = replace(self.identify(spec, name, wish.include, wish.exclude), wish=wish)
+        try:
+            model = self.installer.resolver.resolve(found, allow_pickle=rules.allow_pickle)
+        except Denied as error:
+            if error.code != "pickle":
+                raise
+            hint = 'if you trust the publisher, put "pickle" into `allow-formats` of [settings]'
+            raise Denied(error.message, code=error.code, hints=[hint], **error.details) from None
+        rules.check(name, format_=model.format, license_=model.license, paths=[f.path for f in model.files])
+        rules.check_digests(name, (f.path for f in model.files if f.digest is None))
+        for warning in model.warnings:
+            self.working.audience.warn(warning)
+        return model
+
+    def _pin(self, model: WantedModel) -> LockedModel:
+        if all(file.is_pinned for file in model.files):
+            return model.lock({})
+        key = (model.name, model.wish)
+        if key not in self._locked:
+            task = Task(model, make_plan([model], ()))
+            with self.installer.counting_on([model]):
+                self._locked[key], downloaded = self.installer.bring(
+                    task,
+                    audience=self.working.audience,
+                    cancelled=self.working.cancelled,
+                    user=self.working.user,
+                    learn=True,
+                )
+            self.downloaded[model.name] = downloaded
+        return self._locked[key]
+
+
+def same(old: LockedModel, new: WantedModel) -> bool:
+    """Whether what was resolved is what is locked; files without a digest are what their immutable upstream says."""
+    facts = ("catalog", "id", "release", "variant", "upstream", "format", "license")
+    if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
+        return False
+    there = {f.path: f for f in old.files}
+    if there.keys() != {f.path for f in new.files}:
+        return False
+    return all(
+        (f.sha256 is None or f.sha256 == there[f.path].sha256)
+        and (f.size is None or f.size == there[f.path].size)
+        and f.sources == there[f.path].sources
+        for f in new.files
+    )
+
+
+def _keeping(spec: str, old: LockedModel) -> str:
+    """Return the spec, narrowed to the release that is locked where that still fits."""
+    parsed = parse_spec(spec)
+    if not isinstance(parsed, CatalogSpec) or not old.release or old.id != parsed.id:
+        return spec
+    if (parsed.catalog and parsed.catalog != old.catalog) or not satisfies(old.release, parsed.release):
+        return spec
+    return f"{old.catalog}/{old.id}@=={old.release}" + (f":{parsed.variant}" if parsed.variant else "")

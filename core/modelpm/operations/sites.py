@@ -1,0 +1,150 @@
+"""Where a project is, and what stands there: manifest and lock, read together."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.disk import explained
+from modelpm.environment import Environment, lock_text
+from modelpm.errors import CheckFailedError, UsageError
+from modelpm.lockfile import Lock, parse_lock
+from modelpm.manifest import DEFAULT_DIR, FILE, PYPROJECT, TABLE, Manifest, governs, parse_manifest
+from modelpm.store import Store
+from modelpm.view import View
+
+LOCK = "models.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The folder of a project.
+
+    Attributes:
+        root: The folder.
+        manifest: The file that holds the manifest; None where there is only a lock.
+        table: The table of that file that is the manifest; empty where all of it is.
+    """
+
+    root: Path
+    manifest: Path | None
+    table: tuple[str, ...] = ()
+
+    @property
+    def lock(self) -> Path:
+        """The project's lock."""
+        return self.root / LOCK
+
+    def text(self) -> str | None:
+        """Return the manifest's file as it stands; None where there is none.
+
+        Raises:
+            UsageError: It is not UTF-8.
+            StoreError: It cannot be read.
+        """
+        if self.manifest is None:
+            return None
+        try:
+            with explained(self.manifest, "read"):
+                return self.manifest.read_bytes().decode()
+        except UnicodeDecodeError:
+            raise UsageError(
+                f"{self.manifest} cannot be used: it is not UTF-8",
+                code="manifest_invalid",
+                hints=["the file was left as it is"],
+            ) from None
+
+    def environment(self, store: Store, folder: str, mode: str) -> Environment:
+        """Return the project's environment.
+
+        Args:
+            store: Where its bytes are.
+            folder: Where its files appear, relative to the project; empty means the default.
+            mode: How to link.
+        """
+        view = View(self.root / (folder or DEFAULT_DIR), store, mode, self.root)
+        return Environment("project", self.lock, view, store)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What stands.
+
+    Attributes:
+        manifest_text: The manifest's file; None where there is none.
+        manifest: What it wants; None as above.
+        lock_text: The lock's file; None where there is none.
+        lock: What it says; of a lock with conflict markers, what both sides let stand.
+        undecided: Models that both sides of a conflict changed.
+        healed: Whether there was a conflict.
+    """
+
+    manifest_text: str | None
+    manifest: Manifest | None
+    lock_text: str | None
+    lock: Lock
+    undecided: tuple[str, ...] = ()
+    healed: bool = False
+
+
+def find_site(directory: Path, *, user_lock: Path, lock_only: bool = False) -> Site | None:
+    """Find the project that governs a folder, by walking up.
+
+    Args:
+        directory: Where to begin.
+        user_lock: The lock of the user's environment, which is no project.
+        lock_only: Whether manifests are not to be looked at.
+    """
+    start = Path(os.path.abspath(directory))  # noqa: PTH100 - the folder as the user sees it, symlinks and all
+    for folder in (start, *start.parents):
+        if not lock_only:
+            if (folder / FILE).is_file():
+                return Site(folder, folder / FILE)
+            if _governs(folder / PYPROJECT):
+                return Site(folder, folder / PYPROJECT, TABLE)
+        lock = folder / LOCK
+        if lock != user_lock and lock.is_file():
+            return Site(folder, None)
+    return None
+
+
+def read_state(site: Site, *, heal: bool) -> State:
+    """Read manifest and lock.
+
+    Args:
+        site: The project.
+        heal: Whether a lock with conflict markers is repaired, instead of refused.
+
+    Raises:
+        UsageError: One of them is damaged or of a newer version.
+        IntegrityError: A name in them is hostile, or a digest does not fit.
+    """
+    text = site.text()
+    manifest = None if text is None else parse_manifest(text, str(site.manifest), site.table)
+    locked = lock_text(site.lock)
+    if locked is None:
+        return State(text, manifest, None, Lock())
+    try:
+        return State(text, manifest, locked, parse_lock(locked, str(site.lock)))
+    except UsageError as error:
+        from modelpm.merging import HEALABLE
+
+        if not heal or error.code not in HEALABLE:
+            raise
+    from modelpm.merging import heal as healed
+
+    merged = healed(locked, str(site.lock))
+    return State(text, manifest, locked, merged.lock, merged.undecided, healed=True)
+
+
+def no_lock(site: Site) -> CheckFailedError:
+    """Make the error for a check, or a frozen sync, without a lock."""
+    return CheckFailedError(
+        f"there is no {site.lock}", code="lock_missing", hints=["`modelpm lock` writes it; commit it with models.toml"]
+    )
+
+
+def _governs(path: Path) -> bool:
+    try:
+        return governs(path.read_text(encoding="utf-8", errors="replace"), TABLE)
+    except OSError:
+        return False
