@@ -1,7 +1,6 @@
 """``modelpm config``."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +10,6 @@ from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group
-from modelpm.errors import UsageError
 
 
 @click.group(
@@ -30,11 +28,13 @@ def command() -> None:
 @click.pass_obj
 def list_(session: Session) -> Outcome:
     """List every setting as it stands."""
+    from modelpm.operations.settings import plain
+
     with session.manager() as manager:
         rows = manager.config.rows
     return Outcome(
         lines=table(("KEY", "VALUE", "ORIGIN"), [(r.key, _text(r.value), r.origin) for r in rows], width()),
-        items=[{"key": row.key, "value": _plain(row.value), "origin": row.origin} for row in rows],
+        items=[{"key": row.key, "value": plain(row.value), "origin": row.origin} for row in rows],
     )
 
 
@@ -46,12 +46,13 @@ def list_(session: Session) -> Outcome:
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
     from modelpm.config import setting
+    from modelpm.operations.settings import plain
 
     setting(key)
     with session.manager() as manager:
         row = next(row for row in manager.config.rows if row.key == key)
     return Outcome(
-        lines=[line(_text(row.value))], items=[{"key": key, "value": _plain(row.value), "origin": row.origin}]
+        lines=[line(_text(row.value))], items=[{"key": key, "value": plain(row.value), "origin": row.origin}]
     )
 
 
@@ -66,64 +67,12 @@ def get(session: Session, *, key: str) -> Outcome:
 @click.pass_obj
 def set_(session: Session, *, key: str, value: str) -> Outcome:
     """Check the value first; a wrong one changes nothing."""
-    from modelpm.atomic import write_atomic
-    from modelpm.disk import make_folder
+    from modelpm.operations.settings import write_setting
 
     with session.manager() as manager:
         path = manager.config.paths.config
-    made = _edited(path, key, value)
-    make_folder(path.parent, below=path.parent)
-    write_atomic(path, made.encode())
+    write_setting(path, key, value)
     return Outcome(notes=[line(f"Set {key} in {path}")], items=[{"key": key, "value": value, "origin": str(path)}])
-
-
-def _edited(path: Path, key: str, value: str) -> str:
-    """Return the text of the file with the setting in it."""
-    import tomlkit
-
-    parts, made = _parsed(key, value)
-    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
-    table: Any = document
-    for part in parts[:-1]:
-        if part not in table:
-            table[part] = tomlkit.table()
-        table = table[part]
-    table[parts[-1]] = made
-    return tomlkit.dumps(document)
-
-
-def _parsed(key: str, value: str) -> tuple[list[str], Any]:
-    """Return the path of tables to the key, and the value as TOML writes it."""
-    from modelpm.config import SETTINGS, setting
-
-    for whole in SETTINGS:
-        if isinstance(whole.default, dict) and key.startswith(whole.key + "."):
-            inner = key.removeprefix(whole.key + ".").strip('"')
-            made = _checked(key, whole.parse, {inner: value})
-            return [*whole.key.split("."), inner], _plain(made[inner])
-    found = setting(key)
-    if isinstance(found.default, dict):
-        raise UsageError(f"`{key}` is a table; set one of its keys: `modelpm config set {key}.NAME VALUE`")
-    return key.split("."), _plain(_checked(key, found.parse, value))
-
-
-def _checked(key: str, parse: Any, value: Any) -> Any:
-    try:
-        return parse(value)
-    except (ValueError, TypeError) as error:
-        shown = next(iter(value.values())) if isinstance(value, Mapping) else value
-        raise UsageError(f"`{key}` cannot be `{shown}`: it must be {error}") from error
-
-
-def _plain(value: Any) -> Any:
-    """Return a value in the types of JSON and TOML."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, tuple):
-        return [_plain(inner) for inner in value]
-    return value
 
 
 def _text(value: Any) -> str:

@@ -21,15 +21,24 @@ if TYPE_CHECKING:  # start-up
     "verify",
     cls=Command,
     help="Check what is stored, byte by byte.",
-    examples=("modelpm verify", "modelpm verify qwen3-8b", "modelpm verify --quick"),
+    examples=(
+        "modelpm verify",
+        "modelpm verify qwen3-8b --repair",
+        "modelpm verify --quick",
+        "modelpm verify --subset 1/7",
+    ),
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--quick", is_flag=True, help="Compare sizes and times only.")
+@click.option("--repair", is_flag=True, help="Mend what is damaged; only that is fetched.")
+@click.option(
+    "--subset", metavar="PART", default="", help="Check a part only: 5% at random, or 2/7, the second of seven."
+)
 @click.pass_obj
-def command(session: Session, *, names: tuple[str, ...], quick: bool) -> Outcome:
+def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
     """Re-hash; exits with 4 where a byte is not what was locked."""
     with session.manager() as manager:
-        rows = manager.verify(names, quick=quick)
+        rows = manager.verify(names, **options)
         sizes = {(m.name, file.path): file.size for m in manager.installed() for file in m.files}
     total = sum(sizes.get((row.name, row.file), 0) for row in rows)
     return Outcome(
@@ -40,13 +49,21 @@ def command(session: Session, *, names: tuple[str, ...], quick: bool) -> Outcome
 
 
 def _row(row: "Verified") -> dict[str, Any]:
-    return {"name": row.name, "file": row.file, "ok": row.ok, "problem": row.problem}
+    return {
+        "name": row.name,
+        "file": row.file,
+        "ok": row.ok,
+        "problem": row.problem,
+        "repaired": row.repaired,
+        "downloaded": row.downloaded,
+    }
 
 
 def _error(row: "Verified") -> IntegrityError:
+    what = "does not appear as it should" if row.only_shown_badly else "is damaged"
     return IntegrityError(
-        f"`{row.file}` of `{row.name}` is damaged: {row.problem}",
-        hints=[f"`modelpm uninstall {row.name}` and installing it again brings it back whole"],
+        f"`{row.file}` of `{row.name}` {what}: {row.problem}",
+        hints=[f"`modelpm verify {row.name} --repair` mends it, and fetches only what is damaged"],
         code="damaged",
         name=row.name,
         file=row.file,
@@ -56,6 +73,18 @@ def _error(row: "Verified") -> IntegrityError:
 def _notes(rows: "Sequence[Verified]", total: int, seconds: float) -> list[Line]:
     if not rows:
         return [line(("nothing is installed", "dim"))]
-    good = sum(row.ok for row in rows)
+    bad = sum(not row.ok for row in rows)
     summary = f"Verified {count(len(rows), 'file')} ({binary_size(total)}) in {duration(seconds)}"
-    return [line(summary if good == len(rows) else f"{summary}: {len(rows) - good} damaged")]
+    mended = [row for row in rows if row.repaired]
+    return [
+        line(f"{summary}: {bad} damaged" if bad else summary),
+        *(
+            line(
+                (" ~ ", "warning"),
+                (row.name, "bold"),
+                (f"  {row.file}  mended", "dim"),
+                f", {binary_size(row.downloaded)} fetched",
+            )
+            for row in mended
+        ),
+    ]
