@@ -4,6 +4,7 @@
 
     ROOT/VERSION                        the layout's number
     ROOT/BOOT                           in which boot it was last changed
+    ROOT/MOVING                         while it is being moved: the folder it was in
     ROOT/blobs/sha256/ab/<64 hex>       immutable, named by what is in it; nothing else is under blobs/
     ROOT/meta/sha256/ab/<64 hex>.json   what was recorded of the blob when it was committed
     ROOT/partial/<64 hex>/              unfinished downloads
@@ -37,6 +38,11 @@ class Layout:
     def version(self) -> Path:
         """The file that says which layout this is."""
         return self.root / "VERSION"
+
+    @property
+    def moving(self) -> Path:
+        """The file that says from where a store is being moved here."""
+        return self.root / "MOVING"
 
     @property
     def boot(self) -> Path:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelpm import disk, system
-from modelpm.atomic import TEMPORARY
+from modelpm.atomic import TEMPORARY, temporary
 from modelpm.store import meta
 from modelpm.store.layout import Layout, is_sha256
 
@@ -80,6 +80,55 @@ def remove(leftover: Leftover) -> None:
             shutil.rmtree(leftover.path)
         else:
             system.unlink(leftover.path)
+
+
+def copy_partials(source: Layout, target: Layout) -> None:
+    """Take unfinished downloads along to another store, so that they can be gone on with.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    for folder in _folders(source.partials):
+        if not is_sha256(folder.name) or target.partial(folder.name).exists():
+            continue
+        draft = temporary(target.partials)
+        with disk.explained(folder, "copy"):
+            shutil.copytree(folder, draft, symlinks=True)
+            draft.rename(target.partial(folder.name))
+
+
+def clear(layout: Layout) -> None:
+    """Remove everything but the locks and VERSION.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    for folder in (layout.blobs.parent, layout.records.parent, layout.partials, layout.quarantine):
+        remove_tree(folder)
+    for folder in (layout.projects, layout.leases):
+        remove_tree(folder)
+    for path in (layout.boot, layout.moving):
+        remove_marker(path)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder, which may be missing, with all that is in it.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    with disk.explained(folder, "remove"), contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def remove_marker(path: Path) -> None:
+    """Remove a small file of ours, which may be missing.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    with disk.explained(path, "remove"):
+        path.unlink(missing_ok=True)
 
 
 def too_young(leftover: Leftover, seconds: float) -> bool:

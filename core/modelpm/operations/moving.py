@@ -1,0 +1,171 @@
+"""Move a store to another folder or disk: everything is copied and verified, then counted on, then let go of here.
+
+Stopped at any point, the same command goes on: what is there already is not copied again, and a marker in the new
+store says where the rest is.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+
+from modelpm import disk, system
+from modelpm.atomic import write_atomic
+from modelpm.audit import Auditor
+from modelpm.environment import Environment
+from modelpm.errors import Interrupted, ModelpmError, StoreError, UsageError
+from modelpm.operations.roots import Roots
+from modelpm.store import Store, leftovers, projects, version
+from modelpm.store.layout import Layout
+
+_WAIT = 5.0
+_MARGIN = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a move came to.
+
+    Attributes:
+        origin: Where the store was.
+        target: Where it is.
+        blobs: How many there are.
+        bytes: Their size.
+        damaged: Blobs whose bytes were not what their names say; they were left behind.
+    """
+
+    origin: Path
+    target: Path
+    blobs: int
+    bytes: int
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """Moves the store of an environment.
+
+    Attributes:
+        environment: The user's.
+        auditor: Is told before and after.
+        settle: Called with the new folder when all of it is there: from then on it is the store.
+        warn: Is told of views that could not be renewed.
+    """
+
+    environment: Environment
+    auditor: Auditor
+    settle: Callable[[Path], None]
+    warn: Callable[[str], None]
+
+    def move(
+        self,
+        target: Path,
+        *,
+        user: str | None,
+        cancelled: Event,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> Moved:
+        """Move it.
+
+        Args:
+            target: A folder that is empty, does not exist, or is where an interrupted move was going.
+            user: Who acts.
+            cancelled: Stops it between two blobs; what was copied is kept.
+            on_bytes: Is told how many bytes were checked since the last call.
+
+        Raises:
+            UsageError: The folder cannot be it.
+            StoreError: ``no_space``, ``lock_timeout``, or the system refuses.
+            Interrupted: Cancelled.
+        """
+        old, new = self._stores(target.absolute())
+        with self.auditor.operation(
+            "store.move", resource_type="store", resource_id=str(new.root), user=user, details={"from": str(old.root)}
+        ) as outcome:
+            new.open()
+            with self._alone(old, new):
+                write_atomic(new.layout.moving, os.fsencode(old.root))
+                moved = self._copy(old, new, cancelled, on_bytes)
+                self.settle(new.root)
+                self._renew(old, new)
+                self._let_go(old, new)
+            outcome.details.update(blobs=moved.blobs, bytes=moved.bytes, damaged=list(moved.damaged[:100]))
+        return moved
+
+    def _stores(self, target: Path) -> tuple[Store, Store]:
+        here = self.environment.store
+        marker = Layout(target).moving
+        origin = Path(os.fsdecode(marker.read_bytes())) if marker.is_file() else here.root
+        if target == here.root and origin == here.root:
+            raise UsageError(f"the store is in {target} already")
+        if target.is_relative_to(origin) or origin.is_relative_to(target):
+            raise UsageError(f"{target} and the store {origin} are one inside the other; choose another folder")
+        if target.is_dir() and any(target.iterdir()) and not (target / "VERSION").is_file():
+            raise UsageError(f"{target} is not empty, and no store", hints=["choose a new or an empty folder"])
+        tiers = [layout.root for layout in here.tiers.layouts]
+        return Store(origin, tiers=tiers), Store(target, tiers=tiers)
+
+    @contextmanager
+    def _alone(self, old: Store, new: Store) -> Iterator[None]:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(old.lock("store", timeout=_WAIT))
+            except UsageError as error:
+                if error.code != "store_moved":  # by the run that is finished now
+                    raise
+            stack.enter_context(new.lock("store", timeout=_WAIT))
+            yield
+
+    def _copy(self, old: Store, new: Store, cancelled: Event, on_bytes: Callable[[int], None] | None) -> Moved:
+        blobs = sorted(old.blobs())
+        missing = [(sha256, size) for sha256, size in blobs if not new.has(sha256, size)]
+        _check_space(old, new, sum(size for _, size in missing))
+        damaged = []
+
+        def step(count: int) -> None:
+            if cancelled.is_set():
+                raise Interrupted("interrupted: the store is where it was; the same command goes on")
+            if on_bytes is not None:
+                on_bytes(count)
+
+        for sha256, _ in missing:
+            step(0)
+            if not new.adopt(old.blob(sha256), sha256, step=step):
+                damaged.append(sha256)
+        for project in projects.listing(old.layout):
+            projects.save(new.layout, project)
+        leftovers.copy_partials(old.layout, new.layout)
+        return Moved(old.root, new.root, len(blobs), sum(size for _, size in blobs), tuple(damaged))
+
+    def _renew(self, old: Store, new: Store) -> None:
+        """Let every view lead to the new store."""
+        digests = {sha256 for sha256, _ in new.blobs()}
+        own = self.environment
+        for environment in (own, *Roots(replace(own, store=old)).environments()):
+            view = replace(environment.view, store=new)
+            try:
+                replace(environment, store=new, view=view).renew(digests)
+            except ModelpmError as error:
+                self.warn(f"{view.root} still leads to {old.root}: {error}")
+
+    def _let_go(self, old: Store, new: Store) -> None:
+        if old.root.exists():
+            leftovers.clear(old.layout)
+            version.moved(old.layout, new.root)
+        leftovers.remove_marker(new.layout.moving)
+
+
+def _check_space(old: Store, new: Store, needed: int) -> None:
+    mount = disk.mount_point(new.root)
+    free = system.free_space(mount)
+    if mount != disk.mount_point(old.root) and needed + _MARGIN > free:
+        raise StoreError(
+            f"not enough space on {mount} for the store: {needed:,} bytes needed, {free:,} bytes free",
+            code="no_space",
+            hints=[f"free some space on {mount}, or `modelpm prune` first"],
+            needed=needed,
+            free=free,
+            mount=str(mount),
+        )

@@ -1,0 +1,74 @@
+"""Write a setting to ``config.toml``; what else stands there, comments too, is kept."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelpm.atomic import write_atomic
+from modelpm.config import SETTINGS, setting
+from modelpm.disk import make_folder
+from modelpm.errors import UsageError
+
+
+def write_setting(path: Path, key: str, value: str) -> None:
+    """Set a key, after its value was checked: a wrong one changes nothing.
+
+    Args:
+        path: The user's ``config.toml``, which may be missing.
+        key: As in the list of settings.
+        value: As a user types it.
+
+    Raises:
+        UsageError: There is no such key, or the value is none for it.
+        StoreError: The system refuses.
+    """
+    made = _edited(path, key, value)
+    make_folder(path.parent, below=path.parent)
+    write_atomic(path, made.encode())
+
+
+def plain(value: Any) -> Any:
+    """Return a setting's value in the types of JSON and TOML."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {name: plain(inner) for name, inner in value.items()}
+    if isinstance(value, tuple):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def _edited(path: Path, key: str, value: str) -> str:
+    """Return the text of the file with the setting in it."""
+    import tomlkit
+
+    parts, made = _parsed(key, value)
+    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    table: Any = document
+    for part in parts[:-1]:
+        if part not in table:
+            table[part] = tomlkit.table()
+        table = table[part]
+    table[parts[-1]] = made
+    return tomlkit.dumps(document)
+
+
+def _parsed(key: str, value: str) -> tuple[list[str], Any]:
+    """Return the path of tables to the key, and the value as TOML writes it."""
+    for whole in SETTINGS:
+        if isinstance(whole.default, dict) and key.startswith(whole.key + "."):
+            inner = key.removeprefix(whole.key + ".").strip('"')
+            made = _checked(key, whole.parse, {inner: value})
+            return [*whole.key.split("."), inner], plain(made[inner])
+    found = setting(key)
+    if isinstance(found.default, dict):
+        raise UsageError(f"`{key}` is a table; set one of its keys: `modelpm config set {key}.NAME VALUE`")
+    return key.split("."), plain(_checked(key, found.parse, value))
+
+
+def _checked(key: str, parse: Any, value: Any) -> Any:
+    try:
+        return parse(value)
+    except (ValueError, TypeError) as error:
+        shown = next(iter(value.values())) if isinstance(value, Mapping) else value
+        raise UsageError(f"`{key}` cannot be `{shown}`: it must be {error}") from error
