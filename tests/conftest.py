@@ -8,8 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.hub import Hub, running_hub
+
+# How fast examples are made says something about the machine, nothing about the code.
+settings.register_profile("modelpm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("modelpm")
 
 # Nothing of the machine's own configuration may reach a test.
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")

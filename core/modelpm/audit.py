@@ -129,6 +129,23 @@ class Auditor:
             raise
         record("end", {**known, **outcome.details}, success=outcome.success)
 
+    def failure(
+        self, verb: str, resource_type: str, resource_id: str, error: ModelpmError, *, user: str | None = None
+    ) -> None:
+        """Record an act that failed before it began; a sink that cannot record is only warned of."""
+        try:
+            self.record(
+                new_run(),
+                f"{verb}.end",
+                resource_type=resource_type,
+                resource_id=resource_id,
+                success=False,
+                user=user,
+                details={"error": _described(error)},
+            )
+        except ModelpmError as unrecorded:
+            self._warn(f"the failure could not be recorded: {unrecorded}")
+
     def close(self) -> None:
         """Close every sink."""
         with self._lock:

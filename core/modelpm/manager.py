@@ -21,11 +21,16 @@ if TYPE_CHECKING:
     from modelpm.api import AuditSink, Listener
     from modelpm.audit import Auditor
     from modelpm.catalog import Catalogs, Entry
+    from modelpm.locked import LockedModel
     from modelpm.operations.batch import Batch
+    from modelpm.operations.install import Installer
     from modelpm.operations.repair import Repairer
     from modelpm.operations.resolving import Resolver
+    from modelpm.operations.sites import Site
     from modelpm.operations.tracking import Audience, OnProgress
     from modelpm.plugins.registry import Registry
+    from modelpm.project import Project
+    from modelpm.report import Outdated
     from modelpm.transfer import Engine
     from modelpm.types import Event, Progress
 
@@ -42,6 +47,7 @@ class Manager:
         idle_timeout: Seconds without a byte after which a connection is given up.
         limit_rate: Bytes a second over all connections, or a text like ``8M``.
         cacert: File of additional trusted certificates.
+        link_mode: How files appear: auto, reflink, hardlink, symlink or copy.
         user: Who is named in the audit log.
         audit: Further audit sinks, as objects.
         listener: Shows progress of every verb.
@@ -62,6 +68,7 @@ class Manager:
         idle_timeout: float | None = None,
         limit_rate: int | str | None = None,
         cacert: str | Path | None = None,
+        link_mode: str | None = None,
         user: str | None = None,
         audit: Sequence["AuditSink"] = (),
         listener: "Listener | None" = None,
@@ -78,6 +85,7 @@ class Manager:
                 "network.idle-timeout": idle_timeout,
                 "network.limit-rate": limit_rate,
                 "network.cacert": cacert,
+                "store.link-mode": link_mode,
                 "user": user,
             }
         )
@@ -261,7 +269,7 @@ class Manager:
         batch = self._batch(on_progress, user, cancelled or threading.Event())
         if not dry_run:
             self._open_store()
-        batch.prepare(requests)
+        batch.prepare(requests, dry_run=dry_run)
         if dry_run:
             batch.would()
         else:
@@ -288,9 +296,7 @@ class Manager:
         errors: list[ModelpmError] = []
         for name in dict.fromkeys(names):
             try:
-                model = find_installed(self.environment, name)
-                if not dry_run:
-                    self._open_store()
+                model = self._to_uninstall(name, user, dry_run=dry_run)
                 changes.append(uninstaller.would(model) if dry_run else uninstaller.uninstall(model, user=user))
             except ModelpmError as error:
                 error.details.setdefault("name", name)
@@ -298,6 +304,17 @@ class Manager:
             else:
                 self._flights.forget(model.name)
         return Report(tuple(changes), (), tuple(errors), self._taken_warnings(), dry_run)
+
+    def _to_uninstall(self, name: str, user: str | None, *, dry_run: bool) -> "LockedModel":
+        try:
+            model = find_installed(self.environment, name)
+        except ModelpmError as error:
+            if not dry_run:
+                self._auditor.failure("uninstall", "model", name, error, user=user)
+            raise
+        if not dry_run:
+            self._open_store()
+        return model
 
     def verify(  # noqa: PLR0913 - as above
         self,
@@ -337,6 +354,98 @@ class Manager:
             self._open_store()
             return self._repairer(on_progress).repair(models, rows, user=user, cancelled=cancelled)
         return rows
+
+    # ------------------------------------------------------------------ projects
+
+    def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project":
+        """Return the project that governs a folder, found by walking up.
+
+        Args:
+            directory: Where to begin.
+            frozen: Whether to look for a lock only, and never open a manifest.
+
+        Raises:
+            UsageError: There is none.
+        """
+        found = self.find_project(directory, frozen=frozen)
+        if found is not None:
+            return found
+        raise UsageError(
+            f"there is no project in {Path(directory).absolute()} or above it",
+            code="no_project",
+            hints=["`modelpm init` begins one", "for models of your own, outside of projects: modelpm install SPEC"],
+        )
+
+    def find_project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project | None":
+        """Return the project that governs a folder, or None."""
+        from modelpm.operations.sites import find_site
+
+        site = find_site(Path(directory), user_lock=self.environment.lock_path, lock_only=frozen)
+        return None if site is None else self._project(site)
+
+    def init(self, directory: str | Path = ".") -> "Project":
+        """Begin a project: write a ``models.toml``.
+
+        Raises:
+            ModelpmError: Code ``exists``: there is one.
+        """
+        from modelpm.operations.sites import begin
+
+        return self._project(begin(Path(directory)))
+
+    def _project(self, site: "Site") -> "Project":
+        from modelpm.project import Project, Workshop
+
+        mode = self.config["store.link-mode"]
+        return Project(
+            site,
+            Workshop(self.store, mode, self._open_store, self._installer, self._audience, self._taken_warnings),
+        )
+
+    def outdated(self, names: Sequence[str] = ()) -> "tuple[tuple[Outdated, ...], Report]":
+        """Return rows for what is newer than installed; and what could not be asked, as the report's errors.
+
+        Raises:
+            NotFound: One of them is not installed.
+        """
+        from modelpm.operations.upgrading import outdated
+
+        models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
+        rows, errors = outdated(self._resolver(), models)
+        return tuple(rows), Report(errors=tuple(errors), warnings=self._taken_warnings())
+
+    def upgrade(
+        self,
+        names: Sequence[str] = (),
+        *,
+        latest: bool = False,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Move models to the newest their specs allow; where one fails, the others are finished.
+
+        Args:
+            names: Which; none means all.
+            latest: Whether specs are rewritten that do not allow the newest release.
+            dry_run: Say what would be done, and do nothing.
+            on_progress: Takes :class:`Progress` values.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second.
+
+        Raises:
+            NotFound: One of them is not installed.
+        """
+        from modelpm.operations.tracking import Working
+        from modelpm.operations.upgrading import upgrade
+
+        models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
+        if not dry_run:
+            self._open_store()
+        working = Working(self._audience(on_progress), cancelled or threading.Event(), user)
+        changes, errors = upgrade(self._installer(self.environment), models, working, to_latest=latest, dry_run=dry_run)
+        return Report(tuple(changes), self.installed(), tuple(errors), self._taken_warnings(), dry_run)
 
     # ------------------------------------------------------------------ the parts
 
@@ -379,18 +488,21 @@ class Manager:
         listings, audience = self._resolver().listings, self._audience(on_progress)
         return Repairer(self.environment, listings, self._engine(), self._auditor, audience, self.warn)
 
-    def _batch(self, on_progress: "OnProgress | None", user: str | None, cancelled: threading.Event) -> "Batch":
-        from modelpm.operations.batch import Batch
+    def _installer(self, environment: Environment) -> "Installer":
         from modelpm.operations.install import Installer
 
-        installer = Installer(
-            environment=self.environment,
+        return Installer(
+            environment=environment,
             resolver=self._resolver(),
             engine=self._engine(),
             auditor=self._auditor,
             plugins=lambda: [str(e) for e in self.registry.loaded()],
         )
-        audience = self._audience(on_progress)
+
+    def _batch(self, on_progress: "OnProgress | None", user: str | None, cancelled: threading.Event) -> "Batch":
+        from modelpm.operations.batch import Batch
+
+        installer, audience = self._installer(self.environment), self._audience(on_progress)
         return Batch(installer, audience, self._flights, cancelled, user, self._taken_warnings, self.warn)
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:

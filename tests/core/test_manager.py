@@ -308,6 +308,18 @@ def test_the_audit_log_names_who_did_what(manager: modelpm.Manager, hub: Hub) ->
     assert "Signature" not in json.dumps(its)
 
 
+def test_failures_before_anything_was_done_are_audited_too(manager: modelpm.Manager) -> None:
+    manager.install_all(["no-such-model"])
+    manager.uninstall_all(["no-such-model"])
+    manager.install_all(["no-such-model"], dry_run=True)
+    its = records(manager)
+    assert [(r["event_type"], r["success"], r["resource_id"]) for r in its] == [
+        ("install.end", False, "no-such-model"),
+        ("uninstall.end", False, "no-such-model"),
+    ]
+    assert its[0]["details"]["error"]["code"] == "unknown_model"
+
+
 def test_a_sink_of_the_callers_own_hears_everything_and_can_break_nothing(tmp_path: Path) -> None:
     class Sink:
         def __init__(self) -> None:

@@ -41,12 +41,17 @@ class Batch:
     _changes: list[Change] = field(default_factory=list)
     _errors: list[ModelpmError] = field(default_factory=list)
 
-    def prepare(self, requests: Sequence[Request]) -> None:
-        """Decide everything before anything is done."""
+    def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
+        """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
         for request in requests:
             with self._collecting(request.spec):
-                found = self.installer.identify(request)
-                self._tasks.append((request, found, self.installer.prepare(request, found)))
+                try:
+                    found = self.installer.identify(request)
+                    self._tasks.append((request, found, self.installer.prepare(request, found)))
+                except ModelpmError as error:
+                    if not dry_run:
+                        self.installer.auditor.failure("install", "model", request.spec, error, user=self.user)
+                    raise
 
     def install(self, folder: Path | None) -> None:
         """Install model by model, so that what is finished stays finished whatever comes.
