@@ -178,3 +178,43 @@ class Verified:
     only_shown_badly: bool = False
     repaired: bool = False
     downloaded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """One model of which there is something newer, or something to know.
+
+    Attributes:
+        name: Its name in the environment.
+        locked: What is locked: a release, a revision, or a digest where there is neither.
+        allowed: The newest that its spec allows.
+        newest: The newest there is.
+        note: Withdrawn, blocked, changed in the catalog.
+    """
+
+    name: str
+    locked: str
+    allowed: str
+    newest: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One model of an environment that holds bytes of the store.
+
+    Attributes:
+        environment: ``user`` or ``project``.
+        lock: The lock that names it.
+        name: The model's name there.
+        model: The catalog's full name, or the spec.
+        file: The file's path in the model; empty where the whole model was asked for.
+        sha256: Its content; empty as above.
+    """
+
+    environment: str
+    lock: Path
+    name: str
+    model: str
+    file: str = ""
+    sha256: str = ""

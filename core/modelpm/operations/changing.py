@@ -52,6 +52,7 @@ class Intent:
     groups: Collection[str] = ()
     everything: bool = False
     also: Collection[str] = ()
+    only: bool = False
     exact: bool = False
     dry_run: bool = False
 
@@ -152,7 +153,7 @@ class Changer:
         if not intent.sync:
             return ()
         models = selected(lock, intent.groups, everything=intent.everything)
-        chosen = {m.name for m in models} | set(intent.also)
+        chosen = set(intent.also) | (set() if intent.only else {m.name for m in models})
         return tuple(m for m in lock.models if m.name in chosen)
 
     def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:

@@ -4,11 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelpm.atomic import write_atomic
 from modelpm.disk import explained
 from modelpm.environment import Environment, lock_text
-from modelpm.errors import CheckFailedError, UsageError
+from modelpm.errors import ModelpmError, UsageError
 from modelpm.lockfile import Lock, parse_lock
-from modelpm.manifest import DEFAULT_DIR, FILE, PYPROJECT, TABLE, Manifest, governs, parse_manifest
+from modelpm.manifest import DEFAULT_DIR, FILE, PYPROJECT, STARTER, TABLE, Manifest, governs, parse_manifest
 from modelpm.store import Store
 from modelpm.view import View
 
@@ -107,6 +108,23 @@ def find_site(directory: Path, *, user_lock: Path, lock_only: bool = False) -> S
     return None
 
 
+def begin(folder: Path) -> Site:
+    """Write a manifest to begin with.
+
+    Raises:
+        ModelpmError: Code ``exists``: the folder has one.
+        StoreError: The system refuses.
+    """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - as above
+    for path in (folder / FILE, folder / PYPROJECT):
+        if os.path.lexists(path) and (path.name == FILE or _governs(path)):
+            raise ModelpmError(
+                f"{path} is there already", code="exists", hints=["`modelpm add SPEC` puts a model into it"]
+            )
+    write_atomic(folder / FILE, STARTER.encode())
+    return Site(folder, folder / FILE)
+
+
 def read_state(site: Site, *, heal: bool) -> State:
     """Read manifest and lock.
 
@@ -134,13 +152,6 @@ def read_state(site: Site, *, heal: bool) -> State:
 
     merged = healed(locked, str(site.lock))
     return State(text, manifest, locked, merged.lock, merged.undecided, healed=True)
-
-
-def no_lock(site: Site) -> CheckFailedError:
-    """Make the error for a check, or a frozen sync, without a lock."""
-    return CheckFailedError(
-        f"there is no {site.lock}", code="lock_missing", hints=["`modelpm lock` writes it; commit it with models.toml"]
-    )
 
 
 def _governs(path: Path) -> bool:

@@ -1,0 +1,47 @@
+"""What a check of a project says when it says no: one line a reason, and the cure."""
+
+from collections.abc import Sequence
+
+from modelpm.drift import Reason
+from modelpm.environment import Environment
+from modelpm.errors import CheckFailedError
+from modelpm.locked import LockedModel
+from modelpm.manifest import FILE
+from modelpm.operations.sites import Site
+
+
+def no_lock(site: Site) -> CheckFailedError:
+    """Make the error for a check, or a frozen sync, without a lock."""
+    return CheckFailedError(
+        f"there is no {site.lock}", code="lock_missing", hints=["`modelpm lock` writes it; commit it with models.toml"]
+    )
+
+
+def drifted(site: Site, reasons: Sequence[Reason], why: str) -> CheckFailedError:
+    """Make the error for a lock that does not fit its manifest: one line a reason."""
+    name = site.manifest.name if site.manifest else FILE
+    return CheckFailedError(
+        "\n".join([f"{site.lock.name} does not fit {name}, and {why}", *map(str, reasons)]),
+        code="lock_drift",
+        reasons=[{"name": r.name, "why": r.why} for r in reasons],
+        hints=["`modelpm lock` brings the lock up to date"],
+    )
+
+
+def stray_warning(environment: Environment, strays: Sequence[str]) -> tuple[str, ...]:
+    """Say what is still in a view though no lock names it."""
+    if not strays:
+        return ()
+    names = ", ".join(f"`{n}`" for n in strays)
+    return (f"{environment.view.root} still shows {names}, not locked any more: `modelpm sync --exact` takes it out",)
+
+
+def unsynced(missing: Sequence[LockedModel], strays: Sequence[str]) -> CheckFailedError:
+    """Make the error for a project whose view does not show what is locked: one line a reason."""
+    reasons = [f"{m.name}: not complete" for m in missing] + [f"{n}: not locked any more" for n in strays]
+    return CheckFailedError(
+        "\n".join(["the project is not in sync with its lock", *reasons]),
+        code="not_synced",
+        reasons=reasons,
+        hints=["`modelpm sync` brings what is missing"],
+    )

@@ -1,0 +1,143 @@
+"""What is newer than locked, inside the spec and beyond it, and how a spec is written that allows it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from modelpm.catalog import Entry, Release, choose
+from modelpm.errors import Interrupted, ModelpmError, NotFound
+from modelpm.locked import LockedModel
+from modelpm.operations.install import Installer, Task
+from modelpm.operations.locking import same
+from modelpm.operations.resolving import Resolver
+from modelpm.operations.tracking import Working
+from modelpm.plan import make_plan
+from modelpm.report import Change, Outdated
+from modelpm.resolve import WantedModel
+from modelpm.spec import CatalogSpec, parse_spec
+
+_SHORT = 12  # digits of a revision or digest that tell it from others
+
+
+def outdated(resolver: Resolver, models: Sequence[LockedModel]) -> tuple[list[Outdated], list[ModelpmError]]:
+    """Return a row for every model of which there is something newer, or something to know; and what failed."""
+    rows, errors = [], []
+    for model in models:
+        try:
+            row = _row(resolver, model)
+        except Interrupted:
+            raise
+        except ModelpmError as error:
+            error.details.setdefault("name", model.name)
+            errors.append(error)
+        else:
+            rows += [row] if row is not None else []
+    return rows, errors
+
+
+def latest(resolver: Resolver, spec: str) -> str:
+    """Return the spec as it must be to allow the newest release; as it is, where it does or where there are none."""
+    parsed = parse_spec(spec)
+    if not isinstance(parsed, CatalogSpec) or not parsed.release:
+        return spec
+    entry = resolver.catalogs.find(parsed.id, parsed.catalog or None)
+    newest, _ = choose(entry, None, parsed.variant or None)
+    if choose(entry, parsed.release, parsed.variant or None)[0].version == newest.version:
+        return spec
+    plain = parsed.release.replace(".", "").isdecimal()
+    parts = len(parsed.release.split(".")) if plain else 1
+    release = ".".join(newest.version.split(".")[:parts])
+    if choose(entry, release, parsed.variant or None)[0].version != newest.version:  # a pre-release, say
+        release = newest.version
+    return f"{entry.name}@{release}" + (f":{parsed.variant}" if parsed.variant else "")
+
+
+def upgrade(
+    installer: Installer, models: Sequence[LockedModel], working: Working, *, to_latest: bool, dry_run: bool
+) -> tuple[list[Change], list[ModelpmError]]:
+    """Move models of the user's environment to the newest their specs allow; where one fails, others are finished."""
+    changes, errors = [], []
+    for old in models:
+        try:
+            change = _upgraded(installer, old, working, to_latest=to_latest, dry_run=dry_run)
+        except Interrupted:
+            raise
+        except ModelpmError as error:
+            error.details.setdefault("name", old.name)
+            errors.append(error)
+        else:
+            changes += [change] if change is not None else []
+    return changes, errors
+
+
+def _upgraded(
+    installer: Installer, old: LockedModel, working: Working, *, to_latest: bool, dry_run: bool
+) -> Change | None:
+    resolver, wish = installer.resolver, old.wish
+    spec = latest(resolver, wish.spec) if to_latest else wish.spec
+    found = resolver.identify(spec, name=old.name, include=wish.include, exclude=wish.exclude)
+    # What was installed was allowed to be what it is.
+    new = resolver.resolve(found, allow_pickle=old.format == "pickle")
+    if same(old, new):
+        return None
+    task = Task(new, make_plan([new], installer.present(new)))
+    before = old.release or _revision(resolver, old.upstream) or old.digest
+    if dry_run:
+        return replace(installer.would(task), action="upgrade", before=before)
+    installer.check_space([task])
+    _, change = installer.install(task, audience=working.audience, cancelled=working.cancelled, user=working.user)
+    return replace(change, action="upgrade", before=before)
+
+
+def _row(resolver: Resolver, model: LockedModel) -> Outdated | None:
+    spec = parse_spec(model.wish.spec)
+    if not isinstance(spec, CatalogSpec):
+        return _of_source(resolver, model)
+    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    allowed, _ = choose(entry, spec.release or None, spec.variant or None)
+    newest = _newest(entry, spec.variant)
+    note = _note(resolver, entry, allowed, model)
+    if allowed.version == newest.version == model.release and not note:
+        return None
+    return Outdated(model.name, model.release, allowed.version, newest.version, note)
+
+
+def _newest(entry: Entry, variant: str) -> Release:
+    try:
+        return choose(entry, None, variant or None)[0]
+    except NotFound:  # the newest has no such variant any more
+        return choose(entry)[0]
+
+
+def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel) -> str:
+    here = next((r for r in entry.releases if r.version == model.release), None)
+    if here is None:
+        return f"{model.release} is not in the catalog any more"
+    if here.blocked or here.yanked:
+        return f"blocked: {here.blocked}" if here.blocked else f"yanked: {here.yanked}"
+    if allowed.version != model.release:
+        return ""
+    return "" if same(model, _resolved(resolver, model)) else "its catalog entry changed"
+
+
+def _of_source(resolver: Resolver, model: LockedModel) -> Outdated | None:
+    new = _resolved(resolver, model)
+    if same(model, new):
+        return None
+    locked, found = _revision(resolver, model.upstream), _revision(resolver, new.upstream)
+    if not found or locked == found:
+        known = new.lock({}).digest if all(f.is_pinned for f in new.files) else "changed"
+        locked, found = model.digest[: 3 + _SHORT], known[: 3 + _SHORT]
+    return Outdated(model.name, locked, found, found)
+
+
+def _resolved(resolver: Resolver, model: LockedModel) -> WantedModel:
+    wish = model.wish
+    found = resolver.identify(wish.spec, name=model.name, include=wish.include, exclude=wish.exclude)
+    return resolver.resolve(found, allow_pickle=True)
+
+
+def _revision(resolver: Resolver, upstream: str) -> str:
+    from modelpm.operations.locating import parse_reference
+
+    revision = parse_reference(resolver.listings.registry, upstream).revision if upstream else None
+    return (revision or "")[:_SHORT]

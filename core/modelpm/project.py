@@ -1,0 +1,361 @@
+"""The library's projects: ``models.toml`` and ``models.lock`` of a folder, and the same verbs as the user's models."""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelpm.drift import Reason, drift, selected
+from modelpm.environment import Environment
+from modelpm.errors import NotFound, UsageError
+from modelpm.manifest import FILE
+from modelpm.operations.checking import drifted, no_lock, stray_warning, unsynced
+from modelpm.operations.reading import find_installed, installed_model, path_of
+from modelpm.operations.sites import Site, State, read_state
+from modelpm.report import InstalledModel, Outdated, Report
+from modelpm.store import Store
+
+if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
+    from modelpm.operations.changing import Changer
+    from modelpm.operations.install import Installer
+    from modelpm.operations.locking import Locker
+    from modelpm.operations.tracking import Audience, OnProgress
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What a project is given by its :class:`modelpm.manager.Manager`.
+
+    Attributes:
+        store: Where the bytes are.
+        link_mode: How views link to them.
+        open_store: Makes the store ready to be changed.
+        installer: Makes what brings models into an environment.
+        audience: Makes who is shown progress.
+        warnings: Returns what was warned of.
+    """
+
+    store: Store
+    link_mode: str
+    open_store: Callable[[], None]
+    installer: Callable[[Environment], "Installer"]
+    audience: Callable[["OnProgress | None"], "Audience"]
+    warnings: Callable[[], tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a manifest, a lock, or both; see :meth:`modelpm.manager.Manager.project`.
+
+    Attributes:
+        site: Where it is.
+        workshop: What it works with.
+    """
+
+    site: Site
+    workshop: Workshop
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.site.root
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The lock, and the folder in which the files appear."""
+        text_only = self.site.environment(self.workshop.store, "", self.workshop.link_mode)
+        return self._environment(text_only.read().dir)
+
+    def _environment(self, folder: str) -> Environment:
+        return self.site.environment(self.workshop.store, folder, self.workshop.link_mode)
+
+    # ------------------------------------------------------------------ what there is
+
+    def installed(self) -> tuple[InstalledModel, ...]:
+        """Return what is locked, sorted by name."""
+        return tuple(installed_model(self.environment, m) for m in self.environment.read().models)
+
+    def is_installed(self, model: str) -> bool:
+        """Whether a model of that name or spec is locked and complete."""
+        try:
+            return self.environment.complete(find_installed(self.environment, model))
+        except NotFound:
+            return False
+
+    def path(self, name: str, file: str | None = None, *, dir: bool = False) -> Path:  # noqa: A002 - the option's name
+        """Return the path that a program is given; as :meth:`Manager.path`.
+
+        Raises:
+            NotFound: It is not locked, not synced, or has no such file.
+        """
+        return path_of(self.environment, find_installed(self.environment, name), file, folder=dir)
+
+    def drift(self) -> tuple[Reason, ...]:
+        """Return why :meth:`lock` would change anything; reads the two files and nothing else.
+
+        Raises:
+            CheckFailedError: There is no lock.
+            UsageError: One of the files is damaged, has conflict markers, or is of a newer version.
+        """
+        state = self._checked(read_state(self.site, heal=False))
+        reasons = drift(state.manifest, state.lock) if state.manifest else ()
+        if not reasons and state.lock.render() != state.lock_text:
+            reasons = (Reason("", f"{self.site.lock.name} is not written as modelpm writes it"),)
+        return reasons
+
+    def digest(self) -> str:
+        """Return what changes exactly when the bytes change that are locked, for the key of a cache.
+
+        Raises:
+            CheckFailedError: There is no lock.
+        """
+        import hashlib
+
+        if self.environment.text() is None:
+            raise no_lock(self.site)
+        lines = (f"{m.digest}  {m.name}\n" for m in self.environment.read().models)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    # ------------------------------------------------------------------ change it
+
+    def add(  # noqa: PLR0913 - the options of the command line, by keyword
+        self,
+        specs: Sequence[str],
+        *,
+        name: str | None = None,
+        group: str | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Put models into the manifest, lock and sync; manifest and lock stay as they were where anything fails."""
+        from modelpm.operations.adding import Addition
+
+        if name is not None and len(specs) != 1:
+            raise UsageError("`--as` names one model; add them one at a time", hints=["one SPEC with each --as NAME"])
+        self._needs_manifest()
+        run = self._run(on_progress, user, cancelled)
+        addition = Addition(
+            self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, tuple(include), tuple(exclude)
+        )
+        return run.report("add", edit=addition.edit, also=addition.names, dry_run=dry_run)
+
+    def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Report:
+        """Take models out of the manifest, the lock and the view; their bytes stay until they are pruned.
+
+        Raises:
+            NotFound: The manifest has no such model.
+        """
+        from modelpm.operations.adding import removal
+
+        self._needs_manifest()
+        return self._run(None, user, None).report("remove", edit=removal(self.site, names), only=True, dry_run=dry_run)
+
+    def lock(
+        self,
+        *,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Lock what drifted; what did not keeps its block to the byte."""
+        self._needs_manifest()
+        state = read_state(self.site, heal=True)
+        if not state.healed and self._settled(state):
+            self._check_rules(state)
+            return self._unchanged(state)
+        return self._run(on_progress, user, cancelled).report("lock", sync=False, dry_run=dry_run)
+
+    def sync(  # noqa: PLR0913 - as above
+        self,
+        *,
+        locked: bool = False,
+        frozen: bool = False,
+        check: bool = False,
+        exact: bool = False,
+        groups: Collection[str] = (),
+        all_groups: bool = False,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Lock what drifted, then make the view show what is locked; never upgrades, never deletes bytes.
+
+        Args:
+            locked: Fail where anything drifted, before anything is done.
+            frozen: Use the lock as it is; the manifest is not opened.
+            check: Fail where anything would be done.
+            exact: Take out of the view what is not locked any more.
+            groups: Groups that are wanted besides the default ones.
+            all_groups: Whether every group is wanted.
+            dry_run: Say what would be done, and do nothing.
+            on_progress: Takes :class:`Progress` values.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+
+        Raises:
+            CheckFailedError: A check says no.
+        """
+        if locked and frozen:
+            raise UsageError("`--locked` and `--frozen` exclude each other", hints=["`--frozen` ignores models.toml"])
+        site = replace(self.site, manifest=None) if frozen else self.site
+        if (locked or check) and not frozen:
+            self._refuse_drift("sync --check" if check else "sync --locked")
+        state = read_state(site, heal=not (locked or frozen or check))
+        if site.manifest is None:
+            self._checked(state)
+        self._check_groups(state, groups)
+        environment = self._environment(state.lock.dir)
+        if not state.healed and (site.manifest is None or self._settled(state)):
+            models = selected(state.lock, groups, everything=all_groups)
+            strays = environment.view.strays([m.name for m in state.lock.models])
+            missing = environment.incomplete(models)
+            if check and (missing or (exact and strays)):
+                raise unsynced(missing, strays if exact else [])
+            if not missing and not (exact and strays):
+                self._check_rules(state)
+                return self._unchanged(state, strays=strays)
+        run = self._run(on_progress, user, cancelled, site=site)
+        return run.report("sync", groups=groups, everything=all_groups, exact=exact, dry_run=dry_run)
+
+    def upgrade(
+        self,
+        names: Sequence[str] = (),
+        *,
+        latest: bool = False,
+        sync: bool = True,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Report:
+        """Move models to the newest their specs allow; every other block of the lock stays as it is, to the byte.
+
+        Args:
+            names: Which; none means all.
+            latest: Whether specs are rewritten that do not allow the newest release.
+            sync: Whether the view shall show it.
+            dry_run: Say what would be done, and do nothing.
+            on_progress: Takes :class:`Progress` values.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second.
+
+        Raises:
+            NotFound: The manifest has no such model.
+        """
+        from modelpm.operations.adding import check_names, rewriting
+
+        self._needs_manifest()
+        state = read_state(self.site, heal=True)
+        fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
+        run = self._run(on_progress, user, cancelled)
+        edit = rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
+        return run.report(
+            "upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(names), only=bool(names), dry_run=dry_run
+        )
+
+    def outdated(self, names: Sequence[str] = ()) -> tuple[tuple[Outdated, ...], Report]:
+        """Return rows for what is newer than locked; and what could not be asked, as the report's errors."""
+        from modelpm.operations.upgrading import outdated
+
+        models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
+        rows, errors = outdated(self.workshop.installer(self.environment).resolver, models)
+        return tuple(rows), Report(errors=tuple(errors), warnings=self.workshop.warnings())
+
+    # ------------------------------------------------------------------ the parts
+
+    def _run(
+        self,
+        on_progress: "OnProgress | None",
+        user: str | None,
+        cancelled: threading.Event | None,
+        site: Site | None = None,
+    ) -> "_Run":
+        from modelpm.operations.changing import Changer
+        from modelpm.operations.tracking import Working
+
+        working = Working(self.workshop.audience(on_progress), cancelled or threading.Event(), user)
+        text_only = self._environment("")
+        changer = Changer(site or self.site, text_only, self.workshop.installer(text_only), working)
+        return _Run(self, changer)
+
+    def _needs_manifest(self) -> None:
+        if self.site.manifest is None:
+            raise UsageError(
+                f"{self.site.root} has a {self.site.lock.name}, but no {FILE}",
+                code="no_manifest",
+                hints=["`modelpm sync --frozen` uses the lock as it is; `modelpm init` begins a manifest"],
+            )
+
+    def _checked(self, state: State) -> State:
+        if state.lock_text is None:
+            raise no_lock(self.site)
+        return state
+
+    def _settled(self, state: State) -> bool:
+        return (
+            state.manifest is not None
+            and state.lock_text is not None
+            and not drift(state.manifest, state.lock)
+            and state.lock.render() == state.lock_text
+        )
+
+    def _refuse_drift(self, what: str) -> None:
+        reasons = self.drift() if self.site.manifest is not None else ()
+        if reasons:
+            raise drifted(self.site, reasons, f"`{what}` changes nothing")
+
+    def _check_rules(self, state: State) -> None:
+        rules = state.manifest.rules if state.manifest else None
+        for model in state.lock.models if rules else ():
+            paths = [f.path for f in model.files]
+            rules.check(model.name, format_=model.format, license_=model.license, paths=paths)  # type: ignore[union-attr]
+
+    def _check_groups(self, state: State, groups: Collection[str]) -> None:
+        known = set(state.manifest.groups) if state.manifest else {g for m in state.lock.models for g in m.groups}
+        for group in groups:
+            if group not in known:
+                there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
+                raise UsageError(f"there is no group `{group}`", hints=[there])
+
+    def _unchanged(self, state: State, *, strays: Sequence[str] = ()) -> Report:
+        environment = self._environment(state.lock.dir)
+        return Report(
+            models=tuple(installed_model(environment, m) for m in state.lock.models),
+            warnings=(*self.workshop.warnings(), *stray_warning(environment, strays)),
+            lock=self.site.lock,
+            lock_action="unchanged",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One change of a project."""
+
+    project: Project
+    changer: "Changer"
+
+    @property
+    def locker(self) -> "Locker":
+        return self.changer.locker
+
+    def report(self, verb: str, **wanted: Any) -> Report:
+
+        from modelpm.operations.changing import Intent
+
+        intent = Intent(verb, **wanted)
+        if not intent.dry_run:
+            self.project.workshop.open_store()
+        report = self.changer.change(intent)
+        environment = self.changer.environment
+        strays = [] if intent.exact else environment.view.strays([m.name for m in report.models])
+        warned = (*self.project.workshop.warnings(), *stray_warning(environment, strays if intent.sync else []))
+        self.project.__dict__.pop("environment", None)
+        return replace(report, warnings=warned)
