@@ -48,7 +48,7 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
     if number in _FULL:
         return _full(number, path, action, needed)
     if number in _FORBIDDEN:
-        hint = f"make {_standing(path)} writable for this user, or choose another place"
+        hint = f"make {standing(path)} writable for this user, or choose another place"
         return StoreError(f"cannot {action} {path}: {reason}", code="no_permission", hints=[hint], path=str(path))
     if number == errno.ELOOP:
         return symlink(path, action)
@@ -84,13 +84,13 @@ def _full(number: int, path: Path, action: str, needed: int | None) -> StoreErro
 
 def mount_point(path: Path) -> Path:
     """Return the root of the file system that holds ``path``, or would hold it."""
-    place = Path(os.path.realpath(_standing(path)))
+    place = Path(os.path.realpath(standing(path)))
     while not os.path.ismount(place) and place != place.parent:
         place = place.parent
     return place
 
 
-def _standing(path: Path) -> Path:
+def standing(path: Path) -> Path:
     """Return the path itself or its nearest parent that exists."""
     place = path.absolute()
     while not place.exists() and place != place.parent:

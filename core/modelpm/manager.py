@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelpm.catalog import Catalogs, Entry
     from modelpm.locked import LockedModel
     from modelpm.operations.batch import Batch
+    from modelpm.operations.housekeeping import Housekeeping
     from modelpm.operations.install import Installer
     from modelpm.operations.repair import Repairer
     from modelpm.operations.resolving import Resolver
@@ -446,6 +447,21 @@ class Manager:
         working = Working(self._audience(on_progress), cancelled or threading.Event(), user)
         changes, errors = upgrade(self._installer(self.environment), models, working, to_latest=latest, dry_run=dry_run)
         return Report(tuple(changes), self.installed(), tuple(errors), self._taken_warnings(), dry_run)
+
+    @property
+    def housekeeping(self) -> "Housekeeping":
+        """What keeps the store in order: prune, doctor, move, sizes, the cache."""
+        from modelpm.operations.housekeeping import Housekeeping
+
+        return Housekeeping(
+            config=self.config,
+            environment=self.environment,
+            auditor=lambda: self._auditor,
+            registry=lambda: self.registry,
+            catalogs=lambda: self.catalogs,
+            open_store=self._open_store,
+            warn=self.warn,
+        )
 
     # ------------------------------------------------------------------ the parts
 

@@ -1,14 +1,16 @@
 """Prune: free what nobody holds. Never while an install could be about to link it, and never on a guess."""
 
 import contextlib
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from modelpm import system
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
-from modelpm.errors import StoreError
+from modelpm.errors import StoreError, UsageError
+from modelpm.names import printable
 from modelpm.operations.roots import Roots, Survey
 from modelpm.store import leases, leftovers, projects
 from modelpm.store.leftovers import Leftover
@@ -17,6 +19,8 @@ _PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what 
 _DRAFTS = 3600
 _WAIT = 5.0  # seconds for those who are at work
 _DAY = 86_400
+_AGES = {"": _DAY, "s": 1, "m": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY, "y": 365 * _DAY}
+_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,18 @@ class Limits:
 
     older_than: float | None = None
     max_size: int | None = None
+
+    @classmethod
+    def parse(cls, older_than: str = "", max_size: str = "") -> "Limits":
+        """Read an age like ``90d`` and a size like ``200G``; empty texts are no limits.
+
+        Raises:
+            UsageError: One of them is none.
+        """
+        return cls(
+            _number(older_than, _AGES, "an age like 90d, 12h or 2w"),
+            None if not max_size else int(_number(max_size, _SIZES, "a size like 200G, 1.5T or plain bytes") or 0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +167,15 @@ class Pruner:
         with contextlib.suppress(StoreError), store.lock(item.path.name, timeout=0.0):
             return False
         return True
+
+
+def _number(text: str, units: Mapping[str, int], what: str) -> float | None:
+    if not text:
+        return None
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?)\s*([a-z]?)(?:ib|b)?", text.strip().lower())
+    if found is None or found[2] not in units:
+        raise UsageError(f"`{printable(text)}` is not {what}")
+    return float(found[1]) * units[found[2]]
 
 
 def _size(blob: Leftover) -> int:

@@ -5,7 +5,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +82,12 @@ def remove(leftover: Leftover) -> None:
             system.unlink(leftover.path)
 
 
+def remove_all(items: Iterable[Leftover]) -> None:
+    """Remove each of them, as :func:`remove`."""
+    for item in items:
+        remove(item)
+
+
 def copy_partials(source: Layout, target: Layout) -> None:
     """Take unfinished downloads along to another store, so that they can be gone on with.
 
@@ -109,6 +115,12 @@ def clear(layout: Layout) -> None:
         remove_tree(folder)
     for path in (layout.boot, layout.moving):
         remove_marker(path)
+
+
+def tree_size(folder: Path) -> int:
+    """Return the bytes of all files in a folder, which may be missing."""
+    files = (Path(above, name) for above, _, names in os.walk(folder) for name in names)
+    return sum(path.lstat().st_size for path in files)
 
 
 def remove_tree(folder: Path) -> None:

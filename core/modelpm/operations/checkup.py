@@ -1,0 +1,102 @@
+"""What the doctor asks of the world beyond the store: catalogs, plugins, credentials, endpoints."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from modelpm.operations.doctor import Check
+from modelpm.plugins.index import scan
+
+if TYPE_CHECKING:
+    from modelpm.catalog import Catalogs
+    from modelpm.config import Config
+    from modelpm.plugins.registry import Registry
+
+_HUB = "https://huggingface.co"
+_DAY = 86_400
+_PORTS = {"http": 80, "https": 443}
+
+
+def catalogs(found: "Catalogs") -> Iterator[Check]:
+    """Say what is in each catalog, and what cannot be read."""
+    counts = dict.fromkeys(found.names(), 0)
+    for entry in found.entries():
+        counts[entry.catalog] = counts.get(entry.catalog, 0) + 1
+    for error in found.problems:
+        yield Check("catalog", "fail", error.message, error.hints[0] if error.hints else "")
+    for name, count in counts.items():
+        yield Check("catalog", "ok", f"`{name}` has {count} models")
+
+
+def ages(config: "Config", now: float) -> Iterator[Check]:
+    """Say how old the user's own catalogs are."""
+    for name, place in config["catalogs"].items():
+        folder = Path(place).expanduser() / "models"
+        times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
+        if times:
+            days = max(0, int((now - max(times)) // _DAY))
+            yield Check("catalog", "ok", f"`{name}` was changed {days} days ago")
+
+
+def plugins(registry: "Registry") -> Iterator[Check]:
+    """Say which plugins there are; their code is not run."""
+    entries = scan()
+    ours = [e for e in entries if e in registry.entries]
+    foreign = sorted({f"{e.distribution} {e.version}" for e in ours if e.distribution != "modelpm"})
+    text = f"{len(ours)} plugins" + (f", also of {', '.join(foreign)}" if foreign else "")
+    yield Check("plugins", "ok", text, "modelpm plugins check imports each of them" if foreign else "")
+
+
+def credentials(config: "Config") -> Iterator[Check]:
+    """Say which tokens there are; never what they are."""
+    environ = config.environ
+    stored = Path(environ.get("HF_TOKEN_PATH") or config.hub_cache.parent / "token")
+    if environ.get("HF_TOKEN"):
+        yield Check("token", "ok", "HF_TOKEN is set")
+    elif stored.is_file():
+        yield Check("token", "ok", f"there is a Hugging Face token in {stored}")
+    else:
+        yield Check("token", "ok", "no Hugging Face token; only gated and private models need one")
+    table = config.tables.get("credentials", {})
+    for origin, entry in table.items() if isinstance(table, Mapping) else ():
+        name = entry.get("token-env") if isinstance(entry, Mapping) else None
+        if isinstance(name, str) and not environ.get(name):
+            yield Check("token", "warn", f"{name}, the token of {origin}, is not set", f"set {name}")
+        elif isinstance(name, str):
+            yield Check("token", "ok", f"{name}, the token of {origin}, is set")
+
+
+def endpoints(config: "Config", reach: Callable[[str, int], str]) -> Iterator[Check]:
+    """Say whether the servers that are configured can be reached."""
+    if config["network.offline"]:
+        yield Check("network", "ok", "offline: nobody is asked")
+        return
+    environ = config.environ
+    proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY") or environ.get("all_proxy") or ""
+    wanted = [environ.get("HF_ENDPOINT") or _HUB]
+    wanted += [place for places in config["mirrors"].values() for place in places if "://" in place]
+    for url in dict.fromkeys(proxy or place for place in wanted):
+        parts = urlsplit(url)
+        if parts.scheme not in _PORTS or not parts.hostname:
+            continue
+        begin = time.monotonic()
+        problem = reach(parts.hostname, parts.port or _PORTS[parts.scheme])
+        shown = f"{parts.scheme}://{parts.hostname}"
+        if problem:
+            cure = "check the connection, the proxy and HF_ENDPOINT; --offline uses what is here"
+            yield Check("network", "warn", f"{shown} cannot be reached: {problem}", cure)
+        else:
+            yield Check("network", "ok", f"{shown} answers, in {(time.monotonic() - begin) * 1000:.0f} ms")
+
+
+def reach(host: str, port: int, timeout: float = 5.0) -> str:
+    """Open a connection and close it; return why that failed, or an empty text."""
+    import socket
+
+    try:
+        socket.create_connection((host, port), timeout).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

@@ -1,0 +1,242 @@
+"""Doctor: one row a check, each ``ok``, ``warn`` or ``fail`` with its cure; ``fix`` does what is safe."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from modelpm import disk, system
+from modelpm.atomic import write_atomic
+from modelpm.environment import Environment
+from modelpm.errors import ModelpmError
+from modelpm.lockfile import parse_lock
+from modelpm.operations.roots import Roots
+from modelpm.store import leases, leftovers
+from modelpm.text import binary_size
+
+if TYPE_CHECKING:
+    from modelpm.catalog import Catalogs
+    from modelpm.config import Config
+    from modelpm.plugins.registry import Registry
+
+State = Literal["ok", "warn", "fail"]
+_LITTLE = 5 << 30  # bytes of free space below which it is worth a word
+_OLD = 14 * 86_400
+_DRAFT = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one check found.
+
+    Attributes:
+        name: What was looked at.
+        state: ``ok``; ``warn``: it works, and should be seen to; ``fail``: something does not work.
+        text: What was found.
+        cure: What to do; empty where nothing is to be done.
+        fix: Does it, where that is safe.
+    """
+
+    name: str
+    state: State
+    text: str
+    cure: str = ""
+    fix: Callable[[], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Doctor:
+    """Looks at everything.
+
+    Attributes:
+        config: The settings.
+        environment: The user's.
+        registry: Returns the plugins.
+        catalogs: Returns the catalogs.
+        reach: Says why an address cannot be reached; empty where it can.
+    """
+
+    config: "Config"
+    environment: Environment
+    registry: Callable[[], "Registry"]
+    catalogs: Callable[[], "Catalogs"]
+    reach: Callable[[str, int], str]
+
+    def examine(self, *, fix: bool = False) -> tuple[Check, ...]:
+        """Return what every check found; with ``fix``, after what is safe was done.
+
+        A check that fails in a way nobody thought of is a row, too.
+        """
+        found = [check for name, look in self._looks().items() for check in _guarded(name, look)]
+        if not fix:
+            return tuple(found)
+        return tuple(check if check.fix is None else _fixed(check) for check in found)
+
+    def _looks(self) -> dict[str, Callable[[], Iterator[Check]]]:
+        from modelpm.operations.checkup import ages, catalogs, credentials, endpoints, plugins
+
+        return {
+            "store": self._store,
+            "links": self._links,
+            "space": self._space,
+            "store.path": self._tiers,
+            "lock": self._lock,
+            "models": self._models,
+            "projects": self._roots,
+            "leftovers": self._leftovers,
+            "leases": self._leases,
+            "catalogs": lambda: catalogs(self.catalogs()),
+            "ages": lambda: ages(self.config, time.time()),
+            "plugins": lambda: plugins(self.registry()),
+            "tokens": lambda: credentials(self.config),
+            "network": lambda: endpoints(self.config, self.reach),
+        }
+
+    def _store(self) -> Iterator[Check]:
+        store = self.environment.store
+        try:
+            store.open()
+        except ModelpmError as error:
+            yield _failed("store", error)
+            return
+        yield Check("store", "ok", f"{store.root} can be written")
+        if store.locks_work:
+            yield Check("locks", "ok", "locks keep other processes out")
+        else:
+            yield Check(
+                "locks",
+                "warn",
+                "locks keep nobody out on this file system: downloads are not shared between processes",
+                "put the store on a local disk: modelpm store move PATH",
+            )
+        if store.layout.moving.exists():
+            yield Check("move", "warn", "a move of the store was not finished", f"modelpm store move {store.root}")
+
+    def _links(self) -> Iterator[Check]:
+        from modelpm.store.probing import link_kind
+
+        view = self.environment.view
+        kind = link_kind(self.environment.store.layout, disk.standing(view.root), view.mode)
+        if kind == "copy":
+            cure = "put store and models on one file system: modelpm store move PATH"
+            yield Check("links", "warn", f"files appear in {view.root} as copies: they take the space twice", cure)
+        else:
+            yield Check("links", "ok", f"files appear in {view.root} as {kind}s")
+
+    def _space(self) -> Iterator[Check]:
+        mount = disk.mount_point(self.environment.store.root)
+        free = system.free_space(mount)
+        text = f"{binary_size(free)} free on {mount}"
+        if free < _LITTLE:
+            yield Check("space", "warn", text, "modelpm prune frees what nobody needs")
+        else:
+            yield Check("space", "ok", text)
+
+    def _tiers(self) -> Iterator[Check]:
+        for layout in self.environment.store.tiers.layouts:
+            there = layout.version.is_file()
+            yield Check(
+                "store.path",
+                "ok" if there else "warn",
+                f"{layout.root} {'is looked into' if there else 'is no store, or cannot be read'}",
+                "" if there else "mount it, or take it out of store.path",
+            )
+
+    def _lock(self) -> Iterator[Check]:
+        path = self.environment.lock_path
+        previous = path.with_name(path.name + "~")
+        try:
+            count = len(self.environment.read().models)
+        except ModelpmError as error:
+            yield self._restorable(path, previous, str(error))
+            return
+        if not path.exists() and previous.exists():
+            yield self._restorable(path, previous, f"{path} is gone")
+        else:
+            yield Check("lock", "ok", f"{count} installed in {path}")
+
+    def _restorable(self, path: Path, previous: Path, text: str) -> Check:
+        try:
+            raw = previous.read_bytes()
+            parse_lock(raw.decode(), str(previous))
+        except (OSError, UnicodeDecodeError, ModelpmError):
+            return Check("lock", "fail", text, f"remove {path}, and install again: the store keeps the bytes")
+        cure = f"modelpm doctor --fix restores the previous one, {previous}"
+        return Check("lock", "fail", text, cure, lambda: write_atomic(path, raw))
+
+    def _models(self) -> Iterator[Check]:
+        models = self.environment.read().models
+        store, view = self.environment.store, self.environment.view
+        damaged = [m.name for m in models if not all(store.has(f.sha256, f.size) for f in m.files)]
+        hidden = [m for m in models if m.name not in damaged and view.lacks(m)]
+        if damaged:
+            yield Check("models", "fail", f"damaged: {', '.join(damaged)}", "modelpm verify --repair")
+        for model in hidden:
+            yield Check(
+                "view",
+                "warn",
+                f"`{model.name}` does not appear as it should in {view.root}",
+                f"modelpm verify {model.name} --repair",
+                lambda model=model: self.environment.put(model),  # type: ignore[misc]
+            )
+        if not damaged and not hidden:
+            yield Check("models", "ok", f"all of {len(models)} are in place, by size and time")
+
+    def _roots(self) -> Iterator[Check]:
+        survey = Roots(self.environment).survey()
+        for project in survey.vanished:
+            yield Check("project", "warn", f"{project.lock} is gone; what it needed is kept for 30 days")
+        if not survey.vanished:
+            yield Check("projects", "ok", f"{len(survey.locks)} locks count on the store, and can be read")
+
+    def _leftovers(self) -> Iterator[Check]:
+        now = time.time()
+        others = list(leftovers.others(self.environment.store.layout))
+        kinds = {"partial": ("unfinished downloads", _OLD), "quarantine": ("files set aside", _OLD)}
+        for kind, (words, age) in kinds.items():
+            items = [o for o in others if o.kind == kind]
+            old = [o for o in items if o.age(now) >= age]
+            size = binary_size(sum(o.bytes for o in items))
+            text = f"{len(items)} {words}, {size}" + (f"; {len(old)} older than two weeks" if old else "")
+            yield Check(kind, "warn" if old else "ok", text, "modelpm prune frees them" if old else "")
+        drafts = [o for o in others if o.kind == "draft" and o.age(now) >= _DRAFT]
+        if drafts:
+            text = f"{len(drafts)} drafts of processes that were stopped"
+            yield Check("drafts", "warn", text, "modelpm doctor --fix", lambda: leftovers.remove_all(drafts))
+
+    def _leases(self) -> Iterator[Check]:
+        layout = self.environment.store.layout
+        found = list(leases.listing(layout))
+        dead = [lease for lease in found if not lease.alive]
+        if dead:
+            text = f"{len(dead)} of installs that were stopped"
+            yield Check("leases", "warn", text, "modelpm doctor --fix", lambda: leases.sweep(layout))
+        else:
+            yield Check("leases", "ok", f"{len(found)} installs are running" if found else "no install is running")
+
+
+def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+    try:
+        return list(look())
+    except ModelpmError as error:
+        return [_failed(name, error)]
+    except Exception as error:  # noqa: BLE001 - what a check trips over is what the doctor is there to find
+        return [Check(name, "fail", f"{type(error).__name__}: {error}", "please report it")]
+
+
+def _failed(name: str, error: ModelpmError) -> Check:
+    return Check(name, "fail", error.message, error.hints[0] if error.hints else "")
+
+
+def _fixed(check: Check) -> Check:
+    try:
+        check.fix() if check.fix else None
+    except ModelpmError as error:
+        return replace(check, state="fail", text=f"{check.text}; that could not be mended: {error}", fix=None)
+    return replace(check, state="ok", text=f"mended: {check.text}", cure="", fix=None)
+
+
+def rows(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
+    """Return the rows of the JSON document."""
+    return [{"name": c.name, "state": c.state, "text": c.text, "cure": c.cure} for c in checks]
