@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 from modelpm.config import Config
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError, NotFound, UsageError
+from modelpm.installed import InstalledModel
 from modelpm.operations.flights import Flights
 from modelpm.operations.reading import find_installed, installed_model, path_of
-from modelpm.report import Change, Details, InstalledModel, Report, Verified
 from modelpm.store import Store
 from modelpm.view import View
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from modelpm.operations.tracking import Audience, OnProgress
     from modelpm.plugins.registry import Registry
     from modelpm.project import Project
-    from modelpm.report import Outdated
+    from modelpm.report import Change, Details, Holder, Outdated, Report, Verified
     from modelpm.transfer import Engine
     from modelpm.types import Event, Progress
 
@@ -144,15 +144,19 @@ class Manager:
         """Return the catalog entries that match, best first."""
         return tuple(self.catalogs.search(text, task=task or "", license=license or "", format=format or ""))
 
-    def show(self, spec: str) -> Details:
+    def show(self, spec: str, *, project: "Project | None" = None) -> "Details":
         """Return everything that is known of one model; asks the source only for a URI.
+
+        Args:
+            spec: A spec, or the name of something installed.
+            project: A project whose models are meant, too; a name means the project's before the user's.
 
         Raises:
             NotFound: Nobody knows it.
         """
         from modelpm.operations.showing import show
 
-        return show(self._resolver(), spec, self.installed())
+        return show(self._resolver(), spec, [*(project.installed() if project else ()), *self.installed()])
 
     def installed(self) -> tuple[InstalledModel, ...]:
         """Return what is installed, sorted by name."""
@@ -257,7 +261,7 @@ class Manager:
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
-    ) -> Report:
+    ) -> "Report":
         """Install several models; where one fails the others are finished, and the report has the errors."""
         from modelpm.operations.install import Request
 
@@ -277,7 +281,7 @@ class Manager:
             batch.install(folder)
         return batch.report(dry_run=dry_run)
 
-    def uninstall(self, name: str, *, user: str | None = None) -> Change:
+    def uninstall(self, name: str, *, user: str | None = None) -> "Change":
         """Take a model out and free the bytes that nothing else needs.
 
         Raises:
@@ -288,9 +292,10 @@ class Manager:
             raise report.errors[0]
         return report.changes[0]
 
-    def uninstall_all(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Report:
+    def uninstall_all(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> "Report":
         """Take several models out; where one fails the others are finished."""
         from modelpm.operations.uninstall import Uninstaller
+        from modelpm.report import Report
 
         uninstaller = Uninstaller(self.environment, self._auditor)
         changes: list[Change] = []
@@ -324,11 +329,12 @@ class Manager:
         quick: bool = False,
         subset: str = "",
         repair: bool = False,
+        project: "Project | None" = None,
         user: str | None = None,
         on_progress: "OnProgress | None" = None,
         on_bytes: Callable[[int], None] | None = None,
         cancelled: threading.Event | None = None,
-    ) -> tuple[Verified, ...]:
+    ) -> "tuple[Verified, ...]":
         """Re-hash what is stored; offline, unless something has to be mended.
 
         Args:
@@ -336,6 +342,7 @@ class Manager:
             quick: Whether size, time and inode are enough.
             subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to mend what is bad, by fetching what is damaged of it.
+            project: A project whose models are meant, too; a name means the project's before the user's.
             on_progress: Takes :class:`Progress` values while something is fetched.
             user: Who is named in the audit log.
             on_bytes: Is told how many bytes were hashed since the last call.
@@ -348,13 +355,29 @@ class Manager:
 
         cancelled = cancelled or threading.Event()
         part = Part.parse(subset) if subset else None
-        models = [find_installed(self.environment, n) for n in dict.fromkeys(names)] or self.environment.read().models
-        verifier = Verifier(self.environment, self._auditor)
-        rows = verifier.verify(models, quick=quick, user=user, cancelled=cancelled, part=part, on_bytes=on_bytes)
-        if repair and not all(row.ok for row in rows):
-            self._open_store()
-            return self._repairer(on_progress).repair(models, rows, user=user, cancelled=cancelled)
-        return rows
+        rows: list[Verified] = []
+        for environment, models in self._chosen(names, project):
+            found = Verifier(environment, self._auditor).verify(
+                models, quick=quick, user=user, cancelled=cancelled, part=part, on_bytes=on_bytes
+            )
+            if repair and not all(row.ok for row in found):
+                self._open_store()
+                found = self._repairer(environment, on_progress).repair(models, found, user=user, cancelled=cancelled)
+            rows += found
+        return tuple(rows)
+
+    def _chosen(
+        self, names: Sequence[str], project: "Project | None"
+    ) -> "list[tuple[Environment, Sequence[LockedModel]]]":
+        """Find models by name, in the project first and then among the user's; no names mean all of both."""
+        places = [*([project.environment] if project is not None else []), self.environment]
+        if not names:
+            return [(place, place.read().models) for place in places]
+        chosen: dict[str, list[LockedModel]] = {place.kind: [] for place in places}
+        for name in dict.fromkeys(names):
+            place = next((p for p in places if p.read().get(name) is not None), self.environment)
+            chosen[place.kind].append(find_installed(place, name))
+        return [(place, chosen[place.kind]) for place in places if chosen[place.kind]]
 
     # ------------------------------------------------------------------ projects
 
@@ -410,10 +433,25 @@ class Manager:
             NotFound: One of them is not installed.
         """
         from modelpm.operations.upgrading import outdated
+        from modelpm.report import Report
 
         models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
         rows, errors = outdated(self._resolver(), models)
         return tuple(rows), Report(errors=tuple(errors), warnings=self._taken_warnings())
+
+    def why(self, what: str, *, project: "Project | None" = None) -> "tuple[Holder, ...]":
+        """Return who holds a model, a file or a digest: the project, the user, and every project that synced here.
+
+        Args:
+            what: A name, the path of a file in a view or in the store, or a sha256 or its beginning.
+            project: A project that is asked first.
+
+        Raises:
+            NotFound: Nobody does.
+        """
+        from modelpm.operations.holding import holders
+
+        return holders(self.environment, project.environment if project is not None else None, what)
 
     def upgrade(
         self,
@@ -424,7 +462,7 @@ class Manager:
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
-    ) -> Report:
+    ) -> "Report":
         """Move models to the newest their specs allow; where one fails, the others are finished.
 
         Args:
@@ -440,6 +478,7 @@ class Manager:
         """
         from modelpm.operations.tracking import Working
         from modelpm.operations.upgrading import upgrade
+        from modelpm.report import Report
 
         models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
         if not dry_run:
@@ -498,11 +537,11 @@ class Manager:
 
         return Audience(on_progress, self._listener, self._flights.remember, self.warn)
 
-    def _repairer(self, on_progress: "OnProgress | None") -> "Repairer":
+    def _repairer(self, environment: Environment, on_progress: "OnProgress | None") -> "Repairer":
         from modelpm.operations.repair import Repairer
 
         listings, audience = self._resolver().listings, self._audience(on_progress)
-        return Repairer(self.environment, listings, self._engine(), self._auditor, audience, self.warn)
+        return Repairer(environment, listings, self._engine(), self._auditor, audience, self.warn)
 
     def _installer(self, environment: Environment) -> "Installer":
         from modelpm.operations.install import Installer

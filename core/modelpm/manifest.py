@@ -24,20 +24,20 @@ _SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "requir
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTER = """\
-# The models of this project: https://spdx.org names licences, `modelpm add` edits this file and keeps your comments.
+# The models of this project. `modelpm add SPEC` edits this file and keeps your comments.
 schema = 1
-
-[models]
-# chat = "core/qwen3-8b@1:q4_k_m"
-# style = { source = "hf://acme/style-lora@v3", include = ["*.safetensors"] }
-
-# [groups]
-# gpu = ["style"]                # a model in no group is always there; others with `modelpm sync --group gpu`
 
 # [settings]
 # dir = "models"                 # where the files appear
 # allow-formats = ["gguf", "safetensors", "onnx"]
 # allow-licenses = ["apache-2.0", "mit"]
+
+# [groups]
+# gpu = ["style"]                # a model in no group is always there; others with `modelpm sync --group gpu`
+
+# chat = "core/qwen3-8b@1:q4_k_m"
+# style = { source = "hf://acme/style-lora@v3", include = ["*.safetensors"] }
+[models]
 """
 
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from modelpm.drift import Reason, drift, selected
 from modelpm.environment import Environment
 from modelpm.errors import NotFound, UsageError
+from modelpm.installed import InstalledModel
 from modelpm.manifest import FILE
 from modelpm.operations.checking import drifted, no_lock, stray_warning, unsynced
 from modelpm.operations.reading import find_installed, installed_model, path_of
 from modelpm.operations.sites import Site, State, read_state
-from modelpm.report import InstalledModel, Outdated, Report
+from modelpm.report import Outdated, Report
 from modelpm.store import Store
 
 if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
@@ -105,6 +106,19 @@ class Project:
             reasons = (Reason("", f"{self.site.lock.name} is not written as modelpm writes it"),)
         return reasons
 
+    def check_lock(self) -> Report:
+        """Hold the lock against the manifest and its rules; offline, and nothing is changed.
+
+        Raises:
+            CheckFailedError: :meth:`lock` would change something; says what, one line a reason.
+            Denied: A rule of the manifest refuses what is locked.
+        """
+        self._needs_manifest()
+        self._refuse_drift("lock --check")
+        state = read_state(self.site, heal=False)
+        self._check_rules(state)
+        return self._unchanged(state)
+
     def digest(self) -> str:
         """Return what changes exactly when the bytes change that are locked, for the key of a cache.
 
@@ -181,6 +195,7 @@ class Project:
         exact: bool = False,
         groups: Collection[str] = (),
         all_groups: bool = False,
+        only: Collection[str] = (),
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -195,6 +210,7 @@ class Project:
             exact: Take out of the view what is not locked any more.
             groups: Groups that are wanted besides the default ones.
             all_groups: Whether every group is wanted.
+            only: Names of models, where not all that are selected are meant.
             dry_run: Say what would be done, and do nothing.
             on_progress: Takes :class:`Progress` values.
             user: Who is named in the audit log.
@@ -214,7 +230,8 @@ class Project:
         self._check_groups(state, groups)
         environment = self._environment(state.lock.dir)
         if not state.healed and (site.manifest is None or self._settled(state)):
-            models = selected(state.lock, groups, everything=all_groups)
+            models = selected(state.lock, groups, everything=all_groups or bool(only))
+            models = tuple(m for m in models if not only or m.name in only)
             strays = environment.view.strays([m.name for m in state.lock.models])
             missing = environment.incomplete(models)
             if check and (missing or (exact and strays)):
@@ -223,7 +240,9 @@ class Project:
                 self._check_rules(state)
                 return self._unchanged(state, strays=strays)
         run = self._run(on_progress, user, cancelled, site=site)
-        return run.report("sync", groups=groups, everything=all_groups, exact=exact, dry_run=dry_run)
+        return run.report(
+            "sync", groups=groups, everything=all_groups, also=only, only=bool(only), exact=exact, dry_run=dry_run
+        )
 
     def upgrade(
         self,

@@ -16,7 +16,8 @@ from modelpm.errors import Interrupted, ModelpmError, PluginError, UsageError
 if TYPE_CHECKING:  # start-up: help prints without it
     from modelpm.cli.output import Outcome
 
-_KEEPING = ("install", "path", "verify")  # what these had downloaded is found again by the next run
+# What these had downloaded is found again by the next run.
+_KEEPING = ("add", "install", "lock", "path", "sync", "upgrade", "verify")
 
 
 class App(RootGroup):

@@ -11,7 +11,13 @@ if TYPE_CHECKING:  # start-up
 
 def installed_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Return the installed models whose names begin so."""
-    return _starting(incomplete, lambda manager: [model.name for model in manager.installed()])
+
+    def names(manager: "Manager") -> Iterable[str]:
+        project = manager.find_project()
+        models = [*(project.installed() if project is not None else ()), *manager.installed()]
+        return dict.fromkeys(model.name for model in models)
+
+    return _starting(incomplete, names)
 
 
 def catalog_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

@@ -13,20 +13,21 @@ from modelpm.cli.session import Session
 from modelpm.text import binary_size
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.report import InstalledModel
+    from modelpm.installed import InstalledModel
 
 
 @click.command(
     "list",
     cls=Command,
-    help="List what is installed.",
+    help="List what is installed: the project's models, and your own.",
     examples=("modelpm list", "modelpm list --json | jq '.items[].path'"),
 )
 @click.pass_obj
 def command(session: Session) -> Outcome:
     """Read the lock; asks nobody."""
     with session.manager() as manager:
-        models = manager.installed()
+        project = session.project(manager)
+        models = [*(project.installed() if project is not None else ()), *manager.installed()]
     return Outcome(
         lines=_lines(models, width()) if models else (),
         notes=() if models else [line(("nothing is installed; `modelpm install tiny` is a small start", "dim"))],
@@ -35,5 +36,8 @@ def command(session: Session) -> Outcome:
 
 
 def _lines(models: "Sequence[InstalledModel]", width: int | None) -> list[Line]:
-    rows = [(m.name, m.release, m.variant, m.format, binary_size(m.bytes), m.model) for m in models]
-    return table(("NAME", "RELEASE", "VARIANT", "FORMAT", ">SIZE", "MODEL"), rows, width)
+    rows = [(m.name, m.release, m.variant, m.format, binary_size(m.bytes), m.model, m.environment) for m in models]
+    headers = ("NAME", "RELEASE", "VARIANT", "FORMAT", ">SIZE", "MODEL", "WHERE")
+    if all(m.environment == "user" for m in models):
+        return table(headers[:-1], [row[:-1] for row in rows], width)
+    return table(headers, rows, width)

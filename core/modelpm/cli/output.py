@@ -35,6 +35,7 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
         errors: What failed, in order.
         warnings: What the user should know.
         dry_run: Whether nothing was done on purpose.
+        lock: The project's lock in the JSON document: ``path`` and ``action``.
     """
 
     lines: Sequence[Line] = ()
@@ -45,6 +46,7 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
     errors: Sequence[ModelpmError] = ()
     warnings: Sequence[str] = ()
     dry_run: bool = False
+    lock: Mapping[str, Any] | None = None
 
     @property
     def exit_code(self) -> int:
@@ -118,6 +120,7 @@ def document(outcome: Outcome, command: str, elapsed: float) -> dict[str, Any]:
         "ok": outcome.exit_code == 0,
         "exit_code": outcome.exit_code,
         "dry_run": outcome.dry_run,
+        **({} if outcome.lock is None else {"lock": dict(outcome.lock)}),
         "changes": list(outcome.changes),
         "items": list(outcome.items),
         "errors": [error_row(error) for error in outcome.errors],

@@ -1,6 +1,8 @@
 """``modelpm path``."""
 
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -8,6 +10,9 @@ from modelpm.cli.completing import installed_names
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.manager import Manager
 
 
 @click.command(
@@ -28,5 +33,15 @@ from modelpm.cli.session import Session
 def command(session: Session, *, name: str, file: str | None, folder: bool, ensure: bool) -> Outcome:
     """Print one line: the file, the first of a split file's shards, else the folder."""
     with session.manager() as manager:
-        path = manager.path(name, file, dir=folder, ensure=ensure)
+        path = _path(session, manager, name, file, folder=folder, ensure=ensure)
     return Outcome(raw=os.fsencode(path) + b"\n", items=[{"name": name, "path": str(path)}])
+
+
+def _path(session: Session, manager: "Manager", name: str, file: str | None, *, folder: bool, ensure: bool) -> Path:
+    """Ask the project first, then the user's models."""
+    project = session.project(manager)
+    if project is None or project.environment.read().get(name) is None:
+        return manager.path(name, file, dir=folder, ensure=ensure)
+    if ensure and not project.is_installed(name):
+        project.sync(only=[name])
+    return project.path(name, file, dir=folder)

@@ -7,9 +7,19 @@ from modelpm.cli.format import Line, count, line
 from modelpm.text import binary_size
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.report import Change, Details, InstalledModel, Report, VariantDetails
+    from modelpm.installed import InstalledModel
+    from modelpm.report import Change, Details, Report, VariantDetails
 
-_MARKS = {"install": (" + ", "added"), "uninstall": (" - ", "removed"), "link": (" ~ ", "warning")}
+_MARKS = {
+    "install": (" + ", "added"),
+    "link": (" ~ ", "warning"),
+    "lock-add": (" + ", "added"),
+    "lock-remove": (" - ", "removed"),
+    "lock-update": (" ~ ", "warning"),
+    "uninstall": (" - ", "removed"),
+    "unlink": (" - ", "removed"),
+    "upgrade": (" ~ ", "warning"),
+}
 
 
 def change_row(change: "Change") -> dict[str, Any]:
@@ -23,6 +33,7 @@ def change_row(change: "Change") -> dict[str, Any]:
         "digest": change.digest,
         "bytes": change.bytes,
         "downloaded": change.downloaded,
+        "from": change.before or None,
         "path": None if change.path is None else str(change.path),
     }
 

@@ -11,9 +11,10 @@ import click
 if TYPE_CHECKING:  # start-up: verbs import the library when they run, and help needs neither it nor the printer
     from modelpm.cli.output import Printer
     from modelpm.manager import Manager
+    from modelpm.project import Project
     from modelpm.types import Event
 
-_FOR_THE_MANAGER = ("offline", "jobs", "retries", "idle_timeout", "limit_rate", "cacert", "user")
+_FOR_THE_MANAGER = ("offline", "jobs", "retries", "idle_timeout", "limit_rate", "cacert", "link_mode", "user")
 
 
 class Session:
@@ -69,6 +70,10 @@ class Session:
             finally:
                 if display is not None:
                     display.close()
+
+    def project(self, manager: "Manager") -> "Project | None":
+        """Return the project that governs this folder, unless the user means their own models."""
+        return None if self["global"] else manager.find_project()
 
     def _color(self) -> bool | None:
         """Return what the user decided: the option over NO_COLOR over FORCE_COLOR; None asks the stream."""

@@ -2,22 +2,26 @@
 
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpm.cli.format import line
+from modelpm.cli.format import count, line, table
 from modelpm.cli.options import Command
-from modelpm.cli.output import Outcome
+from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group
 from modelpm.text import binary_size
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.operations.sizes import Share
 
 
 @click.group(
     "store",
     cls=Group,
-    help="Say where the store is, and how large.",
-    examples=("modelpm store dir", "modelpm store size"),
+    help="Say where the store is and what takes its space; move it.",
+    examples=("modelpm store dir", "modelpm store size", "modelpm store move /mnt/big/modelpm"),
 )
 def command() -> None:
     """Hold the verbs below."""
@@ -35,13 +39,62 @@ def folder(session: Session) -> Outcome:
 @command.command(
     "size",
     cls=Command,
-    help="Print how much the store holds; plain bytes where stdout is no terminal.",
-    examples=("modelpm store size",),
+    help="Print what takes the space of the store, by model; only the total where stdout is no terminal.",
+    examples=("modelpm store size", "modelpm store size --json"),
 )
 @click.pass_obj
 def total(session: Session) -> Outcome:
-    """Add up the blobs."""
+    """Add up the blobs; what several models share is counted once."""
     with session.manager() as manager:
-        sizes = [bytes_ for _, bytes_ in manager.store.blobs()]
-    text = binary_size(sum(sizes)) if sys.stdout.isatty() else str(sum(sizes))
-    return Outcome(lines=[line(text)], items=[{"blobs": len(sizes), "bytes": sum(sizes)}])
+        shares = manager.housekeeping.sizes()
+    files = [share for share in shares if share.kind in _BLOBS]
+    blobs, size = sum(share.files for share in files), sum(share.bytes for share in files)
+    rows = [(_named(share), share.environment, str(share.files), binary_size(share.bytes)) for share in shares]
+    shown = table(("MODEL", "ENVIRONMENT", ">FILES", ">SIZE"), rows, width()) if rows else []
+    return Outcome(
+        lines=[*shown, line(binary_size(size))] if sys.stdout.isatty() else [line(str(size))],
+        items=[{"blobs": blobs, "bytes": size, "shares": [_row(share) for share in shares]}],
+    )
+
+
+_BLOBS = ("model", "shared", "unneeded")
+_WORDS = {
+    "shared": "(shared by several)",
+    "unneeded": "(needed by nobody)",
+    "partial": "(unfinished downloads)",
+    "quarantine": "(set aside)",
+    "draft": "(drafts)",
+}
+
+
+def _named(share: "Share") -> str:
+    return share.name or _WORDS[share.kind]
+
+
+def _row(share: "Share") -> dict[str, Any]:
+    return {
+        "kind": share.kind,
+        "name": share.name,
+        "environment": share.environment,
+        "files": share.files,
+        "bytes": share.bytes,
+    }
+
+
+@command.command(
+    "move",
+    cls=Command,
+    help="Move the store to another folder or disk: verified, resumable, and every model stays where it appears.",
+    examples=("modelpm store move /mnt/big/modelpm",),
+)
+@click.argument("path", metavar="PATH", type=click.Path(file_okay=False))
+@click.pass_obj
+def move(session: Session, *, path: str) -> Outcome:
+    """Copy, verify, count on the copy, let go of the original."""
+    with session.manager() as manager:
+        moved = manager.housekeeping.move_store(path)
+    return Outcome(
+        notes=[line(f"Moved {count(moved.blobs, 'file')} ({binary_size(moved.bytes)}) to {moved.target}")],
+        changes=[{"action": "move", "from": str(moved.origin), "path": str(moved.target), "bytes": moved.bytes}],
+        warnings=[f"{sha256} was damaged and was left behind" for sha256 in moved.damaged],
+    )

@@ -29,6 +29,11 @@ def command(session: Session, *, names: tuple[str, ...], dry_run: bool) -> Outco
     """Uninstall every name; where one fails, the others are finished."""
     with session.manager() as manager:
         report = manager.uninstall_all(names, dry_run=dry_run)
+    return outcome(session, report)
+
+
+def outcome(session: Session, report: "Report") -> Outcome:
+    """Return what an uninstall came to."""
     return Outcome(
         notes=_notes(report, session.elapsed),
         changes=[{**change_row(change), "freed": change.freed, "note": change.note} for change in report.changes],

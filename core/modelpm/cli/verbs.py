@@ -25,7 +25,7 @@ class Verb(NamedTuple):
     heading: str
 
 
-_MODELS, _PLACE = "Models", "Housekeeping"
+_MODELS, _PROJECT, _PLACE = "Models", "Projects", "Housekeeping"
 VERBS: Mapping[str, Verb] = {
     "install": Verb("modelpm.cli.install", "Download, verify and keep models.", _MODELS),
     "uninstall": Verb("modelpm.cli.uninstall", "Let go of models, and free what nothing else needs.", _MODELS),
@@ -34,9 +34,22 @@ VERBS: Mapping[str, Verb] = {
     "search": Verb("modelpm.cli.search", "Search the catalogs.", _MODELS),
     "path": Verb("modelpm.cli.path", "Print where an installed model is.", _MODELS),
     "verify": Verb("modelpm.cli.verify", "Check what is stored, byte by byte.", _MODELS),
+    "outdated": Verb("modelpm.cli.outdated", "List what is newer than what you have.", _MODELS),
+    "upgrade": Verb("modelpm.cli.upgrade", "Move models to the newest their specs allow.", _MODELS),
+    "why": Verb("modelpm.cli.why", "Say who holds a model, a file or a digest.", _MODELS),
+    "init": Verb("modelpm.cli.init", "Begin a project: write models.toml.", _PROJECT),
+    "add": Verb("modelpm.cli.add", "Add models to the project, lock and sync.", _PROJECT),
+    "remove": Verb("modelpm.cli.remove", "Remove models from the project.", _PROJECT),
+    "lock": Verb("modelpm.cli.lock", "Pin what models.toml wants in models.lock.", _PROJECT),
+    "sync": Verb("modelpm.cli.sync", "Bring what models.lock pins.", _PROJECT),
+    "export": Verb("modelpm.cli.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
+    "import": Verb("modelpm.cli.importing", "Take over a bundle, or model files that are here already.", _PROJECT),
     "catalog": Verb("modelpm.cli.catalog", "List, show and check catalogs.", _PLACE),
     "config": Verb("modelpm.cli.config", "List, read and write settings.", _PLACE),
-    "store": Verb("modelpm.cli.store", "Say where the store is, and how large.", _PLACE),
+    "prune": Verb("modelpm.cli.prune", "Free what nobody needs.", _PLACE),
+    "doctor": Verb("modelpm.cli.doctor", "Check everything, and say the cure.", _PLACE),
+    "store": Verb("modelpm.cli.store", "Say where the store is and what takes its space; move it.", _PLACE),
+    "cache": Verb("modelpm.cli.cache", "Say where the cache is, and how large; clean it.", _PLACE),
     "plugins": Verb("modelpm.cli.plugins", "List plugins, and check that they work.", _PLACE),
     "audit": Verb("modelpm.cli.audit", "Show the audit log, and check that it is whole.", _PLACE),
     "completions": Verb("modelpm.cli.completions", "Print a completion script for a shell.", _PLACE),
@@ -45,7 +58,6 @@ ALIASES: Mapping[str, str] = {
     "info": "show",
     "ls": "list",
     "pull": "install",
-    "remove": "uninstall",
     "rm": "uninstall",
 }
 # Words of other package managers that mean something else here, or two things: each names the right verb.

@@ -38,12 +38,15 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
     """Re-hash; exits with 4 where a byte is not what was locked."""
     with session.manager() as manager:
-        rows = manager.verify(names, **options)
-        sizes = {(m.name, file.path): file.size for m in manager.installed() for file in m.files}
+        project = session.project(manager)
+        rows = manager.verify(names, project=project, **options)
+        models = [*manager.installed(), *(project.installed() if project is not None else ())]
+    sizes = {(m.name, file.path): file.size for m in models for file in m.files}
     total = sum(sizes.get((row.name, row.file), 0) for row in rows)
     return Outcome(
         notes=_notes(rows, total, session.elapsed),
         items=[_row(row) for row in rows],
+        changes=[_change(row) for row in rows if row.repaired],
         errors=[_error(row) for row in rows if not row.ok],
     )
 
@@ -57,6 +60,10 @@ def _row(row: "Verified") -> dict[str, Any]:
         "repaired": row.repaired,
         "downloaded": row.downloaded,
     }
+
+
+def _change(row: "Verified") -> dict[str, Any]:
+    return {"action": "repair", "name": row.name, "file": row.file, "downloaded": row.downloaded}
 
 
 def _error(row: "Verified") -> IntegrityError:

@@ -1,0 +1,39 @@
+"""``modelpm outdated``."""
+
+from dataclasses import asdict
+
+import click
+
+from modelpm.cli.completing import installed_names
+from modelpm.cli.format import count, line, table
+from modelpm.cli.options import Command
+from modelpm.cli.output import Outcome, width
+from modelpm.cli.session import Session
+from modelpm.errors import CheckFailedError
+
+
+@click.command(
+    "outdated",
+    cls=Command,
+    help="List what is newer than what you have: in the project, or else of your own models.",
+    examples=("modelpm outdated", "modelpm outdated --exit-code", "modelpm outdated -g"),
+)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
+@click.option("--exit-code", is_flag=True, help="Exit 3 where there is anything newer.")
+@click.pass_obj
+def command(session: Session, *, names: tuple[str, ...], exit_code: bool) -> Outcome:
+    """Ask catalogs and sources; change nothing."""
+    with session.manager() as manager:
+        project = session.project(manager)
+        rows, report = project.outdated(names) if project is not None else manager.outdated(names)
+    errors = list(report.errors)
+    if rows and exit_code:
+        errors.append(CheckFailedError(f"{count(len(rows), 'model')} outdated", code="outdated"))
+    cells = [(r.name, r.locked, r.allowed, r.newest, r.note) for r in rows]
+    return Outcome(
+        lines=table(("NAME", "LOCKED", "ALLOWED", "NEWEST", "NOTE"), cells, width()) if rows else (),
+        notes=() if rows or errors else [line(("everything is up to date", "dim"))],
+        items=[asdict(row) for row in rows],
+        errors=errors,
+        warnings=report.warnings,
+    )

@@ -1,0 +1,79 @@
+"""What the verbs of projects share: options, and what a report comes to."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.format import Line, count, line
+from modelpm.cli.output import Outcome
+from modelpm.cli.rows import change_line, change_row, model_row, of_action, total
+from modelpm.cli.session import Session
+from modelpm.text import binary_size, duration
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.report import Change, Report
+
+_PLANNED = {"lock-add": "add", "lock-update": "update", "lock-remove": "remove"}
+_LOCKING = {"lock-add": "Added", "lock-update": "Updated", "lock-remove": "Removed"}
+
+
+def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    session = ctx.find_object(Session)
+    if session is not None and value is not None:
+        session.options[param.name or ""] = value
+        session.typed.add(param.name or "")
+
+
+link_mode = click.option(
+    "--link-mode",
+    type=click.Choice(["auto", "reflink", "hardlink", "symlink", "copy"]),
+    callback=_keep,
+    expose_value=False,
+    help="How files appear (auto: the first that the file systems allow).",
+)
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+
+
+def outcome(session: Session, report: "Report") -> Outcome:
+    """Return what a verb of a project came to."""
+    lock = None if report.lock is None else {"path": str(report.lock), "action": report.lock_action}
+    return Outcome(
+        notes=[] if report.errors else _notes(report, session.elapsed),
+        items=[model_row(model) for model in report.models],
+        changes=[change_row(change) for change in report.changes],
+        errors=report.errors,
+        warnings=report.warnings,
+        dry_run=report.dry_run,
+        lock=lock,
+    )
+
+
+def _notes(report: "Report", seconds: float) -> list[Line]:
+    lines = [line(note) for note in report.notes]
+    would = report.dry_run
+    locked = [change for change in report.changes if change.action in _LOCKING]
+    for change in locked:
+        word = _LOCKING[change.action]
+        lines.append(
+            line(
+                f"Would {word.lower().removesuffix('d')}" if would else word,
+                (f" {change.name}", "bold"),
+                _moved(change),
+            )
+        )
+    for action, done, plan in (("install", "Installed", "install"), ("link", "Linked", "link")):
+        made = of_action(report, action)
+        if made:
+            sizes = total([change.bytes for change in made])
+            lines.append(line(f"Would {plan} {sizes}" if would else f"{done} {sizes} in {duration(seconds)}"))
+            lines += [change_line(change, binary_size(change.bytes)) for change in made]
+    lines += [change_line(change, "out of the view") for change in of_action(report, "unlink")]
+    if not lines:
+        lines.append(line((f"Nothing to do: {count(len(report.models), 'model')} locked", "dim")))
+    return lines
+
+
+def _moved(change: "Change") -> str:
+    now = change.release or (change.digest or "digest unknown until it is fetched")[:15]
+    before = change.before if change.release else change.before[:15]
+    return f" {before} -> {now}" if before and before != now else f" {now}" if change.action != "lock-remove" else ""

@@ -1,0 +1,39 @@
+"""``modelpm sync``."""
+
+from typing import Any
+
+import click
+
+from modelpm.cli import projects
+from modelpm.cli.options import Command
+from modelpm.cli.output import Outcome
+from modelpm.cli.session import Session
+
+
+@click.command(
+    "sync",
+    cls=Command,
+    help="Bring what models.lock pins, after locking what drifted. Never upgrades, never deletes bytes.",
+    examples=("modelpm sync", "modelpm sync --locked", "modelpm sync --frozen --offline", "modelpm sync --group gpu"),
+)
+@click.option(
+    "--locked", is_flag=True, envvar="MODELPM_LOCKED", show_envvar=True, help="Exit 3 at once where the lock drifted."
+)
+@click.option(
+    "--frozen",
+    is_flag=True,
+    envvar="MODELPM_FROZEN",
+    help="Take the lock as it is; do not open models.toml.",
+)
+@click.option("--check", is_flag=True, help="Do nothing; exit 3 where anything would be done.")
+@click.option("--exact", is_flag=True, help="Take out of the view what is not locked any more.")
+@click.option("--group", "groups", metavar="GROUP", multiple=True, help="Take the models of GROUP, too.")
+@click.option("--all-groups", is_flag=True, help="Take the models of every group.")
+@projects.link_mode
+@projects.dry_run
+@click.pass_obj
+def command(session: Session, /, **options: Any) -> Outcome:
+    """Make the view show what is locked."""
+    with session.manager() as manager:
+        report = manager.project(frozen=options["frozen"]).sync(**options)
+    return projects.outcome(session, report)

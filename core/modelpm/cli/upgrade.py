@@ -1,0 +1,43 @@
+"""``modelpm upgrade``."""
+
+import click
+
+from modelpm.cli import projects
+from modelpm.cli.completing import installed_names
+from modelpm.cli.format import Line, line
+from modelpm.cli.options import Command
+from modelpm.cli.output import Outcome
+from modelpm.cli.rows import change_line, change_row
+from modelpm.cli.session import Session
+
+
+@click.command(
+    "upgrade",
+    cls=Command,
+    help="Move models to the newest their specs allow: the project's, or else your own.",
+    examples=("modelpm upgrade", "modelpm upgrade chat --latest", "modelpm upgrade -g"),
+)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
+@click.option("--latest", is_flag=True, help="Rewrite specs that do not allow the newest release.")
+@click.option("--no-sync", is_flag=True, help="Lock, and leave the files for the next sync.")
+@projects.link_mode
+@projects.dry_run
+@click.pass_obj
+def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: bool, dry_run: bool) -> Outcome:
+    """Every other model stays as it is."""
+    with session.manager() as manager:
+        project = session.project(manager)
+        if project is not None:
+            report = project.upgrade(names, latest=latest, sync=not no_sync, dry_run=dry_run)
+            return projects.outcome(session, report)
+        report = manager.upgrade(names, latest=latest, dry_run=dry_run)
+    notes: list[Line] = [
+        change_line(c, f"{c.before[:15]} -> {c.release or (c.digest or '?')[:15]}") for c in report.changes
+    ]
+    return Outcome(
+        notes=notes or ([] if report.errors else [line(("nothing to upgrade", "dim"))]),
+        changes=[change_row(change) for change in report.changes],
+        errors=report.errors,
+        warnings=report.warnings,
+        dry_run=dry_run,
+    )
