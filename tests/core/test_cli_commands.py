@@ -337,7 +337,8 @@ def test_the_store_is_found_and_measured(run: Run, home: Path) -> None:
     assert run("store", "size").stdout == "0\n"
     run("install", "tiny")
     assert run("store", "size").stdout == "95328\n"
-    assert document(run("store", "size", "--json"))["items"] == [{"blobs": 1, "bytes": 95328}]
+    share = {"kind": "model", "name": "tiny", "environment": "user", "files": 1, "bytes": 95328}
+    assert document(run("store", "size", "--json"))["items"] == [{"blobs": 1, "bytes": 95328, "shares": [share]}]
 
 
 def test_catalogs_are_listed_shown_and_audited(run: Run, tmp_path: Path) -> None:
