@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from modelpm.installed import InstalledModel
 from modelpm.manager import Manager
-from modelpm.report import Change, Details, InstalledModel, Report, Verified
+from modelpm.report import Change, Details, Report, Verified
 from modelpm.types import Progress
 
 _T = TypeVar("_T")

@@ -7,11 +7,12 @@ from pathlib import Path
 from threading import Event
 
 from modelpm.errors import Interrupted, ModelpmError
+from modelpm.installed import InstalledModel
 from modelpm.operations.flights import Flights
 from modelpm.operations.install import Installer, Request, Task
 from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Audience
-from modelpm.report import Change, InstalledModel, Report
+from modelpm.report import Change, Report
 from modelpm.types import Progress, Status
 
 

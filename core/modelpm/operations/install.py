@@ -11,6 +11,7 @@ from typing import Any
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, UsageError
+from modelpm.installed import InstalledModel
 from modelpm.locked import LockedFile, LockedModel
 from modelpm.operations.linking import link_into
 from modelpm.operations.locating import locator
@@ -19,7 +20,7 @@ from modelpm.operations.reading import installed_model
 from modelpm.operations.resolving import Identified, Resolver
 from modelpm.operations.tracking import Audience, Tracker
 from modelpm.plan import Plan, make_plan
-from modelpm.report import Change, InstalledModel
+from modelpm.report import Change
 from modelpm.resolve import WantedFile, WantedModel
 from modelpm.transfer import Engine, Fetch, Fetched, check_space
 from modelpm.types import Status

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from modelpm.environment import Environment
 from modelpm.errors import NotFound
+from modelpm.installed import InstalledModel
 from modelpm.locked import LockedModel
 from modelpm.names import printable
-from modelpm.report import InstalledModel
 
 
 def installed_model(environment: Environment, model: LockedModel) -> InstalledModel:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from modelpm.catalog import Entry, Variant
+from modelpm.installed import InstalledModel
 from modelpm.operations.locating import parse_reference
 from modelpm.operations.resolving import Resolver
-from modelpm.report import Details, FileDetails, InstalledModel, VariantDetails
+from modelpm.report import Details, FileDetails, VariantDetails
 from modelpm.resolve import name_of_reference
 from modelpm.select import choices, format_of
 from modelpm.spec import CatalogSpec, parse_spec
