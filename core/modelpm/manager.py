@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelpm.catalog import Catalogs, Entry
     from modelpm.locked import LockedModel
     from modelpm.operations.batch import Batch
+    from modelpm.operations.bundling import Taken
     from modelpm.operations.housekeeping import Housekeeping
     from modelpm.operations.install import Installer
     from modelpm.operations.repair import Repairer
@@ -501,6 +502,71 @@ class Manager:
             open_store=self._open_store,
             warn=self.warn,
         )
+
+    def export(self, format: str = "sha256sums", *, project: "Project | None" = None) -> str:  # noqa: A002 - as above
+        """Return what is locked, for other tools.
+
+        Args:
+            format: sha256sums, urls, aria2, json or cyclonedx.
+            project: The project whose lock is meant; None means the user's.
+        """
+        from modelpm.operations.exporting import export
+        from modelpm.operations.locating import Listings, addresses
+
+        environment = self.environment if project is None else project.environment
+        listings = Listings(self.registry)  # no mirrors: what is written is for other machines
+        return export(environment.read().models, format, lambda model, file: addresses(listings, model, file))
+
+    def bundle(
+        self, target: str | Path, *, split: int | None = None, project: "Project | None" = None, user: str | None = None
+    ) -> tuple[Path, ...]:
+        """Write the lock and every blob it names to a file, or into a folder that is there; return what was written.
+
+        Args:
+            target: The file or folder. An interrupted bundle is gone on with.
+            split: Bytes of a part, where the file shall be cut into parts.
+            project: The project whose lock is meant; None means the user's.
+            user: Who is named in the audit log.
+
+        Raises:
+            NotFound: Something that is locked is not in the store.
+        """
+        from modelpm.operations.bundling import write_bundle
+
+        environment = self.environment if project is None else project.environment
+        path = Path(target).absolute()
+        with self._auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user):
+            return tuple(write_bundle(environment, path, split))
+
+    def take_over(
+        self, source: str | Path, *, project: "Project | None" = None, user: str | None = None
+    ) -> "tuple[Taken, ...]":
+        """Take over a bundle, or model files that are on this machine; nothing is moved or changed there.
+
+        Args:
+            source: A bundle, a model's file, or a folder of files.
+            project: The project that gets a bundle's lock, where it has none; None means the user's models get it.
+            user: Who is named in the audit log.
+
+        Raises:
+            IntegrityError: A bundle is damaged.
+        """
+        from modelpm.operations.bundling import is_bundle, read_bundle, settle, take_files
+
+        environment = self.environment if project is None else project.environment
+        path = Path(source).absolute()
+        self._open_store()
+        with self._auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
+            if is_bundle(path):
+                with self.store.lock("store", shared=True):
+                    lock, taken = read_bundle(self.store, path, lambda _name: None)
+                    for problem in settle(environment, lock):
+                        self.warn(problem)
+            else:
+                locks = [e.read() for e in (environment, self.environment)]
+                taken = take_files(self.store, path, locks, lambda _name: None)
+            outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
+        return tuple(taken)
 
     # ------------------------------------------------------------------ the parts
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from threading import Lock
 
 from modelpm.errors import IntegrityError, ModelpmError, NotFound, UsageError
+from modelpm.locked import LockedFile, LockedModel
 from modelpm.mirrors import mirrored
 from modelpm.names import printable
 from modelpm.plugins.registry import Registry
@@ -12,7 +14,7 @@ from modelpm.redact import redact_urls
 from modelpm.resolve import WantedFile, WantedModel
 from modelpm.spec import UriSpec, parse_spec
 from modelpm.transfer import Origin
-from modelpm.types import Reference, RemoteFile, Snapshot
+from modelpm.types import Digest, Reference, RemoteFile, Snapshot
 
 
 def parse_reference(registry: Registry, text: str) -> Reference:
@@ -58,6 +60,17 @@ class Listings:
         """Ask anew the next time: a location of it has run out."""
         with self._lock:
             self._snapshots.pop(replace(reference, file="", quantization=""), None)
+
+
+def addresses(listings: Listings, model: LockedModel, file: LockedFile) -> list[str]:
+    """Return where a locked file can be had by any program, best first, without signatures and credentials.
+
+    Raises:
+        ModelpmError: Nobody can say.
+    """
+    wanted = WantedFile(file.path, file.size, Digest("sha256", file.sha256), file.sources)
+    labels = [origin.label for origin in locator(listings, WantedModel.of_locked(model), wanted)()]
+    return list(dict.fromkeys(label if "://" in label else Path(label).as_uri() for label in labels))
 
 
 def locator(listings: Listings, model: WantedModel, file: WantedFile) -> Callable[[], Sequence[Origin]]:

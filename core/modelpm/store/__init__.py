@@ -112,17 +112,40 @@ class Store:
         Raises:
             StoreError: The system refuses.
         """
+        return self.take(path, only=sha256, step=step) == sha256
+
+    def take(self, path: Path, *, only: str = "", step: Callable[[int], None] | None = None) -> str:
+        """Make a file of somebody else's a blob, whatever is in it; as :meth:`adopt`.
+
+        Args:
+            path: The file; it is neither moved nor changed.
+            only: Where it is given, the one sha256 that is wanted.
+            step: As in :meth:`adopt`.
+
+        Returns:
+            The sha256 of its bytes.
+        """
         self.open()
         draft = temporary(self.layout.partials)
         kind = self._linker.link(path, draft, "auto", without="symlink")
         try:
             found = blobs.digest(draft, step)
-            if found.sha256 != sha256:
-                return False
-            blobs.commit(self.layout, draft, sha256, found.prefixes, ours=kind != "hardlink")
+            if found.sha256 == (only or found.sha256):
+                blobs.commit(self.layout, draft, found.sha256, found.prefixes, ours=kind != "hardlink")
         finally:
             draft.unlink(missing_ok=True)
-        return True
+        return found.sha256
+
+    def receive(self, chunks: Iterable[bytes], sha256: str) -> None:
+        """Make a stream a blob.
+
+        Raises:
+            IntegrityError: The bytes are not what the name says.
+        """
+        from modelpm.store import archive
+
+        self.open()
+        archive.receive(self.layout, chunks, sha256)
 
     def seed(self, sha256: str, size: int) -> int:
         """Make the bytes of a damaged blob the beginning of a download, which then fetches only what is wrong.

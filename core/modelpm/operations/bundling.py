@@ -1,0 +1,244 @@
+"""Bundles for machines without a network: a lock and its blobs, out of the store and into another."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.atomic import write_atomic
+from modelpm.disk import explained, make_folder
+from modelpm.environment import Environment
+from modelpm.errors import IntegrityError, NotFound, StoreError, UsageError
+from modelpm.locked import LockedModel
+from modelpm.lockfile import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.names import printable
+from modelpm.operations.sites import LOCK
+from modelpm.store import Store, archive
+
+_HIDDEN = "."
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One file that was taken over.
+
+    Attributes:
+        file: Its path in the bundle or folder.
+        sha256: Its content.
+        size: Bytes.
+        state: ``adopted``, or ``present`` where the store had it.
+        models: Full names of the locked models that it belongs to.
+    """
+
+    file: str
+    sha256: str
+    size: int
+    state: str
+    models: tuple[str, ...] = ()
+
+
+def write_bundle(environment: Environment, target: Path, split: int | None) -> list[Path]:
+    """Write the lock and every blob it names, to a file, to parts of it, or into a folder that is there.
+
+    Raises:
+        NotFound: A blob is not in the store.
+        IntegrityError: One is damaged.
+    """
+    lock = environment.read()
+    files = {f.sha256: f.size for m in lock.models for f in m.files}
+    store = environment.store
+    for model in lock.models:
+        for file in model.files:
+            if not store.has(file.sha256, file.size):
+                raise NotFound(
+                    f"`{printable(file.path)}` of `{model.name}` is not in the store",
+                    code="missing",
+                    hints=["`modelpm sync --all-groups` brings everything that is locked"],
+                    name=model.name,
+                    file=file.path,
+                )
+    blobs = [(sha256, size, store.blob(sha256)) for sha256, size in sorted(files.items())]
+    text = (environment.text() or lock.render()).encode()
+    with store.lock("store", shared=True):
+        if not target.is_dir():
+            with explained(target.parent, "write"):
+                return archive.write(archive.packed([(LOCK, text)], blobs), target, split)
+        if split is not None:
+            raise UsageError("`--split` is for a bundle in a file", hints=["name a file that is not there yet"])
+        return _write_folder(store, target, text, blobs)
+
+
+def _write_folder(store: Store, target: Path, text: bytes, blobs: Iterable[tuple[str, int, Path]]) -> list[Path]:
+    for sha256, size, blob in blobs:
+        path = target / archive.member_of(sha256)
+        if path.is_file() and path.stat().st_size == size and archive.digest(path) == sha256:
+            continue  # of an interrupted run
+        make_folder(path.parent, below=target)
+        for mode in ("reflink", "hardlink"):
+            try:
+                store.link(sha256, path, mode, below=target)
+                break
+            except StoreError:
+                continue
+        else:
+            archive.write(archive.verified(blob, sha256, size), path)
+    write_atomic(target / LOCK, text)
+    return [target]
+
+
+def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
+    """Take a bundle's blobs into the store; each is hashed on the way, and those that are there are passed over.
+
+    Args:
+        store: Where they go.
+        source: The file, its first part, or the folder.
+        step: Is told the name of each blob before it is read; may raise to stop.
+
+    Raises:
+        IntegrityError: It is no bundle, damaged, or lacks a blob.
+    """
+    store.open()
+    lock, taken = _of_folder(store, source, step) if source.is_dir() else _of_file(store, source, step)
+    for model in lock.models:
+        for file in model.files:
+            if not store.has(file.sha256, file.size):
+                raise IntegrityError(
+                    f"{source} lacks `{printable(file.path)}` of `{model.name}`",
+                    code="bundle_incomplete",
+                    hints=["copy the bundle again"],
+                )
+    return lock, taken
+
+
+def is_bundle(source: Path) -> bool:
+    """Whether something is a bundle, and not just a file or folder of a model."""
+    if source.is_dir():
+        return (source / LOCK).is_file() and (source / "blobs" / "sha256").is_dir()
+    return archive.is_bundle(source)
+
+
+def take_files(store: Store, source: Path, locks: Sequence[Lock], step: Callable[[str], None]) -> list[Taken]:
+    """Take a model's file, or every file of a folder, into the store: cloned, linked or copied, never moved or changed.
+
+    Names that begin with a dot are left out, and so is what leads out of the folder.
+
+    Raises:
+        NotFound: There is nothing.
+        StoreError: The system refuses.
+    """
+    store.open()
+    with explained(source, "read"):
+        paths = [source] if source.is_file() else _files_below(source)
+    if not paths:
+        raise NotFound(f"{source} holds no files of a model", hints=["names that begin with a dot are left out"])
+    owners = _owners(m for lock in locks for m in lock.models)
+    taken = []
+    for path in paths:
+        name = path.name if path == source else path.relative_to(source).as_posix()
+        step(name)
+        with explained(path, "read"):
+            real = path.resolve(strict=True)
+            size = real.stat().st_size
+        sha256 = store.take(real)
+        taken.append(Taken(name, sha256, size, "adopted", owners.get(sha256, ())))
+    return taken
+
+
+def _files_below(folder: Path) -> list[Path]:
+    root = folder.resolve()
+    found = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
+        for name in sorted(names):
+            path = Path(here, name)
+            if not name.startswith(_HIDDEN) and path.is_file() and path.resolve().is_relative_to(root):
+                found.append(path)
+    return found
+
+
+def _owners(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for model in models:
+        for file in model.files:
+            found.setdefault(file.sha256, []).append(model.name)
+    return {sha256: tuple(dict.fromkeys(names)) for sha256, names in found.items()}
+
+
+def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
+    with explained(source / LOCK, "read"):
+        lock = _lock((source / LOCK).read_bytes(), source)
+    owners, taken = _owners(lock.models), []
+    for sha256, size in sorted({(f.sha256, f.size) for m in lock.models for f in m.files}):
+        name = archive.member_of(sha256)
+        step(name)
+        state = "present"
+        if not store.has(sha256, size):
+            path = source / name
+            if not path.is_file():
+                continue  # told below, with the model's name
+            if not store.adopt(path.resolve(), sha256):
+                raise IntegrityError(f"{path} is damaged", code="digest_mismatch", expected=sha256)
+            state = "adopted"
+        taken.append(Taken(name, sha256, size, state, owners[sha256]))
+    return lock, taken
+
+
+def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
+    lock: Lock | None = None
+    owners: dict[str, tuple[str, ...]] = {}
+    wanted: dict[str, tuple[str, int]] = {}
+    taken = []
+    for name, size, chunks in archive.unpacked(source):
+        if lock is None:
+            if name != LOCK or size > MAX_LOCK_BYTES:
+                raise IntegrityError(
+                    f"{source} is no bundle of modelpm: {LOCK} is not the first in it", code="no_bundle"
+                )
+            lock = _lock(b"".join(chunks), source)
+            owners = _owners(lock.models)
+            wanted = {archive.member_of(f.sha256): (f.sha256, f.size) for m in lock.models for f in m.files}
+            continue
+        sha256, expected = wanted.get(name, ("", -1))
+        if size != expected:
+            raise IntegrityError(f"{source}: `{printable(name)}` does not belong there", code="no_bundle")
+        step(name)
+        state = "present"
+        if not store.has(sha256, size):
+            store.receive(chunks, sha256)
+            state = "adopted"
+        taken.append(Taken(name, sha256, size, state, owners[sha256]))
+    if lock is None:
+        raise IntegrityError(f"{source} is no bundle of modelpm: it is empty", code="no_bundle")
+    return lock, taken
+
+
+def _lock(content: bytes, source: Path) -> Lock:
+    if len(content) > MAX_LOCK_BYTES:
+        raise UsageError(f"the lock in {source} is larger than {MAX_LOCK_BYTES} bytes", code="lock_unreadable")
+    return parse_lock(content.decode(errors="replace"), f"the lock in {source}")
+
+
+def settle(environment: Environment, lock: Lock) -> list[str]:
+    """Make the models of a bundle the environment's.
+
+    A project that has a lock keeps it: what it wants is said there. Where it has none it gets the bundle's, for a sync
+    to follow. Among the user's models a name that means something else is left alone.
+
+    Returns:
+        What could not be taken over, in words.
+    """
+    if environment.kind == "project":
+        with environment.held():
+            if environment.text() is None:
+                environment.write(lock)
+        return []
+    problems = []
+    for model in lock.models:
+        there = environment.read().get(model.name)
+        if there is not None and there.digest != model.digest:
+            problems.append(f"`{model.name}` is installed with other files, and was left alone")
+        elif there is None or not environment.complete(there):
+            environment.put(model)
+    with environment.store.lock("store", shared=True):
+        environment.store.remember_project(environment.lock_path)
+    return problems
