@@ -30,7 +30,7 @@ def seed(layout: Layout, sha256: str, size: int) -> int:
         size: Bytes it should have.
 
     Returns:
-        How many bytes can be built upon; 0 where there is no blob.
+        How many bytes can be built upon; 0 where there is no blob, or no digests that tell its good pieces from others.
 
     Raises:
         StoreError: The system refuses, or there is no space for both.
@@ -39,14 +39,14 @@ def seed(layout: Layout, sha256: str, size: int) -> int:
     there = decode(read(folder / "journal"), boot)
     if there is not None and there.extents:
         return there.extents.total
-    if not blob.is_file() or blob.is_symlink():
+    known = meta.read(layout.record(sha256))
+    if not blob.is_file() or blob.is_symlink() or known is None or not known.prefixes:
         return 0
     with disk.explained(folder, "make the folder"):
         folder.mkdir(mode=0o700, exist_ok=True)
     with disk.explained(folder / "data", "write", needed=size):
         extents = _clone(blob, folder / "data", size)
-    known = meta.read(layout.record(sha256))
-    prefixes = {(i + 1) * meta.PIECE: digest for i, digest in enumerate(known.prefixes if known else ())}
+    prefixes = {(i + 1) * meta.PIECE: digest for i, digest in enumerate(known.prefixes)}
     journal = Journal(folder / "journal")
     with disk.explained(journal.path, "write"):
         journal.start(Contents(Header(sha256, size, f"sha256:{sha256}", boot=boot), extents, prefixes), synced=True)
