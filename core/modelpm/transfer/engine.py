@@ -19,7 +19,8 @@ from modelpm.transfer.values import Fetch, Fetched, FileProgress, Options
 Emit = Callable[[str, Mapping[str, Any]], None]
 Tick = Callable[[Sequence[FileProgress]], None]
 
-BUFFER_BYTES = 1 << 20
+BUFFER_BYTES = 4 << 20  # of one connection …
+ALL_BUFFERS_BYTES = 32 << 20  # … and of all of them
 _INTERVAL = 0.1  # seconds between two looks
 _GRACE = 0.8  # seconds that a cancelled run waits for its threads
 
@@ -78,7 +79,7 @@ class _Run:
         self._emit = engine._emit  # noqa: SLF001
         self._options = options
         self._cancelled = cancelled
-        self._scheduler = Scheduler(options.jobs, BUFFER_BYTES)
+        self._scheduler = Scheduler(options.jobs, min(BUFFER_BYTES, max(1 << 16, ALL_BUFFERS_BYTES // options.jobs)))
         self._events: queue.SimpleQueue[tuple[str, Mapping[str, Any]]] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._woken = threading.Event()

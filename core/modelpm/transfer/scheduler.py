@@ -20,7 +20,7 @@ _SMALLEST = 8 << 20  # bytes of a range, where the file has more
 _LARGEST = 64 << 20
 _SPLIT = 2 << 20  # bytes that are worth a connection of their own
 _SECONDS = 4.0  # that one range should take, so that asking for it costs nothing against it
-_BACKLOG = 64 << 20  # bytes that may wait for the digest
+_BACKLOG = 32 << 20  # bytes that may wait for the digest
 _AHEAD = 16 << 20  # bytes a connection that should be there to give out before another file is begun
 
 

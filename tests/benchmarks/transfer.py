@@ -1,0 +1,214 @@
+"""How fast, and at what cost, files are fetched and verified, beside other programs; prints Markdown tables.
+
+``python -m tests.benchmarks.transfer [MIB] [ROUNDS]``. Needs nginx, curl, openssl and aria2c; works in memory
+(``/dev/shm``). Rounds are interleaved and ratios are taken within a round, so that a busy machine slows all alike.
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.benchmarks.nginx import Nginx, serving
+from tests.support.hub import Hub, HubFile, Repo, running_hub
+
+OURS = "modelpm install"
+_SCRIPTS = Path(sysconfig.get_path("scripts"))
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run cost: wall and CPU seconds, peak resident bytes."""
+
+    wall: float
+    cpu: float
+    peak: int
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One table: a name, bytes to fetch, and the commands by name. Commands get a fresh folder each time."""
+
+    name: str
+    size: int
+    commands: Mapping[str, Callable[[Path], Sequence[str]]]
+    runs: dict[str, list[Run]] = field(default_factory=dict)
+
+
+def measure(command: Sequence[str], environ: Mapping[str, str]) -> Run:
+    """Run a command that must succeed."""
+    with tempfile.TemporaryFile() as output:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, env=environ, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            output.seek(0)
+            raise SystemExit(f"{command} failed:\n{output.read().decode()[-2000:]}")
+    return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+
+
+def run_round(case: Case, environ: Mapping[str, str], scratch: Path) -> None:
+    """Run every command of a case once."""
+    for name, command in case.commands.items():
+        folder = scratch / "run"
+        folder.mkdir()
+        try:
+            own = {**environ, "MODELPM_HOME": str(folder / "home"), "HF_HOME": str(folder / "hf")}
+            case.runs.setdefault(name, []).append(measure(command(folder), own))
+        finally:
+            shutil.rmtree(folder)
+
+
+def table(case: Case) -> str:
+    """Return what was measured; the ratio is our wall time over the other's, the median of all rounds."""
+    rows = [f"### {case.name}", "", "| | wall s | CPU s/GiB | peak MiB | ours / it |", "|---|---|---|---|---|"]
+    ours = case.runs[OURS]
+    for name, runs in case.runs.items():
+        wall = statistics.median(run.wall for run in runs)
+        cpu = statistics.median(run.cpu for run in runs) / (case.size / (1 << 30))
+        peak = max(run.peak for run in runs) / _MIB
+        ratio = statistics.median(mine.wall / run.wall for mine, run in zip(ours, runs, strict=True))
+        rows.append(f"| `{name}` | {wall:.2f} | {cpu:.2f} | {peak:.0f} | {'' if name == OURS else f'{ratio:.2f}'} |")
+    return "\n".join([*rows, ""])
+
+
+def ours(spec: str, *options: str) -> Callable[[Path], Sequence[str]]:
+    """Install with our command."""
+    return lambda _: [str(_SCRIPTS / "modelpm"), "install", spec, *options]
+
+
+def hf(repo: str) -> Callable[[Path], Sequence[str]]:
+    """Download with the Hub's own client, which does not verify."""
+    return lambda _: [str(_SCRIPTS / "hf"), "download", repo]
+
+
+def curl(url: str, *options: str) -> Callable[[Path], Sequence[str]]:
+    """Download with one connection, then hash."""
+    got = "curl -sSf {options} -o {file} {url} && openssl dgst -sha256 {file}"
+    return lambda f: ["sh", "-c", got.format(options=" ".join(options), file=f / "file", url=url)]
+
+
+def aria2(url: str, connections: int, sha256: str, *options: str) -> Callable[[Path], Sequence[str]]:
+    """Download with several connections, then hash."""
+    many = [f"-x{connections}", f"-s{connections}", f"--checksum=sha-256={sha256}", "--file-allocation=none"]
+    return lambda f: ["aria2c", "-q", "--min-split-size=1M", *many, *options, "-d", str(f), "-o", "file", url]
+
+
+def publish(hub: Hub, root: Path, file: Path) -> tuple[str, str]:
+    """Let the Hub know of a file that nginx serves; return its sha256 and path there."""
+    with file.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    # By hand, for Hub.add() takes the whole file into memory, and a child's peak begins with its parent's.
+    large = HubFile(file, file.stat().st_size, sha256, "0" * 40, large=True)
+    hub.repos["acme/big"] = Repo(
+        "acme/big",
+        commit="1" * 40,
+        files={"model.safetensors": large},
+        license="mit",
+        gated=False,
+        private=False,
+        branches=("main",),
+        tags=(),
+    )
+    (root / "xet-bridge-us").mkdir()
+    (root / "xet-bridge-us" / sha256).hardlink_to(file)
+    return sha256, f"/xet-bridge-us/{sha256}"
+
+
+@contextmanager
+def sending_to(hub: Hub, origin: str) -> Iterator[None]:
+    """Have the Hub send those who want large files there."""
+
+    @dataclass
+    class Elsewhere:
+        url: str = origin
+
+    own, hub.storage = hub.storage, Elsewhere()  # type: ignore[assignment]  # only its URL is asked for
+    yield
+    hub.storage = own
+
+
+def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence[tuple[str, Case]]:
+    """Return each case with the origin that the Hub sends to."""
+    tls = ["--cacert", str(nginx.cacert)]
+    big = {OURS: ours("hf://acme/big"), "hf download (unverified)": hf("acme/big")}
+    fast = Case(
+        f"{size // _MIB} MiB, plain",
+        size,
+        big
+        | {
+            "curl && openssl": curl(nginx.plain + path),
+            "aria2c -x4 --checksum": aria2(nginx.plain + path, 4, sha256),
+        },
+    )
+    secure = Case(
+        f"{size // _MIB} MiB, TLS",
+        size,
+        {OURS: ours("hf://acme/big", *tls), "hf download (unverified)": hf("acme/big")}
+        | {
+            "curl && openssl": curl(nginx.tls + path, *tls),
+            "aria2c -x4 --checksum": aria2(nginx.tls + path, 4, sha256, f"--ca-certificate={nginx.cacert}"),
+        },
+    )
+    slow = Case(
+        f"{size // _MIB} MiB, 40 MiB a second and connection",
+        size,
+        {
+            OURS: ours("hf://acme/big", "--jobs", "16"),
+            "aria2c -x16 --checksum": aria2(nginx.slow + path, 16, sha256),
+            "aria2c -x16": aria2(nginx.slow + path, 16, sha256, "--check-integrity=false"),
+        },
+    )
+    small = Case("80 small files", 80 * 20_000, {OURS: ours("hf://acme/small"), "hf download": hf("acme/small")})
+    hub.add("acme/small", {f"part-{i:02}.json": os.urandom(20_000) for i in range(80)})
+    return [(nginx.plain, fast), (nginx.tls, secure), (nginx.slow, slow), (nginx.plain, small)]
+
+
+def make_file(path: Path, size: int) -> None:
+    """Write ``size`` bytes that cannot be compressed."""
+    with path.open("wb") as file:
+        for i in range(size // _MIB):
+            file.write(hashlib.shake_128(str(i).encode()).digest(_MIB))
+
+
+def main() -> None:
+    """Measure all cases and print the tables."""
+    size = (int(sys.argv[1]) if len(sys.argv) > 1 else 2048) * _MIB
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder, running_hub() as hub:
+        root = Path(folder) / "www"
+        root.mkdir()
+        make_file(root / "big", size)
+        with serving(root, Path(folder) / "nginx") as nginx:
+            sha256, path = publish(hub, root, root / "big")
+            environ = {
+                **os.environ,
+                "HF_ENDPOINT": hub.endpoint,
+                "HF_HUB_DISABLE_XET": "1",
+                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+                "SSL_CERT_FILE": str(nginx.cacert),
+            }
+            for origin, case in cases(hub, nginx, sha256, path, size):
+                for _ in range(rounds):
+                    with sending_to(hub, origin):
+                        run_round(case, environ, Path(folder))
+                sys.stdout.write(table(case) + "\n")
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

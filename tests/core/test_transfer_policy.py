@@ -1,0 +1,266 @@
+"""What the engine decides: after a failure, about the number of connections, about bandwidth. No clock, no network."""
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelpm.errors import (
+    Denied,
+    Expired,
+    IntegrityError,
+    ModelpmError,
+    NotFound,
+    OfflineError,
+    PluginError,
+    StoreError,
+    Unavailable,
+)
+from modelpm.http import PermanentError
+from modelpm.transfer import Options, RateLimit
+from modelpm.transfer.connection import Pace
+from modelpm.transfer.hashing import PIECE, Digests
+from modelpm.transfer.mirrors import Mirrors
+from modelpm.transfer.policy import Budget, Verdict, judge
+from modelpm.transfer.rate import Limiter
+from modelpm.transfer.task import END, Task
+from modelpm.transfer.width import Width
+from modelpm.types import Digest
+from tests.support.memory_source import MemorySource
+from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (Unavailable("503"), Verdict.RETRY),
+        (Unavailable("short", code="size_mismatch"), Verdict.RETRY),
+        (Expired("403"), Verdict.RELOCATE),
+        (PermanentError("certificate"), Verdict.NEXT),
+        (Denied("403"), Verdict.NEXT),
+        (NotFound("404"), Verdict.NEXT),
+        (IntegrityError("changed"), Verdict.NEXT),
+        (OfflineError("offline"), Verdict.FATAL),
+        (PluginError("bug"), Verdict.FATAL),
+        (StoreError("full"), Verdict.FATAL),
+    ],
+)
+def test_what_an_error_means(error: ModelpmError, verdict: Verdict) -> None:
+    assert judge(error) is verdict
+
+
+def test_waits_grow_and_progress_resets_them() -> None:
+    budget = Budget(5, 0.5, lambda: 1.0)
+    error = Unavailable("no")
+    assert [budget.strike(t, t, error) for t in range(1, 6)] == [0.5, 1.0, 2.0, 4.0, 8.0]
+    assert budget.strike(6, 6, error) is None
+    budget.progress()
+    assert budget.strike(7, 7, error) == 0.5
+
+
+def test_connections_that_fail_together_count_once() -> None:
+    budget = Budget(5, 0.5, lambda: 1.0)
+    for _ in range(8):
+        budget.strike(started=1.0, now=2.0, error=Unavailable("restart"))
+    assert budget.strikes == 1
+
+
+@given(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), st.floats(0, 1), st.integers(1, 40))
+def test_no_wait_is_longer_than_two_minutes(asked: float | None, chance: float, strikes: int) -> None:
+    budget = Budget(100, 0.5, lambda: chance, strikes=strikes)
+    assert 0.0 <= budget.wait(Unavailable("no", retry_after=asked)) <= 120.25
+
+
+def test_a_wrong_size_is_not_asked_for_as_often() -> None:
+    budget = Budget(5, 0.5, lambda: 0.0)
+    error = Unavailable("short", code="size_mismatch")
+    assert [budget.strike(t, t, error) for t in (1, 2, 3)] == [0.0, 0.0, None]
+
+
+def test_a_limit_by_time_of_day() -> None:
+    limit = RateLimit(100, (("08:00", "18:00", 10), ("22:00", "06:00", 0)))
+    assert [limit.at(t) for t in ("07:59", "08:00", "17:59", "18:00", "23:00", "05:59")] == [100, 10, 10, 100, 0, 0]
+    assert Limiter(RateLimit()).quantum(1 << 20) == 1 << 20
+    assert Limiter(RateLimit()).charge(1 << 30) == 0.0
+    assert Limiter(RateLimit(1 << 20)).quantum(1 << 20) < 1 << 17
+
+
+def test_all_connections_together_keep_to_the_limit(tmp_path: Path) -> None:
+    data = noise(3 * MIB)
+    source = MemorySource({"a": data, "b": noise(3 * MIB, 1)})
+    trial = Trial(tmp_path / "store", Options(jobs=4, limit=RateLimit(4 * MIB)))
+    began = time.monotonic()
+    trial.run(*(pinned(name, body, [source.origin(name)]) for name, body in source.files.items()))
+    assert 6 / 4 - 0.4 <= time.monotonic() - began < 5.0
+
+
+def test_width_grows_while_it_helps_and_goes_back_when_it_does_not() -> None:
+    width, now, received = Width(16), 0.0, 0
+    for _ in range(40):
+        now += 0.3
+        received += int(min(width.target, 9) * 0.3 * 10_000_000)
+        width.observe(now, received, saturated=True)
+    assert 8 <= width.target <= 16
+    slow = Width(16)
+    for i in range(40):
+        slow.observe(i * 0.3, int(i * 0.3 * 10_000_000), saturated=True)
+    assert slow.target <= 8
+
+
+def test_width_shrinks_on_collapse_and_when_told() -> None:
+    width, received = Width(16), 0
+    for i in range(20):
+        received += width.target * 1_000_000
+        width.observe(i * 0.3, received, saturated=True)
+    high = width.target
+    for i in range(20, 26):
+        received += 100_000
+        width.observe(i * 0.3, received, saturated=True)
+    assert width.target < high
+    now = width.target
+    width.throttled(10.0)
+    assert width.target == max(1, now // 2)
+
+
+@given(st.integers(1, 64), st.lists(st.tuples(st.floats(0.01, 5), st.integers(0, 10**9), st.booleans()), max_size=80))
+def test_width_stays_in_its_bounds(most: int, looks: list[tuple[float, int, bool]]) -> None:
+    width, now, received = Width(most), 0.0, 0
+    for seconds, count, saturated in looks:
+        now += seconds
+        received += count
+        width.observe(now, received, saturated=saturated)
+        assert 1 <= width.target <= most
+
+
+def test_reads_are_sized_to_the_speed() -> None:
+    pace = Pace(4 * MIB)
+    for _ in range(20):
+        pace.took(0.001, pace.size)
+    assert pace.size == 4 * MIB
+    for _ in range(20):
+        pace.took(1.0, 1)
+    assert pace.size == 16 << 10
+
+
+def test_a_task_is_split_in_the_middle_and_only_where_it_is_worth_it() -> None:
+    task = Task(0, 100)
+    assert task.split(60, 1) is None
+    assert task.split(10, 1) == 50
+    assert (task.start, task.stop, task.left) == (0, 50, 50)
+    assert Task(0, END).split(1, 1) is None
+    task.abort("why")
+    assert task.split(1, 1) is None
+
+
+def test_trouble_is_silence_or_a_trickle_but_not_a_limit() -> None:
+    task = Task(0, 100)
+    assert task.trouble(task.started + 1, idle=1, rate=10, window=5) is None
+    assert "no answer" in (task.trouble(task.started + 30, idle=1, rate=10, window=5) or "")
+    assert task.opened(None)
+    now = time.monotonic()
+    assert "no byte" in (task.trouble(now + 2, idle=1, rate=10, window=5) or "")
+    task.heard(10)
+    assert "bytes a second" in (task.trouble(now + 6, idle=60, rate=10, window=5) or "")
+    other = Task(0, 100)
+    other.opened(None)
+    other.paid(5.9)  # waited on purpose
+    assert other.trouble(time.monotonic() + 6, idle=60, rate=10, window=5) is None
+
+
+def test_of_several_that_saw_a_link_run_out_one_asks_again() -> None:
+    source, asked = MemorySource({"w": b""}), []
+
+    def locate() -> list[object]:
+        asked.append(1)
+        time.sleep(0.05)
+        return [source.origin("w")]
+
+    mirrors = Mirrors(locate, time.monotonic)  # type: ignore[arg-type]
+    choice = mirrors.choose()
+    threads = [threading.Thread(target=mirrors.relocate, args=(choice.round,)) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(asked) == 2
+    assert mirrors.choose().round == 2
+
+
+def test_mirrors_are_asked_in_order_and_rest_when_they_fail() -> None:
+    source, now = MemorySource({"w": b""}), [0.0]
+    a, b = source.origin("w", label="a"), source.origin("w", label="b")
+    mirrors = Mirrors(lambda: (a, b), lambda: now[0])
+    assert mirrors.choose().origin is a
+    assert mirrors.failed(a, 0.0)
+    assert mirrors.choose().origin is b
+    assert not mirrors.failed(b, 30.0)
+    assert mirrors.choose().origin is a
+    now[0] = 2.0
+    assert mirrors.choose().origin is a
+    assert mirrors.exclude(a, Denied("403"))
+    assert mirrors.choose().origin is b
+    assert not mirrors.exclude(b, NotFound("404"))
+    with pytest.raises(Denied):
+        mirrors.choose()
+    with pytest.raises(NotFound):
+        Mirrors(lambda: (), lambda: 0.0).choose()
+
+
+def test_prefix_digests_are_those_of_the_first_pieces() -> None:
+    data = noise(2 * PIECE + 5)
+    digests = Digests(Digest("git-sha1", "0" * 40), len(data), hasher)
+    view = memoryview(data)
+    while digests.position < len(data):
+        digests.feed(view[digests.position : digests.position + min(digests.room(), 5 * MIB)])
+    assert digests.prefixes == [sha256(data[:PIECE]), sha256(data[: 2 * PIECE])]
+    assert digests.sha256() == sha256(data)
+    git = hasher("git-sha1", len(data))
+    git.update(data)
+    assert digests.promised() == git.hexdigest()
+    digests.rewind()
+    assert digests.position == 0
+
+
+def test_a_digest_plugin_that_raises_is_named() -> None:
+    class Broken:
+        def update(self, data: object, /) -> None:
+            raise ValueError(data)
+
+        def hexdigest(self) -> str:
+            raise ValueError
+
+    digests = Digests(Digest("blake3", "ab"), 1, lambda _a, _s: Broken())
+    with pytest.raises(PluginError, match="blake3"):
+        digests.feed(memoryview(b"x"))
+    with pytest.raises(PluginError, match="blake3"):
+        digests.promised()
+
+
+def test_one_rotten_piece_of_a_partial_is_fetched_again_and_nothing_else(tmp_path: Path) -> None:
+    data = noise(3 * PIECE + 100)
+    trial = Trial(tmp_path / "store", QUICK)
+    source = MemorySource({"w": data})
+    stop = threading.Event()
+
+    def last_missing(request: object, body: bytes) -> Exception | None:
+        del body
+        return Unavailable("later") if getattr(request, "start", 0) >= 3 * PIECE and not stop.is_set() else None
+
+    source.fault = last_missing
+    fetch = pinned("w", data, [source.origin("w")])
+    trial.run(fetch, retries=1)
+    held = trial.root / "partial" / sha256(data) / "data"
+    before = source.sent
+    with held.open("r+b") as file:
+        file.seek(PIECE + 77)
+        file.write(b"rot")
+    stop.set()
+    fetched = trial.fetch(fetch)
+    assert trial.bytes_of(fetched) == data
+    again = source.sent - before
+    assert again <= PIECE + (len(data) - before) + MIB
