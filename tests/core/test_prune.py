@@ -1,0 +1,257 @@
+"""Prune: what nobody holds goes, what anybody may hold stays, and nothing is guessed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import modelpm
+from modelpm.environment import Environment
+from modelpm.errors import StoreError, UsageError
+from modelpm.lockfile import Lock
+from modelpm.operations.prune import Limits
+from modelpm.store import meta, projects
+from modelpm.view import View
+from tests.support.models import folder_of, manager_in, names
+from tests.support.stores import put, sha256
+
+DAY = 86_400
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> modelpm.Manager:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    return manager_in(tmp_path)
+
+
+def aged(manager: modelpm.Manager, data: bytes, days: float) -> str:
+    """Store bytes that nobody needs, committed so long ago."""
+    name = put(manager.store, data)
+    record = manager.store.layout.record(name)
+    known = json.loads(record.read_text())
+    record.write_text(json.dumps({**known, "committed_at": int(time.time() - days * DAY)}))
+    return name
+
+
+def project_of(manager: modelpm.Manager, folder: Path, name: str) -> Environment:
+    """Make a project that synced a model of the user's."""
+    folder.mkdir()
+    store = manager.store
+    made = Environment("project", folder / "models.lock", View(folder / "models", store), store)
+    model = manager.environment.read().get(name)
+    assert model is not None
+    made.put(model)
+    store.remember_project(made.lock_path)
+    return made
+
+
+def test_what_is_installed_stays_and_the_rest_goes(manager: modelpm.Manager, tmp_path: Path) -> None:
+    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000, "config.json": b"{}"}))
+    stray = put(manager.store, b"nobody's" * 1000)
+    before = manager.housekeeping.prune(dry_run=True)
+    assert [item.path.name for item in before.removed] == [stray]
+    assert stray in names(manager.store)
+    done = manager.housekeeping.prune()
+    assert (done.freed, before.freed) == (8192, 8192)
+    assert names(manager.store) == {f.sha256 for f in model.files}
+    assert manager.verify()[0].ok
+
+
+def test_a_project_that_synced_holds_its_blobs(manager: modelpm.Manager, tmp_path: Path) -> None:
+    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    project = project_of(manager, tmp_path / "p", model.name)
+    change = manager.uninstall(model.name)
+    assert str(project.lock_path) in change.note
+    assert change.freed == 0
+    manager.housekeeping.prune()
+    assert names(manager.store) == {f.sha256 for f in model.files}
+    assert (tmp_path / "p/models" / model.name / "a.gguf").read_bytes() == b"a" * 5000
+
+
+def test_a_vanished_project_is_told_and_kept_for_thirty_days(manager: modelpm.Manager, tmp_path: Path) -> None:
+    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    project = project_of(manager, tmp_path / "p", model.name)
+    manager.uninstall(model.name)
+    project.lock_path.unlink()
+    told = manager.housekeeping.prune()
+    assert "30 more days" in told.notes[0]
+    assert names(manager.store)
+    path = projects.entry(manager.store.layout, project.lock_path)
+    known = projects.load(path)
+    assert known is not None
+    assert known.missing_since is not None
+    path.write_text(path.read_text().replace(str(known.missing_since), str(known.missing_since - 31 * DAY)))
+    manager.housekeeping.prune()
+    assert not names(manager.store)
+    assert not path.exists()
+
+
+def test_a_project_that_came_back_counts_again(manager: modelpm.Manager, tmp_path: Path) -> None:
+    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    project = project_of(manager, tmp_path / "p", model.name)
+    manager.uninstall(model.name)
+    project.lock_path.rename(tmp_path / "away")
+    manager.housekeeping.prune()
+    (tmp_path / "away").rename(project.lock_path)
+    assert manager.housekeeping.prune().notes == ()
+    assert names(manager.store)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "version = 1\n[[model]]\nname =", "<<<<<<< ours\n", "version = 99\n", "\x00" * 300]
+)
+def test_a_root_that_cannot_be_read_stops_it_by_name(manager: modelpm.Manager, tmp_path: Path, text: str) -> None:
+    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    project = project_of(manager, tmp_path / "p", model.name)
+    stray = put(manager.store, b"nobody's")
+    project.lock_path.write_text(text)
+    with pytest.raises(StoreError) as caught:
+        manager.housekeeping.prune()
+    assert caught.value.code == "root_unreadable"
+    assert str(project.lock_path) in str(caught.value)
+    assert stray in names(manager.store)
+    change = manager.uninstall(model.name)
+    assert "stay for now" in change.note
+    assert model.files[0].sha256 in names(manager.store)
+
+
+def test_a_registry_entry_that_was_damaged_stops_it_too(manager: modelpm.Manager, tmp_path: Path) -> None:
+    manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    (entry,) = manager.store.layout.projects.iterdir()
+    entry.write_bytes(b"")
+    with pytest.raises(StoreError) as caught:
+        manager.housekeeping.prune()
+    assert str(entry) in str(caught.value)
+
+
+def test_a_hand_edited_lock_holds_what_it_says(manager: modelpm.Manager, tmp_path: Path) -> None:
+    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    project = project_of(manager, tmp_path / "p", model.name)
+    project.lock_path.write_text("# mine\n" + project.lock_path.read_text().replace('"', "'"))
+    manager.uninstall(model.name)
+    manager.housekeeping.prune()
+    assert names(manager.store)
+
+
+def test_an_age_spares_what_is_younger(manager: modelpm.Manager) -> None:
+    old, new = aged(manager, b"old", 100), aged(manager, b"new", 10)
+    assert {i.path.name for i in manager.housekeeping.prune(older_than="90d").removed} == {old}
+    assert names(manager.store) == {new}
+
+
+def test_a_size_frees_the_longest_unused_first_and_no_more(manager: modelpm.Manager) -> None:
+    old, middle, new = (aged(manager, bytes([n]) * 10_000, 30 - n) for n in range(3))
+    done = manager.housekeeping.prune(max_size="24K")
+    assert [i.path.name for i in done.removed] == [old]
+    assert names(manager.store) == {middle, new}
+
+
+def test_a_size_that_cannot_be_reached_is_said(manager: modelpm.Manager, tmp_path: Path) -> None:
+    manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 50_000}))
+    done = manager.housekeeping.prune(max_size="1K")
+    assert not done.removed
+    assert "stays above" in done.notes[-1]
+
+
+def test_a_clock_that_was_set_back_makes_nothing_old(manager: modelpm.Manager) -> None:
+    name = aged(manager, b"from the future", -4000)
+    assert not manager.housekeeping.prune(older_than="1d").removed
+    assert names(manager.store) == {name}
+
+
+def test_unfinished_downloads_go_by_age(manager: modelpm.Manager) -> None:
+    manager.store.open()
+    for name, days in (("a" * 64, 20), ("b" * 64, 2)):
+        folder = manager.store.partial(name)
+        folder.mkdir()
+        (folder / "data").write_bytes(b"x" * 9000)
+        for path in (folder / "data", folder):
+            os.utime(path, (time.time() - days * DAY,) * 2)
+    done = manager.housekeeping.prune()
+    assert [(i.kind, i.path.name, i.bytes) for i in done.removed] == [("partial", "a" * 64, 12288)]
+    assert [i.path.name for i in manager.housekeeping.prune(older_than="1d").removed] == ["b" * 64]
+
+
+def test_a_download_under_way_is_left_alone(manager: modelpm.Manager) -> None:
+    manager.store.open()
+    folder = manager.store.partial("a" * 64)
+    folder.mkdir()
+    os.utime(folder, (0, 0))
+    with manager.store.lock("a" * 64):
+        assert not manager.housekeeping.prune(older_than="0d").removed
+    assert manager.housekeeping.prune(older_than="0d").removed
+
+
+def test_what_was_set_aside_goes_by_age(manager: modelpm.Manager) -> None:
+    name = put(manager.store, b"wrong")
+    path = manager.store.quarantine(manager.store.blob(name), "0" * 64, name)
+    assert not manager.housekeeping.prune().removed
+    os.utime(path, (0, 0))
+    assert [i.kind for i in manager.housekeeping.prune().removed] == ["quarantine"]
+
+
+def test_it_waits_for_nobody_for_ever_and_says_who_is_at_work(manager: modelpm.Manager) -> None:
+    stray = put(manager.store, b"nobody's")
+    with manager.store.lock("store", shared=True), pytest.raises(StoreError) as caught:
+        manager.housekeeping.prune(waiting=lambda _holder: False)
+    assert caught.value.code == "lock_timeout"
+    assert f"process {os.getpid()}" in str(caught.value)
+    assert stray in names(manager.store)
+
+
+def test_a_running_install_holds_its_blobs_where_locks_keep_nobody_out(manager: modelpm.Manager) -> None:
+    held, free = put(manager.store, b"held"), aged(manager, b"free", 1)
+    manager.store.locks_work = False
+    with manager.store.lease([held]):
+        late = put(manager.store, b"came while it runs")
+        manager.housekeeping.prune()
+        assert names(manager.store) == {held, late}
+    assert free not in names(manager.store)
+    manager.housekeeping.prune()
+    assert not names(manager.store)
+
+
+def test_a_lease_ends_with_its_process(manager: modelpm.Manager) -> None:
+    held = put(manager.store, b"held")
+    script = (
+        "import os, sys; from pathlib import Path; from modelpm.store import Store\n"
+        f"with Store(Path({str(manager.store.root)!r})).lease([{held!r}]): os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    assert len(list(manager.store.layout.leases.iterdir())) == 1
+    manager.housekeeping.prune()
+    assert not names(manager.store)
+    assert not list(manager.store.layout.leases.iterdir())
+
+
+def test_a_blob_that_a_folder_elsewhere_shows_frees_nothing(manager: modelpm.Manager, tmp_path: Path) -> None:
+    name = put(manager.store, b"x" * 9000)
+    os.link(manager.store.blob(name), tmp_path / "mine")
+    done = manager.housekeeping.prune()
+    assert (len(done.removed), done.freed) == (1, 0)
+    assert (tmp_path / "mine").read_bytes() == b"x" * 9000
+
+
+@pytest.mark.parametrize(("age", "size"), [("90x", ""), ("", "12Q"), ("-1d", ""), ("", "all"), ("1" * 30, "")])
+def test_limits_that_are_none_are_refused(age: str, size: str) -> None:
+    with pytest.raises(UsageError):
+        Limits.parse(age, size)
+
+
+def test_limits_are_read() -> None:
+    assert Limits.parse("12h", "1.5G") == Limits(43_200.0, 3 << 29)
+    assert Limits.parse("2", "100") == Limits(2.0 * DAY, 100)
+    assert Limits.parse() == Limits()
+
+
+def test_an_empty_lock_holds_nothing(manager: modelpm.Manager, tmp_path: Path) -> None:
+    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    change = manager.uninstall(model.name)
+    assert (change.freed, change.note) == (8192, "")
+    assert manager.environment.read() == Lock(texts={}) or not manager.environment.read().models
+    assert not names(manager.store)
+    assert meta.read(manager.store.layout.record(sha256(b"a" * 5000))) is None
