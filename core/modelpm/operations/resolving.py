@@ -118,10 +118,10 @@ class Resolver:
 
     def _needs_listing(self, model: WantedModel) -> bool:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
+        if not model.upstream:  # each file has sources of its own, and what nobody promised is learned with its bytes
+            return False
         if not model.files or not all(f.is_pinned for f in model.files):
             return True
-        if not model.upstream:
-            return False
         reference = parse_reference(self.listings.registry, model.upstream)
         source = self.listings.registry.source(reference.scheme)
         return reference.revision is None and not source.locate(reference, model.files[0].path)

@@ -1,0 +1,184 @@
+"""``models.toml``: read strictly, edited without disturbing what people wrote."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelpm.drift import drift, settled
+from modelpm.editing import with_models, without_models
+from modelpm.errors import Denied, IntegrityError, ModelpmError, UsageError
+from modelpm.locked import LockedFile, LockedModel, Wish
+from modelpm.lockfile import Lock, parse_lock
+from modelpm.manifest import STARTER, TABLE, governs, parse_manifest
+from modelpm.rules import Rules
+
+TEXT = """\
+# ours
+schema = 1
+
+[models]  # by name
+chat  = "core/qwen3-8b@1:q5_k_m"   # the big one
+style = { source = "hf://acme/style-lora@v3", include = ["*.safetensors"] }
+
+[groups]
+gpu = [
+    "style", # needs one
+]
+
+[settings]
+dir = "weights"
+default-groups = ["gpu"]
+allow-licenses = ["mit"]
+"""
+
+
+def test_a_manifest_says_what_is_wanted() -> None:
+    manifest = parse_manifest(TEXT, "models.toml")
+    assert manifest.models["chat"] == Wish("core/qwen3-8b@1:q5_k_m")
+    assert manifest.models["style"] == Wish("hf://acme/style-lora@v3", ("*.safetensors",))
+    assert manifest.groups == {"gpu": ("style",)}
+    assert manifest.groups_of("style") == ("gpu",)
+    assert (manifest.dir, manifest.default_groups) == ("weights", ("gpu",))
+    assert manifest.rules.licenses == ("mit",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("modles = {}", "did you mean `models`?"),
+        ("[settings]\nallow-format = []", "did you mean `settings.allow-formats`?"),
+        ("[models]\na = { source = 'hf://a/b', inclde = [] }", "did you mean `models.a.include`?"),
+        ("[models]\nA = 'core/a'", "names are 1 to 64"),
+        ("[models]\na = 'core/a'\na = 'core/b'", "left as it is"),
+        ("[models]\na = 3", "left as it is"),
+        ("[models]\na = './file'", "file://"),
+        ("[groups]\ng = ['nobody']", "left as it is"),
+        ("[settings]\ndefault-groups = ['g']", "left as it is"),
+        ("models = 1", "left as it is"),
+        ("a = " + "[" * 5000, "left as it is"),
+        ("<<<<<<< ours\n", "modelpm lock"),
+        ("schema = 2", "update modelpm"),
+        ("[models", "left as it is"),
+    ],
+)
+def test_what_is_wrong_is_a_usage_error_that_says_what_to_do(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_manifest(text, "models.toml")
+    assert any(said in hint for hint in caught.value.hints)
+    assert "models.toml" in caught.value.message
+
+
+@pytest.mark.parametrize("folder", ["../out", "/abs", "a/../../b", ".git/hooks", "a\\b", "."])
+def test_the_view_stays_inside_the_project(folder: str) -> None:
+    with pytest.raises(IntegrityError):
+        parse_manifest(f"[settings]\ndir = '{folder}'", "models.toml")
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(st.characters(codec="utf-8")) | st.integers(0, len(TEXT)).map(lambda n: TEXT[:n]))
+def test_damaged_manifests_are_errors_of_ours(text: str) -> None:
+    try:
+        parse_manifest(text, "models.toml")
+    except ModelpmError as error:
+        assert error.exit_code in {2, 4}
+
+
+def test_an_edit_touches_only_its_own_line() -> None:
+    edited = with_models(TEXT, "models.toml", (), {"vad": Wish("core/vad")})
+    lines = [line for line in edited.splitlines() if line != 'vad = "core/vad"']
+    assert lines == TEXT.splitlines()
+    assert without_models(edited, "models.toml", (), ["vad"]) == TEXT
+
+
+def test_a_model_that_goes_leaves_its_groups_and_every_comment_stays() -> None:
+    edited = without_models(TEXT, "models.toml", (), ["style"])
+    manifest = parse_manifest(edited, "models.toml")
+    assert list(manifest.models) == ["chat"]
+    assert manifest.groups == {"gpu": ()}
+    assert "# the big one" in edited
+    assert "# by name" in edited
+
+
+def test_a_group_is_made_where_it_is_first_named() -> None:
+    edited = with_models(STARTER, "models.toml", (), {"a": Wish("core/a")}, "ci")
+    assert parse_manifest(edited, "models.toml").groups == {"ci": ("a",)}
+    assert edited.startswith(STARTER)
+
+
+def test_line_ends_stay_what_they_are() -> None:
+    edited = with_models(TEXT.replace("\n", "\r\n"), "models.toml", (), {"vad": Wish("core/vad")})
+    assert edited.count("\n") == edited.count("\r\n")
+
+
+def test_a_table_of_pyproject_is_a_manifest() -> None:
+    text = "[project]\nname = 'x' # mine\n\n[tool.modelpm.models]\na = 'core/a'\n\n[tool.other]\nb = 1\n"
+    assert governs(text, TABLE)
+    assert not governs("[tool.other]\nx = 'modelpm'\n", TABLE)
+    edited = with_models(text, "pyproject.toml", TABLE, {"b": Wish("core/b")})
+    assert set(parse_manifest(edited, "pyproject.toml", TABLE).models) == {"a", "b"}
+    assert edited.replace('b = "core/b"\n', "") == text
+
+
+names = st.from_regex(r"[a-bd-z0-9][a-z0-9_-]{0,6}", fullmatch=True).filter(lambda n: n not in {"nul", "aux", "prn"})
+specs = st.sampled_from(["core/a", "core/b@1", "hf://acme/x@v1", "https://x.example/y.gguf"])
+globs = st.lists(st.sampled_from(["*.json", 'a"b*', "dir/*"]), max_size=2, unique=True).map(tuple)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(names, st.builds(Wish, specs, globs, globs), min_size=1, max_size=4), st.sampled_from([None, "ci", "gpu"]))
+def test_whatever_is_put_in_is_read_back_and_comes_out_again(wishes: dict[str, Wish], group: str | None) -> None:
+    edited = with_models(STARTER, "models.toml", (), wishes, group)
+    assert dict(parse_manifest(edited, "models.toml").models) == wishes
+    assert dict(parse_manifest(without_models(edited, "models.toml", (), wishes), "models.toml").models) == {}
+
+
+def locked(name: str, spec: str, groups: tuple[str, ...] = ()) -> LockedModel:
+    return LockedModel(name, Wish(spec), (LockedFile("a", 1, "ab" * 32, ("x://a",)),), groups)
+
+
+def test_every_reason_of_drift_is_one_line() -> None:
+    manifest = parse_manifest(TEXT, "models.toml")
+    lock = Lock().changed(put=[locked("chat", "core/qwen3-8b@1"), locked("old", "core/old"), locked("style", "x://")])
+    assert [str(r) for r in drift(manifest, lock)] == [
+        "chat: spec changed: core/qwen3-8b@1 (locked) != core/qwen3-8b@1:q5_k_m",
+        "style: spec changed: x:// (locked) != hf://acme/style-lora@v3 (include *.safetensors)",
+        "old: locked, but the manifest does not name it",
+        "dir changed: models (locked) != weights",
+        "default groups changed: none (locked) != gpu",
+    ]
+
+
+def test_settling_ends_all_drift_and_keeps_what_did_not_change() -> None:
+    manifest = parse_manifest(TEXT, "models.toml")
+    chat = locked("chat", "core/qwen3-8b@1:q5_k_m")
+    before = parse_lock(Lock().changed(put=[chat, locked("old", "core/old")]).render() + 'extra = "kept"\n', "x")
+    style = LockedModel("style", manifest.models["style"], chat.files)
+    after = settled(manifest, before, [style])
+    assert drift(manifest, after) == ()
+    assert (before.texts or {})["chat"].strip() in after.render()
+    again = parse_lock(after.render(), "x")
+    assert drift(manifest, again) == ()
+    assert again.render() == after.render()
+
+
+@pytest.mark.parametrize(
+    ("rules", "format_", "license_", "refused"),
+    [
+        (Rules(formats=("gguf",)), "gguf", "", ""),
+        (Rules(formats=("gguf",)), "onnx", "", "allow-formats"),
+        (Rules(formats=("gguf",)), "", "", ""),  # the file's ending tells
+        (Rules(licenses=("MIT", "Apache-2.0")), "gguf", "apache-2.0", ""),
+        (Rules(licenses=("mit",)), "gguf", "mit OR gpl-3.0", ""),
+        (Rules(licenses=("mit",)), "gguf", "mit AND gpl-3.0", "allow-licenses"),
+        (Rules(licenses=("mit",)), "gguf", "(mit)", "allow-licenses"),
+        (Rules(licenses=("mit",)), "gguf", "", "allow-licenses"),
+    ],
+)
+def test_rules_name_themselves(rules: Rules, format_: str, license_: str, refused: str) -> None:
+    try:
+        rules.check("m", format_=format_, license_=license_, paths=["m.gguf"])
+    except Denied as error:
+        assert error.details["rule"] == refused
+        assert error.exit_code == 7
+    else:
+        assert not refused

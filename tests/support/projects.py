@@ -1,0 +1,67 @@
+"""A project with a catalog of its own whose models are files of this machine."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+import modelpm
+from modelpm.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A catalog named ``acme`` in ``folder``, in which every file's source is a file."""
+
+    folder: Path
+
+    def offer(
+        self,
+        id_: str,
+        *versions: str,
+        files: Sequence[str] = ("model.gguf",),
+        license: str = "mit",  # noqa: A002 - the key's name
+        format: str = "gguf",  # noqa: A002 - as above
+        pinned: bool = True,
+        **facts: Mapping[str, str],
+    ) -> None:
+        """Write a model; ``facts`` are further keys of a release: ``v1_0={"yanked": …}``."""
+        releases = []
+        for version in versions:
+            made = [self._file(id_, version, path, pinned=pinned) for path in files]
+            extra = facts.get("v" + version.replace(".", "_"), {})
+            variant = {"name": "q4", "format": format, "file": made}
+            releases.append({"version": version, "default-variant": "q4", "variant": [variant], **extra})
+        values = {"schema": 1, "id": id_, "license": license, "release": releases}
+        (self.folder / "models").mkdir(parents=True, exist_ok=True)
+        (self.folder / "catalog.toml").write_text(tomli_w.dumps({"schema": 1, "name": "acme"}))
+        (self.folder / "models" / f"{id_}.toml").write_text(tomli_w.dumps(values))
+
+    def content(self, id_: str, version: str, path: str) -> bytes:
+        return f"{id_} {version} {path}\n".encode() * 50
+
+    def file(self, id_: str, version: str, path: str) -> Path:
+        return self.folder / "files" / id_ / version / path
+
+    def _file(self, id_: str, version: str, path: str, *, pinned: bool) -> dict[str, Any]:
+        target, data = self.file(id_, version, path), self.content(id_, version, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        promised = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} if pinned else {}
+        return {"path": path, "sources": [target.as_uri()], **promised}
+
+
+def shop_in(home: Path, folder: Path) -> Shop:
+    """Make the catalog known to the modelpm that lives in ``home``."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "config.toml").write_text(tomli_w.dumps({"catalogs": {"acme": str(folder)}}))
+    return Shop(folder)
+
+
+def reopened(manager: modelpm.Manager, root: Path) -> Project:
+    """Return the project with catalogs read anew, as the next command would."""
+    manager.__dict__.pop("catalogs", None)
+    return manager.project(root)
