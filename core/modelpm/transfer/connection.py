@@ -72,7 +72,7 @@ class Connection:
         task, read, pace = self.task, _reader(stream), Pace(len(buffer), min(_FIRST, len(buffer)))
         while task.position < task.stop:
             began = time.monotonic()
-            block = read(buffer[: min(self.limiter.quantum(pace.size), task.stop - task.position)])
+            block = read(buffer[: task.ask(self.limiter.quantum(pace.size))])
             if not block:
                 self._ended(stream)
                 break
@@ -91,7 +91,7 @@ class Connection:
             for start, stop in self.partial.gaps(begin, end):
                 self.partial.write(start, block[start - begin : stop - begin])
                 task.gained += stop - start
-            task.position = end
+            task.position, task.asked = end, 0
 
     def _pay(self, count: int) -> None:
         wait = self.limiter.charge(count)

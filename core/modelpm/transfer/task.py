@@ -20,6 +20,7 @@ class Task:
         started: When it began, by the monotonic clock.
         received: Bytes that came.
         gained: Those of them that were missing.
+        asked: Bytes behind ``position`` that are being read right now.
         aborted: Why it was given up, in words for an error; empty where only the plan changed; None while it runs.
         aborted_at: When.
     """
@@ -30,6 +31,7 @@ class Task:
     started: float = field(default_factory=time.monotonic)
     received: int = 0
     gained: int = 0
+    asked: int = 0
     aborted: str | None = None
     aborted_at: float = 0.0
     finished: bool = False
@@ -48,6 +50,12 @@ class Task:
     def left(self) -> int:
         """Bytes still to come."""
         return self.stop - self.position
+
+    def ask(self, most: int) -> int:
+        """Return how many bytes to read now, at most so many: nobody else will be given them."""
+        with self.lock:
+            self.asked = min(most, self.left)
+            return self.asked
 
     def opened(self, abort: Callable[[], None] | None) -> bool:
         """Note that the stream is open; return False where it was aborted meanwhile."""
@@ -68,15 +76,16 @@ class Task:
         self._heard = time.monotonic()
 
     def split(self, smallest: int, align: int) -> int | None:
-        """Give away the second half of what is left.
+        """Give away the second half of what is left and not being read.
 
         Returns:
             Where the half begins that somebody else shall fetch up to the old stop, or None where it is not worth it.
         """
         with self.lock:
-            if self.left < 2 * smallest or self.stop == END or self.aborted is not None:
+            free = self.left - self.asked
+            if free < 2 * smallest or self.stop == END or self.aborted is not None:
                 return None
-            middle = self.position + self.left // 2
+            middle = self.stop - free // 2
             middle += -middle % align
             if middle >= self.stop:
                 return None
