@@ -10,9 +10,10 @@ from typing import Any
 
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
-from modelpm.errors import Interrupted, ModelpmError, UsageError
+from modelpm.errors import Interrupted, ModelpmError, OfflineError, UsageError
 from modelpm.installed import InstalledModel
 from modelpm.locked import LockedFile, LockedModel
+from modelpm.names import printable
 from modelpm.operations.linking import link_into
 from modelpm.operations.locating import locator
 from modelpm.operations.obtaining import obtain, offers
@@ -235,7 +236,7 @@ class Installer:
         if not fetches:
             return {}
         results = self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled)
-        errors = [r for r in results if isinstance(r, ModelpmError)]
+        errors = [_naming(f, r) for f, r in zip(fetches, results, strict=True) if isinstance(r, ModelpmError)]
         if errors:
             raise gravest(errors)
         return {f.path: r for f, r in zip(fetches, results, strict=True) if isinstance(r, Fetched)}
@@ -253,6 +254,15 @@ def _until(cancelled: Event) -> Callable[[int], None]:
             raise Interrupted("interrupted while bytes that are here were checked")
 
     return step
+
+
+def _naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
+    """Let the failure say which file it is about."""
+    error.details.setdefault("file", fetch.path)
+    if not isinstance(error, OfflineError):
+        return error
+    what = f"`{printable(fetch.path)}` of `{fetch.model}` is not on this machine: {error.message}"
+    return OfflineError(what, hints=error.hints, **error.details)
 
 
 def _key(file: WantedFile) -> str:

@@ -1,0 +1,316 @@
+"""Sync: the view shows what is locked, whatever happened to it; and nothing is done where nothing is to be done."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import modelpm
+from modelpm.atomic import write_atomic
+from modelpm.errors import CheckFailedError, IntegrityError, StoreError, UsageError
+from modelpm.project import Project
+from tests.conftest import Ran
+from tests.support.hub import Hub
+from tests.support.projects import Shop, shop_in
+from tests.support.stores import read_only
+
+COMMAND = Path(sys.executable).with_name("modelpm")
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def shop(home: Path, tmp_path: Path) -> Shop:
+    made = shop_in(home / "modelpm", tmp_path / "shop")
+    made.offer("chat", "1.0", "1.1")
+    made.offer("embed", "1.0", files=("model.onnx", "config.json"), format="onnx")
+    made.offer("style", "1.0")
+    return made
+
+
+@pytest.fixture
+def manager(home: Path, shop: Shop) -> modelpm.Manager:
+    assert shop
+    return modelpm.Manager(home=home / "modelpm", offline=True, user="tester")
+
+
+@pytest.fixture
+def project(manager: modelpm.Manager, tmp_path: Path) -> Project:
+    (tmp_path / "p").mkdir()
+    made = manager.init(tmp_path / "p")
+    made.add(["chat", "embed"])
+    return made
+
+
+def snapshot(*folders: Path) -> dict[str, tuple[int, int]]:
+    paths = [p for folder in folders for p in folder.rglob("*")]
+    return {str(p): (p.lstat().st_mtime_ns, p.lstat().st_ino) for p in paths}
+
+
+def shown(project: Project) -> set[str]:
+    view = project.environment.view.root
+    return {p.relative_to(view).as_posix() for p in view.rglob("*") if p.is_file() and not p.name.startswith(".")}
+
+
+def test_nothing_to_do_writes_nothing_at_all(project: Project, home: Path) -> None:
+    before = snapshot(project.root, home)
+    for modes in ({}, {"locked": True}, {"frozen": True}, {"check": True}):
+        assert project.sync(**modes).lock_action == "unchanged"
+    assert snapshot(project.root, home) == before
+
+
+def test_what_is_gone_or_cut_comes_back_without_the_network(project: Project) -> None:
+    chat, embed = (project.environment.view.folder(n) for n in ("chat", "embed"))
+    shutil.rmtree(chat)
+    (embed / "config.json").unlink()
+    with pytest.raises(CheckFailedError) as caught:
+        project.sync(check=True)
+    assert caught.value.code == "not_synced"
+    report = project.sync(locked=True)
+    assert {(c.action, c.name, c.downloaded) for c in report.changes} == {("link", "chat", 0), ("link", "embed", 0)}
+    assert shown(project) == {"chat/model.gguf", "embed/model.onnx", "embed/config.json"}
+
+
+def test_locked_fails_before_anything_is_made(project: Project) -> None:
+    shutil.rmtree(project.root / "models")
+    (project.root / "models.toml").write_text('[models]\nchat = "acme/chat@1.0"\n')
+    before = snapshot(project.root)
+    with pytest.raises(CheckFailedError) as caught:
+        project.sync(locked=True)
+    assert (caught.value.code, caught.value.exit_code) == ("lock_drift", 3)
+    (project.root / "models.lock").unlink()
+    for modes in ({"locked": True}, {"check": True}):
+        with pytest.raises(CheckFailedError):
+            project.sync(**modes)
+    assert not (project.root / "models").exists()
+    assert before
+
+
+def test_frozen_never_opens_the_manifest(project: Project, manager: modelpm.Manager) -> None:
+    shutil.rmtree(project.root / "models")
+    (project.root / "models.toml").write_text("neither TOML nor sense [")
+    frozen = manager.project(project.root, frozen=True)
+    frozen.sync(frozen=True)
+    assert shown(frozen) == {"chat/model.gguf", "embed/model.onnx", "embed/config.json"}
+    (project.root / "models.toml").unlink()
+    (project.root / "models.toml").symlink_to("models.toml")  # opening it would fail
+    assert manager.project(project.root / "models", frozen=True).sync(frozen=True).lock_action == "unchanged"
+    (project.root / "models.lock").unlink()
+    with pytest.raises(CheckFailedError):
+        frozen.sync(frozen=True)
+    with pytest.raises(UsageError):
+        frozen.sync(frozen=True, locked=True)
+
+
+def test_groups_are_taken_when_they_are_asked_for(project: Project, manager: modelpm.Manager) -> None:
+    (project.root / "models.toml").write_text(
+        '[models]\nchat = "acme/chat"\nembed = "acme/embed"\nstyle = "acme/style"\n'
+        '[groups]\nci = ["embed"]\ngpu = ["style"]\n[settings]\ndefault-groups = ["ci"]\ndir = "deep/weights"\n'
+    )
+    project.sync()
+    frozen = manager.project(project.root, frozen=True)
+    assert shown(frozen) == {"chat/model.gguf", "embed/model.onnx", "embed/config.json"}
+    assert frozen.environment.view.root == project.root / "deep" / "weights"
+    frozen.sync(frozen=True, groups=["gpu"])
+    assert "style/model.gguf" in shown(frozen)
+    shutil.rmtree(project.root / "deep")
+    frozen.sync(frozen=True, all_groups=True)
+    assert "style/model.gguf" in shown(frozen)
+    with pytest.raises(UsageError):
+        project.sync(groups=["gpuu"])
+
+
+def test_what_is_not_locked_any_more_is_named_and_taken_out_by_exact_only(project: Project) -> None:
+    (project.root / "models" / "chat" / "notes.txt").write_text("mine")
+    (project.root / "models.toml").write_text('[models]\nembed = "acme/embed"\n')
+    report = project.sync()
+    assert "`chat`" in report.warnings[0]
+    assert "chat/model.gguf" in shown(project)
+    assert project.sync(exact=True).changes[0].action == "unlink"
+    assert shown(project) == {"embed/model.onnx", "embed/config.json", "chat/notes.txt"}
+
+
+def test_nothing_is_written_through_a_symlink(project: Project, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (project.root / "away").symlink_to(outside)
+    lock = (project.root / "models.lock").read_bytes()
+    text = (project.root / "models.toml").read_text() + '[settings]\ndir = "away/models"\n'
+    (project.root / "models.toml").write_text(text)
+    with pytest.raises(StoreError) as caught:
+        project.sync()
+    assert caught.value.code == "symlink"
+    assert list(outside.iterdir()) == []
+    assert (project.root / "models.lock").read_bytes() == lock
+    (project.root / "models.toml").write_text('[settings]\ndir = "../out"\n')
+    with pytest.raises(IntegrityError):
+        project.sync()
+
+
+def test_a_file_of_somebody_elses_is_never_replaced_and_everything_is_rolled_back(project: Project) -> None:
+    folder = project.root / "models" / "style"
+    folder.mkdir()
+    (folder / "model.gguf").write_text("mine")
+    before = {n: (project.root / n).read_bytes() for n in ("models.toml", "models.lock")}
+    with pytest.raises(StoreError) as caught:
+        project.add(["style"])
+    assert caught.value.code == "in_the_way"
+    assert {n: (project.root / n).read_bytes() for n in before} == before
+    assert (folder / "model.gguf").read_text() == "mine"
+
+
+def test_ctrl_c_at_the_last_moment_rolls_back_both_files(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {n: (project.root / n).read_bytes() for n in ("models.toml", "models.lock")}
+
+    def interrupted(path: Path, data: bytes, **more: int) -> None:
+        write_atomic(path, data, **more)
+        if path.name == "models.lock":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("modelpm.environment.write_atomic", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            project.add(["style"])
+    assert {n: (project.root / n).read_bytes() for n in before} == before
+    assert "style/model.gguf" not in shown(project)
+    project.add(["style"])
+    assert "style/model.gguf" in shown(project)
+
+
+def test_a_read_only_project_is_used_as_it_is_and_named_where_it_must_be_written(
+    project: Project, manager: modelpm.Manager, tmp_path: Path
+) -> None:
+    with read_only(tmp_path / "ro") as folder:
+        if os.geteuid() != 0:
+            pytest.skip("a file must be put there first")
+        subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
+        for name in ("models.toml", "models.lock"):
+            shutil.copy(project.root / name, folder / name)
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        there = manager.project(folder)
+        assert there.lock().lock_action == "unchanged"
+        with pytest.raises(StoreError) as caught:
+            there.sync()
+        assert caught.value.code in {"no_permission", "local"}
+        with pytest.raises(StoreError):
+            there.add(["style"])
+
+
+def test_a_project_that_was_moved_or_belongs_to_another_home_works_after_sync(
+    project: Project, shop: Shop, tmp_path: Path
+) -> None:
+    moved = tmp_path / "elsewhere"
+    project.root.rename(moved)
+    other_home = tmp_path / "other"
+    shop_in(other_home, shop.folder)
+    for mode in ("hardlink", "symlink", "copy"):
+        with modelpm.Manager(home=other_home, offline=True, link_mode=mode) as other:
+            again = other.project(moved)
+            again.sync(locked=True)
+            assert (moved / "models/chat/model.gguf").read_bytes() == shop.content("chat", "1.1", "model.gguf")
+            assert again.sync(check=True).lock_action == "unchanged"
+        shutil.rmtree(moved / "models")
+
+
+def test_a_lock_that_names_a_plugin_that_is_not_there_matters_only_where_bytes_are_missing(project: Project) -> None:
+    path = project.root / "models.lock"
+    path.write_text(path.read_text().replace("file://", "s3://"))
+    assert project.sync(frozen=True).lock_action == "unchanged"
+    for model in project.installed():
+        for file in model.files:
+            project.environment.store.remove(file.sha256)
+    report = project.sync(frozen=True)
+    assert {e.exit_code for e in report.errors} == {2}
+    assert "s3" in report.errors[0].message
+
+
+def test_offline_is_complete_and_a_miss_names_the_file(modelpm: Run, hub: Hub, tmp_path: Path) -> None:
+    hub.add("acme/plain", {"model.safetensors": b"w" * 5000, "config.json": b"{}"})
+    env = {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf")}
+    (tmp_path / "models.toml").write_text('[models]\nplain = "hf://acme/plain"\n')
+    assert modelpm("lock", env=env).code == 0
+    hub.seen.clear()
+    ran = modelpm("--offline", "sync", "--json", env=env)
+    assert ran.code == 6, ran.stdout
+    (error,) = json.loads(ran.stdout)["errors"]
+    assert error["code"] == "offline"
+    assert "model.safetensors" in json.dumps(error)
+    assert hub.seen == []
+    assert modelpm("sync", "--locked", env=env).code == 0
+    hub.seen.clear()
+    ran = modelpm("sync", "--json", "--offline", env=env)
+    done = json.loads(ran.stdout)
+    assert (ran.code, done["lock"]["action"], done["changes"]) == (0, "unchanged", [])
+    assert hub.seen == []
+
+
+def test_the_way_of_a_project_on_the_command_line(modelpm: Run, tmp_path: Path, shop: Shop) -> None:
+    assert shop
+    assert modelpm("init").code == 0
+    assert modelpm("init").code == 1
+    added = modelpm("add", "chat", "--as", "talk", "--json")
+    document = json.loads(added.stdout)
+    assert document["lock"] == {"path": str(tmp_path / "models.lock"), "action": "created"}
+    assert [c["action"] for c in document["changes"]] == ["lock-add", "install"]
+    (tmp_path / "sub").mkdir()
+    assert modelpm("-C", "sub", "path", "talk").stdout == f"{tmp_path}/models/talk/model.gguf\n"
+    assert modelpm("-g", "path", "talk").code == 5
+    assert modelpm("install", "style").code == 0
+    rows = json.loads(modelpm("list", "--json").stdout)["items"]
+    assert [(r["name"], r["environment"]) for r in rows] == [("talk", "project"), ("style", "user")]
+    assert {r["name"] for r in json.loads(modelpm("verify", "--json").stdout)["items"]} == {"talk", "style"}
+    held = json.loads(modelpm("why", "models/talk/model.gguf", "--json").stdout)["items"]
+    assert [(h["environment"], h["name"], h["file"]) for h in held] == [("project", "talk", "model.gguf")]
+    assert modelpm("why", "nothing").code == 5
+    checked = modelpm("lock", "--check")
+    assert (checked.code, checked.stdout) == (0, "")
+    assert modelpm("outdated", "--exit-code").code == 0
+    assert len(modelpm("lock", "--print-digest").stdout) == 65
+    assert modelpm("remove", "style").code == 5
+    assert modelpm("remove", "talk").code == 0
+    assert modelpm("-g", "remove", "style").code == 0
+    nowhere = modelpm("sync", cwd=tmp_path.parent)
+    assert nowhere.code == 2
+    assert "modelpm init" in nowhere.stderr
+
+
+def test_two_adds_at_once_both_land(clean_environ: dict[str, str], project: Project, shop: Shop) -> None:
+    names = [f"m{i}" for i in range(4)]
+    for name in names:
+        shop.offer(name, "1.0")
+    running = [
+        subprocess.Popen([COMMAND, "-C", str(project.root), "-q", "add", name], env=clean_environ) for name in names
+    ]
+    assert [process.wait(60) for process in running] == [0] * len(names)
+    assert {m.name for m in project.installed()} == {"chat", "embed", *names}
+    assert project.drift() == ()
+    assert {f"{n}/model.gguf" for n in names} < shown(project)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_add_that_is_killed_leaves_both_files_as_they_were(
+    clean_environ: dict[str, str], hub: Hub, tmp_path: Path, number: signal.Signals
+) -> None:
+    hub.add("acme/big", {"model.safetensors": os.urandom(3 << 20)})
+    env = {**clean_environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "MODELPM_LIMIT_RATE": "1M"}
+    manifest = tmp_path / "models.toml"
+    manifest.write_text("# mine\n[models]\n")
+    process = subprocess.Popen([COMMAND, "add", "hf://acme/big"], env=env, cwd=tmp_path, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not hub.requests(server="cdn"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.wait(30) == (130 if number is signal.SIGINT else -signal.SIGKILL)
+    assert manifest.read_text() == "# mine\n[models]\n"
+    assert not (tmp_path / "models.lock").exists()
+    assert not (tmp_path / "models" / "big").exists()
+    env["MODELPM_LIMIT_RATE"] = "0"
+    subprocess.run([COMMAND, "add", "hf://acme/big"], env=env, cwd=tmp_path, check=True, capture_output=True)
+    assert "# mine" in manifest.read_text()
