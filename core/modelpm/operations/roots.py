@@ -122,7 +122,7 @@ def _digests(project: Project) -> frozenset[str] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
-        if isinstance(error, PermissionError) and project.digests and _is_foreign(project):
+        if isinstance(error, PermissionError) and _is_foreign(project):
             return project.digests  # somebody who shares this store: what was true when that user last changed it
         raise _unreadable(project.lock, error.strerror or str(error)) from error
     found = projects.digests_in(raw)

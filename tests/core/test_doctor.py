@@ -1,0 +1,194 @@
+"""The doctor: every trouble has a row and a cure, and what is safe is mended."""
+
+import os
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+import modelpm
+from modelpm.operations.doctor import Check
+from tests.support.models import folder_of, manager_in, names
+from tests.support.stores import put, read_only
+
+TOKEN = "hf_canary_0123456789abcdef"  # noqa: S105 - no secret: what must not be shown
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> modelpm.Manager:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("HF_TOKEN", "HF_ENDPOINT", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    made = manager_in(tmp_path, offline=True)
+    made.install(folder_of(tmp_path / "m", {"m.gguf": b"m" * 5000}))
+    return made
+
+
+def rows(manager: modelpm.Manager, *, fix: bool = False) -> dict[str, Check]:
+    """Return the worst row of each name."""
+    found: dict[str, Check] = {}
+    order = ("ok", "warn", "fail")
+    for check in manager.housekeeping.doctor(fix=fix):
+        if check.name not in found or order.index(check.state) > order.index(found[check.name].state):
+            found[check.name] = check
+    return found
+
+
+def test_a_healthy_place_has_nothing_to_say(manager: modelpm.Manager) -> None:
+    found = rows(manager)
+    assert {check.state for check in found.values() if check.name != "space"} == {"ok"}
+    assert {"store", "locks", "links", "lock", "models", "projects", "leases", "catalog", "plugins"} <= set(found)
+
+
+def test_a_new_place_is_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    with manager_in(tmp_path, offline=True) as manager:
+        assert not [c for c in manager.housekeeping.doctor() if c.state == "fail"]
+
+
+def test_a_store_that_cannot_be_written_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    with read_only(tmp_path / "ro") as folder, manager_in(tmp_path, store=folder / "s", offline=True) as manager:
+        check = rows(manager)["store"]
+        assert (check.state, bool(check.cure)) == ("fail", True)
+
+
+def test_locks_that_keep_nobody_out_are_told(manager: modelpm.Manager) -> None:
+    manager.store.locks_work = False
+    assert "store move" in rows(manager)["locks"].cure
+
+
+def test_copies_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("MODELPM_LINK_MODE", "copy")
+    with manager_in(tmp_path, offline=True) as manager:
+        assert rows(manager)["links"].state == "warn"
+
+
+@pytest.mark.parametrize("text", ["", "<<<<<<< x\n", "not a lock", None])
+def test_a_damaged_lock_is_restored_from_the_one_before(
+    manager: modelpm.Manager, tmp_path: Path, text: str | None
+) -> None:
+    manager.install(folder_of(tmp_path / "n", {"n.gguf": b"n" * 5000}))
+    lock = manager.environment.lock_path
+    if text is None:
+        lock.unlink()
+    else:
+        lock.write_text(text)
+    check = rows(manager)["lock"]
+    assert (check.state, "--fix" in check.cure) == ("fail", True)
+    assert rows(manager, fix=True)["lock"].state == "ok"
+    assert [m.name for m in manager.installed()] == ["m"]
+
+
+def test_a_damaged_blob_fails_with_its_cure(manager: modelpm.Manager) -> None:
+    ((name, _),) = manager.store.blobs()
+    os.utime(manager.store.blob(name), ns=(1, 1))
+    check = rows(manager)["models"]
+    assert (check.state, check.cure) == ("fail", "modelpm verify --repair")
+
+
+def test_a_broken_view_is_mended(manager: modelpm.Manager) -> None:
+    path = manager.path("m")
+    path.unlink()
+    assert rows(manager)["view"].state == "warn"
+    assert rows(manager, fix=True)["view"].state == "ok"
+    assert path.read_bytes() == b"m" * 5000
+
+
+def test_a_vanished_project_is_told(manager: modelpm.Manager, tmp_path: Path) -> None:
+    lock = tmp_path / "p" / "models.lock"
+    lock.parent.mkdir()
+    shutil.copy(manager.environment.lock_path, lock)
+    manager.store.remember_project(lock)
+    lock.unlink()
+    assert str(lock) in rows(manager)["project"].text
+    lock.write_text("<<<<<<<\n")
+    assert rows(manager)["projects"].state == "fail"
+
+
+def test_leftovers_are_told_and_swept(manager: modelpm.Manager) -> None:
+    layout = manager.store.layout
+    drafts = [
+        layout.root / ".modelpm-1.tmp",
+        layout.blobs / "ab" / ".modelpm-2.tmp",
+        layout.projects / ".modelpm-3.tmp",
+    ]
+    for path in drafts:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    layout.partial("a" * 64).mkdir()
+    for path in (*drafts, layout.partial("a" * 64)):
+        os.utime(path, (time.time() - 40 * 86_400,) * 2)
+    found = rows(manager)
+    assert (found["drafts"].state, found["partial"].state) == ("warn", "warn")
+    rows(manager, fix=True)
+    assert not any(path.exists() for path in drafts)
+    assert layout.partial("a" * 64).exists()
+
+
+def test_leases_of_the_dead_are_swept(manager: modelpm.Manager) -> None:
+    with manager.store.lease([]):
+        (path,) = manager.store.layout.leases.iterdir()
+        dead = path.with_name("1-1-aa.json")
+        dead.write_text(path.read_text().replace(str(os.getpid()), str(2**22 + 1)))
+        assert rows(manager)["leases"].state == "warn"
+        rows(manager, fix=True)
+        assert list(manager.store.layout.leases.iterdir()) == [path]
+
+
+def test_a_token_is_told_and_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    monkeypatch.delenv("ACME_TOKEN", raising=False)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text('[credentials."https://acme.example"]\ntoken-env = "ACME_TOKEN"\n')
+    with manager_in(tmp_path, offline=True) as manager:
+        checks = manager.housekeeping.doctor()
+    assert any("HF_TOKEN is set" in check.text for check in checks)
+    assert any("ACME_TOKEN" in check.text and check.state == "warn" for check in checks)
+    assert TOKEN not in str(checks)
+
+
+def test_an_endpoint_is_asked_unless_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        with manager_in(tmp_path) as manager:
+            assert rows(manager)["network"].state == "ok"
+    with manager_in(tmp_path) as manager:
+        assert rows(manager)["network"].state == "warn"
+    with manager_in(tmp_path, offline=True) as manager:
+        assert rows(manager)["network"].state == "ok"
+
+
+def test_a_broken_catalog_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text(f'[catalogs]\nmine = "{tmp_path / "nowhere"}"\n')
+    with manager_in(tmp_path, offline=True) as manager:
+        found = [c for c in manager.housekeeping.doctor() if c.name == "catalog"]
+    assert {c.state for c in found} == {"ok", "fail"}
+
+
+def test_an_unfinished_move_and_a_missing_tier_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("MODELPM_STORE_PATH", str(tmp_path / "nowhere"))
+    with manager_in(tmp_path, offline=True) as manager:
+        put(manager.store, b"x")
+        manager.store.layout.moving.write_text("/old")
+        found = rows(manager)
+    assert (found["move"].state, found["store.path"].state) == ("warn", "warn")
+
+
+def test_it_changes_nothing_unless_asked(manager: modelpm.Manager) -> None:
+    stray = put(manager.store, b"nobody's")
+    manager.path("m").unlink()
+    rows(manager)
+    assert not (manager.environment.view.root / "m" / "m.gguf").exists()
+    assert stray in names(manager.store)
