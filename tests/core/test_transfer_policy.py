@@ -242,14 +242,14 @@ def test_a_digest_plugin_that_raises_is_named() -> None:
 
 
 def test_one_rotten_piece_of_a_partial_is_fetched_again_and_nothing_else(tmp_path: Path) -> None:
-    data = noise(3 * PIECE + 100)
+    data = noise(5 * PIECE + 100)  # more behind the rotten piece than may wait for the digest
     trial = Trial(tmp_path / "store", QUICK)
     source = MemorySource({"w": data})
     stop = threading.Event()
 
     def last_missing(request: object, body: bytes) -> Exception | None:
         del body
-        return Unavailable("later") if getattr(request, "start", 0) >= 3 * PIECE and not stop.is_set() else None
+        return Unavailable("later") if getattr(request, "start", 0) >= 5 * PIECE and not stop.is_set() else None
 
     source.fault = last_missing
     fetch = pinned("w", data, [source.origin("w")])

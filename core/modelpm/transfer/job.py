@@ -250,6 +250,7 @@ class Job:
                 return digests
             if work.size is not None and work.partial.present >= work.size:
                 self.status = Status.VERIFYING
+            work.hashed = digests.position  # which may be less than it was, where bytes are fetched again
             end = work.partial.await_bytes(digests.position, _PATIENCE)
             self._hash(work, digests, buffer, end)
 
