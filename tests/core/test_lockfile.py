@@ -1,12 +1,14 @@
 """``models.lock``: canonical, minimal in its changes, and never believed without a look."""
 
 import string
+import tomllib
 from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelpm.canonical import read_canonical
 from modelpm.errors import IntegrityError, ModelpmError, UsageError
 from modelpm.locked import LockedFile, LockedModel, Wish
 from modelpm.lockfile import Lock, parse_lock
@@ -55,6 +57,30 @@ def test_what_is_written_is_read_back_and_written_the_same(lock: Lock) -> None:
     read = parse_lock(text, "x")
     assert [replace(m, extra={}) for m in read.models] == [sorted_files(m) for m in lock.models]
     assert read.render() == text
+
+
+def changed_somewhere(text: str) -> st.SearchStrategy[str]:
+    """Return the text with some characters replaced, left out or put in."""
+    spans = st.tuples(
+        st.integers(0, len(text)), st.integers(0, 3), st.sampled_from(["", '"', "\n", "[", "\\n", "é", "1 "])
+    )
+    return spans.map(lambda s: text[: s[0]] + s[2] + text[s[0] + s[1] :])
+
+
+@settings(max_examples=120)
+@given(locks.flatmap(lambda lock: st.just(lock.render()) | changed_somewhere(lock.render())))
+def test_the_fast_reader_reads_what_a_toml_parser_reads_or_nothing(text: str) -> None:
+    found = read_canonical(text)
+    if found is not None:
+        assert found == tomllib.loads(text)
+
+
+def test_the_fast_reader_reads_what_we_write() -> None:
+    file = LockedFile("a.gguf", 1, "ab" * 32, ("x://a",))
+    plain = LockedModel("a", Wish("x://a"), (file, replace(file, path="b", sources=())), ("ci",), license="mit")
+    options = LockedModel("b", Wish("x://b", ("*.json",), ("a'b",)), (file,))
+    text = Lock().changed(put=[plain, options]).with_settings("deep/weights", ["ci"]).render()
+    assert read_canonical(text) == tomllib.loads(text)
 
 
 @settings(max_examples=40)

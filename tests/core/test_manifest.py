@@ -125,7 +125,10 @@ globs = st.lists(st.sampled_from(["*.json", 'a"b*', "dir/*"]), max_size=2, uniqu
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.dictionaries(names, st.builds(Wish, specs, globs, globs), min_size=1, max_size=4), st.sampled_from([None, "ci", "gpu"]))
+@given(
+    st.dictionaries(names, st.builds(Wish, specs, globs, globs), min_size=1, max_size=4),
+    st.sampled_from([None, "ci", "gpu"]),
+)
 def test_whatever_is_put_in_is_read_back_and_comes_out_again(wishes: dict[str, Wish], group: str | None) -> None:
     edited = with_models(STARTER, "models.toml", (), wishes, group)
     assert dict(parse_manifest(edited, "models.toml").models) == wishes

@@ -1,5 +1,6 @@
 """A project's manifest and lock, through the library: what is kept, what is locked again, what is refused."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,7 @@ def shop(tmp_path: Path) -> Shop:
 
 
 @pytest.fixture
-def manager(tmp_path: Path, shop: Shop) -> modelpm.Manager:
-    assert shop
+def manager(tmp_path: Path, shop: Shop) -> modelpm.Manager:  # noqa: ARG001 - is offered there
     return modelpm.Manager(home=tmp_path / "home", offline=True, user="tester")
 
 
@@ -202,9 +202,10 @@ def test_a_conflict_heals_and_only_what_both_changed_is_locked_again(project: Pr
     conflict = f"{text[:start]}<<<<<<< HEAD\n{ours}=======\n{other}>>>>>>> theirs\n{text[stop:]}"
     path = project.root / "models.lock"
     path.write_text(conflict)
-    for refused in ("locked", "frozen", "check"):
+    sync = project.sync
+    for refused in (partial(sync, locked=True), partial(sync, frozen=True), partial(sync, check=True)):
         with pytest.raises(UsageError) as caught:
-            project.sync(**{refused: True})
+            refused()
         assert caught.value.code == "lock_conflict"
         assert path.read_text() == conflict
     report = project.lock()

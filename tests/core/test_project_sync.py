@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,7 @@ def shop(home: Path, tmp_path: Path) -> Shop:
 
 
 @pytest.fixture
-def manager(home: Path, shop: Shop) -> modelpm.Manager:
-    assert shop
+def manager(home: Path, shop: Shop) -> modelpm.Manager:  # noqa: ARG001 - is offered there
     return modelpm.Manager(home=home / "modelpm", offline=True, user="tester")
 
 
@@ -60,8 +60,10 @@ def shown(project: Project) -> set[str]:
 
 def test_nothing_to_do_writes_nothing_at_all(project: Project, home: Path) -> None:
     before = snapshot(project.root, home)
-    for modes in ({}, {"locked": True}, {"frozen": True}, {"check": True}):
-        assert project.sync(**modes).lock_action == "unchanged"
+    assert project.sync().lock_action == "unchanged"
+    assert project.sync(locked=True).lock_action == "unchanged"
+    assert project.sync(frozen=True).lock_action == "unchanged"
+    assert project.sync(check=True).lock_action == "unchanged"
     assert snapshot(project.root, home) == before
 
 
@@ -85,9 +87,9 @@ def test_locked_fails_before_anything_is_made(project: Project) -> None:
         project.sync(locked=True)
     assert (caught.value.code, caught.value.exit_code) == ("lock_drift", 3)
     (project.root / "models.lock").unlink()
-    for modes in ({"locked": True}, {"check": True}):
+    for act in (partial(project.sync, locked=True), partial(project.sync, check=True)):
         with pytest.raises(CheckFailedError):
-            project.sync(**modes)
+            act()
     assert not (project.root / "models").exists()
     assert before
 
@@ -250,8 +252,8 @@ def test_offline_is_complete_and_a_miss_names_the_file(modelpm: Run, hub: Hub, t
     assert hub.seen == []
 
 
-def test_the_way_of_a_project_on_the_command_line(modelpm: Run, tmp_path: Path, shop: Shop) -> None:
-    assert shop
+@pytest.mark.usefixtures("shop")
+def test_the_way_of_a_project_on_the_command_line(modelpm: Run, tmp_path: Path) -> None:
     assert modelpm("init").code == 0
     assert modelpm("init").code == 1
     added = modelpm("add", "chat", "--as", "talk", "--json")

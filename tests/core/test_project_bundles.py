@@ -1,0 +1,185 @@
+"""Out and in: exports that other tools read, bundles for machines without a network, files taken over in place."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+import modelpm
+from modelpm.errors import IntegrityError, NotFound, UsageError
+from modelpm.project import Project
+from tests.support.projects import Shop, shop_in
+from tests.support.stores import damage
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    made = shop_in(tmp_path / "home", tmp_path / "shop")
+    made.offer("chat", "1.0")
+    made.offer("embed", "1.0", files=("model.onnx", "config.json"), format="onnx", license="mit OR apache-2.0")
+    return made
+
+
+@pytest.fixture
+def manager(tmp_path: Path, shop: Shop) -> modelpm.Manager:  # noqa: ARG001 - is offered there
+    return modelpm.Manager(home=tmp_path / "home", offline=True, user="tester")
+
+
+@pytest.fixture
+def project(manager: modelpm.Manager, tmp_path: Path) -> Project:
+    (tmp_path / "p").mkdir()
+    made = manager.init(tmp_path / "p")
+    made.add(["chat", "embed"])
+    return made
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> modelpm.Manager:
+    """Return a machine that has nothing and no network."""
+    return modelpm.Manager(home=tmp_path / "stranger", offline=True)
+
+
+def test_checksums_are_read_by_the_tool_that_checks_them(manager: modelpm.Manager, project: Project) -> None:
+    text = manager.export(project=project)
+    check = ["sha256sum", "--check", "--strict", "--quiet"]
+    done = subprocess.run(check, input=text, cwd=project.root / "models", text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_format_names_every_file_and_is_the_same_each_time(
+    manager: modelpm.Manager, project: Project, shop: Shop
+) -> None:
+    for name in ("urls", "aria2", "json", "cyclonedx"):
+        text = manager.export(name, project=project)
+        assert text == manager.export(name, project=project)
+        assert str(manager.config.paths.store) not in text
+    assert manager.export("urls", project=project).splitlines()[0] == shop.file("chat", "1.0", "model.gguf").as_uri()
+    assert "  out=embed/config.json\n  checksum=sha-256=" in manager.export("aria2", project=project)
+    (chat, embed) = json.loads(manager.export("json", project=project))["models"]
+    assert (chat["name"], embed["digest"]) == ("chat", project.installed()[1].digest)
+    bill = json.loads(manager.export("cyclonedx", project=project))
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert bill["components"][1]["licenses"] == [{"expression": "mit OR apache-2.0"}]
+    assert [c["hashes"][0]["alg"] for c in bill["components"][0]["components"]] == ["SHA-256"]
+
+
+@pytest.mark.parametrize("kind", ["file", "parts", "folder"])
+def test_a_bundle_brings_a_project_to_a_machine_without_network(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path, kind: str
+) -> None:
+    target = tmp_path / "out" / "models.bundle"
+    target.parent.mkdir()
+    if kind == "folder":
+        target.mkdir()
+    manager.bundle(target, project=project, split=4096 if kind == "parts" else None)
+    first = target.with_name("models.bundle.001") if kind == "parts" else target
+    before = {p: p.stat().st_mtime_ns for p in target.parent.rglob("*")}
+    there = tmp_path / "q"
+    there.mkdir()
+    shutil.copy(project.root / "models.lock", there)
+    with stranger:
+        taken = stranger.take_over(first, project=stranger.project(there))
+        assert {t.state for t in taken} == {"adopted"}
+        assert stranger.project(there, frozen=True).sync(frozen=True).errors == ()
+        assert {t.state for t in stranger.take_over(first)} == {"present"}
+    assert (there / "models/chat/model.gguf").read_bytes() == (project.root / "models/chat/model.gguf").read_bytes()
+    assert {p: p.stat().st_mtime_ns for p in target.parent.rglob("*")} == before
+
+
+def test_without_a_project_a_bundle_becomes_the_users_models(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    manager.bundle(tmp_path / "b.tar", project=project)
+    stranger.take_over(tmp_path / "b.tar")
+    assert [m.name for m in stranger.installed()] == ["chat", "embed"]
+    assert stranger.path("chat").read_bytes() == project.path("chat").read_bytes()
+
+
+def test_an_interrupted_bundle_is_gone_on_with_and_ends_up_the_same(
+    manager: modelpm.Manager, project: Project, tmp_path: Path
+) -> None:
+    whole, again = tmp_path / "whole.tar", tmp_path / "again.tar"
+    manager.bundle(whole, project=project)
+    data = whole.read_bytes()
+    with tarfile.open(whole) as tar:
+        assert tar.getnames()[0] == "models.lock"
+    draft = tmp_path / "again.tar.partial"
+    for cut in (1, len(data) // 2, len(data) - 1):
+        draft.write_bytes(data[:cut][:-1] + b"\xff")  # a torn end
+        manager.bundle(again, project=project)
+        assert again.read_bytes() == data
+        assert not draft.exists()
+    manager.bundle(tmp_path / "parts", project=project, split=5000)
+    parts = sorted(tmp_path.glob("parts.*"))
+    assert b"".join(p.read_bytes() for p in parts) == data
+    parts[-1].unlink()
+    manager.bundle(tmp_path / "parts", project=project, split=5000)
+    assert b"".join(p.read_bytes() for p in sorted(tmp_path.glob("parts.*"))) == data
+
+
+def test_a_damaged_bundle_is_refused_and_leaves_no_damaged_blob(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    path = tmp_path / "b.tar"
+    manager.bundle(path, project=project)
+    data = path.read_bytes()
+    hostile = tmp_path / "hostile.tar"
+    with tarfile.open(hostile, "w") as tar:
+        tar.add(project.root / "models.lock", "models.lock")
+        tar.add(project.root / "models.toml", "../../evil")
+    for name, content in (("cut", data[: len(data) // 2]), ("flip", data.replace(b"chat 1.0", b"chat 6.6", 1))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(IntegrityError):
+            stranger.take_over(tmp_path / name)
+    with pytest.raises(IntegrityError):
+        stranger.take_over(hostile)
+    assert stranger.installed() == ()
+    for sha256, size in stranger.store.blobs():
+        assert stranger.store.check(sha256, size) is None
+
+
+def test_what_is_not_there_or_damaged_is_not_bundled(
+    manager: modelpm.Manager, project: Project, tmp_path: Path
+) -> None:
+    sha256 = project.installed()[0].files[0].sha256
+    damage(manager.store.blob(sha256))
+    with pytest.raises(IntegrityError):
+        manager.bundle(tmp_path / "b.tar", project=project)
+    assert not (tmp_path / "b.tar").exists()
+    manager.store.remove(sha256)
+    with pytest.raises(NotFound):
+        manager.bundle(tmp_path / "b.tar", project=project)
+
+
+def test_a_folder_of_model_files_is_taken_over_in_place(stranger: modelpm.Manager, shop: Shop, tmp_path: Path) -> None:
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    data = shop.content("chat", "1.0", "model.gguf")
+    (folder / "some-name.gguf").write_bytes(data)
+    (folder / "some-name.gguf").chmod(0o640)
+    (folder / ".hidden").write_text("no")
+    (folder / "out").symlink_to(tmp_path / "shop" / "catalog.toml")
+    before = (folder / "some-name.gguf").stat()
+    (taken,) = stranger.take_over(folder)
+    assert (taken.file, taken.sha256) == ("some-name.gguf", hashlib.sha256(data).hexdigest())
+    after = (folder / "some-name.gguf").stat()
+    facts = ("st_ino", "st_mode", "st_mtime_ns", "st_size")
+    assert [getattr(after, f) for f in facts] == [getattr(before, f) for f in facts]
+    blob = stranger.store.blob(taken.sha256)
+    assert blob.samefile(folder / "some-name.gguf") or blob.read_bytes() == data
+    shop_in(tmp_path / "stranger", shop.folder)
+    shop.file("chat", "1.0", "model.gguf").unlink()  # only what was taken over is left
+    with modelpm.Manager(home=tmp_path / "stranger", offline=True) as again:
+        assert again.install("chat").path.read_bytes() == data
+
+
+def test_what_is_nothing_is_an_error(stranger: modelpm.Manager, tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        stranger.take_over(tmp_path / "nowhere.tar")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NotFound):
+        stranger.take_over(tmp_path / "empty")
