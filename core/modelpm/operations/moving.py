@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from modelpm import disk, system
-from modelpm.atomic import write_atomic
+from modelpm.atomic import TEMPORARY, write_atomic
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, StoreError, UsageError
@@ -102,7 +102,8 @@ class Mover:
             raise UsageError(f"the store is in {target} already")
         if target.is_relative_to(origin) or origin.is_relative_to(target):
             raise UsageError(f"{target} and the store {origin} are one inside the other; choose another folder")
-        if target.is_dir() and any(target.iterdir()) and not (target / "VERSION").is_file():
+        strange = target.is_dir() and any(not path.name.startswith(TEMPORARY) for path in target.iterdir())
+        if strange and not Layout(target).version.is_file():
             raise UsageError(f"{target} is not empty, and no store", hints=["choose a new or an empty folder"])
         tiers = [layout.root for layout in here.tiers.layouts]
         return Store(origin, tiers=tiers), Store(target, tiers=tiers)
