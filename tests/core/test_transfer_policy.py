@@ -29,7 +29,7 @@ from modelpm.transfer.rate import Limiter
 from modelpm.transfer.task import END, Task
 from modelpm.transfer.width import Width
 from modelpm.types import Digest
-from tests.support.memory_source import MemorySource
+from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256
 
 MIB = 1 << 20
@@ -245,13 +245,17 @@ def test_one_rotten_piece_of_a_partial_is_fetched_again_and_nothing_else(tmp_pat
     data = noise(5 * PIECE + 100)  # more behind the rotten piece than may wait for the digest
     trial = Trial(tmp_path / "store", QUICK)
     source = MemorySource({"w": data})
-    stop = threading.Event()
+    whole = threading.Event()
 
-    def last_missing(request: object, body: bytes) -> Exception | None:
-        del body
-        return Unavailable("later") if getattr(request, "start", 0) >= 5 * PIECE and not stop.is_set() else None
+    def all_but_the_end(request: Request, body: bytes) -> Answer | Exception | None:
+        if whole.is_set():
+            return None
+        if request.start >= 5 * PIECE:
+            return Unavailable("later", retry_after=1.0)  # time enough for the digest to follow
+        stop = min(request.stop or len(body), 5 * PIECE)
+        return Answer(source.pieces(body[request.start : stop]), request.start, len(body))
 
-    source.fault = last_missing
+    source.fault = all_but_the_end
     fetch = pinned("w", data, [source.origin("w")])
     trial.run(fetch, retries=1)
     held = trial.root / "partial" / sha256(data) / "data"
@@ -259,7 +263,7 @@ def test_one_rotten_piece_of_a_partial_is_fetched_again_and_nothing_else(tmp_pat
     with held.open("r+b") as file:
         file.seek(PIECE + 77)
         file.write(b"rot")
-    stop.set()
+    whole.set()
     fetched = trial.fetch(fetch)
     assert trial.bytes_of(fetched) == data
     again = source.sent - before
