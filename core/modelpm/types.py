@@ -243,6 +243,7 @@ class Network:
         cacert: File of additional trusted certificates (PEM), or None for the system's.
         proxies: Proxy URL by scheme (``http``, ``https``, ``all``).
         no_proxy: Host suffixes that are reached directly.
+        retries: Tries that may follow a failed one, where trying again may help.
     """
 
     connect_timeout: float = 10.0
@@ -250,6 +251,7 @@ class Network:
     cacert: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     no_proxy: tuple[str, ...] = ()
+    retries: int = 5
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from modelpm.api import (
     Denied,
     Digest,
     ModelpmError,
+    Network,
     NotFound,
     OfflineError,
     Reference,
@@ -284,7 +285,7 @@ def test_a_dead_endpoint_is_named_with_its_host() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        hf = HuggingFace(Context(environ={"HF_ENDPOINT": endpoint}))
+        hf = HuggingFace(Context(environ={"HF_ENDPOINT": endpoint}, network=Network(retries=1)))
 
         with pytest.raises(Unavailable, match=r"127\.0\.0\.1:\d+ cannot be reached: connection refused"):
             hf.resolve(Reference("hf", "acme/tiny"))

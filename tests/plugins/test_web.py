@@ -1,10 +1,11 @@
 import hashlib
+import socket
 from collections.abc import Iterator
 
 import pytest
 from pytest_httpserver import HTTPServer
 
-from modelpm.api import Context, Denied, Digest, NotFound, Reference, Unavailable, UsageError
+from modelpm.api import Context, Denied, Digest, Network, NotFound, Reference, Unavailable, UsageError
 from modelpm_web.source import Web
 from tests.support.cdn import QuickServer, ranged
 from tests.support.raw import answer, raw_server, sends
@@ -95,6 +96,38 @@ def test_a_page_where_weights_were_expected_is_said_to_be_one() -> None:
         source = web()
         with pytest.raises(Unavailable, match="HTML page"):
             source.resolve(source.parse(f"localhost:{server.port}/x.gguf"))
+
+        assert len(server.heads) == 1
+
+
+TROUBLES = {
+    "busy": answer("503 Busy", Retry_After="0"),
+    "limited": answer("429 Too Many Requests", Retry_After="1"),
+    "closed": b"",
+    "no answer": b"nonsense\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_a_bad_moment_of_the_server_does_not_end_the_probe(trouble: str) -> None:
+    answers = [TROUBLES[trouble], answer("200 OK", DATA)]
+
+    def reply(_head: str, connection: socket.socket) -> bool:
+        connection.sendall(answers.pop(0))
+        return False
+
+    with raw_server(reply) as server:
+        source = web()
+        assert source.resolve(source.parse(f"localhost:{server.port}/x.gguf")).files[0].size == len(DATA)
+
+
+def test_the_probe_tries_as_often_as_the_user_allows() -> None:
+    with raw_server(sends(TROUBLES["busy"])) as server:
+        source = web(Context(network=Network(retries=2)))
+        with pytest.raises(Unavailable, match="503"):
+            source.resolve(source.parse(f"localhost:{server.port}/x.gguf"))
+
+        assert len(server.heads) == 3
 
 
 def test_what_is_not_there_or_not_for_us_says_so(server: HTTPServer) -> None:

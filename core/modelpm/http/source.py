@@ -3,10 +3,11 @@
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
-from typing import Any
+from itertools import count
+from typing import Any, TypeVar
 
 from urllib3 import BaseHTTPResponse
 
@@ -31,13 +32,16 @@ from modelpm.types import Context, Reference, RemoteFile, Secret, Snapshot, Stre
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 10
-_TRIES = 4
+_PAUSE = 0.25  # seconds before the second try; doubled for each further one
 _MAX_PAUSE = 20.0  # longer than that a caller would rather know than wait
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
 # What storage answers when a signature has run out.
 _RAN_OUT = frozenset({400, 401, 403, 410})
 _NO_RANGES = frozenset({"bad_range", "range_not_satisfiable"})
+# An answer came, and is none: it would be the same a second later.
+_NO_ANSWERS = frozenset({"html_page", "content_encoding", "bad_answer"}) | _NO_RANGES
+_T = TypeVar("_T")
 
 
 class HttpSource(ABC):
@@ -102,19 +106,30 @@ class HttpSource(ABC):
         Raises:
             ModelpmError: As :meth:`error_for` says; ``Unavailable`` where no usable answer came.
         """
-        for attempt in range(_TRIES - 1):
-            try:
-                return self._get(url, headers or {}, cap)
-            except Unavailable as error:
-                pause = error.retry_after if error.retry_after is not None else 2.0 ** (attempt - 1)
-                if not error.retryable or pause > _MAX_PAUSE:
-                    raise
-                time.sleep(pause + random.uniform(0, 0.25))  # noqa: S311 - jitter, not cryptography
-        return self._get(url, headers or {}, cap)
+        return self.retrying(lambda: self._get(url, headers or {}, cap))
 
     def get_json(self, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
         """Return a JSON document; as :meth:`get`."""
         return self.get(url, headers={"Accept": "application/json", **(headers or {})}).json()
+
+    def retrying(self, ask: Callable[[], _T]) -> _T:
+        """Return what ``ask`` returns; it is called again, as often as the user allows, where that may help.
+
+        For what a ``resolve`` asks. :meth:`open` tries once: its caller knows how far the bytes have come.
+
+        Raises:
+            ModelpmError: As ``ask`` raises, the last time.
+        """
+        for attempt in count():
+            try:
+                return ask()
+            except Unavailable as error:
+                pause = error.retry_after if error.retry_after is not None else min(_PAUSE * 2.0**attempt, _MAX_PAUSE)
+                lasting = not error.retryable or error.code in _NO_ANSWERS or pause > _MAX_PAUSE
+                if lasting or attempt >= self.context.network.retries:
+                    raise
+                time.sleep(pause + random.uniform(0, _PAUSE))  # noqa: S311 - jitter, not cryptography
+        raise AssertionError  # the loop ends above
 
     def close(self) -> None:
         """Close the connections nobody uses."""

@@ -78,6 +78,7 @@ def _network(config: Config) -> Network:
         cacert=config["network.cacert"],
         proxies={scheme: url for scheme, url in schemes.items() if url},
         no_proxy=tuple(host.strip() for host in no_proxy.split(",") if host.strip()),
+        retries=config["network.retries"],
     )
 
 
