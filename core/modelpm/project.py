@@ -100,11 +100,7 @@ class Project:
             CheckFailedError: There is no lock.
             UsageError: One of the files is damaged, has conflict markers, or is of a newer version.
         """
-        state = self._checked(read_state(self.site, heal=False))
-        reasons = drift(state.manifest, state.lock) if state.manifest else ()
-        if not reasons and state.lock.render() != state.lock_text:
-            reasons = (Reason("", f"{self.site.lock.name} is not written as modelpm writes it"),)
-        return reasons
+        return self._reasons(read_state(self.site, heal=False))
 
     def check_lock(self) -> Report:
         """Hold the lock against the manifest and its rules; offline, and nothing is changed.
@@ -114,8 +110,8 @@ class Project:
             Denied: A rule of the manifest refuses what is locked.
         """
         self._needs_manifest()
-        self._refuse_drift("lock --check")
         state = read_state(self.site, heal=False)
+        self._refuse_drift(state, "lock --check")
         self._check_rules(state)
         return self._unchanged(state)
 
@@ -222,11 +218,9 @@ class Project:
         if locked and frozen:
             raise UsageError("`--locked` and `--frozen` exclude each other", hints=["`--frozen` ignores models.toml"])
         site = replace(self.site, manifest=None) if frozen else self.site
-        if (locked or check) and not frozen:
-            self._refuse_drift("sync --check" if check else "sync --locked")
         state = read_state(site, heal=not (locked or frozen or check))
-        if site.manifest is None:
-            self._checked(state)
+        if locked or check or site.manifest is None:
+            self._refuse_drift(state, "sync --check" if check else "sync --locked")
         self._check_groups(state, groups)
         environment = self._environment(state.lock.dir)
         if not state.healed and (site.manifest is None or self._settled(state)):
@@ -313,11 +307,6 @@ class Project:
                 hints=["`modelpm sync --frozen` uses the lock as it is; `modelpm init` begins a manifest"],
             )
 
-    def _checked(self, state: State) -> State:
-        if state.lock_text is None:
-            raise no_lock(self.site)
-        return state
-
     def _settled(self, state: State) -> bool:
         return (
             state.manifest is not None
@@ -326,9 +315,16 @@ class Project:
             and state.lock.render() == state.lock_text
         )
 
-    def _refuse_drift(self, what: str) -> None:
-        reasons = self.drift() if self.site.manifest is not None else ()
-        if reasons:
+    def _reasons(self, state: State) -> tuple[Reason, ...]:
+        if state.lock_text is None:
+            raise no_lock(self.site)
+        reasons = drift(state.manifest, state.lock) if state.manifest else ()
+        if state.manifest and not reasons and state.lock.render() != state.lock_text:
+            reasons = (Reason("", f"{self.site.lock.name} is not written as modelpm writes it"),)
+        return reasons
+
+    def _refuse_drift(self, state: State, what: str) -> None:
+        if reasons := self._reasons(state):
             raise drifted(self.site, reasons, f"`{what}` changes nothing")
 
     def _check_rules(self, state: State) -> None:

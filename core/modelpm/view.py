@@ -4,37 +4,17 @@ A ledger beside the view's ``.gitignore`` says which entries are ours; nothing e
 nothing is written through a symlink.
 """
 
-import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modelpm.atomic import write_atomic
 from modelpm.disk import explained
 from modelpm.errors import StoreError
+from modelpm.ledger import NAME, Entry, ledger_text, read_ledger
 from modelpm.locked import LockedFile, LockedModel
 from modelpm.store import Store
-
-_LEDGER = ".modelpm.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the ledger says of one entry.
-
-    Attributes:
-        sha256: Whose bytes it shows.
-        kind: ``hardlink``, ``symlink``, ``reflink`` or ``copy``; empty until it is made.
-        mtime_ns: Of an entry with bytes of its own, when it was made.
-        inode: Of an entry with bytes of its own, when it was made.
-    """
-
-    sha256: str
-    kind: str = ""
-    mtime_ns: int = 0
-    inode: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +25,7 @@ class View:
         root: The folder.
         store: Where the links lead.
         mode: How to link; see :meth:`modelpm.store.Store.link`.
-        base: Where trust begins: no folder from there down to an entry may be a symlink. None means at ``root``.
+        base: Where trust begins: no folder from there down to an entry may be a symlink. None means above ``root``.
     """
 
     root: Path
@@ -67,13 +47,13 @@ class View:
 
     def lacking(self, models: Iterable[LockedModel]) -> dict[str, list[LockedFile]]:
         """Return, by model, the files that do not appear as they should; models that lack none are left out."""
-        ledger = self._ledger()
+        ledger = read_ledger(self.root)
         found = {m.name: [f for f in m.files if not self._stands(ledger, m.name, f)] for m in models}
         return {name: files for name, files in found.items() if files}
 
     def strays(self, names: Collection[str]) -> list[str]:
         """Return the names of models that appear, by our doing, and are not among ``names``."""
-        return sorted({key.partition("/")[0] for key in self._ledger()} - set(names))
+        return sorted({key.partition("/")[0] for key in read_ledger(self.root)} - set(names))
 
     def place(self, *models: LockedModel) -> set[str]:
         """Make the files of models appear, and those they no longer have go away.
@@ -84,24 +64,19 @@ class View:
         Raises:
             StoreError: Something that is not ours stands in the way.
         """
-        ledger = self._ledger()
+        ledger = read_ledger(self.root)
         names = {m.name for m in models}
         wanted = {f"{m.name}/{f.path}": (m.name, f) for m in models for f in m.files}
         stale = [key for key in ledger if key.partition("/")[0] in names and key not in wanted]
         missing = [(key, f) for key, (name, f) in wanted.items() if not self._stands(ledger, name, f)]
-        for key, _ in missing:
-            if os.path.lexists(self._safe(key)) and key not in ledger:
-                raise StoreError(
-                    f"{self.root / key} is in the way: modelpm did not make it",
-                    code="in_the_way",
-                    hints=["move it away, or choose another name with --as NAME"],
-                )
+        found = {key: entry for key, f in missing if (entry := self._found(ledger, key, f))}
+        missing = [(key, f) for key, f in missing if key not in found]
         for key in stale:
-            self._remove(key)
-            del ledger[key]
+            self._remove(key, ledger.pop(key))
         # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
+        ledger.update(found)
         ledger.update((key, Entry(file.sha256)) for key, file in missing)
-        if missing or stale:
+        if missing or stale or found:
             self._write(ledger)
         for key, file in missing:
             ledger[key] = self._link(key, file.sha256)
@@ -111,7 +86,7 @@ class View:
 
     def renew(self, digests: Collection[str]) -> int:
         """Make the entries of blobs that were replaced, or went elsewhere, anew; return how many there are."""
-        ledger = self._ledger()
+        ledger = read_ledger(self.root)
         keys = [key for key, entry in ledger.items() if entry.sha256 in digests]
         for key in keys:
             ledger[key] = self._link(key, ledger[key].sha256)
@@ -119,15 +94,18 @@ class View:
             self._write(ledger)
         return len(keys)
 
-    def drop(self, name: str) -> None:
-        """Make a model disappear."""
-        ledger = self._ledger()
+    def drop(self, name: str) -> list[str]:
+        """Make a model disappear.
+
+        Returns:
+            The entries that stay, because somebody changed or replaced them.
+        """
+        ledger = read_ledger(self.root)
         ours = [key for key in ledger if key.startswith(f"{name}/")]
-        for key in ours:
-            self._remove(key)
-            del ledger[key]
+        kept = [key for key in ours if not self._remove(key, ledger.pop(key))]
         if ours:
             self._write(ledger)
+        return kept
 
     def _link(self, key: str, sha256: str) -> Entry:
         target = self._safe(key)
@@ -141,7 +119,7 @@ class View:
         if entry is None or entry.sha256 != file.sha256:
             return False
         try:
-            found = (self.root / key).stat()
+            found = os.stat(f"{self.root}/{key}")  # noqa: PTH116 - asked for every file of every sync
             if found.st_size != file.size:
                 return False
             if entry.kind in {"hardlink", "symlink"}:  # a repaired blob is another inode than the one it replaced
@@ -154,7 +132,7 @@ class View:
     def _safe(self, key: str) -> Path:
         """Return the entry's path after making sure that no folder on the way is a symlink."""
         folder = (self.root / key).parent
-        for above in (*_folders_above(folder, self.base or self.root), folder):
+        for above in (*_folders_above(folder, self.base or self.root.parent), folder):
             if above.is_symlink():
                 raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
         try:
@@ -163,23 +141,41 @@ class View:
             raise StoreError(f"the folder {folder} cannot be made: {error.strerror}", code="no_permission") from error
         return self.root / key
 
-    def _remove(self, key: str) -> None:
+    def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
+        """Return the entry of what stands there, if its bytes are right; None if it is ours to make anew.
+
+        Raises:
+            StoreError: It is somebody else's.
+        """
+        target = self._safe(key)
+        if not os.path.lexists(target):
+            return None
+        if key in ledger and ledger[key].stands_at(target):
+            return None
+        kind = self.store.shown_by(target, file.sha256, file.size)
+        if not kind:
+            raise StoreError(
+                f"{target} is in the way: modelpm did not make it, or it was changed since",
+                code="in_the_way",
+                hints=["move it away, or choose another name with --as NAME"],
+            )
+        facts = target.stat()
+        return Entry(file.sha256, kind, facts.st_mtime_ns, facts.st_ino)
+
+    def _remove(self, key: str, entry: Entry) -> bool:
+        """Remove an entry, if it is ours, and the folders that this empties; return whether it is gone."""
         target = self.root / key
-        if any(folder.is_symlink() for folder in _folders_above(target, self.root)):
-            return
+        if any(folder.is_symlink() for folder in _folders_above(target, self.base or self.root.parent)):
+            return False
+        if os.path.lexists(target) and not entry.stands_at(target):
+            return False
         target.unlink(missing_ok=True)
         for folder in _folders_above(target, self.root):
             try:
                 folder.rmdir()
             except OSError:  # somebody's file is in it, or it is gone already
-                return
-
-    def _ledger(self) -> dict[str, Entry]:
-        try:
-            entries = json.loads((self.root / _LEDGER).read_text(encoding="utf-8"))["entries"]
-            return {key: Entry(*map(_of_type, values, (str, str, int, int))) for key, values in entries.items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return {}  # lost: what stands there is then nobody's, and is left alone
+                break
+        return True
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
         with explained(self.root, "make the folder"):
@@ -187,14 +183,7 @@ class View:
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             write_atomic(ignore, b"*\n")
-        entries = {key: [e.sha256, e.kind, e.mtime_ns, e.inode] for key, e in sorted(ledger.items())}
-        write_atomic(self.root / _LEDGER, json.dumps({"version": 1, "entries": entries}, indent=0).encode())
-
-
-def _of_type(value: Any, kind: type) -> Any:
-    if type(value) is not kind:
-        raise TypeError(kind)
-    return value
+        write_atomic(self.root / NAME, ledger_text(ledger))
 
 
 def _folders_above(target: Path, root: Path) -> Iterable[Path]:

@@ -367,7 +367,7 @@ def completed(run: Run, words: str, current: int) -> list[str]:
 
 
 def test_verbs_names_and_ids_are_completed(run: Run) -> None:
-    assert completed(run, "modelpm in", 1) == ["install"]
+    assert completed(run, "modelpm in", 1) == ["install", "init"]
     assert completed(run, "modelpm install --dry", 2) == ["--dry-run"]
     assert completed(run, "modelpm install tin", 2) == ["tiny", "tinyllama-1.1b-chat-v1.0"]
     assert completed(run, "modelpm install core/tin", 2) == ["core/tiny", "core/tinyllama-1.1b-chat-v1.0"]

@@ -15,7 +15,7 @@ from modelpm.errors import CheckFailedError
 @click.command(
     "outdated",
     cls=Command,
-    help="List what is newer than what you have: in the project, or else of your own models.",
+    help="List what is newer than what you have.",
     examples=("modelpm outdated", "modelpm outdated --exit-code", "modelpm outdated -g"),
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)

@@ -12,7 +12,7 @@ from modelpm.cli.session import Session
 @click.command(
     "remove",
     cls=Command,
-    help="Remove models from the project; where there is none, uninstall them.",
+    help="Remove models from the project; without one, uninstall them.",
     examples=("modelpm remove chat", "modelpm remove -g qwen3-8b"),
 )
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=installed_names)

@@ -13,7 +13,7 @@ from modelpm.cli.session import Session
 @click.command(
     "sync",
     cls=Command,
-    help="Bring what models.lock pins, after locking what drifted. Never upgrades, never deletes bytes.",
+    help="Bring what models.lock pins, after locking what drifted.",
     examples=("modelpm sync", "modelpm sync --locked", "modelpm sync --frozen --offline", "modelpm sync --group gpu"),
 )
 @click.option(

@@ -14,7 +14,7 @@ from modelpm.cli.session import Session
 @click.command(
     "upgrade",
     cls=Command,
-    help="Move models to the newest their specs allow: the project's, or else your own.",
+    help="Move models to the newest their specs allow.",
     examples=("modelpm upgrade", "modelpm upgrade chat --latest", "modelpm upgrade -g"),
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)

@@ -87,12 +87,12 @@ class Layout:
     def blob(self, sha256: str) -> Path:
         """Where a blob is or would be."""
         _require(_SHA256, sha256, "a sha256")
-        return self.blobs / sha256[:2] / sha256
+        return self.root.joinpath("blobs", "sha256", sha256[:2], sha256)
 
     def record(self, sha256: str) -> Path:
         """Where the record of a blob is or would be."""
         _require(_SHA256, sha256, "a sha256")
-        return self.records / sha256[:2] / f"{sha256}.json"
+        return self.root.joinpath("meta", "sha256", sha256[:2], f"{sha256}.json")
 
     def partial(self, key: str) -> Path:
         """The folder of one unfinished download, named by 64 hex digits."""
