@@ -46,11 +46,11 @@ class Environment:
             self.view.place(model)
             self.write(self.read().changed(put=[model]))
 
-    def drop(self, name: str) -> None:
-        """Take a model out of the environment: lock, then view."""
+    def drop(self, name: str) -> list[str]:
+        """Take a model out of the environment: lock, then view; return the entries that stay, as they were changed."""
         with self.held():
             self.write(self.read().changed(drop=[name]))
-            self.view.drop(name)
+            return self.view.drop(name)
 
     def renew(self, digests: Collection[str]) -> int:
         """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""

@@ -22,6 +22,13 @@ class Wish:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """Return it as it would be typed behind a command."""
+        from shlex import join
+
+        options = [*(f"--include={glob}" for glob in self.include), *(f"--exclude={glob}" for glob in self.exclude)]
+        return join([self.spec, *options])
+
     def as_toml(self) -> str | dict[str, Any]:
         """Return the TOML value: a text, or an inline table where there are options."""
         if not self.include and not self.exclude:

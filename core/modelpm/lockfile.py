@@ -198,7 +198,11 @@ def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
     if not files:
         msg = f"`{name}` has no files"
         raise ValueError(msg)
-    check_paths(f.path for f in files)
+    try:
+        check_paths(f.path for f in files)
+    except IntegrityError as error:
+        hint = "the lock was tampered with or merged wrongly; restore it, or install the model again"
+        raise IntegrityError(f"{origin}: `{name}`: {error.message}", code=error.code, hints=[hint]) from error
     try:
         wish = Wish.of_toml(table.get("spec"))
     except ValueError as error:

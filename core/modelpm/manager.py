@@ -93,7 +93,7 @@ class Manager:
         )
         paths = self.config.paths
         self.store = Store(paths.store, tiers=self.config["store.path"], caches=[self.config.hub_cache])
-        view = View(paths.view, self.store, self.config["store.link-mode"])
+        view = View(paths.view, self.store, self.config["store.link-mode"], base=paths.view.parent.parent)
         self.environment = Environment("user", paths.lock, view, self.store, keep_previous=True)
         self.warnings: list[str] = []
         self._sinks, self._listener = tuple(audit), listener
@@ -270,7 +270,7 @@ class Manager:
             raise UsageError(
                 "`--as` names one model; install them one at a time", hints=["one SPEC with each --as NAME"]
             )
-        requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in dict.fromkeys(specs)]
+        requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in specs]
         folder = Path(dir).expanduser().absolute() if dir is not None else None
         batch = self._batch(on_progress, user, cancelled or threading.Event())
         if not dry_run:

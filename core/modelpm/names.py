@@ -95,7 +95,8 @@ def check_model_name(name: str) -> None:
 def to_model_name(text: str) -> str:
     """Make a model name of a repository's or file's name: lower case, other characters become ``-``."""
     name = re.sub(r"[^a-z0-9._-]+", "-", unicodedata.normalize("NFKD", text).lower()).strip("-._")
-    return name[:64].rstrip("-._") or "model"
+    name = name[:64].rstrip("-._") or "model"
+    return f"model-{name}" if _broken_part(name) else name  # a repository called CON
 
 
 def printable(text: str) -> str:

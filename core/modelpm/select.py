@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 
 from modelpm.errors import Denied, NotFound, UsageError
 from modelpm.names import printable
+from modelpm.text import binary_size
 from modelpm.types import RemoteFile
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -88,8 +89,9 @@ def select(
         raise NotFound(f"no file of {what} matches", hints=[_some(f.path for f in files)])
     if quantization:
         return Selection(_quantized(taken, quantization, what))
-    if not file and not include:
+    if not file and not include and not exclude:
         _refuse_open_choice(taken, what)
+        _whole(taken, what)
     if allow_pickle:
         return Selection(tuple(taken))
     return _without_pickles(taken, what)
@@ -171,7 +173,53 @@ def _quantized(files: Sequence[RemoteFile], quantization: str, what: str) -> tup
         if not offered:
             raise NotFound(f"{what}: the repository has no GGUF files with a quantization in their name")
         raise NotFound(f"{what}: there is no quantization `{printable(quantization)}`", hints=[_table(offered)])
+    _one_model(chosen, what)
+    _whole(chosen.files, what)
     return chosen.files
+
+
+def _one_model(choice: Choice, what: str) -> None:
+    """Refuse a quantization that several models of the repository carry.
+
+    Raises:
+        UsageError: Names their first files.
+    """
+    found = _by_stem(choice.files)
+    if len(found) > 1:
+        firsts = [min(paths) for paths in found.values()]
+        raise UsageError(
+            f"{what} holds {len(found)} models in {choice.name}; choose one by its file: {_few(firsts)}",
+            code="choose_file",
+            hints=[f"e.g. {what}/{firsts[0]}"],
+        )
+
+
+def _whole(files: Sequence[RemoteFile], what: str) -> None:
+    """Refuse a split GGUF of which a shard is missing.
+
+    Raises:
+        NotFound: Code ``shard_missing``.
+    """
+    for stem, paths in _by_stem(files).items():
+        count = max(paths.values())
+        if len(paths) != count:
+            missing = count - len(paths)
+            raise NotFound(
+                f"{what}: `{printable(stem)}` is split into {count} files, and {missing} of them are not there",
+                code="shard_missing",
+                hints=[f"there are: {_few(sorted(paths))}; tell the publisher, or choose something else"],
+            )
+
+
+def _by_stem(files: Iterable[RemoteFile]) -> dict[str, dict[str, int]]:
+    """Return the GGUFs by their name without shard number, each with how many shards there should be."""
+    found: dict[str, dict[str, int]] = {}
+    for file in files:
+        if file.path.lower().endswith(".gguf"):
+            shard = _SHARD.match(file.path[: -len(".gguf")])
+            stem, count = (shard[1], int(shard[3])) if shard else (file.path, 1)
+            found.setdefault(stem, {})[file.path] = count
+    return found
 
 
 def _refuse_open_choice(files: Sequence[RemoteFile], what: str) -> None:
@@ -187,22 +235,12 @@ def _refuse_open_choice(files: Sequence[RemoteFile], what: str) -> None:
 
 def _table(offered: Sequence[Choice]) -> str:
     width = max(len(c.name) for c in offered)
-    rows = [f"  {c.name:<{width}}  {_size(c.size):>9}" + _shards(c) for c in offered]
+    rows = [f"  {c.name:<{width}}  {binary_size(c.size):>9}" + _shards(c) for c in offered]
     return "there are:\n" + "\n".join(rows)
 
 
 def _shards(choice: Choice) -> str:
     return f"  {len(choice.files)} files" if len(choice.files) > 1 else ""
-
-
-def _size(size: int | None) -> str:
-    return (
-        "unknown"
-        if size is None
-        else f"{size / (1 << 30):.1f} GiB"
-        if size >= 1 << 30
-        else f"{size / (1 << 20):.1f} MiB"
-    )
 
 
 def refuse_pickles(paths: Sequence[str], format_: str, what: str) -> None:

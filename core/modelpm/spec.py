@@ -49,6 +49,8 @@ def parse_spec(text: str) -> CatalogSpec | UriSpec:
     Raises:
         UsageError: Says what is wrong with it and what was probably meant.
     """
+    if not isinstance(text, str):
+        raise UsageError(f"a model is named by a text, not by a {type(text).__name__}", hints=[_GRAMMAR])
     text = text.strip()
     if uri := _URI.fullmatch(text):
         if not uri[2]:

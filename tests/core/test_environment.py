@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelpm.environment import Environment
-from modelpm.errors import StoreError, UsageError
+from modelpm.errors import IntegrityError, StoreError, UsageError
 from modelpm.locked import LockedFile, LockedModel, Wish
 from modelpm.store import Store
 from modelpm.view import View
@@ -134,6 +134,78 @@ def test_a_lost_ledger_makes_entries_nobodys(environment: Environment) -> None:
     with pytest.raises(StoreError):
         environment.put(replace(tiny, files=(replace(tiny.files[0], sha256=put_blob(environment.store, b"2")),)))
     assert environment.view.file("tiny", "a").read_bytes() == b"1"
+
+
+def test_a_lost_ledger_is_made_anew_from_what_is_rightly_there(environment: Environment) -> None:
+    tiny = model(environment.store, "tiny", {"a.gguf": b"abc", "dir/b": b"b"})
+    environment.put(tiny)
+    (environment.view.root / ".modelpm.json").write_text("")
+    assert not environment.complete(tiny)
+    environment.put(tiny)
+    assert environment.complete(tiny)
+    assert environment.drop("tiny") == []
+    assert not environment.view.folder("tiny").exists()
+
+
+def test_what_somebody_put_in_the_place_of_ours_stays(environment: Environment) -> None:
+    tiny = model(environment.store, "tiny", {"a.gguf": b"abc", "b": b"b"})
+    environment.put(tiny)
+    edited = environment.view.file("tiny", "a.gguf")
+    edited.unlink()
+    edited.write_bytes(b"my own work")
+    with pytest.raises(StoreError):
+        environment.put(tiny)
+    assert environment.drop("tiny") == ["tiny/a.gguf"]
+    assert edited.read_bytes() == b"my own work"
+
+
+@pytest.mark.parametrize("mode", ["copy", "symlink", "hardlink"])
+def test_each_kind_of_link_stands_comes_back_and_goes(environment: Environment, mode: str) -> None:
+    environment = replace(environment, view=replace(environment.view, mode=mode))
+    tiny = model(environment.store, "tiny", {"a.gguf": b"abc"})
+    environment.put(tiny)
+    assert environment.complete(tiny)
+    target = environment.view.file("tiny", "a.gguf")
+    target.unlink()
+    assert not environment.complete(tiny)
+    environment.put(tiny)
+    assert target.read_bytes() == b"abc"
+    assert environment.drop("tiny") == []
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "key", ["tiny/../../../gold", "../gold", "tiny//gold", "TINY/gold", "gold", "tiny/a\\b", "/gold"]
+)
+def test_a_hostile_ledger_touches_nothing_outside_the_view(environment: Environment, tmp_path: Path, key: str) -> None:
+    gold = tmp_path / "gold"
+    gold.write_text("precious")
+    environment.view.root.mkdir(parents=True)
+    entries = {key: ["x", "hardlink", 0, gold.stat().st_ino]}
+    (environment.view.root / ".modelpm.json").write_text(json.dumps({"version": 1, "entries": entries}))
+    tiny = model(environment.store, "tiny", {"a": b"1"})
+    for act in (lambda: environment.put(tiny), lambda: environment.drop("tiny")):
+        with pytest.raises(IntegrityError):
+            act()
+    assert gold.read_text() == "precious"
+
+
+def test_a_ledger_of_a_newer_modelpm_is_left_alone(environment: Environment) -> None:
+    environment.view.root.mkdir(parents=True)
+    ledger = environment.view.root / ".modelpm.json"
+    ledger.write_text('{"version": 2, "entries": {}}')
+    with pytest.raises(UsageError):
+        environment.put(model(environment.store, "tiny", {"a": b"1"}))
+    assert ledger.read_text() == '{"version": 2, "entries": {}}'
+
+
+def test_the_view_itself_may_be_no_symlink(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    environment.view.root.parent.mkdir()
+    environment.view.root.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError):
+        environment.put(model(environment.store, "tiny", {"a": b"1"}))
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_writers_at_the_same_time_lose_nothing(environment: Environment) -> None:

@@ -308,6 +308,36 @@ def test_the_audit_log_names_who_did_what(manager: modelpm.Manager, hub: Hub) ->
     assert "Signature" not in json.dumps(its)
 
 
+def test_models_that_share_small_files_leave_each_other_in_peace(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/one", {"config.json": b"{}", "a.safetensors": b"1"})
+    hub.add("acme/two", {"config.json": b"{}", "a.safetensors": b"2"})
+    manager.install_all(["hf://acme/one", "hf://acme/two"])
+    assert all(row.ok for row in manager.verify())
+    assert [c.action for c in manager.install_all(["hf://acme/one"]).changes] == ["reuse"]
+
+
+def test_a_repository_named_like_a_device_gets_a_name_that_works(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/CON", {"config.json": b"{}"})
+    assert manager.install("hf://acme/CON").name == "model-con"
+
+
+def test_two_specs_of_one_model_are_one(manager: modelpm.Manager) -> None:
+    assert [c.name for c in manager.install_all(["tiny", "tiny:f16", "core/tiny"]).changes] == ["tiny"]
+
+
+def test_a_wish_with_other_options_says_what_differs(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    manager.install("hf://acme/plain")
+    with pytest.raises(UsageError, match="--include"):
+        manager.install("hf://acme/plain", include=("*.json",))
+
+
+@pytest.mark.parametrize("spec", [None, 5, ["tiny"]])
+def test_what_is_no_text_is_a_usage_error(manager: modelpm.Manager, spec: Any) -> None:
+    with pytest.raises(UsageError):
+        manager.install(spec)
+
+
 def test_failures_before_anything_was_done_are_audited_too(manager: modelpm.Manager) -> None:
     manager.install_all(["no-such-model"])
     manager.uninstall_all(["no-such-model"])

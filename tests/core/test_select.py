@@ -62,6 +62,22 @@ def test_one_quantization_is_no_choice() -> None:
     assert chosen(listing("m-Q4_K_M.gguf", "README.md")) == ["m-Q4_K_M.gguf", "README.md"]
 
 
+def test_a_missing_shard_is_told_before_anything_is_fetched() -> None:
+    odd = listing("Q4_K_M/odd-q4_k_m-00001-of-00003.gguf", "Q4_K_M/odd-q4_k_m-00003-of-00003.gguf", "x-Q8_0.gguf")
+    with pytest.raises(NotFound) as caught:
+        chosen(odd, quantization="Q4_K_M")
+    assert caught.value.code == "shard_missing"
+    with pytest.raises(NotFound):
+        chosen(odd[:2])
+    assert chosen(odd, include=("*00001*",)) == ["Q4_K_M/odd-q4_k_m-00001-of-00003.gguf"]
+
+
+def test_two_models_of_one_quantization_are_an_open_choice() -> None:
+    with pytest.raises(UsageError) as caught:
+        chosen(listing("base/M-Q4_K_M.gguf", "chat/M-Q4_K_M.gguf"), quantization="q4_k_m")
+    assert "hf://a/b/base/M-Q4_K_M.gguf" in caught.value.hints[0]
+
+
 def test_projectors_are_no_quantization_of_the_model() -> None:
     assert [c.name for c in choices(GGUFS)] == ["Q4_K_M", "Q8_0"]
 

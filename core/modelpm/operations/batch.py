@@ -48,10 +48,12 @@ class Batch:
             with self._collecting(request.spec):
                 try:
                     found = self.installer.identify(request)
+                    if any(found.name == other.name and found.target == other.target for _, other, _ in self._tasks):
+                        continue  # `tiny` and `tiny:f16` are one
                     self._tasks.append((request, found, self.installer.prepare(request, found)))
                 except ModelpmError as error:
                     if not dry_run:
-                        self.installer.auditor.failure("install", "model", request.spec, error, user=self.user)
+                        self.installer.auditor.failure("install", "model", str(request.spec), error, user=self.user)
                     raise
 
     def install(self, folder: Path | None) -> None:

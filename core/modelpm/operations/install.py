@@ -89,10 +89,10 @@ class Installer:
         if locked is None or found.is_met_by(locked):
             return locked
         raise UsageError(
-            f"`{found.name}` is already installed from `{locked.wish.spec}`, not from `{found.wish.spec}`",
+            f"`{found.name}` is already installed from `{locked.wish}`, not from `{found.wish}`",
             code="name_taken",
             hints=[
-                f"to keep both: modelpm install {found.wish.spec} --as ANOTHER-NAME",
+                f"to keep both: modelpm install {found.wish} --as ANOTHER-NAME",
                 f"to move to another release: modelpm upgrade {found.name}",
                 f"to replace it: modelpm uninstall {found.name}, then install again",
             ],

@@ -26,7 +26,7 @@ def link_into(store: Store, files: Sequence[LockedFile], folder: Path, mode: str
             raise StoreError(f"a folder above {target} is a symlink; modelpm writes through none", code="symlink")
         if not os.path.lexists(target):
             missing.append((file, target))
-        elif not _is_that(store, file, target):
+        elif not store.shown_by(target, file.sha256, file.size):
             raise StoreError(
                 f"{target} is in the way: it is not the file of that name of the model",
                 code="in_the_way",
@@ -37,17 +37,3 @@ def link_into(store: Store, files: Sequence[LockedFile], folder: Path, mode: str
             target.parent.mkdir(parents=True, exist_ok=True)
         store.link(file.sha256, target, mode)
     return len(missing)
-
-
-def _is_that(store: Store, file: LockedFile, target: Path) -> bool:
-    try:
-        if target.samefile(store.blob(file.sha256)):
-            return True
-        if target.is_symlink() or target.stat().st_size != file.size:
-            return False
-        import hashlib
-
-        with target.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
-    except OSError:
-        return False

@@ -128,7 +128,7 @@ class Audience:
     def _guarded(self, who: str, call: Callable[[Any], None], value: Any) -> None:
         try:
             call(value)
-        except Exception as error:  # noqa: BLE001 - decoration may fail in any way and must break nothing
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
             if who not in self._warned:
                 self._warned.add(who)
                 self.warn(f"{who} failed: {type(error).__name__}: {error}")

@@ -6,6 +6,7 @@ from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import StoreError
 from modelpm.locked import LockedModel
+from modelpm.names import printable
 from modelpm.operations.roots import Roots
 from modelpm.report import Change
 
@@ -27,20 +28,10 @@ class Uninstaller:
         with self.auditor.operation(
             "uninstall", resource_type="model", resource_id=model.model, user=user, details={"name": model.name}
         ) as outcome:
-            self.environment.drop(model.name)
+            changed = self.environment.drop(model.name)
             freed, note = self._free(model)
             outcome.details.update(digest=model.digest, freed=freed)
-        return Change(
-            "uninstall",
-            model.name,
-            model.model,
-            model.release,
-            model.variant,
-            model.digest,
-            model.size,
-            freed=freed,
-            note=note,
-        )
+        return _change(model, freed, "; ".join(filter(None, [note, _left(changed)])))
 
     def would(self, model: LockedModel) -> Change:
         """Return what :meth:`uninstall` would do."""
@@ -50,17 +41,7 @@ class Uninstaller:
             note = _kept(model, needed)
         except StoreError as error:
             freed, note = 0, _stays(error)
-        return Change(
-            "uninstall",
-            model.name,
-            model.model,
-            model.release,
-            model.variant,
-            model.digest,
-            model.size,
-            freed=freed,
-            note=note,
-        )
+        return _change(model, freed, note)
 
     def _free(self, model: LockedModel) -> tuple[int, str]:
         store = self.environment.store
@@ -73,6 +54,25 @@ class Uninstaller:
         except StoreError as error:
             return 0, _stays(error)
         return freed, _kept(model, needed)
+
+
+def _change(model: LockedModel, freed: int, note: str) -> Change:
+    return Change(
+        "uninstall",
+        model.name,
+        model.model,
+        model.release,
+        model.variant,
+        model.digest,
+        model.size,
+        freed=freed,
+        note=note,
+    )
+
+
+def _left(keys: list[str]) -> str:
+    shown = ", ".join(f"`{printable(key)}`" for key in keys[:3]) + (f" and {len(keys) - 3} more" if keys[3:] else "")
+    return f"{shown} stayed where it was: somebody changed it" if keys else ""
 
 
 def _stays(error: StoreError) -> str:
@@ -93,5 +93,5 @@ def _kept(model: LockedModel, needed: dict[str, str]) -> str:
     if not kept:
         return ""
     who = sorted({needed[f.sha256] for f in kept})
-    count = f"{len(kept)} file" + ("s" if len(kept) > 1 else "")
-    return f"{count} stay in the store: needed by {', '.join(who)}"
+    count = f"{len(kept)} files stay" if len(kept) > 1 else "1 file stays"
+    return f"{count} in the store: needed by {', '.join(who)}"

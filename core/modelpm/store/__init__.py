@@ -16,7 +16,7 @@ from modelpm.atomic import temporary
 from modelpm.errors import StoreError
 from modelpm.store import blobs, leases, locks, projects, version
 from modelpm.store.layout import Layout
-from modelpm.store.links import Linker
+from modelpm.store.links import Linker, shown_by
 from modelpm.store.tiers import Tiers
 
 __all__ = ["Store"]
@@ -284,6 +284,13 @@ class Store:
         """
         self.open()
         projects.remember(self.layout, lock, time.time())
+
+    def shown_by(self, target: Path, sha256: str, size: int) -> str:
+        """Return how a name shows a blob: ``hardlink``, ``symlink``, ``copy``; empty where it shows something else.
+
+        Bytes of its own are hashed.
+        """
+        return shown_by(self.blob(sha256), target, sha256, size)
 
     def link(self, sha256: str, target: Path, mode: str = "auto", *, below: Path | None = None) -> str:
         """Make a blob appear under a name, atomically, never through a symlink.

@@ -138,6 +138,13 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str], *, 
     if (there := _look(blob)) is not None and not stat.S_ISREG(there.st_mode):
         raise StoreError(f"cannot store {blob}: something that is not a file is in the way", path=str(blob))
     with disk.explained(data, "store"):
+        size = data.stat().st_size
+    if has(layout, sha256, size) and check(layout, sha256, size) is None:
+        # Views show that inode. Replacing it with equal bytes would store them twice and make the views look damaged.
+        with disk.explained(data, "remove"):
+            system.unlink(data)
+        return blob
+    with disk.explained(data, "store"):
         facts = _seal(data, disk.creation_mode(blob.parent, 0o444) if ours else None)
     # The record first: a blob in place then always has one, and a record without its blob hurts nobody.
     meta.write(record, meta.record(facts, time.time(), prefixes))

@@ -138,3 +138,21 @@ _KINDS: dict[str, Callable[[Path, Path], bool]] = {
     "symlink": _symlink,
     "copy": _copy,
 }
+
+
+def shown_by(blob: Path, target: Path, sha256: str, size: int) -> str:
+    """Return how ``target`` shows a blob's bytes; see :meth:`modelpm.store.Store.shown_by`."""
+    try:
+        if target.samefile(blob):
+            return "symlink" if target.is_symlink() else "hardlink"
+    except OSError:
+        pass  # the blob is gone, or the target leads nowhere: its bytes are what counts
+    try:
+        if target.is_symlink() or not target.is_file() or target.stat().st_size != size:
+            return ""
+        from hashlib import file_digest
+
+        with target.open("rb") as stream:
+            return "copy" if file_digest(stream, "sha256").hexdigest() == sha256 else ""
+    except OSError:
+        return ""

@@ -8,7 +8,7 @@ from modelpm.store import Store
 from modelpm.store.partial import reserved
 from modelpm.transfer.values import Fetch
 
-_MARGIN = 1 << 20  # for journals, records and folders
+_MARGIN = 1 << 16  # for journals, records and folders
 
 
 def missing_bytes(store: Store, fetches: Sequence[Fetch]) -> int:
@@ -23,10 +23,11 @@ def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
     Raises:
         StoreError: ``no_space``, with ``needed``, ``free`` (bytes) and ``mount``.
     """
-    needed = missing_bytes(store, fetches)
+    missing = missing_bytes(store, fetches)
+    needed = missing + _MARGIN if missing else 0
     mount = disk.mount_point(store.root)
     free = system.free_space(mount)
-    if needed and needed + _MARGIN > free:
+    if needed > free:
         raise StoreError(
             f"not enough space on {mount} for the download: {needed:,} bytes needed, {free:,} bytes free",
             code="no_space",
