@@ -264,15 +264,19 @@ class Project:
             NotFound: The manifest has no such model.
         """
         from modelpm.operations.adding import check_names, rewriting
+        from modelpm.operations.upgrading import held_back
 
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
         run = self._run(on_progress, user, cancelled)
         edit = rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
-        return run.report(
+        report = run.report(
             "upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(names), only=bool(names), dry_run=dry_run
         )
+        models = [m for m in self.environment.read().models if m.name in fresh] if not dry_run else []
+        held = held_back(run.locker.installer.resolver, models)
+        return replace(report, warnings=(*report.warnings, *held))
 
     def outdated(self, names: Sequence[str] = ()) -> tuple[tuple[Outdated, ...], Report]:
         """Return rows for what is newer than locked; and what could not be asked, as the report's errors."""

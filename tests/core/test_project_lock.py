@@ -108,7 +108,13 @@ def test_upgrade_stays_inside_the_spec_until_it_is_told_otherwise(
     project.add(["chat@1"])
     rows, _ = project.outdated()
     assert [(r.name, r.locked, r.allowed, r.newest) for r in rows] == [("chat", "1.1", "1.1", "2.0")]
-    assert project.upgrade().lock_action == "unchanged"
+    report = project.upgrade()
+    assert report.lock_action == "unchanged"
+    assert "chat 2.0 exists" in report.warnings[0]
+    report = project.upgrade(["chat"], latest=True, dry_run=True)
+    assert next((c.action, c.before) for c in report.changes) == ("lock-update", "1.1")
+    assert report.changes[1].downloaded == len(shop.content("chat", "2.0", "model.gguf"))
+    assert "@1" in manifest_of(project)
     report = project.upgrade(["chat"], latest=True)
     assert 'chat = "acme/chat@2"' in manifest_of(project)
     assert [c.action for c in report.changes] == ["lock-update", "install"]

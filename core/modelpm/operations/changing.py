@@ -102,7 +102,11 @@ class Changer:
             return self._report(intent, before, before.lock, wanted)
         models = self._selected(lock, intent)
         if intent.dry_run:
-            return self._report(intent, before, lock, wanted, self.environment.incomplete(models))
+            missing = self.environment.incomplete(models)
+            for model in missing:
+                needed = WantedModel.of_locked(model)
+                self._brought[model] = make_plan([needed], self.installer.present(needed)).download
+            return self._report(intent, before, lock, wanted, missing)
         # The folder of the view may have been changed by the edit.
         self.environment = self.site.environment(self.environment.store, lock.dir, self.environment.view.mode)
         needs = [WantedModel.of_locked(m) for m in models]
@@ -201,7 +205,7 @@ class Changer:
         for model in placed:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
-            action = "install" if downloaded or intent.dry_run else "link"
+            action = "install" if downloaded else "link"
             changes.append(
                 Change(
                     action, row.name, row.model, row.release, row.variant, row.digest, row.bytes, downloaded, row.path

@@ -34,6 +34,27 @@ def outdated(resolver: Resolver, models: Sequence[LockedModel]) -> tuple[list[Ou
     return rows, errors
 
 
+def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
+    """Say which models have a newer release that their specs do not allow; asks catalogs only."""
+    notes = []
+    for model in models:
+        spec = parse_spec(model.wish.spec)
+        if not isinstance(spec, CatalogSpec) or not spec.release:
+            continue
+        try:
+            entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+            newest = _newest(entry, spec.variant).version
+            allowed = choose(entry, spec.release, spec.variant or None)[0].version
+        except ModelpmError:  # said where it matters: when the model is upgraded
+            continue
+        if newest != allowed:
+            notes.append(
+                f"{model.name} {newest} exists; `{model.wish.spec}` does not allow it: "
+                f"`modelpm upgrade {model.name} --latest` does"
+            )
+    return notes
+
+
 def latest(resolver: Resolver, spec: str) -> str:
     """Return the spec as it must be to allow the newest release; as it is, where it does or where there are none."""
     parsed = parse_spec(spec)
