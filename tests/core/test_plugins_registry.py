@@ -249,6 +249,9 @@ SOURCES: dict[str, tuple[str, str]] = {
     "a digest as text": ("return replace(S, files=(replace(S.files[0], digest='00'),))", "str as digest"),
     "locations as text": ("return replace(S, files=(replace(S.files[0], locations='ab'),))", "str as locations"),
     "an exit": ("raise SystemExit(0)", "SystemExit"),
+    "an error outside of all families": ("raise type('Odd', (BaseException,), {})('out')", "Odd: out"),
+    "a cancellation": ("import asyncio; raise asyncio.CancelledError", "CancelledError"),
+    "an error without words": ("raise type('Mute', (Exception,), {'__str__': lambda s: 1 / 0})", "Mute"),
     "a signed URL in its error": ("raise OSError('https://u:hunter2@h/a?sig=hunter2')", "https://h/a"),
 }
 
@@ -277,6 +280,7 @@ STREAMS: dict[str, tuple[str, str]] = {
     "is no stream": ("yield b'abc'", "bytes as stream"),
     "starts nowhere": ("yield Stream(iter([]), None, 3)", "NoneType as start"),
     "raises midway": ("yield Stream(midway(), 0, 3)", "ValueError: midway"),
+    "gives up midway": ("yield Stream(leaving(), 0, 3)", "Left: midway"),
     "yields text": ("yield Stream(iter(['abc']), 0, 3)", "str as piece"),
     "raises after": ("yield Stream(iter([]), 0, 3)\n        raise OSError('after')", "OSError: after"),
     "raises in readinto": ("yield Stream(iter([]), 0, 3, readinto=lambda b: 1 / 0)", "ZeroDivisionError"),
@@ -290,6 +294,8 @@ def test_a_source_that_fails_while_its_bytes_are_read_is_named(installation: Ins
     code = (
         "from contextlib import contextmanager\nfrom modelpm.api import *\n"
         "def midway():\n    yield b'a'\n    raise ValueError('midway')\n"
+        "class Left(BaseException): ...\n"
+        "def leaving():\n    yield b'a'\n    raise Left('midway')\n"
         "class Odd:\n    def resolve(self): ...\n    @contextmanager\n"
         f"    def open(self, file, location, *, start, stop, validator):\n        {body}\n"
         "@hookimpl\ndef modelpm_source(name):\n    return Odd()\n"
@@ -308,6 +314,20 @@ def test_a_source_that_fails_while_its_bytes_are_read_is_named(installation: Ins
     with pytest.raises(PluginError, match=r"odd 1\.0") as caught:
         read()
     assert words in str(caught.value)
+
+
+def test_an_interruption_by_the_user_is_nobodys_fault(installation: Installation) -> None:
+    code = "from modelpm.api import hookimpl\n@hookimpl\ndef modelpm_source(name):\n    raise KeyboardInterrupt\n"
+    installation.add("slow", "[modelpm.source.v1]\nx = {m}\n", code)
+    with pytest.raises(KeyboardInterrupt):
+        installation.registry().source("x")
+
+
+def test_a_stream_that_is_left_early_is_nobodys_fault(installation: Installation) -> None:
+    installation.add("good", "[modelpm.source.v1]\nx = {m}\n")
+    with installation.registry().source("x").open(SNAPSHOT.files[0], "x") as stream:
+        assert next(stream.chunks) == b"abc"
+        stream.chunks.close()  # type: ignore[attr-defined] # a generator, as it stands
 
 
 def test_what_the_caller_does_with_a_stream_is_not_the_plugins_fault(installation: Installation) -> None:
@@ -374,6 +394,19 @@ def test_every_other_kind_is_named_too_when_it_fails(installation: Installation)
             call()
     with pytest.raises(IntegrityError, match="broken"):
         log.verify()
+
+
+def test_a_catalog_is_named_even_where_it_fails_in_our_own_words(installation: Installation) -> None:
+    code = (
+        "from pathlib import Path\nfrom modelpm.api import FolderCatalog, hookimpl\n"
+        "@hookimpl\ndef modelpm_catalog(name):\n    return FolderCatalog(Path('/nonexistent'))\n"
+    )
+    installation.add("bare", "[modelpm.catalog.v1]\nx = {m}\n", code, version="2.1")
+    catalog = installation.registry().catalog("x")
+    calls: list[Callable[[], object]] = [catalog.ids, catalog.about, lambda: catalog.get("a")]
+    for call in calls:
+        with pytest.raises(NotFound, match=r"/nonexistent.*\(the catalog `x` of bare 2\.1\)"):
+            call()
 
 
 def test_an_object_that_lacks_a_method_of_its_kind_is_refused(installation: Installation) -> None:

@@ -17,7 +17,8 @@ from modelpm.types import CatalogText, Digest, Event, Progress, Reference, Remot
 
 def blame(entry: Entry, error: BaseException) -> PluginError:
     """Return the error that says which plugin failed and why."""
-    cause = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    said = _words(error)
+    cause = f"{type(error).__name__}: {said}" if said else type(error).__name__
     hints = ["report it to the plugin's author; `modelpm plugins check` shows the state of each plugin"]
     if entry.distribution != OURS:
         hints.append(f"to go on without it: MODELPM_DISABLE_PLUGINS={entry.distribution}")
@@ -29,15 +30,35 @@ def blame(entry: Entry, error: BaseException) -> PluginError:
     )
 
 
+def _words(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the plugin's own, too
+        return ""
+
+
 @contextmanager
 def guarded(entry: Entry) -> Iterator[None]:
-    """Let our own errors pass and blame the plugin for every other."""
+    """Let our own errors pass and blame the plugin for every other, whatever it derives from."""
     try:
         yield
-    except ModelpmError:
+    except (ModelpmError, KeyboardInterrupt, GeneratorExit):  # the user's, and the end of an iteration
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise blame(entry, error) from error
+
+
+@contextmanager
+def signed(entry: Entry) -> Iterator[None]:
+    """As :func:`guarded`; our own errors, which may come from anywhere in the plugin, name it as well."""
+    try:
+        with guarded(entry):
+            yield
+    except PluginError:
+        raise
+    except ModelpmError as error:
+        error.message = f"{error.message} (the {entry.kind} `{entry.name}` of {entry})"
+        raise
 
 
 def require(entry: Entry, made: object, *methods: str) -> None:
@@ -46,7 +67,8 @@ def require(entry: Entry, made: object, *methods: str) -> None:
     Raises:
         PluginError: Names the first one.
     """
-    missing = [name for name in methods if not callable(getattr(made, name, None))]
+    with guarded(entry):  # an attribute may be the plugin's code as well
+        missing = [name for name in methods if not callable(getattr(made, name, None))]
     if missing:
         raise PluginError(f"plugin {entry} answered with a {type(made).__name__} that has no {missing[0]}()")
 
@@ -244,7 +266,7 @@ class GuardedCatalog:
 
     def ids(self) -> Iterable[str]:
         """As :meth:`modelpm.api.Catalog.ids`."""
-        with guarded(self.entry):
+        with signed(self.entry):
             ids = tuple(self.catalog.ids())
         for each in ids:
             expect(self.entry, each, str, "id")
@@ -252,14 +274,14 @@ class GuardedCatalog:
 
     def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
         """As :meth:`modelpm.api.Catalog.get`."""
-        with guarded(self.entry):
+        with signed(self.entry):
             text = self.catalog.get(id)
         expect(self.entry, text, CatalogText, "entry")
         return text
 
     def about(self) -> CatalogText:
         """As :meth:`modelpm.api.Catalog.about`."""
-        with guarded(self.entry):
+        with signed(self.entry):
             text = self.catalog.about()
         expect(self.entry, text, CatalogText, "description of the catalog")
         return text
