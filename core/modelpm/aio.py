@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 from modelpm.installed import InstalledModel
 from modelpm.manager import Manager
+from modelpm.project import Project
 from modelpm.report import Change, Details, Report, Verified
 from modelpm.types import Progress
 
@@ -92,9 +93,77 @@ class AsyncManager:
         """As :meth:`Manager.path`."""
         return await asyncio.to_thread(self.manager.path, name, file, **options)
 
+    async def project(self, directory: str | Path = ".", **options: Any) -> "AsyncProject":
+        """As :meth:`Manager.project`."""
+        return AsyncProject(await asyncio.to_thread(self.manager.project, directory, **options))
+
+    async def init(self, directory: str | Path = ".") -> "AsyncProject":
+        """As :meth:`Manager.init`."""
+        return AsyncProject(await asyncio.to_thread(self.manager.init, directory))
+
+    async def upgrade(
+        self, names: Sequence[str] = (), *, on_progress: Callable[[Progress], Any] | None = None, **options: Any
+    ) -> Report:
+        """As :meth:`Manager.upgrade`."""
+        shown = _in_loop(on_progress)
+        return await _cancellable(
+            lambda cancelled: self.manager.upgrade(names, on_progress=shown(cancelled), cancelled=cancelled, **options)
+        )
+
     async def status(self, model_id: str) -> Progress | None:
         """As :meth:`Manager.status`."""
         return await asyncio.to_thread(self.manager.status, model_id)
+
+
+class AsyncProject:
+    """As :class:`modelpm.project.Project`; a cancelled verb leaves manifest and lock as they were."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    async def add(
+        self, specs: Sequence[str], *, on_progress: Callable[[Progress], Any] | None = None, **options: Any
+    ) -> Report:
+        """As :meth:`Project.add`."""
+        shown = _in_loop(on_progress)
+        return await _cancellable(
+            lambda cancelled: self.project.add(specs, on_progress=shown(cancelled), cancelled=cancelled, **options)
+        )
+
+    async def remove(self, names: Sequence[str], **options: Any) -> Report:
+        """As :meth:`Project.remove`."""
+        return await asyncio.to_thread(self.project.remove, names, **options)
+
+    async def lock(self, *, on_progress: Callable[[Progress], Any] | None = None, **options: Any) -> Report:
+        """As :meth:`Project.lock`."""
+        shown = _in_loop(on_progress)
+        return await _cancellable(
+            lambda cancelled: self.project.lock(on_progress=shown(cancelled), cancelled=cancelled, **options)
+        )
+
+    async def sync(self, *, on_progress: Callable[[Progress], Any] | None = None, **options: Any) -> Report:
+        """As :meth:`Project.sync`."""
+        shown = _in_loop(on_progress)
+        return await _cancellable(
+            lambda cancelled: self.project.sync(on_progress=shown(cancelled), cancelled=cancelled, **options)
+        )
+
+    async def upgrade(
+        self, names: Sequence[str] = (), *, on_progress: Callable[[Progress], Any] | None = None, **options: Any
+    ) -> Report:
+        """As :meth:`Project.upgrade`."""
+        shown = _in_loop(on_progress)
+        return await _cancellable(
+            lambda cancelled: self.project.upgrade(names, on_progress=shown(cancelled), cancelled=cancelled, **options)
+        )
+
+    async def installed(self) -> tuple[InstalledModel, ...]:
+        """As :meth:`Project.installed`."""
+        return await asyncio.to_thread(self.project.installed)
+
+    async def path(self, name: str, file: str | None = None, **options: Any) -> Path:
+        """As :meth:`Project.path`."""
+        return await asyncio.to_thread(self.project.path, name, file, **options)
 
 
 async def _cancellable(call: Callable[[threading.Event], _T]) -> _T:

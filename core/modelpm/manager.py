@@ -1,5 +1,6 @@
 """The library: every verb as a method. Thread-safe, without globals; the command line is its thin user."""
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -534,7 +535,7 @@ class Manager:
         from modelpm.operations.bundling import write_bundle
 
         environment = self.environment if project is None else project.environment
-        path = Path(target).absolute()
+        path = Path(os.path.abspath(target))  # noqa: PTH100 - without `..`, for messages
         with self._auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user):
             return tuple(write_bundle(environment, path, split))
 
@@ -554,7 +555,7 @@ class Manager:
         from modelpm.operations.bundling import is_bundle, read_bundle, settle, take_files
 
         environment = self.environment if project is None else project.environment
-        path = Path(source).absolute()
+        path = Path(os.path.abspath(source))  # noqa: PTH100 - as above
         self._open_store()
         with self._auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
             if is_bundle(path):

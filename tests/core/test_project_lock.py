@@ -1,5 +1,6 @@
 """A project's manifest and lock, through the library: what is kept, what is locked again, what is refused."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
@@ -324,3 +325,21 @@ def test_the_digest_for_a_cache_changes_with_the_bytes_and_nothing_else(project:
     write(project, 'chat = "acme/chat@2"\n')
     project.lock()
     assert project.digest() != before
+
+
+def test_asyncio_has_the_same_verbs(project: Project, manager: modelpm.Manager, tmp_path: Path) -> None:
+    async def use() -> None:
+        async with modelpm.AsyncManager(home=manager.config.paths.config.parent, offline=True) as other:
+            there = await other.init(tmp_path / "new" / "folder")
+            shown: list[float] = []
+            await there.add(["chat@1"], on_progress=lambda progress: shown.append(progress.percentage))
+            assert shown[-1] == 100.0
+            assert (await there.path("chat")).is_file()
+            assert (await there.upgrade(["chat"], latest=True)).lock_action == "updated"
+            assert (await there.sync(locked=True)).lock_action == "unchanged"
+            assert (await there.lock()).lock_action == "unchanged"
+            assert [m.release for m in await there.installed()] == ["2.0"]
+            assert (await (await other.project(tmp_path / "new" / "folder")).remove(["chat"])).lock_action == "updated"
+
+    asyncio.run(use())
+    assert project.root.exists()

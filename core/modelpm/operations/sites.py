@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modelpm.atomic import write_atomic
-from modelpm.disk import explained
+from modelpm.disk import explained, make_folder
 from modelpm.environment import Environment, lock_text
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.lockfile import Lock, parse_lock
@@ -109,7 +109,7 @@ def find_site(directory: Path, *, user_lock: Path, lock_only: bool = False) -> S
 
 
 def begin(folder: Path) -> Site:
-    """Write a manifest to begin with.
+    """Write a manifest to begin with, in a folder that is made where it is missing.
 
     Raises:
         ModelpmError: Code ``exists``: the folder has one.
@@ -121,6 +121,7 @@ def begin(folder: Path) -> Site:
             raise ModelpmError(
                 f"{path} is there already", code="exists", hints=["`modelpm add SPEC` puts a model into it"]
             )
+    make_folder(folder, below=folder)
     write_atomic(folder / FILE, STARTER.encode())
     return Site(folder, folder / FILE)
 
