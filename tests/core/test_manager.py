@@ -15,6 +15,7 @@ from modelpm.api import Event
 from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
 from modelpm.types import Progress, Status
 from tests.support.hub import Hub
+from tests.support.stores import damage
 
 WEIGHTS = bytes(range(256)) * 4096
 GGUF = {
@@ -306,6 +307,27 @@ def test_the_audit_log_names_who_did_what(manager: modelpm.Manager, hub: Hub) ->
     assert details["bytes"] == sum(map(len, PLAIN.values()))
     assert any(plugin.startswith("modelpm ") for plugin in details["plugins"])
     assert "Signature" not in json.dumps(its)
+
+
+def test_rot_that_verify_found_is_counted_on_by_nobody(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    model = manager.install("hf://acme/plain")
+    damage(manager.store.blob(next(f.sha256 for f in model.files if f.path == "model.safetensors")), 4321)
+    assert manager.is_installed("plain")  # size, time and inode are those of good bytes
+    assert [row.file for row in manager.verify() if not row.ok] == ["model.safetensors"]
+    assert not manager.is_installed("plain")
+    manager.install("hf://acme/plain")
+    assert all(row.ok for row in manager.verify())
+
+
+def test_what_is_uninstalled_while_it_is_verified_is_not_damaged(manager: modelpm.Manager) -> None:
+    manager.install("tiny")
+
+    def uninstall(_: int) -> None:
+        if manager.installed():
+            manager.uninstall("tiny")
+
+    assert manager.verify(on_bytes=uninstall) == ()
 
 
 def test_models_that_share_small_files_leave_each_other_in_peace(manager: modelpm.Manager, hub: Hub) -> None:

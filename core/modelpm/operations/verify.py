@@ -3,13 +3,14 @@
 import math
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
-from modelpm.errors import UsageError
+from modelpm.errors import StoreError, UsageError
 from modelpm.locked import LockedModel
 from modelpm.names import printable
 from modelpm.report import Verified
@@ -93,6 +94,10 @@ class Verifier:
             wanted = wanted if part is None else part.of(wanted)
             problems = verify_blobs(self.environment.store, wanted, quick=quick, cancelled=cancelled, on_bytes=on_bytes)
             found = dict(zip(wanted, problems, strict=True))
+            self._remember(found)
+            # What was uninstalled meanwhile, and freed, is not damaged.
+            locked = {m.name: m for m in self.environment.read().models}
+            models = [m for m in models if locked.get(m.name) == m]
             rows = tuple(row for model in models for row in self._rows(model, found))
             bad = [r for r in rows if not r.ok]
             outcome.success = not bad
@@ -102,6 +107,14 @@ class Verifier:
                 bad=[{"name": r.name, "file": r.file, "problem": r.problem} for r in bad[:100]],
             )
         return rows
+
+    def _remember(self, found: Mapping[tuple[str, int], str | None]) -> None:
+        """Let every quick check know what was found damaged, so that no install counts on it."""
+        store = self.environment.store
+        for (sha256, size), problem in found.items():
+            if problem and store.has(sha256, size):
+                with suppress(StoreError):  # a store that cannot be written is verified all the same
+                    store.doubt(sha256)
 
     def _rows(self, model: LockedModel, found: dict[tuple[str, int], str | None]) -> list[Verified]:
         hidden = {f.path for f in self.environment.view.lacks(model)}
