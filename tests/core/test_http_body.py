@@ -48,6 +48,17 @@ def test_a_body_without_length_ends_with_the_connection() -> None:
         assert download(Plain(Context()), server.url(), SIZE) == DATA
 
 
+@pytest.mark.parametrize("length", ["-5", "many"])
+def test_a_body_whose_length_is_no_number_is_not_believed(length: str) -> None:
+    with raw_server(sends(answer("200 OK", Content_Length=length), DATA)) as server:
+        with pytest.raises(Unavailable) as refused:
+            download(Plain(Context()), server.url(), None)
+        with pytest.raises(Unavailable):
+            Plain(Context()).get(server.url())
+
+    assert refused.value.code == "bad_answer"
+
+
 def test_a_connection_read_to_the_end_is_used_again() -> None:
     with raw_server(always(WHOLE)) as server:
         plain = Plain(Context())

@@ -83,6 +83,8 @@ def test_redirects_lead_where_they_say(location: str, target: str) -> None:
         (" ", "bad_redirect"),
         ("file:///etc/passwd", "bad_redirect"),
         ("https://:80/", "bad_redirect"),
+        ("http://[::bad/", "bad_redirect"),
+        ("//a\xe2\x84\x80b/", "bad_redirect"),
         ("http://host/dir/file", "insecure_redirect"),
     ],
 )
@@ -91,6 +93,16 @@ def test_redirects_that_lead_astray_are_refused_for_good(location: str | None, c
         redirect_target("https://host/dir/file", location)
 
     assert (refused.value.code, refused.value.retryable) == (code, False)
+
+
+@given(st.text())
+def test_whatever_a_redirect_says_it_leads_to_a_web_address_or_is_refused(text: str) -> None:
+    for location in (text, f"//{text}", f"https://{text}"):
+        try:
+            target = redirect_target("https://host/dir/file", location)
+        except PermanentError:
+            continue
+        assert origin(target)
 
 
 PROXIES = {"http": "http://p:1", "all": "socks5h://p:2"}

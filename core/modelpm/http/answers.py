@@ -13,9 +13,11 @@ from typing import Any
 from modelpm.errors import Denied, ModelpmError, NotFound, Unavailable
 from modelpm.http.errors import PermanentError
 from modelpm.http.urls import host, label, origin
+from modelpm.names import printable
 from modelpm.types import RemoteFile
 
 MAX_WAIT = 120.0
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
 _UNSATISFIED = re.compile(r"bytes\s+\*/(\d{1,18})", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -86,10 +88,10 @@ def span_of(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span | None:
     """
     match answer.status:
         case HTTPStatus.OK:
-            refuse_encoding(answer)
+            refuse_unreadable(answer)
             span = Span(0, length_of(answer.headers), length_of(answer.headers))
         case HTTPStatus.PARTIAL_CONTENT:
-            refuse_encoding(answer)
+            refuse_unreadable(answer)
             span = _part(answer, wanted, ranged=ranged)
         case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             span = _past_the_end(answer, wanted)
@@ -99,12 +101,15 @@ def span_of(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span | None:
     return span
 
 
-def refuse_encoding(answer: Answer) -> None:
-    """Refuse a body whose offsets mean nothing.
+def refuse_unreadable(answer: Answer) -> None:
+    """Refuse a body whose offsets mean nothing, or whose end is anywhere.
 
     Raises:
-        Unavailable: It is compressed, though asked not to.
+        Unavailable: It is compressed, though asked not to; or its length is no number.
     """
+    said = _said_length(answer.headers)
+    if said and not _LENGTH.fullmatch(said):
+        raise _unusable(answer, f"announced `{printable(said[:40])}` as the length of its answer", "bad_answer")
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in {"", "identity"}:
         raise _unusable(answer, f"sent the bytes encoded as {encoding!r} though asked not to", "content_encoding")
@@ -214,10 +219,17 @@ def said_by(answer: Answer) -> str:
 
 def length_of(headers: Mapping[str, str]) -> int | None:
     """Return how many bytes the body will have, where that is announced."""
+    said = _said_length(headers)
+    return int(said) if _LENGTH.fullmatch(said) else None
+
+
+def _said_length(headers: Mapping[str, str]) -> str:
+    """Return the length that counts: none where chunks tell the end; one that was said twice counts once."""
     if "chunked" in headers.get("Transfer-Encoding", "").lower():
-        return None
+        return ""
     said = headers.get("Content-Length", "").strip()
-    return int(said) if re.fullmatch(r"\d{1,18}", said) else None
+    values = {value.strip() for value in said.split(",")}
+    return values.pop() if len(values) == 1 else said
 
 
 def _unusable(answer: Answer, what: str, code: str) -> Unavailable:
@@ -227,6 +239,6 @@ def _unusable(answer: Answer, what: str, code: str) -> Unavailable:
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -18,7 +18,7 @@ from modelpm.http.answers import (
     Wanted,
     error_of,
     length_of,
-    refuse_encoding,
+    refuse_unreadable,
     said_by,
     span_of,
     strong_validator,
@@ -140,7 +140,7 @@ class HttpSource(ABC):
         if response.status != HTTPStatus.OK:
             raise self._refusal(response, reached)
         answer = Answer(reached, response.status, response.headers)
-        refuse_encoding(answer)
+        refuse_unreadable(answer)
         body = read_capped(response, reached, cap, length_of(response.headers))
         if body is None:
             raise PermanentError(f"{label(reached)} is larger than the {cap} bytes it may have", code="too_big")

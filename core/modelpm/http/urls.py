@@ -48,10 +48,11 @@ def redirect_target(url: str, location: str | None) -> str:
     if not location or not location.strip():
         raise PermanentError(f"{host(url)} sent a redirect that leads nowhere", code="bad_redirect")
     # Header bytes arrive as Latin-1; what servers mean is UTF-8.
-    target = urljoin(url, location.strip().encode("latin-1", "replace").decode("utf-8", "replace"))
+    said = location.strip().encode("latin-1", "replace").decode("utf-8", "replace")
     try:
+        target = urljoin(url, said)
         reached = origin(target)
-    except UsageError as error:
+    except (UsageError, ValueError) as error:
         raise PermanentError(
             f"{host(url)} redirects to something that is no web address", code="bad_redirect"
         ) from error
