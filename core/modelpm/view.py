@@ -5,6 +5,7 @@ nothing is written through a symlink.
 """
 
 import os
+import stat
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,14 +86,29 @@ class View:
         return {ledger[key].kind for key, _ in missing}
 
     def renew(self, digests: Collection[str]) -> int:
-        """Make the entries of blobs that were replaced, or went elsewhere, anew; return how many there are."""
+        """Make entries anew whose blobs were replaced, or went elsewhere; return how many those are."""
         ledger = read_ledger(self.root)
-        keys = [key for key, entry in ledger.items() if entry.sha256 in digests]
+        keys = [key for key, entry in ledger.items() if entry.sha256 in digests and self._is_stale(key, entry)]
         for key in keys:
             ledger[key] = self._link(key, ledger[key].sha256)
         if keys:
             self._write(ledger)
         return len(keys)
+
+    def _is_stale(self, key: str, entry: Entry) -> bool:
+        """Whether an entry of ours, as we made it, shows a file that is not the blob any more."""
+        path, blob = self.root / key, self.store.blob(entry.sha256)
+        try:
+            found, now = path.lstat(), blob.stat()
+            if entry.kind == "symlink":
+                return stat.S_ISLNK(found.st_mode) and path.readlink() != blob
+        except OSError:
+            return False
+        as_made = found.st_ino == entry.inode
+        if entry.kind == "hardlink":
+            return as_made and not os.path.samestat(found, now)
+        # A clone shares blocks with the file that was replaced; a copy shares nothing.
+        return entry.kind == "reflink" and as_made and found.st_mtime_ns == entry.mtime_ns
 
     def drop(self, name: str) -> list[str]:
         """Make a model disappear.

@@ -19,6 +19,7 @@ from modelpm.operations.locating import locator
 from modelpm.operations.obtaining import obtain, offers
 from modelpm.operations.reading import installed_model
 from modelpm.operations.resolving import Identified, Resolver
+from modelpm.operations.roots import Roots
 from modelpm.operations.tracking import Audience, Tracker
 from modelpm.plan import Plan, make_plan
 from modelpm.report import Change
@@ -189,6 +190,8 @@ class Installer:
                 _say_learned(model, locked, audience)
                 if settle is not None:
                     settle(locked)
+                if fetched:  # whoever showed a blob that was damaged or missing shows the new one
+                    Roots(self.environment).show_anew({f.sha256 for f in fetched.values()}, audience.warn)
                 downloaded = sum(f.downloaded for f in fetched.values())
                 outcome.details.update(_done(locked, fetched, downloaded), plugins=self.plugins())
         except (Interrupted, KeyboardInterrupt):

@@ -63,7 +63,8 @@ class Repairer:
                 files = [f for f in model.files if (model.name, f.path) in bad]
                 if files:
                     done |= self._model(model, files, bad, mended, user, cancelled)
-            self._renew(set(mended))
+            if mended:
+                Roots(self.environment).show_anew(set(mended), self.warn)
         return tuple(done.get((row.name, row.file), row) for row in rows)
 
     def _model(
@@ -123,26 +124,10 @@ class Repairer:
 
     def _placed(self, model: LockedModel, rows: list[Verified]) -> list[Verified]:
         try:
-            self.environment.renew({f.sha256 for f in model.files})
             self.environment.put(model)
         except ModelpmError as error:
             return [replace(row, ok=False, repaired=False, problem=str(error)) if row.ok else row for row in rows]
         return rows
-
-    def _renew(self, mended: set[str]) -> None:
-        """Let the views of other environments show the mended blobs: a second name of the old file does not."""
-        if not mended:
-            return
-        try:
-            others = Roots(self.environment).environments()
-        except ModelpmError as error:
-            self.warn(f"other projects may still show the damaged bytes: {error}")
-            return
-        for other in others:
-            try:
-                other.renew(mended)
-            except ModelpmError as error:
-                self.warn(f"{other.view.root} may still show the damaged bytes: {error}")
 
 
 def _row(row: Verified, result: Fetched | ModelpmError | None) -> Verified:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,6 +97,25 @@ class Roots:
             except ModelpmError:  # gone, or another user's
                 continue
             yield Environment("project", lock, View(folder, own.store, own.view.mode), own.store)
+
+    def show_anew(self, digests: Collection[str], warn: Callable[[str], None]) -> None:
+        """Let every view that shows some blobs show the files that took their places.
+
+        Args:
+            digests: The blobs.
+            warn: Is told of views that could not be renewed, and may show the bytes of before.
+        """
+        try:
+            needed = self.survey().needed.keys() & set(digests)
+            others = list(self.environments()) if needed else []
+        except ModelpmError as error:
+            warn(f"other projects may still show the bytes of before: {error}")
+            others = []
+        for environment in (self.environment, *others):
+            try:
+                environment.renew(digests)
+            except ModelpmError as error:
+                warn(f"{environment.view.root} may still show the bytes of before: {error}")
 
     def others(self, names: Sequence[str]) -> dict[str, str]:
         """Return who needs a blob besides some models of the user's environment; models are named by their names.

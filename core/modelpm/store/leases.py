@@ -62,8 +62,8 @@ def hold(layout: Layout, digests: Iterable[str]) -> Iterator[None]:
     lease = Lease(frozenset(digests), pid, start, system.host_name(), system.boot_id(), int(time.time()), path)
     fields = {**asdict(lease), "digests": sorted(lease.digests)}
     del fields["path"]
-    write_atomic(path, json.dumps(fields, indent=0).encode() + b"\n")
     try:
+        write_atomic(path, json.dumps(fields, indent=0).encode() + b"\n")
         yield
     finally:
         with contextlib.suppress(OSError):  # a dead lease is swept later
