@@ -7,7 +7,18 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from modelpm.api import Context, Digest, ModelpmError, NotFound, Reference, RemoteFile, Secret, Snapshot, Unavailable
+from modelpm.api import (
+    Context,
+    Digest,
+    ModelpmError,
+    NotFound,
+    Reference,
+    RemoteFile,
+    Secret,
+    Snapshot,
+    Unavailable,
+    printable,
+)
 from modelpm.http import Answer, HttpSource, host, origin
 from modelpm_huggingface import account, grammar
 from modelpm_huggingface.refusals import Refusal
@@ -55,7 +66,7 @@ class HuggingFace(HttpSource):
         """As :meth:`modelpm.api.Locator.locate`; none where the reference is not pinned."""
         if not grammar.COMMIT.fullmatch(reference.revision or ""):
             return ()
-        file = quote(reference.file or path)
+        file = quote(reference.file or path, errors="replace")  # a name that is no text is for the core to refuse
         return (f"{self._base}/{reference.path}/resolve/{reference.revision}/{file}",)
 
     def credential(self, origin: str) -> Secret | None:
@@ -76,7 +87,7 @@ class HuggingFace(HttpSource):
             raise NotFound(error.message, hints=self._revisions(path), code=error.code, **error.details) from error
         commit = info.get("sha") if isinstance(info, Mapping) else None
         if not isinstance(commit, str) or not grammar.COMMIT.fullmatch(commit):
-            raise self._malformed("no commit")
+            raise self._malformed(f"it names no commit of {path}")
         return commit, _license(info)
 
     def _revisions(self, path: str) -> list[str]:
@@ -85,7 +96,9 @@ class HuggingFace(HttpSource):
         with suppress(ModelpmError):
             refs = self.get_json(f"{self._api(path)}/refs")
             for kind in ("branches", "tags"):
-                names = [str(ref.get("name")) for ref in refs.get(kind) or () if isinstance(ref, Mapping)]
+                found = refs.get(kind) if isinstance(refs, Mapping) else None
+                listed = found if isinstance(found, list) else []
+                names = [printable(str(ref.get("name"))) for ref in listed if isinstance(ref, Mapping)]
                 if names:
                     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
                     hints.append(f"{kind}: {', '.join(names[:_NAMED])}{more}")
@@ -97,7 +110,7 @@ class HuggingFace(HttpSource):
             answer = self.get(url, headers={"Accept": "application/json"})
             page = answer.json()
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
-                raise self._malformed("no listing")
+                raise self._malformed(f"its listing of {pinned.path} is none")
             yield from page
             following = _NEXT.search(answer.headers.get("Link", ""))
             if following is None:
@@ -105,9 +118,9 @@ class HuggingFace(HttpSource):
             # Behind a mirror the link still names the Hub's own host; only what stands behind it counts.
             _, found, rest = following[1].partition("/api/")
             if not found or f"{self._base}/api/{rest}" == url:
-                raise self._malformed("a next page that is none")
+                raise self._malformed(f"its listing of {pinned.path} leads to a next page that is none")
             url = f"{self._base}/api/{rest}"
-        raise self._malformed(f"more than {_MAX_PAGES} pages")
+        raise self._malformed(f"its listing of {pinned.path} has more than {_MAX_PAGES} pages")
 
     def _file(self, pinned: Reference, entry: Mapping[str, Any]) -> RemoteFile:
         path, lfs = entry.get("path"), entry.get("lfs")
@@ -115,12 +128,13 @@ class HuggingFace(HttpSource):
         oid, size = (
             (lfs.get("oid"), lfs.get("size")) if isinstance(lfs, Mapping) else (entry.get("oid"), entry.get("size"))
         )
-        if not isinstance(path, str) or not isinstance(size, int) or size < 0:
-            raise self._malformed("a file without name or size")
+        if not isinstance(path, str) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise self._malformed(f"its listing of {pinned.path} has a file without name or size")
         try:
             digest = Digest("sha256" if large else "git-sha1", str(oid).removeprefix("sha256:"))
         except ValueError as error:
-            raise self._malformed(f"no digest for {path}") from error
+            what = f"its listing of {pinned.path} has no digest of `{printable(path)}`"
+            raise self._malformed(what) from error
         return RemoteFile(path, size, digest, self.locate(pinned, path))
 
     def _api(self, path: str) -> str:

@@ -1,5 +1,6 @@
+import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from modelpm.api import (
     UsageError,
 )
 from modelpm_huggingface.source import HuggingFace
+from tests.conftest import Ran
 from tests.support.hub import Hub
 
 WEIGHTS = bytes(range(256)) * 700
@@ -279,6 +281,69 @@ def test_an_answer_that_is_no_hubs_is_said_to_be_none(hub: Hub) -> None:
         with pytest.raises(Unavailable) as refused:
             source(hub).resolve(Reference("hf", "acme/tiny"))
         assert refused.value.code == "bad_answer"
+
+
+GIT = {"type": "file", "path": "a", "size": 3, "oid": "0" * 40}
+LFS = {"type": "file", "path": "a", "size": 3, "lfs": {"size": 3, "oid": "0" * 64}}
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        {"error": "no list"},
+        "a",
+        ["a"],
+        [{"type": "file", "size": 3, "oid": "0" * 40}],
+        [GIT | {"path": 3}],
+        *([GIT | {"size": size}] for size in (True, -1, "3", 3.0, None, [3])),
+        *([LFS | {"lfs": {"size": size, "oid": "0" * 64}}] for size in (True, -1, "3", None)),
+        *([GIT | {"oid": oid}] for oid in (None, 5, "xyz", "0" * 64)),
+        [LFS | {"lfs": {"size": 3, "oid": None}}],
+        [LFS | {"lfs": True, "oid": None}],
+        [LFS | {"path": "e\ud800", "lfs": {"size": 3}}],
+    ],
+)
+def test_a_listing_that_is_none_is_the_hubs_fault_and_named(hub: Hub, listing: object) -> None:
+    repo = hub.add("acme/tiny", FILES)
+    hub.server.answer("/tree/", json.dumps(listing).encode(), "application/json")
+
+    with pytest.raises(Unavailable, match="its listing of acme/tiny") as refused:
+        source(hub).resolve(Reference("hf", "acme/tiny", repo.commit))
+
+    assert (refused.value.code, refused.value.exit_code) == ("bad_answer", 6)
+    assert refused.value.message.isprintable()
+
+
+@pytest.mark.parametrize("refs", [[], {"branches": 3}, {"tags": [3]}, "no"])
+def test_revisions_that_cannot_be_read_are_not_hinted_at(hub: Hub, refs: object) -> None:
+    hub.add("acme/tiny", FILES)
+    hub.server.answer("/refs", json.dumps(refs).encode(), "application/json")
+
+    assert "a branch, a tag or a full commit" in refusal(hub, "acme/tiny", "v3").hints[0]
+
+
+@pytest.mark.parametrize("name", ["e\ud800", "../e"])
+def test_a_hostile_name_in_a_listing_is_refused_before_anything_is_written(
+    hub: Hub, modelpm: Callable[..., Ran], home: Path, name: str
+) -> None:
+    repo = hub.add("acme/tiny", FILES)
+    hub.server.answer("/tree/", json.dumps([GIT | {"path": name}]).encode(), "application/json", times=9)
+    spec, env = f"hf://acme/tiny@{repo.commit}", {"HF_ENDPOINT": hub.endpoint}
+
+    ran = modelpm("install", spec, "--json", env=env)
+
+    assert ran.code == 4, ran.stdout
+    assert json.loads(ran.stdout)["errors"][0]["code"] == "hostile_name"
+    assert not list((home / "modelpm").rglob("e*.gguf"))
+    assert modelpm("show", spec, env=env).code == 0
+
+
+def test_a_license_that_cannot_be_written_is_escaped(hub: Hub, modelpm: Callable[..., Ran]) -> None:
+    hub.add("acme/tiny", FILES, license="m\ud800\n\x1bit")
+
+    assert modelpm("install", "hf://acme/tiny", env={"HF_ENDPOINT": hub.endpoint}).code == 0
+    (row,) = json.loads(modelpm("show", "tiny", "--json", env={"HF_ENDPOINT": hub.endpoint}).stdout)["items"]
+    assert row["license"] == "m\\ud800\\x0a\\x1bit"
 
 
 def test_a_dead_endpoint_is_named_with_its_host() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from modelpm.api import AuditSink, Catalog, Hasher, Listener, Locator, Parser, Source
 from modelpm.errors import ModelpmError, PluginError
+from modelpm.names import printable
 from modelpm.plugins.index import OURS, Entry
 from modelpm.redact import redact_urls
 from modelpm.types import CatalogText, Digest, Event, Progress, Reference, RemoteFile, Snapshot, Stream
@@ -108,6 +109,8 @@ class GuardedSource:
             snapshot = self.source.resolve(reference)
             expect(self.entry, snapshot, Snapshot, "listing")
             snapshot = replace(snapshot, files=tuple(snapshot.files))
+        expect(self.entry, snapshot.license, str, "licence")
+        snapshot = replace(snapshot, license=printable(snapshot.license))  # a publisher's text, on its way into a lock
         expect(self.entry, snapshot.reference, Reference, "reference of a listing")
         expect(self.entry, snapshot.revision, str, "revision")
         for file in snapshot.files:
