@@ -112,6 +112,13 @@ def test_width_grows_while_it_helps_and_goes_back_when_it_does_not() -> None:
     assert slow.target <= 8
 
 
+def test_width_shrinks_where_the_processor_is_the_limit() -> None:
+    width = Width(16)
+    for i in range(20):
+        width.observe(i * 0.3, i * i * 10_000_000, saturated=True, hot=True)
+    assert width.target == 1
+
+
 def test_width_shrinks_on_collapse_and_when_told() -> None:
     width, received = Width(16), 0
     for i in range(20):

@@ -5,6 +5,7 @@ range under way is split, so that no connection idles while another has much to 
 """
 
 import mmap
+import os
 import threading
 import time
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ _LARGEST = 64 << 20
 _SPLIT = 2 << 20  # bytes that are worth a connection of their own
 _SECONDS = 4.0  # that one range should take, so that asking for it costs nothing against it
 _BACKLOG = 32 << 20  # bytes that may wait for the digest
+_HOT = 0.6  # of all processors; what sends and what writes to the disk needs some too
 _AHEAD = 16 << 20  # bytes a connection that should be there to give out before another file is begun
 
 
@@ -94,6 +96,7 @@ class Scheduler:
         self._threads = 0
         self._stopping = False
         self._received = 0  # by works that are over
+        self._looked = (time.monotonic(), time.process_time())
 
     def offer(self, work: Work) -> None:
         """Let the pool fetch what is missing of a file."""
@@ -167,10 +170,16 @@ class Scheduler:
         """Look at the throughput and adapt to it; return the bytes received so far."""
         with self.changed:
             received = self._received + sum(work.so_far() for work in self._works)
-            self.width.observe(now, received, saturated=self._running >= self.width.target)
+            self.width.observe(now, received, saturated=self._running >= self.width.target, hot=self._hot(now))
             self._staff()
             self.changed.notify_all()
             return received
+
+    def _hot(self, now: float) -> bool:
+        """Whether this process had most of the machine's processors since the last look."""
+        since, used = self._looked
+        self._looked = now, time.process_time()
+        return now > since and (self._looked[1] - used) / (now - since) > _HOT * (os.cpu_count() or 1)
 
     def hungry(self) -> bool:
         """Whether another file should be begun, so that no connection runs out of work."""

@@ -34,13 +34,14 @@ class Width:
     def __post_init__(self) -> None:
         self.target = self._before = min(self.most, _FIRST)
 
-    def observe(self, now: float, received: int, *, saturated: bool) -> None:
+    def observe(self, now: float, received: int, *, saturated: bool, hot: bool = False) -> None:
         """Take a look.
 
         Args:
             now: Seconds, monotonic.
             received: Bytes that came since the beginning.
             saturated: Whether there was work for every connection.
+            hot: Whether the processor is what limits; more connections would only take it from the digest.
         """
         if self._looked is None:
             self._looked, self._bytes = now, received
@@ -51,6 +52,10 @@ class Width:
         self._looked, self._bytes = now, received
         if not saturated:
             self._low = 0
+        elif hot:
+            self.target = max(1, self.target // 2)
+            self._reference = self.rate
+            self._settle(now)
         elif self._growing:
             self._grow(now)
         else:
