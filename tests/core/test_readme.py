@@ -56,15 +56,12 @@ def test_every_python_example_runs(example: str, environ: dict[str, str]) -> Non
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "tiny.gguf" in done.stdout
+    assert "tiny.gguf" in done.stdout, done.stdout
 
 
 def test_every_verb_stands_in_the_table() -> None:
     table = README.split("### Commands")[1].split("### What holds")[0]
-    missing = [
-        verb for verb in VERBS if f"`{verb}" not in table and f"| `{verb}" not in table and f", `{verb}" not in table
-    ]
-    assert missing == []
+    assert [verb for verb in VERBS if not re.search(rf"`{verb}\b", table)] == []
 
 
 def test_every_hook_stands_in_the_table_as_it_is_declared() -> None:
