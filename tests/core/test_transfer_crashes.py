@@ -183,7 +183,7 @@ def test_what_cannot_fit_is_refused_before_the_first_byte(tmp_path: Path) -> Non
     with pytest.raises(StoreError) as caught:
         check_space(store, [huge])
     assert caught.value.code == "no_space"
-    assert caught.value.details["needed"] == 1 << 60
+    assert caught.value.details["needed"] >= 1 << 60
     assert 0 < caught.value.details["free"] < 1 << 60
     check_space(store, [fetch])
     assert source.requests == []
