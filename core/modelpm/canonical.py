@@ -5,7 +5,6 @@ character, is for the parser.
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -72,6 +71,8 @@ def _model(found: re.Match[str]) -> dict[str, Any] | None:
     name, spec, options, groups, *texts, digest = found.groups()
     model: dict[str, Any] = {"name": name, "spec": spec}
     if options is not None:
+        import tomllib  # start-up: few specs have options
+
         try:
             model["spec"] = tomllib.loads(f"spec = {options}")["spec"]
         except (ValueError, RecursionError):

@@ -4,7 +4,6 @@ The only module that reads the environment of the process.
 """
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -297,6 +296,8 @@ def read_tables(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise UsageError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes")
+        import tomllib  # start-up: few have the file
+
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}

@@ -5,7 +5,6 @@ merges stay clean, and what a newer modelpm wrote survives.
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -165,8 +164,12 @@ def split_lock(text: str) -> tuple[str, list[str]]:
 
 
 def _loads(text: str, origin: str) -> dict[str, Any]:
+    if tables := read_canonical(text):
+        return tables
+    import tomllib  # start-up: what we wrote needs no parser
+
     try:
-        return read_canonical(text) or tomllib.loads(text)
+        return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise _damaged(origin, str(error)) from error
 

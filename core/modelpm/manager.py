@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from modelpm.config import Config
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError, NotFound, UsageError
+from modelpm.governing import find_governing
 from modelpm.installed import InstalledModel
 from modelpm.operations.flights import Flights
 from modelpm.operations.reading import find_installed, installed_model, path_of
@@ -404,10 +404,12 @@ class Manager:
 
     def find_project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project | None":
         """Return the project that governs a folder, or None."""
-        from modelpm.operations.sites import find_site
+        file = find_governing(directory, user_lock=self.environment.lock_path, lock_only=frozen)
+        if file is None:
+            return None
+        from modelpm.operations.sites import site_of
 
-        site = find_site(Path(directory), user_lock=self.environment.lock_path, lock_only=frozen)
-        return None if site is None else self._project(site)
+        return self._project(site_of(file))
 
     def init(self, directory: str | Path = ".") -> "Project":
         """Begin a project: write a ``models.toml``.
@@ -629,6 +631,8 @@ class Manager:
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
         if self._on_event is not None:
+            from datetime import UTC, datetime
+
             from modelpm.types import Event
 
             self._on_event(Event(datetime.now(UTC), run, action, fields))

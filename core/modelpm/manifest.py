@@ -8,13 +8,12 @@ from types import MappingProxyType
 from typing import Any
 
 from modelpm.errors import UsageError
+from modelpm.governing import inner_table
 from modelpm.locked import Wish
 from modelpm.names import MODEL_ID, check_folder, check_model_name, printable
 from modelpm.rules import Rules
 from modelpm.spec import parse_spec
 
-FILE, PYPROJECT = "models.toml", "pyproject.toml"
-TABLE = ("tool", "modelpm")  # of pyproject.toml
 DEFAULT_DIR = "models"
 MAX_MANIFEST_BYTES = 1 << 20
 SCHEMA = 1
@@ -76,7 +75,7 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
         UsageError: It is damaged, has conflict markers or unknown keys, or is of a newer version.
         IntegrityError: ``settings.dir`` leads out of the project.
     """
-    values = _table(_load(text, origin), table)
+    values = inner_table(_load(text, origin), table)
     if values is None:
         raise _wrong(origin, f"it has no [{'.'.join(table)}]")
     schema = values.get("schema", SCHEMA)
@@ -101,16 +100,6 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
         raise UsageError(f"{origin}: {error}", code="manifest_invalid", hints=error.hints) from None
 
 
-def governs(text: str, table: tuple[str, ...]) -> bool:
-    """Whether a file that may hold a manifest does; a damaged one that speaks of it does, to be told of."""
-    if "modelpm" not in text:
-        return False
-    try:
-        return _table(tomllib.loads(text), table) is not None
-    except (ValueError, RecursionError):
-        return f"[{'.'.join(table)}" in text
-
-
 def _load(text: str, origin: str) -> dict[str, Any]:
     if len(text) > MAX_MANIFEST_BYTES:
         raise _wrong(origin, f"it is larger than {MAX_MANIFEST_BYTES} bytes")
@@ -127,15 +116,6 @@ def _load(text: str, origin: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise _wrong(origin, printable(str(error))) from None
-
-
-def _table(values: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
-    for key in path:
-        inner = values.get(key)
-        if not isinstance(inner, Mapping):
-            return None
-        values = inner
-    return values
 
 
 def _only(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

@@ -56,6 +56,7 @@ def main() -> None:
     modelpm = str(Path(sysconfig.get_path("scripts")) / "modelpm")
     with tempfile.TemporaryDirectory() as home:
         environ = {**os.environ, "MODELPM_HOME": home}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed package is compiled once, not at every start
         subprocess.run([modelpm, "install", "tiny", "-q"], env=environ, check=False)
         sys.stdout.write(table(measure(commands(modelpm), rounds, environ)) + "\n")
 

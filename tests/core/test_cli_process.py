@@ -29,20 +29,26 @@ finally:
 """
 
 
+# What only projects, or what is installed, need; a plain look at the lock is for many runs of a shell script.
+OF_PROJECTS = ("manifest", "rules", "select", "spec", "types", "report", "operations.sites", "store.tiers")
+
+
 @pytest.mark.parametrize(
     "args", [["--help"], ["list"], ["path", "tiny"], ["install", "--help"], ["--version"], ["path", "-q"]]
 )
 def test_what_is_typed_most_starts_without_network_drawing_or_plugins(
-    clean_environ: dict[str, str], modelpm: Modelpm, args: list[str]
+    clean_environ: dict[str, str], modelpm: Modelpm, tmp_path: Path, args: list[str]
 ) -> None:
     if "tiny" in args:
         modelpm("install", "tiny")
     probe = [sys.executable, "-c", PROBE, *args]
-    ran = subprocess.run(probe, env=clean_environ, capture_output=True, text=True, check=False)
+    ran = subprocess.run(probe, env=clean_environ, capture_output=True, text=True, check=False, cwd=tmp_path)
     modules = ran.stderr.partition("MODULES\n")[2].splitlines()
     assert "modelpm.cli.app" in modules
     heavy = [name for name in modules if name.startswith("modelpm_") or name.split(".")[0] in HEAVY or name in HEAVY]
     assert heavy == []
+    assert {f"modelpm.{name}" for name in OF_PROJECTS} & {*modules} == set()
+    assert {"tomllib", "json"} & {*modules} == set()
 
 
 def test_the_module_runs_like_the_command(clean_environ: dict[str, str]) -> None:

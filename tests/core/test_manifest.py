@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from modelpm.drift import drift, settled
 from modelpm.editing import with_models, without_models
 from modelpm.errors import Denied, IntegrityError, ModelpmError, UsageError
+from modelpm.governing import TABLE, governs
 from modelpm.locked import LockedFile, LockedModel, Wish
 from modelpm.lockfile import Lock, parse_lock
-from modelpm.manifest import STARTER, TABLE, governs, parse_manifest
+from modelpm.manifest import STARTER, parse_manifest
 from modelpm.rules import Rules
 
 TEXT = """\

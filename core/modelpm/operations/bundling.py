@@ -9,10 +9,10 @@ from modelpm.atomic import write_atomic
 from modelpm.disk import explained, make_folder
 from modelpm.environment import Environment
 from modelpm.errors import IntegrityError, NotFound, StoreError, UsageError
+from modelpm.governing import LOCK
 from modelpm.locked import LockedModel
 from modelpm.lockfile import MAX_LOCK_BYTES, Lock, parse_lock
 from modelpm.names import printable
-from modelpm.operations.sites import LOCK
 from modelpm.store import Store, archive
 
 _HIDDEN = "."

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from modelpm.drift import Reason
 from modelpm.environment import Environment
 from modelpm.errors import CheckFailedError
+from modelpm.governing import FILE
 from modelpm.locked import LockedModel
-from modelpm.manifest import FILE
 from modelpm.operations.sites import Site
 
 

@@ -8,12 +8,11 @@ from modelpm.atomic import write_atomic
 from modelpm.disk import explained, make_folder
 from modelpm.environment import Environment, lock_text
 from modelpm.errors import ModelpmError, UsageError
+from modelpm.governing import FILE, LOCK, PYPROJECT, TABLE, has_table
 from modelpm.lockfile import Lock, parse_lock
-from modelpm.manifest import DEFAULT_DIR, FILE, PYPROJECT, STARTER, TABLE, Manifest, governs, parse_manifest
+from modelpm.manifest import DEFAULT_DIR, STARTER, Manifest, parse_manifest
 from modelpm.store import Store
 from modelpm.view import View
-
-LOCK = "models.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +86,11 @@ class State:
     healed: bool = False
 
 
-def find_site(directory: Path, *, user_lock: Path, lock_only: bool = False) -> Site | None:
-    """Find the project that governs a folder, by walking up.
-
-    Args:
-        directory: Where to begin.
-        user_lock: The lock of the user's environment, which is no project.
-        lock_only: Whether manifests are not to be looked at.
-    """
-    start = Path(os.path.abspath(directory))  # noqa: PTH100 - the folder as the user sees it, symlinks and all
-    for folder in (start, *start.parents):
-        if not lock_only:
-            if (folder / FILE).is_file():
-                return Site(folder, folder / FILE)
-            if _governs(folder / PYPROJECT):
-                return Site(folder, folder / PYPROJECT, TABLE)
-        lock = folder / LOCK
-        if lock != user_lock and lock.is_file():
-            return Site(folder, None)
-    return None
+def site_of(file: Path) -> Site:
+    """Return the project of which a file was found by :func:`modelpm.governing.find_governing`."""
+    if file.name == LOCK:
+        return Site(file.parent, None)
+    return Site(file.parent, file, TABLE if file.name == PYPROJECT else ())
 
 
 def begin(folder: Path) -> Site:
@@ -117,7 +102,7 @@ def begin(folder: Path) -> Site:
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - as above
     for path in (folder / FILE, folder / PYPROJECT):
-        if os.path.lexists(path) and (path.name == FILE or _governs(path)):
+        if os.path.lexists(path) and (path.name == FILE or has_table(path)):
             raise ModelpmError(
                 f"{path} is there already", code="exists", hints=["`modelpm add SPEC` puts a model into it"]
             )
@@ -153,10 +138,3 @@ def read_state(site: Site, *, heal: bool) -> State:
 
     merged = healed(locked, str(site.lock))
     return State(text, manifest, locked, merged.lock, merged.undecided, healed=True)
-
-
-def _governs(path: Path) -> bool:
-    try:
-        return governs(path.read_text(encoding="utf-8", errors="replace"), TABLE)
-    except OSError:
-        return False

@@ -9,15 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelpm import disk, system
 from modelpm.atomic import temporary
 from modelpm.errors import StoreError
-from modelpm.store import blobs, leases, locks, projects, version
+from modelpm.store import blobs, locks, version
 from modelpm.store.layout import Layout
 from modelpm.store.links import Linker, shown_by
-from modelpm.store.tiers import Tiers
+
+if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
+    from modelpm.store.tiers import Tiers
 
 __all__ = ["Store"]
 
@@ -28,7 +32,6 @@ class Store:
     Attributes:
         root: Absolute path of the folder.
         layout: Where things are in it.
-        tiers: Stores of others.
         caches: Hugging Face caches.
         locks_work: Whether locks keep other processes out here; known after :meth:`open`. Where they don't, what is
             stored is right all the same, and only sharing of a download between processes is lost.
@@ -44,14 +47,20 @@ class Store:
         """
         self.root = root.absolute()
         self.layout = Layout(self.root)
-        self.tiers = Tiers(
-            self.layout, tuple(Layout(tier.absolute()) for tier in tiers if tier.absolute() != self.root)
-        )
+        self._others = tuple(tiers)
         self.caches = tuple(caches)
         self.locks_work = True
         self._linker = Linker()
         self._opening = threading.Lock()
         self._opened = False
+
+    @cached_property
+    def tiers(self) -> "Tiers":
+        """Stores of others."""
+        from modelpm.store.tiers import Tiers
+
+        layouts = [Layout(other.absolute()) for other in self._others]
+        return Tiers(self.layout, tuple(layout for layout in layouts if layout != self.layout))
 
     def open(self) -> None:
         """Make the folder ready to be changed, once; verbs that only read don't need it.
@@ -270,6 +279,8 @@ class Store:
     @contextmanager
     def lease(self, digests: Iterable[str]) -> Iterator[None]:
         """Keep blobs, there or to come, from being freed while the block runs, also where locks don't work."""
+        from modelpm.store import leases
+
         self.open()
         with leases.hold(self.layout, digests):
             yield
@@ -282,6 +293,8 @@ class Store:
         Raises:
             StoreError: The lock cannot be read, or the store cannot be written.
         """
+        from modelpm.store import projects
+
         self.open()
         projects.remember(self.layout, lock, time.time())
 
