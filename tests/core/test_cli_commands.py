@@ -92,7 +92,7 @@ def test_version_is_accepted_before_and_after_a_verb(run: Run) -> None:
 def test_no_verb_at_all_shows_help_on_stderr(run: Run) -> None:
     result = run()
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "Models:" in result.stderr
+    assert result.stderr == run("--help").stdout
 
 
 @pytest.mark.parametrize(

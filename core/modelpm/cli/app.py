@@ -41,7 +41,7 @@ class App(RootGroup):
 
     def _run(self, args: list[str], name: str) -> int:
         if not args and not variable("_MODELPM_COMPLETE"):
-            click.echo(self.get_help(click.Context(self, info_name=name)), err=True)
+            click.echo(self.get_help(self.context_class(self, info_name=name, **self.context_settings)), err=True)
             return UsageError.exit_code
         session = Session()
         try:

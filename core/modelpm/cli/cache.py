@@ -16,7 +16,7 @@ from modelpm.text import binary_size
 @click.group(
     "cache",
     cls=Group,
-    help="Say where the cache is, and how large; clean it. It holds nothing that is needed.",
+    help="Say where the cache is, and how large; clean it.",
     examples=("modelpm cache dir", "modelpm cache size", "modelpm cache clean"),
 )
 def command() -> None:

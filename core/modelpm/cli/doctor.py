@@ -19,7 +19,7 @@ _STYLES = {"ok": "added", "warn": "warning", "fail": "error"}
 @click.command(
     "doctor",
     cls=Command,
-    help="Check everything, and say the cure; exits with 1 only where something does not work.",
+    help="Check everything, and say the cure.",
     examples=("modelpm doctor", "modelpm doctor --fix", "modelpm doctor --offline"),
 )
 @click.option("--fix", is_flag=True, help="Do what is safe.")

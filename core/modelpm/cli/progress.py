@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # start-up, and the plugin API itself needs pluggy
     from modelpm.api import Listener
-    from modelpm.cli.session import Session
     from modelpm.types import Event, Progress
 
 
@@ -67,9 +66,9 @@ class Records:
         """Do nothing: every line is finished."""
 
 
-def display_name(session: "Session", *, tty: bool) -> str:
+def display_name(options: Mapping[str, Any], *, tty: bool) -> str:
     """Return the listener that suits the options: ``bar`` on a terminal, ``plain`` elsewhere, none where not wanted."""
-    if session["json"] or session["quiet"] or session["no_progress"] or session["verbose"]:
+    if any(options.get(name) for name in ("json", "quiet", "no_progress", "verbose")):
         return ""
     return "bar" if tty else "plain"
 

@@ -26,7 +26,7 @@ _WORDS = {
 @click.command(
     "prune",
     cls=Command,
-    help="Free what nobody needs: no installed model, no project that was synced, no running install.",
+    help="Free what no model, no project and no running install needs.",
     examples=(
         "modelpm prune --dry-run",
         "modelpm prune -y",

@@ -61,7 +61,7 @@ class Session:
         from modelpm.manager import Manager
 
         given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
-        name = display_name(self, tty=sys.stderr.isatty())
+        name = display_name(self.options, tty=sys.stderr.isatty())
         display = Display(name, lambda: manager.registry.listener(name)) if name else None
         listener = Records(self.printer.record) if self["json"] and self["progress"] else display
         with Manager(**given, listener=listener, on_event=self._on_event(), on_warning=self.warnings.append) as manager:

@@ -46,7 +46,7 @@ VERBS: Mapping[str, Verb] = {
     "import": Verb("modelpm.cli.importing", "Take over a bundle, or model files that are here already.", _PROJECT),
     "catalog": Verb("modelpm.cli.catalog", "List, show and check catalogs.", _PLACE),
     "config": Verb("modelpm.cli.config", "List, read and write settings.", _PLACE),
-    "prune": Verb("modelpm.cli.prune", "Free what nobody needs.", _PLACE),
+    "prune": Verb("modelpm.cli.prune", "Free what no model, no project and no running install needs.", _PLACE),
     "doctor": Verb("modelpm.cli.doctor", "Check everything, and say the cure.", _PLACE),
     "store": Verb("modelpm.cli.store", "Say where the store is and what takes its space; move it.", _PLACE),
     "cache": Verb("modelpm.cli.cache", "Say where the cache is, and how large; clean it.", _PLACE),
