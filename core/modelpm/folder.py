@@ -70,6 +70,7 @@ class FolderCatalog:
         return NotFound(
             f"the catalog {printable(str(self._path))} cannot be read: {printable(str(path))}: {error.strerror}",
             hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`"],
+            code="unreadable_catalog",
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from modelpm.config import Config
 from modelpm.environment import Environment
-from modelpm.errors import ModelpmError, NotFound, UsageError
+from modelpm.errors import CheckFailedError, ModelpmError, NotFound, UsageError
 from modelpm.governing import find_governing
 from modelpm.installed import InstalledModel
 from modelpm.operations.flights import Flights
@@ -129,7 +129,7 @@ class Manager:
         """The catalogs, in order of priority."""
         from modelpm.operations.context import make_catalogs
 
-        return make_catalogs(self.config, self.registry)
+        return make_catalogs(self.config, self.registry, self.warn)
 
     def available(self) -> tuple[str, ...]:
         """Return the full name of every model that some catalog has."""
@@ -392,10 +392,17 @@ class Manager:
 
         Raises:
             UsageError: There is none.
+            CheckFailedError: There is no lock, where only a lock was looked for.
         """
         found = self.find_project(directory, frozen=frozen)
         if found is not None:
             return found
+        if frozen:
+            raise CheckFailedError(
+                f"there is no models.lock in {Path(directory).absolute()} or above it",
+                code="lock_missing",
+                hints=["`modelpm lock` writes it; commit it with models.toml"],
+            )
         raise UsageError(
             f"there is no project in {Path(directory).absolute()} or above it",
             code="no_project",

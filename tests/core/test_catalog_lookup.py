@@ -1,11 +1,13 @@
-from collections.abc import Iterable
+import os
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 
 from modelpm.api import Catalog, CatalogText, FolderCatalog, NotFound, UsageError
 from modelpm.catalog import Catalogs
-from modelpm.errors import PluginError
+from modelpm.errors import ModelpmError, PluginError
 from tests.support.catalogs import DictCatalog, model, release, variant, write_catalog
 
 
@@ -100,6 +102,87 @@ def test_a_catalog_that_cannot_be_opened_costs_only_itself() -> None:
     both = Catalogs([("gone", opener), ("core", lambda: DictCatalog([model("a")]))])
     assert both.find("a").name == "core/a"
     assert [problem.message for problem in both.problems] == ["no plugin"]
+
+
+UNREADABLE: dict[str, Callable[[Path], object]] = {
+    "no folder": shutil.rmtree,
+    "no models": lambda folder: shutil.rmtree(folder / "models"),
+    "a newer schema": lambda folder: (folder / "catalog.toml").write_text("schema = 2"),
+    "no TOML": lambda folder: (folder / "catalog.toml").write_text("schema = "),
+    "no text": lambda folder: (folder / "catalog.toml").write_bytes(b"\xff"),
+}
+
+
+def with_own(folder: Path, warnings: list[str]) -> Catalogs:
+    """Return a folder of the user's, and behind it a catalog that comes with a plugin."""
+    shipped = DictCatalog([model("tiny")], 'schema = 1\n[aliases]\nsmall = "tiny"')
+    return Catalogs(
+        [("acme", lambda: FolderCatalog(folder)), ("core", lambda: shipped)], own=["acme"], warn=warnings.append
+    )
+
+
+@pytest.mark.parametrize("wanted", ["tiny", "small"])
+@pytest.mark.parametrize("fault", UNREADABLE)
+def test_no_other_model_is_taken_where_an_own_catalog_that_goes_before_cannot_be_read(
+    tmp_path: Path, fault: str, wanted: str
+) -> None:
+    folder, warnings = write_catalog(tmp_path / "c", [model("tiny")]), list[str]()
+    both = with_own(folder, warnings)
+    assert both.find("tiny").name == "acme/tiny"
+    UNREADABLE[fault](folder)
+    with pytest.raises(UsageError, match="the catalog `acme` cannot be read") as refused:
+        both.find(wanted)
+    assert (refused.value.code, refused.value.exit_code) == ("unreadable_catalog", 2)
+    assert f"`core/{wanted}`" in refused.value.hints[0]
+    assert "`acme`" in refused.value.hints[1]
+    assert both.find("tiny", "core").name == "core/tiny"
+    assert warnings == []
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="nothing is forbidden to this user")
+def test_an_own_catalog_that_is_forbidden_cannot_be_read_either(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "c", [model("other")])
+    (folder / "catalog.toml").chmod(0)
+    with pytest.raises(UsageError, match="Permission denied"):
+        with_own(folder, []).find("small")
+
+
+@pytest.mark.parametrize("fault", UNREADABLE)
+def test_an_own_catalog_that_cannot_be_read_is_told_where_all_are_listed(tmp_path: Path, fault: str) -> None:
+    folder, warnings = write_catalog(tmp_path / "c", [model("tiny")]), list[str]()
+    both = with_own(folder, warnings)
+    UNREADABLE[fault](folder)
+    assert [entry.name for entry in both.search()] == ["core/tiny"]
+    assert both.names() == ("core/tiny",)
+    assert set(warnings) == {f"the catalog `acme` is passed over: {both.problems[0]}"}
+    with pytest.raises(ModelpmError):
+        list(both.entries("acme"))
+    with pytest.raises(NotFound) as missing:
+        both.find("nosuch")
+    assert any("the catalog `acme` could not be read" in hint for hint in missing.value.hints)
+
+
+def test_a_catalog_need_not_say_anything_of_itself(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "c", [model("tiny")])
+    (folder / "catalog.toml").unlink()
+    both = with_own(folder, [])
+    assert both.find("tiny").name == "acme/tiny"
+    assert both.find("small").name == "core/tiny"
+    assert both.about("acme").title == ""
+
+
+def test_a_catalog_of_somebody_else_that_cannot_be_read_is_a_warning() -> None:
+    warnings: list[str] = []
+    names: list[tuple[str, Callable[[], Catalog]]] = [
+        ("theirs", Raising),
+        ("core", lambda: DictCatalog([model("tiny"), model("b", schema=9)])),
+    ]
+    both = Catalogs(names, warn=warnings.append)
+    assert both.find("tiny").name == "core/tiny"
+    assert warnings == ["the catalog `theirs` is passed over: the catalog `theirs` failed: RuntimeError: boom"]
+    warnings.clear()
+    assert len(both.search()) == 1
+    assert [text.partition(" is passed over")[0] for text in warnings] == ["the catalog `theirs`", "the model `core/b`"]
 
 
 def test_a_catalog_is_opened_only_when_it_is_needed() -> None:

@@ -1,6 +1,10 @@
-"""Find models in the catalogs: first catalog wins, full names always work, and a broken one costs only itself."""
+"""Find models in the catalogs: first catalog wins, full names always work, and a broken one costs only itself.
 
-from collections.abc import Callable, Iterator, Sequence
+Except where that would give another model than the user meant: a catalog of their own that cannot be read may have had
+the id that a later one answers for.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
@@ -8,7 +12,7 @@ from modelpm.api import Catalog
 from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.catalog.toml import invalid
-from modelpm.errors import ModelpmError, NotFound, PluginError
+from modelpm.errors import ModelpmError, NotFound, PluginError, UsageError
 from modelpm.names import MODEL_ID, printable
 from modelpm.types import CatalogText, Finding
 
@@ -17,10 +21,24 @@ _T = TypeVar("_T")
 
 
 class Catalogs:
-    """The catalogs of one installation, in order of priority; each is opened when it is first needed. Thread-safe."""
+    """The catalogs of one installation, in order of priority; each is opened when it is first needed. Thread-safe.
 
-    def __init__(self, catalogs: Sequence[tuple[str, Callable[[], Catalog]]]) -> None:
+    Args:
+        catalogs: Name and opener of each.
+        own: Names of those that the user configured; see :meth:`find`.
+        warn: Is told what is passed over.
+    """
+
+    def __init__(
+        self,
+        catalogs: Sequence[tuple[str, Callable[[], Catalog]]],
+        *,
+        own: Collection[str] = (),
+        warn: Callable[[str], None] = lambda _text: None,
+    ) -> None:
         self._opened = {name: _Opened(name, opener) for name, opener in catalogs}
+        self._own = frozenset(own)
+        self._warn = warn
         self._problems: dict[str, ModelpmError] = {}
 
     @property
@@ -46,7 +64,8 @@ class Catalogs:
 
         Raises:
             NotFound: There is no such model, or no such catalog; the hints name what is near.
-            UsageError: The model's file is not valid or needs a newer modelpm.
+            UsageError: The model's file is not valid or needs a newer modelpm; or, code ``unreadable_catalog``, one of
+                the user's own catalogs, which goes before the one that has the model, cannot be read.
             IntegrityError: A file name in it is hostile.
             PluginError: The catalog that was asked for fails.
         """
@@ -56,12 +75,18 @@ class Catalogs:
             if real is None:
                 raise self._unknown(id, opened)
             return opened.entry(real)
+        doubt: tuple[str, ModelpmError] | None = None
         for opened in self._opened.values():
             try:
                 real = opened.real_id(id)
             except ModelpmError as error:
-                self._note(opened.name, error)
+                if opened.name in self._own:
+                    doubt = doubt or (opened.name, error)
+                else:
+                    self._pass_over(opened, "", error)
                 continue
+            if real is not None and doubt is not None:
+                raise _unreadable(*doubt, f"{opened.name}/{id}")
             if real is not None:
                 return opened.entry(real)
         raise self._unknown(id)
@@ -74,13 +99,15 @@ class Catalogs:
 
         Raises:
             NotFound: There is no such catalog.
+            ModelpmError: The one that was asked for cannot be read.
         """
-        for opened in self._opened.values() if catalog is None else (self._named(catalog),):
-            for id_ in self._ids(opened):
+        asked = self._named(catalog) if catalog is not None else None
+        for opened in self._opened.values() if asked is None else (asked,):
+            for id_ in self._ids(opened) if asked is None else asked.ids():
                 try:
                     entry = opened.entry(id_)
                 except ModelpmError as error:
-                    self._note(f"{opened.name}/{id_}", error)
+                    self._pass_over(opened, f"/{id_}", error)
                 else:
                     yield entry
 
@@ -131,11 +158,12 @@ class Catalogs:
         try:
             return opened.ids()
         except ModelpmError as error:
-            self._note(opened.name, error)
+            self._pass_over(opened, "", error)
             return ()
 
-    def _note(self, what: str, error: ModelpmError) -> None:
-        self._problems[what] = error
+    def _pass_over(self, opened: "_Opened", model: str, error: ModelpmError) -> None:
+        self._problems[opened.name + model] = error
+        self._warn(f"the {'model' if model else 'catalog'} `{opened.name}{model}` is passed over: {error}")
 
     def _unknown(self, wanted: str, asked: "_Opened | None" = None) -> NotFound:
         names: dict[str, str] = {}  # what is near → how it is written
@@ -144,7 +172,7 @@ class Catalogs:
                 for name in (*opened.ids(), *opened.about().aliases):
                     names.setdefault(name, name if asked in {None, opened} else f"{opened.name}/{name}")
             except ModelpmError as error:
-                self._note(opened.name, error)
+                self._problems[opened.name] = error
         near = get_close_matches(wanted, names, _MOST_NEAR) or [n for n in names if wanted in n][:_MOST_NEAR]
         hints = [_did_you_mean([names[name] for name in near])] if near else []
         hints.append("`modelpm search TEXT` looks through the catalogs")
@@ -165,13 +193,23 @@ class _Opened:
         self._catalog: Catalog | None = None
 
     def ids(self) -> tuple[str, ...]:
+        """Return the ids, once the catalog's own file is known to be one that this modelpm reads."""
+        self.about()
+
         def listed() -> list[str]:
             return [id_ for id_ in self._open().ids() if MODEL_ID.fullmatch(id_)]
 
         return tuple(sorted(set(self._ask(listed))))
 
     def about(self) -> About:
-        return parse_about(self._text(lambda: self._open().about()))
+        """Return what the catalog says of itself; it need not say anything."""
+        try:
+            text = self._text(lambda: self._open().about())
+        except NotFound as error:
+            if error.code != NotFound.code:
+                raise
+            return About("", {})
+        return parse_about(text)
 
     def audit(self) -> tuple[Finding, ...]:
         from modelpm.catalog.lint import audit_catalog  # for maintainers; installing does without
@@ -212,6 +250,18 @@ class _Opened:
         except Exception as error:
             cause = f"{type(error).__name__}: {error}".rstrip(": ")
             raise PluginError(f"the catalog `{self.name}` failed: {cause}") from error
+
+
+def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
+    return UsageError(
+        f"the catalog `{catalog}` cannot be read, and is asked before `{found}`: {error}",
+        code="unreadable_catalog",
+        hints=[
+            f"to take it from there all the same, write `{found}`",
+            f"else mend the catalog, or remove `{catalog}` from `[catalogs]` in config.toml",
+        ],
+        catalog=catalog,
+    )
 
 
 def _did_you_mean(near: Sequence[str]) -> str:

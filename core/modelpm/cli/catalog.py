@@ -48,9 +48,8 @@ def list_(session: Session) -> Outcome:
             }
             for name in manager.catalogs.catalogs
         ]
-        warnings = [str(problem) for problem in manager.catalogs.problems]
     rows = [[str(value) for value in item.values()] for item in items]
-    return Outcome(lines=table(("NAME", "TITLE", ">MODELS", "ORIGIN"), rows, width()), items=items, warnings=warnings)
+    return Outcome(lines=table(("NAME", "TITLE", ">MODELS", "ORIGIN"), rows, width()), items=items)
 
 
 @command.command("show", cls=Command, help="List the models of one catalog.", examples=("modelpm catalog show core",))
@@ -60,7 +59,6 @@ def show(session: Session, *, name: str) -> Outcome:
     """List its models with their newest release; a model that cannot be read is a warning."""
     with session.manager() as manager:
         entries = list(manager.catalogs.entries(name))
-        warnings = [str(problem) for problem in manager.catalogs.problems]
     rows = [
         (e.id, e.title, e.license, ", ".join(r.version for r in e.releases), ", ".join(variants(e))) for e in entries
     ]
@@ -68,7 +66,6 @@ def show(session: Session, *, name: str) -> Outcome:
         lines=table(("ID", "TITLE", "LICENCE", "RELEASES", "VARIANTS"), rows, width()) if rows else (),
         notes=() if rows else [line(("the catalog is empty", "dim"))],
         items=[entry_row(entry) for entry in entries],
-        warnings=warnings,
     )
 
 

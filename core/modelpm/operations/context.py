@@ -34,8 +34,9 @@ def make_registry(config: Config) -> Registry:
     return Registry(scan(), context, frozenset(config["plugins.disabled"]), config["plugins.prefer"])
 
 
-def make_catalogs(config: Config, registry: Registry) -> Catalogs:
+def make_catalogs(config: Config, registry: Registry, warn: Callable[[str], None]) -> Catalogs:
     """Return the catalogs in order of priority: the user's own folders, then those of plugins, ours first."""
+    folders, plugged = config["catalogs"], registry.names("catalog")
 
     def of_folder(path: str) -> Callable[[], Catalog]:
         return lambda: FolderCatalog(Path(path).expanduser())
@@ -43,9 +44,12 @@ def make_catalogs(config: Config, registry: Registry) -> Catalogs:
     def of_plugin(name: str) -> Callable[[], Catalog]:
         return lambda: registry.catalog(name)
 
-    own = [(name, of_folder(path)) for name, path in config["catalogs"].items()]
-    shipped = [(name, of_plugin(name)) for name in registry.names("catalog") if name not in config["catalogs"]]
-    return Catalogs([*own, *shipped])
+    for name in plugged:
+        if name in folders:
+            warn(f"the catalog `{name}` that comes with a plugin is replaced by the configured {folders[name]}")
+    own = [(name, of_folder(path)) for name, path in folders.items()]
+    shipped = [(name, of_plugin(name)) for name in plugged if name not in folders]
+    return Catalogs([*own, *shipped], own=folders, warn=warn)
 
 
 def make_auditor(
