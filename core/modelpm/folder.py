@@ -29,7 +29,8 @@ class FolderCatalog:
         try:
             return sorted(p.stem for p in (self._path / "models").iterdir() if p.suffix == ".toml" and _is_id(p.stem))
         except OSError as error:
-            raise self._unreadable(self._path / "models", error) from None
+            what = f"the catalog {printable(str(self._path))} cannot be read: {printable(str(self._path / 'models'))}"
+            raise _unreadable(what, error) from None
 
     def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
         """Return the TOML of one model.
@@ -40,7 +41,7 @@ class FolderCatalog:
         """
         if not _is_id(id):
             raise NotFound(f"{self._path} has no model `{printable(id)}`")
-        return self._read(self._path / "models" / f"{id}.toml")
+        return read_text(self._path / "models" / f"{id}.toml")
 
     def about(self) -> CatalogText:
         """Return ``catalog.toml``.
@@ -49,29 +50,37 @@ class FolderCatalog:
             NotFound: There is none, so this is no catalog.
             UsageError: The file is no text, or too big.
         """
-        return self._read(self._path / "catalog.toml")
+        return read_text(self._path / "catalog.toml")
 
-    def _read(self, path: Path) -> CatalogText:
-        try:
-            if not path.is_file():  # a pipe would wait for a writer
-                raise NotFound(f"there is no file {printable(str(path))}")
-            with path.open("rb") as file:
-                content = file.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise self._unreadable(path, error) from None
-        if len(content) > _MAX_BYTES:
-            raise UsageError(f"{path}: it is bigger than 1 MiB, the most a catalog file may have")
-        try:
-            return CatalogText(str(path), content.decode())
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{path}: it is no UTF-8 text at byte {error.start}", code="invalid_catalog") from None
 
-    def _unreadable(self, path: Path, error: OSError) -> NotFound:
-        return NotFound(
-            f"the catalog {printable(str(self._path))} cannot be read: {printable(str(path))}: {error.strerror}",
-            hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`"],
-            code="unreadable_catalog",
-        )
+def read_text(path: Path) -> CatalogText:
+    """Return the TOML in a file.
+
+    Raises:
+        NotFound: There is none; code ``unreadable_catalog`` where the system does not let us look.
+        UsageError: The file is no text, or too big.
+    """
+    try:
+        if not path.is_file():  # a pipe would wait for a writer
+            raise NotFound(f"there is no file {printable(str(path))}")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise _unreadable(f"{printable(str(path))} cannot be read", error) from None
+    if len(content) > _MAX_BYTES:
+        raise UsageError(f"{path}: it is bigger than 1 MiB, the most a catalog file may have")
+    try:
+        return CatalogText(str(path), content.decode())
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: it is no UTF-8 text at byte {error.start}", code="invalid_catalog") from None
+
+
+def _unreadable(what: str, error: OSError) -> NotFound:
+    return NotFound(
+        f"{what}: {error.strerror}",
+        hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`"],
+        code="unreadable_catalog",
+    )
 
 
 def _is_id(name: str) -> bool:

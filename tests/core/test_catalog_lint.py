@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -5,7 +6,8 @@ import pytest
 
 from modelpm.api import CatalogText, FolderCatalog, NotFound, Severity
 from modelpm.catalog import Catalogs
-from modelpm.catalog.lint import audit, audit_catalog
+from modelpm.catalog.lint import audit, audit_catalog, audit_path
+from tests.conftest import Ran
 from tests.support.catalogs import DictCatalog, file, model, release, text, variant, write_catalog
 
 GOOD = {"description": "A model.", "license": "mit"}
@@ -92,8 +94,50 @@ def test_a_catalog_whose_files_cannot_be_read_is_looked_over_all_the_same(tmp_pa
     folder = write_catalog(tmp_path / "c", [model("a") | GOOD])
     (folder / "models" / "b.toml").write_bytes(b"\xff")
     (folder / "catalog.toml").unlink()
-    codes_found = [finding.code for finding in audit_catalog(FolderCatalog(folder))]
-    assert codes_found == ["invalid_catalog", NotFound.code]
+    found = [(finding.severity, finding.code) for finding in audit_catalog(FolderCatalog(folder))]
+    assert found == [(Severity.REJECT, "invalid_catalog"), (Severity.NOTE, NotFound.code)]
+
+
+def test_a_misspelt_table_is_named_though_what_it_leaves_out_is_missed(tmp_path: Path) -> None:
+    path = tmp_path / "draft.toml"
+    path.write_text(text(model() | {"relase": []}).toml.replace("[[release]]", "[[releese]]"))
+    messages = " ".join(finding.message for finding in audit_path(path))
+    assert messages.count("did you mean `release`?") == 2
+    assert "one or more tables `[[release]]`" in messages
+
+
+def test_a_folder_or_one_of_its_files_is_looked_over(tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "c", [model("a", licence="mit") | GOOD], {"titel": "T", "aliases": {"x": "b"}})
+    (folder / "models" / "b.toml").write_text(text(model("a") | GOOD).toml)
+    per_path = {
+        name: [finding.code for finding in audit_path(folder / name)]
+        for name in ("", "catalog.toml", "models/a.toml", "models/b.toml")
+    }
+    assert per_path == {
+        "": ["unknown_key", "wrong_id", "unknown_key"],
+        "catalog.toml": ["unknown_key"],
+        "models/a.toml": ["unknown_key"],
+        "models/b.toml": ["wrong_id"],
+    }
+    with pytest.raises(NotFound):
+        list(audit_path(tmp_path / "gone"))
+
+
+def test_the_command_takes_names_folders_and_files(modelpm: Callable[..., Ran], tmp_path: Path) -> None:
+    folder = write_catalog(tmp_path / "mine", [model("a", licence="mit") | GOOD])
+    for what in ("mine", "./mine", "mine/models/a.toml", str(folder)):
+        done = modelpm("catalog", "audit", what)
+        assert done.code == 3, what
+        assert "`licence` is no key; did you mean `license`?" in done.stdout, what
+    (tmp_path / "a.toml").write_text(text(model("a") | GOOD).toml)
+    assert modelpm("catalog", "audit", "a.toml").code == 0
+    assert modelpm("catalog", "audit", "gone").code == 5
+
+
+def test_a_catalog_that_cannot_be_read_keeps_no_other_from_being_looked_over(tmp_path: Path) -> None:
+    one = Catalogs([("gone", lambda: FolderCatalog(tmp_path / "gone"))])
+    ((severity, code),) = {(finding.severity, finding.code) for finding in one.audit("gone")}
+    assert (severity, code) == (Severity.REJECT, "unreadable_catalog")
 
 
 def test_the_audit_is_reached_by_the_catalogs_name() -> None:

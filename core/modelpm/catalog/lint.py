@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -11,7 +12,8 @@ from modelpm.api import Catalog
 from modelpm.catalog.entry import CatalogFile, Entry, Variant
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.catalog.toml import load
-from modelpm.errors import ModelpmError
+from modelpm.errors import ModelpmError, NotFound
+from modelpm.folder import FolderCatalog, read_text
 from modelpm.names import check_model_name, printable
 from modelpm.types import CatalogText, Finding, Severity
 
@@ -40,15 +42,33 @@ def audit(text: CatalogText, *, id: str = "") -> list[Finding]:  # noqa: A002 - 
     Returns:
         ``REJECT`` for what is an error, ``WARN`` for what should be mended, ``NOTE`` for what is merely unknown.
     """
+    findings: list[Finding] = []
     try:
-        unknown = list(_unknown_keys(load(text), _ENTRY_KEYS))
+        findings += _unknown_keys(load(text), _ENTRY_KEYS, text.origin)
         entry = parse_entry("", text)
     except ModelpmError as error:
-        return [Finding(Severity.REJECT, error.code, error.message)]
-    findings = [*unknown, *_of_entry(entry)]
+        return [*findings, Finding(Severity.REJECT, error.code, error.message)]
+    findings += [Finding(f.severity, f.code, f"{text.origin}: {f.message}") for f in _of_entry(entry)]
     if id and entry.id != id:
-        findings.append(Finding(Severity.REJECT, "wrong_id", f"`id` is `{entry.id}`, but the file is named `{id}`"))
-    return [Finding(f.severity, f.code, f"{text.origin}: {f.message}") for f in findings]
+        problem = f"{text.origin}: `id` is `{entry.id}`, but the file is named `{id}`"
+        findings.append(Finding(Severity.REJECT, "wrong_id", problem))
+    return findings
+
+
+def audit_path(path: Path) -> Iterator[Finding]:
+    """Look over the folder of a catalog, or one file of it.
+
+    Raises:
+        NotFound: There is neither.
+        UsageError: The file is no text, or too big.
+    """
+    if not path.is_file():
+        yield from audit_catalog(FolderCatalog(path))
+    elif path.name == "catalog.toml":
+        catalog = FolderCatalog(path.parent)
+        yield from _of_about(catalog, sorted(catalog.ids()))
+    else:
+        yield from audit(read_text(path), id=path.stem if path.parent.name == "models" else "")
 
 
 def audit_catalog(catalog: Catalog) -> Iterator[Finding]:
@@ -78,10 +98,11 @@ def audit_catalog(catalog: Catalog) -> Iterator[Finding]:
 def _of_about(catalog: Catalog, ids: list[str]) -> Iterator[Finding]:
     try:
         text = catalog.about()
-        yield from _unknown_keys(load(text), _ABOUT_KEYS)
+        yield from _unknown_keys(load(text), _ABOUT_KEYS, text.origin)
         aliases = parse_about(text).aliases
     except ModelpmError as error:
-        yield Finding(Severity.REJECT, error.code, error.message)
+        missing = isinstance(error, NotFound) and error.code == NotFound.code  # which harms nobody
+        yield Finding(Severity.NOTE if missing else Severity.REJECT, error.code, error.message)
         return
     for alias, meant in aliases.items():
         if alias in ids:
@@ -103,17 +124,20 @@ def _twins(ids: list[str]) -> Iterator[Finding]:
             yield Finding(Severity.WARN, "twin_ids", f"the ids `{other}` and `{id_}` differ in punctuation only")
 
 
-def _unknown_keys(values: Mapping[str, Any], known: Mapping[str, Any], where: str = "") -> Iterator[Finding]:
+def _unknown_keys(
+    values: Mapping[str, Any], known: Mapping[str, Any], origin: str, where: str = ""
+) -> Iterator[Finding]:
     for key, value in values.items():
         if key not in known:
             near = get_close_matches(key, known, 1)
             meant = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(known)}"
-            yield Finding(Severity.REJECT, "unknown_key", f"`{where}{printable(key)}` is no key; {meant}")
+            problem = f"{origin}: `{where}{printable(key)}` is no key; {meant}"
+            yield Finding(Severity.REJECT, "unknown_key", problem)
         elif known[key]:
             for number, item in enumerate(value if isinstance(value, list) else [value], 1):
                 number_ = f"[{number}]" if isinstance(value, list) else ""
                 if isinstance(item, dict):
-                    yield from _unknown_keys(item, known[key], f"{where}{key}{number_}.")
+                    yield from _unknown_keys(item, known[key], origin, f"{where}{key}{number_}.")
 
 
 def _of_entry(entry: Entry) -> Iterator[Finding]:

@@ -14,7 +14,7 @@ from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.catalog.toml import invalid
 from modelpm.errors import ModelpmError, NotFound, PluginError, UsageError
 from modelpm.names import MODEL_ID, printable
-from modelpm.types import CatalogText, Finding
+from modelpm.types import CatalogText, Finding, Severity
 
 _MOST_NEAR = 3
 _T = TypeVar("_T")
@@ -141,11 +141,16 @@ class Catalogs:
     def audit(self, catalog: str) -> tuple[Finding, ...]:
         """Look a catalog over for its maintainer; see :func:`modelpm.catalog.lint.audit_catalog`.
 
+        That it cannot be read at all is a finding as well.
+
         Raises:
             NotFound: There is no such catalog.
-            PluginError: It fails.
         """
-        return self._named(catalog).audit()
+        asked = self._named(catalog)
+        try:
+            return asked.audit()
+        except ModelpmError as error:
+            return (Finding(Severity.REJECT, error.code, error.message),)
 
     def _named(self, catalog: str) -> "_Opened":
         if catalog not in self._opened:

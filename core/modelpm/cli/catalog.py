@@ -72,10 +72,14 @@ def show(session: Session, *, name: str) -> Outcome:
 @command.command(
     "audit",
     cls=Command,
-    help="Check catalogs for errors: by name, or the folder of one you write. Exits with 3 where there are any.",
-    examples=("modelpm catalog audit core", "modelpm catalog audit ./my-catalog"),
+    help="Check catalogs for errors: by name, or the folder or file you write. Exits with 3 where there are any.",
+    examples=(
+        "modelpm catalog audit core",
+        "modelpm catalog audit ./my-catalog",
+        "modelpm catalog audit models/tiny.toml",
+    ),
 )
-@click.argument("catalogs", metavar="[NAME|FOLDER]...", nargs=-1)
+@click.argument("catalogs", metavar="[NAME|FOLDER|FILE]...", nargs=-1)
 @click.pass_obj
 def audit(session: Session, *, catalogs: tuple[str, ...]) -> Outcome:
     """Look over whole catalogs; without a name, over all."""
@@ -95,12 +99,12 @@ def audit(session: Session, *, catalogs: tuple[str, ...]) -> Outcome:
 
 
 def _audited(manager: "Manager", name: str) -> "tuple[Finding, ...]":
-    if name in manager.catalogs.catalogs or os.sep not in name:
+    path = Path(name)
+    if name in manager.catalogs.catalogs or not (os.sep in name or path.exists()):
         return manager.catalogs.audit(name)
-    from modelpm.catalog.lint import audit_catalog
-    from modelpm.folder import FolderCatalog
+    from modelpm.catalog.lint import audit_path
 
-    return tuple(audit_catalog(FolderCatalog(Path(name))))
+    return tuple(audit_path(path))
 
 
 def _finding_line(name: str, finding: "Finding") -> Line:
