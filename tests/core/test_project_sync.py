@@ -277,6 +277,7 @@ def test_the_way_of_a_project_on_the_command_line(modelpm: Run, tmp_path: Path) 
     assert modelpm("remove", "style").code == 5
     assert modelpm("remove", "talk").code == 0
     assert modelpm("-g", "remove", "style").code == 0
+    assert modelpm("sync", "--frozen", cwd=tmp_path.parent).code == 3
     nowhere = modelpm("sync", cwd=tmp_path.parent)
     assert nowhere.code == 2
     assert "modelpm init" in nowhere.stderr

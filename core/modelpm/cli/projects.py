@@ -56,7 +56,7 @@ def _notes(report: "Report", seconds: float) -> list[Line]:
         word = _LOCKING[change.action]
         lines.append(
             line(
-                f"Would {word.lower().removesuffix('d')}" if would else word,
+                f"Would {_PLANNED[change.action]}" if would else word,
                 (f" {change.name}", "bold"),
                 _moved(change),
             )
