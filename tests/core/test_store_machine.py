@@ -59,6 +59,7 @@ class StoreMachine(RuleBasedStateMachine):
         (self.root / "models.toml").write_text("schema = 1\n[models]\n")
         self.manager = self.fresh()
         self.damaged: set[str] = set()
+        self.mended_by_the_dead: set[str] = set()
         self.installed: set[str] = set()
         self.added: set[str] = set()
         self.synced: set[str] = set()
@@ -101,7 +102,9 @@ class StoreMachine(RuleBasedStateMachine):
         self.installed = {m.name for m in self.fresh().installed()}
         project = self.fresh().project(self.root)
         self.added = {m.name for m in project.environment.read().models}
+        before = set(self.damaged)
         self.heal()
+        self.mended_by_the_dead |= before - self.damaged
 
     def heal(self) -> None:
         check = self.manager.store.check
@@ -156,12 +159,15 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def verify(self) -> None:
         for row in self.manager.verify():
-            assert row.ok or CONTENT[f"{row.name}/{row.file}"] in self.damaged, row
+            sha256 = CONTENT[f"{row.name}/{row.file}"]
+            # Who was killed between mending a blob and showing it is gone on for by the next install, sync or repair.
+            assert row.ok or sha256 in self.damaged or (row.only_shown_badly and sha256 in self.mended_by_the_dead), row
 
     @rule()
     def repair(self) -> None:
         rows = self.manager.verify(repair=True)
         assert all(row.ok for row in rows), rows
+        self.mended_by_the_dead.clear()
         self.heal()
 
     @rule()
@@ -349,4 +355,4 @@ def test_nothing_is_lost_or_rotten_whatever_is_done_in_whatever_order() -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.skipif(os.name != "posix", reason="dying at a chosen call needs fork")
 def test_nothing_is_lost_or_rotten_in_thousands_of_steps() -> None:
-    run(60, 60)
+    run(80, 60)

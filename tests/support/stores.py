@@ -1,5 +1,6 @@
 """Stores to test with, and folders that refuse to be written."""
 
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -29,8 +30,10 @@ def draft(store: Store, data: bytes) -> Path:
 
 def put(store: Store, data: bytes) -> str:
     """Commit bytes; return their name."""
-    name = sha256(data)
-    store.commit(draft(store, data), name)
+    name, path = sha256(data), draft(store, data)
+    store.commit(path, name)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
     return name
 
 
