@@ -198,7 +198,7 @@ SETTINGS = (
     Setting("store.path", as_paths, (), "stores of others, only read, to look into before downloading"),
     Setting("store.link-mode", as_text, "auto", "auto, reflink, hardlink, symlink or copy"),
     Setting("network.offline", as_bool, default=False, help="never use the network"),
-    Setting("network.jobs", as_count, 8, "connections at once, over all files"),
+    Setting("network.jobs", as_count, 16, "connections at once, over all files"),
     Setting("network.retries", as_retries, 5, "tries without progress before giving up"),
     Setting("network.idle-timeout", as_seconds, 30.0, "seconds without a byte after which a connection is given up"),
     Setting("network.limit-rate", as_rate, 0, "bytes a second over all connections, like 8M; 0 is no limit"),
