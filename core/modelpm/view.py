@@ -54,6 +54,12 @@ class View:
 
     def strays(self, names: Collection[str]) -> list[str]:
         """Return the names of models that appear, by our doing, and are not among ``names``."""
+        try:
+            there = set(os.listdir(self.root))  # noqa: PTH208 - names are all that is asked for
+        except OSError:
+            return []
+        if all(name.startswith(".") for name in there - set(names)):  # no need to read the ledger
+            return []
         return sorted({key.partition("/")[0] for key in read_ledger(self.root)} - set(names))
 
     def place(self, *models: LockedModel) -> set[str]:
