@@ -5,6 +5,7 @@ import random
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -16,12 +17,18 @@ from pathlib import Path
 
 import pytest
 
+from modelpm import system
 from modelpm.errors import StoreError
+from modelpm.plugins.guard import GuardedSource
 from modelpm.store import Store
 from modelpm.store.partial import progress
 from modelpm.testing import Exchange, FaultServer
-from modelpm.transfer import check_space
-from tests.support.memory_source import MemorySource
+from modelpm.transfer import Fetch, Origin, check_space
+from modelpm.types import Context, Digest, Network, RemoteFile
+from tests.support.memory_source import ENTRY, MemorySource
+from tests.support.raw import answer, raw_server
+from tests.support.sources import Plain
+from tests.support.stores import tmpfs
 from tests.support.transfers import Trial, noise, pinned, sha256
 
 MIB = 1 << 20
@@ -173,6 +180,29 @@ def test_a_full_disk_in_mid_file_keeps_the_partial_and_exits_8(tmp_path: Path, s
     assert "no_space" in done.stdout
     kept = progress(tmp_path / "store" / "partial" / SHA)
     assert finish(tmp_path / "store", server) == len(DATA) - kept
+
+
+@pytest.mark.parametrize("length", [None, 1 << 50])
+@pytest.mark.parametrize("promised", [True, False])
+def test_a_download_without_a_promised_size_leaves_the_disk_a_reserve(
+    tmp_path: Path, promised: bool, length: int | None
+) -> None:
+    def forever(_head: str, connection: socket.socket) -> bool:
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(chunked if length is None else answer("200 OK", Content_Length=str(length)))
+        piece = bytes(MIB // 4)
+        while True:
+            connection.sendall(piece if length else b"%x\r\n%s\r\n" % (len(piece), piece))
+
+    with tmpfs(tmp_path / "disk", "64m") as mount, raw_server(forever) as server:
+        remote = RemoteFile("w", None, None, (server.url(),))
+        source = GuardedSource.of(ENTRY, Plain(Context(network=Network(idle_timeout=5.0))))
+        origins = [Origin(source, remote, server.url(), server.url())]
+        wish = Fetch("m", "w", None, Digest("sha256", SHA) if promised else None, SHA, lambda: origins)
+        (result,) = Trial(mount / "store").run(wish, jobs=32)
+        assert isinstance(result, StoreError), result
+        assert (result.code, result.exit_code) == ("no_space", 8)
+        assert MIB < system.free_space(mount) < 4 * MIB
 
 
 def test_what_cannot_fit_is_refused_before_the_first_byte(tmp_path: Path) -> None:

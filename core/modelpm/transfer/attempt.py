@@ -12,6 +12,7 @@ from modelpm.transfer.mirrors import Choice, Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
 from modelpm.transfer.scheduler import Scheduler, Work
+from modelpm.transfer.space import Room
 from modelpm.transfer.task import END, Task
 from modelpm.transfer.values import Fetch, Options, Origin
 from modelpm.types import Stream
@@ -217,8 +218,14 @@ class Attempts:
 
     def _listener(self, work: Work, origin: Origin) -> Callable[[Task], None]:
         enough = min(_PROGRESS, max(1, (work.size or END) // 16))
+        room = Room(work.partial.folder) if self.fetch.size is None else None
+        seen = 0
 
         def came(task: Task) -> None:
+            nonlocal seen
+            if room is not None:
+                room.took(task.received - seen)
+                seen = task.received
             self.source = origin.label
             self.sources.add(origin.label)
             if task.gained >= enough and (self._budget.strikes or work.narrow) and self._provable(origin):

@@ -1,6 +1,9 @@
-"""Whether the disk has room for all that is wanted, asked once before the first byte."""
+"""Whether the disk has room: for all that is wanted, before the first byte; for what has no size, on the way."""
 
+import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from modelpm import disk, system
 from modelpm.errors import StoreError
@@ -9,6 +12,8 @@ from modelpm.store.partial import reserved
 from modelpm.transfer.values import Fetch
 
 _MARGIN = 1 << 16  # for journals, records and folders
+_RESERVE, _SHARE = 1 << 30, 20  # what has no size leaves so many bytes of a disk, or one part in so many
+_STEP = 64 << 20  # bytes after which to look again, at most
 
 
 def missing_bytes(store: Store, fetches: Sequence[Fetch]) -> int:
@@ -36,3 +41,37 @@ def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
             free=free,
             mount=str(mount),
         )
+
+
+@dataclass(slots=True)
+class Room:
+    """How much may be written of a file whose size nobody promised: a server that never ends must not fill the disk.
+
+    Attributes:
+        folder: Where it is written.
+    """
+
+    folder: Path
+    _left: int = 0
+
+    def took(self, count: int) -> None:
+        """Take note of bytes that were written.
+
+        Raises:
+            StoreError: ``no_space``; only the reserve is left.
+        """
+        self._left -= count
+        if self._left > 0:
+            return
+        size, _, free = shutil.disk_usage(self.folder)
+        reserve = min(_RESERVE, size // _SHARE)
+        if free <= reserve:
+            mount = disk.mount_point(self.folder)
+            raise StoreError(
+                f"not enough space on {mount} for a download of unknown size: {free:,} bytes free are kept in reserve",
+                code="no_space",
+                hints=[f"Free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
+                free=free,
+                mount=str(mount),
+            )
+        self._left = min(_STEP, (free - reserve) // 2)
