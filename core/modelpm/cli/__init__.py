@@ -3,6 +3,9 @@
 
 def main() -> None:
     """Run the command line; the console script."""
+    from modelpm.cli.streams import claim
+
+    claim()
     from modelpm.cli.app import cli
 
     cli.main()

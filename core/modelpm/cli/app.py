@@ -1,15 +1,14 @@
 """The command line as a whole: runs a verb, and turns whatever it ends in into output and an exit code."""
 
-import os
 import re
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from modelpm.cli.session import Session, variable
+from modelpm.cli.streams import UnwritableError
 from modelpm.cli.verbs import RootGroup
 from modelpm.errors import Interrupted, ModelpmError, PluginError, UsageError
 
@@ -26,15 +25,13 @@ class App(RootGroup):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_more: Any) -> Any:  # type: ignore[override] # one way to run
         """Run the command line and exit."""
         arguments = list(sys.argv[1:] if args is None else args)
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):  # a terminal that cannot show a character gets it escaped
-                stream.reconfigure(errors="backslashreplace")
+        code = 0
         try:
             code = self._run(arguments, prog_name or "modelpm")
-            sys.stdout.flush()
-        except BrokenPipeError:  # whoever read it has seen enough
-            _discard_output()
-            code = 1
+            sys.stdout.flush()  # what a plugin's command printed
+        except UnwritableError as error:
+            Session().printer.unwritable(error)
+            code = code or ModelpmError.exit_code
         except KeyboardInterrupt:
             code = Interrupted.exit_code
         sys.exit(code)
@@ -46,6 +43,8 @@ class App(RootGroup):
         session = Session()
         try:
             came_to = super().main(args, name, standalone_mode=False, obj=session)
+        except UnwritableError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a verb ends in is told here
             came_to = _failure(error, session, args)
         if isinstance(came_to, int):  # --help and --version
@@ -53,12 +52,6 @@ class App(RootGroup):
         if came_to is None:  # a plugin's command prints for itself
             return 0
         return session.printer.finish(came_to, session.command, session.elapsed, session.warnings)
-
-
-def _discard_output() -> None:
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
 
 
 def _failure(error: Exception, session: Session, args: Sequence[str]) -> "Outcome":
@@ -81,13 +74,17 @@ def _explained(error: Exception, session: Session) -> ModelpmError:
         return _usage(error)
     if isinstance(error, click.ClickException):
         return ModelpmError(error.format_message())
-    if isinstance(error, ModelpmError) and not (isinstance(error, PluginError) and session["verbose"]):
-        return error
     from modelpm.cli.output import internal, with_traceback
 
-    if isinstance(error, PluginError):
-        return with_traceback(error)
-    return internal(error, traceback=bool(session["verbose"]))
+    if isinstance(error, ModelpmError):
+        known = error
+    elif session.plugin is not None:
+        from modelpm.plugins.guard import blame
+
+        known = blame(session.plugin, error)
+    else:
+        return internal(error, traceback=bool(session["verbose"]))
+    return with_traceback(known, error) if isinstance(known, PluginError) and session["verbose"] else known
 
 
 def _near_options(error: click.NoSuchOption) -> list[str]:

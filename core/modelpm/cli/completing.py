@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from modelpm.cli.streams import reserved
+
 if TYPE_CHECKING:  # start-up
     from modelpm.manager import Manager
 
@@ -34,7 +36,7 @@ def _starting(incomplete: str, names: "Callable[[Manager], Iterable[str]]") -> l
     from modelpm.manager import Manager
 
     try:
-        with Manager(offline=True) as manager:
+        with reserved(), Manager(offline=True) as manager:
             return [name for name in names(manager) if name.startswith(incomplete)]
     except Exception:  # noqa: BLE001 - a shell that asks for completions can show no error
         return []

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from errno import EPIPE
 from typing import IO, Any, NamedTuple
 
 import click
 
 from modelpm.cli.format import Line, line
+from modelpm.cli.streams import UnwritableError
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.names import printable
 
@@ -72,18 +74,33 @@ class Printer:
     def finish(self, outcome: Outcome, command: str, elapsed: float, warnings: Sequence[str] = ()) -> int:
         """Print an outcome with the warnings of the run, each text once, and return the exit code."""
         outcome = outcome._replace(warnings=list(dict.fromkeys([*outcome.warnings, *warnings])))
+        code = outcome.exit_code
+        try:
+            self._data(outcome, command, elapsed)
+        except UnwritableError as error:
+            self.unwritable(error)
+            code = code or ModelpmError.exit_code
+        if not self._json:
+            if not self._quiet:
+                self._lines([line(("warning:", "warning"), f" {text}") for text in outcome.warnings], sys.stderr)
+                self._lines(outcome.notes, sys.stderr)
+            self._lines(error_lines(outcome.errors), sys.stderr)
+        return code
+
+    def _data(self, outcome: Outcome, command: str, elapsed: float) -> None:
         if self._json:
             self._print(_json(document(outcome, command, elapsed)), sys.stdout)
         else:
             if outcome.raw:
                 click.echo(outcome.raw, nl=False)
             self._lines(outcome.lines, sys.stdout)
-            sys.stdout.flush()
-            if not self._quiet:
-                self._lines([line(("warning:", "warning"), f" {text}") for text in outcome.warnings], sys.stderr)
-                self._lines(outcome.notes, sys.stderr)
-            self._lines(error_lines(outcome.errors), sys.stderr)
-        return outcome.exit_code
+        sys.stdout.flush()
+
+    def unwritable(self, error: OSError) -> None:
+        """Say that stdout takes nothing; not where its reader has seen enough and closed it."""
+        if error.errno != EPIPE:
+            text = f"what was asked for cannot be written to stdout: {error.strerror}"
+            self._lines(error_lines([ModelpmError(text)]), sys.stderr)
 
     def log(self, text: str) -> None:
         """Print a line of what is going on, for ``-v``."""

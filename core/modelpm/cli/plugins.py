@@ -8,7 +8,7 @@ from modelpm.cli.format import line, table
 from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
-from modelpm.cli.verbs import Group
+from modelpm.cli.verbs import Group, is_taken
 from modelpm.errors import ModelpmError, PluginError
 
 if TYPE_CHECKING:  # start-up
@@ -72,6 +72,8 @@ def _problem(registry: "Registry", entry: "Entry") -> ModelpmError | None:
 
 
 def _row(entry: "Entry", state: str) -> dict[str, Any]:
+    if state == "ok" and entry.kind == "command" and is_taken(entry.name):
+        state = "shadowed"
     return {
         "kind": entry.kind,
         "name": entry.name,

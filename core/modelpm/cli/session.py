@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelpm.cli.streams import reserved
+
 if TYPE_CHECKING:  # start-up: verbs import the library when they run, and help needs neither it nor the printer
     from modelpm.cli.output import Printer
     from modelpm.manager import Manager
+    from modelpm.plugins.index import Entry
     from modelpm.project import Project
     from modelpm.types import Event
 
@@ -25,6 +28,7 @@ class Session:
         typed: Those that stood on the command line; the others came from the environment.
         command: The verb, as the JSON document names it; empty until it is known.
         base: The folder the run started in, once it was left.
+        plugin: Who serves the verb, where that is a plugin.
         warnings: What went wrong without stopping anything, told at the end: a bar may be on the screen.
     """
 
@@ -33,9 +37,9 @@ class Session:
         self.typed: set[str] = set()
         self.command = ""
         self.base = ""
+        self.plugin: Entry | None = None
         self.warnings: list[str] = []
         self._started = monotonic()
-        self._printer: Printer | None = None
 
     def __getitem__(self, name: str) -> Any:
         return self.options.get(name)
@@ -47,12 +51,10 @@ class Session:
 
     @property
     def printer(self) -> "Printer":
-        """The printer of this run."""
-        if self._printer is None:
-            from modelpm.cli.output import Printer
+        """What prints as the options say that are known by now: those behind a plugin's verb come late."""
+        from modelpm.cli.output import Printer
 
-            self._printer = Printer(json=bool(self["json"]), quiet=bool(self["quiet"]), color=self._color())
-        return self._printer
+        return Printer(json=bool(self["json"]), quiet=bool(self["quiet"]), color=self._color())
 
     @contextmanager
     def manager(self) -> Iterator["Manager"]:
@@ -64,7 +66,11 @@ class Session:
         name = display_name(self.options, tty=sys.stderr.isatty())
         display = Display(name, lambda: manager.registry.listener(name)) if name else None
         listener = Records(self.printer.record) if self["json"] and self["progress"] else display
-        with Manager(**given, listener=listener, on_event=self._on_event(), on_warning=self.warnings.append) as manager:
+        watching = self._on_event()
+        with (
+            reserved(),
+            Manager(**given, listener=listener, on_event=watching, on_warning=self.warnings.append) as manager,
+        ):
             try:
                 yield manager
             finally:

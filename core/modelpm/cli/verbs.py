@@ -8,7 +8,7 @@ import click
 
 from modelpm.cli.options import GLOBALS, example_text, format_options
 from modelpm.cli.session import Session
-from modelpm.errors import ModelpmError, UsageError
+from modelpm.errors import PluginError, UsageError
 
 
 class Verb(NamedTuple):
@@ -67,6 +67,11 @@ ELSEWHERE: Mapping[str, str] = {
     "get": "`modelpm install SPEC` downloads a model; `modelpm path NAME` prints where it is",
     "update": "`modelpm upgrade` moves models to newer releases",
 }
+
+
+def is_taken(name: str) -> bool:
+    """Whether a word means something here, so that no plugin's command of that name is ever asked."""
+    return name in VERBS or name in ALIASES or name in ELSEWHERE
 
 
 class Group(click.Group):
@@ -146,9 +151,11 @@ def plugin_command(session: Session, name: str) -> click.Command | None:
     if not any((entry.kind, entry.name) == ("command", name) for entry in scan()):
         return None
     with session.manager() as manager:
+        session.plugin = manager.registry.entry("command", name)
         command = manager.registry.command(name)
     if not isinstance(command, click.Command):
-        raise ModelpmError(f"the plugin command `{name}` is a {type(command).__name__}, not a Click command")
+        kind = type(command).__name__
+        raise PluginError(f"plugin {session.plugin} answered with a {kind} as command `{name}`, not a Click command")
     taken = {option for param in command.params for option in param.opts}
     command.params.extend(option for option in GLOBALS if option not in command.params and not taken & {*option.opts})
     command.name = name
