@@ -495,7 +495,8 @@ class Manager:
         if not dry_run:
             self._open_store()
         working = Working(self._audience(on_progress), cancelled or threading.Event(), user)
-        changes, errors = upgrade(self._installer(self.environment), models, working, to_latest=latest, dry_run=dry_run)
+        installer = self._installer(self.environment, working.cancelled)
+        changes, errors = upgrade(installer, models, working, to_latest=latest, dry_run=dry_run)
         return Report(tuple(changes), self.installed(), tuple(errors), self._taken_warnings(), dry_run)
 
     @property
@@ -586,11 +587,12 @@ class Manager:
 
         return make_auditor(self.config, self.registry, self._sinks, self.warn, self.config["user"] or _login())
 
-    def _resolver(self) -> "Resolver":
+    def _resolver(self, cancelled: threading.Event | None = None) -> "Resolver":
         from modelpm.operations.locating import Listings
         from modelpm.operations.resolving import Resolver
 
-        return Resolver(self.catalogs, Listings(self.registry, self.config["mirrors"]))
+        listings = Listings(self.registry, self.config["mirrors"], cancelled or threading.Event())
+        return Resolver(self.catalogs, listings)
 
     def _open_store(self) -> None:
         """Make the store ready to be changed."""
@@ -619,12 +621,12 @@ class Manager:
         listings, audience = self._resolver().listings, self._audience(on_progress)
         return Repairer(environment, listings, self._engine(), self._auditor, audience, self.warn)
 
-    def _installer(self, environment: Environment) -> "Installer":
+    def _installer(self, environment: Environment, cancelled: threading.Event | None = None) -> "Installer":
         from modelpm.operations.install import Installer
 
         return Installer(
             environment=environment,
-            resolver=self._resolver(),
+            resolver=self._resolver(cancelled),
             engine=self._engine(),
             auditor=self._auditor,
             plugins=lambda: [str(e) for e in self.registry.loaded()],
@@ -633,7 +635,7 @@ class Manager:
     def _batch(self, on_progress: "OnProgress | None", user: str | None, cancelled: threading.Event) -> "Batch":
         from modelpm.operations.batch import Batch
 
-        installer, audience = self._installer(self.environment), self._audience(on_progress)
+        installer, audience = self._installer(self.environment, cancelled), self._audience(on_progress)
         return Batch(installer, audience, self._flights, cancelled, user, self._taken_warnings, self.warn)
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:

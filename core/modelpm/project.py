@@ -33,7 +33,7 @@ class Workshop:
         store: Where the bytes are.
         link_mode: How views link to them.
         open_store: Makes the store ready to be changed.
-        installer: Makes what brings models into an environment.
+        installer: Makes what brings models into an environment, until the event is set.
         audience: Makes who is shown progress.
         warnings: Returns what was warned of.
     """
@@ -41,7 +41,7 @@ class Workshop:
     store: Store
     link_mode: str
     open_store: Callable[[], None]
-    installer: Callable[[Environment], "Installer"]
+    installer: Callable[[Environment, threading.Event | None], "Installer"]
     audience: Callable[["OnProgress | None"], "Audience"]
     warnings: Callable[[], tuple[str, ...]]
 
@@ -283,7 +283,7 @@ class Project:
         from modelpm.operations.upgrading import outdated
 
         models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
-        rows, errors = outdated(self.workshop.installer(self.environment).resolver, models)
+        rows, errors = outdated(self.workshop.installer(self.environment, None).resolver, models)
         return tuple(rows), Report(errors=tuple(errors), warnings=self.workshop.warnings())
 
     # ------------------------------------------------------------------ the parts
@@ -300,7 +300,7 @@ class Project:
 
         working = Working(self.workshop.audience(on_progress), cancelled or threading.Event(), user)
         text_only = self._environment("")
-        changer = Changer(site or self.site, text_only, self.workshop.installer(text_only), working)
+        changer = Changer(site or self.site, text_only, self.workshop.installer(text_only, working.cancelled), working)
         return _Run(self, changer)
 
     def _needs_manifest(self) -> None:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 
 from modelpm.errors import IntegrityError, ModelpmError, NotFound, UsageError
 from modelpm.locked import LockedFile, LockedModel
 from modelpm.mirrors import mirrored
 from modelpm.names import printable
+from modelpm.operations.waiting import unless
 from modelpm.plugins.registry import Registry
 from modelpm.redact import redact_urls
 from modelpm.resolve import WantedFile, WantedModel
@@ -36,19 +37,27 @@ class Listings:
     Attributes:
         registry: The sources.
         mirrors: URI prefixes and what to try instead; see :mod:`modelpm.mirrors`.
+        cancelled: Set from another thread, ends the waiting for an answer.
     """
 
     registry: Registry
     mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    cancelled: Event = field(default_factory=Event)
     _snapshots: dict[Reference, Snapshot] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def of(self, reference: Reference) -> Snapshot:
-        """Return the listing behind a reference, whatever it selects of it."""
+        """Return the listing behind a reference, whatever it selects of it.
+
+        Raises:
+            Interrupted: Cancelled.
+            ModelpmError: As the source says.
+        """
         whole = replace(reference, file="", quantization="")
         with self._lock:
             if whole not in self._snapshots:
-                self._snapshots[whole] = self.registry.source(whole.scheme).resolve(whole)
+                source = self.registry.source(whole.scheme)
+                self._snapshots[whole] = unless(self.cancelled, lambda: source.resolve(whole))
             return self._snapshots[whole]
 
     def put(self, reference: Reference, snapshot: Snapshot) -> None:
