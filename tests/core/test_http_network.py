@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from modelpm.api import Context, Network, Unavailable, UsageError
+from modelpm.api import Context, Network, Secret, Unavailable, UsageError
 from modelpm.http import PermanentError
 from tests.support.raw import RawServer, always, answer, raw_server, sends
 from tests.support.sources import Plain, download, one_file
@@ -109,6 +109,26 @@ def test_https_is_never_left_for_http(authority: trustme.CA, cacert: Path) -> No
 
         assert plain.connections == 0
     assert refused.value.code == "insecure_redirect"
+
+
+def test_a_secret_crosses_no_origin_over_tls_and_is_sent_again_on_the_way_back(
+    authority: trustme.CA, cacert: Path
+) -> None:
+    ours, answers = context_for(authority, "localhost"), list[bytes]()
+
+    def reply(_head: str, connection: socket.socket) -> bool:
+        connection.sendall(answers.pop(0))
+        return False
+
+    with raw_server(reply, ours) as home, raw_server(reply, context_for(authority, "localhost")) as other:
+        away, back = answer("302 Found", Location=other.url("/a")), answer("307 Moved", Location=home.url("/b"))
+        answers += [away, back, WHOLE]
+        secrets = {home.url(""): Secret("canary")}
+        plain = Plain(Context(secret=secrets.get, network=Network(cacert=cacert)))
+        assert download(plain, home.url(), SIZE) == DATA
+
+        assert ["Authorization: Bearer canary" in head for head in home.heads] == [True, True]
+        assert ["authorization" in head.lower() for head in other.heads] == [False]
 
 
 def test_abort_ends_an_encrypted_read_and_lets_no_ciphertext_through(authority: trustme.CA, cacert: Path) -> None:
