@@ -98,6 +98,16 @@ def standing(path: Path) -> Path:
     return place
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a path is this user's, or not there, or nobody's business because we may do everything."""
+    if not hasattr(os, "geteuid") or os.geteuid() == 0:
+        return True
+    try:
+        return path.lstat().st_uid == os.geteuid()
+    except OSError:
+        return True
+
+
 def creation_mode(folder: Path, mode: int) -> int:
     """Return the permissions of something new in ``folder``: under the umask, but shared where the folder is.
 

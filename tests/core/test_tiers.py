@@ -238,6 +238,12 @@ def test_a_store_of_a_group_works_for_several_users(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
         return done.stdout.split()
 
+    begun = Store(shared).partial(NAME)
+    begun.mkdir(mode=0o700, parents=True)  # what a third one left unfinished
+    (begun / "data").touch(mode=0o600)
+    for path in (begun, begun / "data", begun.parent):
+        os.chown(path, 5003, 4242)
+    begun.parent.chmod(0o2775)
     assert act(5001, "install", "verify") == [str(len(DATA)), "True"]
     assert act(5002, "install", "verify", "prune") == ["0", "True", "0"]
     assert act(5001, "uninstall", "prune") == ["0", "0"]

@@ -174,7 +174,7 @@ class Store:
         from modelpm.store import seeding
 
         self.open()
-        return seeding.seed(self.layout, sha256, size)
+        return seeding.seed(self.layout, self.partial(sha256), sha256, size)
 
     def doubt(self, sha256: str) -> None:
         """Let a blob be found damaged by every quick check, until its bytes are found good.
@@ -234,6 +234,8 @@ class Store:
     def partial(self, key: str) -> Path:
         """Return the folder of a partial download, which may not exist yet.
 
+        Where another user of this store, whose files are closed to us, has begun it, that is a folder of our own.
+
         Raises:
             IntegrityError: The key is not 64 lower-case hexadecimal digits.
             StoreError: A symlink stands there.
@@ -241,7 +243,7 @@ class Store:
         path = self.layout.partial(key)
         if path.is_symlink():
             raise disk.symlink(path, "use")
-        return path
+        return path if disk.is_ours(path) else self.layout.partial_of(key, os.geteuid())
 
     @contextmanager
     def lock(

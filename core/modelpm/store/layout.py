@@ -98,6 +98,12 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         _require(_SHA256, key, "the key of a download")
         return self.partials / key
 
+    def partial_of(self, key: str, user: int) -> Path:
+        """The folder of the same download as another user's own, whose number goes into the name."""
+        import hashlib
+
+        return self.partial(hashlib.sha256(f"{key} {user}".encode()).hexdigest())
+
     def lock(self, name: str) -> Path:
         """The file of a lock."""
         _require(_NAME, name, "the name of a lock")

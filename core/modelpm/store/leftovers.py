@@ -56,6 +56,8 @@ def others(layout: Layout) -> Iterator[Leftover]:
     """Yield everything that is no blob: partials, what was set aside, drafts."""
     for entry in _entries(layout.partials):
         path = Path(entry.path)
+        if not disk.is_ours(path):  # another user's, closed to us; who began it lets go of it
+            continue
         if is_sha256(entry.name) and entry.is_dir(follow_symlinks=False):
             facts = [f.stat(follow_symlinks=False) for f in _entries(path)]
             newest = max([entry.stat(follow_symlinks=False).st_mtime, *(f.st_mtime for f in facts)])
@@ -162,6 +164,10 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as found:
-        return list(found)
-    return []
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise disk.failure(error, folder, "read") from error

@@ -19,13 +19,14 @@ from modelpm.store.ranges import Ranges
 _CHUNK = 1 << 20
 
 
-def seed(layout: Layout, sha256: str, size: int) -> int:
+def seed(layout: Layout, folder: Path, sha256: str, size: int) -> int:
     """Make a partial of a blob; the caller holds the lock of that name.
 
     A partial that is there already, of a repair or a download that was interrupted, knows more, and is left.
 
     Args:
         layout: The store's.
+        folder: Of the partial.
         sha256: The blob.
         size: Bytes it should have.
 
@@ -35,7 +36,7 @@ def seed(layout: Layout, sha256: str, size: int) -> int:
     Raises:
         StoreError: The system refuses, or there is no space for both.
     """
-    blob, folder, boot = layout.blob(sha256), layout.partial(sha256), system.boot_id()
+    blob, boot = layout.blob(sha256), system.boot_id()
     there = decode(read(folder / "journal"), boot)
     if there is not None and there.extents:
         return there.extents.total
