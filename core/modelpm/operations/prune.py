@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from modelpm import system
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import StoreError, UsageError
@@ -136,7 +135,7 @@ class Pruner:
         dated = limits.older_than is not None or limits.max_size is not None or survey.leases
         for sha256, blob in leftovers.all_blobs(layout):
             if sha256 in survey.needed:
-                kept += blob.bytes or _size(blob)
+                kept += blob.size
             else:
                 unneeded.append(leftovers.used(layout, sha256, blob) if dated else blob)
         if (began := survey.oldest_lease) is not None:  # what came since may be an install's that knew no digest before
@@ -176,10 +175,6 @@ def _number(text: str, units: Mapping[str, int], what: str) -> float | None:
     if found is None or found[2] not in units:
         raise UsageError(f"`{printable(text)}` is not {what}")
     return float(found[1]) * units[found[2]]
-
-
-def _size(blob: Leftover) -> int:
-    return system.physical_size(blob.path.stat())
 
 
 def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> list[Leftover]:

@@ -1,5 +1,6 @@
 """Blobs: immutable files named by the SHA-256 of their bytes; put in whole, checked, taken out."""
 
+import contextlib
 import os
 import stat
 import time
@@ -200,7 +201,8 @@ def listing(layout: Layout) -> Iterator[tuple[str, int]]:
                 continue
             for entry in _entries(Path(folder.path)):
                 if is_sha256(entry.name) and entry.name[:2] == folder.name and entry.is_file(follow_symlinks=False):
-                    yield entry.name, entry.stat(follow_symlinks=False).st_size
+                    with contextlib.suppress(FileNotFoundError):  # somebody may remove it in this instant
+                        yield entry.name, entry.stat(follow_symlinks=False).st_size
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:

@@ -5,8 +5,8 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpm import disk, system
@@ -23,12 +23,14 @@ class Leftover:
         kind: ``blob``, ``partial``, ``quarantine`` or ``draft``.
         path: A file, or the folder of a partial.
         bytes: What removing it frees on the disk; 0 where the file has another name.
+        size: What it takes of the disk, whatever names it has.
         last_use: Seconds since 1970.
     """
 
     kind: str
     path: Path
     bytes: int
+    size: int
     last_use: float
 
     def age(self, now: float) -> float:
@@ -40,16 +42,16 @@ def all_blobs(layout: Layout) -> Iterator[tuple[str, Leftover]]:
     """Yield every blob by its name, as something that could be removed; when it was last used is not looked up."""
     for folder in _entries(layout.blobs):
         for entry in _entries(Path(folder.path)):
-            if is_sha256(entry.name) and entry.is_file(follow_symlinks=False):
-                facts = entry.stat(follow_symlinks=False)
-                yield entry.name, Leftover("blob", Path(entry.path), _freed(facts), facts.st_mtime)
+            facts = _look(entry) if is_sha256(entry.name) else None
+            if facts is not None and stat.S_ISREG(facts.st_mode):
+                yield entry.name, _leftover("blob", Path(entry.path), [facts], facts.st_mtime)
 
 
 def used(layout: Layout, sha256: str, blob: Leftover) -> Leftover:
     """Return a blob with the time it was committed, which no copying of files changes."""
     known = meta.read(layout.record(sha256))
     at = known.committed_at if known is not None and known.committed_at else blob.last_use
-    return Leftover(blob.kind, blob.path, blob.bytes, at)
+    return replace(blob, last_use=at)
 
 
 def others(layout: Layout) -> Iterator[Leftover]:
@@ -58,17 +60,19 @@ def others(layout: Layout) -> Iterator[Leftover]:
         path = Path(entry.path)
         if not disk.is_ours(path):  # another user's, closed to us; who began it lets go of it
             continue
-        if is_sha256(entry.name) and entry.is_dir(follow_symlinks=False):
-            facts = [f.stat(follow_symlinks=False) for f in _entries(path)]
-            newest = max([entry.stat(follow_symlinks=False).st_mtime, *(f.st_mtime for f in facts)])
-            yield Leftover("partial", path, sum(map(_freed, facts)), newest)
+        own = _look(entry)
+        if own is not None and is_sha256(entry.name) and stat.S_ISDIR(own.st_mode):
+            facts = [f for f in map(_look, _entries(path)) if f is not None]
+            newest = max([own.st_mtime, *(f.st_mtime for f in facts)])
+            yield _leftover("partial", path, facts, newest)
         elif entry.name.startswith(TEMPORARY):
-            yield _of("draft", entry)
+            yield from _of("draft", entry)
     for entry in _entries(layout.quarantine):
-        if entry.is_file(follow_symlinks=False):
-            yield _of("quarantine", entry)
+        yield from _of("quarantine", entry)
     for folder in (layout.root, layout.projects, layout.leases, *_folders(layout.blobs), *_folders(layout.records)):
-        yield from (_of("draft", e) for e in _entries(folder) if e.name.startswith(TEMPORARY))
+        for entry in _entries(folder):
+            if entry.name.startswith(TEMPORARY):
+                yield from _of("draft", entry)
 
 
 def remove(leftover: Leftover) -> None:
@@ -77,7 +81,7 @@ def remove(leftover: Leftover) -> None:
     Raises:
         StoreError: The system refuses.
     """
-    with disk.explained(leftover.path, "remove"):
+    with disk.explained(leftover.path, "remove"), contextlib.suppress(FileNotFoundError):
         if leftover.kind == "partial":
             shutil.rmtree(leftover.path)
         else:
@@ -150,13 +154,24 @@ def too_young(leftover: Leftover, seconds: float) -> bool:
     return abs(time.time() - leftover.last_use) < seconds
 
 
-def _of(kind: str, entry: "os.DirEntry[str]") -> Leftover:
-    facts = entry.stat(follow_symlinks=False)
-    return Leftover(kind, Path(entry.path), _freed(facts), facts.st_mtime)
+def _of(kind: str, entry: "os.DirEntry[str]") -> Iterator[Leftover]:
+    facts = _look(entry)
+    if facts is not None and stat.S_ISREG(facts.st_mode):
+        yield _leftover(kind, Path(entry.path), [facts], facts.st_mtime)
 
 
-def _freed(facts: os.stat_result) -> int:
-    return system.physical_size(facts) if facts.st_nlink == 1 and stat.S_ISREG(facts.st_mode) else 0
+def _leftover(kind: str, path: Path, facts: Sequence[os.stat_result], last_use: float) -> Leftover:
+    size = sum(map(system.physical_size, facts))
+    freed = sum(system.physical_size(f) for f in facts if f.st_nlink == 1)
+    return Leftover(kind, path, freed, size, last_use)
+
+
+def _look(entry: "os.DirEntry[str]") -> os.stat_result | None:
+    """Return the facts of an entry, or None where somebody removed it in this instant."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
 
 
 def _folders(folder: Path) -> list[Path]:
