@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelpm import system
-from tests.support.stores import tmpfs, umask
+from tests.support.stores import small_disk, tmpfs, umask
 
 
 @pytest.fixture
@@ -72,11 +72,19 @@ def test_reserving_takes_space_and_leaves_the_length(fd: int) -> None:
     assert system.physical_size(facts) >= 1 << 20
 
 
-def test_reserving_more_than_the_disk_has_fails_before_a_byte_is_written(tmp_path: Path) -> None:
+def test_in_memory_nothing_is_reserved_because_that_would_clear_every_page(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "small", "64k") as folder:
         opened = os.open(folder / "file", os.O_RDWR | os.O_CREAT)
+        assert not system.reserve(opened, 1 << 20)
+        os.close(opened)
+
+
+def test_reserving_more_than_the_disk_has_fails_before_a_byte_is_written(tmp_path: Path) -> None:
+    with small_disk(tmp_path, 8 << 20) as folder:
+        opened = os.open(folder / "file", os.O_RDWR | os.O_CREAT)
         with pytest.raises(OSError, match="No space left"):
-            system.reserve(opened, 1 << 20)
+            system.reserve(opened, 1 << 30)
+        assert os.fstat(opened).st_size == 0
         os.close(opened)
 
 

@@ -89,14 +89,3 @@ def endpoints(config: "Config", reach: Callable[[str, int], str]) -> Iterator[Ch
             yield Check("network", "warn", f"{shown} cannot be reached: {problem}", cure)
         else:
             yield Check("network", "ok", f"{shown} answers, in {(time.monotonic() - begin) * 1000:.0f} ms")
-
-
-def reach(host: str, port: int, timeout: float = 5.0) -> str:
-    """Open a connection and close it; return why that failed, or an empty text."""
-    import socket
-
-    try:
-        socket.create_connection((host, port), timeout).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""

@@ -72,7 +72,7 @@ class Housekeeping:
 
     def doctor(self, *, fix: bool = False) -> "tuple[Check, ...]":
         """Return what every check found; with ``fix``, after what is safe was done."""
-        from modelpm.operations.checkup import reach
+        from modelpm.http.reach import reach
         from modelpm.operations.doctor import Doctor
 
         doctor = Doctor(self.config, self.environment, self.registry, self.catalogs, reach)
