@@ -119,7 +119,7 @@ def as_paths(value: Any) -> tuple[Path, ...]:
     if not isinstance(parts, list | tuple) or not all(isinstance(p, str | Path) for p in parts):
         msg = f"paths, separated by `{os.pathsep}`, or a list of them"
         raise ValueError(msg)
-    return tuple(Path(p).expanduser().absolute() for p in parts if str(p).strip())
+    return tuple(_absolute(p) for p in parts if str(p).strip())
 
 
 def as_path(value: Any) -> Path | None:
@@ -127,7 +127,17 @@ def as_path(value: Any) -> Path | None:
     if not isinstance(value, str | Path):
         msg = "a path"
         raise ValueError(msg)  # noqa: TRY004 - every reader of a setting raises ValueError
-    return Path(value).expanduser().absolute() if str(value) else None
+    return _absolute(value) if str(value) else None
+
+
+def _absolute(value: str | Path) -> Path:
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        msg = "an absolute path: it begins with `~`, and that home is unknown"
+    except FileNotFoundError:
+        msg = "an absolute path: the current folder is gone"
+    raise ValueError(msg)
 
 
 def as_text(value: Any) -> str:
@@ -211,6 +221,7 @@ SETTINGS = (
     Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
 )
 _BY_KEY = {s.key: s for s in SETTINGS}
+_PLACES = "set MODELPM_HOME to the folder in which modelpm shall keep everything"
 _LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
 
@@ -244,8 +255,7 @@ class Config:
         """
         environ = os.environ if environ is None else environ
         given = {k: v for k, v in (overrides or {}).items() if v is not None}
-        home = given.pop("home", None) or environ.get("MODELPM_HOME") or None
-        folders = _folders(Path(home).expanduser().absolute() if home else None)
+        folders = _folders(given.pop("home", None) or environ.get("MODELPM_HOME"))
         tables = read_tables(folders["config"] / "config.toml")
         rows = tuple(_row(setting, given, environ, tables, folders["config"]) for setting in SETTINGS)
         config = cls(_paths(folders, rows), rows, tables, dict(environ))
@@ -263,9 +273,10 @@ class Config:
         """Where the user's Hugging Face libraries keep their downloads, by their own rules."""
         environ = self.environ
         if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
-            return Path(cache).expanduser()
-        above = environ.get("XDG_CACHE_HOME") or Path(environ.get("HOME") or Path.home(), ".cache")
-        return Path(environ.get("HF_HOME") or Path(above, "huggingface"), "hub").expanduser()
+            return Path(os.path.expanduser(cache))  # noqa: PTH111 - stands where there is no home
+        home = environ.get("HOME") or os.path.expanduser("~").removeprefix("~")  # noqa: PTH111 - as above
+        above = environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else self.paths.cache)
+        return Path(os.path.expanduser(environ.get("HF_HOME") or Path(above, "huggingface")), "hub")  # noqa: PTH111 - as above
 
     def table(self, kind: str, name: str) -> Mapping[str, Any]:
         """Return the plugin's own table, ``[kind.name]``."""
@@ -301,6 +312,8 @@ def read_tables(path: Path) -> dict[str, Any]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except NotADirectoryError:
+        raise UsageError(f"{path.parent} is no folder", hints=[_PLACES]) from None
     except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise UsageError(
             f"the configuration {path} cannot be read: {error}", hints=["mend or remove the file"]
@@ -354,13 +367,23 @@ def _read(setting: Setting, value: Any, origin: str) -> Row:
         raise UsageError(f"{setting.key} ({origin}) is{shown}; it must be {error}") from error
 
 
-def _folders(home: Path | None) -> dict[str, Path]:
-    if home is not None:
-        return {"data": home, "config": home, "cache": home / "cache"}
+def _folders(home: str | Path | None) -> dict[str, Path]:
+    if home:
+        try:
+            folder = _absolute(home)
+        except ValueError as error:
+            raise UsageError(f"MODELPM_HOME is `{home}`; it must be {error}") from None
+        return {"data": folder, "config": folder, "cache": folder / "cache"}
     from platformdirs import PlatformDirs  # only where no home is given
 
     dirs = PlatformDirs("modelpm", appauthor=False)
-    return {"data": dirs.user_data_path, "config": dirs.user_config_path, "cache": dirs.user_cache_path}
+    try:
+        folders = {"data": dirs.user_data_path, "config": dirs.user_config_path, "cache": dirs.user_cache_path}
+    except RuntimeError:
+        folders = {}
+    if not folders or not all(folder.is_absolute() for folder in folders.values()):  # older ones leave the `~`
+        raise UsageError("this user has no home folder: HOME is not set, and the system knows none", hints=[_PLACES])
+    return folders
 
 
 def _paths(folders: Mapping[str, Path], rows: tuple[Row, ...]) -> Paths:

@@ -48,7 +48,7 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
     if number in _FULL:
         return _full(number, path, action, needed)
     if number in _FORBIDDEN:
-        hint = f"make {standing(path)} writable for this user, or choose another place"
+        hint = f"make {standing(path)} writable for this user, or choose another place (MODELPM_HOME)"
         return StoreError(f"cannot {action} {path}: {reason}", code="no_permission", hints=[hint], path=str(path))
     if number == errno.ELOOP:
         return symlink(path, action)

@@ -1,5 +1,6 @@
 """An environment: a set of locked models, described by a ``models.lock``, and the folder in which they appear."""
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ class Environment:
         """Hold the environment's process lock; for a commit only, never for a download."""
         import hashlib
 
-        name = "environment-" + hashlib.sha256(str(self.lock_path).encode()).hexdigest()[:16]
+        name = "environment-" + hashlib.sha256(os.fsencode(self.lock_path)).hexdigest()[:16]
         with self.store.lock(name, timeout=60.0):
             yield
 

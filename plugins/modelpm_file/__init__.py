@@ -34,12 +34,7 @@ class FileSource(LocalSource):
         if "\0" in path:
             raise UsageError(f"`file://{printable(rest)}` has a NUL, which no path can have")
         if not path.startswith("/"):
-            absolute = os.path.normpath(Path.cwd() / path)
-            meant = f"did you mean `file://{quote(Path(absolute).as_posix(), safe=_SAFE)}`?"
-            raise UsageError(
-                f"`file://{printable(rest)}` is not absolute",
-                hints=["write your home folder in full, `~` is the shell's" if path.startswith("~") else meant],
-            )
+            raise UsageError(f"`file://{printable(rest)}` is not absolute", hints=[_meant(path)])
         return Reference("file", encoded.rstrip("/") or "/")
 
     def target(self, reference: Reference) -> Path:
@@ -50,3 +45,13 @@ class FileSource(LocalSource):
     def member(self, reference: Reference, path: str) -> Reference:
         """As :meth:`modelpm.api.LocalSource.member`."""
         return replace(reference, path=f"{reference.path.rstrip('/')}/{quote(path, safe=_SAFE, errors='replace')}")
+
+
+def _meant(path: str) -> str:
+    if path.startswith("~"):
+        return "write your home folder in full, `~` is the shell's"
+    try:
+        absolute = Path(os.path.normpath(Path.cwd() / path)).as_posix()
+    except FileNotFoundError:  # the current folder is gone
+        return "write the path in full"
+    return f"did you mean `file://{quote(absolute, safe=_SAFE)}`?"

@@ -74,8 +74,12 @@ def _explained(error: Exception, session: Session) -> ModelpmError:
         return _usage(error)
     if isinstance(error, click.ClickException):
         return ModelpmError(error.format_message())
+    from modelpm.cli.faults import of_the_surroundings
     from modelpm.cli.output import internal, with_traceback
 
+    surroundings = of_the_surroundings(error)
+    if surroundings is not None:
+        return surroundings
     if isinstance(error, ModelpmError):
         known = error
     elif session.plugin is not None:

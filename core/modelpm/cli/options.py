@@ -50,13 +50,17 @@ def _enter(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     _keep(ctx, param, value)
     if session is None or session.options.get("directory") == before:
         return
-    session.base = session.base or os.getcwd()  # noqa: PTH109 - pathlib costs start-up
+    try:
+        session.base = session.base or os.getcwd()  # noqa: PTH109 - pathlib costs start-up
+    except FileNotFoundError:  # gone: an absolute folder will do
+        session.base = ""
     folder = os.path.join(session.base, session.options["directory"])  # noqa: PTH118 - as above
     try:
         os.chdir(folder)
     except OSError as error:
         raise click.BadParameter(f"`{value}`: {error.strerror}", ctx, param) from error
-    ctx.find_root().call_on_close(lambda: os.chdir(session.base))
+    if session.base:
+        ctx.find_root().call_on_close(lambda: os.chdir(session.base))
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: Any) -> None:

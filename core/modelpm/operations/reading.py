@@ -1,5 +1,6 @@
 """What is installed: rows, paths, and names that were probably meant. Reads the lock, nothing else."""
 
+import os
 from pathlib import Path
 
 from modelpm.environment import Environment
@@ -79,6 +80,7 @@ def path_of(environment: Environment, model: LockedModel, file: str | None = Non
             raise NotFound(f"`{model.name}` has no file `{printable(file)}`", hints=[hint])
         path = environment.view.file(model.name, file)
     if not path.exists():
+        os.fsencode(path)  # raises where the locale cannot even name it
         raise NotFound(
             f"`{model.name}` is installed, but {path} is gone",
             code="missing",
