@@ -100,10 +100,10 @@ def standing(path: Path) -> Path:
 
 def is_ours(path: Path) -> bool:
     """Whether a path is this user's, or not there, or nobody's business because we may do everything."""
-    if not hasattr(os, "geteuid") or os.geteuid() == 0:
+    if system.user_id() == 0:
         return True
     try:
-        return path.lstat().st_uid == os.geteuid()
+        return system.is_own(path.lstat())
     except OSError:
         return True
 

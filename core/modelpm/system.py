@@ -295,6 +295,11 @@ def is_own(facts: os.stat_result) -> bool:
     return not hasattr(os, "getuid") or facts.st_uid == os.getuid()
 
 
+def user_id() -> int:
+    """Return the number of the user of this process; 0 for one who may do everything, or where there are no numbers."""
+    return os.geteuid() if hasattr(os, "geteuid") else 0
+
+
 def umask() -> int:
     """Return the process's umask, without changing it where the system lets us look."""
     with contextlib.suppress(OSError, ValueError), Path("/proc/self/status").open("rb") as status:
@@ -328,3 +333,8 @@ def unlink(path: Path) -> None:
         with contextlib.suppress(OSError):
             path.chmod(stat.S_IWRITE)
     path.unlink()
+
+
+def user_id() -> int:
+    """Return the number of the user whose rights we have; 0, who may do everything, where there are no such numbers."""
+    return os.geteuid() if hasattr(os, "geteuid") else 0

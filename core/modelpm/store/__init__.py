@@ -243,7 +243,7 @@ class Store:
         path = self.layout.partial(key)
         if path.is_symlink():
             raise disk.symlink(path, "use")
-        return path if disk.is_ours(path) else self.layout.partial_of(key, os.geteuid())
+        return path if disk.is_ours(path) else self.layout.partial_of(key, system.user_id())
 
     @contextmanager
     def lock(
