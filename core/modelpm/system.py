@@ -333,8 +333,3 @@ def unlink(path: Path) -> None:
         with contextlib.suppress(OSError):
             path.chmod(stat.S_IWRITE)
     path.unlink()
-
-
-def user_id() -> int:
-    """Return the number of the user whose rights we have; 0, who may do everything, where there are no such numbers."""
-    return os.geteuid() if hasattr(os, "geteuid") else 0
