@@ -264,7 +264,7 @@ class Manager(Parts):
             subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to mend what is bad, by fetching what is damaged of it.
             project: A project whose models are meant, too; a name means the project's before the user's.
-            on_progress: Takes :class:`Progress` values while something is fetched.
+            on_progress: Takes :class:`Progress` values while something is hashed or fetched.
             user: Who is named in the audit log.
             on_bytes: Is told how many bytes were hashed since the last call.
             cancelled: Set from another thread, stops it.
@@ -272,13 +272,15 @@ class Manager(Parts):
         Raises:
             NotFound: One of them is not installed.
         """
+        from modelpm.operations.tracking import Audience
         from modelpm.operations.verify import Part, Verifier
 
         cancelled = cancelled or threading.Event()
         part = Part.parse(subset) if subset else None
+        audience = Audience(on_progress, self._listener, lambda _progress: None, self.warn)
         rows: list[Verified] = []
         for environment, models in self._chosen(names, project):
-            found = Verifier(environment, self._auditor).verify(
+            found = Verifier(environment, self._auditor, audience).verify(
                 models, quick=quick, user=user, cancelled=cancelled, part=part, on_bytes=on_bytes
             )
             if repair and not all(row.ok for row in found):

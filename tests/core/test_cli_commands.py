@@ -226,7 +226,42 @@ def test_path_prints_one_line_and_nothing_else(run: Run, home: Path) -> None:
     assert (ensured.stdout, ensured.stderr) == (f"{file}\n", "")
     assert run("path", "tiny", "--dir").stdout == f"{file.parent}\n"
     assert run("path", "tiny", "tiny.gguf").stdout == f"{file}\n"
-    assert document(run("path", "tiny", "--json"))["items"] == [{"name": "tiny", "path": str(file)}]
+    for name in ("tiny", "core/tiny"):
+        assert document(run("path", name, "--json"))["items"] == [{"name": "tiny", "path": str(file)}]
+
+
+def test_a_path_that_is_ensured_by_its_spec_has_the_models_own_name(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "My Model").mkdir()
+    (tmp_path / "My Model" / "a.gguf").write_bytes(b"x")
+    spec = f"file://{tmp_path}/My%20Model"
+    for _ in range(2):
+        (row,) = document(run("path", spec, "--ensure", "--json"))["items"]
+        assert (row["name"], Path(row["path"]).name) == ("my-model", "a.gguf")
+
+
+@pytest.mark.parametrize("args", [["add", "tiny"], ["lock"], ["sync"], ["init"]])
+def test_what_only_projects_have_refuses_the_users_models(run: Run, tmp_path: Path, args: list[str]) -> None:
+    (tmp_path / "models.toml").write_text("[models]\n")
+    before = sorted(tmp_path.iterdir())
+    result = run("-C", str(tmp_path), *args, "-g")
+    assert result.exit_code == 2
+    assert "is for projects, and -g means your own models" in result.stderr
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "args", [["list"], ["path", "tiny"], ["show", "tiny"], ["why", "tiny"], ["verify"], ["export"]]
+)
+def test_the_users_models_are_meant_where_they_are_wanted(run: Run, tmp_path: Path, args: list[str]) -> None:
+    project = str(tmp_path / "project")
+    Path(project).mkdir()
+    run("install", "tiny", "--as", "mine")
+    run("-C", project, "init")
+    assert run("-C", project, "add", "tiny").exit_code == 0
+    wanted = [arg.replace("tiny", "mine") for arg in args]
+    made = run("-C", project, "-g", *wanted)
+    assert made.exit_code == 0
+    assert project not in made.stdout
 
 
 def test_uninstall_says_what_stayed_and_why(run: Run) -> None:
@@ -275,6 +310,16 @@ def test_verify_exits_with_4_and_names_what_is_damaged(run: Run, home: Path) -> 
     mended = run("verify", "--repair")
     assert (mended.exit_code, " ~ tiny  tiny.gguf  mended, 93.1 KiB fetched\n" in mended.stderr) == (0, True)
     assert run("verify").exit_code == 0
+
+
+def test_a_check_is_shown_while_it_hashes(run: Run) -> None:
+    run("install", "tiny")
+    lines = [json.loads(line) for line in run("verify", "--json", "--progress").stderr.splitlines()]
+    shown = [(e["model"], e["status"], e["downloaded"], e["percentage"]) for e in lines if e["action"] == "progress"]
+    assert shown[0] == ("tiny", "verifying", 95328, 99.9)
+    assert shown[-1] == ("tiny", "completed", 95328, 100.0)
+    quick = [json.loads(line) for line in run("verify", "--quick", "--json", "--progress").stderr.splitlines()]
+    assert [e for e in quick if e["action"] == "progress"] == []
 
 
 # ---------------------------------------------------------------- housekeeping

@@ -16,6 +16,20 @@ from tests.conftest import Ran
 from tests.support.hub import Hub
 
 Modelpm = Callable[..., Ran]
+# A catalog that takes its time, also when it is told to stop.
+STUBBORN = """
+import sys, time
+from modelpm.api import hookimpl
+
+@hookimpl
+def modelpm_catalog(name):
+    try:
+        print("begun", file=sys.stderr, flush=True)
+        time.sleep(60)
+    finally:
+        print("tidying up", file=sys.stderr, flush=True)
+        time.sleep(60)
+"""
 COMMAND = str(Path(sys.executable).with_name("modelpm"))
 HEAVY = ("urllib3", "rich", "pluggy", "ssl", "email", "importlib.metadata", "click.testing", "logging", "asyncio")
 PROBE = """
@@ -116,6 +130,62 @@ def test_an_interruption_is_told_in_a_line_and_goes_on_where_it_was(
     assert list((home / "modelpm" / "store").glob("partial/*/data"))
     assert modelpm("install", "hf://acme/big", env={"HF_ENDPOINT": hub.endpoint}).code == 0
     assert Path(modelpm("path", "big").stdout.strip()).read_bytes() == content
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_process_ends_it_as_an_interruption(
+    hub: Hub, clean_environ: dict[str, str], modelpm: Modelpm, home: Path, number: signal.Signals
+) -> None:
+    hub.add("acme/big", {"big.gguf": os.urandom(24 << 20)})
+    environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint}
+    command = [COMMAND, "install", "hf://acme/big", "--limit-rate", "4M"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        wait_for(lambda: any(p.stat().st_size for p in (home / "modelpm" / "store").glob("partial/*/data")))
+        process.send_signal(number)
+        stderr = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 130
+    assert "interrupted: what was downloaded is kept; run the same command again to resume\n" in stderr
+    assert list((home / "modelpm" / "store").glob("partial/*/data"))
+    (end, _) = reversed(json.loads(modelpm("audit", "show", "--json").stdout)["items"])
+    assert (end["action"], end["success"], end["details"]["error"]["code"]) == ("install", False, "interrupted")
+
+
+def test_the_second_signal_ends_a_process_at_once(clean_environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "slow-1.0.dist-info").mkdir()
+    (tmp_path / "slow-1.0.dist-info" / "entry_points.txt").write_text("[modelpm.catalog.v1]\nslow = slow\n")
+    (tmp_path / "slow.py").write_text(STUBBORN)
+    environ = {**clean_environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen([COMMAND, "search"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"begun\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr.readline() == b"tidying up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == -signal.SIGINT
+
+
+def test_a_signal_that_is_ignored_stays_so(hub: Hub, clean_environ: dict[str, str], home: Path) -> None:
+    hub.add("acme/big", {"big.gguf": os.urandom(4 << 20)})
+    environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint}
+    command = ["nohup", COMMAND, "install", "hf://acme/big", "--limit-rate", "4M", "-q"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        wait_for(lambda: any(p.stat().st_size for p in (home / "modelpm" / "store").glob("partial/*/data")))
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(60) == 0
+
+
+def test_a_check_has_a_bar_on_a_terminal(modelpm: Modelpm, clean_environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "big.gguf").write_bytes(os.urandom(1 << 20) * 64)
+    assert modelpm("install", f"file://{tmp_path}/big.gguf").code == 0
+    leader, follower = pty.openpty()
+    environ = {**clean_environ, "TERM": "xterm-256color", "COLUMNS": "80"}
+    command = [COMMAND, "verify", "--color", "never"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=follower) as process:
+        os.close(follower)
+        drawn = everything(leader)
+        assert process.wait(60) == 0
+    assert "Total" in drawn
+    assert "Verified 1 file (64.0 MiB) in " in drawn.rpartition("\x1b[2K")[2]
 
 
 @pytest.mark.parametrize("columns", [40, 80])

@@ -28,5 +28,5 @@ from modelpm.cli.session import Session
 def command(session: Session, /, *, specs: tuple[str, ...], **options: Any) -> Outcome:
     """Edit the manifest, comments kept; where anything fails, manifest and lock stay as they were."""
     with session.manager() as manager:
-        report = manager.project().add(specs, **options)
+        report = session.needed_project(manager).add(specs, **options)
     return projects.outcome(session, report)

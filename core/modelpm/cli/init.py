@@ -12,6 +12,7 @@ from modelpm.cli.session import Session
 @click.pass_obj
 def command(session: Session) -> Outcome:
     """Write a manifest with comments; never over one that is there."""
+    session.refuse_global()
     with session.manager() as manager:
         project = manager.init()
     path = str(project.site.manifest)

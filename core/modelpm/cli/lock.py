@@ -25,7 +25,7 @@ def command(session: Session, *, check: bool, print_digest: bool, dry_run: bool)
     if check and print_digest:
         raise UsageError("`--check` and `--print-digest` exclude each other", hints=["run one after the other"])
     with session.manager() as manager:
-        project = manager.project(frozen=print_digest)
+        project = session.needed_project(manager, frozen=print_digest)
         if print_digest:
             digest = project.digest()
             return Outcome(lines=[line(digest)], items=[{"digest": digest}])

@@ -13,6 +13,7 @@ from modelpm.cli.session import Session
 
 if TYPE_CHECKING:  # start-up
     from modelpm.manager import Manager
+    from modelpm.view import View
 
 
 @click.command(
@@ -33,15 +34,18 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, *, name: str, file: str | None, folder: bool, ensure: bool) -> Outcome:
     """Print one line: the file, the first of a split file's shards, else the folder."""
     with session.manager() as manager:
-        path = _path(session, manager, name, file, folder=folder, ensure=ensure)
-    return Outcome(raw=os.fsencode(path) + b"\n", items=[{"name": name, "path": str(path)}])
+        view, path = _path(session, manager, name, file, folder=folder, ensure=ensure)
+    own_name = path.relative_to(view.root).parts[0]  # it may have been asked for by its spec
+    return Outcome(raw=os.fsencode(path) + b"\n", items=[{"name": own_name, "path": str(path)}])
 
 
-def _path(session: Session, manager: "Manager", name: str, file: str | None, *, folder: bool, ensure: bool) -> Path:
+def _path(
+    session: Session, manager: "Manager", name: str, file: str | None, *, folder: bool, ensure: bool
+) -> "tuple[View, Path]":
     """Ask the project first, then the user's models."""
     project = session.project(manager)
     if project is None or project.environment.read().get(name) is None:
-        return manager.path(name, file, dir=folder, ensure=ensure)
+        return manager.environment.view, manager.path(name, file, dir=folder, ensure=ensure)
     if ensure and not project.is_installed(name):
         project.sync(only=[name])
-    return project.path(name, file, dir=folder)
+    return project.environment.view, project.path(name, file, dir=folder)

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelpm.cli.signals import stoppable
 from modelpm.cli.streams import reserved
+from modelpm.errors import UsageError
 
 if TYPE_CHECKING:  # start-up: verbs import the library when they run, and help needs neither it nor the printer
     from modelpm.cli.output import Printer
@@ -69,6 +71,7 @@ class Session:
         watching = self._on_event()
         with (
             reserved(),
+            stoppable(),
             Manager(**given, listener=listener, on_event=watching, on_warning=self.warnings.append) as manager,
         ):
             try:
@@ -80,6 +83,27 @@ class Session:
     def project(self, manager: "Manager") -> "Project | None":
         """Return the project that governs this folder, unless the user means their own models."""
         return None if self["global"] else manager.find_project()
+
+    def needed_project(self, manager: "Manager", *, frozen: bool = False) -> "Project":
+        """Return the project that governs this folder.
+
+        Raises:
+            UsageError: There is none, or the user means their own models.
+        """
+        self.refuse_global()
+        return manager.project(frozen=frozen)
+
+    def refuse_global(self) -> None:
+        """Refuse ``-g`` for a verb that only projects have, rather than change the project all the same.
+
+        Raises:
+            UsageError: It was given.
+        """
+        if self["global"]:
+            raise UsageError(
+                f"`{self.command}` is for projects, and -g means your own models",
+                hints=["leave out -g (MODELPM_GLOBAL); your own models have install, uninstall and upgrade"],
+            )
 
     def _color(self) -> bool | None:
         """Return what the user decided: the option over NO_COLOR over FORCE_COLOR; None asks the stream."""

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import Any, TextIO
 
@@ -12,29 +12,41 @@ class UnwritableError(OSError):
     """stdout does not take what was asked for."""
 
 
-class _Data(FileIO):
+class _Data(BufferedWriter):
     """stdout: it says once that it takes nothing; what comes after that is lost in silence, at exit too."""
 
     lost = False
 
     def write(self, data: Any, /) -> int:
-        if self.lost:
-            return len(data)
+        with self._said_once():
+            super().write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        with self._said_once():
+            super().flush()
+
+    @contextmanager
+    def _said_once(self) -> Iterator[None]:
         try:
-            return super().write(data)
+            yield
         except OSError as error:
-            self.lost = True
-            raise UnwritableError(error.errno, error.strerror) from error
+            if not self.lost:
+                self.lost = True
+                raise UnwritableError(error.errno, error.strerror) from error
 
 
-class _Talk(FileIO):
+class _Talk(BufferedWriter):
     """stderr: what it does not take is lost, for there is nobody left to be told."""
 
     def write(self, data: Any, /) -> int:
-        try:
-            return super().write(data)
-        except OSError:
-            return len(data)
+        with suppress(OSError):
+            super().write(data)
+        return len(data)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            super().flush()
 
 
 def claim() -> None:
@@ -48,8 +60,8 @@ def claim() -> None:
             os.dup2(os.open(os.devnull, flags), descriptor)
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - a descriptor, for good
     if os.name != "nt":  # a console of Windows is no file
-        sys.stdout = _stream(_Data(1, "wb", closefd=False), sys.stdout)
-        sys.stderr = _stream(_Talk(2, "wb", closefd=False), sys.stderr)
+        sys.stdout = _stream(_Data(FileIO(1, "wb", closefd=False)), sys.stdout)
+        sys.stderr = _stream(_Talk(FileIO(2, "wb", closefd=False)), sys.stderr)
 
 
 @contextmanager
@@ -68,7 +80,7 @@ def reserved() -> Iterator[None]:
         os.close(kept)
 
 
-def _stream(raw: FileIO, before: TextIO | None) -> TextIO:
+def _stream(writer: BufferedWriter, before: TextIO | None) -> TextIO:
     encoding = before.encoding if before is not None else "utf-8"
     # A terminal that cannot show a character gets it escaped.
-    return TextIOWrapper(BufferedWriter(raw), encoding, "backslashreplace", line_buffering=True)
+    return TextIOWrapper(writer, encoding, "backslashreplace", line_buffering=True)

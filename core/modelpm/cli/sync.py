@@ -35,5 +35,5 @@ from modelpm.cli.session import Session
 def command(session: Session, /, **options: Any) -> Outcome:
     """Make the view show what is locked."""
     with session.manager() as manager:
-        report = manager.project(frozen=options["frozen"]).sync(**options)
+        report = session.needed_project(manager, frozen=options["frozen"]).sync(**options)
     return projects.outcome(session, report)

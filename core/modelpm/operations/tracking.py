@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event
+from time import monotonic
 from typing import Any
 
 from modelpm.api import Listener
@@ -69,6 +70,38 @@ class Tracker:
             downloaded = min(downloaded, total)
         self._last = Progress(self.model.name, downloaded, total, _percentage(downloaded, total), speed, status)
         self.publish([self._last, *(_of_file(f) for f in files)])
+
+
+@dataclass(slots=True)
+class Checking:
+    """Progress of a check, by the bytes that were hashed.
+
+    Attributes:
+        name: What is checked.
+        total: Bytes in all.
+        publish: Takes each value.
+    """
+
+    name: str
+    total: int
+    publish: Callable[[Sequence[Progress]], None]
+    _done: int = 0
+    _begun: float = field(default_factory=monotonic)
+
+    def add(self, count: int) -> None:
+        """Take the bytes since the last call."""
+        self._done = min(self._done + count, self.total)
+        self._say(Status.VERIFYING, _percentage(self._done, self.total), self._done / (monotonic() - self._begun))
+
+    def ended(self, error: str) -> None:
+        """Say that it is over, and what was bad; nothing where nothing was hashed."""
+        if self._done and error:
+            self._say(Status.FAILED, _percentage(self._done, self.total), 0.0, error)
+        elif self._done:
+            self._say(Status.COMPLETED, 100.0, 0.0)
+
+    def _say(self, status: Status, percentage: float, speed: float, error: str | None = None) -> None:
+        self.publish([Progress(self.name, self._done, self.total, percentage, speed, status, error)])
 
 
 def _of_file(file: FileProgress) -> Progress:

@@ -13,6 +13,7 @@ from modelpm.environment import Environment
 from modelpm.errors import StoreError, UsageError
 from modelpm.locked import LockedModel
 from modelpm.names import printable
+from modelpm.operations.tracking import Audience, Checking
 from modelpm.report import Verified
 from modelpm.store.verify import verify as verify_blobs
 
@@ -61,10 +62,12 @@ class Verifier:
     Attributes:
         environment: Where they are.
         auditor: Is told before and after.
+        audience: Is shown progress.
     """
 
     environment: Environment
     auditor: Auditor
+    audience: Audience
 
     def verify(
         self,
@@ -92,7 +95,16 @@ class Verifier:
         ) as outcome:
             wanted = list(dict.fromkeys((f.sha256, f.size) for m in models for f in m.files))
             wanted = wanted if part is None else part.of(wanted)
-            problems = verify_blobs(self.environment.store, wanted, quick=quick, cancelled=cancelled, on_bytes=on_bytes)
+            size = sum(size for _, size in wanted)
+            name = models[0].name if len(models) == 1 else f"{len(models)} models"
+            checking = Checking(name, size, self.audience.publish)
+
+            def hashed(count: int) -> None:
+                checking.add(count)
+                if on_bytes is not None:
+                    on_bytes(count)
+
+            problems = verify_blobs(self.environment.store, wanted, quick=quick, cancelled=cancelled, on_bytes=hashed)
             found = dict(zip(wanted, problems, strict=True))
             self._remember(found)
             # What was uninstalled meanwhile, and freed, is not damaged.
@@ -100,10 +112,11 @@ class Verifier:
             models = [m for m in models if locked.get(m.name) == m]
             rows = tuple(row for model in models for row in self._rows(model, found))
             bad = [r for r in rows if not r.ok]
+            checking.ended(f"{len(bad)} damaged" if bad else "")
             outcome.success = not bad
             outcome.details.update(
                 files=len(rows),
-                bytes=sum(size for _, size in wanted),
+                bytes=size,
                 bad=[{"name": r.name, "file": r.file, "problem": r.problem} for r in bad[:100]],
             )
         return rows
