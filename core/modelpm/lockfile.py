@@ -7,9 +7,8 @@ merges stay clean, and what a newer modelpm wrote survives.
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from modelpm.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.errors import IntegrityError, UsageError
@@ -21,14 +20,13 @@ MAX_LOCK_BYTES = 16 << 20
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SETTINGS = re.compile(r"^(?:dir|default-groups) = (?:\[[^\]]*\]|[^\n]*)\n", re.MULTILINE)
-_VERSION = re.compile(r"^version = [^\n]*\n", re.MULTILINE)
+_SETTINGS = r"(?m)^(?:dir|default-groups) = (?:\[[^\]]*\]|[^\n]*)\n"  # compiled where it is needed
+_VERSION = r"(?m)^version = [^\n]*\n"
 _MODEL_KEYS = {"name", "spec", "groups", "digest", "file", *KEYS}
 _FILE_KEYS = {"path", "size", "sha256", "sources"}
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every start
     """A lock's content, and the text it came from.
 
     Attributes:
@@ -60,27 +58,27 @@ class Lock:
             if models.get(model.name) != model:
                 texts.pop(model.name, None)
             models[model.name] = model
-        return replace(self, models=tuple(models[n] for n in sorted(models)), texts=texts)
+        return self._replace(models=tuple(models[n] for n in sorted(models)), texts=texts)
 
     def with_blocks(self, blocks: Iterable[tuple[LockedModel, str]]) -> "Lock":
         """Return the lock with these models, each with the text it came from, in place of its own."""
         ordered = sorted(blocks, key=lambda block: block[0].name)
-        return replace(self, models=tuple(m for m, _ in ordered), texts={m.name: text for m, text in ordered})
+        return self._replace(models=tuple(m for m, _ in ordered), texts={m.name: text for m, text in ordered})
 
     def with_settings(self, folder: str, groups: Iterable[str]) -> "Lock":
         """Return the lock with another folder of the view or other default groups; the rest of the head stays."""
         groups = tuple(groups)
         if (folder, groups) == (self.dir, self.default_groups):
             return self
-        rest = _SETTINGS.sub("", self.head)
-        version = _VERSION.search(rest)
+        rest = re.sub(_SETTINGS, "", self.head)
+        version = re.search(_VERSION, rest)
         cut = version.end() if version else len(rest)
         head = rest[:cut] + settings_text(folder, groups) + rest[cut:]
-        return replace(self, dir=folder, default_groups=groups, head=head)
+        return self._replace(dir=folder, default_groups=groups, head=head)
 
     def plain(self) -> "Lock":
         """Return the lock without the text it came from: all of it is written anew."""
-        return replace(self, head=head_text(self.dir, self.default_groups), texts=None)
+        return self._replace(head=head_text(self.dir, self.default_groups), texts=None)
 
     def render(self) -> str:
         """Return the text of the file."""
@@ -120,8 +118,8 @@ def parse_lock(text: str, origin: str) -> Lock:
         raise _damaged(origin, f"`{min(twins)}` stands in it twice; `modelpm lock` locks it again", code="lock_twice")
     head, spans = split_lock(text)
     if len(spans) != len(names):  # valid, but not as we write it: the next change writes it anew
-        return replace(empty, models=tuple(sorted(models, key=lambda m: m.name)), texts=None)
-    return replace(empty, head=head).with_blocks(zip(models, spans, strict=True))
+        return empty._replace(models=tuple(sorted(models, key=lambda m: m.name)), texts=None)
+    return empty._replace(head=head).with_blocks(zip(models, spans, strict=True))
 
 
 def parse_head(text: str, origin: str) -> Lock:
@@ -131,7 +129,7 @@ def parse_head(text: str, origin: str) -> Lock:
         UsageError: As :func:`parse_lock`.
         IntegrityError: The folder of the view leads out of the project.
     """
-    return replace(_of_tables(_loads(text, origin), origin), head=text)
+    return _of_tables(_loads(text, origin), origin)._replace(head=text)
 
 
 def parse_block(text: str) -> LockedModel:

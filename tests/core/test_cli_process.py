@@ -44,7 +44,17 @@ finally:
 
 
 # What only projects, or what is installed, need; a plain look at the lock is for many runs of a shell script.
-OF_PROJECTS = ("manifest", "rules", "select", "spec", "types", "report", "operations.sites", "store.tiers")
+OF_PROJECTS = (
+    "manifest",
+    "rules",
+    "select",
+    "spec",
+    "types",
+    "report",
+    "operations.sites",
+    "store.tiers",
+    "store.locks",
+)
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ def test_what_somebody_put_in_the_place_of_ours_stays(environment: Environment) 
 
 @pytest.mark.parametrize("mode", ["copy", "symlink", "hardlink"])
 def test_each_kind_of_link_stands_comes_back_and_goes(environment: Environment, mode: str) -> None:
-    environment = replace(environment, view=replace(environment.view, mode=mode))
+    environment = environment._replace(view=environment.view._replace(mode=mode))
     tiny = model(environment.store, "tiny", {"a.gguf": b"abc"})
     environment.put(tiny)
     assert environment.complete(tiny)

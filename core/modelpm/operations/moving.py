@@ -7,7 +7,7 @@ store says where the rest is.
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
@@ -144,10 +144,10 @@ class Mover:
         """Let every view lead to the new store."""
         digests = {sha256 for sha256, _ in new.blobs()}
         own = self.environment
-        for environment in (own, *Roots(replace(own, store=old)).environments()):
-            view = replace(environment.view, store=new)
+        for environment in (own, *Roots(own._replace(store=old)).environments()):
+            view = environment.view._replace(store=new)
             try:
-                replace(environment, store=new, view=view).renew(digests)
+                environment._replace(store=new, view=view).renew(digests)
             except ModelpmError as error:
                 self.warn(f"{view.root} still leads to {old.root}: {error}")
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 from modelpm import disk, system
 from modelpm.atomic import temporary
 from modelpm.errors import StoreError
-from modelpm.store import blobs, locks, version
+from modelpm.store import blobs
 from modelpm.store.layout import Layout
-from modelpm.store.links import Linker, shown_by
 
 if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
+    from modelpm.store.links import Linker
     from modelpm.store.tiers import Tiers
 
 __all__ = ["Store"]
@@ -50,7 +50,6 @@ class Store:
         self._others = tuple(tiers)
         self.caches = tuple(caches)
         self.locks_work = True
-        self._linker = Linker()
         self._opening = threading.Lock()
         self._opened = False
 
@@ -62,6 +61,12 @@ class Store:
         layouts = [Layout(other.absolute()) for other in self._others]
         return Tiers(self.layout, tuple(layout for layout in layouts if layout != self.layout))
 
+    @cached_property
+    def _linker(self) -> "Linker":
+        from modelpm.store.links import Linker
+
+        return Linker()
+
     def open(self) -> None:
         """Make the folder ready to be changed, once; verbs that only read don't need it.
 
@@ -69,6 +74,8 @@ class Store:
             UsageError: A newer modelpm made the folder, or VERSION is not a number.
             StoreError: It cannot be written; names path and reason.
         """
+        from modelpm.store import locks, version
+
         with self._opening:
             if self._opened:
                 return
@@ -268,6 +275,8 @@ class Store:
         Raises:
             StoreError: ``lock_timeout``, naming the holder; or the file cannot be made.
         """
+        from modelpm.store import locks, version
+
         self.open()
         path = self.layout.lock(name)
         if not self.locks_work:
@@ -305,6 +314,8 @@ class Store:
 
         Bytes of its own are hashed.
         """
+        from modelpm.store.links import shown_by
+
         return shown_by(self.blob(sha256), target, sha256, size)
 
     def link(self, sha256: str, target: Path, mode: str = "auto", *, below: Path | None = None) -> str:
