@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from modelpm.api import Progress, Status, binary_size, cells, duration, printable, shorten
 
 _WIDE = 69  # cells; below there is no room for a bar beside the numbers
-_PERCENT, _AMOUNT, _SPEED, _LEFT = 4, 17, 12, 10  # cells that the columns take
+_PERCENT, _AMOUNT, _SPEED, _LEFT = 4, 17, 12, 11  # cells that the columns take
 _FULL = 100
 _MAX_LEFT = 100 * 3600  # seconds; beyond, nobody plans with it
 _UNDER_WAY = (Status.DOWNLOADING, Status.VERIFYING)
@@ -83,7 +83,8 @@ def _everything(models: Sequence[Progress]) -> Row:
 
 
 def _left(seconds: float) -> str:
-    return duration(max(1, round(seconds))).replace(".0s", "s") if 0 < seconds < _MAX_LEFT else ""
+    whole = max(1, round(seconds))
+    return duration(whole).replace(".0s", "s") if seconds > 0 and whole < _MAX_LEFT else ""
 
 
 def _wide(row: Row, width: int, *, ascii_only: bool) -> tuple[str, str]:

@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -40,7 +40,7 @@ def test_each_file_has_a_bar_and_the_total_its_speed_and_time() -> None:
     assert [line.split()[0] for line in lines] == ["a.gguf", "b.gguf", "Total"]
     assert "━" in lines[0]
     assert "5.0/10.0 MiB" in lines[0]
-    assert lines[2].endswith("8.0/40.0 MiB    2.0 MiB/s        16s")
+    assert lines[2].endswith("8.0/40.0 MiB    2.0 MiB/s         16s")
 
 
 def test_a_narrow_terminal_gets_percentages_instead_of_bars() -> None:
@@ -62,6 +62,8 @@ def test_one_file_that_is_all_there_is_needs_no_total() -> None:
     st.integers(30, 200),
     st.floats(0, 1e12),
 )
+@example([("a", 0, 18000)], 72, 0.5)  # ten hours
+@example([("a", 0, 360000)], 72, 1.000001)  # all but a hundred
 def test_no_line_ever_reaches_the_edge(files: list[tuple[str, int, int]], width: int, speed: float) -> None:
     states = [state(min(done, total), total, name) for name, done, total in files]
     done, total = sum(s.downloaded_bytes for s in states), sum(s.total_bytes or 0 for s in states)
