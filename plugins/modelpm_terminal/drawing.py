@@ -83,8 +83,9 @@ def _everything(models: Sequence[Progress]) -> Row:
 
 
 def _left(seconds: float) -> str:
-    whole = max(1, round(seconds))
-    return duration(whole).replace(".0s", "s") if seconds > 0 and whole < _MAX_LEFT else ""
+    if not 0 < seconds < _MAX_LEFT - 1:  # before it is rounded: it may be infinite
+        return ""
+    return duration(max(1, round(seconds))).replace(".0s", "s")
 
 
 def _wide(row: Row, width: int, *, ascii_only: bool) -> tuple[str, str]:
