@@ -5,6 +5,7 @@ merges stay clean, and what a newer modelpm wrote survives.
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
@@ -45,7 +46,8 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
 
     def get(self, name: str) -> LockedModel | None:
         """Return the model of that name."""
-        return next((m for m in self.models if m.name == name), None)
+        at = bisect_left(self.models, name, key=lambda model: model.name)
+        return self.models[at] if at < len(self.models) and self.models[at].name == name else None
 
     def changed(self, put: Iterable[LockedModel] = (), drop: Iterable[str] = ()) -> "Lock":
         """Return the lock with some models put in or replaced, and some dropped; every other block keeps its text."""
