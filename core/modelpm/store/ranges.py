@@ -76,10 +76,6 @@ class Ranges:
         i = bisect_right(self._starts, offset) - 1
         return max(offset, self._stops[i]) if i >= 0 else offset
 
-    def covers(self, start: int, stop: int) -> bool:
-        """Whether every offset of ``start`` to ``stop`` (exclusive) is in the set."""
-        return start >= stop or self.end(start) >= stop
-
     def gaps(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
         """Yield what is missing between ``start`` and ``stop`` (exclusive), lowest first."""
         i = bisect_right(self._stops, start)
