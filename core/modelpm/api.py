@@ -16,8 +16,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
-from modelpm.atomic import write_atomic
 from modelpm.disk import explained
+from modelpm.disk.atomic import write_atomic
+from modelpm.disk.system import fdatasync, open_file, try_lock
 from modelpm.errors import (
     Denied,
     Expired,
@@ -32,7 +33,6 @@ from modelpm.errors import (
 from modelpm.files import LocalSource
 from modelpm.folder import FolderCatalog
 from modelpm.names import printable
-from modelpm.system import fdatasync, open_file, try_lock
 from modelpm.text import binary_size, cells, duration, shorten
 from modelpm.types import (
     CatalogText,

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.atomic import write_atomic
+from modelpm.disk.atomic import write_atomic
 from modelpm.errors import StoreError
-from modelpm.locked import LockedModel
-from modelpm.lockfile import Lock, parse_lock
+from modelpm.lock.file import Lock, parse_lock
+from modelpm.lock.model import LockedModel
 from modelpm.store import Store
 from modelpm.view import View
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.locked import LockedFile
+from modelpm.lock.model import LockedFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from modelpm.environment import Environment
 from modelpm.errors import CheckFailedError, ModelpmError, NotFound, UsageError
-from modelpm.governing import find_governing
 from modelpm.installed import InstalledModel
+from modelpm.manifest.governing import find_governing
 from modelpm.operations.reading import find_installed, installed_model, path_of
 from modelpm.parts import Parts
 
 # What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
 if TYPE_CHECKING:
     from modelpm.catalog import Entry
-    from modelpm.locked import LockedModel
+    from modelpm.lock.model import LockedModel
     from modelpm.operations.bundling import Taken
     from modelpm.operations.housekeeping import Housekeeping
     from modelpm.operations.sites import Site

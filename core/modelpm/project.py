@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelpm.drift import Reason, drift, selected
 from modelpm.environment import Environment
 from modelpm.errors import NotFound, UsageError
-from modelpm.governing import FILE
 from modelpm.installed import InstalledModel
+from modelpm.manifest.drift import Reason, drift, selected
+from modelpm.manifest.governing import FILE
 from modelpm.operations.checking import drifted, no_lock, stray_warning, unsynced
 from modelpm.operations.reading import find_installed, installed_model, path_of
 from modelpm.operations.sites import Site, State, read_state

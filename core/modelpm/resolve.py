@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import IntegrityError, NotFound
-from modelpm.locked import LockedFile, LockedModel, Wish
+from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.names import check_paths, printable, to_model_name
 from modelpm.select import format_of, select
 from modelpm.types import Digest, Reference, RemoteFile, Snapshot

@@ -17,8 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from modelpm.locked import LockedFile, LockedModel, Wish
-from modelpm.lockfile import Lock
+from modelpm.lock.file import Lock
+from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
 from modelpm.view import View
 from tests.support.hub import Hub, running_hub

@@ -22,8 +22,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import modelpm
-from modelpm.locked import LockedFile, LockedModel, Wish
-from modelpm.lockfile import Lock
+from modelpm.lock.file import Lock
+from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
 from modelpm.store.verify import verify
 from tests.support.hub import running_hub

@@ -10,7 +10,7 @@ import pytest
 
 from modelpm.environment import Environment
 from modelpm.errors import IntegrityError, StoreError, UsageError
-from modelpm.locked import LockedFile, LockedModel, Wish
+from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
 from modelpm.view import View
 

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelpm.drift import drift, settled
-from modelpm.editing import with_models, without_models
 from modelpm.errors import Denied, IntegrityError, ModelpmError, UsageError
-from modelpm.governing import TABLE, governs
-from modelpm.locked import LockedFile, LockedModel, Wish
-from modelpm.lockfile import Lock, parse_lock
-from modelpm.manifest import STARTER, parse_manifest
-from modelpm.rules import Rules
+from modelpm.lock.file import Lock, parse_lock
+from modelpm.lock.model import LockedFile, LockedModel, Wish
+from modelpm.manifest.drift import drift, settled
+from modelpm.manifest.editing import with_models, without_models
+from modelpm.manifest.file import STARTER, parse_manifest
+from modelpm.manifest.governing import TABLE, governs
+from modelpm.manifest.rules import Rules
 
 TEXT = """\
 # ours

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpm import system
+from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store import journal
 from modelpm.store.journal import Header

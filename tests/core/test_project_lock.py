@@ -8,7 +8,7 @@ import pytest
 
 import modelpm
 from modelpm.errors import CheckFailedError, Denied, IntegrityError, ModelpmError, NotFound, UsageError
-from modelpm.lockfile import parse_lock
+from modelpm.lock.file import parse_lock
 from modelpm.project import Project
 from tests.support.hub import Hub
 from tests.support.projects import Shop, reopened, shop_in

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import modelpm
-from modelpm.atomic import write_atomic
+from modelpm.disk.atomic import write_atomic
 from modelpm.errors import CheckFailedError, IntegrityError, StoreError, UsageError
 from modelpm.project import Project
 from tests.conftest import Ran

@@ -12,7 +12,7 @@ import pytest
 import modelpm
 from modelpm.environment import Environment
 from modelpm.errors import StoreError, UsageError
-from modelpm.lockfile import Lock
+from modelpm.lock.file import Lock
 from modelpm.operations.prune import Limits
 from modelpm.store import meta, projects
 from modelpm.view import View

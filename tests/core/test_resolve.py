@@ -6,7 +6,7 @@ import pytest
 
 from modelpm.catalog import parse_entry
 from modelpm.errors import IntegrityError, NotFound
-from modelpm.locked import Wish
+from modelpm.lock.model import Wish
 from modelpm.plan import make_plan
 from modelpm.resolve import WantedModel, complete, from_catalog, from_listing, name_of_reference, name_of_variant
 from modelpm.types import CatalogText, Digest, Reference, RemoteFile, Snapshot

@@ -28,10 +28,8 @@ WRITING_FUNCTIONS = {
 }
 WRITERS = (
     "core/modelpm/store/",
-    "core/modelpm/atomic.py",
-    "core/modelpm/disk.py",
-    "core/modelpm/system.py",
-    "core/modelpm/view.py",  # the links that the store makes, and their ledger
+    "core/modelpm/disk/",
+    "core/modelpm/view/",  # the links that the store makes, and their ledger
     "plugins/modelpm_jsonl/",
 )
 
@@ -93,7 +91,7 @@ def writes_files(path: str, tree: ast.AST) -> Iterator[int]:
 
 
 def knows_one_system(path: str, tree: ast.AST) -> Iterator[int]:
-    if path != "core/modelpm/system.py":
+    if path != "core/modelpm/disk/system.py":
         yield from (line for line, name in names(tree) if name in SYSTEM_ONLY)
 
 
@@ -127,23 +125,23 @@ RULES: tuple[Rule, ...] = (
     goes_round_the_public_api,
 )
 PLANTED: tuple[tuple[Rule, str, str], ...] = (
-    (reads_the_environment, "core/modelpm/view.py", "import os\nx = os.environ['HOME']"),
+    (reads_the_environment, "core/modelpm/view/__init__.py", "import os\nx = os.environ['HOME']"),
     (reads_the_environment, "plugins/modelpm_web/source.py", "from os import environ"),
-    (prints_or_exits, "core/modelpm/view.py", "print('hello')"),
-    (prints_or_exits, "core/modelpm/view.py", "raise SystemExit(1)"),
-    (prints_or_exits, "core/modelpm/view.py", "import sys\nsys.exit(1)"),
-    (reaches_the_network, "core/modelpm/view.py", "from urllib3.util import Retry"),
+    (prints_or_exits, "core/modelpm/view/__init__.py", "print('hello')"),
+    (prints_or_exits, "core/modelpm/view/__init__.py", "raise SystemExit(1)"),
+    (prints_or_exits, "core/modelpm/view/__init__.py", "import sys\nsys.exit(1)"),
+    (reaches_the_network, "core/modelpm/view/__init__.py", "from urllib3.util import Retry"),
     (writes_files, "core/modelpm/manager.py", "from pathlib import Path\nPath('x').write_text('y')"),
     (writes_files, "core/modelpm/manager.py", "open('x', mode='ab')"),
     (writes_files, "core/modelpm/manager.py", "import os\nos.open('x', os.O_WRONLY)"),
     (writes_files, "core/modelpm/manager.py", "import shutil\nshutil.rmtree('x')"),
     (writes_files, "plugins/modelpm_web/source.py", "from pathlib import Path\nPath('x').open('r+b')"),
-    (knows_one_system, "core/modelpm/view.py", "import fcntl"),
+    (knows_one_system, "core/modelpm/view/__init__.py", "import fcntl"),
     (knows_one_system, "plugins/modelpm_jsonl/log.py", "import os\nos.fdatasync(3)"),
     (goes_round_the_public_api, "plugins/modelpm_web/source.py", "from modelpm.types import Digest"),
     (goes_round_the_public_api, "plugins/modelpm_web/source.py", "from modelpm import store"),
     (goes_round_the_public_api, "plugins/modelpm_web/source.py", "import modelpm_jsonl"),
-    (goes_round_the_public_api, "core/modelpm/view.py", "import modelpm_jsonl.log"),
+    (goes_round_the_public_api, "core/modelpm/view/__init__.py", "import modelpm_jsonl.log"),
 )
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm import system
+from modelpm.disk import system
 from modelpm.errors import IntegrityError, StoreError, UsageError
 from modelpm.store import Store, meta
 from tests.support.stores import damage, draft, put, read_only, sha256, tmpfs, umask

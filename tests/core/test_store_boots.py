@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import modelpm
-from modelpm import system
+from modelpm.disk import system
 from modelpm.store import boots
 from tests.support.models import folder_of, manager_in
 from tests.support.stores import damage

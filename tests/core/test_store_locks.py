@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpm import system
+from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store import Store
 from modelpm.store import locks as store_locks

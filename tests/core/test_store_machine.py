@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 )
 
 import modelpm
-from modelpm import system
+from modelpm.disk import system
 from modelpm.errors import ModelpmError
 from modelpm.operations.roots import Roots
 from tests.support.models import folder_of

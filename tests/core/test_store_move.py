@@ -126,7 +126,7 @@ _SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 import modelpm
-from modelpm import system
+from modelpm.disk import system
 left = int(sys.argv[3])
 real = {n: getattr(system, n) for n in ("replace", "fsync", "unlink", "fsync_folder")}
 def counted(name):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpm import system
+from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.plugins.guard import GuardedSource
 from modelpm.store import Store
@@ -145,7 +145,7 @@ def test_four_processes_that_want_one_blob_download_it_once(tmp_path: Path, serv
 def test_where_locks_keep_nobody_out_each_has_a_partial_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from modelpm import system
+    from modelpm.disk import system
 
     monkeypatch.setattr(system, "try_lock", lambda *_args, **_kw: True)
     source = MemorySource({"w": DATA})

@@ -71,7 +71,7 @@ def command(
             )
         text = manager.export(format_ or "sha256sums", project=project)
     if output:
-        from modelpm.atomic import write_atomic
+        from modelpm.disk.atomic import write_atomic
 
         path = Path(output).absolute()
         write_atomic(path, text.encode())

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from modelpm.editing import with_models, without_models
 from modelpm.errors import NotFound, UsageError
-from modelpm.locked import Wish
-from modelpm.manifest import Manifest
+from modelpm.lock.model import Wish
+from modelpm.manifest.editing import with_models, without_models
+from modelpm.manifest.file import Manifest
 from modelpm.names import printable
 from modelpm.operations.locking import Locker
 from modelpm.operations.resolving import Resolver

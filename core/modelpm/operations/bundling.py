@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.atomic import write_atomic
 from modelpm.disk import explained, make_folder
+from modelpm.disk.atomic import write_atomic
 from modelpm.environment import Environment
 from modelpm.errors import IntegrityError, NotFound, StoreError, UsageError
-from modelpm.governing import LOCK
-from modelpm.locked import LockedModel
-from modelpm.lockfile import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lock.model import LockedModel
+from modelpm.manifest.governing import LOCK
 from modelpm.names import printable
 from modelpm.store import Store, archive
 

@@ -9,12 +9,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from modelpm.audit import Outcome
-from modelpm.drift import selected, settled, unresolved
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, StoreError
-from modelpm.locked import LockedModel
-from modelpm.lockfile import Lock
-from modelpm.manifest import Manifest, parse_manifest
+from modelpm.lock.file import Lock
+from modelpm.lock.model import LockedModel
+from modelpm.manifest.drift import selected, settled, unresolved
+from modelpm.manifest.file import Manifest, parse_manifest
 from modelpm.operations.committing import Commit, commit
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.locking import Locker

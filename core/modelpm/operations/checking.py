@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from modelpm.drift import Reason
 from modelpm.environment import Environment
 from modelpm.errors import CheckFailedError
-from modelpm.governing import FILE
-from modelpm.locked import LockedModel
+from modelpm.lock.model import LockedModel
+from modelpm.manifest.drift import Reason
+from modelpm.manifest.governing import FILE
 from modelpm.operations.sites import Site
 
 

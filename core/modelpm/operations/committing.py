@@ -4,11 +4,11 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelpm.atomic import restore, write_atomic
+from modelpm.disk.atomic import restore, write_atomic
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError
-from modelpm.locked import LockedModel
-from modelpm.lockfile import Lock
+from modelpm.lock.file import Lock
+from modelpm.lock.model import LockedModel
 from modelpm.operations.sites import Site, State
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from modelpm import disk, system
-from modelpm.atomic import write_atomic
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.disk.atomic import write_atomic
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError
-from modelpm.lockfile import parse_lock
+from modelpm.lock.file import parse_lock
 from modelpm.operations.roots import Roots
 from modelpm.store import leases, leftovers
 from modelpm.text import binary_size

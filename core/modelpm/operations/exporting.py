@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from modelpm import __version__
-from modelpm.locked import LockedFile, LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 
 Addresses = Callable[[LockedModel, LockedFile], Sequence[str]]
 FORMATS = ("sha256sums", "urls", "aria2", "json", "cyclonedx")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelpm.environment import Environment
 from modelpm.errors import NotFound
-from modelpm.locked import LockedFile, LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.names import printable
 from modelpm.operations.roots import Roots
 from modelpm.report import Holder

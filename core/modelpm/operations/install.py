@@ -12,7 +12,7 @@ from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, OfflineError, UsageError
 from modelpm.installed import InstalledModel
-from modelpm.locked import LockedFile, LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.names import printable
 from modelpm.operations.linking import link_into
 from modelpm.operations.locating import locator

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modelpm.disk import explained
 from modelpm.errors import StoreError
-from modelpm.locked import LockedFile
+from modelpm.lock.model import LockedFile
 from modelpm.store import Store
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from modelpm.errors import IntegrityError, ModelpmError, NotFound, UsageError
-from modelpm.locked import LockedFile, LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.mirrors import mirrored
 from modelpm.names import printable
 from modelpm.operations.waiting import unless

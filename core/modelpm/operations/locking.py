@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from modelpm.catalog import satisfies
 from modelpm.errors import Denied, Interrupted, ModelpmError
-from modelpm.locked import LockedModel, Wish
+from modelpm.lock.model import LockedModel, Wish
+from modelpm.manifest.rules import Rules
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Working
 from modelpm.plan import make_plan
 from modelpm.resolve import WantedModel
-from modelpm.rules import Rules
 from modelpm.spec import CatalogSpec, parse_spec
 
 

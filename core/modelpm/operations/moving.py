@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from modelpm import disk, system
-from modelpm.atomic import TEMPORARY, write_atomic
+from modelpm import disk
 from modelpm.audit import Auditor
+from modelpm.disk import system
+from modelpm.disk.atomic import TEMPORARY, write_atomic
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, StoreError, UsageError
 from modelpm.operations.roots import Roots

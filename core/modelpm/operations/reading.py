@@ -6,7 +6,7 @@ from pathlib import Path
 from modelpm.environment import Environment
 from modelpm.errors import NotFound
 from modelpm.installed import InstalledModel
-from modelpm.locked import LockedModel
+from modelpm.lock.model import LockedModel
 from modelpm.names import printable
 
 

@@ -7,7 +7,7 @@ from threading import Event
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError
-from modelpm.locked import LockedFile, LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.operations.locating import Listings, locator
 from modelpm.operations.obtaining import obtain
 from modelpm.operations.roots import Roots

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelpm.catalog import Catalogs, Entry, Release, Variant, choose
-from modelpm.locked import LockedModel, Wish
+from modelpm.lock.model import LockedModel, Wish
 from modelpm.names import check_model_name
 from modelpm.operations.locating import Listings, parse_reference
 from modelpm.resolve import (

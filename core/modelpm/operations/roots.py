@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm import system
+from modelpm.disk import system
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError, StoreError
-from modelpm.lockfile import parse_lock
+from modelpm.lock.file import parse_lock
 from modelpm.store import leases, projects
 from modelpm.store.leases import Lease
 from modelpm.store.projects import Project

@@ -4,13 +4,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.atomic import write_atomic
 from modelpm.disk import explained, make_folder
+from modelpm.disk.atomic import write_atomic
 from modelpm.environment import Environment, lock_text
 from modelpm.errors import ModelpmError, UsageError
-from modelpm.governing import FILE, LOCK, PYPROJECT, TABLE, has_table
-from modelpm.lockfile import Lock, parse_lock
-from modelpm.manifest import DEFAULT_DIR, STARTER, Manifest, parse_manifest
+from modelpm.lock.file import Lock, parse_lock
+from modelpm.manifest.file import DEFAULT_DIR, STARTER, Manifest, parse_manifest
+from modelpm.manifest.governing import FILE, LOCK, PYPROJECT, TABLE, has_table
 from modelpm.store import Store
 from modelpm.view import View
 
@@ -87,7 +87,7 @@ class State:
 
 
 def site_of(file: Path) -> Site:
-    """Return the project of which a file was found by :func:`modelpm.governing.find_governing`."""
+    """Return the project of which a file was found by :func:`modelpm.manifest.governing.find_governing`."""
     if file.name == LOCK:
         return Site(file.parent, None)
     return Site(file.parent, file, TABLE if file.name == PYPROJECT else ())
@@ -130,11 +130,11 @@ def read_state(site: Site, *, heal: bool) -> State:
     try:
         return State(text, manifest, locked, parse_lock(locked, str(site.lock)))
     except UsageError as error:
-        from modelpm.merging import HEALABLE
+        from modelpm.lock.merging import HEALABLE
 
         if not heal or error.code not in HEALABLE:
             raise
-    from modelpm.merging import heal as healed
+    from modelpm.lock.merging import heal as healed
 
     merged = healed(locked, str(site.lock))
     return State(text, manifest, locked, merged.lock, merged.undecided, healed=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import StoreError
-from modelpm.locked import LockedModel
+from modelpm.lock.model import LockedModel
 from modelpm.names import printable
 from modelpm.operations.roots import Roots
 from modelpm.report import Change

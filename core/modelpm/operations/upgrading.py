@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from modelpm.catalog import Entry, Release, choose
 from modelpm.errors import Interrupted, ModelpmError, NotFound
-from modelpm.locked import LockedModel
+from modelpm.lock.model import LockedModel
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.locking import same
 from modelpm.operations.resolving import Resolver

@@ -11,7 +11,7 @@ from threading import Event
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import StoreError, UsageError
-from modelpm.locked import LockedModel
+from modelpm.lock.model import LockedModel
 from modelpm.names import printable
 from modelpm.operations.tracking import Audience, Checking
 from modelpm.report import Verified

@@ -13,8 +13,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelpm import disk, system
-from modelpm.atomic import temporary
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.disk.atomic import temporary
 from modelpm.errors import StoreError
 from modelpm.store import blobs
 from modelpm.store.layout import Layout

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 
-from modelpm import atomic, disk, system
+from modelpm import disk
+from modelpm.disk import atomic, system
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.names import printable
 from modelpm.store import blobs, meta

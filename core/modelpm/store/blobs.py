@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm import disk, system
+from modelpm import disk
+from modelpm.disk import system
 from modelpm.errors import IntegrityError, StoreError
 from modelpm.store import meta
 from modelpm.store.layout import Layout, is_sha256

@@ -8,8 +8,8 @@ import struct
 import time
 from pathlib import Path
 
-from modelpm import system
-from modelpm.atomic import write_atomic
+from modelpm.disk import system
+from modelpm.disk.atomic import write_atomic
 from modelpm.store import blobs, meta
 from modelpm.store.layout import Layout
 

@@ -20,8 +20,8 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
-from modelpm import system
-from modelpm.atomic import write_atomic
+from modelpm.disk import system
+from modelpm.disk.atomic import write_atomic
 from modelpm.store.ranges import Ranges
 
 VERSION = 1

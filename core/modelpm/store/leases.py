@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from modelpm import disk, system
-from modelpm.atomic import write_atomic
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.disk.atomic import write_atomic
 from modelpm.store.layout import Layout, is_sha256
 
 _LARGEST = 16 << 20

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from modelpm import disk, system
-from modelpm.atomic import TEMPORARY, temporary
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.disk.atomic import TEMPORARY, temporary
 from modelpm.store import meta
 from modelpm.store.layout import Layout, is_sha256
 

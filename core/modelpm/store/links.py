@@ -8,7 +8,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from modelpm import atomic, disk, system
+from modelpm import disk
+from modelpm.disk import atomic, system
 from modelpm.errors import StoreError, UsageError
 
 ORDER = ("reflink", "hardlink", "symlink", "copy")

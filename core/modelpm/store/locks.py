@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelpm import disk, system
+from modelpm import disk
+from modelpm.disk import system
 from modelpm.errors import StoreError
 
 _SHORTEST, _LONGEST = 0.005, 0.1  # seconds between two tries

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm import system
-from modelpm.atomic import write_atomic
+from modelpm.disk import system
+from modelpm.disk.atomic import write_atomic
 
 PIECE = 16 << 20  # bytes between two prefix digests
 _LARGEST = 64 << 20  # bytes of a record; enough for a blob of 15 TiB

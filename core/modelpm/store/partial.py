@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from modelpm import disk, system
+from modelpm import disk
+from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store.journal import Contents, Header, Journal, Kind, decode, read
 from modelpm.store.ranges import Ranges

@@ -3,7 +3,7 @@
 import contextlib
 from pathlib import Path
 
-from modelpm.atomic import temporary
+from modelpm.disk.atomic import temporary
 from modelpm.store.layout import Layout
 from modelpm.store.links import Linker
 

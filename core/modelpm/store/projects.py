@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from modelpm import disk, system
-from modelpm.atomic import write_atomic
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.disk.atomic import write_atomic
 from modelpm.errors import StoreError
 from modelpm.store.layout import Layout, is_sha256
 

@@ -9,8 +9,9 @@ import os
 import stat
 from pathlib import Path
 
-from modelpm import disk, system
-from modelpm.atomic import temporary
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.disk.atomic import temporary
 from modelpm.store import meta
 from modelpm.store.journal import Contents, Header, Journal, decode, read
 from modelpm.store.layout import Layout

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from modelpm import disk
-from modelpm.atomic import write_atomic
+from modelpm.disk.atomic import write_atomic
 from modelpm.errors import UsageError
 from modelpm.store.layout import Layout
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm import disk, system
+from modelpm import disk
+from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store import Store
 from modelpm.store.partial import reserved

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from modelpm.locked import LockedModel, Wish
-from modelpm.lockfile import Lock
-from modelpm.manifest import DEFAULT_DIR, Manifest
+from modelpm.lock.file import Lock
+from modelpm.lock.model import LockedModel, Wish
+from modelpm.manifest.file import DEFAULT_DIR, Manifest
 
 
 @dataclass(frozen=True, slots=True)

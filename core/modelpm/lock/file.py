@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from modelpm.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.errors import IntegrityError, UsageError
-from modelpm.locked import LockedFile, LockedModel, Wish
+from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
+from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.names import check_folder, check_model_name, check_paths
 
 VERSION = 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelpm import disk
-from modelpm.atomic import write_atomic
+from modelpm.disk.atomic import write_atomic
 from modelpm.errors import StoreError
 from tests.support.stores import read_only, tmpfs, umask
 
@@ -90,7 +90,7 @@ def test_a_limit_on_file_sizes_is_told_like_a_full_disk(tmp_path: Path) -> None:
     script = f"""
         import resource
         from pathlib import Path
-        from modelpm.atomic import write_atomic
+        from modelpm.disk.atomic import write_atomic
         from modelpm.errors import StoreError
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         try:
@@ -114,7 +114,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_file(tmp_path: Path) -> No
     script = f"""
         import itertools
         from pathlib import Path
-        from modelpm.atomic import write_atomic
+        from modelpm.disk.atomic import write_atomic
         for i in itertools.count():
             write_atomic(Path({str(tmp_path / "file")!r}), bytes([i % 256]) * 50_000)
             print(i, flush=True)

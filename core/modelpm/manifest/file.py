@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from modelpm.errors import UsageError
-from modelpm.governing import inner_table
-from modelpm.locked import Wish
+from modelpm.lock.model import Wish
+from modelpm.manifest.governing import inner_table
+from modelpm.manifest.rules import Rules
 from modelpm.names import MODEL_ID, check_folder, check_model_name, printable
-from modelpm.rules import Rules
 from modelpm.spec import parse_spec
 
 DEFAULT_DIR = "models"

@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.atomic import write_atomic
 from modelpm.disk import explained
+from modelpm.disk.atomic import write_atomic
 from modelpm.errors import StoreError
-from modelpm.ledger import NAME, Entry, ledger_text, read_ledger
-from modelpm.locked import LockedFile, LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.store import Store
+from modelpm.view.ledger import NAME, Entry, ledger_text, read_ledger
 
 
 class View(NamedTuple):  # a dataclass takes a millisecond to make, at every start

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelpm import system
+from modelpm.disk import system
 from modelpm.errors import StoreError
 
 _FULL = {

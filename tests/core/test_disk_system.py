@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpm import system
+from modelpm.disk import system
 from tests.support.stores import small_disk, tmpfs, umask
 
 

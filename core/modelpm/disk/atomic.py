@@ -5,7 +5,8 @@ import os
 import stat
 from pathlib import Path
 
-from modelpm import disk, system
+from modelpm import disk
+from modelpm.disk import system
 
 TEMPORARY = ".modelpm-"  # how the names of unfinished files begin
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from modelpm.errors import ModelpmError, UsageError
-from modelpm.locked import Wish
-from modelpm.manifest import Manifest, check_group, parse_manifest
+from modelpm.lock.model import Wish
+from modelpm.manifest.file import Manifest, check_group, parse_manifest
 
 
 def with_models(

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelpm.canonical import read_canonical
 from modelpm.errors import IntegrityError, ModelpmError, UsageError
-from modelpm.locked import LockedFile, LockedModel, Wish
-from modelpm.lockfile import Lock, parse_lock
+from modelpm.lock.canonical import read_canonical
+from modelpm.lock.file import Lock, parse_lock
+from modelpm.lock.model import LockedFile, LockedModel, Wish
 
 sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
 names = st.from_regex(r"[a-bd-z0-9][a-z0-9_-]{0,11}", fullmatch=True).filter(lambda n: n not in {"nul", "aux", "prn"})

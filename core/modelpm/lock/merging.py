@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError, UsageError
-from modelpm.locked import LockedModel
-from modelpm.lockfile import MAX_LOCK_BYTES, Lock, parse_block, parse_head, split_lock
+from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_block, parse_head, split_lock
+from modelpm.lock.model import LockedModel
 
 HEALABLE = ("lock_conflict", "lock_twice")  # codes of what `parse_lock` refuses and `heal` mends
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?$")
