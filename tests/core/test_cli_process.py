@@ -45,8 +45,8 @@ finally:
 
 # What only projects, or what is installed, need; a plain look at the lock is for many runs of a shell script.
 OF_PROJECTS = (
-    "manifest",
-    "rules",
+    "manifest.file",
+    "manifest.rules",
     "select",
     "spec",
     "types",
