@@ -456,7 +456,7 @@ class Manager(Parts):
 
         Args:
             target: The file or folder. An interrupted bundle is gone on with.
-            split: Bytes of a part, where the file shall be cut into parts.
+            split: The most bytes of a file, where what is larger shall be cut into parts.
             project: The project whose lock is meant; None means the user's.
             user: Who is named in the audit log.
 

@@ -12,6 +12,7 @@ import pytest
 import modelpm
 from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.project import Project
+from modelpm.store import parts
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import damage
 
@@ -67,15 +68,15 @@ def test_every_format_names_every_file_and_is_the_same_each_time(
     assert [c["hashes"][0]["alg"] for c in bill["components"][0]["components"]] == ["SHA-256"]
 
 
-@pytest.mark.parametrize("kind", ["file", "parts", "folder"])
+@pytest.mark.parametrize("kind", ["file", "parts", "folder", "folder of parts"])
 def test_a_bundle_brings_a_project_to_a_machine_without_network(
     manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path, kind: str
 ) -> None:
     target = tmp_path / "out" / "models.bundle"
     target.parent.mkdir()
-    if kind == "folder":
+    if kind.startswith("folder"):
         target.mkdir()
-    manager.bundle(target, project=project, split=4096 if kind == "parts" else None)
+    manager.bundle(target, project=project, split={"parts": 4096, "folder of parts": 500}.get(kind))
     first = target.with_name("models.bundle.001") if kind == "parts" else target
     before = {p: p.stat().st_mtime_ns for p in target.parent.rglob("*")}
     there = tmp_path / "q"
@@ -142,17 +143,88 @@ def test_a_damaged_bundle_is_refused_and_leaves_no_damaged_blob(
         assert stranger.store.check(sha256, size) is None
 
 
-def test_what_is_not_there_or_damaged_is_not_bundled(
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_in_a_folder_only_what_is_larger_is_cut_and_nothing_is_there_twice(
     manager: modelpm.Manager, project: Project, tmp_path: Path
 ) -> None:
+    sizes = sorted(f.size for m in project.installed() for f in m.files)
+    assert sizes[0] < sizes[-1]  # or there is nothing to tell apart
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    manager.bundle(folder, project=project, split=sizes[0])
+    blobs = {name: data for name, data in files_in(folder).items() if name != "models.lock"}
+    assert max(len(data) for data in blobs.values()) <= sizes[0]
+    assert sum(len(data) for data in blobs.values()) == sum(sizes)
+    assert any("." not in name for name in blobs)
+    for name in {name.partition(".")[0] for name in blobs}:
+        whole = b"".join(blobs[part] for part in sorted(blobs) if part.startswith(name))
+        assert hashlib.sha256(whole).hexdigest() == Path(name).name
+
+
+@pytest.mark.parametrize("split", [None, 500, 700])
+def test_a_folder_is_gone_on_with_whatever_stood_there_before(
+    manager: modelpm.Manager, project: Project, tmp_path: Path, split: int | None
+) -> None:
+    once, again = tmp_path / "once", tmp_path / "again"
+    for folder in (once, again):
+        folder.mkdir()
+    manager.bundle(once, project=project, split=split)
+    for before in (None, 300, 500, 600):
+        manager.bundle(again, project=project, split=before)
+        some = max((p for p in again.rglob("*") if p.parent.parent.name == "sha256"), key=lambda p: p.stat().st_size)
+        some.rename(some.with_name(some.name + ".partial"))  # as where it was interrupted
+        manager.bundle(again, project=project, split=split)
+        assert files_in(again) == files_in(once)
+
+
+def test_a_folder_with_a_bad_part_is_refused_and_named(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    good.mkdir()
+    manager.bundle(good, project=project, split=300)
+    for name in ("missing", "cut", "flipped", "too many"):
+        shutil.copytree(good, bad)
+        for part in sorted(bad.rglob("*.002")):
+            data = part.read_bytes()
+            part.write_bytes({"cut": data[:-1], "flipped": b"\xff" + data[1:]}.get(name, data))
+            if name == "missing":
+                part.unlink()
+            if name == "too many":
+                part.with_suffix(".004").write_bytes(b"x" * 300)
+        with pytest.raises(IntegrityError) as caught:
+            stranger.take_over(bad)
+        assert "copy the bundle again" in caught.value.hints[0], name
+        assert ".002 is missing" in str(caught.value) or name != "missing"
+        shutil.rmtree(bad)
+    for sha256, size in stranger.store.blobs():
+        assert stranger.store.check(sha256, size) is None
+
+
+def test_parts_of_4g_fit_on_the_disks_that_people_mean_by_it() -> None:
+    assert parts.largest_part(4 << 30) == (4 << 30) - 1  # the most that FAT32 takes
+    assert parts.largest_part(700 << 20) == 700 << 20
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "folder of parts"])
+def test_what_is_not_there_or_damaged_is_not_bundled(
+    manager: modelpm.Manager, project: Project, tmp_path: Path, kind: str
+) -> None:
+    target, split = tmp_path / "b.tar", 500 if kind == "folder of parts" else None
+    if kind != "file":
+        target.mkdir()
     sha256 = project.installed()[0].files[0].sha256
     damage(manager.store.blob(sha256))
     with pytest.raises(IntegrityError):
-        manager.bundle(tmp_path / "b.tar", project=project)
-    assert not (tmp_path / "b.tar").exists()
+        manager.bundle(target, project=project, split=split)
+    assert not target.is_file()
+    assert not (target / "models.lock").exists()
     manager.store.remove(sha256)
     with pytest.raises(NotFound):
-        manager.bundle(tmp_path / "b.tar", project=project)
+        manager.bundle(target, project=project, split=split)
 
 
 def test_a_folder_of_model_files_is_taken_over_in_place(stranger: modelpm.Manager, shop: Shop, tmp_path: Path) -> None:

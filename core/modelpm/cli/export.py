@@ -51,7 +51,7 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the standard output.")
 @click.option("--bundle", metavar="FILE|DIR", help="Write lock and blobs to FILE, or into DIR, for `modelpm import`.")
-@click.option("--split", type=Size(), help="Cut the bundle's file into parts of that size, like 4G.")
+@click.option("--split", type=Size(), help="Cut what is larger than that, like 4G, into parts.")
 @click.pass_obj
 def command(
     session: Session, *, format_: str | None, output: str | None, bundle: str | None, split: int | None

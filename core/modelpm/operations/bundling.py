@@ -13,7 +13,7 @@ from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
 from modelpm.lock.model import LockedModel
 from modelpm.manifest.governing import LOCK
 from modelpm.names import printable
-from modelpm.store import Store, archive
+from modelpm.store import Store, archive, parts
 
 _HIDDEN = "."
 
@@ -40,6 +40,11 @@ class Taken:
 def write_bundle(environment: Environment, target: Path, split: int | None) -> list[Path]:
     """Write the lock and every blob it names, to a file, to parts of it, or into a folder that is there.
 
+    Args:
+        environment: Whose lock.
+        target: The file or folder.
+        split: The most bytes of a file, where what is larger shall be cut into parts; the lock is never cut.
+
     Raises:
         NotFound: A blob is not in the store.
         IntegrityError: One is damaged.
@@ -62,28 +67,36 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     with store.lock("store", shared=True):
         if not target.is_dir():
             with explained(target.parent, "write"):
-                return archive.write(archive.packed([(LOCK, text)], blobs), target, split)
-        if split is not None:
-            raise UsageError("`--split` is for a bundle in a file", hints=["name a file that is not there yet"])
-        return _write_folder(store, target, text, blobs)
+                return parts.write(archive.packed([(LOCK, text)], blobs), target, split)
+        for sha256, size, blob in blobs:
+            path = target / archive.member_of(sha256)
+            make_folder(path.parent, below=target)
+            if split is not None and size > parts.largest_part(split):
+                made = parts.write(archive.verified(blob, sha256, size), path, split)
+            else:
+                made = _write_whole(store, target, path, (sha256, size, blob))
+            parts.keep_only(path, made)
+        write_atomic(target / LOCK, text)
+        return [target]
 
 
-def _write_folder(store: Store, target: Path, text: bytes, blobs: Iterable[tuple[str, int, Path]]) -> list[Path]:
-    for sha256, size, blob in blobs:
-        path = target / archive.member_of(sha256)
-        if path.is_file() and path.stat().st_size == size and archive.digest(path) == sha256:
-            continue  # of an interrupted run
-        make_folder(path.parent, below=target)
-        for mode in ("reflink", "hardlink"):
-            try:
-                store.link(sha256, path, mode, below=target)
-                break
-            except StoreError:
-                continue
-        else:
-            archive.write(archive.verified(blob, sha256, size), path)
-    write_atomic(target / LOCK, text)
-    return [target]
+def _write_whole(store: Store, target: Path, path: Path, named: tuple[str, int, Path]) -> list[Path]:
+    """Put one blob into a bundle's folder, by a link where that is possible."""
+    sha256, size, blob = named
+    with explained(path, "read"):
+        there = path.is_file() and path.stat().st_size == size
+    if there and archive.digest(path) == sha256:
+        return [path]  # of an interrupted run
+    for mode in ("reflink", "hardlink"):
+        try:
+            store.link(sha256, path, mode, below=target)
+        except StoreError:
+            continue
+        if archive.digest(path) == sha256:
+            return [path]
+        parts.keep_only(path, ())
+        break  # reading it says what is wrong
+    return parts.write(archive.verified(blob, sha256, size), path)
 
 
 def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
@@ -173,14 +186,23 @@ def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple
         step(name)
         state = "present"
         if not store.has(sha256, size):
-            path = source / name
-            if not path.is_file():
+            if not _adopted(store, source / name, sha256, size):
                 continue  # told below, with the model's name
-            if not store.adopt(path.resolve(), sha256):
-                raise IntegrityError(f"{path} is damaged", code="digest_mismatch", expected=sha256)
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     return lock, taken
+
+
+def _adopted(store: Store, path: Path, sha256: str, size: int) -> bool:
+    """Take a blob of a bundle's folder, whole or in parts; return whether there is one."""
+    if path.is_file():
+        if not store.adopt(path.resolve(), sha256):
+            raise IntegrityError(f"{path} is damaged", code="digest_mismatch", expected=sha256)
+        return True
+    chunks = parts.joined(path, size)
+    if chunks is not None:
+        store.receive(chunks, sha256)
+    return chunks is not None
 
 
 def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:

@@ -1,28 +1,21 @@
-"""Bundles: blobs and a few texts as one tar, in one file or cut into parts. Streamed; the same content, the same bytes.
-
-An interrupted bundle is gone on with: what stands of it is compared with what belongs there, and written from the first
-difference on.
-"""
+"""Bundles: blobs and a few texts as one tar. Streamed; the same content, the same bytes."""
 
 import contextlib
 import hashlib
 import os
-import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
-from io import BufferedIOBase
 from pathlib import Path
 
 from modelpm import disk
 from modelpm.disk import atomic, system
-from modelpm.errors import IntegrityError, UsageError
+from modelpm.errors import IntegrityError
 from modelpm.names import printable
-from modelpm.store import blobs, meta
+from modelpm.store import blobs, meta, parts
 from modelpm.store.layout import Layout
 
 CHUNK = 4 << 20
 _BLOCK = 512
-_PART = re.compile(r"(.*)\.(\d{3,})")
 
 
 def member_of(sha256: str) -> str:
@@ -76,84 +69,13 @@ def verified(path: Path, sha256: str, size: int) -> Iterator[bytes]:
         )
 
 
-def write(chunks: Iterable[bytes], target: Path, split: int | None = None) -> list[Path]:
-    """Write a stream to a file, or to parts ``target.001``, ``target.002`` of at most ``split`` bytes.
-
-    Nothing has its final name before it is complete.
-
-    Returns:
-        What was written.
-    """
-    writer = _Writer(target, split)
-    try:
-        for chunk in chunks:
-            writer.write(memoryview(chunk))
-        writer.finish()
-    finally:
-        writer.close()
-    return writer.done
-
-
-class _Writer:
-    def __init__(self, target: Path, split: int | None) -> None:
-        self.done: list[Path] = []
-        self._target, self._split = target, split
-        self._fd, self._offset, self._agrees = -1, 0, True
-        self._draft = self._final = target
-
-    def write(self, data: memoryview) -> None:
-        while data:
-            if self._fd < 0:
-                self._open()
-            piece = data if self._split is None else data[: self._split - self._offset]
-            with disk.explained(self._draft, "write", needed=len(piece)):
-                self._put(piece)
-            data = data[len(piece) :]
-            if self._offset == self._split:
-                self.finish()
-
-    def finish(self) -> None:
-        if self._fd < 0:
-            return
-        with disk.explained(self._draft, "write"):
-            os.truncate(self._fd, self._offset)
-            system.fsync(self._fd)
-            self.close()
-            system.replace(self._draft, self._final)
-            system.fsync_folder(self._final.parent)
-        self.done.append(self._final)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
-
-    def _open(self) -> None:
-        number = f".{len(self.done) + 1:03}" if self._split else ""
-        self._final = self._target.with_name(self._target.name + number)
-        self._draft = self._final.with_name(self._final.name + ".partial")
-        with disk.explained(self._draft, "write"):
-            if self._split and self._final.is_file() and not self._draft.exists():
-                system.replace(self._final, self._draft)  # of an interrupted run: compared like everything else
-            self._fd = system.open_file(self._draft, os.O_RDWR | os.O_CREAT)
-        self._offset, self._agrees = 0, True
-
-    def _put(self, piece: memoryview) -> None:
-        if self._agrees:
-            there = bytearray(len(piece))
-            self._agrees = system.pread_into(self._fd, there, self._offset) == len(piece) and there == piece
-        if not self._agrees:
-            system.pwrite(self._fd, piece, self._offset)
-        self._offset += len(piece)
-
-
 def unpacked(path: Path) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     """Yield name, size (bytes) and content of each member of a bundle, all parts of it; contents may be passed over.
 
     Raises:
         IntegrityError: It is no bundle, is cut, or has something in it that no bundle has.
     """
-    with _Parts(_parts(path)) as stream:
+    with parts.opened(path) as stream:
         try:
             with tarfile.open(fileobj=stream, mode="r|") as tar:
                 for member in tar:
@@ -167,7 +89,7 @@ def unpacked(path: Path) -> Iterator[tuple[str, int, Iterator[bytes]]]:
 
 def is_bundle(path: Path) -> bool:
     """Whether a file, or the first part of one, begins like a tar."""
-    with disk.explained(path, "read"), _parts(path)[0].open("rb") as file:
+    with disk.explained(path, "read"), parts.first(path).open("rb") as file:
         return file.read(_BLOCK)[257:262] == b"ustar"
 
 
@@ -217,48 +139,6 @@ def _header(name: str, size: int) -> bytes:
 
 def _padding(size: int) -> bytes:
     return b"\0" * (-size % _BLOCK)
-
-
-def _parts(path: Path) -> list[Path]:
-    """Return the file, or all parts where it is, or names, the first of them."""
-    found = _PART.fullmatch(path.name)
-    base = path.with_name(found[1]) if found and int(found[2]) == 1 else path
-    if base == path and path.is_file():
-        return [path]
-    parts: list[Path] = []
-    while (part := base.with_name(f"{base.name}.{len(parts) + 1:03}")).is_file():
-        parts.append(part)
-    if not parts:
-        raise UsageError(f"there is no file {path}", hints=["name the bundle, or its first part"])
-    return parts
-
-
-class _Parts(BufferedIOBase):
-    """Files, one behind the other."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._paths = list(paths)
-        self._file: BufferedIOBase | None = None
-
-    def read(self, size: int | None = -1) -> bytes:
-        found = b""
-        wanted = -1 if size is None else size
-        while wanted < 0 or len(found) < wanted:
-            if self._file is None:
-                if not self._paths:
-                    break
-                self._file = self._paths.pop(0).open("rb")
-            piece = self._file.read(wanted - len(found) if wanted >= 0 else -1)
-            if not piece:
-                self._file.close()
-                self._file = None
-            found += piece
-        return found
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-        super().close()
 
 
 def _chunks(content: object, size: int, path: Path) -> Iterator[bytes]:
