@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import modelpm
-from modelpm.operations.doctor import Check
+from modelpm.operations.checkup import Check
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import put, read_only
 

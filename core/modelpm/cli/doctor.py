@@ -11,7 +11,7 @@ from modelpm.cli.session import Session
 from modelpm.errors import ModelpmError
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.operations.doctor import Check
+    from modelpm.operations.checkup import Check
 
 _STYLES = {"ok": "added", "warn": "warning", "fail": "error"}
 
@@ -26,8 +26,6 @@ _STYLES = {"ok": "added", "warn": "warning", "fail": "error"}
 @click.pass_obj
 def command(session: Session, *, fix: bool) -> Outcome:
     """One line a check."""
-    from modelpm.operations.doctor import rows
-
     with session.manager() as manager:
         checks = manager.housekeeping.doctor(fix=fix)
     failed = [check for check in checks if check.state == "fail"]
@@ -36,7 +34,7 @@ def command(session: Session, *, fix: bool) -> Outcome:
     return Outcome(
         lines=[each for check in checks for each in _lines(check)],
         notes=[line((summary, "dim"))],
-        items=rows(checks),
+        items=[{"name": c.name, "state": c.state, "text": c.text, "cure": c.cure} for c in checks],
         errors=[_error(check) for check in failed] if session["json"] else [_summary(failed)] if failed else [],
     )
 

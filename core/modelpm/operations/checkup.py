@@ -1,12 +1,12 @@
-"""What the doctor asks of the world beyond the store: catalogs, plugins, credentials, endpoints."""
+"""What a check finds; and the checks of the world beyond the store: catalogs, plugins, credentials, endpoints."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from modelpm.operations.doctor import Check
 from modelpm.plugins.index import scan
 
 if TYPE_CHECKING:
@@ -17,6 +17,27 @@ if TYPE_CHECKING:
 _HUB = "https://huggingface.co"
 _DAY = 86_400
 _PORTS = {"http": 80, "https": 443}
+
+State = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one check found.
+
+    Attributes:
+        name: What was looked at.
+        state: ``ok``; ``warn``: it works, and should be seen to; ``fail``: something does not work.
+        text: What was found.
+        cure: What to do; empty where nothing is to be done.
+        fix: Does it, where that is safe.
+    """
+
+    name: str
+    state: State
+    text: str
+    cure: str = ""
+    fix: Callable[[], object] | None = None
 
 
 def catalogs(found: "Catalogs") -> Iterator[Check]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 from modelpm import disk
 from modelpm.disk import system
@@ -12,6 +12,7 @@ from modelpm.disk.atomic import write_atomic
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError
 from modelpm.lock.file import parse_lock
+from modelpm.operations.checkup import Check, ages, catalogs, credentials, endpoints, plugins
 from modelpm.operations.roots import Roots
 from modelpm.store import leases, leftovers
 from modelpm.text import binary_size
@@ -21,29 +22,9 @@ if TYPE_CHECKING:
     from modelpm.config import Config
     from modelpm.plugins.registry import Registry
 
-State = Literal["ok", "warn", "fail"]
 _LITTLE = 5 << 30  # bytes of free space below which it is worth a word
 _OLD = 14 * 86_400
 _DRAFT = 3600
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What one check found.
-
-    Attributes:
-        name: What was looked at.
-        state: ``ok``; ``warn``: it works, and should be seen to; ``fail``: something does not work.
-        text: What was found.
-        cure: What to do; empty where nothing is to be done.
-        fix: Does it, where that is safe.
-    """
-
-    name: str
-    state: State
-    text: str
-    cure: str = ""
-    fix: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +56,6 @@ class Doctor:
         return tuple(check if check.fix is None else _fixed(check) for check in found)
 
     def _looks(self) -> dict[str, Callable[[], Iterator[Check]]]:
-        from modelpm.operations.checkup import ages, catalogs, credentials, endpoints, plugins
-
         return {
             "store": self._store,
             "links": self._links,
@@ -236,8 +215,3 @@ def _fixed(check: Check) -> Check:
     except ModelpmError as error:
         return replace(check, state="fail", text=f"{check.text}; that could not be mended: {error}", fix=None)
     return replace(check, state="ok", text=f"mended: {check.text}", cure="", fix=None)
-
-
-def rows(checks: tuple[Check, ...]) -> list[dict[str, Any]]:
-    """Return the rows of the JSON document."""
-    return [{"name": c.name, "state": c.state, "text": c.text, "cure": c.cure} for c in checks]

@@ -14,7 +14,7 @@ from modelpm.store import leftovers
 if TYPE_CHECKING:
     from modelpm.audit import Auditor
     from modelpm.catalog import Catalogs
-    from modelpm.operations.doctor import Check
+    from modelpm.operations.checkup import Check
     from modelpm.operations.moving import Moved
     from modelpm.operations.sizes import Share
     from modelpm.plugins.registry import Registry
