@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import IntegrityError, NotFound
-from modelpm.lock.model import LockedFile, LockedModel, Wish
+from modelpm.lock.model import LockedFile, LockedModel, Model, Wish
 from modelpm.names import check_paths, printable, to_model_name
 from modelpm.select import format_of, select
 from modelpm.types import Digest, Reference, RemoteFile, Snapshot
@@ -43,31 +43,18 @@ class WantedFile:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedModel:
-    """One model, chosen; the attributes are those of a locked model, with files that may lack size or digest.
+class WantedModel(Model):
+    """One model, chosen; its files may lack size or digest.
 
     Attributes:
+        files: The files that will be there.
         pinned: The listing's reference, from which files without sources of their own are fetched.
         warnings: What the user should know: files left out, deprecation.
     """
 
-    name: str
-    wish: Wish
     files: tuple[WantedFile, ...]
-    catalog: str = ""
-    id: str = ""
-    release: str = ""
-    variant: str = ""
-    upstream: str = ""
-    format: str = ""
-    license: str = ""
     pinned: Reference | None = None
     warnings: tuple[str, ...] = ()
-
-    @property
-    def model_name(self) -> str:
-        """The catalog's full name, or the spec."""
-        return f"{self.catalog}/{self.id}" if self.catalog else self.wish.spec
 
     def lock(self, learned: Mapping[str, tuple[str, int]]) -> LockedModel:
         """Return the locked model.
@@ -82,35 +69,13 @@ class WantedModel:
                 msg = f"{file.path} was neither pinned nor fetched"
                 raise AssertionError(msg)
             files.append(LockedFile(file.path, size, sha256, file.sources))
-        return LockedModel(
-            name=self.name,
-            wish=self.wish,
-            files=tuple(files),
-            catalog=self.catalog,
-            id=self.id,
-            release=self.release,
-            variant=self.variant,
-            upstream=self.upstream,
-            format=self.format,
-            license=self.license,
-        )
+        return LockedModel(files=tuple(files), **self.facts())
 
     @classmethod
     def of_locked(cls, model: LockedModel) -> "WantedModel":
         """Return what fetches a locked model again."""
         files = tuple(WantedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources) for f in model.files)
-        return cls(
-            name=model.name,
-            wish=model.wish,
-            files=files,
-            catalog=model.catalog,
-            id=model.id,
-            release=model.release,
-            variant=model.variant,
-            upstream=model.upstream,
-            format=model.format,
-            license=model.license,
-        )
+        return cls(files=files, **model.facts())
 
 
 def name_of_variant(entry: Entry, release: Release, variant: Variant) -> str:
@@ -157,8 +122,8 @@ def complete(model: WantedModel, snapshot: Snapshot) -> WantedModel:
     for file in model.files or tuple(_of_listing(f, snapshot) for f in snapshot.files):
         remote = there.get(file.path)
         if remote is None:
-            raise NotFound(f"{upstream} has no file `{printable(file.path)}`, which {model.model_name} names")
-        _hold_against(file, remote, model.model_name)
+            raise NotFound(f"{upstream} has no file `{printable(file.path)}`, which {model.model} names")
+        _hold_against(file, remote, model.model)
         default = file.sources in ((), (_under(model.upstream, file.path),))
         files.append(
             replace(

@@ -1,7 +1,7 @@
 """The locked model: one model, completely pinned. The one value everything else is made of."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -76,14 +76,13 @@ class LockedFile:
     extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
 
 
-@dataclass(frozen=True, slots=True)
-class LockedModel:
-    """One model, completely pinned; the attributes are the keys of a lock's block, empty where they do not apply."""
+@dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)  # start-up: only the kinds below are made
+class Model:
+    """What is known of a model besides its files; the attributes are keys of a lock's block, empty where none apply."""
 
     name: str
     wish: Wish
-    files: tuple[LockedFile, ...]
-    groups: tuple[str, ...] = ()
+    _: KW_ONLY
     catalog: str = ""
     id: str = ""
     release: str = ""
@@ -91,6 +90,23 @@ class LockedModel:
     upstream: str = ""
     format: str = ""
     license: str = ""
+
+    @property
+    def model(self) -> str:
+        """The catalog's full name, or the spec."""
+        return f"{self.catalog}/{self.id}" if self.catalog else self.wish.spec
+
+    def facts(self) -> dict[str, Any]:
+        """Return the attributes that every kind of model has."""
+        return {key: getattr(self, key) for key in Model.__slots__}
+
+
+@dataclass(frozen=True, slots=True)
+class LockedModel(Model):
+    """One model, completely pinned."""
+
+    files: tuple[LockedFile, ...]
+    groups: tuple[str, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
 
     @property
@@ -102,11 +118,6 @@ class LockedModel:
     def size(self) -> int:
         """Bytes of all files."""
         return sum(file.size for file in self.files)
-
-    @property
-    def model(self) -> str:
-        """The catalog's full name, or the reference it came from."""
-        return f"{self.catalog}/{self.id}" if self.catalog else self.wish.spec
 
 
 def m1(files: Iterable[LockedFile]) -> str:

@@ -253,4 +253,4 @@ def _unknown(model: WantedModel) -> Change:
     """Return the row of a model whose digest a dry run cannot know."""
     sizes = [f.size for f in model.files]
     size = None if None in sizes else sum(s or 0 for s in sizes)
-    return Change("lock-add", model.name, model.model_name, model.release, model.variant, None, size)
+    return Change("lock-add", model.name, model.model, model.release, model.variant, None, size)

@@ -181,7 +181,7 @@ class Installer:
             with self.auditor.operation(
                 "lock" if learn else "install",
                 resource_type="model",
-                resource_id=model.model_name,
+                resource_id=model.model,
                 user=user,
                 details=details,
             ) as outcome:
@@ -221,7 +221,7 @@ class Installer:
         size = None if None in sizes else sum(s or 0 for s in sizes)
         digest = model.lock({}).digest if all(f.is_pinned for f in model.files) else None
         return Change(
-            "install", model.name, model.model_name, model.release, model.variant, digest, size, task.plan.download
+            "install", model.name, model.model, model.release, model.variant, digest, size, task.plan.download
         )
 
     def present(self, model: WantedModel) -> set[str]:

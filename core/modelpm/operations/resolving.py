@@ -109,7 +109,7 @@ class Resolver:
         chosen = found.target
         model = from_catalog(chosen.entry, chosen.release, chosen.variant, name=found.name, wish=found.wish)
         if not allow_pickle:
-            refuse_pickles([f.path for f in model.files], model.format, model.model_name)
+            refuse_pickles([f.path for f in model.files], model.format, model.model)
         if not self._needs_listing(model):
             return model
         snapshot = self.listings.of(parse_reference(self.listings.registry, model.upstream))
