@@ -368,7 +368,7 @@ class Manager(Parts):
         from modelpm.report import Report
 
         models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
-        rows, errors = outdated(self._resolver(), models)
+        rows, errors = outdated(self._resolver(), models, self.warn)
         return tuple(rows), Report(errors=tuple(errors), warnings=self._taken_warnings())
 
     def why(self, what: str, *, project: "Project | None" = None) -> "tuple[Holder, ...]":
@@ -417,7 +417,7 @@ class Manager(Parts):
             self._open_store()
         working = Working(self._audience(on_progress), cancelled or threading.Event(), user)
         installer = self._installer(self.environment, working.cancelled)
-        changes, errors = upgrade(installer, models, working, to_latest=latest, dry_run=dry_run)
+        changes, errors = upgrade(installer, models, working, fetch=bool(names), to_latest=latest, dry_run=dry_run)
         return Report(tuple(changes), self.installed(), tuple(errors), self._taken_warnings(), dry_run)
 
     @property

@@ -283,7 +283,8 @@ class Project:
         from modelpm.operations.upgrading import outdated
 
         models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
-        rows, errors = outdated(self.workshop.installer(self.environment, None).resolver, models)
+        resolver, warn = self.workshop.installer(self.environment, None).resolver, self.workshop.audience(None).warn
+        rows, errors = outdated(resolver, models, warn)
         return tuple(rows), Report(errors=tuple(errors), warnings=self.workshop.warnings())
 
     # ------------------------------------------------------------------ the parts

@@ -17,7 +17,7 @@ from modelpm.manifest.drift import selected, settled, unresolved
 from modelpm.manifest.file import Manifest, parse_manifest
 from modelpm.operations.committing import Commit, commit
 from modelpm.operations.install import Installer, Task
-from modelpm.operations.locking import Locker
+from modelpm.operations.locking import Locker, same, untold
 from modelpm.operations.reading import installed_model
 from modelpm.operations.sites import Site, State, read_state
 from modelpm.operations.tracking import Working
@@ -39,7 +39,8 @@ class Intent:
         sync: Whether the view shall show what is locked.
         groups: Groups that are wanted besides the default ones.
         everything: Whether all groups are wanted.
-        also: Models that are wanted whatever their groups.
+        also: Models that are wanted whatever their groups; where they shall be the newest, too, they are fetched if
+            only their bytes can tell whether they changed.
         only: Whether nothing but ``also`` shall be synced.
         exact: Whether what is not locked any more shall disappear from the view.
         dry_run: Whether to say what would be done only.
@@ -147,10 +148,13 @@ class Changer:
         wanted = self.locker.resolve(wishes, there, manifest.rules, fresh=intent.fresh is not None)
         if self.locker.errors:
             return wanted, None
+        again = intent.also if intent.fresh is not None else ()
+        if intent.fresh is not None:
+            self.locker.say_untold([m for m in wanted.values() if m.name not in again], there)
         if intent.dry_run:
             known = [m for m in wanted.values() if all(f.is_pinned for f in m.files)]
             return wanted, settled(manifest, before.lock, [m.lock({}) for m in known])
-        pinned = self.locker.pin(wanted.values(), there)
+        pinned = self.locker.pin(wanted.values(), there, again)
         return wanted, None if self.locker.errors else settled(manifest, before.lock, pinned.values())
 
     def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
@@ -201,7 +205,9 @@ class Changer:
         strays: Sequence[str] = (),
     ) -> Report:
         changes = list(_lock_changes(before.lock, lock))
-        changes += [_unknown(m) for m in wanted.values() if lock.get(m.name) is None and not self.locker.errors]
+        if intent.dry_run and not self.locker.errors:
+            unknown = [m for m in wanted.values() if _is_open(m, before.lock, intent)]
+            changes += [_unknown(m, before.lock.get(m.name)) for m in unknown]
         for model in placed:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
@@ -249,8 +255,18 @@ def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:
     ]
 
 
-def _unknown(model: WantedModel) -> Change:
+def _is_open(model: WantedModel, before: Lock, intent: Intent) -> bool:
+    """Whether a dry run cannot say what would be locked: it is new or another, and its bytes would tell."""
+    if all(f.is_pinned for f in model.files):
+        return False
+    old = before.get(model.name)
+    again = intent.fresh is not None and model.name in intent.also
+    return old is None or not same(old, model) or (again and untold(model))
+
+
+def _unknown(model: WantedModel, old: LockedModel | None) -> Change:
     """Return the row of a model whose digest a dry run cannot know."""
     sizes = [f.size for f in model.files]
     size = None if None in sizes else sum(s or 0 for s in sizes)
-    return Change("lock-add", model.name, model.model, model.release, model.variant, None, size)
+    action, before = ("lock-update", old.release or old.digest) if old else ("lock-add", "")
+    return Change(action, model.name, model.model, model.release, model.variant, None, size, before=before)

@@ -1,6 +1,6 @@
 """Lock: from a manifest's wishes to locked models; bytes are fetched only where nothing else can tell their digest."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from modelpm.catalog import satisfies
@@ -59,22 +59,37 @@ class Locker:
                 self.errors.append(error)
         return found
 
-    def pin(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> dict[str, LockedModel]:
-        """Lock what was resolved, after fetching the files whose digest nobody knows; failures are in ``errors``."""
+    def pin(
+        self, models: Iterable[WantedModel], before: Mapping[str, LockedModel], again: Collection[str] = ()
+    ) -> dict[str, LockedModel]:
+        """Lock what was resolved, after fetching the files whose digest nobody knows; failures are in ``errors``.
+
+        Args:
+            models: What was resolved.
+            before: What is locked now, by name.
+            again: Models that are fetched even so where only their bytes can tell whether they changed.
+        """
         pinned = {}
         for model in models:
             old = before.get(model.name)
             try:
-                if old is not None and same(old, model):
-                    pinned[model.name] = replace(old, wish=model.wish)
+                if old is None or not same(old, model) or (model.name in again and untold(model)):
+                    pinned[model.name] = self._pin(model, old)
                 else:
-                    pinned[model.name] = self._pin(model)
+                    pinned[model.name] = replace(old, wish=model.wish)
             except Interrupted:
                 raise
             except ModelpmError as error:
                 error.details.setdefault("name", model.name)
                 self.errors.append(error)
         return pinned
+
+    def say_untold(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> None:
+        """Say which of the models stay as they are because nobody can tell whether they changed."""
+        for model in models:
+            old = before.get(model.name)
+            if old is not None and same(old, model) and untold(model):
+                say_untold(model.name, self.working.audience.warn)
 
     def _resolve(self, name: str, wish: Wish, old: LockedModel | None, rules: Rules, *, fresh: bool) -> WantedModel:
         spec = wish.spec if fresh or old is None else _keeping(wish.spec, old)
@@ -92,26 +107,60 @@ class Locker:
             self.working.audience.warn(warning)
         return model
 
-    def _pin(self, model: WantedModel) -> LockedModel:
+    def _pin(self, model: WantedModel, old: LockedModel | None) -> LockedModel:
         if all(file.is_pinned for file in model.files):
             return model.lock({})
         key = (model.name, model.wish)
         if key not in self._locked:
-            task = Task(model, make_plan([model], ()))
-            with self.installer.counting_on([model]):
-                self._locked[key], downloaded = self.installer.bring(
-                    task,
-                    audience=self.working.audience,
-                    cancelled=self.working.cancelled,
-                    user=self.working.user,
-                    learn=True,
-                )
-            self.downloaded[model.name] = downloaded
+            self._locked[key], self.downloaded[model.name] = learn(self.installer, model, self.working, old)
         return self._locked[key]
 
 
+def learn(
+    installer: Installer, model: WantedModel, working: Working, old: LockedModel | None
+) -> tuple[LockedModel, int]:
+    """Fetch the files whose digest nobody knows, and lock them; what is learned is said where it is not known yet.
+
+    Args:
+        installer: Fetches.
+        model: What was resolved.
+        working: Who acts, who watches, and what stops it.
+        old: What is locked now.
+
+    Returns:
+        The locked model, and the bytes that were downloaded.
+    """
+    said: list[str] = []
+    with installer.counting_on([model]):
+        locked, downloaded = installer.bring(
+            Task(model, make_plan([model], ())),
+            audience=replace(working.audience, warn=said.append),
+            cancelled=working.cancelled,
+            user=working.user,
+            learn=True,
+        )
+    if old is None or old.digest != locked.digest:
+        for warning in said:
+            working.audience.warn(warning)
+    return locked, downloaded
+
+
+def untold(model: WantedModel) -> bool:
+    """Whether only its bytes can tell if a model changed: nobody promises them, and no revision holds them."""
+    immutable = model.pinned is not None and bool(model.pinned.revision)
+    return not immutable and any(file.digest is None for file in model.files)
+
+
+def say_untold(name: str, warn: Callable[[str], None]) -> None:
+    """Say that nothing was said of such a model, and how to know."""
+    warn(
+        f"whether `{name}` changed cannot be told: nobody promises the digest of its files; "
+        f"`modelpm upgrade {name}` fetches and compares them"
+    )
+
+
 def same(old: LockedModel, new: WantedModel) -> bool:
-    """Whether what was resolved is what is locked; files without a digest are what their immutable upstream says."""
+    """Whether what was resolved is what is locked, as far as that can be told; see :func:`untold`."""
     facts = ("catalog", "id", "release", "variant", "upstream", "format", "license")
     if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
         return False

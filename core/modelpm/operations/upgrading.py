@@ -1,13 +1,13 @@
 """What is newer than locked, inside the spec and beyond it, and how a spec is written that allows it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from modelpm.catalog import Entry, Release, choose
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.lock.model import LockedModel
 from modelpm.operations.install import Installer, Task
-from modelpm.operations.locking import same
+from modelpm.operations.locking import learn, same, say_untold, untold
 from modelpm.operations.resolving import Resolver
 from modelpm.operations.tracking import Working
 from modelpm.plan import make_plan
@@ -18,12 +18,20 @@ from modelpm.spec import CatalogSpec, parse_spec
 _SHORT = 12  # digits of a revision or digest that tell it from others
 
 
-def outdated(resolver: Resolver, models: Sequence[LockedModel]) -> tuple[list[Outdated], list[ModelpmError]]:
-    """Return a row for every model of which there is something newer, or something to know; and what failed."""
+def outdated(
+    resolver: Resolver, models: Sequence[LockedModel], warn: Callable[[str], None]
+) -> tuple[list[Outdated], list[ModelpmError]]:
+    """Return a row for every model of which there is something newer, or something to know; and what failed.
+
+    Args:
+        resolver: Asks catalogs and sources.
+        models: What is locked.
+        warn: Is told of models of which nobody can tell.
+    """
     rows, errors = [], []
     for model in models:
         try:
-            row = _row(resolver, model)
+            row = _row(resolver, model, warn)
         except Interrupted:
             raise
         except ModelpmError as error:
@@ -73,13 +81,35 @@ def latest(resolver: Resolver, spec: str) -> str:
 
 
 def upgrade(
-    installer: Installer, models: Sequence[LockedModel], working: Working, *, to_latest: bool, dry_run: bool
+    installer: Installer,
+    models: Sequence[LockedModel],
+    working: Working,
+    *,
+    fetch: bool,
+    to_latest: bool,
+    dry_run: bool,
 ) -> tuple[list[Change], list[ModelpmError]]:
-    """Move models of the user's environment to the newest their specs allow; where one fails, others are finished."""
+    """Move models of the user's environment to the newest their specs allow; where one fails, others are finished.
+
+    Args:
+        installer: Resolves, and fetches.
+        models: Which.
+        working: Who acts, who watches, and what stops it.
+        fetch: Whether to fetch what only its bytes can tell of, to know whether it changed.
+        to_latest: Whether specs are rewritten that do not allow the newest release.
+        dry_run: Whether to say what would be done only.
+    """
     changes, errors = [], []
     for old in models:
         try:
-            change = _upgraded(installer, old, working, to_latest=to_latest, dry_run=dry_run)
+            new = _newest_of(installer.resolver, old, to_latest=to_latest)
+            change = None
+            if not same(old, new):
+                change = _upgraded(installer, old, new, working, dry_run=dry_run)
+            elif untold(new) and fetch:
+                change = _compared(installer, old, new, working, dry_run=dry_run)
+            elif untold(new):
+                say_untold(old.name, working.audience.warn)
         except Interrupted:
             raise
         except ModelpmError as error:
@@ -90,18 +120,17 @@ def upgrade(
     return changes, errors
 
 
-def _upgraded(
-    installer: Installer, old: LockedModel, working: Working, *, to_latest: bool, dry_run: bool
-) -> Change | None:
-    resolver, wish = installer.resolver, old.wish
+def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> WantedModel:
+    wish = old.wish
     spec = latest(resolver, wish.spec) if to_latest else wish.spec
     found = resolver.identify(spec, name=old.name, include=wish.include, exclude=wish.exclude)
     # What was installed was allowed to be what it is.
-    new = resolver.resolve(found, allow_pickle=old.format == "pickle")
-    if same(old, new):
-        return None
+    return resolver.resolve(found, allow_pickle=old.format == "pickle")
+
+
+def _upgraded(installer: Installer, old: LockedModel, new: WantedModel, working: Working, *, dry_run: bool) -> Change:
     task = Task(new, make_plan([new], installer.present(new)))
-    before = old.release or _revision(resolver, old.upstream) or old.digest
+    before = old.release or _revision(installer.resolver, old.upstream) or old.digest
     if dry_run:
         return replace(installer.would(task), action="upgrade", before=before)
     installer.check_space([task])
@@ -109,14 +138,28 @@ def _upgraded(
     return replace(change, action="upgrade", before=before)
 
 
-def _row(resolver: Resolver, model: LockedModel) -> Outdated | None:
+def _compared(
+    installer: Installer, old: LockedModel, new: WantedModel, working: Working, *, dry_run: bool
+) -> Change | None:
+    """Fetch what nobody promises; where it is what is locked, nothing was done."""
+    if dry_run:
+        return _upgraded(installer, old, new, working, dry_run=True)
+    installer.check_space([Task(new, make_plan([new], installer.present(new)))])
+    learned, downloaded = learn(installer, new, working, old)
+    if learned.digest == old.digest:
+        return None
+    change = _upgraded(installer, old, WantedModel.of_locked(learned), working, dry_run=False)
+    return replace(change, downloaded=downloaded + (change.downloaded or 0))
+
+
+def _row(resolver: Resolver, model: LockedModel, warn: Callable[[str], None]) -> Outdated | None:
     spec = parse_spec(model.wish.spec)
     if not isinstance(spec, CatalogSpec):
-        return _of_source(resolver, model)
+        return _of_source(resolver, model, warn)
     entry = resolver.catalogs.find(spec.id, spec.catalog or None)
     allowed, _ = choose(entry, spec.release or None, spec.variant or None)
     newest = _newest(entry, spec.variant)
-    note = _note(resolver, entry, allowed, model)
+    note = _note(resolver, entry, allowed, model, warn)
     if allowed.version == newest.version == model.release and not note:
         return None
     return Outdated(model.name, model.release, allowed.version, newest.version, note)
@@ -129,7 +172,7 @@ def _newest(entry: Entry, variant: str) -> Release:
         return choose(entry)[0]
 
 
-def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel) -> str:
+def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel, warn: Callable[[str], None]) -> str:
     here = next((r for r in entry.releases if r.version == model.release), None)
     if here is None:
         return f"{model.release} is not in the catalog any more"
@@ -137,12 +180,19 @@ def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel
         return f"blocked: {here.blocked}" if here.blocked else f"yanked: {here.yanked}"
     if allowed.version != model.release:
         return ""
-    return "" if same(model, _resolved(resolver, model)) else "its catalog entry changed"
+    new = _resolved(resolver, model)
+    if not same(model, new):
+        return "its catalog entry changed"
+    if untold(new):
+        say_untold(model.name, warn)
+    return ""
 
 
-def _of_source(resolver: Resolver, model: LockedModel) -> Outdated | None:
+def _of_source(resolver: Resolver, model: LockedModel, warn: Callable[[str], None]) -> Outdated | None:
     new = _resolved(resolver, model)
     if same(model, new):
+        if untold(new):
+            say_untold(model.name, warn)
         return None
     locked, found = _revision(resolver, model.upstream), _revision(resolver, new.upstream)
     if not found or locked == found:
