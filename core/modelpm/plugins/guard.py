@@ -6,14 +6,20 @@ Only the plugin's own code is guarded: what the core does between two calls keep
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
-from modelpm.api import AuditSink, Catalog, Hasher, Listener, Locator, Parser, Source
+from modelpm.api import AuditLog, AuditSink, Catalog, Hasher, Listener, Locator, Parser, Source
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.names import printable
 from modelpm.plugins.index import OURS, Entry
 from modelpm.redact import redact_urls
 from modelpm.types import CatalogText, Digest, Event, Progress, Reference, RemoteFile, Snapshot, Stream
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_T = TypeVar("_T")
+_Types = type | tuple[type, ...]
+_NONE = type(None)
 
 
 def blame(entry: Entry, error: BaseException) -> PluginError:
@@ -74,7 +80,7 @@ def require(entry: Entry, made: object, *methods: str) -> None:
         raise PluginError(f"plugin {entry} answered with a {type(made).__name__} that has no {missing[0]}()")
 
 
-def expect(entry: Entry, answer: object, wanted: type | tuple[type, ...], what: str) -> None:
+def expect(entry: Entry, answer: object, wanted: _Types, what: str) -> None:
     """Refuse an answer of another type than the contract's.
 
     Raises:
@@ -82,40 +88,65 @@ def expect(entry: Entry, answer: object, wanted: type | tuple[type, ...], what: 
     """
     if not isinstance(answer, wanted):
         types = wanted if isinstance(wanted, tuple) else (wanted,)
-        names = " or ".join("None" if t is type(None) else t.__name__ for t in types)
+        names = " or ".join("None" if t is _NONE else t.__name__ for t in types)
         raise PluginError(f"plugin {entry} answered with a {type(answer).__name__} as {what}, not a {names}")
 
 
 @dataclass(frozen=True, slots=True)
-class GuardedSource:
-    """A source whose failures name the plugin, and whose answers have the types of the contract."""
+class _Guarded(Generic[_T]):
+    """What a plugin made: its failures name the plugin, and its answers have the types of the contract.
 
+    Attributes:
+        METHODS: What it must have.
+        entry: The plugin.
+        made: What it made.
+    """
+
+    METHODS: ClassVar[tuple[str, ...]] = ()
     entry: Entry
-    source: Source
+    made: _T
 
     @classmethod
-    def of(cls, entry: Entry, made: Any) -> "GuardedSource":
+    def of(cls, entry: Entry, made: Any) -> Self:
         """Wrap what a plugin made.
 
         Raises:
-            PluginError: It is no source.
+            PluginError: It lacks a method of its kind.
         """
-        require(entry, made, "resolve", "open")
+        require(entry, made, *cls.METHODS)
         return cls(entry, made)
+
+    def _ask(self, call: Callable[[_T], _R], wanted: _Types = object, what: str = "") -> _R:
+        """Return the plugin's answer; the lambda looks its method up, which may be the plugin's code as well."""
+        with guarded(self.entry):
+            answer = call(self.made)
+        expect(self.entry, answer, wanted, what)
+        return answer
+
+    def _ask_all(self, call: Callable[[_T], Iterable[_R]], wanted: _Types, what: str) -> tuple[_R, ...]:
+        answers = self._ask(lambda made: tuple(call(made)))
+        for answer in answers:
+            expect(self.entry, answer, wanted, what)
+        return answers
+
+
+class GuardedSource(_Guarded[Source]):
+    """A source."""
+
+    __slots__ = ()
+    METHODS = ("resolve", "open")
 
     def resolve(self, reference: Reference) -> Snapshot:
         """As :meth:`modelpm.api.Source.resolve`."""
-        with guarded(self.entry):
-            snapshot = self.source.resolve(reference)
-            expect(self.entry, snapshot, Snapshot, "listing")
-            snapshot = replace(snapshot, files=tuple(snapshot.files))
+        snapshot = self._ask(lambda source: source.resolve(reference), Snapshot, "listing")
+        files = self._ask_all(lambda _: snapshot.files, RemoteFile, "file of a listing")  # an iterator of the plugin's
         expect(self.entry, snapshot.license, str, "licence")
-        snapshot = replace(snapshot, license=printable(snapshot.license))  # a publisher's text, on its way into a lock
         expect(self.entry, snapshot.reference, Reference, "reference of a listing")
         expect(self.entry, snapshot.revision, str, "revision")
-        for file in snapshot.files:
+        for file in files:
             self._check_file(file)
-        return snapshot
+        # The licence is a publisher's text, on its way into a lock.
+        return replace(snapshot, files=files, license=printable(snapshot.license))
 
     @contextmanager
     def open(
@@ -123,7 +154,7 @@ class GuardedSource:
     ) -> Iterator[Stream]:
         """As :meth:`modelpm.api.Source.open`; only the plugin's own code is guarded, not the caller's."""
         with guarded(self.entry):
-            manager = self.source.open(file, location, start=start, stop=stop, validator=validator)
+            manager = self.made.open(file, location, start=start, stop=stop, validator=validator)
             stream = manager.__enter__()
         try:
             yield self._checked_stream(stream)
@@ -133,45 +164,38 @@ class GuardedSource:
 
     def parse(self, rest: str) -> Reference:
         """As :meth:`modelpm.api.Parser.parse`, with the contract's default where the plugin has no grammar."""
-        if not isinstance(self.source, Parser):
+        made = self.made
+        if not isinstance(made, Parser):
             return Reference(self.entry.name, rest)
-        with guarded(self.entry):
-            reference = self.source.parse(rest)
-        expect(self.entry, reference, Reference, "reference")
-        return reference
+        return self._ask(lambda _: made.parse(rest), Reference, "reference")
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
         """As :meth:`modelpm.api.Locator.locate`; empty where the plugin needs a listing."""
-        if not isinstance(self.source, Locator):
+        made = self.made
+        if not isinstance(made, Locator):
             return ()
-        with guarded(self.entry):
-            locations = tuple(self.source.locate(reference, path))
-        for location in locations:
-            expect(self.entry, location, str, "location")
-        return locations
+        return self._ask_all(lambda _: made.locate(reference, path), str, "location")
 
-    def _check_file(self, file: object) -> None:
-        expect(self.entry, file, RemoteFile, "file of a listing")
-        if isinstance(file, RemoteFile):
-            expect(self.entry, file.path, str, "path")
-            expect(self.entry, file.size, (int, type(None)), "size")
-            expect(self.entry, file.digest, (Digest, type(None)), "digest")
-            expect(self.entry, file.locations, tuple, "locations")
-            for location in file.locations:
-                expect(self.entry, location, str, "location")
-            if file.size is not None and file.size < 0:
-                raise PluginError(f"plugin {self.entry} gave {file.path} a size below zero")
+    def _check_file(self, file: RemoteFile) -> None:
+        expect(self.entry, file.path, str, "path")
+        expect(self.entry, file.size, (int, _NONE), "size")
+        expect(self.entry, file.digest, (Digest, _NONE), "digest")
+        expect(self.entry, file.locations, tuple, "locations")
+        for location in file.locations:
+            expect(self.entry, location, str, "location")
+        if file.size is not None and file.size < 0:
+            raise PluginError(f"plugin {self.entry} gave {file.path} a size below zero")
 
     def _checked_stream(self, stream: Stream) -> Stream:
         expect(self.entry, stream, Stream, "stream")
         expect(self.entry, stream.start, int, "start of a stream")
-        expect(self.entry, stream.total, (int, type(None)), "total of a stream")
-        expect(self.entry, stream.validator, (str, type(None)), "validator of a stream")
+        expect(self.entry, stream.total, (int, _NONE), "total of a stream")
+        expect(self.entry, stream.validator, (str, _NONE), "validator of a stream")
         return replace(
             stream,
             chunks=self._chunks(stream),
-            readinto=self._readinto(stream),
-            abort=self._abort(stream),
+            readinto=self._wrapped(stream.readinto),
+            abort=self._wrapped(stream.abort),
         )
 
     def _chunks(self, stream: Stream) -> Iterator[bytes]:
@@ -180,129 +204,99 @@ class GuardedSource:
                 expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
                 yield chunk
 
-    def _readinto(self, stream: Stream) -> Callable[[memoryview], int] | None:
-        readinto = stream.readinto
-        if readinto is None:
+    def _wrapped(self, call: Callable[_P, _R] | None) -> Callable[_P, _R] | None:
+        if call is None:
             return None
 
-        def guarded_readinto(buffer: memoryview) -> int:
+        def wrapped(*args: _P.args, **options: _P.kwargs) -> _R:
             with guarded(self.entry):
-                return readinto(buffer)
+                return call(*args, **options)
 
-        return guarded_readinto
-
-    def _abort(self, stream: Stream) -> Callable[[], None] | None:
-        abort = stream.abort
-        if abort is None:
-            return None
-
-        def guarded_abort() -> None:
-            with guarded(self.entry):
-                abort()
-
-        return guarded_abort
+        return wrapped
 
 
-@dataclass(frozen=True, slots=True)
-class GuardedHasher:
-    """A digest whose failures name the plugin."""
+class GuardedHasher(_Guarded[Hasher]):
+    """A digest."""
 
-    entry: Entry
-    hasher: Hasher
+    __slots__ = ()
+    METHODS = ("update", "hexdigest")
 
     def update(self, data: bytes | memoryview, /) -> None:
         """As :meth:`modelpm.api.Hasher.update`."""
-        with guarded(self.entry):
-            self.hasher.update(data)
+        self._ask(lambda hasher: hasher.update(data))
 
     def hexdigest(self) -> str:
         """As :meth:`modelpm.api.Hasher.hexdigest`."""
-        with guarded(self.entry):
-            digest = self.hasher.hexdigest()
-        expect(self.entry, digest, str, "digest")
-        return digest
+        return self._ask(lambda hasher: hasher.hexdigest(), str, "digest")
 
 
-@dataclass(frozen=True, slots=True)
-class GuardedSink:
-    """An audit sink whose failures name the plugin."""
+class GuardedSink(_Guarded[AuditSink]):
+    """An audit sink."""
 
-    entry: Entry
-    sink: AuditSink
+    __slots__ = ()
+    METHODS = ("write", "close")
 
     def write(self, event: Event) -> None:
         """As :meth:`modelpm.api.AuditSink.write`."""
-        with guarded(self.entry):
-            self.sink.write(event)
+        self._ask(lambda sink: sink.write(event))
 
     def close(self) -> None:
         """As :meth:`modelpm.api.AuditSink.close`."""
-        with guarded(self.entry):
-            self.sink.close()
+        self._ask(lambda sink: sink.close())
 
 
-@dataclass(frozen=True, slots=True)
 class GuardedLog(GuardedSink):
     """The same for a sink that can read its records back."""
 
-    sink: Any  # an AuditSink that is an AuditLog too
+    __slots__ = ()
 
     def records(self) -> Iterator[Mapping[str, Any]]:
         """As :meth:`modelpm.api.AuditLog.records`."""
         with guarded(self.entry):
-            yield from self.sink.records()
+            yield from self._log.records()
 
     def verify(self) -> int:
         """As :meth:`modelpm.api.AuditLog.verify`."""
-        with guarded(self.entry):
-            count: int = self.sink.verify()
-        expect(self.entry, count, int, "number of records")
-        return count
+        return self._ask(lambda _: self._log.verify(), int, "number of records")
+
+    @property
+    def _log(self) -> AuditLog:
+        return cast("AuditLog", self.made)
 
 
-@dataclass(frozen=True, slots=True)
-class GuardedCatalog:
-    """A catalog whose failures name the plugin."""
+class GuardedCatalog(_Guarded[Catalog]):
+    """A catalog."""
 
-    entry: Entry
-    catalog: Catalog
+    __slots__ = ()
+    METHODS = ("ids", "get", "about")
 
     def ids(self) -> Iterable[str]:
         """As :meth:`modelpm.api.Catalog.ids`."""
-        with signed(self.entry):
-            ids = tuple(self.catalog.ids())
-        for each in ids:
-            expect(self.entry, each, str, "id")
-        return ids
+        return self._ask_all(lambda catalog: catalog.ids(), str, "id")
 
     def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
         """As :meth:`modelpm.api.Catalog.get`."""
-        with signed(self.entry):
-            text = self.catalog.get(id)
-        expect(self.entry, text, CatalogText, "entry")
-        return text
+        return self._ask(lambda catalog: catalog.get(id), CatalogText, "entry")
 
     def about(self) -> CatalogText:
         """As :meth:`modelpm.api.Catalog.about`."""
+        return self._ask(lambda catalog: catalog.about(), CatalogText, "description of the catalog")
+
+    def _ask(self, call: Callable[[Catalog], _R], wanted: _Types = object, what: str = "") -> _R:
         with signed(self.entry):
-            text = self.catalog.about()
-        expect(self.entry, text, CatalogText, "description of the catalog")
-        return text
+            return super()._ask(call, wanted, what)
 
 
-@dataclass(frozen=True, slots=True)
-class GuardedListener:
-    """A listener whose failures name the plugin."""
+class GuardedListener(_Guarded[Listener]):
+    """A listener."""
 
-    entry: Entry
-    listener: Listener
+    __slots__ = ()
+    METHODS = ("show", "close")
 
     def show(self, progress: Sequence[Progress]) -> None:
         """As :meth:`modelpm.api.Listener.show`."""
-        with guarded(self.entry):
-            self.listener.show(progress)
+        self._ask(lambda listener: listener.show(progress))
 
     def close(self) -> None:
         """As :meth:`modelpm.api.Listener.close`."""
-        with guarded(self.entry):
-            self.listener.close()
+        self._ask(lambda listener: listener.close())

@@ -25,7 +25,6 @@ from modelpm.plugins.guard import (
     GuardedSink,
     GuardedSource,
     guarded,
-    require,
 )
 from modelpm.plugins.index import API_VERSION, KINDS, OURS, Entry, normalized
 from modelpm.types import Context
@@ -81,29 +80,25 @@ class Registry:
         """Begin a digest; ``size`` is the number of bytes that will come, where known."""
         entry = self.entry("digest", algorithm)
         made = self._call(entry, "modelpm_digest", name=algorithm, size=size)
-        require(entry, made, "update", "hexdigest")
-        return GuardedHasher(entry, made)
+        return GuardedHasher.of(entry, made)
 
     def sink(self, name: str) -> AuditSink:
         """Open an audit sink; one that is an :class:`modelpm.api.AuditLog` stays one."""
         entry = self.entry("audit", name)
         made = self._call(entry, "modelpm_audit", name=name, context=self.context("audit", name))
-        require(entry, made, "write", "close")
-        return GuardedLog(entry, made) if isinstance(made, AuditLog) else GuardedSink(entry, made)
+        return (GuardedLog if isinstance(made, AuditLog) else GuardedSink).of(entry, made)
 
     def catalog(self, name: str) -> Catalog:
         """Open a catalog."""
         entry = self.entry("catalog", name)
         made = self._call(entry, "modelpm_catalog", name=name, context=self.context("catalog", name))
-        require(entry, made, "ids", "get", "about")
-        return GuardedCatalog(entry, made)
+        return GuardedCatalog.of(entry, made)
 
     def listener(self, name: str) -> Listener:
         """Begin to show progress."""
         entry = self.entry("listener", name)
         made = self._call(entry, "modelpm_listener", name=name, context=self.context("listener", name))
-        require(entry, made, "show", "close")
-        return GuardedListener(entry, made)
+        return GuardedListener.of(entry, made)
 
     def command(self, name: str) -> Any:
         """Return the Click command that a plugin offers under ``name``."""
