@@ -40,11 +40,12 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         text = self.text()
         return Lock() if text is None else parse_lock(text, str(self.lock_path))
 
-    def put(self, model: LockedModel) -> None:
-        """Make a model part of the environment: view, then lock."""
+    def put(self, model: LockedModel) -> set[str]:
+        """Make a model part of the environment: view, then lock; return the kinds of links that were made."""
         with self.held():
-            self.view.place(model)
+            kinds = self.view.place(model)
             self.write(self.read().changed(put=[model]))
+        return kinds
 
     def drop(self, name: str) -> list[str]:
         """Take a model out of the environment: lock, then view; return the entries that stay, as they were changed."""

@@ -20,7 +20,7 @@ from modelpm.project import Project
 from tests.conftest import Ran
 from tests.support.hub import Hub
 from tests.support.projects import Shop, shop_in
-from tests.support.stores import read_only
+from tests.support.stores import read_only, tmpfs
 
 COMMAND = Path(sys.executable).with_name("modelpm")
 Run = Callable[..., Ran]
@@ -281,6 +281,72 @@ def test_the_way_of_a_project_on_the_command_line(modelpm: Run, tmp_path: Path) 
     nowhere = modelpm("sync", cwd=tmp_path.parent)
     assert nowhere.code == 2
     assert "modelpm init" in nowhere.stderr
+
+
+def test_where_files_must_be_copied_one_warning_says_so(modelpm: Run, project: Project, tmp_path: Path) -> None:
+    """Onto a disk of its own, on which no link leads anywhere: as on a stick."""
+    with tmpfs(tmp_path / "other", "4m", "nosymfollow") as disk:
+        for name in ("models.toml", "models.lock"):
+            shutil.copy(project.root / name, disk / name)
+        for arguments, folder in {
+            ("sync",): disk / "models",
+            ("-g", "install", "chat", "--dir", str(disk / "app")): disk / "app",
+        }.items():
+            ran = modelpm(*arguments, "--json", cwd=disk)
+            assert ran.code == 0, ran.stderr
+            (warning,) = json.loads(ran.stdout)["warnings"]
+            assert warning == f"files had to be copied to {folder}: it can share none with the store"
+        assert {p.name for p in (disk / "models").rglob("*.*n*")} >= {"model.onnx", "config.json"}
+        assert json.loads(modelpm("sync", "--json", cwd=disk).stdout)["warnings"] == []  # nothing was copied
+        shutil.rmtree(disk / "models")
+        asked = modelpm("sync", "--link-mode", "copy", "--json", cwd=disk)
+        assert (asked.code, json.loads(asked.stdout)["warnings"]) == (0, [])
+        assert len(json.loads(modelpm("verify", "--json", cwd=disk).stdout)["items"]) == 4
+
+
+def test_a_users_models_that_must_be_copied_are_warned_of_once(modelpm: Run, shop: Shop, tmp_path: Path) -> None:
+    home = tmp_path / "disk"
+    with tmpfs(home, "4m", "nosymfollow"):
+        shop_in(home, shop.folder)
+        env = {"MODELPM_HOME": str(home), "MODELPM_STORE": str(tmp_path / "store")}
+        ran = modelpm("install", "chat", "style", "--json", env=env)
+        assert ran.code == 0, ran.stderr
+        assert json.loads(ran.stdout)["warnings"] == [
+            f"files had to be copied to {home}/env/models: it can share none with the store"
+        ]
+
+
+@pytest.mark.parametrize("before", ["nothing", "a lock", "a half view"])
+def test_two_syncs_at_once_do_it_once(
+    modelpm: Run, clean_environ: dict[str, str], hub: Hub, tmp_path: Path, before: str
+) -> None:
+    files = {"model.safetensors": os.urandom(2 << 20), "config.json": b"{}", "b/c.txt": b"text"}
+    hub.add("acme/big", files)
+    hub.add("acme/two", {"model.safetensors": os.urandom(5000)})
+    env = {**clean_environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "MODELPM_LIMIT_RATE": "1M"}
+    (tmp_path / "models.toml").write_text('[models]\nbig = "hf://acme/big"\ntwo = "hf://acme/two"\n')
+    if before != "nothing":
+        assert modelpm("lock", env=env).code == 0
+    if before == "a half view":
+        assert modelpm("sync", env=env).code == 0
+        shutil.rmtree(tmp_path / "models" / "big" / "b")
+        (tmp_path / "models" / "two" / "model.safetensors").unlink()
+    locked = (tmp_path / "models.lock").read_bytes() if before != "nothing" else None
+    hub.seen.clear()
+    command = [str(COMMAND), "sync", "--json", *(["--locked"] if locked else [])]
+    running = [
+        subprocess.Popen(command, env=env, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    ended = [(process, *process.communicate(timeout=120)) for process in running]
+    assert [process.returncode for process, _, _ in ended] == [0, 0, 0], ended
+    documents = [json.loads(out) for _, out, _ in ended]
+    downloaded = sum(change.get("downloaded") or 0 for document in documents for change in document["changes"])
+    assert downloaded <= sum(map(len, files.values())) + 5000  # by one of them
+    assert {p: (tmp_path / "models" / "big" / p).read_bytes() for p in files} == files
+    assert locked is None or (tmp_path / "models.lock").read_bytes() == locked
+    assert modelpm("sync", "--check", "--offline", env=env).code == 0
+    assert modelpm("verify", env=env).code == 0
 
 
 def test_two_adds_at_once_both_land(clean_environ: dict[str, str], project: Project, shop: Shop) -> None:

@@ -71,6 +71,15 @@ def test_what_had_the_name_is_replaced_and_never_written_through(
     assert names(folder) == ["model"]
 
 
+def test_where_no_symlink_is_followed_auto_copies(store: Store, tmp_path: Path) -> None:
+    with tmpfs(tmp_path / "other", "1m", "nosymfollow") as folder:
+        assert store.link(NAME, folder / "a") == "copy"
+        assert (folder / "a").read_bytes() == DATA
+        with pytest.raises(StoreError, match="no symlink"):
+            store.link(NAME, folder / "b", "symlink")
+        assert names(folder) == ["a"]
+
+
 def test_between_file_systems_a_link_becomes_a_symlink_and_that_is_remembered(store: Store, tmp_path: Path) -> None:
     with tmpfs(tmp_path / "other", "1m") as folder:
         assert store.link(NAME, folder / "a") == "symlink"

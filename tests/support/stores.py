@@ -52,10 +52,10 @@ def damage(path: Path, offset: int = 0) -> None:
 
 
 @contextmanager
-def tmpfs(folder: Path, size: str = "256k") -> Iterator[Path]:
+def tmpfs(folder: Path, size: str = "256k", *options: str) -> Iterator[Path]:
     """Mount a small file system, or skip the test where that needs rights we lack."""
     folder.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", ",".join([f"size={size}", *options]), "tmpfs", str(folder)]
     if os.name != "posix" or os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("mounting needs root")
     try:

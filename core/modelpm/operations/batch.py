@@ -95,7 +95,7 @@ class Batch:
         self._models.append(made)
         self._changes.append(change)
         if folder is not None:
-            self._changes.append(self.installer.link(made, folder))
+            self._changes.append(self.installer.link(made, folder, self.warn))
 
     def _warn_of(self, task: Task) -> None:
         for warning in task.model.warnings:

@@ -17,6 +17,7 @@ from modelpm.manifest.drift import selected, settled, unresolved
 from modelpm.manifest.file import Manifest, parse_manifest
 from modelpm.operations.committing import Commit, commit
 from modelpm.operations.install import Installer, Task
+from modelpm.operations.linking import say_copied
 from modelpm.operations.locking import Locker, same, untold
 from modelpm.operations.reading import installed_model
 from modelpm.operations.sites import Site, State, read_state
@@ -125,10 +126,8 @@ class Changer:
                 return None
             if models:
                 self.environment.store.remember_project(self.site.lock)
-        if "copy" in kinds and self.environment.view.mode == "auto":
-            self.working.audience.warn(
-                f"files had to be copied to {self.environment.view.root}: it can share none with the store"
-            )
+        view = self.environment.view
+        say_copied(kinds, view.mode, view.root, self.working.audience.warn)
         return self._report(intent, before, lock, wanted, placed, strays)
 
     def _locked(

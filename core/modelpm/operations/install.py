@@ -14,7 +14,7 @@ from modelpm.errors import Interrupted, ModelpmError, OfflineError, UsageError
 from modelpm.installed import InstalledModel
 from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.names import printable
-from modelpm.operations.linking import link_into
+from modelpm.operations.linking import link_into, say_copied
 from modelpm.operations.locating import locator
 from modelpm.operations.obtaining import obtain, offers
 from modelpm.operations.reading import installed_model
@@ -126,10 +126,13 @@ class Installer:
         self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
     ) -> tuple[InstalledModel, Change]:
         """Fetch what is missing of one model, link it, lock it."""
+        view = self.environment.view
+
+        def settle(locked: LockedModel) -> None:
+            say_copied(self.environment.put(locked), view.mode, view.root, audience.warn)
+
         with self.counting_on([task.model]):
-            locked, downloaded = self.bring(
-                task, audience=audience, cancelled=cancelled, user=user, settle=self.environment.put
-            )
+            locked, downloaded = self.bring(task, audience=audience, cancelled=cancelled, user=user, settle=settle)
             self.environment.store.remember_project(self.environment.lock_path)
         made = installed_model(self.environment, locked)
         return made, change_of("install", made, downloaded)
@@ -209,9 +212,10 @@ class Installer:
         made = installed_model(self.environment, locked)
         return made, change_of("reuse", made, 0)
 
-    def link(self, made: InstalledModel, folder: Path) -> Change:
-        """Make the model's files appear in another folder, too."""
-        link_into(self.environment.store, made.files, folder, self.environment.view.mode)
+    def link(self, made: InstalledModel, folder: Path, warn: Callable[[str], None]) -> Change:
+        """Make the model's files appear in another folder, too; ``warn`` is told where they had to be copied."""
+        mode = self.environment.view.mode
+        say_copied(link_into(self.environment.store, made.files, folder, mode), mode, folder, warn)
         return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
 
     def would(self, task: Task) -> Change:

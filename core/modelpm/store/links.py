@@ -102,6 +102,11 @@ def _hardlink(blob: Path, draft: Path) -> bool:
 
 def _symlink(blob: Path, draft: Path) -> bool:
     draft.symlink_to(blob.absolute())
+    try:
+        draft.stat()
+    except OSError:  # a file system that lets links be made, and follows none
+        system.unlink(draft)
+        return False
     return True
 
 
