@@ -6,7 +6,7 @@ the act before it begins; an optional one is warned about once and dropped.
 
 import math
 import secrets
-from asyncio import CancelledError
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -196,8 +196,14 @@ def _cause(error: BaseException) -> str:
 def _described(error: BaseException) -> dict[str, Any]:
     if isinstance(error, ModelpmError):
         return {**error.details, "code": error.code, "message": error.message}
-    interrupted = isinstance(error, KeyboardInterrupt | CancelledError)
+    interrupted = isinstance(error, KeyboardInterrupt) or _is_cancelled(error)
     return {"code": "interrupted" if interrupted else "unexpected", "message": _cause(error)}
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Whether asyncio ended the operation; where nobody imported it, it did not."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def _cleaned(value: Any) -> Any:

@@ -47,7 +47,7 @@ class Web(HttpSource):
         plain = replace(reference, path=parts._replace(fragment="").geturl().partition("://")[2])
         digest = _digest(parts)
         unknown = RemoteFile(unquote(parts.path.rpartition("/")[2]), None, digest, (str(plain),), plain)
-        size, validator = self.retrying(lambda: self._first_byte(unknown))
+        size, validator = self.retrying(lambda: self._first_byte(unknown), origin(str(plain)))
         return Snapshot(reference, digest.hex if digest else validator or "", (replace(unknown, size=size),))
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:  # noqa: ARG002 - there is one file

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from modelpm.api import Context, Denied, Expired, NotFound, OfflineError, Unavailable, UsageError
+from modelpm.api import Context, Denied, Expired, Network, NotFound, OfflineError, Unavailable, UsageError
 from modelpm.http import PermanentError
 from tests.support.raw import RawServer, answer, raw_server, sends
 from tests.support.sources import Plain, download, knowing, one_file
@@ -264,3 +264,16 @@ def test_signed_links_do_not_reach_the_log(caplog: pytest.LogCaptureFixture) -> 
 
     assert caplog.messages
     assert CANARY not in caplog.text
+
+
+def test_a_server_that_was_given_up_gets_one_try_for_a_while() -> None:
+    source = Plain(Context(network=Network(retries=1)))
+    with raw_server(sends(answer("503 Service Unavailable"))) as server, raw_server(sends(b"")) as other:
+        for path, heads in (("/a", 2), ("/b", 3)):
+            with pytest.raises(Unavailable):
+                source.get(server.url(path))
+            assert len(server.heads) == heads
+        with pytest.raises(Unavailable):
+            source.get(other.url())
+
+        assert other.connections == 2

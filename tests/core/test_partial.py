@@ -33,7 +33,8 @@ def test_what_was_written_is_there_after_an_orderly_end(tmp_path: Path) -> None:
     assert again.resumed == 10
     assert again.gaps(0, 100) == [(0, 10), (15, 50), (55, 100)]
     buffer = bytearray(5)
-    assert again.read(50, memoryview(buffer)) == 5
+    with again.reading() as read:
+        assert read(50, memoryview(buffer)) == 5
     assert buffer == b"world"
     assert progress(tmp_path / KEY) == 10
     again.close()

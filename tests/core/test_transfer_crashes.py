@@ -292,6 +292,15 @@ def test_one_failing_system_call_leaves_the_old_state_or_the_new(
 
 
 @needs_strace
+@pytest.mark.parametrize(("when", "code"), [("1", 0), ("20", 0), ("1+", 8)])
+def test_bytes_that_the_disk_does_not_give_back_are_fetched_again(tmp_path: Path, when: str, code: int) -> None:
+    with FaultServer({"/w": SMALL}) as server:
+        done = injected(tmp_path / "store", server, "preadv2", f"error=EIO:when={when}")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("io_error" in done.stdout) == (code == 8)
+
+
+@needs_strace
 @pytest.mark.marathon
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("call", CALLS)

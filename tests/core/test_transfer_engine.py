@@ -1,15 +1,16 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
-from modelpm.transfer import Fetch, Fetched
+from modelpm.transfer import Engine, Fetch, Fetched
 from modelpm.types import Digest, Status
 from tests.support.memory_source import Answer, MemorySource, Request
-from tests.support.transfers import Trial, hasher, noise, pinned, sha256, unpinned
+from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256, unpinned
 
 MIB = 1 << 20
 
@@ -239,6 +240,20 @@ def test_retries_without_progress_end(trial: Trial) -> None:
     assert isinstance(result, Unavailable)
     assert result.exit_code == 6
     assert len(source.requests) == 4
+
+
+def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial) -> None:
+    source = MemorySource({"a": b"a", "b": b"b"}, fault=lambda _r, _d: Unavailable("no answer", code="network"))
+    fetches = [pinned(path, path.encode(), [source.origin(path, label="https://dead.example")]) for path in "ab"]
+    engine = Engine(trial.store, hasher, replace(QUICK, retries=3), lambda _action, _fields: None)
+    for fetch in fetches:
+        (result,) = engine.run([fetch], tick=lambda _files: None, cancelled=trial.cancelled)
+        assert isinstance(result, Unavailable)
+    assert [request.path for request in source.requests] == ["a", "a", "a", "a", "b"]
+
+    source.fault = None
+    (result,) = engine.run([fetches[1]], tick=lambda _files: None, cancelled=trial.cancelled)
+    assert isinstance(result, Fetched)
 
 
 @pytest.mark.parametrize("error", [Denied("403"), NotFound("404")])

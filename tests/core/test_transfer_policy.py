@@ -23,6 +23,7 @@ from modelpm.http import PermanentError
 from modelpm.transfer import Options, RateLimit
 from modelpm.transfer.connection import Pace
 from modelpm.transfer.hashing import PIECE, Digests
+from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.mirrors import Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
@@ -104,43 +105,65 @@ def test_width_grows_while_it_helps_and_goes_back_when_it_does_not() -> None:
     for _ in range(40):
         now += 0.3
         received += int(min(width.target, 9) * 0.3 * 10_000_000)
-        width.observe(now, received, saturated=True)
+        width.observe(now, received, running=width.target)
     assert 8 <= width.target <= 16
     slow = Width(16)
     for i in range(40):
-        slow.observe(i * 0.3, int(i * 0.3 * 10_000_000), saturated=True)
+        slow.observe(i * 0.3, int(i * 0.3 * 10_000_000), running=slow.target)
     assert slow.target <= 8
 
 
 def test_width_shrinks_where_the_processor_is_the_limit() -> None:
-    width = Width(16)
+    width = Width(16, cores=2)
     for i in range(20):
-        width.observe(i * 0.3, i * i * 10_000_000, saturated=True, hot=True)
-    assert width.target == 1
+        width.observe(i * 0.3, i * 10_000_000, running=width.target, hot=True)
+    assert width.target == 2
+
+
+def test_width_comes_back_where_fewer_bring_less_however_busy_the_processor_is() -> None:
+    width, received = Width(16, cores=2), 0
+    for i in range(40):  # a server that gives each connection so much and no more
+        received += width.target * 10_000_000
+        width.observe(i * 0.3, received, running=width.target, hot=width.target >= 8)
+    assert width.target >= 8
+
+
+def test_width_is_not_judged_by_connections_that_are_about_to_end() -> None:
+    width = Width(16, cores=2)
+    for i in range(3):
+        width.observe(i * 0.3, i * 10_000_000, running=width.target, hot=True)
+    target = width.target
+    assert target < 8
+    for i in range(3, 30):
+        width.observe(i * 0.3, i * 10_000_000, running=target + 1, hot=True)
+    assert width.target == target
 
 
 def test_width_shrinks_on_collapse_and_when_told() -> None:
     width, received = Width(16), 0
     for i in range(20):
         received += width.target * 1_000_000
-        width.observe(i * 0.3, received, saturated=True)
+        width.observe(i * 0.3, received, running=width.target)
     high = width.target
     for i in range(20, 26):
         received += 100_000
-        width.observe(i * 0.3, received, saturated=True)
+        width.observe(i * 0.3, received, running=width.target)
     assert width.target < high
     now = width.target
     width.throttled(10.0)
     assert width.target == max(1, now // 2)
 
 
-@given(st.integers(1, 64), st.lists(st.tuples(st.floats(0.01, 5), st.integers(0, 10**9), st.booleans()), max_size=80))
-def test_width_stays_in_its_bounds(most: int, looks: list[tuple[float, int, bool]]) -> None:
-    width, now, received = Width(most), 0.0, 0
-    for seconds, count, saturated in looks:
+@given(
+    st.integers(1, 64),
+    st.lists(st.tuples(st.floats(0.01, 5), st.integers(0, 10**9), st.integers(-1, 1), st.booleans()), max_size=80),
+)
+def test_width_stays_in_its_bounds(most: int, looks: list[tuple[float, int, int, bool]]) -> None:
+    width, now, received = Width(most, cores=4), 0.0, 0
+    for seconds, count, more, hot in looks:
         now += seconds
         received += count
-        width.observe(now, received, saturated=saturated)
+        width.observe(now, received, running=width.target + more, hot=hot)
         assert 1 <= width.target <= most
 
 
@@ -187,7 +210,7 @@ def test_of_several_that_saw_a_link_run_out_one_asks_again() -> None:
         time.sleep(0.05)
         return [source.origin("w")]
 
-    mirrors = Mirrors(locate, time.monotonic)  # type: ignore[arg-type]
+    mirrors = Mirrors(locate, Hosts(time.monotonic))  # type: ignore[arg-type]
     choice = mirrors.choose()
     threads = [threading.Thread(target=mirrors.relocate, args=(choice.round,)) for _ in range(5)]
     for thread in threads:
@@ -201,7 +224,7 @@ def test_of_several_that_saw_a_link_run_out_one_asks_again() -> None:
 def test_mirrors_are_asked_in_order_and_rest_when_they_fail() -> None:
     source, now = MemorySource({"w": b""}), [0.0]
     a, b = source.origin("w", label="a"), source.origin("w", label="b")
-    mirrors = Mirrors(lambda: (a, b), lambda: now[0])
+    mirrors = Mirrors(lambda: (a, b), Hosts(lambda: now[0]))
     assert mirrors.choose().origin is a
     assert mirrors.failed(a, 0.0)
     assert mirrors.choose().origin is b
@@ -215,7 +238,32 @@ def test_mirrors_are_asked_in_order_and_rest_when_they_fail() -> None:
     with pytest.raises(Denied):
         mirrors.choose()
     with pytest.raises(NotFound):
-        Mirrors(lambda: (), lambda: 0.0).choose()
+        Mirrors(lambda: (), Hosts(lambda: 0.0)).choose()
+
+
+def test_hosts_rest_longer_each_time_and_what_fails_together_counts_once() -> None:
+    now = [0.0]
+    hosts = Hosts(lambda: now[0])
+    for _ in range(8):
+        hosts.failed("https://dead.example/a")
+    assert (hosts.rest("https://dead.example/b"), hosts.rest("https://other.example/a")) == (1.0, 0.0)
+    now[0] = 1.0
+    hosts.failed("https://dead.example/b")
+    assert hosts.rest("https://dead.example/a") == 2.0
+    hosts.worked("https://dead.example/a")
+    assert hosts.rest("https://dead.example/a") == 0.0
+
+
+def test_a_host_is_hopeless_for_a_while_after_a_file_gave_it_up() -> None:
+    now = [0.0]
+    hosts = Hosts(lambda: now[0])
+    hosts.failed("https://dead.example/a")
+    assert not hosts.hopeless("https://dead.example/a")
+    hosts.gave_up("https://dead.example/a")
+    assert hosts.hopeless("https://dead.example/b")
+    assert not hosts.hopeless("https://other.example/a")
+    now[0] = 31.0
+    assert not hosts.hopeless("https://dead.example/b")
 
 
 def test_prefix_digests_are_those_of_the_first_pieces() -> None:

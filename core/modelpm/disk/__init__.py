@@ -1,5 +1,6 @@
 """The disk as the core uses it: failures in words, folders and modes that suit the umask and a group that shares."""
 
+import contextlib
 import errno
 import os
 import stat
@@ -118,9 +119,30 @@ def creation_mode(folder: Path, mode: int) -> int:
         folder: Where it is made.
         mode: The most that is allowed, e.g. ``0o444``.
     """
+    return mode & ~system.umask() | _shared(folder, mode)
+
+
+def create(path: Path, mode: int, flags: int = os.O_RDWR) -> int:
+    """Open a file that may have to be made; one that is made has the permissions of :func:`creation_mode`.
+
+    Returns:
+        The file descriptor.
+
+    Raises:
+        OSError: As :func:`modelpm.disk.system.open_file`.
+    """
+    fd = system.open_file(path, flags | os.O_CREAT, mode)  # the system applies the umask: asking for it costs more
+    shared = _shared(path.parent, mode)
+    if shared:
+        with contextlib.suppress(PermissionError):  # another user made it in this instant
+            system.set_mode(fd, path, stat.S_IMODE(os.fstat(fd).st_mode) | shared)
+    return fd
+
+
+def _shared(folder: Path, mode: int) -> int:
+    """Return what the group may do with something new in ``folder``, whatever the umask says."""
     parent = folder.stat().st_mode
-    shared = parent & mode & stat.S_IRWXG if parent & stat.S_ISGID else 0
-    return mode & ~system.umask() | shared
+    return parent & mode & stat.S_IRWXG if parent & stat.S_ISGID else 0
 
 
 def make_folder(path: Path, *, below: Path) -> None:
@@ -156,6 +178,6 @@ def _make_one(folder: Path, parent: Path) -> None:
         if not stat.S_ISDIR(facts.st_mode):
             raise StoreError(f"cannot make the folder {folder}: a file is in the way", path=str(folder)) from None
         return
-    if parent.stat().st_mode & stat.S_ISGID:
-        folder.chmod(creation_mode(parent, 0o777) | stat.S_ISGID)
+    if shared := _shared(parent, 0o777):
+        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | shared | stat.S_ISGID)
     system.fsync_folder(parent)

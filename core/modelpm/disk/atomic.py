@@ -28,10 +28,10 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         StoreError: The system refuses; nothing has changed, and no temporary file is left.
     """
     with disk.explained(path, "write", needed=len(data)):
-        permissions = _permissions(path, mode)
+        kept = _mode_of(path)
         draft = temporary(path.parent)
         try:
-            _fill(draft, data, permissions)
+            _fill(draft, data, 0o666 if mode is None else mode, kept if mode is None else None)
             system.replace(draft, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -58,23 +58,22 @@ def restore(path: Path, data: bytes | None) -> None:
         system.fsync_folder(path.parent)
 
 
-def _permissions(path: Path, mode: int | None) -> int:
+def _mode_of(path: Path) -> int | None:
+    """Return the permissions of the file that is there; a symlink is refused."""
     try:
         facts = path.lstat()
     except FileNotFoundError:
-        facts = None
-    if facts is not None and stat.S_ISLNK(facts.st_mode):
+        return None
+    if stat.S_ISLNK(facts.st_mode):
         raise disk.symlink(path, "write")
-    if mode is None and facts is not None:
-        return stat.S_IMODE(facts.st_mode)
-    return disk.creation_mode(path.parent, 0o666 if mode is None else mode)
+    return stat.S_IMODE(facts.st_mode)
 
 
-def _fill(draft: Path, data: bytes, permissions: int) -> None:
-    fd = system.open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, permissions & 0o777)
+def _fill(draft: Path, data: bytes, mode: int, kept: int | None) -> None:
+    fd = disk.create(draft, mode if kept is None else kept & 0o777, os.O_WRONLY | os.O_EXCL)
     try:
-        if stat.S_IMODE(os.fstat(fd).st_mode) != permissions:
-            system.set_mode(fd, draft, permissions)
+        if kept is not None:
+            system.set_mode(fd, draft, kept)
         system.pwrite(fd, data, 0)
         system.fsync(fd)
     finally:

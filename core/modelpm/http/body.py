@@ -41,19 +41,24 @@ class Body:
         """
         if self._failed is not None:
             raise self._failed
-        filled, until = 0, time.monotonic() + _PATIENCE
-        while filled < len(buffer) and not self._ended:
-            try:
-                filled += self._step(buffer[filled:])
-            except ModelpmError as error:
-                self._failed = error
-                self.close()
-                if not filled or self._aborted:
-                    raise
-                break  # what came is good; the next call raises
-            if time.monotonic() > until:
-                break
-        return filled
+        if self._ended:
+            return 0
+        wanted = len(buffer) if self._left is None else min(len(buffer), self._left)
+        filled, count = 0, -1
+        # TLS brings 16 KiB at a time, so this turns 65,536 times a GiB: nothing is in it that need not be.
+        read, clock, until = self._read, time.monotonic, time.monotonic() + _PATIENCE
+        try:
+            while filled < wanted and count and clock() < until:
+                count = read(buffer[filled:wanted])
+                filled += count
+        except BREAKS as error:
+            self._failed = self._broken(error)
+        self._took(filled, ended=not count)
+        if self._failed is not None:
+            self.close()
+            if self._aborted or not filled:
+                raise self._failed
+        return filled  # what came before a failure is good; the next call raises
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes in pieces of at most 1 MiB."""
@@ -73,26 +78,19 @@ class Body:
             with suppress(*BREAKS):
                 self._response.close()
 
-    def _step(self, buffer: memoryview) -> int:
-        if self._left is not None:
-            buffer = buffer[: self._left]
-        try:
-            count = self._read(buffer)
-        except BREAKS as error:
-            raise self._broken(error) from error
-        # Bytes that came after an abort may be ciphertext: the TLS layer is gone by then.
-        if self._aborted:
-            raise self._broken(None)
+    def _took(self, count: int, *, ended: bool) -> None:
+        """Take note of what came, and see whether the body is through, or was cut."""
         self._count += count
         if self._left is not None:
             self._left -= count
-            if not count:
-                raise Unavailable(
-                    f"{host(self._url)} closed the connection {self._left} bytes too early", code="cut_short"
-                )
-        if not count or self._left == 0:
+        if self._aborted:  # what came after that may be ciphertext: the TLS layer is gone by then
+            self._failed = self._broken(None)
+        elif self._left == 0 or (ended and self._left is None):
             self._finish()
-        return count
+        elif ended and self._failed is None:
+            self._failed = Unavailable(
+                f"{host(self._url)} closed the connection {self._left} bytes too early", code="cut_short"
+            )
 
     def _broken(self, error: BaseException | None) -> ModelpmError:
         if self._aborted or error is None:
@@ -132,13 +130,14 @@ def _reader(response: urllib3.BaseHTTPResponse) -> Callable[[memoryview], int]:
 def _direct(file: BufferedReader) -> Callable[[memoryview], int]:
     """Return what takes the bytes that came along with the headers, then reads from the socket without a copy."""
     rest: memoryview | None = None
+    raw = file.raw.readinto
 
     def readinto(buffer: memoryview) -> int:
         nonlocal rest
-        if rest is None:
+        if not rest:
+            if rest is not None:
+                return raw(buffer) or 0
             rest = memoryview(file.read1(DEFAULT_BUFFER_SIZE))
-        elif not rest:
-            return file.raw.readinto(buffer) or 0
         count = min(len(rest), len(buffer))
         buffer[:count], rest = rest[:count], rest[count:]
         return count

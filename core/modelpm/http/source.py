@@ -34,6 +34,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 10
 _PAUSE = 0.25  # seconds before the second try; doubled for each further one
 _MAX_PAUSE = 20.0  # longer than that a caller would rather know than wait
+_GIVEN_UP = 30.0  # seconds for which a server that had all its tries gets one
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
 # What storage answers when a signature has run out.
@@ -61,6 +62,7 @@ class HttpSource(ABC):
         self.context = context
         self._pool = Pool(context.network)
         self._targets = Targets()
+        self._given_up: dict[str, float] = {}  # until when, by server
 
     @abstractmethod
     def resolve(self, reference: Reference) -> Snapshot:
@@ -106,16 +108,20 @@ class HttpSource(ABC):
         Raises:
             ModelpmError: As :meth:`error_for` says; ``Unavailable`` where no usable answer came.
         """
-        return self.retrying(lambda: self._get(url, headers or {}, cap))
+        return self.retrying(lambda: self._get(url, headers or {}, cap), origin(url))
 
     def get_json(self, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
         """Return a JSON document; as :meth:`get`."""
         return self.get(url, headers={"Accept": "application/json", **(headers or {})}).json()
 
-    def retrying(self, ask: Callable[[], _T]) -> _T:
+    def retrying(self, ask: Callable[[], _T], server: str = "") -> _T:
         """Return what ``ask`` returns; it is called again, as often as the user allows, where that may help.
 
         For what a ``resolve`` asks. :meth:`open` tries once: its caller knows how far the bytes have come.
+
+        Args:
+            ask: Sends requests.
+            server: Which server it asks; one that was given up a moment ago is tried once.
 
         Raises:
             ModelpmError: As ``ask`` raises, the last time.
@@ -124,9 +130,12 @@ class HttpSource(ABC):
             try:
                 return ask()
             except Unavailable as error:
+                tries = 0 if time.monotonic() < self._given_up.get(server, 0.0) else self.context.network.retries
                 pause = error.retry_after if error.retry_after is not None else min(_PAUSE * 2.0**attempt, _MAX_PAUSE)
                 lasting = not error.retryable or error.code in _NO_ANSWERS or pause > _MAX_PAUSE
-                if lasting or attempt >= self.context.network.retries:
+                if lasting or attempt >= tries:
+                    if not lasting:
+                        self._given_up[server] = time.monotonic() + _GIVEN_UP
                     raise
                 time.sleep(pause + random.uniform(0, _PAUSE))  # noqa: S311 - jitter, not cryptography
         raise AssertionError  # the loop ends above

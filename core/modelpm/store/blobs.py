@@ -141,7 +141,7 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str], *, 
         raise StoreError(f"cannot store {blob}: something that is not a file is in the way", path=str(blob))
     with disk.explained(data, "store"):
         size = data.stat().st_size
-    if has(layout, sha256, size) and check(layout, sha256, size) is None:
+    if there is not None and has(layout, sha256, size) and check(layout, sha256, size) is None:
         # Views show that inode. Replacing it with equal bytes would store them twice and make the views look damaged.
         with disk.explained(data, "remove"):
             system.unlink(data)

@@ -158,6 +158,11 @@ class Journal:
         self.length = 0
         self._fd = -1
 
+    @property
+    def started(self) -> bool:
+        """Whether it is open, so that something can be appended."""
+        return self._fd >= 0
+
     def start(self, contents: Contents, *, synced: bool) -> None:
         """Write a new journal in place of whatever is there, atomically, and open it.
 

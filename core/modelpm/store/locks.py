@@ -98,11 +98,7 @@ def _open(path: Path) -> int:
     try:
         return system.open_file(path, os.O_RDWR)
     except FileNotFoundError:
-        mode = disk.creation_mode(path.parent, 0o666)
-        fd = system.open_file(path, os.O_RDWR | os.O_CREAT, mode)
-    with contextlib.suppress(OSError):  # another user may have made it in this instant
-        system.set_mode(fd, path, mode)
-    return fd
+        return disk.create(path, 0o666)
 
 
 @contextmanager

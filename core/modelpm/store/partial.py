@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -67,15 +67,16 @@ class Partial:
                 raise disk.symlink(self.folder, "use")
         with disk.explained(self.data, "open", needed=self.header.size):
             self._fd = system.open_file(self.data, os.O_RDWR | os.O_CREAT, 0o600)
-            earlier = decode(read(self._journal.path), self.header.boot)
+            journal = read(self._journal.path)
+            earlier = decode(journal, self.header.boot)
             if earlier is not None and _resumable(earlier.header, self.header):
                 self._adopt(earlier)
             else:
                 os.ftruncate(self._fd, 0)
-            self._journal.start(self._contents, synced=True)
-            self._covered = self._journal.length
-            if self.header.size:
-                system.reserve(self._fd, self.header.size)
+            # Where there is none it is begun with the first record: a file of half a second needs no journal.
+            if journal or os.path.lexists(self._journal.path):
+                self._start_journal()
+            self._reserve()
 
     def _adopt(self, earlier: Contents) -> None:
         """Take over what counts; it is synced first, so that the new journal may vouch for all of it."""
@@ -87,6 +88,15 @@ class Partial:
         self._contents = replace(earlier, header=replace(earlier.header, boot=self.header.boot))
         self._present = earlier.extents.copy()
         self.resumed = self._present.total
+
+    def _start_journal(self, *, synced: bool = True) -> None:
+        self._journal.start(self._contents, synced=synced)
+        self._covered = self._journal.length if synced else 0
+
+    def _reserve(self) -> None:
+        """Let the disk say at once that it is too full; what is small is written before that would have helped."""
+        if (self.header.size or 0) >= RECORD_BYTES:
+            system.reserve(self._fd, self.header.size or 0)
 
     def close(self) -> None:
         """Let go of the files as soon as no call uses them; whoever writes from then on fails."""
@@ -130,10 +140,11 @@ class Partial:
             if self._fresh.total >= RECORD_BYTES:
                 self._record()
 
-    def read(self, offset: int, buffer: memoryview) -> int:
-        """Fill a buffer from an offset; return how many bytes came."""
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[int, memoryview], int]]:
+        """Yield what fills a buffer from an offset and returns how many bytes came; without a lock for each read."""
         with self._use() as fd, disk.explained(self.data, "read"):
-            return system.pread_into(fd, buffer, offset)
+            yield lambda offset, buffer: system.pread_into(fd, buffer, offset)
 
     def flush(self) -> None:
         """Vouch for what was written, where that was not done for half a second."""
@@ -180,17 +191,14 @@ class Partial:
             header = replace(self.header, origin=origin, validator=validator)
             self._contents = Contents(header)
             os.ftruncate(self._fd, 0)
-            self._journal.start(self._contents, synced=True)
-            self._covered = self._journal.length
-            if header.size:
-                system.reserve(self._fd, header.size)
+            self._start_journal()
+            self._reserve()
 
     def identify(self, origin: str, validator: str | None) -> None:
         """Remember which version of the object the bytes are of."""
         with self._changed, disk.explained(self._journal.path, "write"):
             self._contents = replace(self._contents, header=replace(self.header, origin=origin, validator=validator))
-            self._journal.start(self._contents, synced=False)
-            self._covered = 0
+            self._start_journal(synced=False)
 
     def gaps(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Return what is not there between two offsets, lowest first."""
@@ -255,6 +263,9 @@ class Partial:
         with self._use() as fd, disk.explained(self.data, "truncate"):
             if os.fstat(fd).st_size != size:
                 os.ftruncate(fd, size)
+        with self._changed:
+            if not self._journal.started:  # nobody will ask what is there of a file that is whole
+                self._fresh = Ranges()
         self.close()
         return self.data
 
@@ -271,6 +282,8 @@ class Partial:
         if self._fd < 0:
             raise StoreError(f"{self._journal.path} was closed meanwhile", code="closed")
         with disk.explained(self._journal.path, "write"):
+            if not self._journal.started:
+                self._start_journal()
             self._journal.append(kind, offset, length, digest)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelpm.errors import IntegrityError, ModelpmError, StoreError, Unavailable
 from modelpm.transfer.connection import Aborted, Connection, refused_to_range
+from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.mirrors import Choice, Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
@@ -19,6 +20,7 @@ from modelpm.types import Stream
 
 _PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted anew
 _NAP = 0.005  # seconds
+_ITS_OWN = frozenset({"size_mismatch", "changed", "expired", "rate_limited"})  # says nothing of other files
 _RESTARTS = 2  # times an object may change under us
 
 
@@ -31,6 +33,7 @@ class Attempts:
         options: The engine's.
         scheduler: Gives out the ranges.
         limiter: Gives out bandwidth.
+        hosts: How servers fared with other files.
         pause: Waits so many seconds, or less if the run ends.
         emit: Takes an event: its action and its fields.
         wake: Makes the file's own thread look at ``error`` and ``restart``.
@@ -44,6 +47,7 @@ class Attempts:
     options: Options
     scheduler: Scheduler
     limiter: Limiter
+    hosts: Hosts
     pause: Callable[[float], object]
     emit: Callable[[str, Mapping[str, Any]], None]
     wake: Callable[[], None]
@@ -60,7 +64,7 @@ class Attempts:
     _last: str = ""
 
     def __post_init__(self) -> None:
-        self._mirrors = Mirrors(self._locate, time.monotonic)
+        self._mirrors = Mirrors(self._locate, self.hosts)
         self._budget = Budget(self.options.retries, self.options.backoff, random.random)
 
     def resume_from(self, origin: str, validator: str | None) -> None:
@@ -284,7 +288,11 @@ class Attempts:
                 self._tell(error, 0.0)
                 return
         wait = self._budget.strike(task.started, now, error)
+        if choice is not None and self.hosts.hopeless(choice.origin.label):
+            wait = None
         if wait is None:
+            if choice is not None and error.code not in _ITS_OWN:
+                self.hosts.gave_up(choice.origin.label)
             self.fail(work, self._gave_up(error))
             return
         if judge(error) is Verdict.RELOCATE and self._budget.strikes == 1:
@@ -302,7 +310,7 @@ class Attempts:
                 **{**error.details, "model": self.fetch.model, "file": path},
             )
         return Unavailable(
-            f"{path}: gave up after {tries} tries without progress: {error.message}",
+            f"{path}: gave up after {tries} {'try' if tries == 1 else 'tries'} without progress: {error.message}",
             retry_after=getattr(error, "retry_after", None),
             code=error.code if error.code != "expired" else "network",
             hints=[*error.hints, "run the same command again later: what was downloaded is kept"],

@@ -10,6 +10,7 @@ from typing import Any
 from modelpm.api import Hasher
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.store import Store
+from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.job import Job, Shared
 from modelpm.transfer.meter import Meter
 from modelpm.transfer.rate import Limiter
@@ -45,6 +46,7 @@ class Engine:
         self._options = options
         self._emit = emit
         self._limiter = Limiter(options.limit)
+        self._hosts = Hosts(time.monotonic)
 
     def run(
         self, fetches: Sequence[Fetch], *, tick: Tick, cancelled: threading.Event
@@ -89,6 +91,7 @@ class _Run:
             options,
             self._scheduler,
             engine._limiter,  # noqa: SLF001
+            engine._hosts,  # noqa: SLF001
             self._stopped,
             self._note,
         )

@@ -16,6 +16,7 @@ from modelpm.store.partial import Partial, progress
 from modelpm.store.ranges import Ranges
 from modelpm.transfer.attempt import Attempts
 from modelpm.transfer.hashing import PIECE, Digests
+from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.rate import Limiter
 from modelpm.transfer.scheduler import Scheduler, Work
 from modelpm.transfer.task import END
@@ -38,6 +39,7 @@ class Shared:
         options: The engine's.
         scheduler: The pool of connections.
         limiter: The limit on bandwidth.
+        hosts: How servers fared.
         stopped: Set when the run shall end.
         emit: Takes an event: its action and its fields.
     """
@@ -47,6 +49,7 @@ class Shared:
     options: Options
     scheduler: Scheduler
     limiter: Limiter
+    hosts: Hosts
     stopped: threading.Event
     emit: Callable[[str, Mapping[str, Any]], None]
 
@@ -167,7 +170,14 @@ class Job:
         partial = Partial(self.shared.store.partial(key), Header(self.fetch.key, self.fetch.size, promised))
         shared = self.shared
         attempts = Attempts(
-            self.fetch, shared.options, shared.scheduler, shared.limiter, shared.stopped.wait, shared.emit, partial.wake
+            self.fetch,
+            shared.options,
+            shared.scheduler,
+            shared.limiter,
+            shared.hosts,
+            shared.stopped.wait,
+            shared.emit,
+            partial.wake,
         )
         try:
             partial.open()
@@ -256,18 +266,24 @@ class Job:
 
     def _hash(self, work: Work, digests: Digests, buffer: memoryview, end: int) -> None:
         """Take in what is there up to ``end``, or up to the next prefix digest."""
-        end = min(end, digests.position + digests.room())
-        while digests.position < end:
-            count = min(len(buffer), end - digests.position)
-            came = work.partial.read(digests.position, buffer[:count])
-            if not came:  # somebody cut the file behind our back
-                self._again(work, digests.position, end)
-                return
-            digests.feed(buffer[:came])
-            work.hashed = digests.position
-            if digests.position % PIECE == 0:
-                self._compare(work, digests)
-                return
+        begin, end = digests.position, min(end, digests.position + digests.room())
+        try:
+            with work.partial.reading() as read:
+                while (at := digests.position) < end:
+                    came = read(at, buffer[: end - at])
+                    if not came:  # somebody cut the file behind our back
+                        self._again(work, at, end)
+                        return
+                    digests.feed(buffer[:came])
+                    work.hashed = digests.position
+        except StoreError as error:
+            at = digests.position
+            if error.code != "io_error" or not self._worth_another(at):
+                raise
+            self._again(work, at, min(end, at + len(buffer)))  # written anew, they may land where the disk is sound
+            return
+        if begin < end and end % PIECE == 0:
+            self._compare(work, digests)
 
     def _compare(self, work: Work, digests: Digests) -> None:
         """Hold a prefix digest against the one an earlier run saw: what rotted since is fetched again."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError, NotFound
+from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.values import Origin
 
 _REST_CAP = 60.0
@@ -37,11 +38,11 @@ class Mirrors:
 
     Attributes:
         locate: Returns the origins, best first.
-        clock: Seconds, monotonic.
+        hosts: How servers fared with other files.
     """
 
     locate: Callable[[], Sequence[Origin]]
-    clock: Callable[[], float]
+    hosts: Hosts
     _origins: tuple[Origin, ...] = ()
     _round: int = 0
     _health: dict[str, _Health] = field(default_factory=dict)
@@ -60,9 +61,11 @@ class Mirrors:
             left = [o for o in self._origins if self._of(o).out is None]
             if not left:
                 raise self._nothing_left()
-            now = self.clock()
-            best = min(left, key=lambda o: (max(0.0, self._of(o).until - now), self._of(o).suspect))
-            return Choice(best, self._round)
+            return Choice(min(left, key=self._reluctance), self._round)
+
+    def _reluctance(self, origin: Origin) -> tuple[float, float, bool]:
+        health = self._of(origin)
+        return max(0.0, health.until - self.hosts.clock()), self.hosts.rest(origin.label), health.suspect
 
     def relocate(self, round_: int) -> None:
         """Ask again where the bytes are; of several that saw the same answer run out, one asks."""
@@ -77,14 +80,16 @@ class Mirrors:
 
     def failed(self, origin: Origin, wait: float) -> bool:
         """Let an origin rest, longer each time; return whether another one is well."""
+        self.hosts.failed(origin.label)
         with self._lock:
-            health, now = self._of(origin), self.clock()
+            health, now = self._of(origin), self.hosts.clock()
             health.failures += 1
             health.until = now + max(wait, min(_REST_CAP, 2.0 ** (health.failures - 1)))
             return any(h.out is None and h.until <= now for h in map(self._of, self._origins))
 
     def worked(self, origin: Origin) -> None:
         """Note that bytes came."""
+        self.hosts.worked(origin.label)
         with self._lock:
             self._of(origin).failures = 0
             self._of(origin).until = 0.0

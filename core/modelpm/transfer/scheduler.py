@@ -88,7 +88,8 @@ class Scheduler:
 
     def __init__(self, jobs: int, buffer_bytes: int) -> None:
         self.changed = threading.Condition()
-        self.width = Width(jobs)
+        self._cores = os.cpu_count() or 1
+        self.width = Width(jobs, self._cores)
         self._buffer_bytes = buffer_bytes
         self._works: list[Work] = []
         self._running = 0
@@ -170,7 +171,7 @@ class Scheduler:
         """Look at the throughput and adapt to it; return the bytes received so far."""
         with self.changed:
             received = self._received + sum(work.so_far() for work in self._works)
-            self.width.observe(now, received, saturated=self._running >= self.width.target, hot=self._hot(now))
+            self.width.observe(now, received, running=self._running, hot=self._hot(now))
             self._staff()
             self.changed.notify_all()
             return received
@@ -179,7 +180,7 @@ class Scheduler:
         """Whether this process had most of the machine's processors since the last look."""
         since, used = self._looked
         self._looked = now, time.process_time()
-        return now > since and (self._looked[1] - used) / (now - since) > _HOT * (os.cpu_count() or 1)
+        return now > since and (self._looked[1] - used) / (now - since) > _HOT * self._cores
 
     def hungry(self) -> bool:
         """Whether another file should be begun, so that no connection runs out of work."""

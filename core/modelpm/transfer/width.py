@@ -1,13 +1,24 @@
-"""How many connections to use: grows while throughput grows, shrinks when it collapses. Pure: it is told the time."""
+"""How many connections to use: climbs while throughput does, and down again where fewer bring as much.
+
+Pure: it is told the time.
+"""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 _INTERVAL = 0.25  # seconds between two looks
 _GAIN = 1.15  # more connections must bring that much more
+_LOSS = 0.93  # fewer may bring that much less, where the processor is the limit
 _COLLAPSE = 0.4  # of the steady rate; below that something changed for the worse
 _PATIENCE = 4  # looks in a row that must agree on a collapse
 _PROBE = 10.0  # seconds of a steady state after which growth is tried again
-_FIRST = 4
+_FIRST = 8
+
+
+class _Phase(Enum):
+    GROWING = auto()  # more were tried; the next look tells whether they help
+    SHRINKING = auto()  # fewer were tried; the next look tells whether they do as well
+    HOLDING = auto()
 
 
 @dataclass(slots=True)
@@ -16,16 +27,19 @@ class Width:
 
     Attributes:
         most: It never exceeds that.
+        cores: Processors of the machine; so many connections are kept when those are what limits.
         target: The number now.
         rate: Bytes per second over the last look.
     """
 
     most: int
+    cores: int = 1
     target: int = 0
     rate: float = 0.0
-    _growing: bool = True
-    _before: int = 1  # the width to go back to when growth brought nothing
-    _reference: float = 0.0  # the rate that growth is held against
+    _phase: _Phase = _Phase.GROWING
+    _before: int = 1  # the width to go back to when a change brought nothing
+    _least: int = 1  # fewer were tried, and brought less
+    _reference: float = 0.0  # the rate that a change is held against
     _low: int = 0
     _looked: float | None = None
     _bytes: int = 0
@@ -33,30 +47,33 @@ class Width:
 
     def __post_init__(self) -> None:
         self.target = self._before = min(self.most, _FIRST)
+        self._least = min(self.most, self.cores)
 
-    def observe(self, now: float, received: int, *, saturated: bool, hot: bool = False) -> None:
+    def observe(self, now: float, received: int, *, running: int, hot: bool = False) -> None:
         """Take a look.
 
         Args:
             now: Seconds, monotonic.
             received: Bytes that came since the beginning.
-            saturated: Whether there was work for every connection.
+            running: Connections under way; fewer than the target where there is no work for more, and more while
+                those that are too many finish what they began.
             hot: Whether the processor is what limits; more connections would only take it from the digest.
         """
-        if self._looked is None:
+        if self._looked is None or running > self.target:  # what comes now says nothing about this width
             self._looked, self._bytes = now, received
             return
         if now - self._looked < _INTERVAL:
             return
         self.rate = (received - self._bytes) / (now - self._looked)
         self._looked, self._bytes = now, received
-        if not saturated:
+        if running < self.target:
             self._low = 0
-        elif hot:
-            self.target = max(1, self.target // 2)
-            self._reference = self.rate
+        elif self._phase is _Phase.SHRINKING and self.rate < self._reference * _LOSS:
+            self.target = self._least = self._before
             self._settle(now)
-        elif self._growing:
+        elif hot and self.target > self._least:
+            self._shrink()
+        elif self._phase is _Phase.GROWING and not hot:
             self._grow(now)
         else:
             self._hold(now)
@@ -65,6 +82,11 @@ class Width:
         """Take half: a server said that it is too much."""
         self.target = max(1, self.target // 2)
         self._settle(now)
+
+    def _shrink(self) -> None:
+        self._reference, self._before = self.rate, self.target
+        self.target = max(self._least, self.target // 2)
+        self._phase = _Phase.SHRINKING
 
     def _grow(self, now: float) -> None:
         if self._reference and self.rate < self._reference * _GAIN:
@@ -78,6 +100,8 @@ class Width:
             self._settle(now)
 
     def _hold(self, now: float) -> None:
+        if self._phase is not _Phase.HOLDING:
+            self._settle(now)
         self._low = self._low + 1 if self.rate < self._reference * _COLLAPSE else 0
         if self._low >= _PATIENCE:
             self.target = max(1, self.target // 2)
@@ -86,10 +110,10 @@ class Width:
         elif now - self._steady_since > _PROBE:
             self._reference, self._before = max(self.rate, 1.0), self.target
             self.target = min(self.most, self.target + max(1, self.target // 4))
-            self._growing = self.target > self._before
+            self._phase = _Phase.GROWING if self.target > self._before else _Phase.HOLDING
             self._steady_since = now
         else:
             self._reference = max(self._reference, self.rate)
 
     def _settle(self, now: float) -> None:
-        self._growing, self._low, self._steady_since = False, 0, now
+        self._phase, self._low, self._steady_since = _Phase.HOLDING, 0, now

@@ -1,0 +1,65 @@
+"""How servers fared, over all files of an engine: what one file found out the hard way, the next need not."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+_REST_CAP = 60.0
+_GIVEN_UP = 30.0  # seconds for which nobody tries as long again as the file that gave up
+
+
+@dataclass(slots=True)
+class _Record:
+    failures: int = 0
+    until: float = 0.0
+    given_up: float = float("-inf")
+
+
+@dataclass(slots=True)
+class Hosts:
+    """Failures by server. Thread-safe.
+
+    Attributes:
+        clock: Seconds, monotonic.
+    """
+
+    clock: Callable[[], float]
+    _records: dict[str, _Record] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def failed(self, label: str) -> None:
+        """Note that a server failed; of files that see the same failure, one counts."""
+        with self._lock:
+            record, now = self._records.setdefault(_host(label), _Record()), self.clock()
+            if now >= record.until:
+                record.failures += 1
+                record.until = now + min(_REST_CAP, 2.0 ** (record.failures - 1))
+
+    def gave_up(self, label: str) -> None:
+        """Note that a file had all its tries there, and not a byte."""
+        with self._lock:
+            self._records.setdefault(_host(label), _Record()).given_up = self.clock()
+
+    def worked(self, label: str) -> None:
+        """Note that bytes came."""
+        if self._records:
+            with self._lock:
+                self._records.pop(_host(label), None)
+
+    def rest(self, label: str) -> float:
+        """Return for how many seconds others should be asked first."""
+        with self._lock:
+            record = self._records.get(_host(label))
+            return max(0.0, record.until - self.clock()) if record is not None else 0.0
+
+    def hopeless(self, label: str) -> bool:
+        """Whether one try is enough, because another file has just tried as often as it may."""
+        with self._lock:
+            record = self._records.get(_host(label))
+            return record is not None and self.clock() - record.given_up < _GIVEN_UP
+
+
+def _host(label: str) -> str:
+    """Return what stands for the server in the label of an origin."""
+    return urlsplit(label).netloc or label
