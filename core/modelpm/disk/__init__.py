@@ -93,7 +93,7 @@ def mount_point(path: Path) -> Path:
 def standing(path: Path) -> Path:
     """Return the path itself or its nearest parent that exists."""
     place = path.absolute()
-    while not place.exists() and place != place.parent:
+    while not os.path.exists(place) and place != place.parent:  # noqa: PTH110 - Path's raises below what is not ours
         place = place.parent
     return place
 
