@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelpm.disk import system
-from modelpm.errors import StoreError
+from modelpm.errors import ModelpmError, StoreError, UsageError
 
 _FULL = {
     errno.ENOSPC: "no space left on {mount}",
     errno.EDQUOT: "your disk quota on {mount} is used up",
     errno.EFBIG: "{mount}, or the process's file size limit, refuses a file of that size",
 }
+_SHOWN = 40  # characters around what cannot be encoded
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -64,6 +65,18 @@ def symlink(path: Path, action: str) -> StoreError:
         code="symlink",
         hints=[f"find out who made the link, then remove it: {path}"],
         path=str(path),
+    )
+
+
+def unnameable(error: UnicodeEncodeError) -> ModelpmError:
+    """Say that a name cannot be given to the system, and how it could."""
+    text = error.object[max(0, error.start - _SHOWN) : error.end + _SHOWN].strip()
+    if error.encoding.lower().replace("_", "-") == "utf-8":
+        return UsageError(f"`{text}` is no UTF-8, and is not kept as a name", code="encoding")
+    return StoreError(
+        f"this locale, whose characters are {error.encoding}, has no name for the file `{text}`",
+        hints=["choose one with UTF-8: LC_ALL=C.UTF-8, or PYTHONUTF8=1"],
+        code="encoding",
     )
 
 
