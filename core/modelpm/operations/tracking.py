@@ -4,9 +4,10 @@ import asyncio
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import Any
+from typing import Any, TypedDict
 
 from modelpm.api import Listener
 from modelpm.resolve import WantedModel
@@ -111,6 +112,40 @@ def _of_file(file: FileProgress) -> Progress:
 
 def _percentage(downloaded: int, total: int | None) -> float:
     return min(_ALMOST, 100.0 * downloaded / total) if total else 0.0
+
+
+class Acting(TypedDict, total=False):
+    """The keywords of every verb that takes its time.
+
+    Attributes:
+        on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
+        user: Who is named in the audit log.
+        cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+    """
+
+    on_progress: OnProgress | None
+    user: str | None
+    cancelled: Event | None
+
+
+class Installing(Acting, total=False):
+    """The keywords of an install; :meth:`modelpm.manager.Manager.install_all` says what they mean."""
+
+    name: str | None
+    dir: str | Path | None
+    include: Sequence[str]
+    exclude: Sequence[str]
+    allow_pickle: bool
+
+
+class Changing(Acting, total=False):
+    """The keywords of every verb that changes a project.
+
+    Attributes:
+        dry_run: Say what would be done, and do nothing.
+    """
+
+    dry_run: bool
 
 
 @dataclass(frozen=True, slots=True)
