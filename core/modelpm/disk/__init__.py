@@ -68,6 +68,16 @@ def symlink(path: Path, action: str) -> StoreError:
     )
 
 
+def dangling(path: Path) -> StoreError:
+    """Say that a folder is a symlink which leads nowhere: as one to a disk that is not mounted does."""
+    return StoreError(
+        f"cannot use {path}: it is a symbolic link to {path.readlink()}, which is no folder",
+        code="symlink",
+        hints=["mount that disk, or make that folder; or remove the link"],
+        path=str(path),
+    )
+
+
 def unnameable(error: UnicodeEncodeError) -> ModelpmError:
     """Say that a name cannot be given to the system, and how it could."""
     text = error.object[max(0, error.start - _SHOWN) : error.end + _SHOWN].strip()
@@ -149,6 +159,8 @@ def make_folder(path: Path, *, below: Path) -> None:
     with explained(path, "make the folder"):
         missing, place = [], below
         while not place.is_dir():
+            if place.is_symlink():
+                raise dangling(place)
             missing.append(place)
             place = place.parent
         for folder in reversed(missing):
