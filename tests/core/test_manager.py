@@ -509,7 +509,7 @@ def test_a_keyword_that_a_verb_does_not_have_is_refused_before_anything_is_done(
             lambda: project.upgrade(**unknown),
         )
         for call in calls:
-            with pytest.raises(TypeError, match="usr|dry_run"):
+            with pytest.raises(TypeError, match=r"usr|dry_run"):
                 call()
         assert not manager.installed()
         assert not project.installed()
