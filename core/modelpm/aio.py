@@ -3,29 +3,81 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
-from modelpm.installed import InstalledModel
 from modelpm.manager import Manager
+from modelpm.operations.housekeeping import Housekeeping
 from modelpm.project import Project
-from modelpm.report import Change, Details, Report, Verified
 from modelpm.types import Progress
 
-_T = TypeVar("_T")
+_T_co = TypeVar("_T_co", covariant=True)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 _PATIENCE = 1.0  # seconds a cancelled verb has to put its partial down
 
 
-class AsyncManager:
+class _Async(Generic[_T_co]):
+    """Somebody whose verbs are awaited here."""
+
+    def __init__(self, own: _T_co) -> None:
+        self._own = own
+
+
+_Verb = Callable[Concatenate[_T_co, _P], _R]
+_AsyncVerb = Callable[Concatenate[_Async[_T_co], _P], Coroutine[Any, Any, _R]]
+
+
+def _awaitable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
+    """Make the verb that runs in a thread of its own; one that is cancelled is waited for no more."""
+
+    @wraps(verb)
+    async def run(self: _Async[_T_co], /, *args: _P.args, **options: _P.kwargs) -> _R:
+        return await asyncio.to_thread(verb, self._own, *args, **options)
+
+    return run
+
+
+def _cancellable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
+    """Make the same of a verb that takes ``cancelled``: a cancellation is passed on to it.
+
+    The verb is waited for until it has put its partial down. Its callback for progress is run in the loop.
+    """
+
+    @wraps(verb)
+    async def run(self: _Async[_T_co], /, *args: _P.args, **options: _P.kwargs) -> _R:
+        given: dict[str, Any] = dict(options)
+        cancelled = given["cancelled"] = given.get("cancelled") or threading.Event()
+        if given.get("on_progress") is not None:
+            given["on_progress"] = _in_loop(given["on_progress"], cancelled)
+        work = asyncio.ensure_future(asyncio.to_thread(verb, self._own, *args, **given))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            cancelled.set()
+            await asyncio.wait([work], timeout=_PATIENCE)
+            if work.done() and not work.cancelled():
+                work.exception()  # the verb's own word for it; the caller gets the cancellation
+            raise
+
+    return run
+
+
+class AsyncManager(_Async[Manager]):
     """As :class:`modelpm.manager.Manager`; takes the same arguments.
 
     Each verb runs in a thread of its own. A cancelled one stops within a second and keeps what was downloaded.
     Progress callbacks run in the event loop, and may be coroutine functions.
+
+    Attributes:
+        manager: The manager.
     """
 
     def __init__(self, **options: Any) -> None:
-        self.manager = Manager(**options)
+        super().__init__(Manager(**options))
+        self.manager = self._own
 
     async def __aenter__(self) -> Self:
         return self
@@ -33,175 +85,98 @@ class AsyncManager:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def close(self) -> None:
-        """Close the audit sinks and connections."""
-        await asyncio.to_thread(self.manager.close)
+    close = _awaitable(Manager.close)
+    available = _awaitable(Manager.available)
+    search = _awaitable(Manager.search)
+    show = _awaitable(Manager.show)
+    installed = _awaitable(Manager.installed)
+    is_installed = _awaitable(Manager.is_installed)
+    path = _awaitable(Manager.path)
+    status = _awaitable(Manager.status)
+    install = _cancellable(Manager.install)
+    install_all = _cancellable(Manager.install_all)
+    uninstall = _awaitable(Manager.uninstall)
+    uninstall_all = _awaitable(Manager.uninstall_all)
+    verify = _cancellable(Manager.verify)
+    outdated = _awaitable(Manager.outdated)
+    upgrade = _cancellable(Manager.upgrade)
+    why = _awaitable(Manager.why)
+    export = _awaitable(Manager.export)
+    bundle = _awaitable(Manager.bundle)
+    take_over = _awaitable(Manager.take_over)
 
-    async def install(
-        self, spec: str, *, on_progress: Callable[[Progress], Any] | None = None, **options: Any
-    ) -> InstalledModel:
-        """As :meth:`Manager.install`."""
-        shown = _in_loop(on_progress)
-        return await _cancellable(
-            lambda cancelled: self.manager.install(spec, on_progress=shown(cancelled), cancelled=cancelled, **options)
-        )
-
-    async def install_all(
-        self, specs: Sequence[str], *, on_progress: Callable[[Progress], Any] | None = None, **options: Any
-    ) -> Report:
-        """As :meth:`Manager.install_all`."""
-        shown = _in_loop(on_progress)
-        return await _cancellable(
-            lambda cancelled: self.manager.install_all(
-                specs, on_progress=shown(cancelled), cancelled=cancelled, **options
-            )
-        )
-
-    async def verify(self, names: Sequence[str] = (), **options: Any) -> tuple[Verified, ...]:
-        """As :meth:`Manager.verify`."""
-        return await _cancellable(lambda cancelled: self.manager.verify(names, cancelled=cancelled, **options))
-
-    async def uninstall(self, name: str, **options: Any) -> Change:
-        """As :meth:`Manager.uninstall`."""
-        return await asyncio.to_thread(self.manager.uninstall, name, **options)
-
-    async def uninstall_all(self, names: Sequence[str], **options: Any) -> Report:
-        """As :meth:`Manager.uninstall_all`."""
-        return await asyncio.to_thread(self.manager.uninstall_all, names, **options)
-
-    async def available(self) -> tuple[str, ...]:
-        """As :meth:`Manager.available`."""
-        return await asyncio.to_thread(self.manager.available)
-
-    async def search(self, text: str = "", **options: Any) -> tuple[Any, ...]:
-        """As :meth:`Manager.search`."""
-        return await asyncio.to_thread(self.manager.search, text, **options)
-
-    async def show(self, spec: str) -> Details:
-        """As :meth:`Manager.show`."""
-        return await asyncio.to_thread(self.manager.show, spec)
-
-    async def installed(self) -> tuple[InstalledModel, ...]:
-        """As :meth:`Manager.installed`."""
-        return await asyncio.to_thread(self.manager.installed)
-
-    async def is_installed(self, model: str) -> bool:
-        """As :meth:`Manager.is_installed`."""
-        return await asyncio.to_thread(self.manager.is_installed, model)
-
-    async def path(self, name: str, file: str | None = None, **options: Any) -> Path:
-        """As :meth:`Manager.path`."""
-        return await asyncio.to_thread(self.manager.path, name, file, **options)
-
-    async def project(self, directory: str | Path = ".", **options: Any) -> "AsyncProject":
+    async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
         """As :meth:`Manager.project`."""
-        return AsyncProject(await asyncio.to_thread(self.manager.project, directory, **options))
+        return AsyncProject(await asyncio.to_thread(self.manager.project, directory, frozen=frozen))
+
+    async def find_project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject | None":
+        """As :meth:`Manager.find_project`."""
+        found = await asyncio.to_thread(self.manager.find_project, directory, frozen=frozen)
+        return None if found is None else AsyncProject(found)
 
     async def init(self, directory: str | Path = ".") -> "AsyncProject":
         """As :meth:`Manager.init`."""
         return AsyncProject(await asyncio.to_thread(self.manager.init, directory))
 
-    async def upgrade(
-        self, names: Sequence[str] = (), *, on_progress: Callable[[Progress], Any] | None = None, **options: Any
-    ) -> Report:
-        """As :meth:`Manager.upgrade`."""
-        shown = _in_loop(on_progress)
-        return await _cancellable(
-            lambda cancelled: self.manager.upgrade(names, on_progress=shown(cancelled), cancelled=cancelled, **options)
-        )
-
-    async def status(self, model_id: str) -> Progress | None:
-        """As :meth:`Manager.status`."""
-        return await asyncio.to_thread(self.manager.status, model_id)
+    @property
+    def housekeeping(self) -> "AsyncHousekeeping":
+        """As :attr:`Manager.housekeeping`."""
+        return AsyncHousekeeping(self.manager.housekeeping)
 
 
-class AsyncProject:
-    """As :class:`modelpm.project.Project`; a cancelled verb leaves manifest and lock as they were."""
+class AsyncHousekeeping(_Async[Housekeeping]):
+    """As :class:`modelpm.operations.housekeeping.Housekeeping`."""
+
+    prune = _awaitable(Housekeeping.prune)
+    doctor = _awaitable(Housekeeping.doctor)
+    move_store = _cancellable(Housekeeping.move_store)
+    sizes = _awaitable(Housekeeping.sizes)
+    cache_size = _awaitable(Housekeeping.cache_size)
+    clean_cache = _awaitable(Housekeeping.clean_cache)
+
+
+class AsyncProject(_Async[Project]):
+    """As :class:`modelpm.project.Project`; a cancelled verb leaves manifest and lock as they were.
+
+    Attributes:
+        project: The project.
+    """
 
     def __init__(self, project: Project) -> None:
+        super().__init__(project)
         self.project = project
 
-    async def add(
-        self, specs: Sequence[str], *, on_progress: Callable[[Progress], Any] | None = None, **options: Any
-    ) -> Report:
-        """As :meth:`Project.add`."""
-        shown = _in_loop(on_progress)
-        return await _cancellable(
-            lambda cancelled: self.project.add(specs, on_progress=shown(cancelled), cancelled=cancelled, **options)
-        )
-
-    async def remove(self, names: Sequence[str], **options: Any) -> Report:
-        """As :meth:`Project.remove`."""
-        return await asyncio.to_thread(self.project.remove, names, **options)
-
-    async def lock(self, *, on_progress: Callable[[Progress], Any] | None = None, **options: Any) -> Report:
-        """As :meth:`Project.lock`."""
-        shown = _in_loop(on_progress)
-        return await _cancellable(
-            lambda cancelled: self.project.lock(on_progress=shown(cancelled), cancelled=cancelled, **options)
-        )
-
-    async def sync(self, *, on_progress: Callable[[Progress], Any] | None = None, **options: Any) -> Report:
-        """As :meth:`Project.sync`."""
-        shown = _in_loop(on_progress)
-        return await _cancellable(
-            lambda cancelled: self.project.sync(on_progress=shown(cancelled), cancelled=cancelled, **options)
-        )
-
-    async def upgrade(
-        self, names: Sequence[str] = (), *, on_progress: Callable[[Progress], Any] | None = None, **options: Any
-    ) -> Report:
-        """As :meth:`Project.upgrade`."""
-        shown = _in_loop(on_progress)
-        return await _cancellable(
-            lambda cancelled: self.project.upgrade(names, on_progress=shown(cancelled), cancelled=cancelled, **options)
-        )
-
-    async def installed(self) -> tuple[InstalledModel, ...]:
-        """As :meth:`Project.installed`."""
-        return await asyncio.to_thread(self.project.installed)
-
-    async def path(self, name: str, file: str | None = None, **options: Any) -> Path:
-        """As :meth:`Project.path`."""
-        return await asyncio.to_thread(self.project.path, name, file, **options)
+    installed = _awaitable(Project.installed)
+    is_installed = _awaitable(Project.is_installed)
+    path = _awaitable(Project.path)
+    drift = _awaitable(Project.drift)
+    check_lock = _awaitable(Project.check_lock)
+    digest = _awaitable(Project.digest)
+    add = _cancellable(Project.add)
+    remove = _awaitable(Project.remove)
+    lock = _cancellable(Project.lock)
+    sync = _cancellable(Project.sync)
+    outdated = _awaitable(Project.outdated)
+    upgrade = _cancellable(Project.upgrade)
 
 
-async def _cancellable(call: Callable[[threading.Event], _T]) -> _T:
-    """Run a verb in a thread; pass a cancellation on to it, and wait until it has put its partial down."""
-    cancelled = threading.Event()
-    work = asyncio.ensure_future(asyncio.to_thread(call, cancelled))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        cancelled.set()
-        await asyncio.wait([work], timeout=_PATIENCE)
-        if work.done() and not work.cancelled():
-            work.exception()  # the verb's own word for it; the caller gets the cancellation
-        raise
-
-
-def _in_loop(
-    callback: Callable[[Progress], Any] | None,
-) -> Callable[[threading.Event], Callable[[Progress], None] | None]:
-    """Return what makes of a callback one that a worker thread may call: it runs in the loop, in order."""
+def _in_loop(callback: Callable[[Progress], Any], cancelled: threading.Event) -> Callable[[Progress], None]:
+    """Return what a worker thread may call: it has the callback run in the loop, in order."""
     loop = asyncio.get_running_loop()
 
     async def call(value: Progress) -> None:
-        answer = callback(value) if callback else None
+        answer = callback(value)
         if inspect.isawaitable(answer):
             await answer
 
-    def shown(cancelled: threading.Event) -> Callable[[Progress], None] | None:
-        def hand_over(value: Progress) -> None:
-            future = asyncio.run_coroutine_threadsafe(call(value), loop)
-            while not cancelled.is_set():  # a slow callback must not keep a cancelled verb from stopping
-                try:
-                    return future.result(timeout=0.1)
-                except TimeoutError:
-                    if future.done():  # the callback's own
-                        raise
-            return None
+    def hand_over(value: Progress) -> None:
+        future = asyncio.run_coroutine_threadsafe(call(value), loop)
+        while not cancelled.is_set():  # a slow callback must not keep a cancelled verb from stopping
+            try:
+                return future.result(timeout=0.1)
+            except TimeoutError:
+                if future.done():  # the callback's own
+                    raise
+        return None
 
-        return hand_over if callback else None
-
-    return shown
+    return hand_over

@@ -1,7 +1,8 @@
 """Tell every audit sink what is about to be done, and how it ended.
 
 A record before the act and one after it, so that a crash between them shows. A required sink that cannot record stops
-the act before it begins; an optional one is warned about once and dropped.
+the act before it begins; an optional one is warned about once and dropped. What changes nothing goes on, with a
+warning, where the disk cannot be written: a store on a read-only disk can be verified, too.
 """
 
 import math
@@ -15,9 +16,11 @@ from threading import Lock
 from typing import Any
 
 from modelpm.api import AuditSink
-from modelpm.errors import ModelpmError, PluginError
+from modelpm.errors import ModelpmError, PluginError, StoreError
 from modelpm.redact import redact_urls
 from modelpm.types import Event
+
+_UNWRITABLE = frozenset({"no_permission", "no_space"})
 
 
 @dataclass(slots=True)
@@ -98,8 +101,17 @@ class Auditor:
         resource_id: str,
         user: str | None = None,
         details: Mapping[str, Any] | None = None,
+        changes: bool = True,
     ) -> Iterator[Outcome]:
         """Record the beginning and, whatever happens, the end of what is done inside.
+
+        Args:
+            verb: What is done.
+            resource_type: What is acted on.
+            resource_id: Which one.
+            user: Who acts, if not the auditor's own user.
+            details: As in :meth:`record`.
+            changes: Whether anything is changed; what only looks goes on where the disk cannot be written.
 
         Raises:
             ModelpmError: A required sink could not record; before the act, nothing was done.
@@ -108,15 +120,20 @@ class Auditor:
         known = dict(details or {})
 
         def record(phase: str, details: Mapping[str, Any], *, success: bool | None) -> None:
-            self.record(
-                outcome.run,
-                f"{verb}.{phase}",
-                resource_type=resource_type,
-                resource_id=resource_id,
-                success=success,
-                user=user,
-                details=details,
-            )
+            try:
+                self.record(
+                    outcome.run,
+                    f"{verb}.{phase}",
+                    resource_type=resource_type,
+                    resource_id=resource_id,
+                    success=success,
+                    user=user,
+                    details=details,
+                )
+            except StoreError as error:
+                if changes or error.code not in _UNWRITABLE:
+                    raise
+                self._warn(f"`{verb}` goes on, but is not in the audit log: {error.message}")
 
         record("begin", known, success=None)
         try:
@@ -166,7 +183,7 @@ class Auditor:
                     sink.write(event)
                 except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
                     if required:
-                        failed = failed or _unrecorded(name, error)
+                        failed = _graver(failed, _unrecorded(name, error))
                     else:
                         self._sinks.remove(item)
                         warnings.append(f"the audit sink `{name}` failed and is left out: {_cause(error)}")
@@ -174,6 +191,11 @@ class Auditor:
             self._warn(warning)
         if failed is not None:
             raise failed
+
+
+def _graver(one: ModelpmError | None, other: ModelpmError) -> ModelpmError:
+    """Return the failure that may not be passed over, else the first."""
+    return other if one is None or (one.code in _UNWRITABLE and other.code not in _UNWRITABLE) else one
 
 
 def _unrecorded(name: str, error: BaseException) -> ModelpmError:

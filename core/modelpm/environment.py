@@ -50,6 +50,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def drop(self, name: str) -> list[str]:
         """Take a model out of the environment: lock, then view; return the entries that stay, as they were changed."""
         with self.held():
+            self.view.check_names(name)
             self.write(self.read().changed(drop=[name]))
             return self.view.drop(name)
 

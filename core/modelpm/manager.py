@@ -1,16 +1,14 @@
 """The library: every verb as a method. Thread-safe, without globals; the command line is its thin user."""
 
-import os
-import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from modelpm.environment import Environment
-from modelpm.errors import CheckFailedError, ModelpmError, NotFound, UsageError
+from modelpm.errors import ModelpmError, NotFound
 from modelpm.installed import InstalledModel
 from modelpm.manifest.governing import find_governing
-from modelpm.operations.reading import find_installed, installed_model, path_of
+from modelpm.operations.reading import find_installed, named_in
 from modelpm.parts import Parts
 
 # What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
     from modelpm.catalog import Entry
     from modelpm.lock.model import LockedModel
     from modelpm.operations.bundling import Taken
-    from modelpm.operations.housekeeping import Housekeeping
-    from modelpm.operations.sites import Site
-    from modelpm.operations.tracking import OnProgress
+    from modelpm.operations.tracking import Acting, Installing
     from modelpm.project import Project
     from modelpm.report import Change, Details, Holder, Outdated, Report, Verified
     from modelpm.types import Progress
@@ -79,19 +75,8 @@ class Manager(Parts):
 
         return show(self._resolver(), spec, [*(project.installed() if project else ()), *self.installed()])
 
-    def installed(self) -> tuple[InstalledModel, ...]:
-        """Return what is installed, sorted by name."""
-        return tuple(installed_model(self.environment, m) for m in self.environment.read().models)
-
-    def is_installed(self, model: str) -> bool:
-        """Whether a model of that name or spec is installed and complete."""
-        try:
-            return self.environment.complete(find_installed(self.environment, model))
-        except NotFound:
-            return False
-
     def path(self, name: str, file: str | None = None, *, dir: bool = False, ensure: bool = False) -> Path:  # noqa: A002
-        """Return the path that a program is given: the file, the first shard of a split GGUF, else the folder.
+        """Return the path that a program is given; as of a project, and more.
 
         Args:
             name: The model's name.
@@ -103,12 +88,11 @@ class Manager(Parts):
             NotFound: It is not installed, or has no such file.
         """
         try:
-            return path_of(self.environment, find_installed(self.environment, name), file, folder=dir)
+            return super().path(name, file, dir=dir)
         except NotFound as error:
             if not ensure or error.code not in {"not_installed", "missing"}:
                 raise
-        made = self.install(name)
-        return path_of(self.environment, find_installed(self.environment, made.name), file, folder=dir)
+        return super().path(self.install(name).name, file, dir=dir)
 
     def status(self, model_id: str) -> "Progress | None":
         """Return how far a model has come: under way, installed, failed; None where nothing is known of it."""
@@ -125,74 +109,52 @@ class Manager(Parts):
 
     # ------------------------------------------------------------------ install
 
-    def install(  # noqa: PLR0913 - the options of the command line, by keyword
+    def install(self, spec: str, **options: "Unpack[Installing]") -> InstalledModel:
+        """Install one model and return it; what is there already is returned as it is, without the network.
+
+        Args:
+            spec: As on the command line.
+            **options: The keywords of :meth:`install_all`, but for ``dry_run``.
+
+        Raises:
+            ModelpmError: What failed, why, and what to do next.
+        """
+        report = self.install_all([spec], dry_run=False, **options)
+        if report.errors:
+            raise report.errors[0]
+        return report.models[0]
+
+    def install_all(
         self,
-        spec: str,
+        specs: Sequence[str],
         *,
         name: str | None = None,
         dir: str | Path | None = None,  # noqa: A002 - the option's name
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
-        on_progress: "OnProgress | None" = None,
-        user: str | None = None,
-        cancelled: threading.Event | None = None,
-    ) -> InstalledModel:
-        """Install one model and return it; what is there already is returned as it is, without the network.
+        dry_run: bool = False,
+        **acting: "Unpack[Acting]",
+    ) -> "Report":
+        """Install several models; where one fails the others are finished, and the report has the errors.
 
         Args:
-            spec: As on the command line.
-            name: The name it shall have, as ``--as``.
-            dir: A folder in which its files shall appear, too.
+            specs: As on the command line.
+            name: The name that the one model shall have, as ``--as``.
+            dir: A folder in which their files shall appear, too.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
             allow_pickle: Whether files that can run code when loaded may be taken.
-            on_progress: Takes :class:`Progress` values, at most ten a second.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
-
-        Raises:
-            ModelpmError: What failed, why, and what to do next.
+            dry_run: Say what would be done, and do nothing.
+            **acting: on_progress, user, cancelled; see :class:`modelpm.operations.tracking.Acting`.
         """
-        report = self.install_all(
-            [spec],
-            name=name,
-            dir=dir,
-            include=include,
-            exclude=exclude,
-            allow_pickle=allow_pickle,
-            on_progress=on_progress,
-            user=user,
-            cancelled=cancelled,
-        )
-        if report.errors:
-            raise report.errors[0]
-        return report.models[0]
-
-    def install_all(  # noqa: PLR0913 - as above
-        self,
-        specs: Sequence[str],
-        *,
-        name: str | None = None,
-        dir: str | Path | None = None,  # noqa: A002 - as above
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-        allow_pickle: bool = False,
-        dry_run: bool = False,
-        on_progress: "OnProgress | None" = None,
-        user: str | None = None,
-        cancelled: threading.Event | None = None,
-    ) -> "Report":
-        """Install several models; where one fails the others are finished, and the report has the errors."""
+        from modelpm.operations.checking import check_name
         from modelpm.operations.install import Request
 
-        if name is not None and len(specs) != 1:
-            raise UsageError(
-                "`--as` names one model; install them one at a time", hints=["one SPEC with each --as NAME"]
-            )
+        check_name(name, specs, "install")
         requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in specs]
         folder = Path(dir).expanduser().absolute() if dir is not None else None
-        batch = self._batch(on_progress, user, cancelled or threading.Event())
+        batch = self._batch(self._working(**acting))
         if not dry_run:
             self._open_store()
         batch.prepare(requests, dry_run=dry_run)
@@ -243,7 +205,7 @@ class Manager(Parts):
             self._open_store()
         return model
 
-    def verify(  # noqa: PLR0913 - as above
+    def verify(
         self,
         names: Sequence[str] = (),
         *,
@@ -251,10 +213,8 @@ class Manager(Parts):
         subset: str = "",
         repair: bool = False,
         project: "Project | None" = None,
-        user: str | None = None,
-        on_progress: "OnProgress | None" = None,
         on_bytes: Callable[[int], None] | None = None,
-        cancelled: threading.Event | None = None,
+        **acting: "Unpack[Acting]",
     ) -> "tuple[Verified, ...]":
         """Re-hash what is stored; offline, unless something has to be mended.
 
@@ -264,43 +224,30 @@ class Manager(Parts):
             subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to mend what is bad, by fetching what is damaged of it.
             project: A project whose models are meant, too; a name means the project's before the user's.
-            on_progress: Takes :class:`Progress` values while something is hashed or fetched.
-            user: Who is named in the audit log.
             on_bytes: Is told how many bytes were hashed since the last call.
-            cancelled: Set from another thread, stops it.
+            **acting: As of :meth:`install_all`.
 
         Raises:
             NotFound: One of them is not installed.
         """
-        from modelpm.operations.tracking import Audience
         from modelpm.operations.verify import Part, Verifier
 
-        cancelled = cancelled or threading.Event()
+        working = self._working(**acting)
+        user, cancelled = working.user, working.cancelled
+        audience = replace(working.audience, remember=lambda _progress: None)  # a check is no status of a model
         part = Part.parse(subset) if subset else None
-        audience = Audience(on_progress, self._listener, lambda _progress: None, self.warn)
+        places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
-        for environment, models in self._chosen(names, project):
+        for environment, models in named_in(places, names):
             found = Verifier(environment, self._auditor, audience).verify(
                 models, quick=quick, user=user, cancelled=cancelled, part=part, on_bytes=on_bytes
             )
             if repair and not all(row.ok for row in found):
                 self._open_store()
-                found = self._repairer(environment, on_progress).repair(models, found, user=user, cancelled=cancelled)
+                mender = self._repairer(environment, working.audience)
+                found = mender.repair(models, found, user=user, cancelled=cancelled)
             rows += found
         return tuple(rows)
-
-    def _chosen(
-        self, names: Sequence[str], project: "Project | None"
-    ) -> "list[tuple[Environment, Sequence[LockedModel]]]":
-        """Find models by name, in the project first and then among the user's; no names mean all of both."""
-        places = [*([project.environment] if project is not None else []), self.environment]
-        if not names:
-            return [(place, place.read().models) for place in places]
-        chosen: dict[str, list[LockedModel]] = {place.kind: [] for place in places}
-        for name in dict.fromkeys(names):
-            place = next((p for p in places if p.read().get(name) is not None), self.environment)
-            chosen[place.kind].append(find_installed(place, name))
-        return [(place, chosen[place.kind]) for place in places if chosen[place.kind]]
 
     # ------------------------------------------------------------------ projects
 
@@ -316,19 +263,11 @@ class Manager(Parts):
             CheckFailedError: There is no lock, where only a lock was looked for.
         """
         found = self.find_project(directory, frozen=frozen)
-        if found is not None:
-            return found
-        if frozen:
-            raise CheckFailedError(
-                f"there is no models.lock in {Path(directory).absolute()} or above it",
-                code="lock_missing",
-                hints=["`modelpm lock` writes it; commit it with models.toml"],
-            )
-        raise UsageError(
-            f"there is no project in {Path(directory).absolute()} or above it",
-            code="no_project",
-            hints=["`modelpm init` begins one", "for models of your own, outside of projects: modelpm install SPEC"],
-        )
+        if found is None:
+            from modelpm.operations.checking import no_project
+
+            raise no_project(directory, frozen=frozen)
+        return found
 
     def find_project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project | None":
         """Return the project that governs a folder, or None."""
@@ -349,27 +288,13 @@ class Manager(Parts):
 
         return self._project(begin(Path(directory)))
 
-    def _project(self, site: "Site") -> "Project":
-        from modelpm.project import Project, Workshop
-
-        mode = self.config["store.link-mode"]
-        return Project(
-            site,
-            Workshop(self.store, mode, self._open_store, self._installer, self._audience, self._taken_warnings),
-        )
-
     def outdated(self, names: Sequence[str] = ()) -> "tuple[tuple[Outdated, ...], Report]":
         """Return rows for what is newer than installed; and what could not be asked, as the report's errors.
 
         Raises:
             NotFound: One of them is not installed.
         """
-        from modelpm.operations.upgrading import outdated
-        from modelpm.report import Report
-
-        models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
-        rows, errors = outdated(self._resolver(), models, self.warn)
-        return tuple(rows), Report(errors=tuple(errors), warnings=self._taken_warnings())
+        return self._outdated(self._named(names))
 
     def why(self, what: str, *, project: "Project | None" = None) -> "tuple[Holder, ...]":
         """Return who holds a model, a file or a digest: the project, the user, and every project that synced here.
@@ -391,9 +316,7 @@ class Manager(Parts):
         *,
         latest: bool = False,
         dry_run: bool = False,
-        on_progress: "OnProgress | None" = None,
-        user: str | None = None,
-        cancelled: threading.Event | None = None,
+        **acting: "Unpack[Acting]",
     ) -> "Report":
         """Move models to the newest their specs allow; where one fails, the others are finished.
 
@@ -401,39 +324,20 @@ class Manager(Parts):
             names: Which; none means all.
             latest: Whether specs are rewritten that do not allow the newest release.
             dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second.
+            **acting: As of :meth:`install_all`.
 
         Raises:
             NotFound: One of them is not installed.
         """
-        from modelpm.operations.tracking import Working
         from modelpm.operations.upgrading import upgrade
         from modelpm.report import Report
 
-        models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
+        working, models = self._working(**acting), self._named(names)
         if not dry_run:
             self._open_store()
-        working = Working(self._audience(on_progress), cancelled or threading.Event(), user)
         installer = self._installer(self.environment, working.cancelled)
         changes, errors = upgrade(installer, models, working, fetch=bool(names), to_latest=latest, dry_run=dry_run)
         return Report(tuple(changes), self.installed(), tuple(errors), self._taken_warnings(), dry_run)
-
-    @property
-    def housekeeping(self) -> "Housekeeping":
-        """What keeps the store in order: prune, doctor, move, sizes, the cache."""
-        from modelpm.operations.housekeeping import Housekeeping
-
-        return Housekeeping(
-            config=self.config,
-            environment=self.environment,
-            auditor=lambda: self._auditor,
-            registry=lambda: self.registry,
-            catalogs=lambda: self.catalogs,
-            open_store=self._open_store,
-            warn=self.warn,
-        )
 
     def export(self, format: str = "sha256sums", *, project: "Project | None" = None) -> str:  # noqa: A002 - as above
         """Return what is locked, for other tools.
@@ -445,9 +349,9 @@ class Manager(Parts):
         from modelpm.operations.exporting import export
         from modelpm.operations.locating import Listings, addresses
 
-        environment = self.environment if project is None else project.environment
         listings = Listings(self.registry)  # no mirrors: what is written is for other machines
-        return export(environment.read().models, format, lambda model, file: addresses(listings, model, file))
+        models = (project or self).environment.read().models
+        return export(models, format, lambda model, file: addresses(listings, model, file))
 
     def bundle(
         self, target: str | Path, *, split: int | None = None, project: "Project | None" = None, user: str | None = None
@@ -463,12 +367,7 @@ class Manager(Parts):
         Raises:
             NotFound: Something that is locked is not in the store.
         """
-        from modelpm.operations.bundling import write_bundle
-
-        environment = self.environment if project is None else project.environment
-        path = Path(os.path.abspath(target))  # noqa: PTH100 - without `..`, for messages
-        with self._auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user):
-            return tuple(write_bundle(environment, path, split))
+        return self._carrier(project).bundle(target, split, user)
 
     def take_over(
         self, source: str | Path, *, project: "Project | None" = None, user: str | None = None
@@ -483,19 +382,5 @@ class Manager(Parts):
         Raises:
             IntegrityError: A bundle is damaged.
         """
-        from modelpm.operations.bundling import is_bundle, read_bundle, settle, take_files
-
-        environment = self.environment if project is None else project.environment
-        path = Path(os.path.abspath(source))  # noqa: PTH100 - as above
         self._open_store()
-        with self._auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
-            if is_bundle(path):
-                with self.store.lock("store", shared=True):
-                    lock, taken = read_bundle(self.store, path, lambda _name: None)
-                    for problem in settle(environment, lock):
-                        self.warn(problem)
-            else:
-                locks = [e.read() for e in (environment, self.environment)]
-                taken = take_files(self.store, path, locks, lambda _name: None)
-            outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
-        return tuple(taken)
+        return self._carrier(project).take_over(source, user)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from modelpm.config import Config
 from modelpm.environment import Environment
 from modelpm.operations.flights import Flights
+from modelpm.operations.reading import Reader
 from modelpm.store import Store
 from modelpm.view import View
 
@@ -17,17 +18,23 @@ if TYPE_CHECKING:
     from modelpm.api import AuditSink, Listener
     from modelpm.audit import Auditor
     from modelpm.catalog import Catalogs
+    from modelpm.lock.model import LockedModel
     from modelpm.operations.batch import Batch
+    from modelpm.operations.carrying import Carrier
+    from modelpm.operations.housekeeping import Housekeeping
     from modelpm.operations.install import Installer
     from modelpm.operations.repair import Repairer
     from modelpm.operations.resolving import Resolver
-    from modelpm.operations.tracking import Audience, OnProgress
+    from modelpm.operations.sites import Site
+    from modelpm.operations.tracking import Audience, OnProgress, Working
     from modelpm.plugins.registry import Registry
+    from modelpm.project import Project
+    from modelpm.report import Outdated, Report
     from modelpm.transfer import Engine
     from modelpm.types import Event
 
 
-class Parts:
+class Parts(Reader):
     """The parts, and what they tell: events, warnings, progress. Thread-safe.
 
     Takes the arguments of :class:`modelpm.manager.Manager`, which says what they mean.
@@ -35,7 +42,6 @@ class Parts:
     Attributes:
         config: The settings.
         store: Where bytes are.
-        environment: The user's.
         warnings: What went wrong without stopping anything, and nobody has taken yet.
     """
 
@@ -71,10 +77,8 @@ class Parts:
                 "user": user,
             }
         )
-        paths = self.config.paths
-        self.store = Store(paths.store, tiers=self.config["store.path"], caches=[self.config.hub_cache])
-        view = View(paths.view, self.store, self.config["store.link-mode"], base=paths.view.parent.parent)
-        self.environment = Environment("user", paths.lock, view, self.store, keep_previous=True)
+        caches = [self.config.hub_cache]
+        self.store = Store(self.config.paths.store, tiers=self.config["store.path"], caches=caches)
         self.warnings: list[str] = []
         self._sinks, self._listener = tuple(audit), listener
         self._on_event, self._on_warning = on_event, on_warning
@@ -95,6 +99,13 @@ class Parts:
                 del self.__dict__["_auditor"]
 
     @cached_property
+    def environment(self) -> Environment:
+        """The lock of the user's models, and the folder in which they appear."""
+        paths = self.config.paths
+        view = View(paths.view, self.store, self.config["store.link-mode"], base=paths.view.parent.parent)
+        return Environment("user", paths.lock, view, self.store, keep_previous=True)
+
+    @cached_property
     def registry(self) -> "Registry":
         """The plugins of this installation."""
         from modelpm.operations.context import make_registry
@@ -107,6 +118,21 @@ class Parts:
         from modelpm.operations.context import make_catalogs
 
         return make_catalogs(self.config, self.registry, self.warn)
+
+    @property
+    def housekeeping(self) -> "Housekeeping":
+        """What keeps the store in order: prune, doctor, move, sizes, the cache."""
+        from modelpm.operations.housekeeping import Housekeeping
+
+        return Housekeeping(
+            config=self.config,
+            environment=self.environment,
+            auditor=lambda: self._auditor,
+            registry=lambda: self.registry,
+            catalogs=lambda: self.catalogs,
+            open_store=self._open_store,
+            warn=self.warn,
+        )
 
     @cached_property
     def _auditor(self) -> "Auditor":
@@ -137,16 +163,22 @@ class Parts:
             self.config, self.store, self.registry, lambda action, fields: self._emit(run, action, fields)
         )
 
-    def _audience(self, on_progress: "OnProgress | None") -> "Audience":
-        from modelpm.operations.tracking import Audience
+    def _working(
+        self,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> "Working":
+        """Make of the keywords of :class:`modelpm.operations.tracking.Acting` what a verb works with."""
+        from modelpm.operations.tracking import Audience, Working
 
-        return Audience(on_progress, self._listener, self._flights.remember, self.warn)
+        audience = Audience(on_progress, self._listener, self._flights.remember, self.warn)
+        return Working(audience, cancelled or threading.Event(), user)
 
-    def _repairer(self, environment: Environment, on_progress: "OnProgress | None") -> "Repairer":
+    def _repairer(self, environment: Environment, audience: "Audience") -> "Repairer":
         from modelpm.operations.repair import Repairer
 
-        listings, audience = self._resolver().listings, self._audience(on_progress)
-        return Repairer(environment, listings, self._engine(), self._auditor, audience, self.warn)
+        return Repairer(environment, self._resolver().listings, self._engine(), self._auditor, audience, self.warn)
 
     def _installer(self, environment: Environment, cancelled: threading.Event | None = None) -> "Installer":
         from modelpm.operations.install import Installer
@@ -159,11 +191,29 @@ class Parts:
             plugins=lambda: [str(e) for e in self.registry.loaded()],
         )
 
-    def _batch(self, on_progress: "OnProgress | None", user: str | None, cancelled: threading.Event) -> "Batch":
+    def _batch(self, working: "Working") -> "Batch":
         from modelpm.operations.batch import Batch
 
-        installer, audience = self._installer(self.environment, cancelled), self._audience(on_progress)
-        return Batch(installer, audience, self._flights, cancelled, user, self._taken_warnings, self.warn)
+        installer = self._installer(self.environment, working.cancelled)
+        return Batch(installer, working, self._flights, self._taken_warnings, self.warn)
+
+    def _outdated(self, models: "Sequence[LockedModel]") -> "tuple[tuple[Outdated, ...], Report]":
+        from modelpm.operations.upgrading import outdated
+        from modelpm.report import Report
+
+        rows, errors = outdated(self._resolver(), models, self.warn)
+        return tuple(rows), Report(errors=tuple(errors), warnings=self._taken_warnings())
+
+    def _project(self, site: "Site") -> "Project":
+        from modelpm.project import Project, Workshop
+
+        parts = (self._open_store, self._installer, self._working, self._outdated, self._taken_warnings)
+        return Project(site, Workshop(self.store, self.config["store.link-mode"], *parts))
+
+    def _carrier(self, project: "Project | None") -> "Carrier":
+        from modelpm.operations.carrying import Carrier
+
+        return Carrier((project or self).environment, self.environment, self._auditor, self.warn)
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
         if self._on_event is not None:

@@ -5,15 +5,15 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from modelpm.environment import Environment
-from modelpm.errors import NotFound, UsageError
-from modelpm.installed import InstalledModel
+from modelpm.errors import UsageError
+from modelpm.lock.model import LockedModel
 from modelpm.manifest.drift import Reason, drift, selected
 from modelpm.manifest.governing import FILE
-from modelpm.operations.checking import drifted, no_lock, stray_warning, unsynced
-from modelpm.operations.reading import find_installed, installed_model, path_of
+from modelpm.operations.checking import check_name, drifted, no_lock, stray_warning, unsynced
+from modelpm.operations.reading import Reader, installed_model
 from modelpm.operations.sites import Site, State, read_state
 from modelpm.report import Outdated, Report
 from modelpm.store import Store
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor 
     from modelpm.operations.changing import Changer
     from modelpm.operations.install import Installer
     from modelpm.operations.locking import Locker
-    from modelpm.operations.tracking import Audience, OnProgress
+    from modelpm.operations.tracking import Changing, OnProgress, Working
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Workshop:
         link_mode: How views link to them.
         open_store: Makes the store ready to be changed.
         installer: Makes what brings models into an environment, until the event is set.
-        audience: Makes who is shown progress.
+        working: Makes of the keywords of a verb what it works with.
+        outdated: Returns what is newer, and what could not be asked.
         warnings: Returns what was warned of.
     """
 
@@ -42,12 +43,13 @@ class Workshop:
     link_mode: str
     open_store: Callable[[], None]
     installer: Callable[[Environment, threading.Event | None], "Installer"]
-    audience: Callable[["OnProgress | None"], "Audience"]
+    working: Callable[["OnProgress | None", str | None, threading.Event | None], "Working"]
+    outdated: Callable[[Sequence[LockedModel]], tuple[tuple[Outdated, ...], Report]]
     warnings: Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Project:
+class Project(Reader):
     """A folder with a manifest, a lock, or both; see :meth:`modelpm.manager.Manager.project`.
 
     Attributes:
@@ -73,25 +75,6 @@ class Project:
         return self.site.environment(self.workshop.store, folder, self.workshop.link_mode)
 
     # ------------------------------------------------------------------ what there is
-
-    def installed(self) -> tuple[InstalledModel, ...]:
-        """Return what is locked, sorted by name."""
-        return tuple(installed_model(self.environment, m) for m in self.environment.read().models)
-
-    def is_installed(self, model: str) -> bool:
-        """Whether a model of that name or spec is locked and complete."""
-        try:
-            return self.environment.complete(find_installed(self.environment, model))
-        except NotFound:
-            return False
-
-    def path(self, name: str, file: str | None = None, *, dir: bool = False) -> Path:  # noqa: A002 - the option's name
-        """Return the path that a program is given; as :meth:`Manager.path`.
-
-        Raises:
-            NotFound: It is not locked, not synced, or has no such file.
-        """
-        return path_of(self.environment, find_installed(self.environment, name), file, folder=dir)
 
     def drift(self) -> tuple[Reason, ...]:
         """Return why :meth:`lock` would change anything; reads the two files and nothing else.
@@ -130,7 +113,7 @@ class Project:
 
     # ------------------------------------------------------------------ change it
 
-    def add(  # noqa: PLR0913 - the options of the command line, by keyword
+    def add(
         self,
         specs: Sequence[str],
         *,
@@ -138,22 +121,30 @@ class Project:
         group: str | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
-        dry_run: bool = False,
-        on_progress: "OnProgress | None" = None,
-        user: str | None = None,
-        cancelled: threading.Event | None = None,
+        **changing: "Unpack[Changing]",
     ) -> Report:
-        """Put models into the manifest, lock and sync; manifest and lock stay as they were where anything fails."""
+        """Put models into the manifest, lock and sync; manifest and lock stay as they were where anything fails.
+
+        Args:
+            specs: As on the command line.
+            name: The one model's name, as ``--as``.
+            group: A group they shall belong to.
+            include: Globs of the files to take.
+            exclude: Globs of the files to leave out.
+            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.operations.tracking.Changing`.
+
+        Raises:
+            UsageError: A name is taken by another spec, or one name is given for several.
+        """
         from modelpm.operations.adding import Addition
 
-        if name is not None and len(specs) != 1:
-            raise UsageError("`--as` names one model; add them one at a time", hints=["one SPEC with each --as NAME"])
+        run = _Run(self, self.site, **changing)
+        check_name(name, specs, "add")
         self._needs_manifest()
-        run = self._run(on_progress, user, cancelled)
         addition = Addition(
             self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, tuple(include), tuple(exclude)
         )
-        return run.report("add", edit=addition.edit, also=addition.names, dry_run=dry_run)
+        return run.report("add", edit=addition.edit, also=addition.names)
 
     def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Report:
         """Take models out of the manifest, the lock and the view; their bytes stay until they are pruned.
@@ -164,25 +155,20 @@ class Project:
         from modelpm.operations.adding import removal
 
         self._needs_manifest()
-        return self._run(None, user, None).report("remove", edit=removal(self.site, names), only=True, dry_run=dry_run)
+        run = _Run(self, self.site, dry_run=dry_run, user=user)
+        return run.report("remove", edit=removal(self.site, names), only=True)
 
-    def lock(
-        self,
-        *,
-        dry_run: bool = False,
-        on_progress: "OnProgress | None" = None,
-        user: str | None = None,
-        cancelled: threading.Event | None = None,
-    ) -> Report:
+    def lock(self, **changing: "Unpack[Changing]") -> Report:
         """Lock what drifted; what did not keeps its block to the byte."""
+        run = _Run(self, self.site, **changing)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         if not state.healed and self._settled(state):
             self._check_rules(state)
             return self._unchanged(state)
-        return self._run(on_progress, user, cancelled).report("lock", sync=False, dry_run=dry_run)
+        return run.report("lock", sync=False)
 
-    def sync(  # noqa: PLR0913 - as above
+    def sync(
         self,
         *,
         locked: bool = False,
@@ -192,10 +178,7 @@ class Project:
         groups: Collection[str] = (),
         all_groups: bool = False,
         only: Collection[str] = (),
-        dry_run: bool = False,
-        on_progress: "OnProgress | None" = None,
-        user: str | None = None,
-        cancelled: threading.Event | None = None,
+        **changing: "Unpack[Changing]",
     ) -> Report:
         """Lock what drifted, then make the view show what is locked; never upgrades, never deletes bytes.
 
@@ -207,10 +190,7 @@ class Project:
             groups: Groups that are wanted besides the default ones.
             all_groups: Whether every group is wanted.
             only: Names of models, where not all that are selected are meant.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.operations.tracking.Changing`.
 
         Raises:
             CheckFailedError: A check says no.
@@ -218,6 +198,7 @@ class Project:
         if locked and frozen:
             raise UsageError("`--locked` and `--frozen` exclude each other", hints=["`--frozen` ignores models.toml"])
         site = replace(self.site, manifest=None) if frozen else self.site
+        run = _Run(self, site, **changing)
         state = read_state(site, heal=not (locked or frozen or check))
         if locked or check or site.manifest is None:
             self._refuse_drift(state, "sync --check" if check else "sync --locked")
@@ -233,10 +214,7 @@ class Project:
             if not missing and not (exact and strays):
                 self._check_rules(state)
                 return self._unchanged(state, strays=strays)
-        run = self._run(on_progress, user, cancelled, site=site)
-        return run.report(
-            "sync", groups=groups, everything=all_groups, also=only, only=bool(only), exact=exact, dry_run=dry_run
-        )
+        return run.report("sync", groups=groups, everything=all_groups, also=only, only=bool(only), exact=exact)
 
     def upgrade(
         self,
@@ -244,10 +222,7 @@ class Project:
         *,
         latest: bool = False,
         sync: bool = True,
-        dry_run: bool = False,
-        on_progress: "OnProgress | None" = None,
-        user: str | None = None,
-        cancelled: threading.Event | None = None,
+        **changing: "Unpack[Changing]",
     ) -> Report:
         """Move models to the newest their specs allow; every other block of the lock stays as it is, to the byte.
 
@@ -255,10 +230,7 @@ class Project:
             names: Which; none means all.
             latest: Whether specs are rewritten that do not allow the newest release.
             sync: Whether the view shall show it.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second.
+            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.operations.tracking.Changing`.
 
         Raises:
             NotFound: The manifest has no such model.
@@ -266,43 +238,21 @@ class Project:
         from modelpm.operations.adding import check_names, rewriting
         from modelpm.operations.upgrading import held_back
 
+        run = _Run(self, self.site, **changing)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
-        run = self._run(on_progress, user, cancelled)
         edit = rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
-        report = run.report(
-            "upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(names), only=bool(names), dry_run=dry_run
-        )
-        models = [m for m in self.environment.read().models if m.name in fresh] if not dry_run else []
+        report = run.report("upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(names), only=bool(names))
+        models = [m for m in self.environment.read().models if m.name in fresh] if not run.dry_run else []
         held = held_back(run.locker.installer.resolver, models)
         return replace(report, warnings=(*report.warnings, *held))
 
     def outdated(self, names: Sequence[str] = ()) -> tuple[tuple[Outdated, ...], Report]:
         """Return rows for what is newer than locked; and what could not be asked, as the report's errors."""
-        from modelpm.operations.upgrading import outdated
-
-        models = [find_installed(self.environment, n) for n in names] or self.environment.read().models
-        resolver, warn = self.workshop.installer(self.environment, None).resolver, self.workshop.audience(None).warn
-        rows, errors = outdated(resolver, models, warn)
-        return tuple(rows), Report(errors=tuple(errors), warnings=self.workshop.warnings())
+        return self.workshop.outdated(self._named(names))
 
     # ------------------------------------------------------------------ the parts
-
-    def _run(
-        self,
-        on_progress: "OnProgress | None",
-        user: str | None,
-        cancelled: threading.Event | None,
-        site: Site | None = None,
-    ) -> "_Run":
-        from modelpm.operations.changing import Changer
-        from modelpm.operations.tracking import Working
-
-        working = Working(self.workshop.audience(on_progress), cancelled or threading.Event(), user)
-        text_only = self._environment("")
-        changer = Changer(site or self.site, text_only, self.workshop.installer(text_only, working.cancelled), working)
-        return _Run(self, changer)
 
     def _needs_manifest(self) -> None:
         if self.site.manifest is None:
@@ -355,23 +305,43 @@ class Project:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Run:
-    """One change of a project."""
+    """One change of a project; what it needs is made when something has to be done.
+
+    Attributes:
+        project: The project.
+        site: Where it is, as the verb shall see it.
+    """
 
     project: Project
-    changer: "Changer"
+    site: Site
+    dry_run: bool = False
+    on_progress: "OnProgress | None" = None
+    user: str | None = None
+    cancelled: threading.Event | None = None
+
+    @cached_property
+    def changer(self) -> "Changer":
+        """What changes it."""
+        from modelpm.operations.changing import Changer
+
+        workshop = self.project.workshop
+        working = workshop.working(self.on_progress, self.user, self.cancelled)
+        text_only = self.site.environment(workshop.store, "", workshop.link_mode)
+        return Changer(self.site, text_only, workshop.installer(text_only, working.cancelled), working)
 
     @property
     def locker(self) -> "Locker":
+        """What looks names up."""
         return self.changer.locker
 
     def report(self, verb: str, **wanted: Any) -> Report:
-
+        """Do what is wanted; see :class:`modelpm.operations.changing.Intent`."""
         from modelpm.operations.changing import Intent
 
-        intent = Intent(verb, **wanted)
-        if not intent.dry_run:
+        intent = Intent(verb, dry_run=self.dry_run, **wanted)
+        if not self.dry_run:
             self.project.workshop.open_store()
         report = self.changer.change(intent)
         environment = self.changer.environment

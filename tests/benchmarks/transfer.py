@@ -11,19 +11,29 @@ import shutil
 import statistics
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.nginx import Nginx, serving
+from tests.benchmarks.peers import (
+    FILE,
+    OURS,
+    REPO,
+    Command,
+    aria2,
+    at_home,
+    curl,
+    environment,
+    hashed,
+    hf,
+    ours,
+    sending_to,
+)
 from tests.support.hub import Hub, HubFile, Repo, running_hub
 
-OURS = "modelpm install"
-_SCRIPTS = Path(sysconfig.get_path("scripts"))
 _MIB = 1 << 20
 
 
@@ -42,7 +52,7 @@ class Case:
 
     name: str
     size: int
-    commands: Mapping[str, Callable[[Path], Sequence[str]]]
+    commands: Mapping[str, Command]
     runs: dict[str, list[Run]] = field(default_factory=dict)
 
 
@@ -60,14 +70,27 @@ def measure(command: Sequence[str], environ: Mapping[str, str]) -> Run:
     return Run(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
+def touch_memory(path: Path, size: int) -> None:
+    """Write as much as a command will, and delete it, so that every command finds memory alike.
+
+    A virtual machine may have to give idle memory back to its host. The first touch of such a page is then slow (about
+    10 us where it was seen), and would be charged to whichever program happens to run next.
+    """
+    block = bytes(_MIB)
+    with path.open("wb") as file:
+        for at in range(0, size, _MIB):
+            file.write(block[: size - at])
+    path.unlink()
+
+
 def run_round(case: Case, environ: Mapping[str, str], scratch: Path) -> None:
     """Run every command of a case once."""
     for name, command in case.commands.items():
         folder = scratch / "run"
         folder.mkdir()
         try:
-            own = {**environ, "MODELPM_HOME": str(folder / "home"), "HF_HOME": str(folder / "hf")}
-            case.runs.setdefault(name, []).append(measure(command(folder), own))
+            touch_memory(scratch / "touched", case.size)
+            case.runs.setdefault(name, []).append(measure(command(folder), {**environ, **at_home(folder)}))
         finally:
             shutil.rmtree(folder)
 
@@ -85,38 +108,16 @@ def table(case: Case) -> str:
     return "\n".join([*rows, ""])
 
 
-def ours(spec: str, *options: str) -> Callable[[Path], Sequence[str]]:
-    """Install with our command."""
-    return lambda _: [str(_SCRIPTS / "modelpm"), "install", spec, *options]
-
-
-def hf(repo: str) -> Callable[[Path], Sequence[str]]:
-    """Download with the Hub's own client, which does not verify."""
-    return lambda _: [str(_SCRIPTS / "hf"), "download", repo]
-
-
-def curl(url: str, *options: str) -> Callable[[Path], Sequence[str]]:
-    """Download with one connection, then hash."""
-    got = "curl -sSf {options} -o {file} {url} && openssl dgst -sha256 {file}"
-    return lambda f: ["sh", "-c", got.format(options=" ".join(options), file=f / "file", url=url)]
-
-
-def aria2(url: str, connections: int, sha256: str, *options: str) -> Callable[[Path], Sequence[str]]:
-    """Download with several connections, then hash."""
-    many = [f"-x{connections}", f"-s{connections}", f"--checksum=sha-256={sha256}", "--file-allocation=none"]
-    return lambda f: ["aria2c", "-q", "--min-split-size=1M", *many, *options, "-d", str(f), "-o", "file", url]
-
-
 def publish(hub: Hub, root: Path, file: Path) -> tuple[str, str]:
     """Let the Hub know of a file that nginx serves; return its sha256 and path there."""
     with file.open("rb") as stream:
         sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     # By hand, for Hub.add() takes the whole file into memory, and a child's peak begins with its parent's.
     large = HubFile(file, file.stat().st_size, sha256, "0" * 40, large=True)
-    hub.repos["acme/big"] = Repo(
-        "acme/big",
+    hub.repos[REPO] = Repo(
+        REPO,
         commit="1" * 40,
-        files={"model.safetensors": large},
+        files={FILE: large},
         license="mit",
         gated=False,
         private=False,
@@ -128,38 +129,25 @@ def publish(hub: Hub, root: Path, file: Path) -> tuple[str, str]:
     return sha256, f"/xet-bridge-us/{sha256}"
 
 
-@contextmanager
-def sending_to(hub: Hub, origin: str) -> Iterator[None]:
-    """Have the Hub send those who want large files there."""
-
-    @dataclass
-    class Elsewhere:
-        url: str = origin
-
-    own, hub.storage = hub.storage, Elsewhere()  # type: ignore[assignment]  # only its URL is asked for
-    yield
-    hub.storage = own
-
-
 def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence[tuple[str, Case]]:
     """Return each case with the origin that the Hub sends to."""
     tls = ["--cacert", str(nginx.cacert)]
-    big = {OURS: ours("hf://acme/big"), "hf download (unverified)": hf("acme/big")}
+    big = {OURS: ours(f"hf://{REPO}"), "hf download (unverified)": hf(REPO)}
     fast = Case(
         f"{size // _MIB} MiB, plain",
         size,
         big
         | {
-            "curl && openssl": curl(nginx.plain + path),
+            "curl && openssl": hashed(curl(nginx.plain + path)),
             "aria2c -x4 --checksum": aria2(nginx.plain + path, 4, sha256),
         },
     )
     secure = Case(
         f"{size // _MIB} MiB, TLS",
         size,
-        {OURS: ours("hf://acme/big", *tls), "hf download (unverified)": hf("acme/big")}
+        {OURS: ours(f"hf://{REPO}", *tls), "hf download (unverified)": hf(REPO)}
         | {
-            "curl && openssl": curl(nginx.tls + path, *tls),
+            "curl && openssl": hashed(curl(nginx.tls + path, *tls)),
             "aria2c -x4 --checksum": aria2(nginx.tls + path, 4, sha256, f"--ca-certificate={nginx.cacert}"),
         },
     )
@@ -167,7 +155,7 @@ def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence
         f"{size // _MIB} MiB, 40 MiB a second and connection",
         size,
         {
-            OURS: ours("hf://acme/big", "--jobs", "16"),
+            OURS: ours(f"hf://{REPO}", "--jobs", "16"),
             "aria2c -x16 --checksum": aria2(nginx.slow + path, 16, sha256),
             "aria2c -x16": aria2(nginx.slow + path, 16, sha256, "--check-integrity=false"),
         },
@@ -195,13 +183,7 @@ def main() -> None:
         make_file(root / "big", size)
         with serving(root, Path(folder) / "nginx") as nginx:
             sha256, path = publish(hub, root, root / "big")
-            environ = {
-                **os.environ,
-                "HF_ENDPOINT": hub.endpoint,
-                "HF_HUB_DISABLE_XET": "1",
-                "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-                "SSL_CERT_FILE": str(nginx.cacert),
-            }
+            environ = {**environment(hub), "SSL_CERT_FILE": str(nginx.cacert)}
             for origin, case in cases(hub, nginx, sha256, path, size):
                 for _ in range(rounds):
                     with sending_to(hub, origin):

@@ -1,12 +1,17 @@
 """The library for asyncio."""
 
 import asyncio
+import inspect
 import time
 from pathlib import Path
 
 import pytest
 
 import modelpm
+from modelpm.aio import AsyncHousekeeping, AsyncProject
+from modelpm.manager import Manager
+from modelpm.operations.housekeeping import Housekeeping
+from modelpm.project import Project
 from modelpm.types import Progress
 from tests.support.hub import Hub
 
@@ -37,6 +42,43 @@ def test_the_verbs_are_awaitable(tmp_path: Path) -> None:
             report_ = await manager.install_all(["tiny"], on_progress=seen.append)
             assert report_.models
             assert (await manager.uninstall_all(["tiny", "no"])).errors
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("own", "awaited"),
+    [(Manager, modelpm.AsyncManager), (Project, AsyncProject), (Housekeeping, AsyncHousekeeping)],
+)
+def test_every_verb_can_be_awaited_with_the_same_keywords(own: type, awaited: type) -> None:
+    verbs = {n: verb for n, verb in inspect.getmembers(own, inspect.isfunction) if not n.startswith("_")}
+    verbs.pop("warn", None)  # no verb: plugins and parts call it
+    assert verbs
+    for name, verb in verbs.items():
+        there = getattr(awaited, name)
+        assert inspect.iscoroutinefunction(there), name
+        assert list(inspect.signature(there).parameters) == list(inspect.signature(verb).parameters), name
+
+
+def test_housekeeping_and_projects_are_awaitable(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with modelpm.AsyncManager(home=tmp_path / "home", offline=True) as manager:
+            assert await manager.find_project(tmp_path) is None
+            project = await manager.init(tmp_path / "project")
+            await project.add(["tiny"], name="chat")
+            assert await project.is_installed("chat")
+            assert not await project.drift()
+            assert (await project.check_lock()).lock_action == "unchanged"
+            assert (await project.outdated())[0] == ()
+            assert (await manager.why("chat", project=project.project))[0].environment == "project"
+            await project.remove(["chat"])
+            keeping = manager.housekeeping
+            assert [share.kind for share in await keeping.sizes()] == ["unneeded"]
+            would = await keeping.prune(dry_run=True)
+            assert would.removed == (await keeping.prune()).removed
+            assert {check.state for check in await keeping.doctor()} <= {"ok", "warn"}
+            assert await keeping.clean_cache() >= await keeping.cache_size() == 0
+            assert (await keeping.move_store(tmp_path / "other")).target == tmp_path / "other"
 
     asyncio.run(main())
 

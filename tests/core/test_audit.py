@@ -177,3 +177,32 @@ def test_close_closes_every_sink_even_when_one_raises() -> None:
     auditor.close()
     assert good.closed
     assert len(warnings) == 1
+
+
+UNWRITABLE = StoreError("cannot record in /log: Read-only file system", code="no_permission")
+
+
+def test_what_only_looks_goes_on_where_the_disk_cannot_be_written() -> None:
+    for after in (0, 1):  # at its beginning, or at its end
+        auditor, warnings = an_auditor((Memory(UNWRITABLE, after=after), True))
+        with auditor.operation("verify", resource_type="model", resource_id="tiny", changes=False):
+            pass
+        assert set(warnings) == {
+            "`verify` goes on, but is not in the audit log: cannot record in /log: Read-only file system"
+        }
+        auditor, _ = an_auditor((Memory(UNWRITABLE, after=after), True))
+        with pytest.raises(StoreError), auditor.operation("install", resource_type="model", resource_id="tiny"):
+            assert after == 1  # not even begun
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("the collector is down"), StoreError("held", code="lock_timeout")])
+def test_no_other_failure_of_a_required_sink_is_passed_over(failure: Exception) -> None:
+    for sinks in ([Memory(UNWRITABLE), Memory(failure)], [Memory(failure), Memory(UNWRITABLE)]):
+        auditor, warnings = an_auditor(*((sink, True) for sink in sinks))
+        with (
+            pytest.raises(ModelpmError) as caught,
+            auditor.operation("verify", resource_type="model", resource_id="tiny", changes=False),
+        ):
+            pytest.fail("it was begun")
+        assert caught.value.code != "no_permission"
+        assert warnings == []

@@ -147,6 +147,48 @@ def test_a_locale_without_a_files_letters_is_named_as_the_reason(modelpm: Modelp
     assert modelpm("path", "mod").code == 0
 
 
+def test_what_the_locale_cannot_name_is_not_taken_out_by_half(modelpm: Modelpm, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "mod").mkdir()
+    (tmp_path / "mod" / "a.gguf").write_bytes(b"y")
+    (tmp_path / "mod" / "é.gguf").write_bytes(b"x")
+    spec = f"file://{tmp_path}/mod"
+    project = tmp_path / "p"
+    project.mkdir()
+    assert modelpm("install", spec).code == 0
+    assert modelpm("init", cwd=project).code == 0
+    assert modelpm("add", spec, cwd=project).code == 0
+
+    def everything() -> dict[str, bytes]:
+        files = [p for folder in (home / "modelpm" / "env", project) for p in folder.rglob("*") if p.is_file()]
+        return {str(p): p.read_bytes() for p in files}
+
+    before = everything()
+    for args in (["-g", "uninstall", "mod"], ["remove", "mod"]):
+        ran = modelpm(*args, env=ASCII, cwd=project)
+        assert ran.code == 8
+        assert "LC_ALL=C.UTF-8" in ran.stderr
+        assert everything() == before
+    (project / "models.toml").write_text("[models]\n")
+    changed = everything()
+    assert modelpm("sync", "--exact", env=ASCII, cwd=project).code == 8
+    assert everything() == changed
+    assert modelpm("sync", "--exact", cwd=project).code == 0
+    assert modelpm("uninstall", "mod").code == 0
+    assert not [path for path in everything() if path.endswith(".gguf")]
+
+
+def test_the_doctor_names_the_locale_as_the_reason(modelpm: Modelpm, tmp_path: Path) -> None:
+    (tmp_path / "mod").mkdir()
+    (tmp_path / "mod" / "é.gguf").write_bytes(b"x")
+    assert modelpm("install", f"file://{tmp_path}/mod").code == 0
+    ran = modelpm("doctor", "--offline", env=ASCII)
+    assert ran.code == 1
+    found = ran.stdout[ran.stdout.index("fail  models") :]
+    assert "this locale, whose characters are ascii, " in found
+    assert "choose one with UTF-8: LC_ALL=C.UTF-8" in found
+    assert "report" not in ran.stdout
+
+
 def test_a_home_beyond_the_locale_works_all_the_way(clean_environ: dict[str, str], tmp_path: Path) -> None:
     environ = {**clean_environ, **ASCII, "MODELPM_HOME": str(tmp_path / "é")}
     for args in (["install", "tiny"], ["verify"], ["path", "tiny"], ["uninstall", "tiny"]):

@@ -174,6 +174,10 @@ def test_a_broken_catalog_fails_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     with manager_in(tmp_path, offline=True) as manager:
         found = [c for c in manager.housekeeping.doctor() if c.name == "catalog"]
     assert {c.state for c in found} == {"ok", "fail"}
+    assert [c.text for c in found if c.state == "ok" and c.text.startswith("`")] == [
+        "`mine` has 0 models",
+        f"`core` has {len(manager.available())} models",
+    ]
 
 
 def test_an_unfinished_move_and_a_missing_tier_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -490,3 +490,26 @@ def test_a_listener_is_shown_files_and_models(tmp_path: Path, hub: Hub, monkeypa
     with modelpm.Manager(home=tmp_path, listener=listener) as manager:
         manager.install("hf://acme/plain")
     assert {p.file for p in listener.seen} >= {"", "model.safetensors"}
+
+
+def test_a_keyword_that_a_verb_does_not_have_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    unknown: dict[str, Any] = {"usr": "nobody"}
+    with modelpm.Manager(home=tmp_path / "home", offline=True) as manager:
+        project = manager.init(tmp_path / "project")
+        project.lock()
+        calls = (
+            lambda: manager.install("tiny", **unknown),
+            lambda: manager.install_all(["tiny"], **unknown),
+            lambda: manager.install("tiny", **dict[str, Any](dry_run=True)),
+            lambda: manager.verify(**unknown),
+            lambda: manager.upgrade(**unknown),
+            lambda: project.add(["tiny"], **unknown),
+            lambda: project.lock(**unknown),
+            lambda: project.sync(**unknown),
+            lambda: project.upgrade(**unknown),
+        )
+        for call in calls:
+            with pytest.raises(TypeError, match=r"usr|dry_run"):
+                call()
+        assert not manager.installed()
+        assert not project.installed()

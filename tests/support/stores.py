@@ -83,6 +83,14 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 @contextmanager
+def fixed(disk: Path) -> Iterator[None]:
+    """Make what :func:`tmpfs` mounted read-only while the block runs."""
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    yield
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+
+
+@contextmanager
 def read_only(folder: Path) -> Iterator[Path]:
     """Make a folder that cannot be written, not even by root."""
     if os.geteuid() == 0:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli.format import Line, count, line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group
@@ -34,20 +33,16 @@ def command(ctx: click.Context) -> Outcome | None:
     return _shown(ctx.ensure_object(Session), 20)
 
 
-@command.command("show", cls=Command, help="Show the last records.", examples=("modelpm audit show --limit 50",))
+@command.verb("show", "Show the last records.", "modelpm audit show --limit 50")
 @click.option(
     "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, the last ones."
 )
-@click.pass_obj
 def show(session: Session, *, limit: int) -> Outcome:
     """Read the log back."""
     return _shown(session, limit)
 
 
-@command.command(
-    "verify", cls=Command, help="Check that no record was edited, moved or cut.", examples=("modelpm audit verify",)
-)
-@click.pass_obj
+@command.verb("verify", "Check that no record was edited, moved or cut.", "modelpm audit verify")
 def verify(session: Session) -> Outcome:
     """Check every log that can be read back; exits with 4 at the first bad line."""
     notes: list[Line] = []

@@ -3,28 +3,16 @@
 import os
 import sys
 
-import click
-
 from modelpm.cli.format import line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
-from modelpm.cli.verbs import Group
+from modelpm.cli.verbs import group
 from modelpm.text import binary_size
 
-
-@click.group(
-    "cache",
-    cls=Group,
-    help="Say where the cache is, and how large; clean it.",
-    examples=("modelpm cache dir", "modelpm cache size", "modelpm cache clean"),
-)
-def command() -> None:
-    """Hold the verbs below."""
+command = group("cache", "modelpm cache dir", "modelpm cache size", "modelpm cache clean")
 
 
-@command.command("dir", cls=Command, help="Print the folder of the cache.", examples=("modelpm cache dir",))
-@click.pass_obj
+@command.verb("dir", "Print the folder of the cache.", "modelpm cache dir")
 def folder(session: Session) -> Outcome:
     """Print the folder, whether it is there or not."""
     with session.manager() as manager:
@@ -32,13 +20,7 @@ def folder(session: Session) -> Outcome:
     return Outcome(raw=os.fsencode(path) + b"\n", items=[{"path": str(path)}])
 
 
-@command.command(
-    "size",
-    cls=Command,
-    help="Print how much the cache holds; plain bytes where stdout is no terminal.",
-    examples=("modelpm cache size",),
-)
-@click.pass_obj
+@command.verb("size", "Print how much the cache holds; plain bytes where stdout is no terminal.", "modelpm cache size")
 def total(session: Session) -> Outcome:
     """Add up the files."""
     with session.manager() as manager:
@@ -46,8 +28,7 @@ def total(session: Session) -> Outcome:
     return Outcome(lines=[line(binary_size(size) if sys.stdout.isatty() else str(size))], items=[{"bytes": size}])
 
 
-@command.command("clean", cls=Command, help="Delete the cache.", examples=("modelpm cache clean",))
-@click.pass_obj
+@command.verb("clean", "Delete the cache.", "modelpm cache clean")
 def clean(session: Session) -> Outcome:
     """Delete it; it comes back as it is needed."""
     with session.manager() as manager:

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from modelpm.cli.format import Line, count, line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.search import entry_row, variants
 from modelpm.cli.session import Session
-from modelpm.cli.verbs import Group
+from modelpm.cli.verbs import group
 from modelpm.errors import CheckFailedError, ModelpmError
 
 if TYPE_CHECKING:  # start-up
@@ -21,20 +20,10 @@ if TYPE_CHECKING:  # start-up
 _STYLES = {"reject": "error", "warn": "warning", "note": "dim"}
 
 
-@click.group(
-    "catalog",
-    cls=Group,
-    help="List, show and check catalogs.",
-    examples=("modelpm catalog list", "modelpm catalog show core", "modelpm catalog audit core"),
-)
-def command() -> None:
-    """Hold the verbs below."""
+command = group("catalog", "modelpm catalog list", "modelpm catalog show core", "modelpm catalog audit core")
 
 
-@command.command(
-    "list", cls=Command, help="List the catalogs, the first to be asked first.", examples=("modelpm catalog list",)
-)
-@click.pass_obj
+@command.verb("list", "List the catalogs, the first to be asked first.", "modelpm catalog list")
 def list_(session: Session) -> Outcome:
     """Count what each has; a catalog that cannot be read is a warning."""
     with session.manager() as manager:
@@ -52,9 +41,8 @@ def list_(session: Session) -> Outcome:
     return Outcome(lines=table(("NAME", "TITLE", ">MODELS", "ORIGIN"), rows, width()), items=items)
 
 
-@command.command("show", cls=Command, help="List the models of one catalog.", examples=("modelpm catalog show core",))
+@command.verb("show", "List the models of one catalog.", "modelpm catalog show core")
 @click.argument("name")
-@click.pass_obj
 def show(session: Session, *, name: str) -> Outcome:
     """List its models with their newest release; a model that cannot be read is a warning."""
     with session.manager() as manager:
@@ -69,18 +57,14 @@ def show(session: Session, *, name: str) -> Outcome:
     )
 
 
-@command.command(
+@command.verb(
     "audit",
-    cls=Command,
-    help="Check catalogs for errors: by name, or the folder or file you write. Exits with 3 where there are any.",
-    examples=(
-        "modelpm catalog audit core",
-        "modelpm catalog audit ./my-catalog",
-        "modelpm catalog audit models/tiny.toml",
-    ),
+    "Check catalogs for errors: by name, or the folder or file you write. Exits with 3 where there are any.",
+    "modelpm catalog audit core",
+    "modelpm catalog audit ./my-catalog",
+    "modelpm catalog audit models/tiny.toml",
 )
 @click.argument("catalogs", metavar="[NAME|FOLDER|FILE]...", nargs=-1)
-@click.pass_obj
 def audit(session: Session, *, catalogs: tuple[str, ...]) -> Outcome:
     """Look over whole catalogs; without a name, over all."""
     with session.manager() as manager:

@@ -6,26 +6,16 @@ from typing import Any
 import click
 
 from modelpm.cli.format import line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
-from modelpm.cli.verbs import Group
+from modelpm.cli.verbs import group
 
-
-@click.group(
-    "config",
-    cls=Group,
-    help="List, read and write settings.",
-    examples=("modelpm config list", "modelpm config get store.dir", "modelpm config set network.limit-rate 8M"),
+command = group(
+    "config", "modelpm config list", "modelpm config get store.dir", "modelpm config set network.limit-rate 8M"
 )
-def command() -> None:
-    """Hold the verbs below."""
 
 
-@command.command(
-    "list", cls=Command, help="List all settings, and where each comes from.", examples=("modelpm config list",)
-)
-@click.pass_obj
+@command.verb("list", "List all settings, and where each comes from.", "modelpm config list")
 def list_(session: Session) -> Outcome:
     """List every setting as it stands."""
     from modelpm.operations.settings import plain
@@ -38,11 +28,8 @@ def list_(session: Session) -> Outcome:
     )
 
 
-@command.command(
-    "get", cls=Command, help="Print the value of one setting.", examples=("modelpm config get network.jobs",)
-)
+@command.verb("get", "Print the value of one setting.", "modelpm config get network.jobs")
 @click.argument("key")
-@click.pass_obj
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
     from modelpm.config import setting
@@ -56,15 +43,14 @@ def get(session: Session, *, key: str) -> Outcome:
     )
 
 
-@command.command(
+@command.verb(
     "set",
-    cls=Command,
-    help="Write a setting to config.toml; what stands there else, comments too, is kept.",
-    examples=("modelpm config set network.jobs 16", "modelpm config set catalogs.acme ~/models/catalog"),
+    "Write a setting to config.toml; what stands there else, comments too, is kept.",
+    "modelpm config set network.jobs 16",
+    "modelpm config set catalogs.acme ~/models/catalog",
 )
 @click.argument("key")
 @click.argument("value")
-@click.pass_obj
 def set_(session: Session, *, key: str, value: str) -> Outcome:
     """Check the value first; a wrong one changes nothing."""
     from modelpm.operations.settings import write_setting

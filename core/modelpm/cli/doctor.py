@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import click
 
 from modelpm.cli.format import Line, count, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.errors import ModelpmError
 
 if TYPE_CHECKING:  # start-up
@@ -16,14 +16,8 @@ if TYPE_CHECKING:  # start-up
 _STYLES = {"ok": "added", "warn": "warning", "fail": "error"}
 
 
-@click.command(
-    "doctor",
-    cls=Command,
-    help="Check everything, and say the cure.",
-    examples=("modelpm doctor", "modelpm doctor --fix", "modelpm doctor --offline"),
-)
+@verb("doctor", "modelpm doctor", "modelpm doctor --fix", "modelpm doctor --offline")
 @click.option("--fix", is_flag=True, help="Do what is safe.")
-@click.pass_obj
 def command(session: Session, *, fix: bool) -> Outcome:
     """One line a check."""
     with session.manager() as manager:

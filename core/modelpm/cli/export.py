@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from modelpm.cli.format import line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.errors import UsageError
 from modelpm.text import binary_size
 
@@ -33,15 +33,11 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
         return size
 
 
-@click.command(
+@verb(
     "export",
-    cls=Command,
-    help="Write what is locked for other tools, or as a bundle.",
-    examples=(
-        "modelpm export > SHA256SUMS",
-        "modelpm export --format cyclonedx -o models.cdx.json",
-        "modelpm export --bundle models.tar --split 4G",
-    ),
+    "modelpm export > SHA256SUMS",
+    "modelpm export --format cyclonedx -o models.cdx.json",
+    "modelpm export --bundle models.tar --split 4G",
 )
 @click.option(
     "--format",
@@ -52,7 +48,6 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the standard output.")
 @click.option("--bundle", metavar="FILE|DIR", help="Write lock and blobs to FILE, or into DIR, for `modelpm import`.")
 @click.option("--split", type=Size(), help="Cut what is larger than that, like 4G, into parts.")
-@click.pass_obj
 def command(
     session: Session, *, format_: str | None, output: str | None, bundle: str | None, split: int | None
 ) -> Outcome:

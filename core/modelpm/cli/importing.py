@@ -5,20 +5,14 @@ from dataclasses import asdict
 import click
 
 from modelpm.cli.format import count, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.text import binary_size, duration
 
 
-@click.command(
-    "import",
-    cls=Command,
-    help="Take over a bundle, or model files that are here already.",
-    examples=("modelpm import models.tar", "modelpm import models.tar.001", "modelpm import ~/Downloads/models"),
-)
+@verb("import", "modelpm import models.tar", "modelpm import models.tar.001", "modelpm import ~/Downloads/models")
 @click.argument("source", metavar="FILE|DIR", type=click.Path(exists=False))
-@click.pass_obj
 def command(session: Session, *, source: str) -> Outcome:
     """Hash every byte; clone or link files where that is possible, never move or change them."""
     with session.manager() as manager:

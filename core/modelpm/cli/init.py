@@ -1,15 +1,12 @@
 """``modelpm init``."""
 
-import click
-
 from modelpm.cli.format import line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 
 
-@click.command("init", cls=Command, help="Begin a project: write models.toml.", examples=("modelpm init",))
-@click.pass_obj
+@verb("init", "modelpm init")
 def command(session: Session) -> Outcome:
     """Write a manifest with comments; never over one that is there."""
     session.refuse_global()

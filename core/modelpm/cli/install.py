@@ -6,26 +6,22 @@ import click
 
 from modelpm.cli.completing import catalog_names
 from modelpm.cli.format import Line, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.rows import change_line, change_row, of_action, total
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.text import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import Report
 
 
-@click.command(
+@verb(
     "install",
-    cls=Command,
-    help="Download, verify and keep models.",
-    examples=(
-        "modelpm install qwen3-8b",
-        "modelpm install core/qwen3-8b@1.0:q5_k_m --as chat",
-        "modelpm install hf://Qwen/Qwen3-8B-GGUF:Q4_K_M",
-        "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2 --exclude 'onnx/*'",
-    ),
+    "modelpm install qwen3-8b",
+    "modelpm install core/qwen3-8b@1.0:q5_k_m --as chat",
+    "modelpm install hf://Qwen/Qwen3-8B-GGUF:Q4_K_M",
+    "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2 --exclude 'onnx/*'",
 )
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
 @click.option("--as", "name", metavar="NAME", help="Name it NAME instead of what the catalog or the repository says.")
@@ -34,7 +30,6 @@ if TYPE_CHECKING:  # start-up
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
 @click.option("--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.pass_obj
 def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **options: Any) -> Outcome:
     """Install every spec; where one fails, the others are finished."""
     with session.manager() as manager:

@@ -3,26 +3,18 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from modelpm.cli.format import Line, line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.rows import model_row
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.text import binary_size
 
 if TYPE_CHECKING:  # start-up
     from modelpm.installed import InstalledModel
 
 
-@click.command(
-    "list",
-    cls=Command,
-    help="List what is installed: the project's models, and your own.",
-    examples=("modelpm list", "modelpm list --json | jq '.items[].path'"),
-)
-@click.pass_obj
+@verb("list", "modelpm list", "modelpm list --json | jq '.items[].path'")
 def command(session: Session) -> Outcome:
     """Read the lock; asks nobody."""
     with session.manager() as manager:

@@ -4,22 +4,16 @@ import click
 
 from modelpm.cli import projects
 from modelpm.cli.format import count, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.errors import UsageError
 
 
-@click.command(
-    "lock",
-    cls=Command,
-    help="Pin what models.toml wants in models.lock.",
-    examples=("modelpm lock", "modelpm lock --check", "modelpm lock --print-digest"),
-)
+@verb("lock", "modelpm lock", "modelpm lock --check", "modelpm lock --print-digest")
 @click.option("--check", is_flag=True, help="Change nothing; exit 3 where anything would change. Reads two files only.")
 @click.option("--print-digest", is_flag=True, help="Print what changes when the locked bytes do: a key for a cache.")
 @projects.dry_run
-@click.pass_obj
 def command(session: Session, *, check: bool, print_digest: bool, dry_run: bool) -> Outcome:
     """Lock what drifted; every other block stays as it is, to the byte."""
     if check and print_digest:

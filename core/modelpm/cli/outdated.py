@@ -6,21 +6,15 @@ import click
 
 from modelpm.cli.completing import installed_names
 from modelpm.cli.format import count, line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.errors import CheckFailedError
 
 
-@click.command(
-    "outdated",
-    cls=Command,
-    help="List what is newer than what you have.",
-    examples=("modelpm outdated", "modelpm outdated --exit-code", "modelpm outdated -g"),
-)
+@verb("outdated", "modelpm outdated", "modelpm outdated --exit-code", "modelpm outdated -g")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--exit-code", is_flag=True, help="Exit 3 where there is anything newer.")
-@click.pass_obj
 def command(session: Session, *, names: tuple[str, ...], exit_code: bool) -> Outcome:
     """Ask catalogs and sources; change nothing."""
     with session.manager() as manager:

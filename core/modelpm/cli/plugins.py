@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli.format import line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group, is_taken
@@ -37,10 +36,7 @@ def command(ctx: click.Context) -> Outcome | None:
     return _outcome([_row(entry, state) for entry, state in states])
 
 
-@command.command(
-    "check", cls=Command, help="Import every plugin, and say what is wrong.", examples=("modelpm plugins check",)
-)
-@click.pass_obj
+@command.verb("check", "Import every plugin, and say what is wrong.", "modelpm plugins check")
 def check(session: Session) -> Outcome:
     """Import, each in a process of its own, what could be asked for."""
     from modelpm.plugins.checking import check_all

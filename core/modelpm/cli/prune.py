@@ -6,9 +6,9 @@ import click
 
 from modelpm.cli.asking import confirm
 from modelpm.cli.format import Line, count, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.text import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
@@ -23,21 +23,16 @@ _WORDS = {
 }
 
 
-@click.command(
+@verb(
     "prune",
-    cls=Command,
-    help="Free what no model, no project and no running install needs.",
-    examples=(
-        "modelpm prune --dry-run",
-        "modelpm prune -y",
-        "modelpm prune --older-than 90d",
-        "modelpm prune --max-size 200G",
-    ),
+    "modelpm prune --dry-run",
+    "modelpm prune -y",
+    "modelpm prune --older-than 90d",
+    "modelpm prune --max-size 200G",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be freed, and do nothing.")
 @click.option("--older-than", metavar="AGE", default="", help="Spare what was used later than that: 90d, 12h.")
 @click.option("--max-size", metavar="SIZE", default="", help="Free only until the store is no larger: 200G.")
-@click.pass_obj
 def command(session: Session, *, dry_run: bool, older_than: str, max_size: str) -> Outcome:
     """Say it, ask, then do it."""
     with session.manager() as manager:

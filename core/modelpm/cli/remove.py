@@ -4,20 +4,14 @@ import click
 
 from modelpm.cli import projects, uninstall
 from modelpm.cli.completing import installed_names
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 
 
-@click.command(
-    "remove",
-    cls=Command,
-    help="Remove models from the project; without one, uninstall them.",
-    examples=("modelpm remove chat", "modelpm remove -g qwen3-8b"),
-)
+@verb("remove", "modelpm remove chat", "modelpm remove -g qwen3-8b")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=installed_names)
 @projects.dry_run
-@click.pass_obj
 def command(session: Session, *, names: tuple[str, ...], dry_run: bool) -> Outcome:
     """Take them out of manifest, lock and view; bytes stay until they are pruned."""
     with session.manager() as manager:

@@ -6,25 +6,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli.format import Line, line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 
 if TYPE_CHECKING:  # start-up
     from modelpm.catalog.entry import Entry
 
 
-@click.command(
-    "search",
-    cls=Command,
-    help="Search the catalogs.",
-    examples=("modelpm search embedding", "modelpm search --task chat --license apache-2.0 --format gguf"),
-)
+@verb("search", "modelpm search embedding", "modelpm search --task chat --license apache-2.0 --format gguf")
 @click.argument("text", nargs=-1)
 @click.option("--task", metavar="NAME", help="Only models for this task: chat, embedding, …")
 @click.option("--license", metavar="SPDX", help="Only models under this licence.")
 @click.option("--format", metavar="NAME", help="Only models with a variant of this format: gguf, safetensors, …")
-@click.pass_obj
 def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None) -> Outcome:
     """Look through the catalogs; nothing found is no failure."""
     with session.manager() as manager:

@@ -6,10 +6,10 @@ import click
 
 from modelpm.cli.completing import catalog_names
 from modelpm.cli.format import Line, line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.rows import details_row
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.text import binary_size
 
 if TYPE_CHECKING:  # start-up
@@ -18,14 +18,8 @@ if TYPE_CHECKING:  # start-up
 _MANY_FILES = 20
 
 
-@click.command(
-    "show",
-    cls=Command,
-    help="Show one model: variants, files, size, licence.",
-    examples=("modelpm show qwen3-8b", "modelpm show qwen3-8b:q5_k_m", "modelpm show hf://Qwen/Qwen3-8B-GGUF"),
-)
+@verb("show", "modelpm show qwen3-8b", "modelpm show qwen3-8b:q5_k_m", "modelpm show hf://Qwen/Qwen3-8B-GGUF")
 @click.argument("spec", shell_complete=catalog_names)
-@click.pass_obj
 def command(session: Session, *, spec: str) -> Outcome:
     """Ask the catalogs, or the source of a URI."""
     with session.manager() as manager:

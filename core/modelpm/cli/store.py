@@ -7,28 +7,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli.format import count, line, table
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome, width
 from modelpm.cli.session import Session
-from modelpm.cli.verbs import Group
+from modelpm.cli.verbs import group
 from modelpm.text import binary_size
 
 if TYPE_CHECKING:  # start-up
     from modelpm.operations.sizes import Share
 
 
-@click.group(
-    "store",
-    cls=Group,
-    help="Say where the store is and what takes its space; move it.",
-    examples=("modelpm store dir", "modelpm store size", "modelpm store move /mnt/big/modelpm"),
-)
-def command() -> None:
-    """Hold the verbs below."""
+command = group("store", "modelpm store dir", "modelpm store size", "modelpm store move /mnt/big/modelpm")
 
 
-@command.command("dir", cls=Command, help="Print the folder of the store.", examples=('du -sh "$(modelpm store dir)"',))
-@click.pass_obj
+@command.verb("dir", "Print the folder of the store.", 'du -sh "$(modelpm store dir)"')
 def folder(session: Session) -> Outcome:
     """Print the folder, whether it is there or not."""
     with session.manager() as manager:
@@ -36,13 +27,12 @@ def folder(session: Session) -> Outcome:
     return Outcome(raw=os.fsencode(path) + b"\n", items=[{"path": str(path)}])
 
 
-@command.command(
+@command.verb(
     "size",
-    cls=Command,
-    help="Print what takes the space of the store, by model; only the total where stdout is no terminal.",
-    examples=("modelpm store size", "modelpm store size --json"),
+    "Print what takes the space of the store, by model; only the total where stdout is no terminal.",
+    "modelpm store size",
+    "modelpm store size --json",
 )
-@click.pass_obj
 def total(session: Session) -> Outcome:
     """Add up the blobs; what several models share is counted once."""
     with session.manager() as manager:
@@ -81,14 +71,12 @@ def _row(share: "Share") -> dict[str, Any]:
     }
 
 
-@command.command(
+@command.verb(
     "move",
-    cls=Command,
-    help="Move the store to another folder or disk: verified, resumable, and every model stays where it appears.",
-    examples=("modelpm store move /mnt/big/modelpm",),
+    "Move the store to another folder or disk: verified, resumable, and every model stays where it appears.",
+    "modelpm store move /mnt/big/modelpm",
 )
 @click.argument("path", metavar="PATH", type=click.Path(file_okay=False))
-@click.pass_obj
 def move(session: Session, *, path: str) -> Outcome:
     """Copy, verify, count on the copy, let go of the original."""
     with session.manager() as manager:

@@ -5,17 +5,12 @@ from typing import Any
 import click
 
 from modelpm.cli import projects
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 
 
-@click.command(
-    "sync",
-    cls=Command,
-    help="Bring what models.lock pins, after locking what drifted.",
-    examples=("modelpm sync", "modelpm sync --locked", "modelpm sync --frozen --offline", "modelpm sync --group gpu"),
-)
+@verb("sync", "modelpm sync", "modelpm sync --locked", "modelpm sync --frozen --offline", "modelpm sync --group gpu")
 @click.option(
     "--locked", is_flag=True, envvar="MODELPM_LOCKED", show_envvar=True, help="Exit 3 at once where the lock drifted."
 )
@@ -31,7 +26,6 @@ from modelpm.cli.session import Session
 @click.option("--all-groups", is_flag=True, help="Take the models of every group.")
 @projects.link_mode
 @projects.dry_run
-@click.pass_obj
 def command(session: Session, /, **options: Any) -> Outcome:
     """Make the view show what is locked."""
     with session.manager() as manager:

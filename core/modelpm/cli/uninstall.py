@@ -6,25 +6,19 @@ import click
 
 from modelpm.cli.completing import installed_names
 from modelpm.cli.format import Line, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.rows import change_line, change_row, of_action, total
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.text import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import Report
 
 
-@click.command(
-    "uninstall",
-    cls=Command,
-    help="Let go of models, and free what nothing else needs.",
-    examples=("modelpm uninstall qwen3-8b", "modelpm uninstall qwen3-8b tiny --dry-run"),
-)
+@verb("uninstall", "modelpm uninstall qwen3-8b", "modelpm uninstall qwen3-8b tiny --dry-run")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=installed_names)
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.pass_obj
 def command(session: Session, *, names: tuple[str, ...], dry_run: bool) -> Outcome:
     """Uninstall every name; where one fails, the others are finished."""
     with session.manager() as manager:

@@ -5,24 +5,18 @@ import click
 from modelpm.cli import projects
 from modelpm.cli.completing import installed_names
 from modelpm.cli.format import Line, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.rows import change_line, change_row
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 
 
-@click.command(
-    "upgrade",
-    cls=Command,
-    help="Move models to the newest their specs allow.",
-    examples=("modelpm upgrade", "modelpm upgrade chat --latest", "modelpm upgrade -g"),
-)
+@verb("upgrade", "modelpm upgrade", "modelpm upgrade chat --latest", "modelpm upgrade -g")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--latest", is_flag=True, help="Rewrite specs that do not allow the newest release.")
 @click.option("--no-sync", is_flag=True, help="Lock, and leave the files for the next sync.")
 @projects.link_mode
 @projects.dry_run
-@click.pass_obj
 def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: bool, dry_run: bool) -> Outcome:
     """Every other model stays as it is."""
     with session.manager() as manager:

@@ -1,14 +1,17 @@
 """The verbs: a static table, so that help imports none of them, and a verb's module is imported when it is run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
-from modelpm.cli.options import GLOBALS, example_text, format_options
+from modelpm.cli.options import GLOBALS, Command, example_text, format_options
 from modelpm.cli.session import Session
 from modelpm.errors import PluginError, UsageError
+
+if TYPE_CHECKING:  # start-up: help prints without it
+    from modelpm.cli.output import Outcome
 
 
 class Verb(NamedTuple):
@@ -96,6 +99,16 @@ class Group(click.Group):
             session.command = f"{session.command} {command.name}".strip()
         return command.name, command, args[1:]
 
+    def verb(self, name: str, summary: str, *examples: str) -> Callable[[Callable[..., "Outcome"]], Command]:
+        """Make a verb below this one of a function that is given the session."""
+
+        def made(function: Callable[..., "Outcome"]) -> Command:
+            command = _command(function, name, summary, examples)
+            self.add_command(command)
+            return command
+
+        return made
+
     def known(self, ctx: click.Context) -> Sequence[str]:
         """Return the verbs that a typo could have meant."""
         return self.list_commands(ctx)
@@ -142,6 +155,20 @@ class RootGroup(Group):
 
         found = [CompletionItem(name, help=verb.help) for name, verb in VERBS.items() if name.startswith(incomplete)]
         return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def verb(name: str, *examples: str) -> Callable[[Callable[..., "Outcome"]], Command]:
+    """Make a verb of the table of a function that is given the session."""
+    return lambda function: _command(function, name, VERBS[name].help, examples)
+
+
+def group(name: str, *examples: str) -> Group:
+    """Make a verb of the table that only holds others."""
+    return Group(name, help=VERBS[name].help, examples=examples)
+
+
+def _command(function: Callable[..., "Outcome"], name: str, summary: str, examples: Sequence[str]) -> Command:
+    return click.command(name, cls=Command, help=summary, examples=examples)(click.pass_obj(function))
 
 
 def plugin_command(session: Session, name: str) -> click.Command | None:

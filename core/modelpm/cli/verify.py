@@ -7,9 +7,9 @@ import click
 
 from modelpm.cli.completing import installed_names
 from modelpm.cli.format import Line, count, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 from modelpm.errors import IntegrityError
 from modelpm.text import binary_size, duration
 
@@ -17,16 +17,12 @@ if TYPE_CHECKING:  # start-up
     from modelpm.report import Verified
 
 
-@click.command(
+@verb(
     "verify",
-    cls=Command,
-    help="Check what is stored, byte by byte.",
-    examples=(
-        "modelpm verify",
-        "modelpm verify qwen3-8b --repair",
-        "modelpm verify --quick",
-        "modelpm verify --subset 1/7",
-    ),
+    "modelpm verify",
+    "modelpm verify qwen3-8b --repair",
+    "modelpm verify --quick",
+    "modelpm verify --subset 1/7",
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--quick", is_flag=True, help="Compare sizes and times only.")
@@ -34,7 +30,6 @@ if TYPE_CHECKING:  # start-up
 @click.option(
     "--subset", metavar="PART", default="", help="Check a part only: 5% at random, or 2/7, the second of seven."
 )
-@click.pass_obj
 def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
     """Re-hash; exits with 4 where a byte is not what was locked."""
     with session.manager() as manager:

@@ -6,22 +6,16 @@ import click
 
 from modelpm.cli.completing import installed_names
 from modelpm.cli.format import Line, line
-from modelpm.cli.options import Command
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
+from modelpm.cli.verbs import verb
 
 if TYPE_CHECKING:  # start-up
     from modelpm.report import Holder
 
 
-@click.command(
-    "why",
-    cls=Command,
-    help="Say who holds a model, a file or a digest.",
-    examples=("modelpm why chat", "modelpm why models/chat/model.gguf", "modelpm why 8a1f2a5b7c9d0e1f"),
-)
+@verb("why", "modelpm why chat", "modelpm why models/chat/model.gguf", "modelpm why 8a1f2a5b7c9d0e1f")
 @click.argument("what", metavar="NAME|PATH|SHA256", shell_complete=installed_names)
-@click.pass_obj
 def command(session: Session, *, what: str) -> Outcome:
     """Look into the project, the user's models, and every project that synced here."""
     with session.manager() as manager:

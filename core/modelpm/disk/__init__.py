@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelpm.disk import system
-from modelpm.errors import StoreError
+from modelpm.errors import ModelpmError, StoreError, UsageError
 
 _FULL = {
     errno.ENOSPC: "no space left on {mount}",
     errno.EDQUOT: "your disk quota on {mount} is used up",
     errno.EFBIG: "{mount}, or the process's file size limit, refuses a file of that size",
 }
+_SHOWN = 40  # characters around what cannot be encoded
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -68,6 +69,28 @@ def symlink(path: Path, action: str) -> StoreError:
     )
 
 
+def dangling(path: Path) -> StoreError:
+    """Say that a folder is a symlink which leads nowhere: as one to a disk that is not mounted does."""
+    return StoreError(
+        f"cannot use {path}: it is a symbolic link to {path.readlink()}, which is no folder",
+        code="symlink",
+        hints=["mount that disk, or make that folder; or remove the link"],
+        path=str(path),
+    )
+
+
+def unnameable(error: UnicodeEncodeError) -> ModelpmError:
+    """Say that a name cannot be given to the system, and how it could."""
+    text = error.object[max(0, error.start - _SHOWN) : error.end + _SHOWN].strip()
+    if error.encoding.lower().replace("_", "-") == "utf-8":
+        return UsageError(f"`{text}` is no UTF-8, and is not kept as a name", code="encoding")
+    return StoreError(
+        f"this locale, whose characters are {error.encoding}, has no name for the file `{text}`",
+        hints=["choose one with UTF-8: LC_ALL=C.UTF-8, or PYTHONUTF8=1"],
+        code="encoding",
+    )
+
+
 def _full(number: int, path: Path, action: str, needed: int | None) -> StoreError:
     mount = mount_point(path)
     free = system.free_space(mount)
@@ -94,7 +117,7 @@ def mount_point(path: Path) -> Path:
 def standing(path: Path) -> Path:
     """Return the path itself or its nearest parent that exists."""
     place = path.absolute()
-    while not place.exists() and place != place.parent:
+    while not os.path.exists(place) and place != place.parent:  # noqa: PTH110 - Path's raises below what is not ours
         place = place.parent
     return place
 
@@ -158,6 +181,8 @@ def make_folder(path: Path, *, below: Path) -> None:
     with explained(path, "make the folder"):
         missing, place = [], below
         while not place.is_dir():
+            if place.is_symlink():
+                raise dangling(place)
             missing.append(place)
             place = place.parent
         for folder in reversed(missing):

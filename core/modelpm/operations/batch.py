@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
 
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.installed import InstalledModel
 from modelpm.operations.flights import Flights
 from modelpm.operations.install import Installer, Request, Task
 from modelpm.operations.resolving import Identified
-from modelpm.operations.tracking import Audience
+from modelpm.operations.tracking import Working
 from modelpm.report import Change, Report
 from modelpm.types import Progress, Status
 
@@ -22,19 +21,15 @@ class Batch:
 
     Attributes:
         installer: Does one model.
-        audience: Is shown progress.
+        working: Who acts, who watches, and what stops it.
         flights: What other threads of this process are at.
-        cancelled: Stops it.
-        user: Who acts.
         warnings: Returns what was warned of.
         warn: Takes a warning.
     """
 
     installer: Installer
-    audience: Audience
+    working: Working
     flights: Flights
-    cancelled: Event
-    user: str | None
     warnings: Callable[[], tuple[str, ...]]
     warn: Callable[[str], None]
     _tasks: list[tuple[Request, Identified, Task]] = field(default_factory=list)
@@ -44,6 +39,7 @@ class Batch:
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
+        auditor, user = self.installer.auditor, self.working.user
         for request in requests:
             with self._collecting(request.spec):
                 try:
@@ -53,7 +49,7 @@ class Batch:
                     self._tasks.append((request, found, self.installer.prepare(request, found)))
                 except ModelpmError as error:
                     if not dry_run:
-                        self.installer.auditor.failure("install", "model", str(request.spec), error, user=self.user)
+                        auditor.failure("install", "model", str(request.spec), error, user=user)
                     raise
 
     def install(self, folder: Path | None) -> None:
@@ -81,16 +77,17 @@ class Batch:
 
     def _install(self, found: Identified, task: Task, folder: Path | None) -> None:
         name = task.model.name
-        with self.flights.alone(name, self.cancelled, lambda progress: self.audience.publish([progress])):
+        working, publish = self.working, self.working.audience.publish
+        with self.flights.alone(name, working.cancelled, lambda progress: publish([progress])):
             # Asked again: another thread or process may have brought it while this one waited.
             locked = self.installer.complete(found)
             if locked is not None:
                 made, change = self.installer.already(locked)
-                self.audience.publish([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])
+                publish([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])
             else:
                 self._warn_of(task)
                 made, change = self.installer.install(
-                    task, audience=self.audience, cancelled=self.cancelled, user=self.user
+                    task, audience=working.audience, cancelled=working.cancelled, user=working.user
                 )
         self._models.append(made)
         self._changes.append(change)

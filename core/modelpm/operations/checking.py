@@ -1,13 +1,40 @@
 """What a check of a project says when it says no: one line a reason, and the cure."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from modelpm.environment import Environment
-from modelpm.errors import CheckFailedError
+from modelpm.errors import CheckFailedError, ModelpmError, UsageError
 from modelpm.lock.model import LockedModel
 from modelpm.manifest.drift import Reason
 from modelpm.manifest.governing import FILE
 from modelpm.operations.sites import Site
+
+
+def no_project(directory: str | Path, *, frozen: bool) -> ModelpmError:
+    """Make the error for a folder that no project governs; or no lock, where only that was looked for."""
+    where = f"in {Path(directory).absolute()} or above it"
+    if frozen:
+        return CheckFailedError(
+            f"there is no models.lock {where}",
+            code="lock_missing",
+            hints=["`modelpm lock` writes it; commit it with models.toml"],
+        )
+    return UsageError(
+        f"there is no project {where}",
+        code="no_project",
+        hints=["`modelpm init` begins one", "for models of your own, outside of projects: modelpm install SPEC"],
+    )
+
+
+def check_name(name: str | None, specs: Sequence[str], verb: str) -> None:
+    """Refuse one name for several models.
+
+    Raises:
+        UsageError: The name is given, and there is not one spec.
+    """
+    if name is not None and len(specs) != 1:
+        raise UsageError(f"`--as` names one model; {verb} them one at a time", hints=["one SPEC with each --as NAME"])
 
 
 def no_lock(site: Site) -> CheckFailedError:

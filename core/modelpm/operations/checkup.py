@@ -42,7 +42,7 @@ class Check:
 
 def catalogs(found: "Catalogs") -> Iterator[Check]:
     """Say what is in each catalog, and what cannot be read."""
-    counts = dict.fromkeys(found.names(), 0)
+    counts = dict.fromkeys(found.catalogs, 0)
     for entry in found.entries():
         counts[entry.catalog] = counts.get(entry.catalog, 0) + 1
     for error in found.problems:

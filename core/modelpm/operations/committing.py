@@ -40,6 +40,7 @@ def commit(environment: Environment, site: Site, before: State, after: Commit) -
         if environment.text() != before.lock_text or site.text() != before.manifest_text:
             return None
         new = after.manifest_text
+        environment.view.check_names(*after.drop)
         try:
             kinds = environment.view.place(*after.place) if after.place else set[str]()
             if site.manifest is not None and new is not None and new != before.manifest_text:

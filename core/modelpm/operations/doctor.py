@@ -201,6 +201,8 @@ def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
         return list(look())
     except ModelpmError as error:
         return [_failed(name, error)]
+    except UnicodeEncodeError as error:
+        return [_failed(name, disk.unnameable(error))]
     except Exception as error:  # noqa: BLE001 - what a check trips over is what the doctor is there to find
         return [Check(name, "fail", f"{type(error).__name__}: {error}", "please report it")]
 

@@ -99,9 +99,11 @@ class Mover:
         here = self.environment.store
         marker = Layout(target).moving
         origin = Path(os.fsdecode(marker.read_bytes())) if marker.is_file() else here.root
-        if target == here.root and origin == here.root:
+        # By the folders that they really are: the store may be a symlink to another disk, and be moved to that place.
+        there, now, before = (Path(os.path.realpath(folder)) for folder in (target, here.root, origin))
+        if there == now == before:
             raise UsageError(f"the store is in {target} already")
-        if target.is_relative_to(origin) or origin.is_relative_to(target):
+        if there.is_relative_to(before) or before.is_relative_to(there):
             raise UsageError(f"{target} and the store {origin} are one inside the other; choose another folder")
         strange = target.is_dir() and any(not path.name.startswith(TEMPORARY) for path in target.iterdir())
         if strange and not Layout(target).version.is_file():

@@ -1,6 +1,8 @@
 """What is installed: rows, paths, and names that were probably meant. Reads the lock, nothing else."""
 
 import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 from modelpm.environment import Environment
@@ -8,6 +10,43 @@ from modelpm.errors import NotFound
 from modelpm.installed import InstalledModel
 from modelpm.lock.model import LockedModel
 from modelpm.names import printable
+
+
+class Reader(ABC):
+    """What can be asked of the user's models and of a project's alike, without changing them."""
+
+    @property
+    @abstractmethod
+    def environment(self) -> Environment:
+        """The lock, and the folder in which the files appear."""
+
+    def installed(self) -> tuple[InstalledModel, ...]:
+        """Return what is installed, sorted by name."""
+        return tuple(installed_model(self.environment, m) for m in self.environment.read().models)
+
+    def is_installed(self, model: str) -> bool:
+        """Whether a model of that name or spec is installed and complete."""
+        try:
+            return self.environment.complete(find_installed(self.environment, model))
+        except NotFound:
+            return False
+
+    def path(self, name: str, file: str | None = None, *, dir: bool = False) -> Path:  # noqa: A002 - the option's name
+        """Return the path that a program is given: the file, the first shard of a split GGUF, else the folder.
+
+        Args:
+            name: The model's name.
+            file: One file of it.
+            dir: Whether the folder is wanted in any case.
+
+        Raises:
+            NotFound: It is not installed, or has no such file.
+        """
+        return path_of(self.environment, find_installed(self.environment, name), file, folder=dir)
+
+    def _named(self, names: Sequence[str]) -> Sequence[LockedModel]:
+        """Return the models of these names; no names mean all."""
+        return [find_installed(self.environment, name) for name in names] or self.environment.read().models
 
 
 def installed_model(environment: Environment, model: LockedModel) -> InstalledModel:
@@ -52,6 +91,21 @@ def find_installed(environment: Environment, name: str) -> LockedModel:
     raise NotFound(
         f"`{shown}` is not installed", code="not_installed", hints=[*hints, f"to install it: modelpm install {shown}"]
     )
+
+
+def named_in(places: Sequence[Environment], names: Sequence[str]) -> list[tuple[Environment, Sequence[LockedModel]]]:
+    """Return the models of these names, each where it is found first, else in the last place; no names mean all.
+
+    Raises:
+        NotFound: It is not in the last place either.
+    """
+    if not names:
+        return [(place, place.read().models) for place in places]
+    chosen: dict[str, list[LockedModel]] = {place.kind: [] for place in places}
+    for name in dict.fromkeys(names):
+        place = next((p for p in places if p.read().get(name) is not None), places[-1])
+        chosen[place.kind].append(find_installed(place, name))
+    return [(place, chosen[place.kind]) for place in places if chosen[place.kind]]
 
 
 def path_of(environment: Environment, model: LockedModel, file: str | None = None, *, folder: bool = False) -> Path:

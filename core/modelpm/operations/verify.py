@@ -91,7 +91,7 @@ class Verifier:
         """
         what = models[0].model if len(models) == 1 else f"{len(models)} models"
         with self.auditor.operation(
-            "verify", resource_type="model", resource_id=what, user=user, details={"quick": quick}
+            "verify", resource_type="model", resource_id=what, user=user, details={"quick": quick}, changes=False
         ) as outcome:
             wanted = list(dict.fromkeys((f.sha256, f.size) for m in models for f in m.files))
             wanted = wanted if part is None else part.of(wanted)

@@ -2,10 +2,11 @@
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,7 +70,8 @@ def others(layout: Layout) -> Iterator[Leftover]:
         elif entry.name.startswith(TEMPORARY):
             yield from _of("draft", entry)
     for entry in _entries(layout.quarantine):
-        yield from _of("quarantine", entry)
+        if _is_quarantined(entry.name):
+            yield from _of("quarantine", entry)
     for folder in (layout.root, layout.projects, layout.leases, *_folders(layout.blobs), *_folders(layout.records)):
         for entry in _entries(folder):
             if entry.name.startswith(TEMPORARY):
@@ -111,17 +113,54 @@ def copy_partials(source: Layout, target: Layout) -> None:
 
 
 def clear(layout: Layout) -> None:
-    """Remove everything but the locks and VERSION.
+    """Remove everything of ours but the locks and VERSION; what somebody else keeps in the same folder stays.
 
     Raises:
         StoreError: The system refuses.
     """
-    for folder in (layout.blobs.parent, layout.records.parent, layout.partials, layout.quarantine):
-        remove_tree(folder)
-    for folder in (layout.projects, layout.leases):
-        remove_tree(folder)
+    for folder in _folders(layout.blobs):
+        _empty(folder, is_sha256)
+    for folder in _folders(layout.records):
+        _empty(folder, _is_record)
+    for folder, is_ours in (
+        (layout.partials, is_sha256),
+        (layout.quarantine, _is_quarantined),
+        (layout.projects, _is_record),
+        (layout.leases, _is_lease),
+    ):
+        _empty(folder, is_ours)
+    for folder in (layout.blobs, layout.blobs.parent, layout.records, layout.records.parent):
+        _remove_empty(folder)
     for path in (layout.boot, layout.moving):
         remove_marker(path)
+
+
+def _is_record(name: str) -> bool:
+    return name.endswith(".json") and is_sha256(name.removesuffix(".json"))
+
+
+def _is_quarantined(name: str) -> bool:
+    return re.fullmatch(r"[0-9a-f]{1,128}-[0-9a-f]{1,128}", name) is not None
+
+
+def _is_lease(name: str) -> bool:
+    return re.fullmatch(r"[0-9]+-[0-9a-z._-]+\.json", name) is not None
+
+
+def _empty(folder: Path, is_ours: Callable[[str], bool]) -> None:
+    """Remove what is ours in a folder, and then the folder where nothing else is in it."""
+    for entry in _entries(folder):
+        if is_ours(entry.name) or entry.name.startswith(TEMPORARY):
+            if entry.is_dir(follow_symlinks=False):
+                remove_tree(Path(entry.path))
+            else:
+                remove_marker(Path(entry.path))
+    _remove_empty(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # somebody else's is in it, or it is not there
+        folder.rmdir()
 
 
 def tree_size(folder: Path) -> int:

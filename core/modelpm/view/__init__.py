@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.disk import explained
+from modelpm.disk import explained, unnameable
 from modelpm.disk.atomic import write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
@@ -114,6 +114,19 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             return as_made and not os.path.samestat(found, now)
         # A clone shares blocks with the file that was replaced; a copy shares nothing.
         return entry.kind == "reflink" and as_made and found.st_mtime_ns == entry.mtime_ns
+
+    def check_names(self, *names: str) -> None:
+        """Make sure that the system can be given the name of every entry of models, before they are taken out.
+
+        Raises:
+            StoreError: Code ``encoding``: the locale has no such characters.
+        """
+        for key in read_ledger(self.root):
+            if key.partition("/")[0] in names:
+                try:
+                    os.fsencode(self.root / key)
+                except UnicodeEncodeError as error:
+                    raise unnameable(error) from None
 
     def drop(self, name: str) -> list[str]:
         """Make a model disappear.

@@ -1,0 +1,52 @@
+"""Carry models from machine to machine, and tell the auditor: a bundle, or model files that are here already."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.audit import Auditor
+from modelpm.environment import Environment
+from modelpm.operations.bundling import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Carries the models of an environment out and in.
+
+    Attributes:
+        environment: Whose lock is meant.
+        users: The user's environment, whose locks tell what a file may be, too.
+        auditor: Is told before and after.
+        warn: Takes a warning.
+    """
+
+    environment: Environment
+    users: Environment
+    auditor: Auditor
+    warn: Callable[[str], None]
+
+    def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
+        """Write a bundle; see :meth:`modelpm.manager.Manager.bundle`."""
+        path = _plain(target)
+        with self.auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user):
+            return tuple(write_bundle(self.environment, path, split))
+
+    def take_over(self, source: str | Path, user: str | None) -> tuple[Taken, ...]:
+        """Take over a bundle or files; see :meth:`modelpm.manager.Manager.take_over`."""
+        path, store = _plain(source), self.environment.store
+        with self.auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
+            if is_bundle(path):
+                with store.lock("store", shared=True):
+                    lock, taken = read_bundle(store, path, lambda _name: None)
+                    for problem in settle(self.environment, lock):
+                        self.warn(problem)
+            else:
+                locks = [e.read() for e in (self.environment, self.users)]
+                taken = take_files(store, path, locks, lambda _name: None)
+            outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
+        return tuple(taken)
+
+
+def _plain(path: str | Path) -> Path:
+    return Path(os.path.abspath(path))  # noqa: PTH100 - without `..`, for messages
