@@ -8,6 +8,7 @@ import pytest
 
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
 from modelpm.transfer import Engine, Fetch, Fetched
+from modelpm.transfer.hashing import PIECE
 from modelpm.types import Digest, Status
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256, unpinned
@@ -171,6 +172,18 @@ def test_one_flipped_bit_is_healed(trial: Trial) -> None:
     assert trial.bytes_of(fetched) == data
     assert source.sent == 2 * len(data)
     assert [p.name for p in (trial.root / "quarantine").iterdir()] == [f"{sha256(data)}-{sha256(bytes(bad))}"]
+
+
+def test_wrong_bytes_cost_the_file_once_more_however_long_it_is(trial: Trial) -> None:
+    data = noise(2 * PIECE + 5)
+    wrong = bytes([data[0] ^ 1]) + data[1:]
+    source = MemorySource({"w": data})
+    source.fault = lambda r, _: (
+        Answer(source.pieces(wrong[r.start : r.stop]), r.start, len(data)) if not r.number else None
+    )
+    fetched = trial.fetch(pinned("w", data, [source.origin("w")]))
+    assert trial.bytes_of(fetched) == data
+    assert source.sent == 2 * len(data)
 
 
 def test_wrong_bytes_always_are_exit_4_with_both_digests(trial: Trial) -> None:

@@ -15,7 +15,7 @@ from modelpm.http.urls import host
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
 # A read returns with what it has after this many seconds, so that a slow server shows as progress, not as silence.
-_PATIENCE = 0.1
+_PATIENCE = 0.05
 
 
 class Body:

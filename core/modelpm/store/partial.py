@@ -15,17 +15,18 @@ from modelpm.errors import StoreError
 from modelpm.store.journal import Contents, Header, Journal, Kind, decode, read
 from modelpm.store.ranges import Ranges
 
-RECORD_BYTES = 8 << 20
+RECORD_BYTES = 1 << 20
 RECORD_SECONDS = 0.5
 SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 2.0
+_SMALL = 8 << 20  # bytes of a file for which no space is reserved: it is written before that would have helped
 
 
 class Partial:
     """The bytes of an unfinished file. Thread-safe; one process at a time, for which the caller holds a lock.
 
-    Bytes count as present when they were written, survive the process when they were recorded, which happens every
-    8 MiB and in :meth:`flush`, and survive a power cut when :meth:`sync` came after that.
+    Bytes count as present when they were written, survive the process when they were recorded, which happens every MiB
+    and in :meth:`flush`, and survive a power cut when :meth:`sync` came after that.
 
     Attributes:
         folder: Where data and journal are.
@@ -37,7 +38,8 @@ class Partial:
         self.folder = folder
         self.data = folder / "data"
         self.resumed = 0
-        self._contents = Contents(replace(header, boot=system.boot_id()))
+        self._wanted = replace(header, boot=system.boot_id())
+        self._contents = Contents(self._wanted)
         self._journal = Journal(folder / "journal")
         self._fd = -1
         self._changed = threading.Condition()
@@ -61,6 +63,7 @@ class Partial:
         Raises:
             StoreError: The system refuses, or a symlink stands in the way.
         """
+        self._contents, self._present, self._fresh, self.resumed = Contents(self._wanted), Ranges(), Ranges(), 0
         with disk.explained(self.folder, "make the folder"):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             if self.folder.is_symlink():
@@ -94,8 +97,8 @@ class Partial:
         self._covered = self._journal.length if synced else 0
 
     def _reserve(self) -> None:
-        """Let the disk say at once that it is too full; what is small is written before that would have helped."""
-        if (self.header.size or 0) >= RECORD_BYTES:
+        """Let the disk say at once that it is too full."""
+        if (self.header.size or 0) >= _SMALL:
             system.reserve(self._fd, self.header.size or 0)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from modelpm.types import Stream
 
 _SMALLEST = 16 << 10
 _FIRST = 64 << 10
-_QUICK, _SLOW = 0.05, 0.2  # seconds; a read that takes longer than the one and less than the other has the right size
+_QUICK, _SLOW = 0.02, 0.1  # seconds; a read that takes longer than the one and less than the other has the right size
 
 
 class Aborted(Exception):  # noqa: N818 - no failure: somebody else decided that this connection shall end
@@ -21,7 +21,7 @@ class Aborted(Exception):  # noqa: N818 - no failure: somebody else decided that
 
 @dataclass(slots=True)
 class Pace:
-    """How much to read at once: about a tenth of a second's worth.
+    """How much to read at once: about a twentieth of a second's worth, for a kill loses what is in memory.
 
     Attributes:
         most: Bytes at most.

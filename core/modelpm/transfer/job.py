@@ -210,8 +210,8 @@ class Job:
                 return digests
             error = self._mismatch(digests.promised(), attempts)
             self.shared.store.quarantine(partial.complete(digests.position), wanted.hex, digests.promised())
+            partial.discard()  # the journal, too: it vouches for the digests of what was wrong
             if last:
-                partial.discard()
                 raise error
             self._emit("file.retry", reason=error.message, code=error.code, attempt=1, wait=0.0)
             attempts.suspect()
