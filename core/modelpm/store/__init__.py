@@ -96,6 +96,14 @@ class Store:
         own = self.layout.blob(sha256)
         return own if os.path.lexists(own) else self.tiers.locate(sha256) or own
 
+    def facts(self, sha256: str) -> os.stat_result | None:
+        """Return what the system says of the file of a blob, wherever it is; None where there is none."""
+        try:
+            return os.stat(self.layout.blob_name(sha256))  # noqa: PTH116 - asked for every file of every sync
+        except OSError:
+            other = self.tiers.locate(sha256)
+        return other.stat() if other is not None else None
+
     def has(self, sha256: str, size: int) -> bool:
         """Whether a blob is there and has the size (bytes), time and inode that were recorded; hashes nothing."""
         return blobs.has(self.layout, sha256, size) or self.tiers.find(sha256, size) is not None

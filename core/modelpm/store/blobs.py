@@ -19,10 +19,10 @@ _READ = 4 << 20
 
 def has(layout: Layout, sha256: str, size: int) -> bool:
     """Whether the blob is there and looks untouched; reads none of its bytes."""
-    facts = _look(layout.blob(sha256))
+    facts = _look(layout.blob_name(sha256))
     if facts is None or not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
         return False
-    known = meta.read(layout.record(sha256))
+    known = meta.read(layout.record_name(sha256))
     return known is not None and known.fits(facts)
 
 
@@ -214,9 +214,9 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
         return []
 
 
-def _look(path: Path) -> os.stat_result | None:
+def _look(path: Path | str) -> os.stat_result | None:
     try:
-        return path.lstat()
+        return os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
 

@@ -85,13 +85,21 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
 
     def blob(self, sha256: str) -> Path:
         """Where a blob is or would be."""
+        return Path(self.blob_name(sha256))
+
+    def blob_name(self, sha256: str) -> str:
+        """The same as text: a path object for each of thousands of blobs takes longer than looking at them."""
         _require(_SHA256, sha256, "a sha256")
-        return self.root.joinpath("blobs", "sha256", sha256[:2], sha256)
+        return f"{self.root!s}/blobs/sha256/{sha256[:2]}/{sha256}"
 
     def record(self, sha256: str) -> Path:
         """Where the record of a blob is or would be."""
+        return Path(self.record_name(sha256))
+
+    def record_name(self, sha256: str) -> str:
+        """The same as text."""
         _require(_SHA256, sha256, "a sha256")
-        return self.root.joinpath("meta", "sha256", sha256[:2], f"{sha256}.json")
+        return f"{self.root!s}/meta/sha256/{sha256[:2]}/{sha256}.json"
 
     def partial(self, key: str) -> Path:
         """The folder of one unfinished download, named by 64 hex digits."""

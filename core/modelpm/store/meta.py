@@ -9,6 +9,7 @@ from modelpm.disk import system
 from modelpm.disk.atomic import write_atomic
 
 PIECE = 16 << 20  # bytes between two prefix digests
+_USUAL = 1 << 14  # bytes of a record; that of a blob of 3 GiB fits
 _LARGEST = 64 << 20  # bytes of a record; enough for a blob of 15 TiB
 
 
@@ -58,15 +59,18 @@ def write(path: Path, it: Record) -> None:
     write_atomic(path, json.dumps(it._asdict(), indent=0).encode() + b"\n")
 
 
-def read(path: Path) -> Record | None:
+def read(path: Path | str) -> Record | None:
     """Load a record; None where there is none that makes sense, which costs a look at the bytes and nothing else."""
     try:
         fd = system.open_file(path, os.O_RDONLY)
     except OSError:
         return None
     try:
-        size = os.fstat(fd).st_size
-        return parse(os.read(fd, size)) if size <= _LARGEST else None
+        data = os.read(fd, _USUAL)
+        if len(data) == _USUAL:
+            size = os.fstat(fd).st_size
+            data += os.read(fd, max(0, size - _USUAL)) if size <= _LARGEST else b""
+        return parse(data)
     except OSError:
         return None
     finally:

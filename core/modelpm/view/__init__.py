@@ -157,8 +157,8 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             if found.st_size != file.size:
                 return False
             if entry.kind in {"hardlink", "symlink"}:  # a repaired blob is another inode than the one it replaced
-                blob = self.store.blob(file.sha256).stat()
-                return (found.st_dev, found.st_ino) == (blob.st_dev, blob.st_ino)
+                blob = self.store.facts(file.sha256)
+                return blob is not None and os.path.samestat(found, blob)
         except OSError:
             return False
         return (found.st_mtime_ns, found.st_ino) == (entry.mtime_ns, entry.inode)
