@@ -1,4 +1,4 @@
-"""The options of every verb, before it or after it, each also as a variable ``MODELPM_…``; and those that some share."""
+"""The options of every verb, before or after it, each also as a variable ``MODELPM_…``; and those that some share."""
 
 import os
 from collections.abc import Sequence
