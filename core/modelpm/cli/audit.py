@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpm.cli.format import Line, count, line, table
-from modelpm.cli.output import Outcome, width
+from modelpm.cli.format import Line, count, line
+from modelpm.cli.output import Outcome, listing
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group
 from modelpm.errors import ModelpmError, UsageError
@@ -73,11 +73,7 @@ def _shown(session: Session, limit: int) -> Outcome:
         )
         for record in records
     ]
-    return Outcome(
-        lines=table(("TIME", "USER", "ACTION", "RESOURCE", "RESULT"), rows, width()) if rows else (),
-        notes=() if rows else [line(("nothing is recorded", "dim"))],
-        items=records,
-    )
+    return listing(("TIME", "USER", "ACTION", "RESOURCE", "RESULT"), rows, records, "nothing is recorded")
 
 
 def _last(log: "AuditLog", limit: int) -> "list[Mapping[str, Any]]":

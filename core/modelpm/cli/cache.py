@@ -1,10 +1,9 @@
 """``modelpm cache``."""
 
-import os
 import sys
 
 from modelpm.cli.format import line
-from modelpm.cli.output import Outcome
+from modelpm.cli.output import Outcome, place
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import group
 from modelpm.text import binary_size
@@ -17,7 +16,7 @@ def folder(session: Session) -> Outcome:
     """Print the folder, whether it is there or not."""
     with session.manager() as manager:
         path = manager.config.paths.cache
-    return Outcome(raw=os.fsencode(path) + b"\n", items=[{"path": str(path)}])
+    return place(path)
 
 
 @command.verb("size", "Print how much the cache holds; plain bytes where stdout is no terminal.", "modelpm cache size")

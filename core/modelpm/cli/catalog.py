@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelpm.cli.format import Line, count, line, table
-from modelpm.cli.output import Outcome, width
+from modelpm.cli.format import Line, count, line
+from modelpm.cli.output import Outcome, listing
 from modelpm.cli.search import entry_row, variants
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import group
@@ -38,7 +38,7 @@ def list_(session: Session) -> Outcome:
             for name in manager.catalogs.catalogs
         ]
     rows = [[str(value) for value in item.values()] for item in items]
-    return Outcome(lines=table(("NAME", "TITLE", ">MODELS", "ORIGIN"), rows, width()), items=items)
+    return listing(("NAME", "TITLE", ">MODELS", "ORIGIN"), rows, items, "there is no catalog")
 
 
 @command.verb("show", "List the models of one catalog.", "modelpm catalog show core")
@@ -50,11 +50,8 @@ def show(session: Session, *, name: str) -> Outcome:
     rows = [
         (e.id, e.title, e.license, ", ".join(r.version for r in e.releases), ", ".join(variants(e))) for e in entries
     ]
-    return Outcome(
-        lines=table(("ID", "TITLE", "LICENCE", "RELEASES", "VARIANTS"), rows, width()) if rows else (),
-        notes=() if rows else [line(("the catalog is empty", "dim"))],
-        items=[entry_row(entry) for entry in entries],
-    )
+    headers = ("ID", "TITLE", "LICENCE", "RELEASES", "VARIANTS")
+    return listing(headers, rows, [entry_row(entry) for entry in entries], "the catalog is empty")
 
 
 @command.verb(

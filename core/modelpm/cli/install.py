@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelpm.cli import options
 from modelpm.cli.completing import catalog_names
 from modelpm.cli.format import Line, line
 from modelpm.cli.output import Outcome
@@ -24,16 +25,16 @@ if TYPE_CHECKING:  # start-up
     "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2 --exclude 'onnx/*'",
 )
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
-@click.option("--as", "name", metavar="NAME", help="Name it NAME instead of what the catalog or the repository says.")
+@options.named
 @click.option("--dir", "folder", metavar="PATH", help="Let its files appear in PATH, too.")
-@click.option("--include", metavar="GLOB", multiple=True, help="Take only files that match; may be repeated.")
-@click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
+@options.include
+@options.exclude
 @click.option("--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **options: Any) -> Outcome:
+@options.dry_run
+def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **given: Any) -> Outcome:
     """Install every spec; where one fails, the others are finished."""
     with session.manager() as manager:
-        report = manager.install_all(specs, dir=folder, **options)
+        report = manager.install_all(specs, dir=folder, **given)
     return Outcome(
         notes=_planned(report) if report.dry_run else _done(report, session.elapsed),
         changes=[change_row(change) for change in report.changes],

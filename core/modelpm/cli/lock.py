@@ -2,7 +2,7 @@
 
 import click
 
-from modelpm.cli import projects
+from modelpm.cli import options, projects
 from modelpm.cli.format import count, line
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
@@ -13,7 +13,7 @@ from modelpm.errors import UsageError
 @verb("lock", "modelpm lock", "modelpm lock --check", "modelpm lock --print-digest")
 @click.option("--check", is_flag=True, help="Change nothing; exit 3 where anything would change. Reads two files only.")
 @click.option("--print-digest", is_flag=True, help="Print what changes when the locked bytes do: a key for a cache.")
-@projects.dry_run
+@options.dry_run
 def command(session: Session, *, check: bool, print_digest: bool, dry_run: bool) -> Outcome:
     """Lock what drifted; every other block stays as it is, to the byte."""
     if check and print_digest:

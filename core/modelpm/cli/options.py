@@ -1,4 +1,4 @@
-"""The options of every verb: accepted before it and after it, and each also as a variable ``MODELPM_…``."""
+"""The options of every verb, before or after it, each also as a variable ``MODELPM_…``; and those that some share."""
 
 import os
 from collections.abc import Sequence
@@ -110,6 +110,14 @@ GLOBALS: Sequence[click.Option] = (
         help="Print the version.",
     ),
 )
+
+# Those that several verbs have.
+named = click.option(
+    "--as", "name", metavar="NAME", help="Name it NAME instead of what the catalog or the repository says."
+)
+include = click.option("--include", metavar="GLOB", multiple=True, help="Take only files that match; may be repeated.")
+exclude = click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 
 class Command(click.Command):

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import click
 
 from modelpm.cli.completing import installed_names
-from modelpm.cli.format import count, line, table
-from modelpm.cli.output import Outcome, width
+from modelpm.cli.format import count
+from modelpm.cli.output import Outcome, listing
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import verb
 from modelpm.errors import CheckFailedError
@@ -24,10 +24,7 @@ def command(session: Session, *, names: tuple[str, ...], exit_code: bool) -> Out
     if rows and exit_code:
         errors.append(CheckFailedError(f"{count(len(rows), 'model')} outdated", code="outdated"))
     cells = [(r.name, r.locked, r.allowed, r.newest, r.note) for r in rows]
-    return Outcome(
-        lines=table(("NAME", "LOCKED", "ALLOWED", "NEWEST", "NOTE"), cells, width()) if rows else (),
-        notes=() if rows or errors else [line(("everything is up to date", "dim"))],
-        items=[asdict(row) for row in rows],
-        errors=errors,
-        warnings=report.warnings,
-    )
+    items = [asdict(row) for row in rows]
+    nothing = "" if errors else "everything is up to date"
+    shown = listing(("NAME", "LOCKED", "ALLOWED", "NEWEST", "NOTE"), cells, items, nothing)
+    return shown._replace(errors=errors, warnings=report.warnings)

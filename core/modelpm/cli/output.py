@@ -1,13 +1,15 @@
 """The one place that prints: what was asked for goes to stdout, everything else to stderr."""
 
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from errno import EPIPE
+from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import click
 
-from modelpm.cli.format import Line, line
+from modelpm.cli.format import Line, line, table
 from modelpm.cli.streams import UnwritableError
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.names import printable
@@ -55,6 +57,20 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
         """What the process exits with."""
         codes = {error.exit_code for error in self.errors}
         return next((code for code in _PRECEDENCE if code in codes), 1) if codes else 0
+
+
+def listing(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], items: Sequence[Mapping[str, Any]], nothing: str
+) -> Outcome:
+    """Return rows as a table; where there are none, the words for it, if any."""
+    if not rows:
+        return Outcome(notes=[line((nothing, "dim"))] if nothing else ())
+    return Outcome(lines=table(headers, rows, width()), items=items)
+
+
+def place(path: Path, **more: str) -> Outcome:
+    """Return where something is: a path and nothing else, whatever bytes it is made of."""
+    return Outcome(raw=os.fsencode(path) + b"\n", items=[{**more, "path": str(path)}])
 
 
 class Printer:

@@ -1,13 +1,12 @@
 """``modelpm path``."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from modelpm.cli.completing import installed_names
-from modelpm.cli.output import Outcome
+from modelpm.cli.output import Outcome, place
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import verb
 
@@ -31,7 +30,7 @@ def command(session: Session, *, name: str, file: str | None, folder: bool, ensu
     with session.manager() as manager:
         view, path = _path(session, manager, name, file, folder=folder, ensure=ensure)
     own_name = path.relative_to(view.root).parts[0]  # it may have been asked for by its spec
-    return Outcome(raw=os.fsencode(path) + b"\n", items=[{"name": own_name, "path": str(path)}])
+    return place(path, name=own_name)
 
 
 def _path(

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpm.cli.format import line, table
-from modelpm.cli.output import Outcome, width
+from modelpm.cli.output import Outcome, listing
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import Group, is_taken
 from modelpm.errors import ModelpmError, PluginError
@@ -81,12 +80,8 @@ def _row(entry: "Entry", state: str) -> dict[str, Any]:
 
 def _outcome(rows: list[dict[str, Any]], errors: list[ModelpmError] | None = None) -> Outcome:
     texts = [[*map(str, list(row.values())[:5]), *_duration(row)] for row in rows]
-    return Outcome(
-        lines=table(_HEADERS[: len(texts[0])], texts, width()) if rows else [],
-        notes=[] if rows else [line(("no plugin is installed", "dim"))],
-        items=rows,
-        errors=errors or [],
-    )
+    shown = listing(_HEADERS[: len(texts[0])] if texts else (), texts, rows, "no plugin is installed")
+    return shown._replace(errors=errors or [])
 
 
 def _duration(row: dict[str, Any]) -> list[str]:

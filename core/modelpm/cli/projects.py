@@ -31,7 +31,6 @@ link_mode = click.option(
     expose_value=False,
     help="How files appear (auto: the first that the file systems allow).",
 )
-dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 
 def outcome(session: Session, report: "Report") -> Outcome:

@@ -2,7 +2,7 @@
 
 import click
 
-from modelpm.cli import projects, uninstall
+from modelpm.cli import options, projects, uninstall
 from modelpm.cli.completing import installed_names
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
@@ -11,7 +11,7 @@ from modelpm.cli.verbs import verb
 
 @verb("remove", "modelpm remove chat", "modelpm remove -g qwen3-8b")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=installed_names)
-@projects.dry_run
+@options.dry_run
 def command(session: Session, *, names: tuple[str, ...], dry_run: bool) -> Outcome:
     """Take them out of manifest, lock and view; bytes stay until they are pruned."""
     with session.manager() as manager:

@@ -1,12 +1,10 @@
 """``modelpm search``."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpm.cli.format import Line, line, table
-from modelpm.cli.output import Outcome, width
+from modelpm.cli.output import Outcome, listing
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import verb
 
@@ -23,11 +21,9 @@ def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None
     """Look through the catalogs; nothing found is no failure."""
     with session.manager() as manager:
         entries = manager.search(" ".join(text), **filters)
-    return Outcome(
-        lines=_lines(entries, width()) if entries else (),
-        notes=() if entries else [line(("no model matches", "dim"))],
-        items=[entry_row(entry) for entry in entries],
-    )
+    rows = [(f"{e.catalog}/{e.id}", e.title, e.license, ", ".join(e.tasks), ", ".join(variants(e))) for e in entries]
+    headers = ("MODEL", "TITLE", "LICENCE", "TASKS", "VARIANTS")
+    return listing(headers, rows, [entry_row(entry) for entry in entries], "no model matches")
 
 
 def entry_row(entry: "Entry") -> dict[str, Any]:
@@ -45,8 +41,3 @@ def entry_row(entry: "Entry") -> dict[str, Any]:
 def variants(entry: "Entry") -> list[str]:
     """Return the names of all variants, each once."""
     return list(dict.fromkeys(variant.name for release in entry.releases for variant in release.variants))
-
-
-def _lines(entries: "Sequence[Entry]", width: int | None) -> list[Line]:
-    rows = [(f"{e.catalog}/{e.id}", e.title, e.license, ", ".join(e.tasks), ", ".join(variants(e))) for e in entries]
-    return table(("MODEL", "TITLE", "LICENCE", "TASKS", "VARIANTS"), rows, width)

@@ -1,13 +1,12 @@
 """``modelpm store``."""
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from modelpm.cli.format import count, line, table
-from modelpm.cli.output import Outcome, width
+from modelpm.cli.output import Outcome, place, width
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import group
 from modelpm.text import binary_size
@@ -24,7 +23,7 @@ def folder(session: Session) -> Outcome:
     """Print the folder, whether it is there or not."""
     with session.manager() as manager:
         path = manager.config.paths.store
-    return Outcome(raw=os.fsencode(path) + b"\n", items=[{"path": str(path)}])
+    return place(path)
 
 
 @command.verb(

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from modelpm.cli import projects
+from modelpm.cli import options, projects
 from modelpm.cli.output import Outcome
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import verb
@@ -25,9 +25,9 @@ from modelpm.cli.verbs import verb
 @click.option("--group", "groups", metavar="GROUP", multiple=True, help="Take the models of GROUP, too.")
 @click.option("--all-groups", is_flag=True, help="Take the models of every group.")
 @projects.link_mode
-@projects.dry_run
-def command(session: Session, /, **options: Any) -> Outcome:
+@options.dry_run
+def command(session: Session, /, **given: Any) -> Outcome:
     """Make the view show what is locked."""
     with session.manager() as manager:
-        report = session.needed_project(manager, frozen=options["frozen"]).sync(**options)
+        report = session.needed_project(manager, frozen=given["frozen"]).sync(**given)
     return projects.outcome(session, report)

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from modelpm.cli import options
 from modelpm.cli.completing import installed_names
 from modelpm.cli.format import Line, line
 from modelpm.cli.output import Outcome
@@ -18,7 +19,7 @@ if TYPE_CHECKING:  # start-up
 
 @verb("uninstall", "modelpm uninstall qwen3-8b", "modelpm uninstall qwen3-8b tiny --dry-run")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=installed_names)
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@options.dry_run
 def command(session: Session, *, names: tuple[str, ...], dry_run: bool) -> Outcome:
     """Uninstall every name; where one fails, the others are finished."""
     with session.manager() as manager:

@@ -2,7 +2,7 @@
 
 import click
 
-from modelpm.cli import projects
+from modelpm.cli import options, projects
 from modelpm.cli.completing import installed_names
 from modelpm.cli.format import Line, line
 from modelpm.cli.output import Outcome
@@ -16,7 +16,7 @@ from modelpm.cli.verbs import verb
 @click.option("--latest", is_flag=True, help="Rewrite specs that do not allow the newest release.")
 @click.option("--no-sync", is_flag=True, help="Lock, and leave the files for the next sync.")
 @projects.link_mode
-@projects.dry_run
+@options.dry_run
 def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: bool, dry_run: bool) -> Outcome:
     """Every other model stays as it is."""
     with session.manager() as manager:

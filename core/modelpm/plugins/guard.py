@@ -68,18 +68,6 @@ def signed(entry: Entry) -> Iterator[None]:
         raise
 
 
-def require(entry: Entry, made: object, *methods: str) -> None:
-    """Refuse what lacks a method of its kind.
-
-    Raises:
-        PluginError: Names the first one.
-    """
-    with guarded(entry):  # an attribute may be the plugin's code as well
-        missing = [name for name in methods if not callable(getattr(made, name, None))]
-    if missing:
-        raise PluginError(f"plugin {entry} answered with a {type(made).__name__} that has no {missing[0]}()")
-
-
 def expect(entry: Entry, answer: object, wanted: _Types, what: str) -> None:
     """Refuse an answer of another type than the contract's.
 
@@ -111,9 +99,12 @@ class _Guarded(Generic[_T]):
         """Wrap what a plugin made.
 
         Raises:
-            PluginError: It lacks a method of its kind.
+            PluginError: It lacks a method of its kind; names the first one.
         """
-        require(entry, made, *cls.METHODS)
+        with guarded(entry):  # an attribute may be the plugin's code as well
+            missing = [name for name in cls.METHODS if not callable(getattr(made, name, None))]
+        if missing:
+            raise PluginError(f"plugin {entry} answered with a {type(made).__name__} that has no {missing[0]}()")
         return cls(entry, made)
 
     def _ask(self, call: Callable[[_T], _R], wanted: _Types = object, what: str = "") -> _R:
