@@ -149,7 +149,6 @@ class _Run:
 
     def _note(self, action: str, fields: Mapping[str, Any]) -> None:
         self._events.put((action, fields))
-        self._woken.set()
 
     def _begin(self) -> None:
         """Begin as many files as keep the connections busy."""

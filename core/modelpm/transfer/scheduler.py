@@ -21,6 +21,7 @@ _SMALLEST = 8 << 20  # bytes of a range, where the file has more
 _LARGEST = 64 << 20
 _SPLIT = 2 << 20  # bytes that are worth a connection of their own
 _SECONDS = 4.0  # that one range should take, so that asking for it costs nothing against it
+_TINY = 1 << 20  # bytes that come faster than the answer to who has them
 _BACKLOG = 32 << 20  # bytes that may wait for the digest
 _HOT = 0.6  # of all processors; what sends and what writes to the disk needs some too
 _AHEAD = 16 << 20  # bytes a connection that should be there to give out before another file is begun
@@ -87,7 +88,11 @@ class Scheduler:
     """Gives ranges to the threads of a pool that it lets grow as needed."""
 
     def __init__(self, jobs: int, buffer_bytes: int) -> None:
-        self.changed = threading.Condition()
+        lock = threading.RLock()
+        # One sleeper is woken at a time, and wakes the next where there is more to do: a crowd that wakes for one
+        # small file takes longer to lie down again than the file takes.
+        self.changed = threading.Condition(lock)
+        self._ended = threading.Condition(lock)
         self._cores = os.cpu_count() or 1
         self.width = Width(jobs, self._cores)
         self._buffer_bytes = buffer_bytes
@@ -104,7 +109,7 @@ class Scheduler:
         with self.changed:
             self._works.append(work)
             self._staff()
-            self.changed.notify_all()
+            self.changed.notify()
 
     def close(self, work: Work) -> None:
         """Stop fetching a file; returns when its connections ended, or were left to themselves."""
@@ -112,13 +117,12 @@ class Scheduler:
             done = not work.closed and not self._stopping and work.partial.present >= (work.size or 0)
             work.closed = True
             if done:  # the last connection is about to end by itself, and can be used again then
-                self.changed.wait_for(lambda: not work.tasks, 0.2)
+                self._ended.wait_for(lambda: not work.tasks, 0.2)
         self.halt(work, seconds=0.5)
         with self.changed:
             if work in self._works:
                 self._works.remove(work)
                 self._received += work.received
-            self.changed.notify_all()
 
     def halt(self, work: Work, *, seconds: float) -> None:
         """Abort the connections of a file and wait for their end, so long and no longer."""
@@ -126,7 +130,7 @@ class Scheduler:
         for task in tasks:
             task.abort("")
         with self.changed:
-            self.changed.wait_for(lambda: not work.tasks, seconds)
+            self._ended.wait_for(lambda: not work.tasks, seconds)
         for task in tasks:
             self.abandon(work, task)
 
@@ -135,14 +139,14 @@ class Scheduler:
         with self.changed:
             work.unassigned.add(start, stop)
             self._staff()
-            self.changed.notify_all()
+            self.changed.notify()
 
     def reset(self, work: Work, size: int | None) -> None:
         """Have everything fetched again; no connection may be under way."""
         with self.changed:
             work.size, work.closed = size, False
             work.unassigned = Ranges([(0, END if size is None else size)])
-            self.changed.notify_all()
+            self.changed.notify()
 
     def learn(self, work: Work, size: int) -> None:
         """Take note of the size of a file: from now on others may help."""
@@ -152,20 +156,20 @@ class Scheduler:
                 with task.lock:
                     task.stop = min(task.stop, size)
             work.unassigned.remove(size, END)
-            self.changed.notify_all()
+            self.changed.notify()
 
     def delay(self, work: Work, seconds: float, *, narrow: bool) -> None:
         """Begin no new attempt for so long, and then with one connection if ``narrow``."""
         with self.changed:
             work.not_before = max(work.not_before, time.monotonic() + seconds)
             work.narrow = narrow
-            self.changed.notify_all()
+            self.changed.notify()
 
     def widen(self, work: Work) -> None:
         """Let all connections help again: bytes come."""
         with self.changed:
             work.narrow = False
-            self.changed.notify_all()
+            self.changed.notify()
 
     def observe(self, now: float) -> int:
         """Look at the throughput and adapt to it; return the bytes received so far."""
@@ -173,7 +177,7 @@ class Scheduler:
             received = self._received + sum(work.so_far() for work in self._works)
             self.width.observe(now, received, running=self._running, hot=self._hot(now))
             self._staff()
-            self.changed.notify_all()
+            self.changed.notify()
             return received
 
     def _hot(self, now: float) -> bool:
@@ -219,7 +223,7 @@ class Scheduler:
         now = time.monotonic()
         if self._stopping or not any(w.ready(now) and (w.unassigned or w.tasks) for w in self._works):
             return
-        if not self._idle and self._threads < self.width.target:
+        if not self._idle and self._threads < self._limit():
             self._threads += 1
             threading.Thread(target=self._serve, name="modelpm-connection", daemon=True).start()
 
@@ -239,15 +243,22 @@ class Scheduler:
         with self.changed:
             while not self._stopping:
                 now = time.monotonic()
-                picked = self._pick(now) if self._running < self.width.target else None
+                picked = self._pick(now) if self._running < self._limit() else None
                 if picked is not None:
                     self._running += 1
                     self._staff()
+                    if picked[1].left > _SPLIT or any(work.unassigned for work in self._works):
+                        self.changed.notify()
                     return picked
                 self._idle += 1
                 self.changed.wait(self._nap(now))
                 self._idle -= 1
             return None
+
+    def _limit(self) -> int:
+        """Return how many connections may be used: all that are allowed where most of their time is asking."""
+        waiting = [work.unassigned.total for work in self._works if work.unassigned]
+        return self.width.wide if waiting and max(waiting) <= _TINY else self.width.target
 
     def _nap(self, now: float) -> float:
         """Return the seconds until some work may be ready again."""
@@ -305,4 +316,6 @@ class Scheduler:
                     task.start, min(task.stop, END if work.size is None else work.size)
                 ):
                     work.unassigned.add(start, stop)
-            self.changed.notify_all()
+            if work.unassigned:
+                self.changed.notify()
+            self._ended.notify_all()

@@ -44,6 +44,7 @@ class Width:
     _looked: float | None = None
     _bytes: int = 0
     _steady_since: float = 0.0
+    _humbled: bool = False  # a server said that it was too much
 
     def __post_init__(self) -> None:
         self.target = self._before = min(self.most, _FIRST)
@@ -78,9 +79,15 @@ class Width:
         else:
             self._hold(now)
 
+    @property
+    def wide(self) -> int:
+        """The number for files so small that nothing can be learned from how fast their bytes come."""
+        return self.target if self._humbled else self.most
+
     def throttled(self, now: float) -> None:
         """Take half: a server said that it is too much."""
         self.target = max(1, self.target // 2)
+        self._humbled = True
         self._settle(now)
 
     def _shrink(self) -> None:
