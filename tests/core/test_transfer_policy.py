@@ -116,26 +116,27 @@ def test_width_grows_while_it_helps_and_goes_back_when_it_does_not() -> None:
 def test_width_shrinks_where_the_processor_is_the_limit() -> None:
     width = Width(16, cores=2)
     for i in range(20):
-        width.observe(i * 0.3, i * 10_000_000, running=width.target, hot=True)
+        width.observe(i * 0.3, i * 10_000_000, running=width.target, worked=i * 0.6)
     assert width.target == 2
 
 
 def test_width_comes_back_where_fewer_bring_less_however_busy_the_processor_is() -> None:
-    width, received = Width(16, cores=2), 0
+    width, received, worked = Width(16, cores=2), 0, 0.0
     for i in range(40):  # a server that gives each connection so much and no more
         received += width.target * 10_000_000
-        width.observe(i * 0.3, received, running=width.target, hot=width.target >= 8)
+        worked += 0.06 * width.target
+        width.observe(i * 0.3, received, running=width.target, worked=worked)
     assert width.target >= 8
 
 
 def test_width_is_not_judged_by_connections_that_are_about_to_end() -> None:
     width = Width(16, cores=2)
     for i in range(3):
-        width.observe(i * 0.3, i * 10_000_000, running=width.target, hot=True)
+        width.observe(i * 0.3, i * 10_000_000, running=width.target, worked=i * 0.6)
     target = width.target
     assert target < 8
     for i in range(3, 30):
-        width.observe(i * 0.3, i * 10_000_000, running=target + 1, hot=True)
+        width.observe(i * 0.3, i * 10_000_000, running=target + 1, worked=i * 0.6)
     assert width.target == target
 
 
@@ -159,11 +160,12 @@ def test_width_shrinks_on_collapse_and_when_told() -> None:
     st.lists(st.tuples(st.floats(0.01, 5), st.integers(0, 10**9), st.integers(-1, 1), st.booleans()), max_size=80),
 )
 def test_width_stays_in_its_bounds(most: int, looks: list[tuple[float, int, int, bool]]) -> None:
-    width, now, received = Width(most, cores=4), 0.0, 0
+    width, now, received, worked = Width(most, cores=4), 0.0, 0, 0.0
     for seconds, count, more, hot in looks:
         now += seconds
         received += count
-        width.observe(now, received, running=width.target + more, hot=hot)
+        worked += seconds * 4 * hot
+        width.observe(now, received, running=width.target + more, worked=worked)
         assert 1 <= width.target <= most
 
 
@@ -185,6 +187,15 @@ def test_a_task_is_split_in_the_middle_and_only_where_it_is_worth_it() -> None:
     assert Task(0, END).split(1, 1) is None
     task.abort("why")
     assert task.split(1, 1) is None
+
+
+def test_a_task_that_is_one_too_many_ends_at_the_next_boundary() -> None:
+    task = Task(10, 1000)
+    task.ask(100)
+    assert task.cut(64) == 128
+    assert (task.start, task.stop) == (10, 128)
+    assert task.cut(64) is None
+    assert Task(0, END).cut(1) is None
 
 
 def test_trouble_is_silence_or_a_trickle_but_not_a_limit() -> None:

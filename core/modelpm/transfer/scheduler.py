@@ -23,7 +23,6 @@ _SPLIT = 2 << 20  # bytes that are worth a connection of their own
 _SECONDS = 4.0  # that one range should take, so that asking for it costs nothing against it
 _TINY = 1 << 20  # bytes that come faster than the answer to who has them
 _BACKLOG = 32 << 20  # bytes that may wait for the digest
-_HOT = 0.6  # of all processors; what sends and what writes to the disk needs some too
 _AHEAD = 16 << 20  # bytes a connection that should be there to give out before another file is begun
 
 
@@ -93,8 +92,7 @@ class Scheduler:
         # small file takes longer to lie down again than the file takes.
         self.changed = threading.Condition(lock)
         self._ended = threading.Condition(lock)
-        self._cores = os.cpu_count() or 1
-        self.width = Width(jobs, self._cores)
+        self.width = Width(jobs, os.cpu_count() or 1)
         self._buffer_bytes = buffer_bytes
         self._works: list[Work] = []
         self._running = 0
@@ -102,7 +100,6 @@ class Scheduler:
         self._threads = 0
         self._stopping = False
         self._received = 0  # by works that are over
-        self._looked = (time.monotonic(), time.process_time())
 
     def offer(self, work: Work) -> None:
         """Let the pool fetch what is missing of a file."""
@@ -175,16 +172,21 @@ class Scheduler:
         """Look at the throughput and adapt to it; return the bytes received so far."""
         with self.changed:
             received = self._received + sum(work.so_far() for work in self._works)
-            self.width.observe(now, received, running=self._running, hot=self._hot(now))
+            self.width.observe(now, received, running=self._running, worked=time.process_time())
+            self._trim()
             self._staff()
             self.changed.notify()
             return received
 
-    def _hot(self, now: float) -> bool:
-        """Whether this process had most of the machine's processors since the last look."""
-        since, used = self._looked
-        self._looked = now, time.process_time()
-        return now > since and (self._looked[1] - used) / (now - since) > _HOT * self._cores
+    def _trim(self) -> None:
+        """Let connections that are too many end soon; what they leave is given to the others."""
+        under_way = [(work, task) for work in self._works for task in work.tasks]
+        lasting = [(work, task) for work, task in under_way if task.left > _ALIGN and not work.single]
+        excess = self._running - self._limit() - (len(under_way) - len(lasting))
+        for work, task in sorted(lasting, key=lambda pair: -pair[1].left)[: max(0, excess)]:
+            stop = task.stop
+            if (begin := task.cut(_ALIGN)) is not None:
+                work.unassigned.add(begin, stop)
 
     def hungry(self) -> bool:
         """Whether another file should be begun, so that no connection runs out of work."""

@@ -92,6 +92,16 @@ class Task:
             self.stop = middle
             return middle
 
+    def cut(self, align: int) -> int | None:
+        """Give away all that is left and not being read; return where that begins, or None where there is nothing."""
+        with self.lock:
+            begin = self.position + self.asked
+            begin += -begin % align
+            if begin >= self.stop or self.stop == END or self.aborted is not None:
+                return None
+            self.stop = begin
+            return begin
+
     def abort(self, reason: str) -> None:
         """Make the thread give up as soon as it can."""
         with self.lock:

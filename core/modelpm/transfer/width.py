@@ -8,7 +8,8 @@ from enum import Enum, auto
 
 _INTERVAL = 0.25  # seconds between two looks
 _GAIN = 1.15  # more connections must bring that much more
-_LOSS = 0.93  # fewer may bring that much less, where the processor is the limit
+_HOT = 0.6  # of all processors: more connections would only take them from the digest, the sender and the disk
+_LOSS = 0.8  # fewer may bring that much less then; the processor is spared, and no measurement is exact
 _COLLAPSE = 0.4  # of the steady rate; below that something changed for the worse
 _PATIENCE = 4  # looks in a row that must agree on a collapse
 _PROBE = 10.0  # seconds of a steady state after which growth is tried again
@@ -43,6 +44,7 @@ class Width:
     _low: int = 0
     _looked: float | None = None
     _bytes: int = 0
+    _worked: float = 0.0
     _steady_since: float = 0.0
     _humbled: bool = False  # a server said that it was too much
 
@@ -50,7 +52,7 @@ class Width:
         self.target = self._before = min(self.most, _FIRST)
         self._least = min(self.most, self.cores)
 
-    def observe(self, now: float, received: int, *, running: int, hot: bool = False) -> None:
+    def observe(self, now: float, received: int, *, running: int, worked: float = 0.0) -> None:
         """Take a look.
 
         Args:
@@ -58,15 +60,16 @@ class Width:
             received: Bytes that came since the beginning.
             running: Connections under way; fewer than the target where there is no work for more, and more while
                 those that are too many finish what they began.
-            hot: Whether the processor is what limits; more connections would only take it from the digest.
+            worked: Seconds that the processors worked for us since the beginning.
         """
         if self._looked is None or running > self.target:  # what comes now says nothing about this width
-            self._looked, self._bytes = now, received
+            self._looked, self._bytes, self._worked = now, received, worked
             return
-        if now - self._looked < _INTERVAL:
+        if (seconds := now - self._looked) < _INTERVAL:
             return
-        self.rate = (received - self._bytes) / (now - self._looked)
-        self._looked, self._bytes = now, received
+        self.rate = (received - self._bytes) / seconds
+        hot = (worked - self._worked) / seconds > _HOT * self.cores
+        self._looked, self._bytes, self._worked = now, received, worked
         if running < self.target:
             self._low = 0
         elif self._phase is _Phase.SHRINKING and self.rate < self._reference * _LOSS:
