@@ -48,11 +48,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One table: a name, bytes to fetch, and the commands by name. Commands get a fresh folder each time."""
+    """One table: a name, bytes to fetch, and the commands by name. Commands get a fresh folder each time.
+
+    The Hub, and only it, takes ``delay`` seconds for each answer.
+    """
 
     name: str
     size: int
     commands: Mapping[str, Command]
+    delay: float = 0.0
     runs: dict[str, list[Run]] = field(default_factory=dict)
 
 
@@ -160,9 +164,11 @@ def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence
             "aria2c -x16": aria2(nginx.slow + path, 16, sha256, "--check-integrity=false"),
         },
     )
-    small = Case("80 small files", 80 * 20_000, {OURS: ours("hf://acme/small"), "hf download": hf("acme/small")})
+    many = {OURS: ours("hf://acme/small"), "hf download": hf("acme/small")}
     hub.add("acme/small", {f"part-{i:02}.json": os.urandom(20_000) for i in range(80)})
-    return [(nginx.plain, fast), (nginx.tls, secure), (nginx.slow, slow), (nginx.plain, small)]
+    small = Case("80 small files", 80 * 20_000, many)
+    far = Case("80 small files, the Hub 100 ms away", 80 * 20_000, many, delay=0.1)
+    return [(nginx.plain, fast), (nginx.tls, secure), (nginx.slow, slow), (nginx.plain, small), (nginx.plain, far)]
 
 
 def make_file(path: Path, size: int) -> None:
@@ -186,6 +192,7 @@ def main() -> None:
             environ = {**environment(hub), "SSL_CERT_FILE": str(nginx.cacert)}
             for origin, case in cases(hub, nginx, sha256, path, size):
                 for _ in range(rounds):
+                    hub.server.delay = case.delay
                     with sending_to(hub, origin):
                         run_round(case, environ, Path(folder))
                 sys.stdout.write(table(case) + "\n")

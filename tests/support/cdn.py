@@ -66,11 +66,12 @@ class Fault:
 
 @dataclass(slots=True)
 class Server:
-    """A threaded server that logs, and that can be told to fail."""
+    """A threaded server that logs, and that can be told to fail, or to be some seconds away."""
 
     name: str
     route: Callable[[Request], Response]
     seen: list[Seen]
+    delay: float = 0.0
     faults: list[Fault] = field(default_factory=list)
     http: HTTPServer = field(default_factory=QuickServer)
     _lock: Lock = field(default_factory=Lock)
@@ -92,6 +93,8 @@ class Server:
         self.faults.append(Fault(pattern, lambda _: Response(body, 200, mimetype=mimetype), times))
 
     def _serve(self, request: Request) -> Response:
+        if self.delay:
+            time.sleep(self.delay)
         response = (self._fault(request.path) or self.route)(request)
         with self._lock:
             self.seen.append(Seen(self.name, request.method, request.path, dict(request.headers), response.status_code))
