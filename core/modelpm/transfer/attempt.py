@@ -12,10 +12,11 @@ from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.mirrors import Choice, Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
-from modelpm.transfer.scheduler import Scheduler, Work
+from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.space import Room
 from modelpm.transfer.task import END, Task
 from modelpm.transfer.values import Fetch, Options, Origin
+from modelpm.transfer.work import Work
 from modelpm.types import Stream
 
 _PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted anew

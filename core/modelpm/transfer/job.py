@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from modelpm.api import Hasher
@@ -15,18 +15,17 @@ from modelpm.store.journal import Header
 from modelpm.store.partial import Partial, progress
 from modelpm.store.ranges import Ranges
 from modelpm.transfer.attempt import Attempts
-from modelpm.transfer.hashing import PIECE, Digests
+from modelpm.transfer.following import Follower
+from modelpm.transfer.hashing import Digests
 from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.rate import Limiter
-from modelpm.transfer.scheduler import Scheduler, Work
+from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.task import END
 from modelpm.transfer.values import Fetch, Fetched, Options
+from modelpm.transfer.work import Work
 from modelpm.types import Status
 
-_BLOCK = 1 << 17  # fits the processor's cache; a larger one is slower
-_REFETCHES = 2  # of bytes that rotted: from where they came first, then from elsewhere
 _LOOK = 0.5  # seconds between two looks at what another process has done
-_PATIENCE = 0.25  # seconds to wait for bytes before looking whether they are still to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,6 @@ class Job:
     _received: int = 0
     _elsewhere: int = 0  # bytes another process has brought
     _looked: float = 0.0
-    _refetched: dict[int, int] = field(default_factory=dict)
 
     def run(self) -> None:
         """Bring the file into the store; the outcome is ``result``, or ``crash`` for what is a bug."""
@@ -246,82 +244,23 @@ class Job:
             self._received, self._work = self.received(), None
 
     def _follow(self, work: Work, attempts: Attempts) -> Digests:
-        digests = Digests(self.fetch.digest, self._size, self.shared.hasher)
-        buffer = memoryview(bytearray(min(_BLOCK, self._size or _BLOCK)))
+        follower = self._follower(work, attempts)
         while True:
             self._check_stopped()
             if attempts.error is not None:
                 raise attempts.error
             if attempts.restart is not None:
                 self._start_anew(work, attempts)
-                digests = Digests(self.fetch.digest, self._size, self.shared.hasher)
+                follower = self._follower(work, attempts)
             self._size = work.size
-            if digests.position == work.size and not self._rotten_at_the_end(work, digests):
-                return digests
             if work.size is not None and work.partial.present >= work.size:
                 self.status = Status.VERIFYING
-            work.hashed = digests.position  # which may be less than it was, where bytes are fetched again
-            end = work.partial.await_bytes(digests.position, _PATIENCE)
-            self._hash(work, digests, buffer, end)
+            if follower.step():
+                return follower.digests
 
-    def _hash(self, work: Work, digests: Digests, buffer: memoryview, end: int) -> None:
-        """Take in what is there up to ``end``, or up to the next prefix digest."""
-        begin, end = digests.position, min(end, digests.position + digests.room())
-        try:
-            with work.partial.reading() as read:
-                while (at := digests.position) < end:
-                    came = read(at, buffer[: end - at])
-                    if not came:  # somebody cut the file behind our back
-                        self._again(work, at, end)
-                        return
-                    digests.feed(buffer[:came])
-                    work.hashed = digests.position
-        except StoreError as error:
-            at = digests.position
-            if error.code != "io_error" or not self._worth_another(at):
-                raise
-            self._again(work, at, min(end, at + len(buffer)))  # written anew, they may land where the disk is sound
-            return
-        if begin < end and end % PIECE == 0:
-            self._compare(work, digests)
-
-    def _compare(self, work: Work, digests: Digests) -> None:
-        """Hold a prefix digest against the one an earlier run saw: what rotted since is fetched again."""
-        at, found = digests.position, digests.prefixes[-1]
-        known = work.partial.prefix(at)
-        if known is not None and known != found:
-            if self._worth_another(at):
-                digests.rewind()
-                self._again(work, at - PIECE, at)
-                return
-            work.partial.forget_prefixes()  # fetched anew and still different: the record is wrong
-            known = None
-        if known is None:
-            work.partial.record_prefix(at, found)
-        digests.keep()
-
-    def _rotten_at_the_end(self, work: Work, digests: Digests) -> bool:
-        """Have what stands behind the last prefix digest fetched again, where all of a wrong file is from before."""
-        wanted, at = self.fetch.digest, digests.position
-        if wanted is None or work.partial.resumed != at or at % PIECE == 0 or digests.promised() == wanted.hex:
-            return False
-        if not self._worth_another(at):
-            return False
-        digests.rewind()
-        self._again(work, digests.position, at)
-        return True
-
-    def _worth_another(self, at: int) -> bool:
-        """Count the times the bytes before an offset were fetched again; the second time from elsewhere."""
-        count = self._refetched.get(at, 0)
-        self._refetched[at] = count + 1
-        if count and self._attempts is not None:
-            self._attempts.suspect()
-        return count < _REFETCHES
-
-    def _again(self, work: Work, start: int, stop: int) -> None:
-        work.partial.drop(start, stop)
-        self.shared.scheduler.add(work, start, stop)
+    def _follower(self, work: Work, attempts: Attempts) -> Follower:
+        digests = Digests(self.fetch.digest, self._size, self.shared.hasher)
+        return Follower(work, self.shared.scheduler, digests, self.fetch.digest, attempts.suspect)
 
     def _start_anew(self, work: Work, attempts: Attempts) -> None:
         """Forget every byte: they were of another version."""
