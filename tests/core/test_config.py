@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm.config import Config, as_rate, setting
+from modelpm.config import Config
+from modelpm.config.settings import setting
+from modelpm.config.values import as_rate
 from modelpm.errors import UsageError
 
 

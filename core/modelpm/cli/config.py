@@ -32,7 +32,7 @@ def list_(session: Session) -> Outcome:
 @click.argument("key")
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
-    from modelpm.config import setting
+    from modelpm.config.settings import setting
     from modelpm.operations.settings import plain
 
     setting(key)

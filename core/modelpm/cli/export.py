@@ -22,7 +22,7 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read it as rates are read."""
-        from modelpm.config import as_rate
+        from modelpm.config.values import as_rate
 
         try:
             size = as_rate(value)

@@ -20,7 +20,7 @@ class SettingType(click.ParamType):  # type: ignore[type-arg] # generic in newer
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse what the setting refuses."""
-        from modelpm.config import setting
+        from modelpm.config.settings import setting
 
         try:
             setting(self.key).parse(value)

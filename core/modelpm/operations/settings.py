@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelpm.config import SETTINGS, setting
+from modelpm.config.settings import SETTINGS, setting
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.errors import UsageError

@@ -1,0 +1,205 @@
+"""Settings: flags over environment over ``config.toml`` over defaults, in one frozen value.
+
+The only module that reads the environment of the process.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modelpm.config.settings import BY_KEY, SETTINGS, Setting, nearest
+from modelpm.config.values import absolute
+from modelpm.errors import UsageError
+
+MAX_CONFIG_BYTES = 1 << 20
+_PLUGIN_KINDS = ("source", "catalog", "listener", "command")  # tables `[kind.name]` are the plugins' own
+
+
+# Named tuples, not dataclasses: each of those takes a millisecond to make, at every start.
+class Paths(NamedTuple):
+    """Where everything is.
+
+    Attributes:
+        config: The user's ``config.toml``.
+        store: Folder of the content-addressed store.
+        cache: What may be deleted at any time.
+        lock: ``models.lock`` of the user environment.
+        view: Folder in which the user environment's files appear.
+        audit: Folder of the audit sinks.
+    """
+
+    config: Path
+    store: Path
+    cache: Path
+    lock: Path
+    view: Path
+    audit: Path
+
+
+class Row(NamedTuple):
+    """One setting as it stands, and who set it: ``default``, the file, a variable or ``option``."""
+
+    key: str
+    value: Any
+    origin: str
+
+
+_PLACES = "set MODELPM_HOME to the folder in which modelpm shall keep everything"
+_LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that was decided before the first act.
+
+    Attributes:
+        paths: Where everything is.
+        rows: Every setting with its value and origin, in the order of :data:`SETTINGS`.
+        tables: The whole of ``config.toml``; plugins get their own table of it.
+        environ: The environment variables of the process.
+    """
+
+    paths: Paths
+    rows: tuple[Row, ...]
+    tables: Mapping[str, Any]
+    environ: Mapping[str, str]
+
+    @classmethod
+    def load(cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> "Config":
+        """Read the configuration.
+
+        Args:
+            overrides: Values by setting key, as an option or the library's caller gave them; None counts as not given.
+                The key ``home`` stands for ``MODELPM_HOME``.
+            environ: Environment variables; the process's own by default.
+
+        Raises:
+            UsageError: A value or a key is wrong; names where it stands.
+        """
+        environ = os.environ if environ is None else environ
+        given = {k: v for k, v in (overrides or {}).items() if v is not None}
+        folders = _folders(given.pop("home", None) or environ.get("MODELPM_HOME"))
+        tables = read_tables(folders["config"] / "config.toml")
+        rows = tuple(_row(setting, given, environ, tables, folders["config"]) for setting in SETTINGS)
+        config = cls(_paths(folders, rows), rows, tables, dict(environ))
+        if config["store.link-mode"] not in _LINK_MODES:
+            raise UsageError(
+                f"store.link-mode is `{config['store.link-mode']}`; it must be one of {', '.join(_LINK_MODES)}"
+            )
+        return config
+
+    def __getitem__(self, key: str) -> Any:
+        return next(row.value for row in self.rows if row.key == key)
+
+    @property
+    def hub_cache(self) -> Path:
+        """Where the user's Hugging Face libraries keep their downloads, by their own rules."""
+        environ = self.environ
+        if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
+            return Path(os.path.expanduser(cache))  # noqa: PTH111 - stands where there is no home
+        home = environ.get("HOME") or os.path.expanduser("~").removeprefix("~")  # noqa: PTH111 - as above
+        above = environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else self.paths.cache)
+        return Path(os.path.expanduser(environ.get("HF_HOME") or Path(above, "huggingface")), "hub")  # noqa: PTH111 - as above
+
+    def table(self, kind: str, name: str) -> Mapping[str, Any]:
+        """Return the plugin's own table, ``[kind.name]``."""
+        table = self.tables.get(kind, {})
+        own = table.get(name, {}) if isinstance(table, Mapping) else {}
+        return own if isinstance(own, Mapping) else {}
+
+
+def read_tables(path: Path) -> dict[str, Any]:
+    """Read ``config.toml``; an absent file is empty.
+
+    Raises:
+        UsageError: It cannot be read, is no TOML, or has unknown keys.
+    """
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise UsageError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes")
+        import tomllib  # start-up: few have the file
+
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except NotADirectoryError:
+        raise UsageError(f"{path.parent} is no folder", hints=[_PLACES]) from None
+    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise UsageError(
+            f"the configuration {path} cannot be read: {error}", hints=["mend or remove the file"]
+        ) from error
+    for key in _flat_keys(tables):
+        if key not in BY_KEY:
+            near = nearest(key)
+            hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(BY_KEY)}"]
+            raise UsageError(f"{path} has the unknown key `{key}`", hints=hints)
+    return tables
+
+
+def _flat_keys(tables: Mapping[str, Any]) -> list[str]:
+    keys = []
+    for key, value in tables.items():
+        if key in BY_KEY or not isinstance(value, Mapping):
+            keys.append(key)
+        elif key not in (*_PLUGIN_KINDS, "credentials"):
+            own = {k for k, v in value.items() if key == "audit" and isinstance(v, Mapping)}  # `[audit.jsonl]`
+            keys.extend(f"{key}.{inner}" for inner in value if inner not in own)
+    return keys
+
+
+def _row(
+    setting: Setting, given: Mapping[str, Any], environ: Mapping[str, str], tables: Mapping[str, Any], folder: Path
+) -> Row:
+    if setting.key in given:
+        return _read(setting, given[setting.key], "option")
+    text = environ.get(setting.variable, "")
+    if text and not isinstance(setting.default, dict) and setting.key != "network.limit":
+        return _read(setting, text, setting.variable)
+    value: Any = tables
+    for part in setting.key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    if value is None:
+        return Row(setting.key, setting.default, "default")
+    return _read(setting, value, str(folder / "config.toml"))
+
+
+def _read(setting: Setting, value: Any, origin: str) -> Row:
+    try:
+        return Row(setting.key, setting.parse(value), origin)
+    except (ValueError, TypeError) as error:
+        shown = "" if isinstance(value, Mapping) else f" `{value}`"
+        raise UsageError(f"{setting.key} ({origin}) is{shown}; it must be {error}") from error
+
+
+def _folders(home: str | Path | None) -> dict[str, Path]:
+    if home:
+        try:
+            folder = absolute(home)
+        except ValueError as error:
+            raise UsageError(f"MODELPM_HOME is `{home}`; it must be {error}") from None
+        return {"data": folder, "config": folder, "cache": folder / "cache"}
+    from platformdirs import PlatformDirs  # only where no home is given
+
+    dirs = PlatformDirs("modelpm", appauthor=False)
+    try:
+        folders = {"data": dirs.user_data_path, "config": dirs.user_config_path, "cache": dirs.user_cache_path}
+    except RuntimeError:
+        folders = {}
+    if not folders or not all(folder.is_absolute() for folder in folders.values()):  # older ones leave the `~`
+        raise UsageError("this user has no home folder: HOME is not set, and the system knows none", hints=[_PLACES])
+    return folders
+
+
+def _paths(folders: Mapping[str, Path], rows: tuple[Row, ...]) -> Paths:
+    data = folders["data"]
+    store = next(row.value for row in rows if row.key == "store.dir")
+    return Paths(
+        config=folders["config"] / "config.toml",
+        store=store or data / "store",
+        cache=folders["cache"],
+        lock=data / "env" / "models.lock",
+        view=data / "env" / "models",
+        audit=data / "audit",
+    )

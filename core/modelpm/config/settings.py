@@ -1,0 +1,83 @@
+"""Every setting there is: its key, its variable, its default, and how its value is read."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from modelpm.config.values import (
+    as_bool,
+    as_count,
+    as_mirrors,
+    as_names,
+    as_names_by_name,
+    as_path,
+    as_paths,
+    as_rate,
+    as_retries,
+    as_seconds,
+    as_text,
+    as_windows,
+)
+from modelpm.errors import UsageError
+
+
+class Setting(NamedTuple):
+    """One setting: its key in ``config.toml``, its variable, its default, and how its value is read."""
+
+    key: str
+    parse: Callable[[Any], Any]
+    default: Any
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """Name of the environment variable."""
+        return "MODELPM_" + _VARIABLES.get(self.key, self.key.split(".")[-1].upper().replace("-", "_"))
+
+
+_VARIABLES = {
+    "store.dir": "STORE",
+    "store.path": "STORE_PATH",
+    "store.link-mode": "LINK_MODE",
+    "audit.sinks": "AUDIT",
+    "plugins.disabled": "DISABLE_PLUGINS",
+    "network.limit": "LIMIT",
+}
+SETTINGS = (
+    Setting("user", as_text, "", "who is named in the audit log"),
+    Setting("store.dir", as_path, None, "folder of the store"),
+    Setting("store.path", as_paths, (), "stores of others, only read, to look into before downloading"),
+    Setting("store.link-mode", as_text, "auto", "auto, reflink, hardlink, symlink or copy"),
+    Setting("network.offline", as_bool, default=False, help="never use the network"),
+    Setting("network.jobs", as_count, 16, "connections at once, over all files"),
+    Setting("network.retries", as_retries, 5, "tries without progress before giving up"),
+    Setting("network.idle-timeout", as_seconds, 30.0, "seconds without a byte after which a connection is given up"),
+    Setting("network.limit-rate", as_rate, 0, "bytes a second over all connections, like 8M; 0 is no limit"),
+    Setting("network.limit", as_windows, (), "limits by time of day"),
+    Setting("network.cacert", as_path, None, "file of additional trusted certificates"),
+    Setting("audit.sinks", as_names, ("jsonl",), "audit sinks"),
+    Setting("plugins.disabled", as_names, (), "distributions whose plugins are left out"),
+    Setting("plugins.prefer", as_names_by_name, {}, "which distribution serves a name that two claim"),
+    Setting("catalogs", as_names_by_name, {}, "folders with catalogs of your own, by name"),
+    Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
+)
+BY_KEY = {s.key: s for s in SETTINGS}
+
+
+def setting(key: str) -> Setting:
+    """Return the setting of that key.
+
+    Raises:
+        UsageError: There is none; names the nearest.
+    """
+    if key not in BY_KEY:
+        near = nearest(key)
+        hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(BY_KEY)}"
+        raise UsageError(f"there is no setting `{key}`", hints=[hint])
+    return BY_KEY[key]
+
+
+def nearest(key: str) -> list[str]:
+    """Return the key that was probably meant, if any."""
+    from difflib import get_close_matches
+
+    return get_close_matches(key, BY_KEY, 1)

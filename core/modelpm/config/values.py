@@ -1,0 +1,144 @@
+"""Read the values of settings, as text or TOML has them. A ``ValueError`` says what they must be."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+
+
+def as_bool(value: Any) -> bool:
+    """Read a truth value."""
+    text = str(value).strip().lower()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    msg = "true or false"
+    raise ValueError(msg)
+
+
+def as_count(value: Any) -> int:
+    """Read a whole number of at least one."""
+    try:
+        number = int(value) if not isinstance(value, bool) else 0
+    except (TypeError, ValueError):
+        number = 0
+    if number < 1 or number > 1024:  # noqa: PLR2004 - no machine gains from more connections or tries
+        msg = "a whole number from 1 to 1024"
+        raise ValueError(msg)
+    return number
+
+
+def as_retries(value: Any) -> int:
+    """Read a number of tries; 0 means none beyond the first."""
+    return 0 if str(value).strip() == "0" else as_count(value)
+
+
+def as_seconds(value: Any) -> float:
+    """Read a positive number of seconds."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0.0
+    if not 0 < number < float("inf"):
+        msg = "a number of seconds above 0"
+        raise ValueError(msg)
+    return number
+
+
+def as_rate(value: Any) -> int:
+    """Read a rate like ``8M`` (MiB a second), ``500K``, ``1.5G`` or plain bytes; 0 means no limit."""
+    text = str(value).strip().upper().removesuffix("/S").removesuffix("IB").removesuffix("B")
+    factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 1)
+    try:
+        number = float(text.rstrip("KMG")) * factor
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf") or 0 < number < 1:
+        msg = "a rate like 8M, 500K or 0 for none"
+        raise ValueError(msg)
+    return int(number)
+
+
+def as_paths(value: Any) -> tuple[Path, ...]:
+    """Read paths: a list, or a text that separates them as PATH does."""
+    parts = value.split(os.pathsep) if isinstance(value, str) else value
+    if not isinstance(parts, list | tuple) or not all(isinstance(p, str | Path) for p in parts):
+        msg = f"paths, separated by `{os.pathsep}`, or a list of them"
+        raise ValueError(msg)
+    return tuple(absolute(p) for p in parts if str(p).strip())
+
+
+def as_path(value: Any) -> Path | None:
+    """Read a path; empty means none."""
+    if not isinstance(value, str | Path):
+        msg = "a path"
+        raise ValueError(msg)  # noqa: TRY004 - every reader of a setting raises ValueError
+    return absolute(value) if str(value) else None
+
+
+def absolute(value: str | Path) -> Path:
+    """Return a path as absolute, with `~` put in."""
+    try:
+        return Path(value).expanduser().absolute()
+    except RuntimeError:
+        msg = "an absolute path: it begins with `~`, and that home is unknown"
+    except FileNotFoundError:
+        msg = "an absolute path: the current folder is gone"
+    raise ValueError(msg)
+
+
+def as_text(value: Any) -> str:
+    """Read a text."""
+    if not isinstance(value, str):
+        msg = "a text"
+        raise ValueError(msg)  # noqa: TRY004 - as above
+    return value
+
+
+def as_names(value: Any) -> tuple[str, ...]:
+    """Read a list of names, or a text with commas."""
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple) or not all(isinstance(i, str) for i in items):
+        msg = "a list of names"
+        raise ValueError(msg)
+    return tuple(i.strip() for i in items if i.strip())
+
+
+def as_names_by_name(value: Any) -> dict[str, str]:
+    """Read a table of texts."""
+    if not isinstance(value, Mapping) or not all(isinstance(v, str) for v in value.values()):
+        msg = "a table of texts"
+        raise ValueError(msg)
+    return dict(value)
+
+
+def as_mirrors(value: Any) -> dict[str, tuple[str, ...]]:
+    """Read a table of URI prefixes, each with the prefixes to try instead, in order."""
+    if not isinstance(value, Mapping):
+        msg = 'a table like {"hf://" = ["https://mirror.example/"]}'
+        raise ValueError(msg)  # noqa: TRY004 - as above
+    return {prefix: as_names([to] if isinstance(to, str) else to) for prefix, to in value.items()}
+
+
+def as_windows(value: Any) -> tuple[tuple[str, str, int], ...]:
+    """Read limits by time of day: ``[{from = "08:00", to = "18:00", rate = "4M"}]``."""
+    msg = 'a list like [{from = "08:00", to = "18:00", rate = "4M"}]'
+    if not isinstance(value, list | tuple):
+        raise ValueError(msg)  # noqa: TRY004 - as above
+    windows = []
+    for item in value:
+        if not isinstance(item, Mapping) or set(item) != {"from", "to", "rate"}:
+            raise ValueError(msg)
+        windows.append((_clock(item["from"]), _clock(item["to"]), as_rate(item["rate"])))
+    return tuple(windows)
+
+
+def _clock(value: Any) -> str:
+    hour, _, minute = str(value).partition(":")
+    if not (hour.isdecimal() and minute.isdecimal() and int(hour) <= 24 and int(minute) < 60):  # noqa: PLR2004 - clock
+        msg = 'a time like "08:00"'
+        raise ValueError(msg)
+    return f"{int(hour):02d}:{int(minute):02d}"
