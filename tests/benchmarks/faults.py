@@ -28,6 +28,7 @@ import os
 import random
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -326,7 +327,22 @@ def fault_table() -> str:
         "|---" * (len(names) + 1) + "|",
         *(f"| {row} | " + " | ".join(cells[row, name].result() for name in names) + " |" for row in faults),
     ]
-    return "\n".join([*rows, ""])
+    return "\n".join([*rows, "", *summary({name: [cells[row, name].result() for row in faults] for name in names}), ""])
+
+
+def summary(results: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the rows of a table that counts how the programs ended; the bytes are those of the faults they healed."""
+    rows = [
+        "| | right | failed | hung | wrong, exit 0 | bytes sent / size, mean and most |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, cells in results.items():
+        ended = [cell.partition(" ")[2].strip("*") for cell in cells]
+        counts = [ended.count(word) for word in ("right", "failed", "hung", "wrong, exit 0")]
+        sent = [float(cell.split()[0]) for cell, end in zip(cells, ended, strict=True) if end == "right"]
+        figures = f"{statistics.mean(sent):.2f}, {max(sent):.2f}" if sent else "-"
+        rows.append(f"| `{name}` | " + " | ".join(map(str, counts)) + f" | {figures} |")
+    return rows
 
 
 def main() -> None:
