@@ -96,6 +96,11 @@ class Unavailable(ModelpmError):  # noqa: N818 - as above
         super().__init__(message, hints=hints, code=code, **details)
         self.retry_after = retry_after
 
+    @property
+    def unanswered(self) -> bool:
+        """Whether nobody answered at all, which is nothing that is about one file."""
+        return self.code in {"network", "stalled"} and "status" not in self.details
+
 
 class Expired(Unavailable):
     """A location (a signed URL) has run out: the core resolves the file again and goes on at the same offset."""

@@ -92,7 +92,16 @@ class Manager(Parts):
         except NotFound as error:
             if not ensure or error.code not in {"not_installed", "missing"}:
                 raise
-        return super().path(self.install(name).name, file, dir=dir)
+        return super().path(self._ensured(name), file, dir=dir)
+
+    def _ensured(self, name: str) -> str:
+        """Install what is asked for, or bring back what is missing of it; return its name."""
+        try:
+            locked = find_installed(self.environment, name)
+        except NotFound:
+            return self.install(name).name
+        wish = locked.wish
+        return self.install(wish.spec, name=locked.name, include=wish.include, exclude=wish.exclude).name
 
     def status(self, model_id: str) -> "Progress | None":
         """Return how far a model has come: under way, installed, failed; None where nothing is known of it."""

@@ -15,6 +15,7 @@ _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in "0123456789¹²³"
 }
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_VERSION_CONTROL = {".git", "git~1"}  # the second is what Windows calls the first
 _PLAIN = re.compile(r"(?!.{256})[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")
 _DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com|lpt)", re.IGNORECASE)  # perhaps; the rules look closely
 _MAX_PART = 255
@@ -64,19 +65,6 @@ def check_paths(paths: Iterable[str]) -> None:
                     code="hostile_name",
                     file=printable(path),
                 )
-
-
-def check_folder(path: str) -> None:
-    """Refuse a folder that is not plainly inside of where it is meant from, or belongs to version control.
-
-    Raises:
-        IntegrityError: Code ``hostile_name``.
-    """
-    check_path(path)
-    if ".git" in path.casefold().split("/"):
-        raise IntegrityError(
-            f"the folder `{path}` is refused: it belongs to version control", code="hostile_name", file=path
-        )
 
 
 def check_model_name(name: str) -> None:
@@ -133,7 +121,8 @@ def _broken_part(part: str) -> str:
         return f"the part `{part}` has a character that Windows forbids"
     if part.split(".", maxsplit=1)[0].rstrip(" ").casefold() in _RESERVED:
         return f"`{part}` is a reserved device name on Windows"
-    return ""
+    control = part.casefold() in _VERSION_CONTROL
+    return f"`{part}` belongs to version control, which runs what is configured there" if control else ""
 
 
 def _folded(path: str) -> str:

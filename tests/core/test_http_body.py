@@ -34,6 +34,15 @@ def test_every_byte_arrives_whatever_the_size_of_the_buffer(piece: int) -> None:
         assert read_in_pieces(Plain(Context()), server.url(), piece) == (DATA, None)
 
 
+def test_a_thread_that_was_held_up_does_not_take_that_for_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelpm.http.body._PATIENCE", -1.0)  # as if every look at the clock came too late
+    chunked = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (DATA[:1000], DATA[1000:])) + b"0\r\n\r\n"
+    for reply in (WHOLE, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked):
+        with raw_server(always(reply)) as server:
+            assert read_in_pieces(Plain(Context()), server.url(), 1 << 16) == (DATA, None)
+            assert Plain(Context()).get(server.url()).body == DATA
+
+
 def test_a_chunked_body_arrives_too_and_its_connection_is_not_used_again() -> None:
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (DATA[:1000], DATA[1000:])) + b"0\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -513,3 +513,11 @@ def test_a_keyword_that_a_verb_does_not_have_is_refused_before_anything_is_done(
                 call()
         assert not manager.installed()
         assert not project.installed()
+
+
+def test_a_path_is_ensured_by_the_name_that_the_model_has(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    manager.install("hf://acme/plain", name="mine", include=["*.json"])
+    manager.path("mine", "config.json").unlink()
+    assert manager.path("mine", "config.json", ensure=True).read_bytes() == b"{}"
+    assert [model.name for model in manager.installed()] == ["mine"]

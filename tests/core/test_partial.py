@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -7,10 +9,12 @@ import pytest
 from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store import journal
-from modelpm.store.journal import Header
+from modelpm.store import partial as partials
+from modelpm.store.journal import Header, decode, read
 from modelpm.store.partial import Partial, progress, reserved
 
 KEY = "ab" * 32
+ROOT = Path(__file__).parents[2]
 PINNED = Header(KEY, 100, "sha256:" + "cd" * 32)
 
 
@@ -131,6 +135,64 @@ def test_a_journal_cut_anywhere_is_no_obstacle(tmp_path: Path, size: int) -> Non
     assert again.present in {0, 90}
     put(again, 0, b"y" * 100)
     assert again.complete(100).read_bytes() == b"y" * 100
+
+
+def test_a_journal_that_was_told_the_same_many_times_is_written_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partials, "RECORD_BYTES", 1)
+    monkeypatch.setattr(partials, "_LONG", 4096)
+    it = opened(tmp_path / KEY, Header(KEY, None, PINNED.digest))
+    for offset in (*range(0, 200, 2), *range(1, 200, 2)):
+        put(it, offset, b"x")
+    assert (tmp_path / KEY / "journal").stat().st_size > 4096
+    it.sync()
+    assert (tmp_path / KEY / "journal").stat().st_size < 1000
+    put(it, 1000, b"x" * 10)
+    it.sync()
+    put(it, 2000, b"not synced")
+    it.close()
+    found = decode(read(tmp_path / KEY / "journal"), "another boot")
+    assert found is not None
+    assert found.extents.total == 210
+
+
+def test_a_mark_never_vouches_for_a_journal_that_was_begun_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = opened(tmp_path / KEY, Header(KEY, 100, None))
+    put(it, 0, b"a" * 50)
+    monkeypatch.setattr(system, "fdatasync", lambda _fd: it.restart())
+    it.sync()
+    monkeypatch.undo()
+    put(it, 0, b"b" * 50)
+    it.close()
+    found = decode(read(tmp_path / KEY / "journal"), "another boot")
+    assert found is not None
+    assert found.extents.total == 0
+
+
+@pytest.mark.skipif(system.user_id() != 0, reason="needs root, to be somebody else")
+def test_a_file_that_was_made_read_only_and_never_became_a_blob_is_gone_on_with(tmp_path: Path) -> None:
+    it = opened(tmp_path / KEY)
+    put(it, 0, b"x" * 90)
+    it.close()
+    (tmp_path / KEY / "data").chmod(0o444)
+    for path in (tmp_path / KEY, *(tmp_path / KEY).iterdir()):
+        os.chown(path, 65534, 65534)
+    for above in (tmp_path, *tmp_path.parents):
+        if not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o011)
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom tests.core.test_partial import KEY, opened\n"
+        "opened(Path(sys.argv[1]) / 'warm')\n"  # Python itself may be where only root can read
+        "os.setgroups([]), os.setgid(65534), os.setuid(65534)\n"
+        "print(opened(Path(sys.argv[1]) / KEY).present)\n"
+    )
+    done = subprocess.run(  # whom permissions bind
+        [sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.stdout == "90\n", done.stderr
 
 
 def test_bytes_are_recorded_every_mib_without_being_asked(tmp_path: Path) -> None:

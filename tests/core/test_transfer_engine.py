@@ -255,7 +255,8 @@ def test_retries_without_progress_end(trial: Trial) -> None:
     assert len(source.requests) == 4
 
 
-def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial) -> None:
+def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelpm.transfer.hosts._OUTAGE", 0.0)
     source = MemorySource({"a": b"a", "b": b"b"}, fault=lambda _r, _d: Unavailable("no answer", code="network"))
     fetches = [pinned(path, path.encode(), [source.origin(path, label="https://dead.example")]) for path in "ab"]
     engine = Engine(trial.store, hasher, replace(QUICK, retries=3), lambda _action, _fields: None)
@@ -264,7 +265,7 @@ def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial) -> 
         assert isinstance(result, Unavailable)
     assert [request.path for request in source.requests] == ["a", "a", "a", "a", "b"]
 
-    source.fault = None
+    source.fault = lambda r, _d: Unavailable("503", status=503) if r.number < 7 else None
     (result,) = engine.run([fetches[1]], tick=lambda _files: None, cancelled=trial.cancelled)
     assert isinstance(result, Fetched)
 

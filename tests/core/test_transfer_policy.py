@@ -195,6 +195,8 @@ def test_a_task_that_is_one_too_many_ends_at_the_next_boundary() -> None:
     assert task.cut(64) == 128
     assert (task.start, task.stop) == (10, 128)
     assert task.cut(64) is None
+    fresh = Task(64, 1000)  # it has not asked yet, and an empty range is none
+    assert fresh.cut(64) == 128
     assert Task(0, END).cut(1) is None
 
 
@@ -271,10 +273,15 @@ def test_a_host_is_hopeless_for_a_while_after_a_file_gave_it_up() -> None:
     hosts.failed("https://dead.example/a")
     assert not hosts.hopeless("https://dead.example/a")
     hosts.gave_up("https://dead.example/a")
+    assert not hosts.hopeless("https://dead.example/b")  # it may only be restarted
+    now[0] = 15.0
     assert hosts.hopeless("https://dead.example/b")
     assert not hosts.hopeless("https://other.example/a")
     now[0] = 31.0
     assert not hosts.hopeless("https://dead.example/b")
+    hosts.gave_up("s3://[bucket]x/a")  # a label need not be a URL
+    hosts.failed("s3://[bucket]x/a")
+    assert hosts.rest("s3://[bucket]x/a") == 1.0
 
 
 def test_prefix_digests_are_those_of_the_first_pieces() -> None:

@@ -72,7 +72,7 @@ def _mode_of(path: Path) -> int | None:
 def _fill(draft: Path, data: bytes, mode: int, kept: int | None) -> None:
     fd = disk.create(draft, mode if kept is None else kept & 0o777, os.O_WRONLY | os.O_EXCL)
     try:
-        if kept is not None:
+        if kept is not None and stat.S_IMODE(os.fstat(fd).st_mode) != kept:
             system.set_mode(fd, draft, kept)
         system.pwrite(fd, data, 0)
         system.fsync(fd)

@@ -45,12 +45,15 @@ class Body:
             return 0
         wanted = len(buffer) if self._left is None else min(len(buffer), self._left)
         filled, count = 0, -1
-        # TLS brings 16 KiB at a time, so this turns 65,536 times a GiB: nothing is in it that need not be.
+        # TLS brings 16 KiB at a time, so this turns 65,536 times a GiB: nothing is in it that need not be. It reads
+        # before it looks at the clock, for nothing read means the end.
         read, clock, until = self._read, time.monotonic, time.monotonic() + _PATIENCE
         try:
-            while filled < wanted and count and clock() < until:
+            while filled < wanted:
                 count = read(buffer[filled:wanted])
                 filled += count
+                if not count or clock() >= until:
+                    break
         except BREAKS as error:
             self._failed = self._broken(error)
         self._took(filled, ended=not count)

@@ -128,16 +128,21 @@ class HttpSource(ABC):
         """
         for attempt in count():
             try:
-                return ask()
+                answer = ask()
             except Unavailable as error:
-                tries = 0 if time.monotonic() < self._given_up.get(server, 0.0) else self.context.network.retries
+                away = bool(server) and error.unanswered
+                hopeless = away and time.monotonic() < self._given_up.get(server, 0.0)
+                tries = 0 if hopeless else self.context.network.retries
                 pause = error.retry_after if error.retry_after is not None else min(_PAUSE * 2.0**attempt, _MAX_PAUSE)
                 lasting = not error.retryable or error.code in _NO_ANSWERS or pause > _MAX_PAUSE
                 if lasting or attempt >= tries:
-                    if not lasting:
+                    if away and not hopeless:
                         self._given_up[server] = time.monotonic() + _GIVEN_UP
                     raise
                 time.sleep(pause + random.uniform(0, _PAUSE))  # noqa: S311 - jitter, not cryptography
+            else:
+                self._given_up.pop(server, None)
+                return answer
         raise AssertionError  # the loop ends above
 
     def close(self) -> None:

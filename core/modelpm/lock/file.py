@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lock.model import LockedFile, LockedModel, Wish
-from modelpm.names import check_folder, check_model_name, check_paths
+from modelpm.names import check_model_name, check_path, check_paths
 
 VERSION = 1
 MAX_LOCK_BYTES = 16 << 20
@@ -190,7 +190,7 @@ def _of_tables(tables: Mapping[str, Any], origin: str) -> Lock:
     except ValueError as error:
         raise _damaged(origin, str(error)) from error
     if folder:
-        check_folder(folder)
+        check_path(folder)
     return Lock(dir=folder, default_groups=groups, head=head_text(folder, groups))
 
 

@@ -11,7 +11,7 @@ from modelpm.errors import UsageError
 from modelpm.lock.model import Wish
 from modelpm.manifest.governing import inner_table
 from modelpm.manifest.rules import Rules
-from modelpm.names import MODEL_ID, check_folder, check_model_name, printable
+from modelpm.names import MODEL_ID, check_model_name, check_path, printable
 from modelpm.spec import parse_spec
 
 DEFAULT_DIR = "models"
@@ -177,7 +177,7 @@ def _settings(settings: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
     if not isinstance(folder, str):
         msg = "`settings.dir` must be a text"
         raise ValueError(msg)  # noqa: TRY004 - as above
-    check_folder(folder)
+    check_path(folder)
     default = _texts(settings.get("default-groups", []), "settings.default-groups")
     for group in default:
         if group not in groups:

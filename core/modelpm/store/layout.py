@@ -14,6 +14,7 @@
     ROOT/leases/<pid>-<start>-<n>.json  what running installs count on
 """
 
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -90,7 +91,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
     def blob_name(self, sha256: str) -> str:
         """The same as text: a path object for each of thousands of blobs takes longer than looking at them."""
         _require(_SHA256, sha256, "a sha256")
-        return f"{self.root!s}/blobs/sha256/{sha256[:2]}/{sha256}"
+        return os.path.join(self.root, "blobs", "sha256", sha256[:2], sha256)  # noqa: PTH118 - see above
 
     def record(self, sha256: str) -> Path:
         """Where the record of a blob is or would be."""
@@ -99,7 +100,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
     def record_name(self, sha256: str) -> str:
         """The same as text."""
         _require(_SHA256, sha256, "a sha256")
-        return f"{self.root!s}/meta/sha256/{sha256[:2]}/{sha256}.json"
+        return os.path.join(self.root, "meta", "sha256", sha256[:2], f"{sha256}.json")  # noqa: PTH118 - as above
 
     def partial(self, key: str) -> Path:
         """The folder of one unfinished download, named by 64 hex digits."""

@@ -19,6 +19,9 @@ RECORD_BYTES = 1 << 20
 RECORD_SECONDS = 0.5
 SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 2.0
+_RECORDS_BITS = 16  # log2 of how many records a whole file may take
+_END = 1 << 62  # behind every file
+_LONG = 4 << 20  # bytes of a journal that is written anew: it has been told the same many times
 _SMALL = 8 << 20  # bytes of a file for which no space is reserved: it is written before that would have helped
 
 
@@ -51,6 +54,9 @@ class Partial:
         self._synced_at = time.monotonic()
         self._covered = 0  # the journal's length at its last mark
         self._anchored = False
+        self._journals = 0  # how many were begun
+        # So that neither many connections nor a huge file make a journal that takes long to read.
+        self._each = max(RECORD_BYTES, (header.size or 0) >> _RECORDS_BITS)
 
     @property
     def header(self) -> Header:
@@ -64,12 +70,13 @@ class Partial:
             StoreError: The system refuses, or a symlink stands in the way.
         """
         self._contents, self._present, self._fresh, self.resumed = Contents(self._wanted), Ranges(), Ranges(), 0
+        self._unsynced, self._synced_at, self._covered, self._anchored = 0, time.monotonic(), 0, False
         with disk.explained(self.folder, "make the folder"):
             self.folder.mkdir(mode=0o700, exist_ok=True)
             if self.folder.is_symlink():
                 raise disk.symlink(self.folder, "use")
         with disk.explained(self.data, "open", needed=self.header.size):
-            self._fd = system.open_file(self.data, os.O_RDWR | os.O_CREAT, 0o600)
+            self._fd = _open_data(self.data)
             journal = read(self._journal.path)
             earlier = decode(journal, self.header.boot)
             if earlier is not None and _resumable(earlier.header, self.header):
@@ -84,9 +91,9 @@ class Partial:
     def _adopt(self, earlier: Contents) -> None:
         """Take over what counts; it is synced first, so that the new journal may vouch for all of it."""
         end = os.fstat(self._fd).st_size
-        earlier.extents.remove(end, max(end, 1 << 62))
+        earlier.extents.remove(end, max(end, _END))
         if self.header.size is not None:
-            earlier.extents.remove(self.header.size, 1 << 62)
+            earlier.extents.remove(self.header.size, _END)
         system.fdatasync(self._fd)
         self._contents = replace(earlier, header=replace(earlier.header, boot=self.header.boot))
         self._present = earlier.extents.copy()
@@ -94,7 +101,8 @@ class Partial:
 
     def _start_journal(self, *, synced: bool = True) -> None:
         self._journal.start(self._contents, synced=synced)
-        self._covered = self._journal.length if synced else 0
+        self._covered = self._journal.length if synced or not self._contents.extents else 0
+        self._journals += 1
 
     def _reserve(self) -> None:
         """Let the disk say at once that it is too full."""
@@ -140,7 +148,7 @@ class Partial:
             self._fresh.add(offset, offset + len(data))
             self._unsynced += len(data)
             self._changed.notify_all()
-            if self._fresh.total >= RECORD_BYTES:
+            if self._fresh.total >= self._each * len(self._fresh):
                 self._record()
 
     @contextmanager
@@ -245,12 +253,14 @@ class Partial:
         self._record()
         with self._changed:
             covered, self._unsynced, self._synced_at = self._journal.length, 0, time.monotonic()
+            journal, durable = self._journals, self._contents.extents.copy()
         try:
             with self._use() as fd, disk.explained(self.data, "write"):
                 system.fdatasync(fd)
                 with self._changed:
-                    self._append(Kind.SYNC, 0, covered)
-                self._journal.sync()
+                    if journal != self._journals:  # begun anew meanwhile: the mark would vouch for other bytes
+                        return
+                    self._mark(covered, durable)
                 if not self._anchored:
                     system.fsync_folder(self.folder)
                     system.fsync_folder(self.folder.parent)
@@ -259,7 +269,22 @@ class Partial:
             with self._changed, contextlib.suppress(OSError):
                 self._journal.cut(self._covered)
             raise
-        self._covered = self._journal.length
+
+    def _mark(self, covered: int, durable: Ranges) -> None:
+        """Say that what the journal's first ``covered`` bytes speak of, which is ``durable``, is on the medium."""
+        if self._journal.length < _LONG:
+            self._append(Kind.SYNC, 0, covered)
+            self._journal.sync()
+            self._covered = covered
+            return
+        now = self._contents.extents
+        for start, stop in now.gaps(0, _END):
+            durable.remove(start, stop)
+        self._contents = replace(self._contents, extents=durable)
+        self._start_journal()
+        for start, stop in [gap for extent in now for gap in durable.gaps(*extent)]:
+            self._append(Kind.EXTENT, start, stop - start)
+            self._contents.extents.add(start, stop)
 
     def complete(self, size: int) -> Path:
         """Close the files and return the one with the bytes, cut at ``size``."""
@@ -286,8 +311,21 @@ class Partial:
             raise StoreError(f"{self._journal.path} was closed meanwhile", code="closed")
         with disk.explained(self._journal.path, "write"):
             if not self._journal.started:
-                self._start_journal()
+                self._start_journal(synced=False)
             self._journal.append(kind, offset, length, digest)
+
+
+def _open_data(path: Path) -> int:
+    """Open the file with the bytes; one that was made read-only to become a blob, and never did, is ours again."""
+    try:
+        return system.open_file(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except PermissionError:
+        fd = system.open_file(path, os.O_RDONLY)
+    try:
+        system.set_mode(fd, path, 0o600)
+    finally:
+        os.close(fd)
+    return system.open_file(path, os.O_RDWR)
 
 
 def _resumable(earlier: Header, wanted: Header) -> bool:

@@ -21,7 +21,6 @@ from modelpm.types import Stream
 
 _PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted anew
 _NAP = 0.005  # seconds
-_ITS_OWN = frozenset({"size_mismatch", "changed", "expired", "rate_limited"})  # says nothing of other files
 _RESTARTS = 2  # times an object may change under us
 
 
@@ -289,11 +288,12 @@ class Attempts:
                 self._tell(error, 0.0)
                 return
         wait = self._budget.strike(task.started, now, error)
-        if choice is not None and self.hosts.hopeless(choice.origin.label):
+        away = choice.origin.label if choice and isinstance(error, Unavailable) and error.unanswered else ""
+        if away and not work.so_far() and self.hosts.hopeless(away):
             wait = None
         if wait is None:
-            if choice is not None and error.code not in _ITS_OWN:
-                self.hosts.gave_up(choice.origin.label)
+            if away:
+                self.hosts.gave_up(away)
             self.fail(work, self._gave_up(error))
             return
         if judge(error) is Verdict.RELOCATE and self._budget.strikes == 1:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 _REST_CAP = 60.0
-_GIVEN_UP = 30.0  # seconds for which nobody tries as long again as the file that gave up
+_GIVEN_UP = 30.0  # seconds for which nobody tries as long again as the file that gave up …
+_OUTAGE = 15.0  # … where the server had been away for so long: one that is only restarted must not cost a run its files
 
 
 @dataclass(slots=True)
 class _Record:
+    since: float
     failures: int = 0
     until: float = 0.0
     given_up: float = float("-inf")
@@ -31,7 +33,8 @@ class Hosts:
     def failed(self, label: str) -> None:
         """Note that a server failed; of files that see the same failure, one counts."""
         with self._lock:
-            record, now = self._records.setdefault(_host(label), _Record()), self.clock()
+            now = self.clock()
+            record = self._records.setdefault(_host(label), _Record(now))
             if now >= record.until:
                 record.failures += 1
                 record.until = now + min(_REST_CAP, 2.0 ** (record.failures - 1))
@@ -39,7 +42,8 @@ class Hosts:
     def gave_up(self, label: str) -> None:
         """Note that a file had all its tries there, and not a byte."""
         with self._lock:
-            self._records.setdefault(_host(label), _Record()).given_up = self.clock()
+            now = self.clock()
+            self._records.setdefault(_host(label), _Record(now)).given_up = now
 
     def worked(self, label: str) -> None:
         """Note that bytes came."""
@@ -57,9 +61,15 @@ class Hosts:
         """Whether one try is enough, because another file has just tried as often as it may."""
         with self._lock:
             record = self._records.get(_host(label))
-            return record is not None and self.clock() - record.given_up < _GIVEN_UP
+            if record is None:
+                return False
+            now = self.clock()
+            return now - record.given_up < _GIVEN_UP and now - record.since >= _OUTAGE
 
 
 def _host(label: str) -> str:
     """Return what stands for the server in the label of an origin."""
-    return urlsplit(label).netloc or label
+    try:
+        return urlsplit(label).netloc or label
+    except ValueError:  # a plugin's own words need not be a URL
+        return label

@@ -121,7 +121,7 @@ class Scheduler:
     def _trim(self) -> None:
         """Let connections that are too many end soon; what they leave is given to the others."""
         under_way = [(work, task) for work in self._works for task in work.tasks]
-        lasting = [(work, task) for work, task in under_way if task.left > _ALIGN and not work.single]
+        lasting = [(work, task) for work, task in under_way if _ALIGN < task.left < END - task.position]
         excess = self._running - self._limit() - (len(under_way) - len(lasting))
         for work, task in sorted(lasting, key=lambda pair: -pair[1].left)[: max(0, excess)]:
             stop = task.stop

@@ -95,7 +95,7 @@ class Task:
     def cut(self, align: int) -> int | None:
         """Give away all that is left and not being read; return where that begins, or None where there is nothing."""
         with self.lock:
-            begin = self.position + self.asked
+            begin = self.position + max(self.asked, 1)  # who has not asked yet is left something to ask for
             begin += -begin % align
             if begin >= self.stop or self.stop == END or self.aborted is not None:
                 return None

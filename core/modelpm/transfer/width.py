@@ -89,7 +89,8 @@ class Width:
 
     def throttled(self, now: float) -> None:
         """Take half: a server said that it is too much."""
-        self.target = max(1, self.target // 2)
+        before, self.target = self.target, max(1, self.target // 2)
+        self._reference *= self.target / before
         self._humbled = True
         self._settle(now)
 
