@@ -296,7 +296,8 @@ def test_a_lock_without_a_manifest_is_synced_and_not_changed(project: Project, m
     project.add(["chat@1"])
     (project.root / "models.toml").unlink()
     project = manager.project(project.root)
-    for act in (project.lock, project.upgrade, lambda: project.add(["embed"]), lambda: project.remove(["chat"])):
+    acts = (project.lock, project.upgrade, partial(project.add, ["embed"]), partial(project.remove, ["chat"]))
+    for act in acts:
         with pytest.raises(UsageError) as caught:
             act()
         assert (caught.value.code, "modelpm sync --frozen" in caught.value.hints[0]) == ("no_manifest", True)
