@@ -63,6 +63,14 @@ def test_the_store_may_be_on_another_disk(tmp_path: Path) -> None:
         ("[store]\nlink-mode = 'magic'\n", "hardlink"),
         ("[mirrors]\n'hf://' = 3\n", "list of names"),
         ("user = 3\n", "a text"),
+        ("[network]\nidle-timeout = 'soon'\n", "a number of seconds above 0"),
+        ("[network]\ncacert = 3\n", "a path"),
+        ("[network]\nlimit = '4M'\n", "a list like"),
+        ("[network]\nlimit = [{from = '8:00', to = '9:00'}]\n", "a list like"),
+        ("[store]\npath = 3\n", "a list of them"),
+        ("[store]\npath = [3]\n", "a list of them"),
+        ("[catalogs]\nacme = 3\n", "a table of texts"),
+        ("mirrors = 'https://m/'\n", "a table like"),
         ("not toml", "cannot be read"),
     ],
 )
@@ -70,6 +78,22 @@ def test_bad_configuration_is_a_usage_error_that_says_what_is_allowed(tmp_path: 
     with pytest.raises(UsageError) as caught:
         Config.load(environ=write(tmp_path, text))
     assert said in caught.value.message + " ".join(caught.value.hints)
+
+
+def test_a_file_too_large_to_be_a_configuration_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is larger than 1048576 bytes"):
+        Config.load(environ=write(tmp_path, "#" * (1 << 20) + "\n"))
+
+
+@pytest.mark.parametrize(("said", "read"), [("off", False), ("No", False), ("1", True), (" yes ", True)])
+def test_a_truth_value_may_be_said_in_several_words(tmp_path: Path, said: str, *, read: bool) -> None:
+    config = Config.load(environ={"MODELPM_HOME": str(tmp_path), "MODELPM_OFFLINE": said})
+    assert config["network.offline"] is read
+
+
+def test_a_time_may_be_a_part_of_a_second(tmp_path: Path) -> None:
+    config = Config.load(environ={"MODELPM_HOME": str(tmp_path), "MODELPM_IDLE_TIMEOUT": "0.5"})
+    assert config["network.idle-timeout"] == 0.5
 
 
 def test_plugins_have_tables_of_their_own(tmp_path: Path) -> None:

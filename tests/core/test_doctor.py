@@ -11,6 +11,7 @@ import pytest
 import modelpm
 from modelpm.operations.checkup import Check
 from tests.support.models import folder_of, manager_in, names
+from tests.support.projects import shop_in
 from tests.support.stores import put, read_only
 
 TOKEN = "hf_canary_0123456789abcdef"  # noqa: S105 - no secret: what must not be shown
@@ -196,3 +197,57 @@ def test_it_changes_nothing_unless_asked(manager: modelpm.Manager) -> None:
     rows(manager)
     assert not (manager.environment.view.root / "m" / "m.gguf").exists()
     assert stray in names(manager.store)
+
+
+def test_tokens_that_are_there_are_told_by_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("ACME_TOKEN", TOKEN)
+    stored = tmp_path / "hf" / "token"
+    stored.parent.mkdir()
+    stored.write_text(TOKEN)
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "config.toml").write_text(
+        '[credentials."https://acme.example"]\ntoken-env = "ACME_TOKEN"\n[credentials."https://x.example"]\n'
+    )
+    with manager_in(tmp_path, offline=True) as manager:
+        checks = manager.housekeeping.doctor()
+    assert [(c.state, c.text) for c in checks if c.name == "token"] == [
+        ("ok", f"there is a Hugging Face token in {stored}"),
+        ("ok", "ACME_TOKEN, the token of https://acme.example, is set"),
+    ]
+    assert TOKEN not in str(checks)
+
+
+def test_a_catalog_of_the_users_own_says_when_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    shop_in(tmp_path / "home", tmp_path / "shop").offer("chat", "1.0")
+    changed = time.time() - 3 * 86_400 - 60
+    os.utime(tmp_path / "shop" / "models" / "chat.toml", (changed, changed))
+    with manager_in(tmp_path, offline=True) as manager:
+        texts = [c.text for c in manager.housekeeping.doctor() if c.name == "catalog"]
+    assert {"`acme` has 1 models", "`acme` was changed 3 days ago"} <= set(texts)
+
+
+def test_only_mirrors_on_servers_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "home").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("HF_ENDPOINT", url)
+        (tmp_path / "home" / "config.toml").write_text("[mirrors]\n'hf://' = ['file:///mnt/mirror/', '/mnt/other']\n")
+        with manager_in(tmp_path) as manager:
+            texts = [c.text for c in manager.housekeeping.doctor() if c.name == "network"]
+    assert [text.partition(" ")[0] for text in texts] == ["http://127.0.0.1"]
+
+
+def test_where_the_lock_before_is_damaged_too_nothing_is_restored(manager: modelpm.Manager) -> None:
+    lock = manager.environment.lock_path
+    for path in (lock, lock.with_name(lock.name + "~")):
+        path.write_bytes(b"\xff")
+    check = rows(manager)["lock"]
+    assert (check.state, check.cure) == ("fail", f"remove {lock}, and install again: the store keeps the bytes")
+    assert rows(manager, fix=True)["lock"].state == "fail"
+    assert lock.read_bytes() == b"\xff"

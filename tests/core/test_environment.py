@@ -12,7 +12,7 @@ from modelpm.environment import Environment
 from modelpm.errors import IntegrityError, StoreError, UsageError
 from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
-from modelpm.view import View
+from modelpm.view import View, ledger
 
 
 def put_blob(store: Store, data: bytes) -> str:
@@ -234,3 +234,27 @@ def test_the_path_is_the_file_the_first_shard_or_the_folder(environment: Environ
     assert environment.path(one).name == "a.gguf"
     assert environment.path(split).name == "m-00001-of-00002.gguf"
     assert environment.path(many) == environment.view.folder("many")
+
+
+@pytest.mark.parametrize("value", ["twelve", None, [1]])
+def test_a_ledger_with_a_value_of_another_kind_makes_entries_nobodys(environment: Environment, value: object) -> None:
+    tiny = model(environment.store, "tiny", {"a.gguf": b"abc"})
+    environment.put(tiny)
+    path = environment.view.root / ledger.NAME
+    table = json.loads(path.read_text())
+    (row,) = table["entries"].values()
+    row[2] = value
+    path.write_text(json.dumps(table))
+    environment.view.file("tiny", "a.gguf").unlink()
+    environment.view.file("tiny", "a.gguf").write_bytes(b"mine")
+    environment.drop("tiny")
+    assert environment.view.file("tiny", "a.gguf").read_bytes() == b"mine"
+
+
+def test_nothing_is_removed_through_a_symlink(environment: Environment, tmp_path: Path) -> None:
+    environment.put(model(environment.store, "tiny", {"dir/b.json": b"{}"}))
+    folder = environment.view.folder("tiny")
+    (folder / "dir").rename(tmp_path / "elsewhere")
+    (folder / "dir").symlink_to(tmp_path / "elsewhere")
+    environment.drop("tiny")
+    assert (tmp_path / "elsewhere" / "b.json").exists()

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from modelpm.errors import IntegrityError, ModelpmError, UsageError
 from modelpm.lock.canonical import read_canonical
-from modelpm.lock.file import Lock, parse_lock
+from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lock.merging import heal
 from modelpm.lock.model import LockedFile, LockedModel, Wish
 
 sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -149,6 +150,12 @@ def test_the_digest_is_the_one_of_the_contract() -> None:
         ('sha256 = "a', 'sha256 = "A', "lock_unreadable"),
         ('name = "tiny"', 'name = "../x"', "lock_unreadable"),
         ('spec = "core/tiny"', "spec = 3", "lock_unreadable"),
+        ("version = 1", "version = 1\ndir = 3", "lock_unreadable"),
+        ("version = 1", "version = 1\ndefault-groups = 3", "lock_unreadable"),
+        ('id = "tiny"', "id = 3", "lock_unreadable"),
+        ('spec = "core/tiny"', 'spec = { source = "core/tiny", include = 3 }', "lock_unreadable"),
+        ('spec = "core/tiny"', "spec = { source = }", "lock_unreadable"),
+        ("[[model.file]]", "[model.file]", "lock_unreadable"),
         ("[[model]]", "<<<<<<< ours\n[[model]]", "lock_conflict"),
     ],
 )
@@ -157,6 +164,15 @@ def test_damage_is_told_apart(old: str, new: str, code: str) -> None:
         parse_lock(TEXT.replace(old, new, 1), "models.lock")
     assert caught.value.code == code
     assert caught.value.exit_code == 2
+
+
+def test_what_is_too_large_to_be_a_lock_is_read_by_nobody() -> None:
+    text = TEXT + "#" * MAX_LOCK_BYTES
+    for read in (parse_lock, heal):
+        with pytest.raises(UsageError) as caught:
+            read(text, "models.lock")
+        assert "models.lock" in caught.value.message
+        assert f"larger than {MAX_LOCK_BYTES} bytes" in str(caught.value) + str(caught.value.hints)
 
 
 @pytest.mark.parametrize(("old", "new"), [("size = 3", "size = 4"), ('path = "t.gguf"', 'path = "../t.gguf"')])

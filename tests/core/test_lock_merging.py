@@ -178,3 +178,13 @@ def test_a_block_that_was_mixed_is_not_believed() -> None:
     merged = heal(text + "<<<<<<< x\n=======\n>>>>>>> y\n", "models.lock")
     assert merged.lock.models == ()
     assert merged.undecided == ("a",)
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_only_one_side_changed_is_taken_from_it(*, swapped: bool) -> None:
+    before, after = (render({"a": locked("a", n)}) for n in (1, 2))
+    head = before[: before.index("[[model]]")]
+    old, new = (text.removeprefix(head) for text in (before, after))
+    ours, theirs = (new, old) if swapped else (old, new)
+    merged = heal(f"{head}<<<<<<< a\n{ours}||||||| b\n{old}=======\n{theirs}>>>>>>> c\n", "models.lock")
+    assert (merged.lock.render(), merged.undecided) == (after, ())

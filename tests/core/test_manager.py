@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import pickle
+import shutil
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +17,7 @@ from modelpm.api import Event
 from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
 from modelpm.types import Progress, Status
 from tests.support.hub import Hub
+from tests.support.models import folder_of
 from tests.support.stores import damage
 
 WEIGHTS = bytes(range(256)) * 4096
@@ -521,3 +524,62 @@ def test_a_path_is_ensured_by_the_name_that_the_model_has(manager: modelpm.Manag
     manager.path("mine", "config.json").unlink()
     assert manager.path("mine", "config.json", ensure=True).read_bytes() == b"{}"
     assert [model.name for model in manager.installed()] == ["mine"]
+
+
+def test_what_is_not_installed_is_said_to_be_so_and_what_is_gone_comes_back(manager: modelpm.Manager, hub: Hub) -> None:
+    assert not manager.is_installed("plain")
+    assert manager.status("plain") is None
+    hub.add("acme/plain", PLAIN)
+    during: list[Progress | None] = []
+    manager.install("hf://acme/plain", on_progress=lambda _: during.append(manager.status("plain")))
+    assert any(p is not None and p.status is not Status.COMPLETED for p in during)
+    path = manager.path("plain", "config.json")
+    path.unlink()
+    with pytest.raises(NotFound) as caught:
+        manager.path("plain", "config.json")
+    assert (caught.value.code, "modelpm install hf://acme/plain" in caught.value.hints[0]) == ("missing", True)
+    path = manager.install("tiny").path
+    path.unlink()
+    assert manager.path("tiny", ensure=True) == path
+    assert path.is_file()
+
+
+def test_a_quantization_of_a_repository_that_has_none_is_told(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    with pytest.raises(NotFound, match="the repository has no GGUF files with a quantization in their name"):
+        manager.install("hf://acme/plain:Q4_K_M")
+
+
+def test_why_finds_a_blob_by_its_own_file(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:
+    hub.add("acme/plain", PLAIN)
+    model = manager.install("hf://acme/plain")
+    config = next(f for f in model.files if f.path == "config.json")
+    (holder,) = manager.why(str(manager.store.blob(config.sha256)))
+    assert (holder.name, holder.file) == ("plain", "config.json")
+    (tmp_path / "own").write_bytes(b"{}")  # the same bytes, and another file
+    with pytest.raises(NotFound):
+        manager.why(str(tmp_path / "own"))
+
+
+def test_files_do_not_appear_through_a_symlink(manager: modelpm.Manager, tmp_path: Path) -> None:
+    spec = folder_of(tmp_path / "m", {"sub/a.gguf": b"x" * 100})
+    (tmp_path / "elsewhere").mkdir()
+    first = manager.install_all([spec], dir=tmp_path / "out").changes[-1]
+    assert first.path is not None
+    shutil.rmtree(first.path / "sub")
+    (first.path / "sub").symlink_to(tmp_path / "elsewhere")
+    (error,) = manager.install_all([spec], dir=tmp_path / "out").errors
+    assert error.code == "symlink"
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_an_error_goes_from_process_to_process_whole() -> None:
+    error = NotFound("gone", hints=["look"], code="missing", file="a")
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (type(again), str(again), again.hints, again.code, again.details) == (
+        NotFound,
+        "gone",
+        ("look",),
+        "missing",
+        {"file": "a"},
+    )

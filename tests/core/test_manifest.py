@@ -69,6 +69,39 @@ def test_what_is_wrong_is_a_usage_error_that_says_what_to_do(text: str, said: st
     assert "models.toml" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("schema = 0", "`schema` must be 1"),
+        ("schema = '1'", "`schema` must be 1"),
+        ("[settings]\ndir = 3", "`settings.dir` must be a text"),
+        ("[settings]\nrequire-digest = 'yes'", "`settings.require-digest` must be true or false"),
+        ("[settings]\nallow-formats = 'gguf'", "`settings.allow-formats` must be a list of texts"),
+        ("[settings]\ndefault-groups = [1]", "`settings.default-groups` must be a list of texts"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named_with_the_right_one(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_manifest(text, "models.toml")
+    assert caught.value.code == "manifest_invalid"
+    assert said in caught.value.message
+    assert "left as it is" in caught.value.hints[0]
+
+
+def test_what_is_too_large_to_be_a_manifest_is_not_read() -> None:
+    with pytest.raises(UsageError, match="is larger than"):
+        parse_manifest(TEXT + "#" * (1 << 20), "models.toml")
+
+
+@pytest.mark.parametrize("name", ["CI", "-x", "", "a b", "x" * 65])
+def test_a_group_has_a_name_like_a_model(name: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_manifest(f"[groups]\n'{name}' = []\n", "models.toml")
+    assert caught.value.code == "manifest_invalid"
+    assert f"`{name}` cannot be the name of a group" in caught.value.message
+    assert "names are 1 to 64 of a-z" in caught.value.hints[0]
+
+
 @pytest.mark.parametrize("folder", ["../out", "/abs", "a/../../b", ".git/hooks", "a\\b", "."])
 def test_the_view_stays_inside_the_project(folder: str) -> None:
     with pytest.raises(IntegrityError):

@@ -143,6 +143,77 @@ def test_a_damaged_bundle_is_refused_and_leaves_no_damaged_blob(
         assert stranger.store.check(sha256, size) is None
 
 
+def test_what_is_a_tar_and_no_bundle_is_told_so(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "b.tar"
+    manager.bundle(bundle, project=project)
+    data = bundle.read_bytes()
+    with tarfile.open(bundle) as tar:
+        lock, *blobs = tar.getmembers()
+    with tarfile.open(tmp_path / "first.tar", "w") as tar:
+        tar.add(project.root / "models.toml", "models.toml")
+    with tarfile.open(tmp_path / "folder.tar", "w") as tar:
+        tar.add(project.root, "models.lock", recursive=False)
+    (tmp_path / "head.tar").write_bytes(data[: blobs[0].offset + 100])
+    (tmp_path / "tail.tar").write_bytes(data[: blobs[0].offset_data + 10])
+    (tmp_path / "lock.tar").write_bytes(data[: lock.offset_data + 10])
+    for name in ("first", "folder", "head", "tail", "lock"):
+        with pytest.raises(IntegrityError) as caught:
+            stranger.take_over(tmp_path / f"{name}.tar")
+        assert caught.value.code == ("bundle_incomplete" if name == "head" else "no_bundle")
+        assert f"{name}.tar" in caught.value.message
+    assert stranger.installed() == ()
+    assert not list(stranger.store.blobs())
+    assert not [p for p in stranger.store.layout.partials.iterdir() if p.is_file()]
+
+
+def test_a_bundle_leaves_what_the_user_has_by_that_name(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path, shop: Shop
+) -> None:
+    manager.bundle(tmp_path / "b.tar", project=project)
+    (tmp_path / "own.gguf").write_bytes(b"my own")
+    stranger.install(f"file://{tmp_path / 'own.gguf'}", name="chat")
+    stranger.take_over(tmp_path / "b.tar")
+    assert stranger.warnings == ["`chat` is installed with other files, and was left alone"]
+    assert stranger.path("chat").read_bytes() == b"my own"
+    assert stranger.path("embed", "config.json").read_bytes() == shop.content("embed", "1.0", "config.json")
+    stranger.path("embed", "config.json").unlink()
+    stranger.take_over(tmp_path / "b.tar")  # brings back what is missing of what is the same
+    assert stranger.path("embed", "config.json").is_file()
+
+
+def test_a_project_without_a_lock_gets_the_bundles(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    manager.bundle(tmp_path / "b.tar", project=project)
+    (tmp_path / "q").mkdir()
+    there = stranger.init(tmp_path / "q")
+    stranger.take_over(tmp_path / "b.tar", project=there)
+    assert there.site.lock.read_bytes() == project.site.lock.read_bytes()
+    assert stranger.project(there.root, frozen=True).sync(frozen=True).errors == ()
+    assert there.path("chat").read_bytes() == project.path("chat").read_bytes()
+
+
+def test_a_folder_that_lacks_a_blob_or_has_a_bad_one_is_refused_by_name(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    manager.bundle(folder, project=project)
+    sha256 = project.installed()[0].files[0].sha256
+    blob = next(folder.rglob(sha256))
+    data = blob.read_bytes()
+    blob.unlink()
+    with pytest.raises(IntegrityError, match=r"lacks `model\.gguf` of `chat`"):
+        stranger.take_over(folder)
+    blob.write_bytes(b"x" + data[1:])
+    with pytest.raises(IntegrityError) as caught:
+        stranger.take_over(folder)
+    assert (caught.value.code, str(blob) in str(caught.value)) == ("digest_mismatch", True)
+    assert stranger.installed() == ()
+
+
 def files_in(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 

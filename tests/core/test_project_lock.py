@@ -243,6 +243,101 @@ def test_rules_refuse_at_lock_time_and_later(project: Project, shop: Shop, setti
     assert not (project.root / "models.lock").exists()
 
 
+def test_what_fails_for_one_model_is_told_with_its_name(project: Project, shop: Shop) -> None:
+    shop.offer("loose", "1.0", pinned=False)
+    shop.file("loose", "1.0", "model.gguf").unlink()
+    write(project, 'chat = "acme/chat"\nmine = "acme/loose"\n')
+    report = project.lock()
+    assert [(e.code, e.details["name"]) for e in report.errors] == [("not_found", "mine")]
+    assert not (project.root / "models.lock").exists()
+
+
+def test_files_that_can_run_code_need_a_word_in_the_manifest(project: Project, shop: Shop) -> None:
+    shop.offer("old", "1.0", files=("pytorch_model.bin",), format="pickle")
+    write(project, 'old = "acme/old"\n')
+    (error,) = project.lock().errors
+    assert (error.code, error.exit_code, error.details["name"]) == ("pickle", 7, "old")
+    assert error.hints == ('if you trust the publisher, put "pickle" into `allow-formats` of [settings]',)
+    write(project, 'old = "acme/old"\n[settings]\nallow-formats = ["pickle"]\n')
+    assert project.sync().errors == ()
+    assert project.path("old").read_bytes() == shop.content("old", "1.0", "pytorch_model.bin")
+
+
+def test_a_release_that_is_blocked_is_refused_for_what_it_is(
+    project: Project, manager: modelpm.Manager, shop: Shop
+) -> None:
+    shop.offer("chat", "1.0", v1_0={"blocked": "malware"})
+    write(project, 'chat = "acme/chat"\n')
+    (error,) = reopened(manager, project.root).lock().errors
+    assert (error.code, "malware" in str(error)) == ("blocked", True)
+
+
+def test_a_name_that_gets_another_model_is_locked_as_that(
+    project: Project, manager: modelpm.Manager, shop: Shop
+) -> None:
+    project.add(["chat@1"], name="it")
+    write(project, 'it = "acme/embed"\n')
+    assert [(c.action, c.release) for c in project.lock().changes] == [("lock-update", "1.0")]
+    assert project.sync().errors == ()
+    assert {p.name for p in (project.root / "models" / "it").iterdir()} == {"config.json", "model.onnx"}
+    write(project, f'it = "{shop.file("chat", "1.0", "model.gguf").as_uri()}"\n')
+    assert not project.lock().errors
+    assert [f.path for f in project.installed()[0].files] == ["model.gguf"]
+    shop.offer("embed", "1.0", files=("model.onnx",), format="onnx")
+    write(project, 'it = "acme/embed"\n')
+    project = reopened(manager, project.root)
+    project.lock()
+    shop.offer("embed", "1.0", files=("model.onnx", "tokens.txt"), format="onnx")
+    assert reopened(manager, project.root).upgrade(["it"]).lock_action == "updated"
+    assert (project.root / "models/it/tokens.txt").is_file()
+
+
+def test_a_lock_without_a_manifest_is_synced_and_not_changed(project: Project, manager: modelpm.Manager) -> None:
+    project.add(["chat@1"])
+    (project.root / "models.toml").unlink()
+    project = manager.project(project.root)
+    acts = (project.lock, project.upgrade, partial(project.add, ["embed"]), partial(project.remove, ["chat"]))
+    for act in acts:
+        with pytest.raises(UsageError) as caught:
+            act()
+        assert (caught.value.code, "modelpm sync --frozen" in caught.value.hints[0]) == ("no_manifest", True)
+    assert project.sync(frozen=True).errors == ()
+    assert [(r.name, r.newest) for r in project.outdated()[0]] == [("chat", "2.0")]
+
+
+def test_a_lock_in_another_order_is_said_to_be_and_written_anew(project: Project) -> None:
+    project.add(["chat", "embed"])
+    before = lock_of(project)
+    head, chat, embed = before.split("[[model]]")
+    (project.root / "models.lock").write_text(f"{head}[[model]]{embed.rstrip()}\n\n[[model]]{chat.rstrip()}\n")
+    with pytest.raises(CheckFailedError, match="is not written as modelpm writes it"):
+        project.check_lock()
+    assert project.lock().lock_action == "updated"
+    assert lock_of(project) == before
+
+
+def test_a_manifest_that_is_no_text_is_told_and_left_alone(project: Project) -> None:
+    (project.root / "models.toml").write_bytes(b"[models]\n# \xff\n")
+    with pytest.raises(UsageError, match="it is not UTF-8") as caught:
+        project.lock()
+    assert caught.value.code == "manifest_invalid"
+
+
+def test_pyprojects_of_other_tools_do_not_govern_a_folder(project: Project, manager: modelpm.Manager) -> None:
+    folder = project.root / "a"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text("[project]\nname = 'x'\n")
+    assert manager.project(folder).root == project.root
+    (folder / "pyproject.toml").write_text("[project]\nname = 'modelpm-user'\n")
+    assert manager.project(folder).root == project.root
+    (folder / "pyproject.toml").write_text("[tool.modelpm.models]\nchat = 'acme/chat'\n")
+    assert manager.project(folder).root == folder
+    (folder / "pyproject.toml").write_text("[tool.modelpm.models]\nchat = \n")
+    with pytest.raises(UsageError) as caught:
+        manager.project(folder).lock()
+    assert caught.value.code == "manifest_invalid"
+
+
 def test_small_files_that_the_source_knows_by_git_only_are_hashed_when_they_are_locked(
     tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -255,3 +255,42 @@ def test_an_empty_lock_holds_nothing(manager: modelpm.Manager, tmp_path: Path) -
     assert manager.environment.read() == Lock(texts={}) or not manager.environment.read().models
     assert not names(manager.store)
     assert meta.read(manager.store.layout.record(sha256(b"a" * 5000))) is None
+
+
+def test_an_install_on_another_machine_holds_its_blobs_for_a_time(manager: modelpm.Manager) -> None:
+    held = put(manager.store, b"held")
+    with manager.store.lease([held]):
+        (path,) = manager.store.layout.leases.iterdir()
+        lease = json.loads(path.read_text())
+        path.write_text(json.dumps({**lease, "host": "elsewhere", "pid": 1, "start": ""}))
+        manager.housekeeping.prune()
+        assert names(manager.store) == {held}
+        path.write_text(json.dumps({**lease, "host": "elsewhere", "since": lease["since"] - 365 * DAY}))
+        manager.housekeeping.prune()
+        assert not names(manager.store)
+
+
+def test_where_locks_keep_nobody_out_only_old_downloads_are_let_go(manager: modelpm.Manager) -> None:
+    manager.store.open()
+    for name, age in (("a" * 64, 0.5), ("b" * 64, 3)):
+        folder = manager.store.partial(name)
+        folder.mkdir()
+        (folder / "data").write_bytes(b"x")
+        for path in (folder / "data", folder):
+            os.utime(path, (time.time() - age * DAY,) * 2)
+    manager.store.locks_work = False
+    manager.housekeeping.prune(older_than="1h")
+    left = {p.name for p in manager.store.layout.partials.iterdir()}
+    assert left == {"a" * 64}
+
+
+def test_what_takes_the_space_is_told_with_what_is_unfinished(manager: modelpm.Manager, tmp_path: Path) -> None:
+    manager.install(folder_of(tmp_path / "m", {"m.gguf": b"m" * 5000}))
+    project = project_of(manager, tmp_path / "p", "m")
+    folder = manager.store.partial("a" * 64)
+    folder.mkdir()
+    (folder / "data").write_bytes(b"x" * 300)
+    found = {(s.kind, s.name): s.files for s in manager.housekeeping.sizes()}
+    assert found == {("shared", ""): 1, ("partial", ""): 1}
+    project.lock_path.write_text("<<<<<<< ours\n")  # a sum needs less than what frees
+    assert {(s.kind, s.name) for s in manager.housekeeping.sizes()} == {("model", "m"), ("partial", "")}

@@ -193,3 +193,19 @@ def test_a_mirror_that_lies_is_left_for_one_that_does_not(
         assert row.ok, row.problem
         assert row.downloaded <= 3 * PIECE
         assert hashlib.sha256(model.path.read_bytes()).hexdigest() == model.files[0].sha256
+
+
+def test_a_project_whose_lock_cannot_be_read_is_said_to_show_what_was(
+    manager: modelpm.Manager, installed: InstalledModel, tmp_path: Path
+) -> None:
+    lock = tmp_path / "project" / "models.lock"
+    lock.parent.mkdir()
+    lock.write_bytes(manager.environment.lock_path.read_bytes())
+    manager.store.remember_project(lock)
+    lock.write_text("<<<<<<< ours\n")
+    damage(blob_of(manager, installed), 9)
+    assert manager.verify(repair=True)[0].ok
+    (warning,) = manager.warnings
+    assert warning.startswith("other projects may still show the bytes of before: ")
+    assert str(lock) in warning
+    assert installed.path.read_bytes() == DATA

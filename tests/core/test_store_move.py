@@ -5,10 +5,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from modelpm.errors import ModelpmError, UsageError
+from modelpm.errors import Interrupted, ModelpmError, UsageError
 from modelpm.store import Store
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import damage, put, tmpfs
@@ -188,3 +189,23 @@ def test_a_store_that_was_moved_can_be_put_to_new_use(tmp_path: Path) -> None:
         manager.housekeeping.move_store(tmp_path / "new")
     with pytest.raises(UsageError, match="was moved to"):
         put(Store(tmp_path / "home" / "store"), b"x")
+
+
+def test_a_move_that_is_cancelled_leaves_the_store_where_it_was_and_goes_on_later(tmp_path: Path) -> None:
+    cancelled, counted = Event(), list[int]()
+
+    def on_bytes(count: int) -> None:
+        counted.append(count)
+        cancelled.set()
+
+    with manager_in(tmp_path) as manager:
+        manager.install(folder_of(tmp_path / "m", FILES))
+        with pytest.raises(Interrupted, match="the store is where it was"):
+            manager.housekeeping.move_store(tmp_path / "new", cancelled=cancelled, on_bytes=on_bytes)
+        assert all(row.ok for row in manager.verify())
+    counted.clear()
+    with manager_in(tmp_path) as manager:
+        assert manager.config.paths.store == tmp_path / "home" / "store"
+        manager.housekeeping.move_store(tmp_path / "new", on_bytes=counted.append)
+    assert 0 < sum(counted) <= 70_002
+    check(tmp_path, tmp_path / "new")

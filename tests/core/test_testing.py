@@ -1,9 +1,12 @@
 """The kit that plugin authors test with."""
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -126,3 +129,45 @@ def test_the_server_serves_well_unless_told_otherwise() -> None:
 def test_every_fault_says_what_it_is() -> None:
     assert all(fault.__doc__ for fault in FAULTS.values())
     assert len(FAULTS) > 30
+
+
+class Unsaid(Sound):
+    """Promises no digest, and fills buffers."""
+
+    def resolve(self, reference: Reference) -> Snapshot:
+        found = super().resolve(reference)
+        return replace(found, files=tuple(replace(f, digest=None) for f in found.files))
+
+    @contextmanager
+    def open(
+        self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
+    ) -> Iterator[Stream]:
+        del location, validator
+        rest = io.BytesIO(DATA[start:stop])
+        yield Stream(iter(lambda: rest.read(100), b""), start, file.size, readinto=rest.readinto)
+
+
+class Breaks(Sound):
+    def resolve(self, reference: Reference) -> Snapshot:
+        if reference.path != "here":
+            raise PluginError("it broke")
+        return super().resolve(reference)
+
+
+def test_a_source_may_fill_buffers_and_promise_no_digest() -> None:
+    assert check_source(Unsaid(), WHERE).files[0].digest is None
+
+
+def test_what_is_not_there_must_not_look_like_a_fault() -> None:
+    with pytest.raises(AssertionError, match="is NotFound, not PluginError: it broke"):
+        check_source(Breaks(), WHERE)
+
+
+def test_the_server_speaks_http_to_other_clients_too() -> None:
+    with FaultServer({"/w": DATA}) as server:
+        with urlopen(server.url("/w")) as answer:  # noqa: S310 - our own server
+            assert (answer.status, answer.read()) == (200, DATA)
+        with pytest.raises(HTTPError) as caught:
+            urlopen(Request(server.url("/w"), headers={"Range": "bytes=1000-"}))  # noqa: S310 - as above
+        assert (caught.value.code, caught.value.headers["Content-Range"]) == (416, "bytes */1000")
+        caught.value.close()

@@ -248,3 +248,29 @@ def test_a_store_of_a_group_works_for_several_users(tmp_path: Path) -> None:
     assert act(5002, "install", "verify", "prune") == ["0", "True", "0"]
     assert act(5001, "uninstall", "prune") == ["0", "0"]
     assert act(5002, "verify", "uninstall") == ["True", str(151_552)]
+
+
+def test_a_quick_look_sees_what_was_cut_or_replaced_in_another_store(tmp_path: Path, tier: Store) -> None:
+    manager = manager_of(tmp_path, tier.root)
+    manager.install(folder_of(tmp_path / "m", {"m.gguf": DATA}))
+    blob = tier.blob(NAME)
+    assert [(row.ok, row.problem) for row in manager.verify(quick=True)] == [(True, "")]
+    os.utime(blob, ns=(1, 1))
+    (row,) = manager.verify(quick=True)
+    assert row.problem == f"{blob}: replaced, or never checked"
+    blob.chmod(0o644)
+    blob.write_bytes(DATA[:-1])
+    (row,) = manager.verify(quick=True)
+    assert row.problem == f"{blob}: size {len(DATA) - 1}, expected {len(DATA)}"
+
+
+def test_what_is_no_file_in_another_store_is_passed_over(tmp_path: Path, tier: Store) -> None:
+    other = tmp_path / "other"
+    Store(other).open()
+    path = Store(other).blob(NAME)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(tier.blob(NAME))
+    manager = manager_of(tmp_path, other, tier.root)
+    (change,) = manager.install_all([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
+    assert change.downloaded == 0
+    assert manager.verify()[0].ok

@@ -1,15 +1,17 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
 from modelpm.transfer import Engine, Fetch, Fetched
 from modelpm.transfer.hashing import PIECE
-from modelpm.types import Digest, Status
+from modelpm.types import Digest, Status, Stream
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256, unpinned
 
@@ -409,3 +411,17 @@ def test_a_failing_tick_stops_the_run(trial: Trial) -> None:
     engine = Engine(trial.store, hasher, Options(), lambda _a, _f: None)
     with pytest.raises(Stop):
         engine.run([pinned("w", data, [source.origin("w")])], tick=tick, cancelled=threading.Event())
+
+
+@pytest.mark.parametrize(("readinto", "said"), [(True, "readinto returned"), (False, "answered with a str as piece")])
+def test_a_stream_that_is_none_is_its_plugins_fault(trial: Trial, *, readinto: bool, said: str) -> None:
+    class Odd(MemorySource):
+        @contextmanager
+        def open(self, *args: Any, **options: Any) -> Iterator[Stream]:
+            with super().open(*args, **options) as stream:
+                chunks: Any = iter(["text"])
+                yield replace(stream, chunks=chunks, readinto=(lambda buffer: len(buffer) + 1) if readinto else None)
+
+    with pytest.raises(PluginError, match=said):
+        trial.fetch(pinned("w", noise(1000), [Odd({"w": noise(1000)}).origin("w")]))
+    assert not list(trial.store.blobs())

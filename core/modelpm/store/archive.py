@@ -144,9 +144,10 @@ def _padding(size: int) -> bytes:
 def _chunks(content: object, size: int, path: Path) -> Iterator[bytes]:
     left = size
     while left:
-        piece: bytes = content.read(min(left, CHUNK))  # type: ignore[attr-defined]
-        if not piece:
-            raise _no_bundle(path, "it is cut")
+        try:
+            piece: bytes = content.read(min(left, CHUNK))  # type: ignore[attr-defined]
+        except tarfile.TarError:
+            raise _no_bundle(path, "it is cut") from None
         left -= len(piece)
         yield piece
 
