@@ -55,7 +55,7 @@ class Partial:
         self._covered = 0  # the journal's length at its last mark
         self._anchored = False
         self._journals = 0  # how many were begun
-        # So that neither many connections nor a huge file make a journal that takes long to read.
+        # So that a huge file's journal does not take long to read; many connections' is written anew, now and then.
         self._each = max(RECORD_BYTES, (header.size or 0) >> _RECORDS_BITS)
 
     @property
@@ -148,7 +148,7 @@ class Partial:
             self._fresh.add(offset, offset + len(data))
             self._unsynced += len(data)
             self._changed.notify_all()
-            if self._fresh.total >= self._each * len(self._fresh):
+            if self._fresh.total >= self._each:
                 self._record()
 
     @contextmanager

@@ -26,10 +26,6 @@ class Ranges:
         """Yield the intervals as ``(start, stop)``, lowest first."""
         return iter(list(zip(self._starts, self._stops, strict=True)))
 
-    def __len__(self) -> int:
-        """Return how many intervals there are."""
-        return len(self._starts)
-
     def __bool__(self) -> bool:
         return bool(self._starts)
 
