@@ -1,7 +1,9 @@
 """Bundles for machines without a network: a lock and its blobs, out of the store and into another."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +13,15 @@ from modelpm.environment import Environment
 from modelpm.errors import IntegrityError, NotFound, StoreError, UsageError
 from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
 from modelpm.lock.model import LockedModel
-from modelpm.manifest.governing import LOCK
+from modelpm.manifest.governing import FILE, LOCK
 from modelpm.names import printable
-from modelpm.store import Store, archive, parts
+from modelpm.store import Store, archive, claims, parts
 
-_HIDDEN = "."
+_HIDDEN = "."  # so begin our own drafts, too
+_DRAFT = ".partial"
+_PIECE = re.compile(r"(.+)\.\d{3,}(?:\.partial)?")
+_BLOBS = Path("blobs", "sha256")
+_UNWRITABLE = frozenset({"no_permission", "no_space"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     Raises:
         NotFound: A blob is not in the store.
         IntegrityError: One is damaged.
+        StoreError: Something else stands where it shall be written, or somebody is writing it.
     """
     lock = environment.read()
     files = {f.sha256: f.size for m in lock.models for f in m.files}
@@ -64,20 +71,50 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
                 )
     blobs = [(sha256, size, store.blob(sha256)) for sha256, size in sorted(files.items())]
     text = (environment.text() or lock.render()).encode()
-    with store.lock("store", shared=True):
-        if not target.is_dir():
-            with explained(target.parent, "write"):
-                return parts.write(archive.packed([(LOCK, text)], blobs), target, split)
-        for sha256, size, blob in blobs:
-            path = target / archive.member_of(sha256)
-            make_folder(path.parent, below=target)
-            if split is not None and size > parts.largest_part(split):
-                made = parts.write(archive.verified(blob, sha256, size), path, split)
-            else:
-                made = _write_whole(store, target, path, (sha256, size, blob))
-            parts.keep_only(path, made)
-        write_atomic(target / LOCK, text)
-        return [target]
+    if target.is_dir():
+        _check_folder(target)
+    with _kept(store), claims.held(target):
+        if target.is_dir():
+            _write_folder(store, target, blobs, split)
+            write_atomic(target / LOCK, text)  # last: a bundle without it is not complete
+            return [target]
+        older = claims.claim(target, split=split is not None)
+        with explained(target.parent, "write"):
+            made = parts.write(archive.packed([(LOCK, text)], blobs), target, split)
+        claims.release(older, made)
+        return made
+
+
+@contextmanager
+def _kept(store: Store) -> Iterator[None]:
+    """Keep blobs from being pruned while the block runs; where nothing can be written, nothing can be pruned."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(store.lock("store", shared=True))
+        except StoreError as error:
+            if error.code not in _UNWRITABLE:
+                raise
+        yield
+
+
+def _check_folder(target: Path) -> None:
+    """Refuse a project's folder: a bundle's lock would replace the project's."""
+    if os.path.lexists(target / FILE):
+        raise parts.in_the_way(target / FILE, "a bundle's lock would replace that project's")
+    if os.path.lexists(target / LOCK) and not (target / _BLOBS).is_dir():
+        raise parts.in_the_way(target / LOCK, "it is not a bundle's, which has its blobs beside it")
+
+
+def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Path]], split: int | None) -> None:
+    for sha256, size, blob in blobs:
+        path = target / archive.member_of(sha256)
+        make_folder(path.parent, below=target)
+        parts.drop_shared(path)
+        if split is not None and size > parts.largest_part(split):
+            made = parts.write(archive.verified(blob, sha256, size), path, split)
+        else:
+            made = _write_whole(store, target, path, (sha256, size, blob))
+        parts.keep_only(path, made)
 
 
 def _write_whole(store: Store, target: Path, path: Path, named: tuple[str, int, Path]) -> list[Path]:
@@ -124,19 +161,39 @@ def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tupl
 
 
 def is_bundle(source: Path) -> bool:
-    """Whether something is a bundle, and not just a file or folder of a model."""
-    if source.is_dir():
-        return (source / LOCK).is_file() and (source / "blobs" / "sha256").is_dir()
-    return archive.is_bundle(source)
+    """Whether something is a bundle, and not just a file or folder of a model.
+
+    Raises:
+        IntegrityError: It is a piece of one.
+    """
+    if not source.is_dir():
+        piece = _PIECE.fullmatch(source.name)
+        if piece and archive.begun(first := source.with_name(f"{piece[1]}.001")) and first != source:
+            raise _incomplete(source, f"it is a part of a bundle: import {first}")
+        return archive.is_bundle(source)
+    if not (source / _BLOBS).is_dir():
+        return False
+    if not (source / LOCK).is_file():
+        raise _incomplete(source, f"it has blobs, but no {LOCK}, which is written last")
+    return True
+
+
+def _incomplete(source: Path, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"{source} is no complete bundle: {why}",
+        code="bundle_incomplete",
+        hints=["run `modelpm export --bundle` to its end, which goes on with what is there, or copy the bundle again"],
+    )
 
 
 def take_files(store: Store, source: Path, locks: Sequence[Lock], step: Callable[[str], None]) -> list[Taken]:
     """Take a model's file, or every file of a folder, into the store: cloned, linked or copied, never moved or changed.
 
-    Names that begin with a dot are left out, and so is what leads out of the folder.
+    Names that begin with a dot are left out, unfinished files, too, and so is what leads out of the folder.
 
     Raises:
         NotFound: There is nothing.
+        IntegrityError: A bundle, or a piece of one, is among them.
         StoreError: The system refuses.
     """
     store.open()
@@ -164,7 +221,11 @@ def _files_below(folder: Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
         for name in sorted(names):
             path = Path(here, name)
-            if not name.startswith(_HIDDEN) and path.is_file() and path.resolve().is_relative_to(root):
+            if name.startswith(_HIDDEN) or not path.is_file() or not path.resolve().is_relative_to(root):
+                continue
+            if archive.begun(path):
+                raise _incomplete(folder, f"there is a bundle, or a piece of one, in it: import {path}")
+            if not name.endswith(_DRAFT):
                 found.append(path)
     return found
 
@@ -179,7 +240,9 @@ def _owners(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
 
 def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
     with explained(source / LOCK, "read"):
-        lock = _lock((source / LOCK).read_bytes(), source)
+        with (source / LOCK).open("rb") as file:
+            content = file.read(MAX_LOCK_BYTES + 1)
+        lock = _lock(content, source)
     owners, taken = _owners(lock.models), []
     for sha256, size in sorted({(f.sha256, f.size) for m in lock.models for f in m.files}):
         name = archive.member_of(sha256)

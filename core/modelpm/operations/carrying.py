@@ -29,7 +29,7 @@ class Carrier:
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
         """Write a bundle; see :meth:`modelpm.manager.Manager.bundle`."""
         path = _plain(target)
-        with self.auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user):
+        with self.auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user, changes=False):
             return tuple(write_bundle(self.environment, path, split))
 
     def take_over(self, source: str | Path, user: str | None) -> tuple[Taken, ...]:

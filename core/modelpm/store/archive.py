@@ -5,6 +5,7 @@ import hashlib
 import os
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
+from io import BufferedIOBase
 from pathlib import Path
 
 from modelpm import disk
@@ -15,7 +16,10 @@ from modelpm.store import blobs, meta, parts
 from modelpm.store.layout import Layout
 
 CHUNK = 4 << 20
+FIRST = "models.lock"  # stands first in every bundle
 _BLOCK = 512
+_NOTES = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE})  # what other programs note of a file, when they pack it again
+_LONGEST_NOTE = 1 << 20
 
 
 def member_of(sha256: str) -> str:
@@ -72,25 +76,66 @@ def verified(path: Path, sha256: str, size: int) -> Iterator[bytes]:
 def unpacked(path: Path) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     """Yield name, size (bytes) and content of each member of a bundle, all parts of it; contents may be passed over.
 
+    Headers are read one block at a time, and not by ``tarfile`` itself: it takes as much memory as a header asks for.
+
     Raises:
         IntegrityError: It is no bundle, is cut, or has something in it that no bundle has.
     """
     with parts.opened(path) as stream:
-        try:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
-                for member in tar:
-                    content = tar.extractfile(member) if member.isreg() else None
-                    if content is None:
-                        raise _no_bundle(path, f"`{printable(member.name)}` is no file")
-                    yield member.name, member.size, _chunks(content, member.size, path)
-        except tarfile.TarError as error:
-            raise _no_bundle(path, printable(str(error)) or "it is cut") from None
+        while (member := _member(stream, path)) is not None:
+            content = _chunks(stream, member.size, path)
+            if member.type in _NOTES and member.size <= _LONGEST_NOTE:
+                _pass_over(content, stream, member.size, path)
+                continue
+            if not member.isreg() or member.size < 0:
+                raise _no_bundle(path, f"`{printable(member.name)}` is no file")
+            yield member.name, member.size, content
+            _pass_over(content, stream, member.size, path)
+
+
+def _member(stream: BufferedIOBase, path: Path) -> tarfile.TarInfo | None:
+    """Return the next header; None at the end. Where the end itself is missing, every file may be there, still."""
+    with disk.explained(path, "read"):
+        block = stream.read(_BLOCK)
+    if not block or block == bytes(_BLOCK):
+        return None
+    if len(block) < _BLOCK:
+        raise _no_bundle(path, "it is cut")
+    try:
+        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except (tarfile.TarError, ValueError) as error:
+        raise _no_bundle(path, printable(str(error))) from None
+
+
+def _pass_over(content: Iterator[bytes], stream: BufferedIOBase, size: int, path: Path) -> None:
+    """Read what is left of a member, and what fills its last block."""
+    for _chunk in content:
+        pass
+    with disk.explained(path, "read"):
+        stream.read(-size % _BLOCK)
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a file, or the first part of one, begins like a tar."""
+    """Whether a file, or the first part of one, begins like a tar, or like one of ours that is cut in its header."""
     with disk.explained(path, "read"), parts.first(path).open("rb") as file:
-        return file.read(_BLOCK)[257:262] == b"ustar"
+        block = file.read(_BLOCK)
+    name = FIRST.encode() + b"\0"
+    return block[257:262] == b"ustar" or (bool(block) and name.startswith(block[: len(name)]))
+
+
+def begun(path: Path) -> bool:
+    """Whether a file begins exactly as we begin a bundle, or its first part: no other program writes such a header."""
+    try:
+        fd = system.open_file(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        block = os.read(fd, _BLOCK)
+        return block == _header(FIRST, tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape").size)
+    except (OSError, ValueError, tarfile.TarError):
+        return False
+    finally:
+        os.close(fd)
 
 
 def receive(layout: Layout, chunks: Iterable[bytes], sha256: str) -> None:
@@ -141,13 +186,13 @@ def _padding(size: int) -> bytes:
     return b"\0" * (-size % _BLOCK)
 
 
-def _chunks(content: object, size: int, path: Path) -> Iterator[bytes]:
+def _chunks(stream: BufferedIOBase, size: int, path: Path) -> Iterator[bytes]:
     left = size
-    while left:
-        try:
-            piece: bytes = content.read(min(left, CHUNK))  # type: ignore[attr-defined]
-        except tarfile.TarError:
-            raise _no_bundle(path, "it is cut") from None
+    while left > 0:
+        with disk.explained(path, "read"):
+            piece = stream.read(min(left, CHUNK))
+        if not piece:
+            raise _no_bundle(path, "it is cut")
         left -= len(piece)
         yield piece
 

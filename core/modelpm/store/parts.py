@@ -6,13 +6,14 @@ first difference on.
 
 import os
 import re
+import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 
 from modelpm import disk
 from modelpm.disk import system
-from modelpm.errors import IntegrityError, UsageError
+from modelpm.errors import IntegrityError, StoreError, UsageError
 
 _CHUNK = 4 << 20
 _PART = re.compile(r"(.*)\.(\d{3,})")
@@ -81,9 +82,11 @@ class _Writer:
         self._final = self._target.with_name(self._target.name + number)
         self._draft = self._final.with_name(self._final.name + ".partial")
         with disk.explained(self._draft, "write"):
-            if self._split and self._final.is_file() and not self._draft.exists():
+            if self._split and _is_alone(self._final) and not os.path.lexists(self._draft):
                 system.replace(self._final, self._draft)  # of an interrupted run: compared like everything else
             self._fd = system.open_file(self._draft, os.O_RDWR | os.O_CREAT)
+            if os.fstat(self._fd).st_nlink != 1:  # the other name may be a blob's: what we wrote would be in both
+                raise in_the_way(self._draft, "it has a second name")
         self._offset, self._agrees = 0, True
 
     def _put(self, piece: memoryview) -> None:
@@ -93,6 +96,37 @@ class _Writer:
         if not self._agrees:
             system.pwrite(self._fd, piece, self._offset)
         self._offset += len(piece)
+
+
+def _is_alone(path: Path) -> bool:
+    """Whether a name is a regular file's, and its only one."""
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1
+
+
+def in_the_way(path: Path, why: str) -> StoreError:
+    """Say that something which is not ours stands where we would write."""
+    return StoreError(
+        f"{path} is in the way: {why}",
+        code="in_the_way",
+        hints=["move it away, or choose another name for the bundle"],
+        path=str(path),
+    )
+
+
+def drop_shared(path: Path) -> None:
+    """Remove drafts of a file that have a second name: who wrote into one would write into a blob.
+
+    Args:
+        path: Its name, which says whose they are: a digest.
+    """
+    with disk.explained(path.parent, "write"):
+        for draft in path.parent.glob(path.name + "*.partial"):
+            if not _is_alone(draft):
+                system.unlink(draft)
 
 
 def keep_only(path: Path, made: Collection[Path]) -> None:
