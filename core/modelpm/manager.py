@@ -165,7 +165,7 @@ class Manager(Parts):
         folder = Path(dir).expanduser().absolute() if dir is not None else None
         batch = self._batch(self._working(**acting))
         if not dry_run:
-            self._open_store()
+            self._open_store_for(lambda: batch.is_there(requests))
         batch.prepare(requests, dry_run=dry_run)
         if dry_run:
             batch.would()

@@ -73,9 +73,10 @@ def check_model_name(name: str) -> None:
     Raises:
         UsageError: Says what the alphabet is.
     """
-    if not MODEL_ID.fullmatch(name) or _broken_rule(name):
+    broken = _broken_rule(name)
+    if not MODEL_ID.fullmatch(name) or broken:
         raise UsageError(
-            f"`{printable(name)}` cannot be the name of a model",
+            f"`{printable(name)}` cannot be the name of a model" + (f": {broken}" if broken else ""),
             hints=[
                 "names are 1 to 64 of a-z, 0-9, `.`, `_`, `-`, and begin with a letter or digit; choose with --as NAME"
             ],

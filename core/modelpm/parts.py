@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from modelpm.config import Config
 from modelpm.environment import Environment
+from modelpm.errors import StoreError
 from modelpm.operations.flights import Flights
 from modelpm.operations.reading import Reader
 from modelpm.store import Store
@@ -153,6 +154,18 @@ class Parts(Reader):
 
         self.store.open()
         recheck(self.store, self.warn)
+
+    def _open_store_for(self, is_there: Callable[[], bool]) -> None:
+        """Make the store ready to be changed; one that cannot be is good enough where all that is wanted is there.
+
+        Raises:
+            StoreError: It cannot be, and something is not there.
+        """
+        try:
+            self._open_store()
+        except StoreError:
+            if not is_there():
+                raise
 
     def _engine(self) -> "Engine":
         from modelpm.audit import new_run

@@ -144,6 +144,13 @@ class Project(Reader):
         addition = Addition(
             self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, tuple(include), tuple(exclude)
         )
+        state = read_state(self.site, heal=True)
+        if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
+            names = {m.name for m in selected(state.lock, ())} | set(addition.names)
+            environment = self._environment(state.lock.dir)
+            if not environment.incomplete([m for m in state.lock.models if m.name in names]):
+                self._check_rules(state)
+                return self._unchanged(state)
         return run.report("add", edit=addition.edit, also=addition.names)
 
     def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Report:

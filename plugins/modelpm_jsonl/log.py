@@ -97,6 +97,8 @@ class JsonLinesLog:
     def _reading(self) -> Iterator[tuple[Iterator[bytes], Head | None]]:
         """Open the log as it stands now; what others append meanwhile is not seen."""
         with explained(self._log, "read"), ExitStack() as stack:
+            if self._folder.is_symlink():
+                self._folder.stat()  # raises where it leads nowhere: the log is on a disk that is not mounted
             with suppress(FileNotFoundError):  # as on a copy of the log; then nobody writes
                 stack.enter_context(self._locked(os.O_RDONLY))
             head = self._read_head()

@@ -91,7 +91,7 @@ def test_a_reader_that_has_seen_enough_is_no_failure_to_talk_about(clean_environ
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(30) == 1
+        assert process.wait(30) == 141  # as of a program that SIGPIPE ended
 
 
 def test_a_path_that_is_no_text_is_printed_byte_by_byte(tmp_path: Path, clean_environ: dict[str, str]) -> None:
@@ -249,3 +249,27 @@ def everything(descriptor: int) -> str:
         chunks.append(chunk)
     os.close(descriptor)
     return b"".join(chunks).decode()
+
+
+def test_a_hint_is_of_the_place_it_is_about(modelpm: Modelpm, tmp_path: Path) -> None:
+    assert modelpm("install", "tiny").code == 0
+    parts = [modelpm("verify", "--subset", f"{n}/7").stderr for n in range(1, 8)]
+    assert sum("nothing of what is installed is in that part" in text for text in parts) == 6
+    root = tmp_path / "project"
+    root.mkdir()
+    assert modelpm("init", cwd=root).code == 0
+    assert modelpm("add", "tiny", cwd=root).code == 0
+    (root / "models" / "tiny" / "tiny.gguf").unlink()
+    assert "hint: to bring it back: modelpm sync\n" in modelpm("path", "tiny", cwd=root).stderr
+    manifest = root / "models.toml"
+    text = manifest.read_text()
+    manifest.write_text(text + '\n[settings]\ndir = "../x"\n')
+    ran = modelpm("sync", cwd=root)
+    assert ran.code == 4
+    assert f"error: {manifest}: `settings.dir`: " in ran.stderr
+    assert "publisher" not in ran.stderr
+    manifest.write_text(text)
+    (root / "models.lock").write_bytes(b"")
+    ran = modelpm("sync", cwd=root)
+    assert ran.code == 2
+    assert "delete it and run `modelpm lock`" in ran.stderr

@@ -92,9 +92,15 @@ def loud(tmp_path: Path) -> dict[str, str]:
 )
 def test_what_cannot_be_written_to_stdout_is_a_failure_told_in_one_line(shell: Shell, line: str) -> None:
     ran = shell(f"modelpm {line}")
-    assert (ran.code, ran.stdout) == (1, "")
+    assert (ran.code, ran.stdout) == (8, "")
     (told,) = ran.stderr.splitlines()
     assert told.startswith("error: what was asked for cannot be written to stdout: ")
+
+
+@pytest.mark.parametrize("line", ["list", "--json list", "search", "--help"])
+def test_a_reader_that_has_seen_enough_is_no_failure_worth_a_word(shell: Shell, line: str) -> None:
+    ran = shell(f"{{ sleep 0.5; modelpm {line}; echo $? >code; }} | true; cat code")
+    assert (ran.stdout, ran.stderr) == ("141\n", "")
 
 
 @pytest.mark.parametrize(

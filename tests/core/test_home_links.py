@@ -146,3 +146,28 @@ def test_what_others_keep_in_the_same_folder_stays(tmp_path: Path, big: Path) ->
         manager.housekeeping.move_store(tmp_path / "elsewhere")
     left = {p.relative_to(big / "store").as_posix() for p in (big / "store").rglob("*") if p.is_file()}
     assert {name for name in left if not name.startswith("locks/")} == {*FOREIGN, "VERSION"}
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("audit", ("audit", "verify")),
+        ("audit", ("audit", "show")),
+        ("audit", ("install", "tiny", "--as", "other")),
+        ("store", ("verify",)),
+        ("store", ("verify", "--quick")),
+    ],
+)
+def test_what_is_on_a_disk_that_is_not_there_is_neither_empty_nor_damaged(
+    modelpm: Modelpm, home: Path, tmp_path: Path, name: str, words: tuple[str, ...]
+) -> None:
+    assert modelpm("install", "tiny").code == 0
+    (home / "modelpm" / name).rename(tmp_path / "unplugged")
+    (home / "modelpm" / name).symlink_to(tmp_path / "not-mounted")
+    ran = modelpm(*words, "--json")
+    assert ran.code == 8, ran.stdout
+    (error,) = json.loads(ran.stdout)["errors"]
+    assert error["code"] == "symlink"
+    assert str(tmp_path / "not-mounted") in error["message"]
+    assert "mount that disk" in error["hints"][0]
+    assert not (tmp_path / "not-mounted").exists()

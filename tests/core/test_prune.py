@@ -294,3 +294,50 @@ def test_what_takes_the_space_is_told_with_what_is_unfinished(manager: modelpm.M
     assert found == {("shared", ""): 1, ("partial", ""): 1}
     project.lock_path.write_text("<<<<<<< ours\n")  # a sum needs less than what frees
     assert {(s.kind, s.name) for s in manager.housekeeping.sizes()} == {("model", "m"), ("partial", "")}
+
+
+def killed_in(folder: Path) -> Path:
+    """Leave in a folder what a process that is killed while it copies leaves there."""
+    script = (
+        "import sys, os, signal; from pathlib import Path; from modelpm.disk.atomic import temporary\n"
+        "draft = temporary(Path(sys.argv[1])); draft.write_bytes(b'x' * 50_000); print(draft, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=False)
+    return Path(ran.stdout.strip())
+
+
+def test_drafts_of_killed_processes_go_with_the_next_prune(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with manager_in(tmp_path) as manager:
+        model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+        project = project_of(manager, tmp_path / "p", model.name)
+        view = manager.environment.view.folder(model.name)
+        partials = manager.store.layout.partials
+    drafts = [killed_in(folder) for folder in (view, partials)]
+    (view / ".modelpm-mine.txt").write_bytes(b"somebody's")
+    (view / ".modelpm-link.tmp").symlink_to(tmp_path / "m" / "a.gguf")
+    command = "import sys, modelpm; h = modelpm.Manager(home=sys.argv[1]).housekeeping\n"
+    size = "print(sum(s.bytes for s in h.sizes() if s.kind == 'draft'))\n"
+    prune = "print(len(h.prune(dry_run=True).removed), len(h.prune().removed))"
+    ran = subprocess.run(
+        [sys.executable, "-c", command + size + prune, str(home)], capture_output=True, text=True, check=True
+    )
+    assert int(ran.stdout.split()[0]) >= 50_000
+    assert ran.stdout.split()[1:] == ["2", "2"]
+    assert not any(draft.exists() for draft in drafts)
+    assert sorted(p.name for p in view.iterdir()) == [".modelpm-link.tmp", ".modelpm-mine.txt", "a.gguf"]
+    assert project.lock_path.exists()
+
+
+def test_the_model_that_is_brought_again_takes_its_dead_drafts_along(tmp_path: Path) -> None:
+    with manager_in(tmp_path) as manager:
+        spec = folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000})
+        model = manager.install(spec)
+        view = manager.environment.view.folder(model.name)
+    draft = killed_in(view)
+    (view / "a.gguf").unlink()
+    script = "import sys, modelpm; modelpm.Manager(home=sys.argv[1]).install(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "home"), spec], check=True)
+    assert not draft.exists()
+    assert [p.name for p in view.iterdir()] == ["a.gguf"]

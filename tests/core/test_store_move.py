@@ -209,3 +209,43 @@ def test_a_move_that_is_cancelled_leaves_the_store_where_it_was_and_goes_on_late
         manager.housekeeping.move_store(tmp_path / "new", on_bytes=counted.append)
     assert 0 < sum(counted) <= 70_002
     check(tmp_path, tmp_path / "new")
+
+
+def test_a_manager_follows_its_store_wherever_it_goes(tmp_path: Path) -> None:
+    lock = tmp_path / "p" / "models.lock"
+    with manager_in(tmp_path) as manager:
+        spec = folder_of(tmp_path / "m", FILES)
+        manager.install(spec)
+        project = manager.init(lock.parent)
+        project.add([spec])
+        keeper = manager.housekeeping
+        for place in ("one", "two"):
+            assert keeper.move_store(tmp_path / place).blobs == 2
+            assert all(row.ok for row in manager.verify(project=project))
+            assert manager.install(spec).name == "m"
+            assert project.sync(check=True).lock_action == "unchanged"
+            assert manager.store.root == tmp_path / place
+        manager.install(folder_of(tmp_path / "n", {"n.gguf": b"n"}))
+        manager.uninstall("n")
+    with manager_in(tmp_path, offline=True) as manager:
+        assert manager.config.paths.store == tmp_path / "two"
+        assert all(row.ok for row in manager.verify())
+
+
+@pytest.mark.parametrize("where", ["third", "new", "home/store/inside", "home/store"])
+def test_a_store_that_was_moved_away_is_not_moved_again(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with manager_in(tmp_path) as manager:
+        manager.install(folder_of(tmp_path / "m", FILES))
+        manager.housekeeping.move_store(tmp_path / "new")
+    settings = (tmp_path / "home" / "config.toml").read_bytes()
+    with manager_in(tmp_path, store=tmp_path / "home" / "store") as manager, pytest.raises(UsageError):
+        manager.housekeeping.move_store(tmp_path / where)
+    monkeypatch.setenv("MODELPM_STORE", str(tmp_path / "home" / "store"))
+    with manager_in(tmp_path) as manager, pytest.raises(UsageError):
+        manager.housekeeping.move_store(tmp_path / where)
+    monkeypatch.delenv("MODELPM_STORE")
+    assert (tmp_path / "home" / "config.toml").read_bytes() == settings
+    assert not (tmp_path / "third").exists()
+    check(tmp_path, tmp_path / "new")

@@ -94,3 +94,23 @@ def test_somebody_else_may_verify_what_they_can_read(modelpm: Modelpm, tmp_path:
     oks, (warning,) = json.loads(done.stdout)
     assert oks == [True]
     assert "not in the audit log" in warning
+
+
+def test_what_is_there_already_is_there_on_a_read_only_disk_too(modelpm: Modelpm, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    with tmpfs(tmp_path / "disk", "4m") as home:
+        env = {"MODELPM_HOME": str(home)}
+        assert modelpm("install", "tiny", env=env).code == 0
+        assert modelpm("init", env=env, cwd=project).code == 0
+        assert modelpm("add", "tiny", env=env, cwd=project).code == 0
+        with fixed(home):
+            for words in (("install", "tiny"), ("--offline", "install", "tiny"), ("add", "tiny")):
+                ran = modelpm(*words, env=env, cwd=project)
+                assert ran.code == 0, ran.stderr
+            assert modelpm("install", "tiny", "--as", "other", env=env).code == 8
+            assert modelpm("add", "tiny", "--as", "other", env=env, cwd=project).code == 8
+        the_blob(home).unlink()
+        with fixed(home):
+            assert modelpm("install", "tiny", env=env).code == 8
+            assert modelpm("add", "tiny", env=env, cwd=project).code == 8

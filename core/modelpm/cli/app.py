@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli.session import Session, variable
-from modelpm.cli.streams import UnwritableError
+from modelpm.cli.streams import CLOSED, UnwritableError, lost_code
 from modelpm.cli.verbs import RootGroup
 from modelpm.errors import Interrupted, ModelpmError, PluginError, UsageError
 
@@ -31,7 +31,7 @@ class App(RootGroup):
             sys.stdout.flush()  # what a plugin's command printed
         except UnwritableError as error:
             Session().printer.unwritable(error)
-            code = code or ModelpmError.exit_code
+            code = code or lost_code(error)
         except KeyboardInterrupt:
             code = Interrupted.exit_code
         sys.exit(code)
@@ -40,10 +40,14 @@ class App(RootGroup):
         if not args and not variable("_MODELPM_COMPLETE"):
             click.echo(self.get_help(self.context_class(self, info_name=name, **self.context_settings)), err=True)
             return UsageError.exit_code
-        session = Session()
+        session, stdout = Session(), sys.stdout
         try:
             came_to = super().main(args, name, standalone_mode=False, obj=session)
         except UnwritableError:
+            raise
+        except SystemExit:
+            if getattr(getattr(stdout, "buffer", None), "lost", False):  # Click's own end where a pipe is closed
+                return CLOSED
             raise
         except Exception as error:  # noqa: BLE001 - whatever a verb ends in is told here
             came_to = _failure(error, session, args)

@@ -10,8 +10,8 @@ from typing import IO, Any, NamedTuple
 import click
 
 from modelpm.cli.format import Line, line, table
-from modelpm.cli.streams import UnwritableError
-from modelpm.errors import Interrupted, ModelpmError
+from modelpm.cli.streams import UnwritableError, lost_code
+from modelpm.errors import Interrupted, ModelpmError, StoreError
 from modelpm.names import printable
 
 # Of several failures, the first of these that occurred decides: what must never be overlooked comes first.
@@ -95,7 +95,7 @@ class Printer:
             self._data(outcome, command, elapsed)
         except UnwritableError as error:
             self.unwritable(error)
-            code = code or ModelpmError.exit_code
+            code = code or lost_code(error)
         if not self._json:
             if not self._quiet:
                 self._lines([line(("warning:", "warning"), f" {text}") for text in outcome.warnings], sys.stderr)
@@ -116,7 +116,7 @@ class Printer:
         """Say that stdout takes nothing; not where its reader has seen enough and closed it."""
         if error.errno != EPIPE:
             text = f"what was asked for cannot be written to stdout: {error.strerror}"
-            self._lines(error_lines([ModelpmError(text)]), sys.stderr)
+            self._lines(error_lines([StoreError(text)]), sys.stderr)
 
     def log(self, text: str) -> None:
         """Print a line of what is going on, for ``-v``."""

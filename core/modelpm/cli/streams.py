@@ -4,12 +4,22 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import EPIPE
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import Any, TextIO
+
+from modelpm.errors import StoreError
+
+CLOSED = 141  # as a shell says of whoever wrote on to a reader that had seen enough: 128 + SIGPIPE
 
 
 class UnwritableError(OSError):
     """stdout does not take what was asked for."""
+
+
+def lost_code(error: OSError) -> int:
+    """Return the exit code of a run whose stdout took nothing more."""
+    return CLOSED if error.errno == EPIPE else StoreError.exit_code
 
 
 class _Data(BufferedWriter):

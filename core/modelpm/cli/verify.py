@@ -39,7 +39,7 @@ def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> O
     sizes = {(m.name, file.path): file.size for m in models for file in m.files}
     total = sum(sizes.get((row.name, row.file), 0) for row in rows)
     return Outcome(
-        notes=_notes(rows, total, session.elapsed),
+        notes=_notes(rows, total, session.elapsed, part=bool(models and options["subset"])),
         items=[_row(row) for row in rows],
         changes=[_change(row) for row in rows if row.repaired],
         errors=[_error(row) for row in rows if not row.ok],
@@ -72,9 +72,10 @@ def _error(row: "Verified") -> IntegrityError:
     )
 
 
-def _notes(rows: "Sequence[Verified]", total: int, seconds: float) -> list[Line]:
+def _notes(rows: "Sequence[Verified]", total: int, seconds: float, *, part: bool) -> list[Line]:
     if not rows:
-        return [line(("nothing is installed", "dim"))]
+        words = "nothing of what is installed is in that part" if part else "nothing is installed"
+        return [line((words, "dim"))]
     bad = sum(not row.ok for row in rows)
     summary = f"Verified {count(len(rows), 'file')} ({binary_size(total)}) in {duration(seconds)}"
     mended = [row for row in rows if row.repaired]

@@ -16,6 +16,7 @@ _FULL = {
     errno.EDQUOT: "your disk quota on {mount} is used up",
     errno.EFBIG: "{mount}, or the process's file size limit, refuses a file of that size",
 }
+_NO_FOLDER = frozenset({errno.EEXIST, errno.ENOENT, errno.ENOTDIR})
 _SHOWN = 40  # characters around what cannot be encoded
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
@@ -54,6 +55,10 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
         return StoreError(f"cannot {action} {path}: {reason}", code="no_permission", hints=[hint], path=str(path))
     if number == errno.ELOOP:
         return symlink(path, action)
+    if number in _NO_FOLDER:
+        for above in path.parents:
+            if is_dangling(above):
+                return dangling(above)
     code = "io_error" if number == errno.EIO else "local"
     hints = ["the disk reports a defect: look into the system's log"] if number == errno.EIO else []
     return StoreError(f"cannot {action} {path}: {reason}", code=code, hints=hints, path=str(path))
@@ -67,6 +72,11 @@ def symlink(path: Path, action: str) -> StoreError:
         hints=[f"find out who made the link, then remove it: {path}"],
         path=str(path),
     )
+
+
+def is_dangling(path: Path) -> bool:
+    """Whether a folder is a symlink which leads nowhere."""
+    return path.is_symlink() and not path.is_dir()
 
 
 def dangling(path: Path) -> StoreError:

@@ -3,17 +3,34 @@
 import contextlib
 import os
 import stat
+import time
 from pathlib import Path
 
 from modelpm import disk
 from modelpm.disk import system
 
+_BEGAN = time.time()
 TEMPORARY = ".modelpm-"  # how the names of unfinished files begin
 
 
 def temporary(folder: Path) -> Path:
     """Return a new name in ``folder`` for a file that will be renamed when it is complete."""
     return folder / f"{TEMPORARY}{os.urandom(8).hex()}.tmp"
+
+
+def dead_drafts(folder: Path) -> list[Path]:
+    """Return the unfinished files in a folder that are older than this process; the caller keeps others out."""
+    try:
+        with os.scandir(folder) as entries:
+            ours = [e for e in entries if e.name.startswith(TEMPORARY) and e.name.endswith(".tmp")]
+            # By ctime: one that is a second name of a file has that file's time of modification.
+            return [Path(e.path) for e in ours if e.is_file(follow_symlinks=False) and _is_old(e)]
+    except OSError:  # it is gone, or closed to us
+        return []
+
+
+def _is_old(entry: "os.DirEntry[str]") -> bool:
+    return entry.stat(follow_symlinks=False).st_ctime < _BEGAN
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:

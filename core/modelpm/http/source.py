@@ -62,6 +62,7 @@ class HttpSource(ABC):
         self.context = context
         self._pool = Pool(context.network)
         self._targets = Targets()
+        self._jitter = random.Random()  # noqa: S311 - no cryptography, and nobody else's sequence
         self._given_up: dict[str, float] = {}  # until when, by server
 
     @abstractmethod
@@ -139,7 +140,7 @@ class HttpSource(ABC):
                     if away and not hopeless:
                         self._given_up[server] = time.monotonic() + _GIVEN_UP
                     raise
-                time.sleep(pause + random.uniform(0, _PAUSE))  # noqa: S311 - jitter, not cryptography
+                time.sleep(pause + self._jitter.uniform(0, _PAUSE))
             else:
                 self._given_up.pop(server, None)
                 return answer

@@ -269,5 +269,8 @@ def _damaged(origin: str, why: str, *, code: str = "lock_unreadable") -> UsageEr
     return UsageError(
         f"{origin} cannot be read: {why}",
         code=code,
-        hints=["the file was left as it is; restore it from version control or from `models.lock~` beside it"],
+        hints=[
+            "it was left as it is; of a project: take it from version control, or delete it and run `modelpm lock`",
+            "that of your own models is restored from `models.lock~` beside it by `modelpm doctor --fix`",
+        ],
     )

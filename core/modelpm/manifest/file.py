@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from modelpm.errors import UsageError
+from modelpm.errors import IntegrityError, UsageError
 from modelpm.lock.model import Wish
 from modelpm.manifest.governing import inner_table
 from modelpm.manifest.rules import Rules
@@ -98,6 +98,8 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
         raise _wrong(origin, str(error)) from None
     except UsageError as error:
         raise UsageError(f"{origin}: {error}", code="manifest_invalid", hints=error.hints) from None
+    except IntegrityError as error:
+        raise IntegrityError(f"{origin}: {error}", code=error.code, hints=error.hints, **error.details) from None
 
 
 def _load(text: str, origin: str) -> dict[str, Any]:
@@ -177,7 +179,15 @@ def _settings(settings: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
     if not isinstance(folder, str):
         msg = "`settings.dir` must be a text"
         raise ValueError(msg)  # noqa: TRY004 - as above
-    check_path(folder)
+    try:
+        check_path(folder)
+    except IntegrityError as error:
+        raise IntegrityError(
+            f"`settings.dir`: {error.message}",
+            code=error.code,
+            hints=["name a folder inside of the project"],
+            **error.details,
+        ) from None
     default = _texts(settings.get("default-groups", []), "settings.default-groups")
     for group in default:
         if group not in groups:

@@ -37,6 +37,13 @@ class Batch:
     _changes: list[Change] = field(default_factory=list)
     _errors: list[ModelpmError] = field(default_factory=list)
 
+    def is_there(self, requests: Sequence[Request]) -> bool:
+        """Whether nothing has to be done for any of them; what cannot be told is not there."""
+        try:
+            return all(self.installer.complete(self.installer.identify(request)) for request in requests)
+        except ModelpmError:
+            return False
+
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
         auditor, user = self.installer.auditor, self.working.user

@@ -86,7 +86,7 @@ class Housekeeping:
         cancelled: Event | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> "Moved":
-        """Move the store to another folder; this object and its manager go on with the old one, and are done.
+        """Move the store to another folder; this object, its manager and their projects go on with it there.
 
         Args:
             target: An empty or a new folder, or that of a move that was interrupted.

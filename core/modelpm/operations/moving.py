@@ -90,6 +90,7 @@ class Mover:
                 write_atomic(new.layout.moving, os.fsencode(old.root))
                 moved = self._copy(old, new, cancelled, on_bytes)
                 self.settle(new.root)
+                self.environment.store.follow(new.root)
                 self._renew(old, new)
                 self._let_go(old, new)
             outcome.details.update(blobs=moved.blobs, bytes=moved.bytes, damaged=list(moved.damaged[:100]))
@@ -103,6 +104,8 @@ class Mover:
         there, now, before = (Path(os.path.realpath(folder)) for folder in (target, here.root, origin))
         if there == now == before:
             raise UsageError(f"the store is in {target} already")
+        for layout in (here.layout, Layout(origin)):
+            _refuse_moved(layout, there, going_on=marker.is_file())
         if there.is_relative_to(before) or before.is_relative_to(there):
             raise UsageError(f"{target} and the store {origin} are one inside the other; choose another folder")
         strange = target.is_dir() and any(not path.name.startswith(TEMPORARY) for path in target.iterdir())
@@ -159,6 +162,16 @@ class Mover:
             leftovers.clear(old.layout)
             version.moved(old.layout, new.root)
         leftovers.remove_marker(new.layout.moving)
+
+
+def _refuse_moved(layout: Layout, target: Path, *, going_on: bool) -> None:
+    """Refuse a store that went elsewhere: nothing is in it, and it would be counted on where nothing is.
+
+    One whose move to ``target`` was stopped at its very end is the only one that may be gone on with.
+    """
+    went = version.destination(layout)
+    if went is not None and not (going_on and Path(os.path.realpath(went)) == target):
+        raise version.gone(layout, went)
 
 
 def _check_space(old: Store, new: Store, needed: int) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from modelpm.audit import Auditor
+from modelpm.disk.atomic import dead_drafts
 from modelpm.environment import Environment
-from modelpm.errors import StoreError, UsageError
+from modelpm.errors import ModelpmError, StoreError, UsageError
 from modelpm.names import printable
 from modelpm.operations.roots import Roots, Survey
 from modelpm.store import leases, leftovers, projects
@@ -140,12 +141,16 @@ class Pruner:
                 unneeded.append(leftovers.used(layout, sha256, blob) if dated else blob)
         if (began := survey.oldest_lease) is not None:  # what came since may be an install's that knew no digest before
             unneeded = [blob for blob in unneeded if blob.last_use < began - 1]
-        others = list(leftovers.others(layout))
+        dead = self._dead(survey)
+        known = {item.path for item in dead}
+        others = [*dead, *(o for o in leftovers.others(layout) if o.path not in known)]
         removed = _chosen(unneeded, kept + sum(o.bytes for o in others), limits, now)
         left = sum(b.bytes for b in unneeded) - sum(b.bytes for b in removed)
         age = _PARTIALS if limits.older_than is None else limits.older_than
         for other in others:
-            if other.age(now) >= (_DRAFTS if other.kind == "draft" else age) and not self._in_use(other):
+            if other.path in known or (
+                other.age(now) >= (_DRAFTS if other.kind == "draft" else age) and not self._in_use(other)
+            ):
                 removed.append(other)
             else:
                 left += other.bytes
@@ -153,6 +158,18 @@ class Pruner:
         if limits.max_size is not None and kept + left > limits.max_size:
             notes.append(f"the store stays above {limits.max_size:,} bytes: the rest is needed, or not finished yet")
         return Pruned(tuple(removed), kept, left, tuple(notes), dry_run=True)
+
+    def _dead(self, survey: Survey) -> list[Leftover]:
+        """Return the drafts of killed processes: nobody else is at work, as the locks and leases say."""
+        store = self.environment.store
+        if survey.leases or not store.locks_work:
+            return []
+        own = self.environment
+        paths = dead_drafts(store.layout.partials)
+        for environment in (own, *Roots(own).environments()):
+            with contextlib.suppress(ModelpmError):  # a view that cannot be read is for doctor to name
+                paths += environment.view.drafts()
+        return list(leftovers.drafts(paths))
 
     def _in_use(self, item: Leftover) -> bool:
         """Whether somebody is downloading into a partial right now."""

@@ -135,9 +135,11 @@ def path_of(environment: Environment, model: LockedModel, file: str | None = Non
         path = environment.view.file(model.name, file)
     if not path.exists():
         os.fsencode(path)  # raises where the locale cannot even name it
+        project = environment.kind == "project"
+        cure = "sync" if project else f"install {model.wish.spec} --as {model.name}"
         raise NotFound(
             f"`{model.name}` is installed, but {path} is gone",
             code="missing",
-            hints=[f"to bring it back: modelpm install {model.wish.spec} --as {model.name}"],
+            hints=[f"to bring it back: modelpm {cure}"],
         )
     return path

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event
 
+from modelpm import disk
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import StoreError, UsageError
@@ -89,6 +90,9 @@ class Verifier:
             cancelled: Stops it.
             on_bytes: Is told how many bytes were hashed since the last call.
         """
+        root = self.environment.store.root
+        if disk.is_dangling(root):  # nothing is damaged: a disk is not mounted
+            raise disk.dangling(root)
         what = models[0].model if len(models) == 1 else f"{len(models)} models"
         with self.auditor.operation(
             "verify", resource_type="model", resource_id=what, user=user, details={"quick": quick}, changes=False

@@ -87,6 +87,14 @@ class Store:
             self.locks_work = locks.work(self.layout.lock("self-test"))
             self._opened = True
 
+    def follow(self, root: Path) -> None:
+        """Be the store in another folder from now on: for all who hold this object, the one here was moved there."""
+        with self._opening:
+            self.root = root.absolute()
+            self.layout = Layout(self.root)
+            self.__dict__.pop("tiers", None)  # they leave out this one
+            self._opened = False
+
     def blob(self, sha256: str) -> Path:
         """Return where a blob is, in this store or in another that it looks into, or where it would be.
 

@@ -78,6 +78,14 @@ def others(layout: Layout) -> Iterator[Leftover]:
                 yield from _of("draft", entry)
 
 
+def drafts(paths: Iterable[Path]) -> Iterator[Leftover]:
+    """Yield files as drafts that nobody works on; what is gone by now is passed over."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            facts = path.lstat()
+            yield _leftover("draft", path, [facts], facts.st_mtime)
+
+
 def remove(leftover: Leftover) -> None:
     """Remove a partial, what was set aside, or a draft.
 

@@ -19,19 +19,11 @@ def check(layout: Layout) -> None:
         UsageError: A newer modelpm made the folder, VERSION is not a number, or the store was moved.
         StoreError: It cannot be read or written.
     """
-    path = layout.version
-    with disk.explained(path, "read"):
-        text = path.read_text("utf-8", "replace")[:_LONGEST].strip() if path.exists() else ""
+    path, text = layout.version, _read(layout)
     if not text:  # new, or emptied by a crash of the file system: there is only one layout so far
         write_atomic(path, f"{_VERSION}\n".encode())
     elif text.startswith(_MOVED):
-        target = text.removeprefix(_MOVED)
-        raise UsageError(
-            f"the store {layout.root} was moved to {target}",
-            code="store_moved",
-            hints=[f"run the command again; where MODELPM_STORE is set, set it to {target}"],
-            path=target,
-        )
+        raise gone(layout, Path(text.removeprefix(_MOVED)))
     elif not text.isdecimal():
         raise UsageError(f"cannot use the store: {path} is not a number: {text[:20]!r}", path=str(path))
     elif int(text) > _VERSION:
@@ -40,6 +32,32 @@ def check(layout: Layout) -> None:
             hints=["update modelpm, or choose another store (MODELPM_STORE)"],
             path=str(path),
         )
+
+
+def destination(layout: Layout) -> Path | None:
+    """Return where the store went; None where it is here, or never was.
+
+    Raises:
+        StoreError: VERSION cannot be read.
+    """
+    text = _read(layout)
+    return Path(text.removeprefix(_MOVED)) if text.startswith(_MOVED) else None
+
+
+def gone(layout: Layout, target: Path) -> UsageError:
+    """Say that a store went elsewhere."""
+    return UsageError(
+        f"the store {layout.root} was moved to {target}",
+        code="store_moved",
+        hints=[f"run the command again; where MODELPM_STORE is set, set it to {target}"],
+        path=str(target),
+    )
+
+
+def _read(layout: Layout) -> str:
+    path = layout.version
+    with disk.explained(path, "read"):
+        return path.read_text("utf-8", "replace")[:_LONGEST].strip() if path.exists() else ""
 
 
 def moved(layout: Layout, target: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelpm.disk import explained, unnameable
-from modelpm.disk.atomic import write_atomic
+from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.store import Store
@@ -77,6 +77,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         missing = [(key, f) for key, (name, f) in wanted.items() if not self._stands(ledger, name, f)]
         found = {key: entry for key, f in missing if (entry := self._found(ledger, key, f))}
         missing = [(key, f) for key, f in missing if key not in found]
+        self._sweep({(self.root / key).parent for key, _ in missing})
         for key in stale:
             self._remove(key, ledger.pop(key))
         # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
@@ -136,10 +137,31 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         """
         ledger = read_ledger(self.root)
         ours = [key for key in ledger if key.startswith(f"{name}/")]
+        self._sweep({(self.root / key).parent for key in ours})
         kept = [key for key in ours if not self._remove(key, ledger.pop(key))]
         if ours:
             self._write(ledger)
         return kept
+
+    def drafts(self, folders: Collection[Path] | None = None) -> list[Path]:
+        """Return what a process that was killed had begun to link; looks through no symlink.
+
+        Args:
+            folders: Where to look; None means wherever the ledger has an entry.
+        """
+        if folders is None:
+            folders = {self.root, *((self.root / key).parent for key in read_ledger(self.root))}
+        base, found = self.base or self.root.parent, []
+        for folder in folders:
+            if not folder.is_symlink() and not any(f.is_symlink() for f in _folders_above(folder, base)):
+                found += dead_drafts(folder)
+        return found
+
+    def _sweep(self, folders: Collection[Path]) -> None:
+        """Remove drafts; whoever holds the environment's lock is the only one who could be at work on one."""
+        if self.store.locks_work:
+            for draft in self.drafts(folders):
+                draft.unlink(missing_ok=True)
 
     def _link(self, key: str, sha256: str) -> Entry:
         target = self._safe(key)
