@@ -138,10 +138,10 @@ def test_what_can_be_no_path_is_refused(rest: str) -> None:
 
 @given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\0"), max_size=40))
 def test_a_reference_means_the_same_when_it_is_read_again(path: str) -> None:
-    source = FileSource()
+    source, path = FileSource(), path.lstrip("/")  # two slashes in front are a meaning of their own
     reference = source.parse("/" + quote(path))
     assert source.parse(str(reference).removeprefix("file://")) == reference
-    assert str(source.target(reference)) == str(Path("/" + path).as_posix())
+    assert str(source.target(reference)) == Path("/" + path).as_posix()
 
 
 @given(st.text(max_size=30))
