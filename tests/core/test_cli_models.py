@@ -11,17 +11,14 @@ from click.testing import CliRunner, Result
 
 from modelpm.cli.app import cli
 from tests.support.models import folder_of
-from tests.support.projects import Shop, shop_in
+from tests.support.projects import Shop, stocked_shop
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    made = shop_in(tmp_path / "home", tmp_path / "shop")
-    made.offer("chat", "1.0", "1.1", "2.0")
-    made.offer("embed", "1.0", files=("model.onnx", "config.json"), format="onnx")
-    return made
+    return stocked_shop(tmp_path / "home", tmp_path / "shop")
 
 
 @pytest.fixture

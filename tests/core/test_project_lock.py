@@ -11,15 +11,12 @@ from modelpm.errors import CheckFailedError, Denied, IntegrityError, ModelpmErro
 from modelpm.lock.file import parse_lock
 from modelpm.project import Project
 from tests.support.hub import Hub
-from tests.support.projects import Shop, reopened, shop_in
+from tests.support.projects import Shop, reopened, shop_in, stocked_shop
 
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    made = shop_in(tmp_path / "home", tmp_path / "shop")
-    made.offer("chat", "1.0", "1.1", "2.0")
-    made.offer("embed", "1.0", files=("model.onnx", "config.json"), format="onnx")
-    return made
+    return stocked_shop(tmp_path / "home", tmp_path / "shop")
 
 
 @pytest.fixture

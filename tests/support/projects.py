@@ -61,6 +61,14 @@ def shop_in(home: Path, folder: Path) -> Shop:
     return Shop(folder)
 
 
+def stocked_shop(home: Path, folder: Path) -> Shop:
+    """Make such a catalog with a model of three releases, and another of two files."""
+    made = shop_in(home, folder)
+    made.offer("chat", "1.0", "1.1", "2.0")
+    made.offer("embed", "1.0", files=("model.onnx", "config.json"), format="onnx")
+    return made
+
+
 def reopened(manager: modelpm.Manager, root: Path) -> Project:
     """Return the project with catalogs read anew, as the next command would."""
     manager.__dict__.pop("catalogs", None)

@@ -89,6 +89,12 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return "\n".join([self.head.rstrip("\n") + "\n", *(b.strip("\n") + "\n" for b in blocks)])
 
 
+def conflict_line(text: str) -> int | None:
+    """Return the number of the first line that marks a merge conflict, or None; manifests have them, too."""
+    found = _CONFLICT.search(text)
+    return text.count("\n", 0, found.start()) + 1 if found else None
+
+
 def parse_lock(text: str, origin: str) -> Lock:
     """Read a lock.
 
@@ -102,8 +108,7 @@ def parse_lock(text: str, origin: str) -> Lock:
     """
     if len(text) > MAX_LOCK_BYTES:
         raise _damaged(origin, f"it is larger than {MAX_LOCK_BYTES} bytes")
-    if conflict := _CONFLICT.search(text):
-        line = text.count("\n", 0, conflict.start()) + 1
+    if line := conflict_line(text):
         raise UsageError(
             f"{origin} has merge conflict markers at line {line}",
             code="lock_conflict",

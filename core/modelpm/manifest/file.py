@@ -1,6 +1,5 @@
 """``models.toml``, or ``[tool.modelpm]`` in ``pyproject.toml``: what a project wants. Pure."""
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modelpm.errors import IntegrityError, UsageError
+from modelpm.lock.file import conflict_line
 from modelpm.lock.model import Wish
 from modelpm.manifest.governing import inner_table
 from modelpm.manifest.rules import Rules
@@ -20,7 +20,6 @@ SCHEMA = 1
 _TOP_KEYS = ("schema", "models", "groups", "settings")
 _MODEL_KEYS = ("source", "include", "exclude")
 _SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "require-digest")
-_CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTER = """\
 # The models of this project. `modelpm add SPEC` edits this file and keeps your comments.
@@ -105,8 +104,7 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
 def _load(text: str, origin: str) -> dict[str, Any]:
     if len(text) > MAX_MANIFEST_BYTES:
         raise _wrong(origin, f"it is larger than {MAX_MANIFEST_BYTES} bytes")
-    if conflict := _CONFLICT.search(text):
-        line = text.count("\n", 0, conflict.start()) + 1
+    if line := conflict_line(text):
         raise UsageError(
             f"{origin} has merge conflict markers at line {line}",
             code="manifest_conflict",

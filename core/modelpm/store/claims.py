@@ -12,7 +12,7 @@ from modelpm import disk
 from modelpm.disk import atomic, system
 from modelpm.errors import StoreError
 from modelpm.store import archive, locks
-from modelpm.store.parts import in_the_way
+from modelpm.store.parts import in_the_way, is_alone
 
 _NOT_OURS = "it is no part of a bundle that modelpm began there"
 
@@ -29,7 +29,7 @@ def held(target: Path) -> Iterator[None]:
     """
     inside = target.is_dir()
     path = (target if inside else target.parent) / f"{atomic.TEMPORARY}{'bundle' if inside else target.name}.lock"
-    if os.path.lexists(path) and not _is_alone(path):  # the holder's name is written into it
+    if os.path.lexists(path) and not is_alone(path):  # the holder's name is written into it
         raise in_the_way(path, "it is no lock of ours")
     with contextlib.ExitStack() as stack:
         try:
@@ -108,7 +108,7 @@ def _numbered(target: Path) -> tuple[list[Path], list[Path]]:
     wanted, ours = 1, list[Path]()
     for at, (number, path, draft) in enumerate(found):
         fits = _is_begun(path, draft=draft) if number == 1 else _is_regular(path)
-        if number not in {wanted, wanted - 1} or not fits or (draft and not _is_alone(path)):
+        if number not in {wanted, wanted - 1} or not fits or (draft and not is_alone(path)):
             return ([], [p for _, p, _ in found]) if number == 1 else (ours, [p for _, p, _ in found[at:]])
         ours.append(path)
         wanted = number + 1
@@ -119,12 +119,8 @@ def _is_begun(path: Path, *, draft: bool) -> bool:
     """Whether a file is a bundle of ours; a draft may be so new that nothing is in it, but has no second name."""
     if not draft:
         return archive.begun(path)
-    return _is_alone(path) and (path.stat().st_size == 0 or archive.begun(path))
+    return is_alone(path) and (path.stat().st_size == 0 or archive.begun(path))
 
 
 def _is_regular(path: Path) -> bool:
     return stat.S_ISREG(path.lstat().st_mode)
-
-
-def _is_alone(path: Path) -> bool:
-    return _is_regular(path) and path.lstat().st_nlink == 1

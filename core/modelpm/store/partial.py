@@ -56,7 +56,7 @@ class Partial:
         self._anchored = False
         self._journals = 0  # how many were begun
         # So that a huge file's journal does not take long to read; many connections' is written anew, now and then.
-        self._each = max(RECORD_BYTES, (header.size or 0) >> _RECORDS_BITS)
+        self._record_bytes = max(RECORD_BYTES, (header.size or 0) >> _RECORDS_BITS)
 
     @property
     def header(self) -> Header:
@@ -91,7 +91,7 @@ class Partial:
     def _adopt(self, earlier: Contents) -> None:
         """Take over what counts; it is synced first, so that the new journal may vouch for all of it."""
         end = os.fstat(self._fd).st_size
-        earlier.extents.remove(end, max(end, _END))
+        earlier.extents.remove(end, _END)
         if self.header.size is not None:
             earlier.extents.remove(self.header.size, _END)
         system.fdatasync(self._fd)
@@ -148,7 +148,7 @@ class Partial:
             self._fresh.add(offset, offset + len(data))
             self._unsynced += len(data)
             self._changed.notify_all()
-            if self._fresh.total >= self._each:
+            if self._fresh.total >= self._record_bytes:
                 self._record()
 
     @contextmanager

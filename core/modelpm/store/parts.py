@@ -82,7 +82,7 @@ class _Writer:
         self._final = self._target.with_name(self._target.name + number)
         self._draft = self._final.with_name(self._final.name + ".partial")
         with disk.explained(self._draft, "write"):
-            if self._split and _is_alone(self._final) and not os.path.lexists(self._draft):
+            if self._split and is_alone(self._final) and not os.path.lexists(self._draft):
                 system.replace(self._final, self._draft)  # of an interrupted run: compared like everything else
             self._fd = system.open_file(self._draft, os.O_RDWR | os.O_CREAT)
             if os.fstat(self._fd).st_nlink != 1:  # the other name may be a blob's: what we wrote would be in both
@@ -98,7 +98,7 @@ class _Writer:
         self._offset += len(piece)
 
 
-def _is_alone(path: Path) -> bool:
+def is_alone(path: Path) -> bool:
     """Whether a name is a regular file's, and its only one."""
     try:
         facts = path.lstat()
@@ -125,7 +125,7 @@ def drop_shared(path: Path) -> None:
     """
     with disk.explained(path.parent, "write"):
         for draft in path.parent.glob(path.name + "*.partial"):
-            if not _is_alone(draft):
+            if not is_alone(draft):
                 system.unlink(draft)
 
 

@@ -37,7 +37,7 @@ class Hosts:
             record = self._records.setdefault(_host(label), _Record(now))
             if now >= record.until:
                 record.failures += 1
-                record.until = now + min(_REST_CAP, 2.0 ** (record.failures - 1))
+                record.until = now + rest_after(record.failures)
 
     def gave_up(self, label: str) -> None:
         """Note that a file had all its tries there, and not a byte."""
@@ -65,6 +65,11 @@ class Hosts:
                 return False
             now = self.clock()
             return now - record.given_up < _GIVEN_UP and now - record.since >= _OUTAGE
+
+
+def rest_after(failures: int) -> float:
+    """Return for how many seconds something rests that failed so often in a row: longer each time, to a cap."""
+    return min(_REST_CAP, 2.0 ** (failures - 1))
 
 
 def _host(label: str) -> str:

@@ -5,10 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError, NotFound
-from modelpm.transfer.hosts import Hosts
+from modelpm.transfer.hosts import Hosts, rest_after
 from modelpm.transfer.values import Origin
-
-_REST_CAP = 60.0
 
 
 @dataclass(slots=True)
@@ -84,7 +82,7 @@ class Mirrors:
         with self._lock:
             health, now = self._of(origin), self.hosts.clock()
             health.failures += 1
-            health.until = now + max(wait, min(_REST_CAP, 2.0 ** (health.failures - 1)))
+            health.until = now + max(wait, rest_after(health.failures))
             return any(h.out is None and h.until <= now for h in map(self._of, self._origins))
 
     def worked(self, origin: Origin) -> None:
