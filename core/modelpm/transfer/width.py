@@ -13,7 +13,7 @@ _LOSS = 0.8  # fewer may bring that much less then; the processor is spared, and
 _COLLAPSE = 0.4  # of the steady rate; below that something changed for the worse
 _PATIENCE = 4  # looks in a row that must agree on a collapse
 _PROBE = 10.0  # seconds of a steady state after which growth is tried again
-_FIRST = 8
+_FIRST = 4  # so many are there at once; a server next door wants fewer, and one that is slow soon gets more
 
 
 class _Phase(Enum):
