@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,29 @@ def test_a_certificate_named_by_the_user_is_trusted_and_connections_are_used_aga
         assert download(plain, secure.url(), SIZE, start) == DATA
 
     assert secure.connections == 1
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_connection_that_closes_as_it_is_used_again_costs_nothing(
+    tls: bool, reset: bool, authority: trustme.CA, cacert: Path
+) -> None:
+    """Servers close what idles whenever they like, also at the very moment of the next request."""
+
+    def reply(_head: str, connection: socket.socket) -> bool:
+        if len(server.heads) == 2:
+            if reset:  # the kernel sends RST instead of FIN
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            return False
+        connection.sendall(WHOLE)
+        return True
+
+    with raw_server(reply, context_for(authority, "localhost") if tls else None) as server:
+        plain = trusting(cacert)
+        for _ in range(2):
+            assert download(plain, server.url(), SIZE) == DATA
+
+        assert (len(server.heads), server.connections) == (3, 2)
 
 
 def test_a_certificate_nobody_vouches_for_is_refused_for_good(secure: RawServer) -> None:

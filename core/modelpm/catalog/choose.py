@@ -1,13 +1,16 @@
 """Choose a release and a variant of an entry. Pure."""
 
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from modelpm.catalog.entry import Entry, Release, Variant
 from modelpm.errors import Denied, NotFound, UsageError
 from modelpm.names import printable
+
+if TYPE_CHECKING:
+    from packaging.specifiers import SpecifierSet
 
 
 def choose(entry: Entry, release: str | None = None, variant: str | None = None) -> tuple[Release, Variant]:
@@ -54,7 +57,9 @@ def _release(entry: Entry, wanted: str) -> Release:
     raise _no_release(entry, wanted, fitting)
 
 
-def _specifier(wanted: str) -> SpecifierSet:
+def _specifier(wanted: str) -> "SpecifierSet":
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # start-up: addresses have no releases
+
     try:
         version = Version(wanted)
     except InvalidVersion:

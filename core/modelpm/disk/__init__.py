@@ -196,23 +196,33 @@ def make_folder(path: Path, *, below: Path) -> None:
             missing.append(place)
             place = place.parent
         for folder in reversed(missing):
-            _make_one(folder, folder.parent)
-        place = below
+            _make_one(folder)
+        inside = str(below)  # as text: a path object for every folder of every file takes longer than looking at it
         for part in path.relative_to(below).parts:
-            parent, place = place, place / part
-            _make_one(place, parent)
+            inside = os.path.join(inside, part)  # noqa: PTH118 - see above
+            if not _is_folder(inside):
+                _make_one(Path(inside))
 
 
-def _make_one(folder: Path, parent: Path) -> None:
+def _is_folder(path: str | Path) -> bool:
+    """Whether a folder is there; anything else of that name is refused."""
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISLNK(mode):
+        raise symlink(Path(path), "use")
+    if not stat.S_ISDIR(mode):
+        raise StoreError(f"cannot make the folder {path}: a file is in the way", path=str(path))
+    return True
+
+
+def _make_one(folder: Path) -> None:
     try:
         folder.mkdir()
-    except FileExistsError:
-        facts = folder.lstat()
-        if stat.S_ISLNK(facts.st_mode):
-            raise symlink(folder, "use") from None
-        if not stat.S_ISDIR(facts.st_mode):
-            raise StoreError(f"cannot make the folder {folder}: a file is in the way", path=str(folder)) from None
+    except FileExistsError:  # somebody made it in this instant
+        _is_folder(folder)
         return
-    if shared := _shared(parent, 0o777):
+    if shared := _shared(folder.parent, 0o777):
         folder.chmod(stat.S_IMODE(folder.stat().st_mode) | shared | stat.S_ISGID)
-    system.fsync_folder(parent)
+    system.fsync_folder(folder.parent)

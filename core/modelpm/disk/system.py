@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 import threading
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -226,6 +227,7 @@ def _cannot(number: int, target: Path) -> bool:
     raise OSError(number, os.strerror(number), str(target))
 
 
+@cache
 def boot_id() -> str:
     """Return what changes with every boot, or "" where that is unknown: treat "" as "another boot"."""
     if sys.platform == "darwin":

@@ -88,6 +88,11 @@ def _certificate_problem(error: BaseException) -> str | None:
     return None
 
 
+def closed_early(error: BaseException) -> bool:
+    """Whether the other side closed the connection instead of answering."""
+    return any(isinstance(cause, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError) for cause in _causes(error))
+
+
 def reason(error: BaseException) -> str:
     """Return the operating system's or TLS library's own words for it, or the kind of error."""
     causes = list(_causes(error))

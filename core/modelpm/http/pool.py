@@ -14,7 +14,7 @@ from urllib3.util import Timeout, make_headers
 
 from modelpm import __version__
 from modelpm.errors import UsageError
-from modelpm.http.failures import BREAKS, failure, reason
+from modelpm.http.failures import BREAKS, closed_early, failure, reason
 from modelpm.http.urls import proxy_for
 from modelpm.types import Network
 
@@ -41,7 +41,7 @@ class Pool:
         manager = self._manager(proxy, secure="https:" in {url[:6].lower(), (proxy or "")[:6].lower()})
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         try:
-            return manager.request("GET", url, headers=sent, redirect=False, retries=False, preload_content=False)
+            return _send(manager, url, sent)
         except BREAKS as error:
             raise failure(error, url, proxy) from error
 
@@ -69,6 +69,19 @@ class Pool:
         if proxy is None:
             return urllib3.PoolManager(**options)
         return _through(proxy if "://" in proxy else f"http://{proxy}", options)
+
+
+def _send(manager: urllib3.PoolManager, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
+    """Send a GET; where the server closed the connection just as it was used again, ask anew over a fresh one."""
+    pool = manager.connection_from_url(url)
+    for again in (True, False):
+        before = pool.num_connections
+        try:
+            return manager.request("GET", url, headers=headers, redirect=False, retries=False, preload_content=False)
+        except BREAKS as error:
+            if not again or pool.num_connections != before or not closed_early(error):
+                raise
+    raise AssertionError  # the loop ends above
 
 
 def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:

@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, urljoin, urlsplit
 
 from modelpm.errors import UsageError
@@ -12,6 +13,7 @@ _PORTS = {"http": 80, "https": 443}
 _SIGNATURES = frozenset({"signature", "x-amz-signature", "x-goog-signature", "sig", "key-pair-id", "policy"})
 
 
+@lru_cache  # asked five times a request
 def origin(url: str) -> str:
     """Return ``scheme://host[:port]`` in its one canonical spelling, the default port left out.
 
@@ -92,6 +94,7 @@ def _matches(name: str, port: int, pattern: str) -> bool:
     return bool(pattern) and (name == pattern or name.endswith(f".{pattern}"))
 
 
+@lru_cache
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)

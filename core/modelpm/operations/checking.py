@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelpm.environment import Environment
 from modelpm.errors import CheckFailedError, ModelpmError, UsageError
 from modelpm.lock.model import LockedModel
-from modelpm.manifest.drift import Reason
 from modelpm.manifest.governing import FILE
-from modelpm.operations.sites import Site
+
+if TYPE_CHECKING:  # start-up: an install of one's own has no manifest to read
+    from modelpm.manifest.drift import Reason
+    from modelpm.operations.sites import Site
 
 
 def no_project(directory: str | Path, *, frozen: bool) -> ModelpmError:
@@ -37,14 +40,14 @@ def check_name(name: str | None, specs: Sequence[str], verb: str) -> None:
         raise UsageError(f"`--as` names one model; {verb} them one at a time", hints=["one SPEC with each --as NAME"])
 
 
-def no_lock(site: Site) -> CheckFailedError:
+def no_lock(site: "Site") -> CheckFailedError:
     """Make the error for a check, or a frozen sync, without a lock."""
     return CheckFailedError(
         f"there is no {site.lock}", code="lock_missing", hints=["`modelpm lock` writes it; commit it with models.toml"]
     )
 
 
-def drifted(site: Site, reasons: Sequence[Reason], why: str) -> CheckFailedError:
+def drifted(site: "Site", reasons: "Sequence[Reason]", why: str) -> CheckFailedError:
     """Make the error for a lock that does not fit its manifest: one line a reason."""
     name = site.manifest.name if site.manifest else FILE
     return CheckFailedError(

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from modelpm import disk
@@ -49,7 +50,7 @@ def hold(
     fd = _acquire(path, shared, timeout, waiting)
     try:
         with contextlib.suppress(OSError):  # who holds it is a courtesy: a full disk must not stop anybody
-            _sign(fd, _ourselves())
+            _sign(fd, f"{os.getpid()}\n{_command()}\n")
         yield
     finally:
         with contextlib.suppress(OSError):
@@ -123,13 +124,14 @@ def _sign(fd: int, text: str) -> None:
     os.ftruncate(fd, len(data))
 
 
-def _ourselves() -> str:
-    """Say who we are: never the arguments, which may carry a signed address."""
+@cache
+def _command() -> str:
+    """Say what we are: never the arguments, which may carry a signed address."""
     program = Path(sys.argv[0]).name if sys.argv else ""
     if program == "__main__.py":
         program = "modelpm"
     verb = next((a for a in sys.argv[1:] if re.fullmatch(r"[a-z]{2,20}", a)), "") if program == "modelpm" else ""
-    return f"{os.getpid()}\n{' '.join(part for part in (program, verb) if part)}\n"
+    return " ".join(part for part in (program, verb) if part)
 
 
 def _holder(fd: int) -> str:

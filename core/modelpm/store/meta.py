@@ -56,7 +56,7 @@ def write(path: Path, it: Record) -> None:
     """
     import json
 
-    write_atomic(path, json.dumps(it._asdict(), indent=0).encode() + b"\n")
+    write_atomic(path, json.dumps(it._asdict()).encode() + b"\n")
 
 
 def read(path: Path | str) -> Record | None:

@@ -65,7 +65,7 @@ class Attempts:
 
     def __post_init__(self) -> None:
         self._mirrors = Mirrors(self._locate, self.hosts)
-        self._budget = Budget(self.options.retries, self.options.backoff, random.Random().random)  # noqa: S311 - jitter
+        self._budget = Budget(self.options.retries, self.options.backoff, random.SystemRandom().random)
 
     def resume_from(self, origin: str, validator: str | None) -> None:
         """Ask for the version of which an earlier run left bytes."""

@@ -85,6 +85,7 @@ class _Run:
         self._events: queue.SimpleQueue[tuple[str, Mapping[str, Any]]] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._woken = threading.Event()
+        self._handing = threading.Lock()
         shared = Shared(
             engine._store,  # noqa: SLF001
             engine._hasher,  # noqa: SLF001
@@ -110,7 +111,6 @@ class _Run:
             self._begin()
             self._woken.wait(_INTERVAL)
             self._woken.clear()
-            self._reap()
             self.tell()
             now = time.monotonic()
             if now - ticked >= _INTERVAL:
@@ -153,18 +153,30 @@ class _Run:
     def _begin(self) -> None:
         """Begin as many files as keep the connections busy."""
         while self._waiting and len(self._active) < max(2, self._options.jobs) and self._scheduler.hungry():
-            job = self._waiting.pop()
-            thread = threading.Thread(target=self._job, args=(job,), name="modelpm-file", daemon=True)
-            self._active[job] = thread
+            with self._handing:
+                if not self._waiting:  # the last one was taken meanwhile
+                    return
+                job = self._waiting.pop()
+                thread = threading.Thread(target=self._work, args=(job,), name="modelpm-file", daemon=True)
+                self._active[job] = thread
             thread.start()
 
-    def _job(self, job: Job) -> None:
-        job.run()
+    def _work(self, first: Job) -> None:
+        """Bring one file after another, as long as there are some to begin: small ones end as soon as they began."""
+        job: Job | None = first
+        while job is not None:
+            job.run()
+            job = self._next(job)
         self._woken.set()
 
-    def _reap(self) -> None:
-        for job in [job for job in self._active if job.ended]:
-            del self._active[job]
+    def _next(self, ended: Job) -> Job | None:
+        with self._handing:
+            thread = self._active.pop(ended)
+            if self._stopped.is_set() or not self._waiting or not self._scheduler.hungry():
+                return None
+            job = self._waiting.pop()
+            self._active[job] = thread
+            return job
 
     def _watch(self, now: float) -> None:
         self._scheduler.observe(now)

@@ -102,11 +102,6 @@ class Job:
             return self.result.size
         return self._partial.present if self._partial is not None else self._elsewhere
 
-    @property
-    def ended(self) -> bool:
-        """Whether it came to an end, good or bad."""
-        return self.result is not None or self.crash is not None
-
     def sync(self) -> None:
         """Record what was written, and bring it to the medium, where it is time; a failure is the file's."""
         work, attempts = self._work, self._attempts
