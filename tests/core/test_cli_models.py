@@ -113,6 +113,20 @@ def test_outdated_says_what_became_of_what_is_locked(run: Run, shop: Shop) -> No
     assert "whether `chat` changed cannot be told" in result.stderr
 
 
+def test_a_dry_run_does_not_promise_a_change_that_only_bytes_can_tell(run: Run, shop: Shop, project: Path) -> None:
+    shop.offer("chat", "1.0", pinned=False)
+    assert run("install", "chat").exit_code == run("add", "chat", at=project).exit_code == 0
+    for at in (project.parent, project):
+        result = run("upgrade", "chat", "--dry-run", at=at)
+        assert " ? chat  1.0 q4  would fetch and compare: nobody promises its digest" in result.stderr
+        assert "pdate" not in result.stderr
+        (change,) = document(run("upgrade", "chat", "--dry-run", "--json", at=at))["changes"]
+        assert [change[key] for key in ("action", "digest", "from")] == ["compare", None, "1.0"]
+    assert "nothing to upgrade" in run("upgrade", "chat").stderr
+    shop.offer("chat", "1.0", "1.1", pinned=False)
+    assert "Would update chat 1.0 -> 1.1" in run("upgrade", "chat", "--dry-run", at=project).stderr
+
+
 def test_a_newest_release_that_lacks_the_variant_is_still_the_newest(run: Run, shop: Shop) -> None:
     run("install", "chat@1:q4")
     path = shop.folder / "models" / "chat.toml"

@@ -7,7 +7,7 @@ from modelpm.catalog import Entry, Release, choose
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.lock.model import LockedModel
 from modelpm.operations.install import Installer, Task
-from modelpm.operations.locking import learn, same, say_untold, untold
+from modelpm.operations.locking import learn, same, say_untold, untold, would_compare
 from modelpm.operations.resolving import Resolver
 from modelpm.operations.tracking import Working
 from modelpm.plan import make_plan
@@ -107,7 +107,7 @@ def upgrade(
             if not same(old, new):
                 change = _upgraded(installer, old, new, working, dry_run=dry_run)
             elif untold(new) and fetch:
-                change = _compared(installer, old, new, working, dry_run=dry_run)
+                change = would_compare(old, new) if dry_run else _compared(installer, old, new, working)
             elif untold(new):
                 say_untold(old.name, working.audience.warn)
         except Interrupted:
@@ -138,12 +138,8 @@ def _upgraded(installer: Installer, old: LockedModel, new: WantedModel, working:
     return replace(change, action="upgrade", before=before)
 
 
-def _compared(
-    installer: Installer, old: LockedModel, new: WantedModel, working: Working, *, dry_run: bool
-) -> Change | None:
+def _compared(installer: Installer, old: LockedModel, new: WantedModel, working: Working) -> Change | None:
     """Fetch what nobody promises; where it is what is locked, nothing was done."""
-    if dry_run:
-        return _upgraded(installer, old, new, working, dry_run=True)
     installer.check_space([Task(new, make_plan([new], installer.present(new)))])
     learned, downloaded = learn(installer, new, working, old)
     if learned.digest == old.digest:
