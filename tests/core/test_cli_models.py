@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,10 +204,32 @@ def test_an_uninstall_says_beforehand_what_stays_and_who_needs_it(run: Run, proj
         would = document(run("uninstall", name, "--dry-run", "--json"))["changes"][0]
         assert name in run("list").stdout
         done = document(run("uninstall", name, "--json"))["changes"][0]
-        assert (would["name"], would["note"], would["freed"] > 0) == (done["name"], done["note"], done["freed"] > 0)
+        assert would == done
         assert (done["freed"] > 0, note in done["note"]) == (not note, True)
     for args in ((), ("--dry-run",)):
         assert run("uninstall", "nobody", *args).exit_code == 5
+
+
+def freed(run: Run, *args: str) -> list[int]:
+    made: list[int] = [change["freed"] for change in document(run("uninstall", *args, "--json"))["changes"]]
+    return made
+
+
+@pytest.mark.parametrize("mode", ["auto", "hardlink", "symlink", "copy"])
+def test_an_uninstall_says_beforehand_what_leaves_the_disk(run: Run, tmp_path: Path, mode: str) -> None:
+    data = os.urandom(5000)
+    one = folder_of(tmp_path / "one", {"a.gguf": data, "b.gguf": data, "c.json": b"{}"})
+    two = folder_of(tmp_path / "two", {"a.gguf": data, "d.json": b"[]"})
+    assert run("install", one, two, MODELPM_LINK_MODE=mode).exit_code == 0
+    assert freed(run, "one", "--dry-run")[0] == freed(run, "two", "--dry-run")[0] < len(data)  # each needs the other
+    would = freed(run, "one", "two", "--dry-run")
+    assert (would[0] < len(data) <= would[1], freed(run, "one", "two")) == (True, would)
+
+
+def test_what_another_name_still_holds_is_not_said_to_be_freed(run: Run, tmp_path: Path) -> None:
+    own = folder_of(tmp_path / "own", {"own.gguf": os.urandom(5000)})
+    run("install", own, "--dir", str(tmp_path / "app"), MODELPM_LINK_MODE="hardlink")
+    assert freed(run, "own", "--dry-run") == freed(run, "own") == [0]
 
 
 def test_where_a_project_cannot_be_read_nothing_would_be_freed(run: Run, project: Path) -> None:

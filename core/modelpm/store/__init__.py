@@ -226,6 +226,10 @@ class Store:
         self.open()
         return blobs.commit(self.layout, data, sha256, prefixes)
 
+    def freed(self, sha256: str, going: Iterable[os.stat_result] = ()) -> int:
+        """Return the bytes that :meth:`remove` would free on the disk, once some names of files were gone."""
+        return blobs.freed(self.layout, sha256, going)
+
     def remove(self, sha256: str) -> int:
         """Take a blob out; return the bytes this frees on the disk, 0 where a view holds the same file.
 
