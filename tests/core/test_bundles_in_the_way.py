@@ -47,6 +47,10 @@ def the_blob(stocked: dict[str, str]) -> Path:
     return store.blob(sha256)
 
 
+def the_tiny(stocked: dict[str, str]) -> int:
+    return min(size for _, size in Store(Path(stocked["MODELPM_HOME"], "store")).blobs())
+
+
 def code_of(ran: Ran) -> tuple[int, str]:
     return ran.code, json.loads(ran.stdout)["errors"][0]["code"]
 
@@ -159,6 +163,43 @@ def test_an_interrupted_bundle_is_not_taken_for_loose_files(
     part.rename(tmp_path / "stick" / "s.tar.001.partial")
     assert code_of(modelpm("import", "stick", "--json", env=other)) == (4, "bundle_incomplete")
     assert list(Store(tmp_path / "other" / "store").blobs()) == []
+
+
+def test_later_parts_without_the_first_are_not_taken_for_loose_files(
+    modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "big.gguf").write_bytes(os.urandom(2_500_000))
+    assert modelpm("install", f"file://{tmp_path / 'big'}", env=stocked).code == 0
+    for folder in ("stick", "dir"):
+        (tmp_path / folder).mkdir()
+    assert modelpm("export", "--bundle", "stick/s.tar", "--split", "1M", env=stocked).code == 0
+    assert modelpm("export", "--bundle", "dir", "--split", "1M", env=stocked).code == 0
+    (tmp_path / "stick" / "s.tar.001").unlink()
+    (lost,) = (tmp_path / "dir").rglob("*.001")
+    lost.unlink()
+    other = {"MODELPM_HOME": str(tmp_path / "other")}
+
+    def refused(source: Path, missing: str) -> None:
+        ran = modelpm("import", str(source), "--json", env=other)
+        assert code_of(ran)[0] == 4
+        assert f"{missing} is missing" in json.loads(ran.stdout)["errors"][0]["message"]
+
+    for source in (tmp_path / "stick", tmp_path / "stick" / "s.tar.002"):
+        refused(source, "s.tar.001")
+    refused(tmp_path / "dir", lost.name)
+    refused(lost.parent, lost.name)
+    (tmp_path / "stick" / "s.tar.002").unlink()
+    refused(tmp_path / "stick", "s.tar.001")
+    assert {size for _, size in Store(tmp_path / "other" / "store").blobs()} <= {the_tiny(stocked)}
+
+
+def test_files_that_end_in_a_number_are_a_models_still(modelpm: Modelpm, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for name in ("step.100", "step.200", "short.003"):
+        (tmp_path / "d" / name).write_text(name)
+    ran = modelpm("import", "d", "--json", env={"MODELPM_HOME": str(tmp_path / "other")})
+    assert len(json.loads(ran.stdout)["items"]) == 3
 
 
 def test_unfinished_files_are_no_files_of_a_model(modelpm: Modelpm, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from modelpm.lock.model import LockedModel
 from modelpm.manifest.governing import FILE, LOCK
 from modelpm.names import printable
 from modelpm.store import Store, archive, claims, parts
+from modelpm.store.layout import is_sha256
 
 _HIDDEN = "."  # so begin our own drafts, too
 _DRAFT = ".partial"
@@ -170,12 +171,24 @@ def is_bundle(source: Path) -> bool:
         piece = _PIECE.fullmatch(source.name)
         if piece and archive.begun(first := source.with_name(f"{piece[1]}.001")) and first != source:
             raise _incomplete(source, f"it is a part of a bundle: import {first}")
+        _check_first(source, source)
         return archive.is_bundle(source)
     if not (source / _BLOBS).is_dir():
         return False
     if not (source / LOCK).is_file():
         raise _incomplete(source, f"it has blobs, but no {LOCK}, which is written last")
     return True
+
+
+def _check_first(source: Path, path: Path) -> None:
+    """Refuse a part of a bundle whose first part is missing: the others do not tell what they are."""
+    first = parts.first_of(path)
+    if first is None or first.exists():
+        return
+    name = first.name.removesuffix(".001")
+    # Many a file of a model ends in a number, but none is a digest, follows a first, or ends like a bundle.
+    if is_sha256(name) or first.with_name(f"{name}.002").exists() or archive.ended(path):
+        raise _incomplete(source, f"{first} is missing, of which {path.name} is a later part")
 
 
 def _incomplete(source: Path, why: str) -> IntegrityError:
@@ -225,6 +238,7 @@ def _files_below(folder: Path) -> list[Path]:
                 continue
             if archive.begun(path):
                 raise _incomplete(folder, f"there is a bundle, or a piece of one, in it: import {path}")
+            _check_first(folder, path)
             if not name.endswith(_DRAFT):
                 found.append(path)
     return found
