@@ -24,6 +24,12 @@ resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 from modelpm.__main__ import main
 raise SystemExit(main())
 """
+WITH_SMALL_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 15, 1 << 15))
+from modelpm.__main__ import main
+raise SystemExit(main())
+"""
 HOLDING = """
 import sys, time
 from pathlib import Path
@@ -239,6 +245,24 @@ def test_two_at_once_are_told_who_the_other_is(
         other.wait()
     assert modelpm("export", "--bundle", "s.tar", env=stocked).code == 0  # a dead one keeps nobody out
     assert not list(tmp_path.rglob(".modelpm-*s.tar.lock"))
+
+
+@pytest.mark.parametrize("target", ["disk", "disk/s.tar"])
+def test_a_full_disk_of_a_bundle_is_told_with_its_own_cure(
+    modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path, target: str
+) -> None:
+    with tmpfs(tmp_path / "disk", "64k") as disk:
+        ran = modelpm("export", "--bundle", target, "--json", env=stocked)
+        assert code_of(ran) == (8, "no_space")
+        (error,) = json.loads(ran.stdout)["errors"]
+        assert error["hints"] == [f"free some space on {disk}, or write the bundle to another disk"]
+
+
+def test_a_disk_that_takes_no_large_files_is_told_with_its_own_cure(stocked: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITH_SMALL_FILES, "export", "--bundle", "s.tar"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **stocked}, capture_output=True, check=False)
+    assert done.returncode == 8
+    assert b"let `--split 4G` cut it into parts, or write the bundle to another disk" in done.stderr
 
 
 @pytest.mark.parametrize("folder", [False, True])

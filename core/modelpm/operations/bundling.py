@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from errno import EFBIG
 from pathlib import Path
 
 from modelpm.disk import explained, make_folder
@@ -74,7 +75,7 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     text = (environment.text() or lock.render()).encode()
     if target.is_dir():
         _check_folder(target)
-    with _kept(store), claims.held(target):
+    with _kept(store), _told_of(target, store), claims.held(target):
         if target.is_dir():
             _write_folder(store, target, blobs, split)
             write_atomic(target / LOCK, text)  # last: a bundle without it is not complete
@@ -96,6 +97,24 @@ def _kept(store: Store) -> Iterator[None]:
             if error.code not in _UNWRITABLE:
                 raise
         yield
+
+
+@contextmanager
+def _told_of(target: Path, store: Store) -> Iterator[None]:
+    """Let what the disk of a bundle refuses be told with the cure for that disk, not with the one for the store's."""
+    place = target if target.is_dir() else target.parent
+    try:
+        yield
+    except StoreError as error:
+        path = Path(error.details.get("path", "/"))
+        if error.code not in _UNWRITABLE or not path.is_relative_to(place) or path.is_relative_to(store.root):
+            raise
+        full = error.code == "no_space"
+        cure = f"free some space on {error.details['mount']}" if full else f"make {place} writable for this user"
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == EFBIG:
+            cure = "let `--split 4G` cut it into parts"
+        hints = [f"{cure}, or write the bundle to another disk"]
+        raise StoreError(error.message, code=error.code, hints=hints, **error.details) from error
 
 
 def _check_folder(target: Path) -> None:
