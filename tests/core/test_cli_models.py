@@ -72,6 +72,30 @@ def test_the_users_models_are_upgraded_within_their_specs_and_beyond_when_told(r
     assert run("outdated", "--exit-code").stderr == "everything is up to date\n"
 
 
+@pytest.mark.parametrize(
+    ("spec", "versions", "newest", "allowed"),
+    [
+        ("chat@1.0", ["1.0", "1.1", "2.0rc1"], "1.1", "1.1"),  # a pre-release only where there is nothing else
+        ("chat@1", ["1.0rc1", "2.0rc1"], "2.0rc1", "2"),
+        ("chat@==1.0rc1", ["1.0rc1", "2.0rc1"], "2.0rc1", "2"),
+        ("chat@1.0", ["1.0rc1", "2.0rc1"], "2.0rc1", "2.0"),
+        ("chat@1.0", ["1.0rc1", "2.0rc1.post1"], "2.0rc1.post1", "2.0"),
+        ("chat@1.0", ["1.0", "2.0+cut.1"], "2.0+cut.1", "2.0"),
+        ("chat@1.0", ["1.0", "1!0.5"], "1!0.5", "1!0.5"),
+    ],
+)
+def test_the_latest_is_allowed_as_narrowly_as_what_stood_there(
+    run: Run, shop: Shop, tmp_path: Path, spec: str, versions: list[str], newest: str, allowed: str
+) -> None:
+    shop.offer("chat", versions[0])
+    assert run("install", spec).exit_code == 0
+    shop.offer("chat", *versions)
+    result = run("upgrade", "--latest")
+    assert result.exit_code == 0, result.stderr
+    assert [m["release"] for m in document(run("list", "--json"))["items"]] == [newest]
+    assert f'"acme/chat@{allowed}"' in (tmp_path / "home" / "env" / "models.lock").read_text()
+
+
 def test_the_latest_of_what_has_no_releases_or_is_free_already_is_as_it_was(run: Run, tmp_path: Path) -> None:
     run("install", "chat@2", "embed", folder_of(tmp_path / "own", {"own.gguf": b"o" * 500}))
     before = document(run("list", "--json"))["items"]

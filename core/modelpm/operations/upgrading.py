@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from packaging.version import Version
+
 from modelpm.catalog import Entry, Release, choose
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.lock.model import LockedModel
@@ -74,10 +76,14 @@ def latest(resolver: Resolver, spec: str) -> str:
         return spec
     plain = parsed.release.replace(".", "").isdecimal()
     parts = len(parsed.release.split(".")) if plain else 1
-    release = ".".join(newest.version.split(".")[:parts])
-    if choose(entry, release, parsed.variant or None)[0].version != newest.version:  # a pre-release, say
-        release = newest.version
-    return f"{entry.name}@{release}" + (f":{parsed.variant}" if parsed.variant else "")
+    return f"{entry.name}@{_beginning(newest.version, parts)}" + (f":{parsed.variant}" if parsed.variant else "")
+
+
+def _beginning(version: str, parts: int) -> str:
+    """Return the first numbers of a version: what follows them, as in ``2.0rc1``, is allowed by them, too."""
+    found = Version(version)
+    numbers = ".".join(str(number) for number in found.release[:parts])
+    return f"{found.epoch}!{numbers}" if found.epoch else numbers
 
 
 def upgrade(
