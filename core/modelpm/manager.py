@@ -195,7 +195,10 @@ class Manager(Parts):
         for name in dict.fromkeys(names):
             try:
                 model = self._to_uninstall(name, user, dry_run=dry_run)
-                changes.append(uninstaller.would(model) if dry_run else uninstaller.uninstall(model, user=user))
+                if dry_run:
+                    changes.append(uninstaller.would(model, [change.name for change in changes]))
+                else:
+                    changes.append(uninstaller.uninstall(model, user=user))
             except ModelpmError as error:
                 error.details.setdefault("name", name)
                 errors.append(error)

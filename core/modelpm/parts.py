@@ -80,6 +80,7 @@ class Parts(Reader):
         )
         caches = [self.config.hub_cache]
         self.store = Store(self.config.paths.store, tiers=self.config["store.path"], caches=caches)
+        self.store.look()  # from now on it is followed
         self.warnings: list[str] = []
         self._sinks, self._listener = tuple(audit), listener
         self._on_event, self._on_warning = on_event, on_warning
@@ -99,9 +100,14 @@ class Parts(Reader):
                 self._auditor.close()
                 del self.__dict__["_auditor"]
 
-    @cached_property
+    @property
     def environment(self) -> Environment:
         """The lock of the user's models, and the folder in which they appear."""
+        self.store.look()
+        return self._environment
+
+    @cached_property
+    def _environment(self) -> Environment:
         paths = self.config.paths
         view = View(paths.view, self.store, self.config["store.link-mode"], base=paths.view.parent.parent)
         return Environment("user", paths.lock, view, self.store, keep_previous=True)
@@ -152,6 +158,7 @@ class Parts(Reader):
         """Make the store ready to be changed."""
         from modelpm.operations.aftermath import recheck
 
+        self.store.look()
         self.store.open()
         recheck(self.store, self.warn)
 

@@ -65,13 +65,18 @@ class Project(Reader):
         """The project's folder."""
         return self.site.root
 
-    @cached_property
+    @property
     def environment(self) -> Environment:
         """The lock, and the folder in which the files appear."""
-        text_only = self.site.environment(self.workshop.store, "", self.workshop.link_mode)
-        return self._environment(text_only.read().dir)
+        self.workshop.store.look()
+        return self._environment
 
-    def _environment(self, folder: str) -> Environment:
+    @cached_property
+    def _environment(self) -> Environment:
+        return self._environment_in(self._environment_in("").read().dir)
+
+    def _environment_in(self, folder: str) -> Environment:
+        self.workshop.store.look()
         return self.site.environment(self.workshop.store, folder, self.workshop.link_mode)
 
     # ------------------------------------------------------------------ what there is
@@ -147,7 +152,7 @@ class Project(Reader):
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
-            environment = self._environment(state.lock.dir)
+            environment = self._environment_in(state.lock.dir)
             if not environment.incomplete([m for m in state.lock.models if m.name in names]):
                 self._check_rules(state)
                 return self._unchanged(state)
@@ -210,7 +215,7 @@ class Project(Reader):
         if locked or check or site.manifest is None:
             self._refuse_drift(state, "sync --check" if check else "sync --locked")
         self._check_groups(state, groups)
-        environment = self._environment(state.lock.dir)
+        environment = self._environment_in(state.lock.dir)
         if not state.healed and (site.manifest is None or self._settled(state)):
             models = selected(state.lock, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
@@ -303,7 +308,7 @@ class Project(Reader):
                 raise UsageError(f"there is no group `{group}`", hints=[there])
 
     def _unchanged(self, state: State, *, strays: Sequence[str] = ()) -> Report:
-        environment = self._environment(state.lock.dir)
+        environment = self._environment_in(state.lock.dir)
         return Report(
             models=tuple(installed_model(environment, m) for m in state.lock.models),
             warnings=(*self.workshop.warnings(), *stray_warning(environment, strays)),
@@ -335,6 +340,7 @@ class _Run:
 
         workshop = self.project.workshop
         working = workshop.working(self.on_progress, self.user, self.cancelled)
+        workshop.store.look()
         text_only = self.site.environment(workshop.store, "", workshop.link_mode)
         return Changer(self.site, text_only, workshop.installer(text_only, working.cancelled), working)
 
@@ -354,5 +360,5 @@ class _Run:
         environment = self.changer.environment
         strays = [] if intent.exact else environment.view.strays([m.name for m in report.models])
         warned = (*self.project.workshop.warnings(), *stray_warning(environment, strays if intent.sync else []))
-        self.project.__dict__.pop("environment", None)
+        self.project.__dict__.pop("_environment", None)
         return replace(report, warnings=warned)

@@ -13,7 +13,7 @@ class Change:
 
     Attributes:
         action: install, reuse (already there), link, uninstall; of a project: add, remove (in the manifest), lock-add,
-            lock-update, lock-remove (in the lock).
+            lock-update, lock-remove (in the lock); compare: a dry run would fetch it to know whether it changed.
         name: The model's name.
         model: The catalog's full name, or the spec.
         release: Version, empty where there is none.

@@ -24,6 +24,12 @@ resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
 from modelpm.__main__ import main
 raise SystemExit(main())
 """
+WITH_SMALL_FILES = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 15, 1 << 15))
+from modelpm.__main__ import main
+raise SystemExit(main())
+"""
 HOLDING = """
 import sys, time
 from pathlib import Path
@@ -45,6 +51,10 @@ def the_blob(stocked: dict[str, str]) -> Path:
     store = Store(Path(stocked["MODELPM_HOME"], "store"))
     ((sha256, _),) = store.blobs()
     return store.blob(sha256)
+
+
+def the_tiny(stocked: dict[str, str]) -> int:
+    return min(size for _, size in Store(Path(stocked["MODELPM_HOME"], "store")).blobs())
 
 
 def code_of(ran: Ran) -> tuple[int, str]:
@@ -161,6 +171,43 @@ def test_an_interrupted_bundle_is_not_taken_for_loose_files(
     assert list(Store(tmp_path / "other" / "store").blobs()) == []
 
 
+def test_later_parts_without_the_first_are_not_taken_for_loose_files(
+    modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "big").mkdir()
+    (tmp_path / "big" / "big.gguf").write_bytes(os.urandom(2_500_000))
+    assert modelpm("install", f"file://{tmp_path / 'big'}", env=stocked).code == 0
+    for folder in ("stick", "dir"):
+        (tmp_path / folder).mkdir()
+    assert modelpm("export", "--bundle", "stick/s.tar", "--split", "1M", env=stocked).code == 0
+    assert modelpm("export", "--bundle", "dir", "--split", "1M", env=stocked).code == 0
+    (tmp_path / "stick" / "s.tar.001").unlink()
+    (lost,) = (tmp_path / "dir").rglob("*.001")
+    lost.unlink()
+    other = {"MODELPM_HOME": str(tmp_path / "other")}
+
+    def refused(source: Path, missing: str) -> None:
+        ran = modelpm("import", str(source), "--json", env=other)
+        assert code_of(ran)[0] == 4
+        assert f"{missing} is missing" in json.loads(ran.stdout)["errors"][0]["message"]
+
+    for source in (tmp_path / "stick", tmp_path / "stick" / "s.tar.002"):
+        refused(source, "s.tar.001")
+    refused(tmp_path / "dir", lost.name)
+    refused(lost.parent, lost.name)
+    (tmp_path / "stick" / "s.tar.002").unlink()
+    refused(tmp_path / "stick", "s.tar.001")
+    assert {size for _, size in Store(tmp_path / "other" / "store").blobs()} <= {the_tiny(stocked)}
+
+
+def test_files_that_end_in_a_number_are_a_models_still(modelpm: Modelpm, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for name in ("step.100", "step.200", "short.003"):
+        (tmp_path / "d" / name).write_text(name)
+    ran = modelpm("import", "d", "--json", env={"MODELPM_HOME": str(tmp_path / "other")})
+    assert len(json.loads(ran.stdout)["items"]) == 3
+
+
 def test_unfinished_files_are_no_files_of_a_model(modelpm: Modelpm, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     for name in ("a.gguf", "b.gguf.partial", ".modelpm-1.tmp"):
@@ -198,6 +245,24 @@ def test_two_at_once_are_told_who_the_other_is(
         other.wait()
     assert modelpm("export", "--bundle", "s.tar", env=stocked).code == 0  # a dead one keeps nobody out
     assert not list(tmp_path.rglob(".modelpm-*s.tar.lock"))
+
+
+@pytest.mark.parametrize("target", ["disk", "disk/s.tar"])
+def test_a_full_disk_of_a_bundle_is_told_with_its_own_cure(
+    modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path, target: str
+) -> None:
+    with tmpfs(tmp_path / "disk", "64k") as disk:
+        ran = modelpm("export", "--bundle", target, "--json", env=stocked)
+        assert code_of(ran) == (8, "no_space")
+        (error,) = json.loads(ran.stdout)["errors"]
+        assert error["hints"] == [f"free some space on {disk}, or write the bundle to another disk"]
+
+
+def test_a_disk_that_takes_no_large_files_is_told_with_its_own_cure(stocked: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITH_SMALL_FILES, "export", "--bundle", "s.tar"]
+    done = subprocess.run(command, cwd=tmp_path, env={**os.environ, **stocked}, capture_output=True, check=False)
+    assert done.returncode == 8
+    assert b"let `--split 4G` cut it into parts, or write the bundle to another disk" in done.stderr
 
 
 @pytest.mark.parametrize("folder", [False, True])

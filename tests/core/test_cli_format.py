@@ -81,6 +81,24 @@ def test_a_table_shrinks_its_widest_columns_to_the_terminal() -> None:
     assert lines[2].endswith(" 4.7 GiB")
 
 
+@pytest.mark.parametrize(("width", "columns"), [(100, 5), (60, 4), (46, 2), (34, 1)])
+def test_what_is_copied_stays_whole_in_a_narrow_table(width: int, columns: int) -> None:
+    name, size = "core/qwen2.5-coder-14b-instruct", "93.1 KiB"
+    headers = ("MODEL", "TITLE", ">SIZE", "TASKS", "VARIANTS")
+    shown = [header.removeprefix(">") for header in headers[:columns]]
+    lines = plain(table(headers, [(name, "Qwen2.5 Coder 14B", size, "chat, code", "q4_k_m, q5_k_m, q8_0")], width))
+    assert all(cells(text) <= width for text in lines)
+    assert lines[0].split() == shown
+    assert lines[1].startswith(name)
+    assert (size in lines[1]) == (columns > 2)
+
+
+def test_in_a_table_too_narrow_for_one_column_all_are_shortened() -> None:
+    lines = plain(table(("MODEL", "TITLE"), [("m" * 50, "t" * 50)], 30))
+    assert [cells(text) <= 30 for text in lines] == [True] * 2
+    assert "t" in lines[1]
+
+
 def test_a_table_nobody_looks_at_is_not_cut() -> None:
     assert "a" * 300 in plain(table(("NAME",), [("a" * 300,)]))[1]
 

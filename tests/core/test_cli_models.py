@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,30 @@ def test_the_users_models_are_upgraded_within_their_specs_and_beyond_when_told(r
     assert run("outdated", "--exit-code").stderr == "everything is up to date\n"
 
 
+@pytest.mark.parametrize(
+    ("spec", "versions", "newest", "allowed"),
+    [
+        ("chat@1.0", ["1.0", "1.1", "2.0rc1"], "1.1", "1.1"),  # a pre-release only where there is nothing else
+        ("chat@1", ["1.0rc1", "2.0rc1"], "2.0rc1", "2"),
+        ("chat@==1.0rc1", ["1.0rc1", "2.0rc1"], "2.0rc1", "2"),
+        ("chat@1.0", ["1.0rc1", "2.0rc1"], "2.0rc1", "2.0"),
+        ("chat@1.0", ["1.0rc1", "2.0rc1.post1"], "2.0rc1.post1", "2.0"),
+        ("chat@1.0", ["1.0", "2.0+cut.1"], "2.0+cut.1", "2.0"),
+        ("chat@1.0", ["1.0", "1!0.5"], "1!0.5", "1!0.5"),
+    ],
+)
+def test_the_latest_is_allowed_as_narrowly_as_what_stood_there(
+    run: Run, shop: Shop, tmp_path: Path, spec: str, versions: list[str], newest: str, allowed: str
+) -> None:
+    shop.offer("chat", versions[0])
+    assert run("install", spec).exit_code == 0
+    shop.offer("chat", *versions)
+    result = run("upgrade", "--latest")
+    assert result.exit_code == 0, result.stderr
+    assert [m["release"] for m in document(run("list", "--json"))["items"]] == [newest]
+    assert f'"acme/chat@{allowed}"' in (tmp_path / "home" / "env" / "models.lock").read_text()
+
+
 def test_the_latest_of_what_has_no_releases_or_is_free_already_is_as_it_was(run: Run, tmp_path: Path) -> None:
     run("install", "chat@2", "embed", folder_of(tmp_path / "own", {"own.gguf": b"o" * 500}))
     before = document(run("list", "--json"))["items"]
@@ -111,6 +136,20 @@ def test_outdated_says_what_became_of_what_is_locked(run: Run, shop: Shop) -> No
     shop.offer("chat", "1.0", "1.1", pinned=False)
     result = run("outdated")
     assert "whether `chat` changed cannot be told" in result.stderr
+
+
+def test_a_dry_run_does_not_promise_a_change_that_only_bytes_can_tell(run: Run, shop: Shop, project: Path) -> None:
+    shop.offer("chat", "1.0", pinned=False)
+    assert run("install", "chat").exit_code == run("add", "chat", at=project).exit_code == 0
+    for at in (project.parent, project):
+        result = run("upgrade", "chat", "--dry-run", at=at)
+        assert " ? chat  1.0 q4  would fetch and compare: nobody promises its digest" in result.stderr
+        assert "pdate" not in result.stderr
+        (change,) = document(run("upgrade", "chat", "--dry-run", "--json", at=at))["changes"]
+        assert [change[key] for key in ("action", "digest", "from")] == ["compare", None, "1.0"]
+    assert "nothing to upgrade" in run("upgrade", "chat").stderr
+    shop.offer("chat", "1.0", "1.1", pinned=False)
+    assert "Would update chat 1.0 -> 1.1" in run("upgrade", "chat", "--dry-run", at=project).stderr
 
 
 def test_a_newest_release_that_lacks_the_variant_is_still_the_newest(run: Run, shop: Shop) -> None:
@@ -189,10 +228,32 @@ def test_an_uninstall_says_beforehand_what_stays_and_who_needs_it(run: Run, proj
         would = document(run("uninstall", name, "--dry-run", "--json"))["changes"][0]
         assert name in run("list").stdout
         done = document(run("uninstall", name, "--json"))["changes"][0]
-        assert (would["name"], would["note"], would["freed"] > 0) == (done["name"], done["note"], done["freed"] > 0)
+        assert would == done
         assert (done["freed"] > 0, note in done["note"]) == (not note, True)
     for args in ((), ("--dry-run",)):
         assert run("uninstall", "nobody", *args).exit_code == 5
+
+
+def freed(run: Run, *args: str) -> list[int]:
+    made: list[int] = [change["freed"] for change in document(run("uninstall", *args, "--json"))["changes"]]
+    return made
+
+
+@pytest.mark.parametrize("mode", ["auto", "hardlink", "symlink", "copy"])
+def test_an_uninstall_says_beforehand_what_leaves_the_disk(run: Run, tmp_path: Path, mode: str) -> None:
+    data = os.urandom(5000)
+    one = folder_of(tmp_path / "one", {"a.gguf": data, "b.gguf": data, "c.json": b"{}"})
+    two = folder_of(tmp_path / "two", {"a.gguf": data, "d.json": b"[]"})
+    assert run("install", one, two, MODELPM_LINK_MODE=mode).exit_code == 0
+    assert freed(run, "one", "--dry-run")[0] == freed(run, "two", "--dry-run")[0] < len(data)  # each needs the other
+    would = freed(run, "one", "two", "--dry-run")
+    assert (would[0] < len(data) <= would[1], freed(run, "one", "two")) == (True, would)
+
+
+def test_what_another_name_still_holds_is_not_said_to_be_freed(run: Run, tmp_path: Path) -> None:
+    own = folder_of(tmp_path / "own", {"own.gguf": os.urandom(5000)})
+    run("install", own, "--dir", str(tmp_path / "app"), MODELPM_LINK_MODE="hardlink")
+    assert freed(run, "own", "--dry-run") == freed(run, "own") == [0]
 
 
 def test_where_a_project_cannot_be_read_nothing_would_be_freed(run: Run, project: Path) -> None:

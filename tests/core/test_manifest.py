@@ -1,5 +1,7 @@
 """``models.toml``: read strictly, edited without disturbing what people wrote."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -134,9 +136,22 @@ def test_a_model_that_goes_leaves_its_groups_and_every_comment_stays() -> None:
 
 
 def test_a_group_is_made_where_it_is_first_named() -> None:
-    edited = with_models(STARTER, "models.toml", (), {"a": Wish("core/a")}, "ci")
-    assert parse_manifest(edited, "models.toml").groups == {"ci": ("a",)}
-    assert edited.startswith(STARTER)
+    text = '# mine\n[models]\nb = "core/b"\n'
+    edited = with_models(text, "models.toml", (), {"a": Wish("core/a")}, "ci")
+    assert edited == text + 'a = "core/a"\n\n[groups]\nci = ["a"]\n'
+
+
+def test_what_is_added_to_the_examples_stands_below_them() -> None:
+    edited = with_models(STARTER, "models.toml", (), {"a": Wish("core/a"), "b": Wish("core/b@1")}, "ci")
+    assert edited == STARTER + 'a = "core/a"\nb = "core/b@1"\n\n[groups]\nci = ["a", "b"]\n'
+
+
+def test_the_examples_to_begin_with_are_in_their_tables() -> None:
+    manifest = parse_manifest(re.sub(r"(?m)^# (?=\[|[a-z-]+ = )", "", STARTER), "models.toml")
+    assert manifest.models["chat"] == Wish("core/qwen3-8b@1:q4_k_m")
+    assert manifest.models["style"].include == ("*.safetensors",)
+    assert (manifest.groups, manifest.dir) == ({"gpu": ("style",)}, "models")
+    assert manifest.rules.licenses == ("apache-2.0", "mit")
 
 
 def test_line_ends_stay_what_they_are() -> None:

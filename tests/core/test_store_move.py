@@ -72,9 +72,9 @@ def test_whoever_still_waits_for_the_old_store_is_told(tmp_path: Path) -> None:
     with manager_in(tmp_path) as waiting, manager_in(tmp_path) as manager:
         waiting.install(folder_of(tmp_path / "m", FILES))
         manager.housekeeping.move_store(tmp_path / "new")
-        report = waiting.install_all([folder_of(tmp_path / "n", {"n.gguf": b"n"})])
-        assert [e.code for e in report.errors] == ["store_moved"]
-        assert str(tmp_path / "new") in str(report.errors[0])
+        with pytest.raises(UsageError, match=str(tmp_path / "new")) as caught, waiting.store.lock("store"):
+            pass
+        assert caught.value.code == "store_moved"
 
 
 def test_a_damaged_blob_is_left_behind_and_named(tmp_path: Path) -> None:
@@ -230,6 +230,36 @@ def test_a_manager_follows_its_store_wherever_it_goes(tmp_path: Path) -> None:
     with manager_in(tmp_path, offline=True) as manager:
         assert manager.config.paths.store == tmp_path / "two"
         assert all(row.ok for row in manager.verify())
+
+
+def test_another_manager_follows_a_store_that_was_moved_meanwhile(tmp_path: Path) -> None:
+    spec = folder_of(tmp_path / "m", FILES)
+    with manager_in(tmp_path) as first, manager_in(tmp_path) as other, manager_in(tmp_path) as idle:
+        other.install(spec)
+        project = other.init(tmp_path / "p")
+        project.add([spec])
+        for place in ("one", "two"):
+            first.housekeeping.move_store(tmp_path / place)
+        before = [path for path in (tmp_path / "home" / "store").rglob("*") if path.is_file()]
+        assert project.sync(check=True).lock_action == "unchanged"
+        for number, manager in enumerate((other, idle)):
+            assert all(row.ok for row in manager.verify(project=project))
+            manager.install(folder_of(tmp_path / f"n{number}", {"n.gguf": b"%d" % number}))
+            manager.take_over(tmp_path / "m" / next(iter(FILES)))
+            assert manager.store.root == tmp_path / "two"
+        project.add([f"file://{tmp_path / 'n0'}"])
+        assert len(other.installed()) == 3
+        assert [path for path in (tmp_path / "home" / "store").rglob("*") if path.is_file()] == before
+
+
+def test_files_that_lead_round_in_a_circle_are_not_followed_for_ever(tmp_path: Path) -> None:
+    with manager_in(tmp_path) as manager:
+        manager.install(folder_of(tmp_path / "m", FILES))
+        for here, there in (("home/store", "round"), ("round", "home/store")):
+            (tmp_path / here).mkdir(exist_ok=True)
+            (tmp_path / here / "VERSION").write_text(f"moved to {tmp_path / there}\n")
+        with pytest.raises(UsageError, match="was moved to"):
+            manager.install(folder_of(tmp_path / "n", {"n.gguf": b"n"}))
 
 
 @pytest.mark.parametrize("where", ["third", "new", "home/store/inside", "home/store"])

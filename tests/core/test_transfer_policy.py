@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import modelpm
 from modelpm.errors import (
     Denied,
     Expired,
@@ -20,10 +21,12 @@ from modelpm.errors import (
     Unavailable,
 )
 from modelpm.http import PermanentError
+from modelpm.testing import FaultServer
 from modelpm.transfer import Options, RateLimit
 from modelpm.transfer.connection import Pace
 from modelpm.transfer.hashing import PIECE, Digests
 from modelpm.transfer.hosts import Hosts
+from modelpm.transfer.meter import Speed
 from modelpm.transfer.mirrors import Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
@@ -98,6 +101,24 @@ def test_all_connections_together_keep_to_the_limit(tmp_path: Path) -> None:
     began = time.monotonic()
     trial.run(*(pinned(name, body, [source.origin(name)]) for name, body in source.files.items()))
     assert 6 / 4 - 0.4 <= time.monotonic() - began < 5.0
+
+
+def test_no_speed_far_beyond_the_limit_is_shown(tmp_path: Path) -> None:
+    speeds: list[float] = []
+    files = {"/a.gguf": noise(9 * MIB)}
+    with FaultServer(files) as server, modelpm.Manager(home=tmp_path, limit_rate=4 * MIB) as manager:
+        manager.install(server.url("/a.gguf"), on_progress=lambda progress: speeds.append(progress.speed))
+    assert 2 * MIB < max(speeds) < 1.4 * 4 * MIB  # the bucket's burst is in it
+
+
+def test_a_speed_is_a_mean_that_fades() -> None:
+    speed = Speed()
+    assert [speed.look(t, 0) for t in (0.0, 5.0)] == [0.0, 0.0]  # waiting for the first byte is no slow transfer
+    assert speed.look(5.1, 400) == 400.0  # not 4000: nobody knows what the rest of the second brings
+    assert speed.look(6.0, 1000) == 1000.0
+    assert speed.look(7.0, 2000) == 1000.0
+    shown = [speed.look(8.0 + second, 2000 + 50 * second) for second in range(30)]
+    assert 50.0 <= shown[-1] < 51.0
 
 
 def test_width_grows_while_it_helps_and_goes_back_when_it_does_not() -> None:

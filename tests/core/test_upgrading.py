@@ -62,7 +62,7 @@ def test_an_upgrade_by_name_fetches_and_compares(manager: modelpm.Manager, serve
     server.files["/dir/voice.onnx"] = NEW
     assert manager.upgrade().changes == ()
     (would,) = manager.upgrade(["voice"], dry_run=True).changes
-    assert (would.action, would.digest, would.downloaded) == ("upgrade", None, len(NEW))
+    assert (would.action, would.digest, would.downloaded) == ("compare", None, len(NEW))
     assert made.path.read_bytes() == OLD
     report = manager.upgrade(["voice"])
     (change,) = report.changes
@@ -81,7 +81,7 @@ def test_a_project_upgrades_by_name_in_the_same_way(project: Project, server: Fa
     assert report.lock_action == "unchanged"
     assert "cannot be told" in report.warnings[0]
     report = project.upgrade(["voice"], dry_run=True)
-    assert [(c.action, c.digest, c.bytes) for c in report.changes] == [("lock-update", None, len(NEW))]
+    assert [(c.action, c.digest, c.bytes) for c in report.changes] == [("compare", None, len(NEW))]
     assert project.site.lock.read_text() == lock
     report = project.upgrade(["voice"])
     assert [c.action for c in report.changes] == ["lock-update", "install"]

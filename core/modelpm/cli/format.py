@@ -29,30 +29,49 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | No
     Args:
         headers: One a column; a header that begins with ``>`` aligns its column right.
         rows: Texts, as many in each row as there are headers.
-        width: Cells a line may take; the widest columns are shortened to fit. None means no limit.
+        width: Cells a line may take; None means no limit. What is copied stands first: it stays whole while the other
+            columns can be shortened, or those at the end be left out.
     """
     names = [header.removeprefix(">") for header in headers]
     texts = [names, *([printable(cell) for cell in row] for row in rows)]
-    widths = _fitted([max(cells(row[i]) for row in texts) for i in range(len(names))], width)
     right = [header.startswith(">") for header in headers]
+    widths = _fitted([max(cells(row[i]) for row in texts) for i in range(len(names))], right, width)
     return [_row(row, widths, right, "dim" if index == 0 else "") for index, row in enumerate(texts)]
 
 
-def _fitted(widths: list[int], limit: int | None) -> list[int]:
+def _fitted(widths: list[int], right: Sequence[bool], limit: int | None) -> list[int]:
+    """Return the widths of the columns that are shown."""
     if limit is None:
         return widths
+    for shown in range(len(widths), 0, -1):
+        words = [i for i in range(1, shown) if not right[i]]  # half a number is another number
+        fitted = _shrunk(widths[:shown], words, limit)
+        if _total(fitted) <= limit:
+            return fitted
+    return _shrunk(widths, range(len(widths)), limit)  # too narrow even for the first alone: it is no use to spare it
+
+
+def _shrunk(widths: list[int], columns: Sequence[int], limit: int) -> list[int]:
+    """Take from the widest of some columns until all fit, or none can give any more."""
     widths = list(widths)
-    while sum(widths) + _GAP * (len(widths) - 1) > limit and max(widths) > _MIN_COLUMN:
-        widths[widths.index(max(widths))] -= 1
+    while _total(widths) > limit and columns:
+        widest = max(columns, key=lambda i: widths[i])
+        if widths[widest] <= _MIN_COLUMN:
+            break
+        widths[widest] -= 1
     return widths
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _row(row: Sequence[str], widths: Sequence[int], right: Sequence[bool], style: str) -> Line:
     spans: list[Span] = []
-    for index, text in enumerate(row):
+    for index, text in enumerate(row[: len(widths)]):
         cell = shorten(text, widths[index])
         pad = " " * (widths[index] - cells(cell))
-        last = index == len(row) - 1
+        last = index == len(widths) - 1
         if right[index]:
             spans.append((pad + cell, style))
         else:

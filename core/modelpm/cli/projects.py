@@ -6,7 +6,7 @@ import click
 
 from modelpm.cli.format import Line, count, line
 from modelpm.cli.output import Outcome
-from modelpm.cli.rows import change_line, change_row, model_row, of_action, total
+from modelpm.cli.rows import change_line, change_row, compared, model_row, of_action, total
 from modelpm.cli.session import Session
 from modelpm.text import binary_size, duration
 
@@ -60,6 +60,7 @@ def _notes(report: "Report", seconds: float) -> list[Line]:
                 _moved(change),
             )
         )
+    lines += [compared(change) for change in of_action(report, "compare")]
     for action, done, plan in (("install", "Installed", "install"), ("link", "Linked", "link")):
         made = of_action(report, action)
         if made:
@@ -73,6 +74,6 @@ def _notes(report: "Report", seconds: float) -> list[Line]:
 
 
 def _moved(change: "Change") -> str:
-    now = change.release or (change.digest or "digest unknown until it is fetched")[:15]
+    now = change.release or (change.digest or "")[:15] or "digest unknown until it is fetched"
     before = change.before if change.release else change.before[:15]
     return f" {before} -> {now}" if before and before != now else f" {now}" if change.action != "lock-remove" else ""

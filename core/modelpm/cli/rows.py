@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # start-up
     from modelpm.report import Change, Details, Report, VariantDetails
 
 _MARKS = {
+    "compare": (" ? ", "warning"),
     "install": (" + ", "added"),
     "link": (" ~ ", "warning"),
     "lock-add": (" + ", "added"),
@@ -94,6 +95,12 @@ def change_line(change: "Change", facts: str) -> Line:
     release = " ".join(part for part in (change.release, change.variant) if part)
     shown = "".join(f"  {part}" for part in (release, facts) if part)
     return line((mark, style), (change.name, "bold"), (shown, "dim"))
+
+
+def compared(change: "Change") -> Line:
+    """Return the line of a model that a dry run can say nothing of before it is fetched."""
+    size = "" if change.bytes is None else f" {binary_size(change.bytes)}"
+    return change_line(change, f"would fetch{size} and compare: nobody promises its digest")
 
 
 def total(sizes: "Sequence[int | None]") -> str:

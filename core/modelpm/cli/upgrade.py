@@ -1,14 +1,19 @@
 """``modelpm upgrade``."""
 
+from typing import TYPE_CHECKING
+
 import click
 
 from modelpm.cli import options, projects
 from modelpm.cli.completing import installed_names
 from modelpm.cli.format import Line, line
 from modelpm.cli.output import Outcome
-from modelpm.cli.rows import change_line, change_row
+from modelpm.cli.rows import change_line, change_row, compared
 from modelpm.cli.session import Session
 from modelpm.cli.verbs import verb
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.report import Change
 
 
 @verb("upgrade", "modelpm upgrade", "modelpm upgrade chat --latest", "modelpm upgrade -g")
@@ -25,9 +30,7 @@ def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: 
             report = project.upgrade(names, latest=latest, sync=not no_sync, dry_run=dry_run)
             return projects.outcome(session, report)
         report = manager.upgrade(names, latest=latest, dry_run=dry_run)
-    notes: list[Line] = [
-        change_line(c, f"{c.before[:15]} -> {c.release or (c.digest or '?')[:15]}") for c in report.changes
-    ]
+    notes = [_line(change) for change in report.changes]
     return Outcome(
         notes=notes or ([] if report.errors else [line(("nothing to upgrade", "dim"))]),
         changes=[change_row(change) for change in report.changes],
@@ -35,3 +38,9 @@ def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: 
         warnings=report.warnings,
         dry_run=dry_run,
     )
+
+
+def _line(change: "Change") -> Line:
+    if change.action == "compare":
+        return compared(change)
+    return change_line(change, f"{change.before[:15]} -> {change.release or (change.digest or '?')[:15]}")

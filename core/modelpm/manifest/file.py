@@ -33,9 +33,9 @@ schema = 1
 # [groups]
 # gpu = ["style"]                # a model in no group is always there; others with `modelpm sync --group gpu`
 
+[models]
 # chat = "core/qwen3-8b@1:q4_k_m"
 # style = { source = "hf://acme/style-lora@v3", include = ["*.safetensors"] }
-[models]
 """
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from errno import EFBIG
 from pathlib import Path
 
 from modelpm.disk import explained, make_folder
@@ -16,6 +17,7 @@ from modelpm.lock.model import LockedModel
 from modelpm.manifest.governing import FILE, LOCK
 from modelpm.names import printable
 from modelpm.store import Store, archive, claims, parts
+from modelpm.store.layout import is_sha256
 
 _HIDDEN = "."  # so begin our own drafts, too
 _DRAFT = ".partial"
@@ -73,7 +75,7 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     text = (environment.text() or lock.render()).encode()
     if target.is_dir():
         _check_folder(target)
-    with _kept(store), claims.held(target):
+    with _kept(store), _told_of(target, store), claims.held(target):
         if target.is_dir():
             _write_folder(store, target, blobs, split)
             write_atomic(target / LOCK, text)  # last: a bundle without it is not complete
@@ -95,6 +97,24 @@ def _kept(store: Store) -> Iterator[None]:
             if error.code not in _UNWRITABLE:
                 raise
         yield
+
+
+@contextmanager
+def _told_of(target: Path, store: Store) -> Iterator[None]:
+    """Let what the disk of a bundle refuses be told with the cure for that disk, not with the one for the store's."""
+    place = target if target.is_dir() else target.parent
+    try:
+        yield
+    except StoreError as error:
+        path = Path(error.details.get("path", "/"))
+        if error.code not in _UNWRITABLE or not path.is_relative_to(place) or path.is_relative_to(store.root):
+            raise
+        full = error.code == "no_space"
+        cure = f"free some space on {error.details['mount']}" if full else f"make {place} writable for this user"
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == EFBIG:
+            cure = "let `--split 4G` cut it into parts"
+        hints = [f"{cure}, or write the bundle to another disk"]
+        raise StoreError(error.message, code=error.code, hints=hints, **error.details) from error
 
 
 def _check_folder(target: Path) -> None:
@@ -170,12 +190,24 @@ def is_bundle(source: Path) -> bool:
         piece = _PIECE.fullmatch(source.name)
         if piece and archive.begun(first := source.with_name(f"{piece[1]}.001")) and first != source:
             raise _incomplete(source, f"it is a part of a bundle: import {first}")
+        _check_first(source, source)
         return archive.is_bundle(source)
     if not (source / _BLOBS).is_dir():
         return False
     if not (source / LOCK).is_file():
         raise _incomplete(source, f"it has blobs, but no {LOCK}, which is written last")
     return True
+
+
+def _check_first(source: Path, path: Path) -> None:
+    """Refuse a part of a bundle whose first part is missing: the others do not tell what they are."""
+    first = parts.first_of(path)
+    if first is None or first.exists():
+        return
+    name = first.name.removesuffix(".001")
+    # Many a file of a model ends in a number, but none is a digest, follows a first, or ends like a bundle.
+    if is_sha256(name) or first.with_name(f"{name}.002").exists() or archive.ended(path):
+        raise _incomplete(source, f"{first} is missing, of which {path.name} is a later part")
 
 
 def _incomplete(source: Path, why: str) -> IntegrityError:
@@ -225,6 +257,7 @@ def _files_below(folder: Path) -> list[Path]:
                 continue
             if archive.begun(path):
                 raise _incomplete(folder, f"there is a bundle, or a piece of one, in it: import {path}")
+            _check_first(folder, path)
             if not name.endswith(_DRAFT):
                 found.append(path)
     return found

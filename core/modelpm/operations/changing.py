@@ -18,7 +18,7 @@ from modelpm.manifest.file import Manifest, parse_manifest
 from modelpm.operations.committing import Commit, commit
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.linking import say_copied
-from modelpm.operations.locking import Locker, same, untold
+from modelpm.operations.locking import Locker, same, untold, would_compare
 from modelpm.operations.reading import installed_model
 from modelpm.operations.sites import Site, State, read_state
 from modelpm.operations.tracking import Working
@@ -205,8 +205,8 @@ class Changer:
     ) -> Report:
         changes = list(_lock_changes(before.lock, lock))
         if intent.dry_run and not self.locker.errors:
-            unknown = [m for m in wanted.values() if _is_open(m, before.lock, intent)]
-            changes += [_unknown(m, before.lock.get(m.name)) for m in unknown]
+            found = (_unknown(m, before.lock.get(m.name), intent) for m in wanted.values())
+            changes += [change for change in found if change is not None]
         for model in placed:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
@@ -254,17 +254,13 @@ def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:
     ]
 
 
-def _is_open(model: WantedModel, before: Lock, intent: Intent) -> bool:
-    """Whether a dry run cannot say what would be locked: it is new or another, and its bytes would tell."""
+def _unknown(model: WantedModel, old: LockedModel | None, intent: Intent) -> Change | None:
+    """Return the row of a model whose digest a dry run cannot know, because only its bytes would tell."""
     if all(f.is_pinned for f in model.files):
-        return False
-    old = before.get(model.name)
-    again = intent.fresh is not None and model.name in intent.also
-    return old is None or not same(old, model) or (again and untold(model))
-
-
-def _unknown(model: WantedModel, old: LockedModel | None) -> Change:
-    """Return the row of a model whose digest a dry run cannot know."""
+        return None
+    if old is not None and same(old, model):
+        again = intent.fresh is not None and model.name in intent.also
+        return would_compare(old, model) if again and untold(model) else None
     sizes = [f.size for f in model.files]
     size = None if None in sizes else sum(s or 0 for s in sizes)
     action, before = ("lock-update", old.release or old.digest) if old else ("lock-add", "")

@@ -11,6 +11,7 @@ from modelpm.operations.install import Installer, Task
 from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Working
 from modelpm.plan import make_plan
+from modelpm.report import Change
 from modelpm.resolve import WantedModel
 from modelpm.spec import CatalogSpec, parse_spec
 
@@ -157,6 +158,14 @@ def say_untold(name: str, warn: Callable[[str], None]) -> None:
         f"whether `{name}` changed cannot be told: nobody promises the digest of its files; "
         f"`modelpm upgrade {name}` fetches and compares them"
     )
+
+
+def would_compare(old: LockedModel, new: WantedModel) -> Change:
+    """Return the row of a dry run for a model of which only its bytes tell whether it changed."""
+    plan = make_plan([new], {f.sha256 for f in new.files if f.sha256})
+    size = None if plan.unknown else plan.download
+    before = old.release or old.digest
+    return Change("compare", new.name, new.model, new.release, new.variant, None, size, plan.download, before=before)
 
 
 def same(old: LockedModel, new: WantedModel) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from modelpm.api import Listener
 from modelpm.resolve import WantedModel
 from modelpm.transfer import FileProgress
+from modelpm.transfer.meter import Speed
 from modelpm.types import Progress, Status
 
 OnProgress = Callable[[Progress], Any]
@@ -30,6 +31,7 @@ class Tracker:
     reused: int
     publish: Callable[[Sequence[Progress]], None]
     _last: Progress | None = None
+    _speed: Speed = field(default_factory=Speed)
 
     @property
     def total(self) -> int | None:
@@ -46,7 +48,8 @@ class Tracker:
         downloaded = self.reused + sum(f.downloaded for f in files)
         active = [f for f in files if f.status in (Status.DOWNLOADING, Status.VERIFYING)]
         verifying = bool(active) and all(f.status is Status.VERIFYING for f in active)
-        speed = sum(f.speed for f in active)
+        # Not the sum of theirs: many small files are there before anything can be said of their speeds.
+        speed = self._speed.look(monotonic(), sum(f.received for f in files))
         self._say(Status.VERIFYING if verifying else Status.DOWNLOADING, downloaded, speed, files)
 
     def completed(self, size: int) -> None:

@@ -1,5 +1,6 @@
 """Uninstall: out of the lock, out of the view; then free what nothing else needs, and say what stays and why."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelpm.audit import Auditor
@@ -33,11 +34,14 @@ class Uninstaller:
             outcome.details.update(digest=model.digest, freed=freed)
         return _change(model, freed, "; ".join(filter(None, [note, _left(changed)])))
 
-    def would(self, model: LockedModel) -> Change:
-        """Return what :meth:`uninstall` would do."""
+    def would(self, model: LockedModel, before: Sequence[str] = ()) -> Change:
+        """Return what :meth:`uninstall` would do, once other models were taken out before; ``before`` names them."""
+        gone = [*before, model.name]
         try:
-            needed = Roots(self.environment).others([model.name])
-            freed = sum(f.size for f in model.files if f.sha256 not in needed)
+            needed = Roots(self.environment).others(gone)
+            going = self.environment.view.going(*gone)
+            unneeded = {f.sha256 for f in model.files} - needed.keys()
+            freed = sum(self.environment.store.freed(sha256, going) for sha256 in unneeded)
             note = _kept(model, needed)
         except StoreError as error:
             freed, note = 0, _stays(error)

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from packaging.version import Version
+
 from modelpm.catalog import Entry, Release, choose
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.lock.model import LockedModel
 from modelpm.operations.install import Installer, Task
-from modelpm.operations.locking import learn, same, say_untold, untold
+from modelpm.operations.locking import learn, same, say_untold, untold, would_compare
 from modelpm.operations.resolving import Resolver
 from modelpm.operations.tracking import Working
 from modelpm.plan import make_plan
@@ -74,10 +76,14 @@ def latest(resolver: Resolver, spec: str) -> str:
         return spec
     plain = parsed.release.replace(".", "").isdecimal()
     parts = len(parsed.release.split(".")) if plain else 1
-    release = ".".join(newest.version.split(".")[:parts])
-    if choose(entry, release, parsed.variant or None)[0].version != newest.version:  # a pre-release, say
-        release = newest.version
-    return f"{entry.name}@{release}" + (f":{parsed.variant}" if parsed.variant else "")
+    return f"{entry.name}@{_beginning(newest.version, parts)}" + (f":{parsed.variant}" if parsed.variant else "")
+
+
+def _beginning(version: str, parts: int) -> str:
+    """Return the first numbers of a version: what follows them, as in ``2.0rc1``, is allowed by them, too."""
+    found = Version(version)
+    numbers = ".".join(str(number) for number in found.release[:parts])
+    return f"{found.epoch}!{numbers}" if found.epoch else numbers
 
 
 def upgrade(
@@ -107,7 +113,7 @@ def upgrade(
             if not same(old, new):
                 change = _upgraded(installer, old, new, working, dry_run=dry_run)
             elif untold(new) and fetch:
-                change = _compared(installer, old, new, working, dry_run=dry_run)
+                change = would_compare(old, new) if dry_run else _compared(installer, old, new, working)
             elif untold(new):
                 say_untold(old.name, working.audience.warn)
         except Interrupted:
@@ -138,12 +144,8 @@ def _upgraded(installer: Installer, old: LockedModel, new: WantedModel, working:
     return replace(change, action="upgrade", before=before)
 
 
-def _compared(
-    installer: Installer, old: LockedModel, new: WantedModel, working: Working, *, dry_run: bool
-) -> Change | None:
+def _compared(installer: Installer, old: LockedModel, new: WantedModel, working: Working) -> Change | None:
     """Fetch what nobody promises; where it is what is locked, nothing was done."""
-    if dry_run:
-        return _upgraded(installer, old, new, working, dry_run=True)
     installer.check_space([Task(new, make_plan([new], installer.present(new)))])
     learned, downloaded = learn(installer, new, working, old)
     if learned.digest == old.digest:

@@ -4,6 +4,7 @@ A blob is immutable and named by the SHA-256 of its bytes, so everything can be 
 anything can run at once: what is in place is right, and what is not in place is not there.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -25,6 +26,8 @@ if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
     from modelpm.store.tiers import Tiers
 
 __all__ = ["Store"]
+
+_MOVES = 16  # that are followed at once; more are files that somebody wrote to lead us round
 
 
 class Store:
@@ -53,6 +56,7 @@ class Store:
         self.locks_work = True
         self._opening = threading.Lock()
         self._opened = False
+        self._seen = False  # whether it was here once
 
     @cached_property
     def tiers(self) -> "Tiers":
@@ -86,6 +90,21 @@ class Store:
                 disk.make_folder(folder, below=self.root)
             self.locks_work = locks.work(self.layout.lock("self-test"))
             self._opened = True
+
+    def look(self) -> None:
+        """Follow where the store went since this object first looked for it: somebody else may have moved it.
+
+        One that was moved before is what somebody names by mistake; :meth:`open` says so.
+        """
+        from modelpm.store import version
+
+        with contextlib.suppress(StoreError):  # what cannot be read is told when it is used
+            for _ in range(_MOVES):
+                went = version.destination(self.layout)
+                self._seen = self._seen or went is None
+                if went is None or not self._seen:
+                    return
+                self.follow(went)
 
     def follow(self, root: Path) -> None:
         """Be the store in another folder from now on: for all who hold this object, the one here was moved there."""
@@ -225,6 +244,10 @@ class Store:
         """
         self.open()
         return blobs.commit(self.layout, data, sha256, prefixes)
+
+    def freed(self, sha256: str, going: Iterable[os.stat_result] = ()) -> int:
+        """Return the bytes that :meth:`remove` would free on the disk, once some names of files were gone."""
+        return blobs.freed(self.layout, sha256, going)
 
     def remove(self, sha256: str) -> int:
         """Take a blob out; return the bytes this frees on the disk, 0 where a view holds the same file.

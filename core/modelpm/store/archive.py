@@ -18,6 +18,7 @@ from modelpm.store.layout import Layout
 CHUNK = 4 << 20
 FIRST = "models.lock"  # stands first in every bundle
 _BLOCK = 512
+_END = bytes(2 * _BLOCK)
 _NOTES = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE})  # what other programs note of a file, when they pack it again
 _LONGEST_NOTE = 1 << 20
 
@@ -43,7 +44,7 @@ def packed(texts: Sequence[tuple[str, bytes]], files: Iterable[tuple[str, int, P
         yield _header(member_of(sha256), size)
         yield from verified(path, sha256, size)
         yield _padding(size)
-    yield b"\0" * (2 * _BLOCK)
+    yield _END
 
 
 def verified(path: Path, sha256: str, size: int) -> Iterator[bytes]:
@@ -136,6 +137,13 @@ def begun(path: Path) -> bool:
         return False
     finally:
         os.close(fd)
+
+
+def ended(path: Path) -> bool:
+    """Whether a file ends as we end a bundle, or its last part."""
+    with disk.explained(path, "read"), path.open("rb") as file:
+        file.seek(-min(len(_END), path.stat().st_size), os.SEEK_END)
+        return file.read() == _END
 
 
 def receive(layout: Layout, chunks: Iterable[bytes], sha256: str) -> None:

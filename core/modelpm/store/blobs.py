@@ -4,7 +4,7 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -179,19 +179,34 @@ def _seal(data: Path, mode: int | None) -> os.stat_result:
         os.close(fd)
 
 
+def freed(layout: Layout, sha256: str, going: Iterable[os.stat_result] = ()) -> int:
+    """Return the bytes that :func:`remove` would free on the disk.
+
+    Args:
+        layout: The store's.
+        sha256: The blob.
+        going: What the system says of names, one each, that will be gone by then.
+    """
+    with disk.explained(layout.blob(sha256), "read"):
+        facts = _look(layout.blob(sha256))
+    if facts is None:
+        return 0
+    names = facts.st_nlink - sum(os.path.samestat(facts, other) for other in going)
+    return system.physical_size(facts) if names <= 1 else 0
+
+
 def remove(layout: Layout, sha256: str) -> int:
     """Take a blob out.
 
     Returns:
         Bytes that this freed on the disk: 0 where a view still holds the same file.
     """
-    path = layout.blob(sha256)
-    facts = _look(path)
+    path, count = layout.blob(sha256), freed(layout, sha256)
     with disk.explained(path, "remove"):
-        if facts is not None:
+        if os.path.lexists(path):
             system.unlink(path)
         layout.record(sha256).unlink(missing_ok=True)
-    return system.physical_size(facts) if facts is not None and facts.st_nlink == 1 else 0
+    return count
 
 
 def listing(layout: Layout) -> Iterator[tuple[str, int]]:

@@ -143,7 +143,7 @@ def keep_only(path: Path, made: Collection[Path]) -> None:
 
 
 def joined(path: Path, size: int) -> Iterator[bytes] | None:
-    """Return the content of a folder's blob that was cut into parts; None where there is not even the first.
+    """Return the content of a folder's blob that was cut into parts; None where there are none.
 
     Args:
         path: Its name without the part's number.
@@ -153,7 +153,8 @@ def joined(path: Path, size: int) -> Iterator[bytes] | None:
         IntegrityError: A part is missing or cut, or there are more than belong to it.
     """
     parts = _numbered(path)
-    if not parts:
+    later = next(path.parent.glob(f"{path.name}.[0-9]*[0-9]"), None)
+    if not parts and (later is None or first_of(later) is None):
         return None
     with disk.explained(path, "read"):
         there = sum(part.stat().st_size for part in parts)
@@ -187,6 +188,14 @@ def opened(path: Path) -> BufferedIOBase:
 def first(path: Path) -> Path:
     """Return the file, or the first of its parts; as :func:`opened`."""
     return _parts(path)[0]
+
+
+def first_of(path: Path) -> Path | None:
+    """Return the first part's path where a file has the name of a later one; None for other names."""
+    found = _PART.fullmatch(path.name)
+    if found is None or int(found[2]) <= 1 or f"{int(found[2]):03}" != found[2]:
+        return None
+    return path.with_name(f"{found[1]}.001")
 
 
 def _parts(path: Path) -> list[Path]:

@@ -74,6 +74,7 @@ class FileProgress:
         total: Bytes of the whole, or None where that is not known yet.
         speed: Bytes per second, lately.
         status: See :class:`modelpm.types.Status`.
+        received: Bytes that came in this run, those included that had to be fetched again.
         error: Message of the failure, or None.
     """
 
@@ -83,6 +84,7 @@ class FileProgress:
     total: int | None
     speed: float
     status: Status
+    received: int = 0
     error: str | None = None
 
 

@@ -4,6 +4,7 @@ A ledger beside the view's ``.gitignore`` says which entries are ours; nothing e
 nothing is written through a symlink.
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Collection, Iterable, Mapping
@@ -143,6 +144,15 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             self._write(ledger)
         return kept
 
+    def going(self, *names: str) -> list[os.stat_result]:
+        """Return what the system says of every entry that dropping models would remove."""
+        found = []
+        for key, entry in read_ledger(self.root).items():
+            if key.partition("/")[0] in names and self._is_removable(key, entry):
+                with contextlib.suppress(OSError):  # gone already
+                    found.append((self.root / key).lstat())
+        return found
+
     def drafts(self, folders: Collection[Path] | None = None) -> list[Path]:
         """Return what a process that was killed had begun to link; looks through no symlink.
 
@@ -221,9 +231,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     def _remove(self, key: str, entry: Entry) -> bool:
         """Remove an entry, if it is ours, and the folders that this empties; return whether it is gone."""
         target = self.root / key
-        if any(folder.is_symlink() for folder in _folders_above(target, self.base or self.root.parent)):
-            return False
-        if os.path.lexists(target) and not entry.stands_at(target):
+        if not self._is_removable(key, entry):
             return False
         target.unlink(missing_ok=True)
         for folder in _folders_above(target, self.root):
@@ -232,6 +240,13 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             except OSError:  # somebody's file is in it, or it is gone already
                 break
         return True
+
+    def _is_removable(self, key: str, entry: Entry) -> bool:
+        """Whether an entry is as we made it, or gone, and no symlink stands on the way to it."""
+        target = self.root / key
+        if any(folder.is_symlink() for folder in _folders_above(target, self.base or self.root.parent)):
+            return False
+        return not os.path.lexists(target) or entry.stands_at(target)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
         with explained(self.root, "make the folder"):
