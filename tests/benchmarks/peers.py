@@ -17,6 +17,7 @@ Command: TypeAlias = Callable[[Path], Sequence[str]]
 
 OURS = "modelpm install"
 REPO, FILE = "acme/big", "model.safetensors"
+SMALL = "acme/small"
 _SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 

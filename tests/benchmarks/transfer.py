@@ -22,6 +22,7 @@ from tests.benchmarks.peers import (
     FILE,
     OURS,
     REPO,
+    SMALL,
     Command,
     aria2,
     at_home,
@@ -32,6 +33,7 @@ from tests.benchmarks.peers import (
     ours,
     sending_to,
 )
+from tests.benchmarks.written import write_down
 from tests.support.hub import Hub, HubFile, Repo, running_hub
 
 _MIB = 1 << 20
@@ -50,13 +52,14 @@ class Run:
 class Case:
     """One table: a name, bytes to fetch, and the commands by name. Commands get a fresh folder each time.
 
-    The Hub, and only it, takes ``delay`` seconds for each answer.
+    The Hub, and only it, takes ``delay`` seconds for each answer; ``endpoint`` is where another one is asked instead.
     """
 
     name: str
     size: int
     commands: Mapping[str, Command]
     delay: float = 0.0
+    endpoint: str = ""
     runs: dict[str, list[Run]] = field(default_factory=dict)
 
 
@@ -164,11 +167,13 @@ def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence
             "aria2c -x16": aria2(nginx.slow + path, 16, sha256, "--check-integrity=false"),
         },
     )
-    many = {OURS: ours("hf://acme/small"), "hf download": hf("acme/small")}
-    hub.add("acme/small", {f"part-{i:02}.json": os.urandom(20_000) for i in range(80)})
-    small = Case("80 small files", 80 * 20_000, many)
-    far = Case("80 small files, the Hub 100 ms away", 80 * 20_000, many, delay=0.1)
-    return [(nginx.plain, fast), (nginx.tls, secure), (nginx.slow, slow), (nginx.plain, small), (nginx.plain, far)]
+    many = {OURS: ours(f"hf://{SMALL}"), "hf download": hf(SMALL)}
+    total = sum(file.size for file in hub.repos[SMALL].files.values())
+    near = Case("80 small files, the Hub next door", total, many, endpoint=nginx.hub)
+    far = Case("80 small files, the Hub 50 ms away", total, many, delay=0.05)
+    farther = Case("80 small files, the Hub 100 ms away", total, many, delay=0.1)
+    big_cases = [(nginx.plain, fast), (nginx.tls, secure), (nginx.slow, slow)]
+    return [*big_cases, *((nginx.plain, case) for case in (near, far, farther))]
 
 
 def make_file(path: Path, size: int) -> None:
@@ -187,14 +192,17 @@ def main() -> None:
         root = Path(folder) / "www"
         root.mkdir()
         make_file(root / "big", size)
-        with serving(root, Path(folder) / "nginx") as nginx:
+        hub.add(SMALL, {f"part-{i:02}.json": os.urandom(20_000) for i in range(80)})
+        locations = write_down(hub, SMALL, Path(folder) / "answers")
+        with serving(root, Path(folder) / "nginx", locations) as nginx:
             sha256, path = publish(hub, root, root / "big")
             environ = {**environment(hub), "SSL_CERT_FILE": str(nginx.cacert)}
             for origin, case in cases(hub, nginx, sha256, path, size):
+                asking = {**environ, "HF_ENDPOINT": case.endpoint or hub.endpoint}
                 for _ in range(rounds):
                     hub.server.delay = case.delay
                     with sending_to(hub, origin):
-                        run_round(case, environ, Path(folder))
+                        run_round(case, asking, Path(folder))
                 sys.stdout.write(table(case) + "\n")
                 sys.stdout.flush()
 

@@ -326,7 +326,7 @@ def replace(source: Path, target: Path) -> None:
     if sys.platform == "win32":
         with contextlib.suppress(OSError):
             target.chmod(stat.S_IWRITE)
-    source.replace(target)
+    os.replace(source, target)  # noqa: PTH105 - Path's own makes another path object, which takes longer than this
 
 
 def unlink(path: Path) -> None:
