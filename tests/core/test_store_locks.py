@@ -68,8 +68,8 @@ def test_of_a_strangers_program_only_the_name_is_told(store: Store) -> None:
 def test_a_holder_that_is_killed_holds_nothing(store: Store) -> None:
     with another_process(store, "store") as pid:
         os.kill(pid, signal.SIGKILL)
-        with store.lock("store", timeout=10) as real:
-            assert real
+        with store.lock("store", timeout=10) as held:
+            assert held.real
     assert store.layout.lock("store").exists()
 
 
@@ -114,8 +114,8 @@ def test_waiting_is_told_who_holds_and_may_give_up(store: Store) -> None:
 
 def test_shared_holders_stand_side_by_side_and_keep_out_an_exclusive_one(store: Store) -> None:
     with another_process(store, "store", shared=True):
-        with store.lock("store", shared=True, timeout=0) as real:
-            assert real
+        with store.lock("store", shared=True, timeout=0) as held:
+            assert held.real
         with pytest.raises(StoreError), store.lock("store", timeout=0):
             pass
 
@@ -194,9 +194,9 @@ def test_where_locks_do_nothing_it_is_noticed_and_said(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
     store.open()
     assert not store.locks_work
-    with store.lock("a") as real, store.lock("a") as again:
-        assert not real
-        assert not again
+    with store.lock("a") as first, store.lock("a") as second:
+        assert not first.real
+        assert not second.real
 
 
 def test_where_locks_are_not_known_it_is_noticed_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,8 +204,8 @@ def test_where_locks_are_not_known_it_is_noticed_and_said(tmp_path: Path, monkey
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(system, "try_lock", unsupported)
-    with Store(tmp_path / "store").lock("a") as real:
-        assert not real
+    with Store(tmp_path / "store").lock("a") as held:
+        assert not held.real
 
 
 @pytest.mark.usefixtures("no_locks")

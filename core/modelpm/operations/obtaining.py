@@ -33,11 +33,11 @@ def obtain(store: Store, sha256: str, size: int, *, step: Callable[[int], None] 
         return True
     if store.blob(sha256).exists():
         store.doubt(sha256)  # what looks well and is not must not be taken for the blob
-    with store.lock(sha256) as real:
+    with store.lock(sha256) as lock:
         if store.has(sha256, size):
             return True
         if any(store.adopt(path, sha256, step=step) for path in in_caches(store.caches, sha256, size)):
             return True
-        if real:
+        if lock.real:
             store.seed(sha256, size)
     return False

@@ -23,6 +23,7 @@ from modelpm.store.layout import Layout
 
 if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
     from modelpm.store.links import Linker
+    from modelpm.store.locks import Held
     from modelpm.store.tiers import Tiers
 
 __all__ = ["Store"]
@@ -300,7 +301,7 @@ class Store:
         shared: bool = False,
         timeout: float | None = None,
         waiting: Callable[[str], bool] | None = None,
-    ) -> Iterator[bool]:
+    ) -> Iterator["Held"]:
         """Hold a lock between processes, and threads, while the block runs.
 
         Args:
@@ -310,7 +311,7 @@ class Store:
             waiting: Called with the holder about ten times a second while waiting; False gives up.
 
         Yields:
-            Whether the lock is real: see ``locks_work``.
+            The lock; whether it is real says ``locks_work``.
 
         Raises:
             StoreError: ``lock_timeout``, naming the holder; or the file cannot be made.
@@ -320,12 +321,12 @@ class Store:
         self.open()
         path = self.layout.lock(name)
         if not self.locks_work:
-            yield False
+            yield locks.Held(real=False)
             return
-        with locks.hold(path, shared=shared, timeout=timeout, waiting=waiting):
+        with locks.hold(path, shared=shared, timeout=timeout, waiting=waiting) as held:
             if name == "store":  # while we waited it may have gone elsewhere
                 version.check(self.layout)
-            yield True
+            yield held
 
     @contextmanager
     def lease(self, digests: Iterable[str]) -> Iterator[None]:

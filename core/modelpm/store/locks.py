@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from modelpm.errors import StoreError
 
 _SHORTEST, _LONGEST = 0.005, 0.1  # seconds between two tries
 _HOLDER_BYTES = 200
+_LEFT = "left: "
 
 
 def work(path: Path) -> bool:
@@ -32,10 +34,27 @@ def work(path: Path) -> bool:
             return False
 
 
+class Held:
+    """A lock while it is held.
+
+    Attributes:
+        real: Whether it keeps anybody out.
+        found: What the last holder left.
+        word: What to leave for the next one; a line of text.
+    """
+
+    __slots__ = ("found", "real", "word")
+
+    def __init__(self, *, real: bool, found: str = "") -> None:
+        self.real = real
+        self.found = found
+        self.word = ""
+
+
 @contextmanager
 def hold(
     path: Path, *, shared: bool = False, timeout: float | None = None, waiting: Callable[[str], bool] | None = None
-) -> Iterator[None]:
+) -> Iterator[Held]:
     """Hold a lock while the block runs.
 
     Args:
@@ -48,14 +67,15 @@ def hold(
         StoreError: ``lock_timeout`` where waiting ended without the lock; ``symlink`` where one is planted.
     """
     fd = _acquire(path, shared, timeout, waiting)
+    held = Held(real=True, found=_left_in(fd))
     try:
         with contextlib.suppress(OSError):  # who holds it is a courtesy: a full disk must not stop anybody
             _sign(fd, f"{os.getpid()}\n{_command()}\n")
-        yield
+        yield held
     finally:
         with contextlib.suppress(OSError):
             if not shared:
-                os.ftruncate(fd, 0)
+                _sign(fd, f"{_LEFT}{held.word}\n" if held.word else "")
             system.unlock(fd)
         os.close(fd)
 
@@ -134,11 +154,27 @@ def _command() -> str:
     return " ".join(part for part in (program, verb) if part)
 
 
-def _holder(fd: int) -> str:
-    buffer = bytearray(_HOLDER_BYTES)
+def _left_in(fd: int) -> str:
+    """Return the word that the last holder left, where only this user can have written it."""
     with contextlib.suppress(OSError):
-        system.pread_into(fd, buffer, 0)
-    pid, _, rest = buffer.rstrip(b"\0").decode("utf-8", "replace").partition("\n")
+        facts = os.fstat(fd)
+        if system.is_own(facts) and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            text = _read(fd)
+            return text[len(_LEFT) : -1] if text.startswith(_LEFT) and text.endswith("\n") else ""
+    return ""
+
+
+def _read(fd: int) -> str:
+    buffer = bytearray(_HOLDER_BYTES)
+    count = system.pread_into(fd, buffer, 0)
+    return buffer[:count].decode("utf-8", "replace")
+
+
+def _holder(fd: int) -> str:
+    text = ""
+    with contextlib.suppress(OSError):
+        text = _read(fd)
+    pid, _, rest = text.partition("\n")
     command = "".join(c if c.isprintable() else "?" for c in rest.strip())
     if not re.fullmatch(r"[0-9]{1,10}", pid):
         return "another process"

@@ -1,14 +1,20 @@
 """The digests of a file that is still growing, taken in file order behind the lowest offset that is missing."""
 
 import hashlib
+import os
 from collections.abc import Callable
+from pathlib import Path
 
+from modelpm import disk
 from modelpm.api import Hasher
+from modelpm.disk import system
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.types import Digest
 
 PIECE = 16 << 20
 """Bytes between two prefix digests."""
+
+_BLOCK = 1 << 17
 
 
 class Digests:
@@ -54,6 +60,21 @@ class Digests:
         self.position += len(block)
         if block and self.position % PIECE == 0:
             self.prefixes.append(self._sha256.copy().hexdigest())
+
+    def feed_file(self, path: Path) -> None:
+        """Take in a whole file.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        buffer = memoryview(bytearray(_BLOCK))
+        with disk.explained(path, "read"):
+            fd = system.open_file(path, os.O_RDONLY)
+            try:
+                while count := system.pread_into(fd, buffer[: self.room()], self.position):
+                    self.feed(buffer[:count])
+            finally:
+                os.close(fd)
 
     def keep(self) -> None:
         """Remember this state, at a multiple of ``PIECE``, as one to rewind to."""

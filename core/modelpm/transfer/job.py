@@ -12,6 +12,7 @@ from modelpm.api import Hasher
 from modelpm.errors import IntegrityError, Interrupted, ModelpmError, StoreError
 from modelpm.store import Store
 from modelpm.store.journal import Header
+from modelpm.store.layout import is_sha256
 from modelpm.store.partial import Partial, progress
 from modelpm.store.ranges import Ranges
 from modelpm.transfer.attempt import Attempts
@@ -75,6 +76,7 @@ class Job:
     _work: Work | None = None
     _received: int = 0
     _elsewhere: int = 0  # bytes another process has brought
+    _waited: bool = False  # for another process, or thread, that was at the same file
     _looked: float = 0.0
 
     def run(self) -> None:
@@ -139,18 +141,39 @@ class Job:
     def _locked(self) -> Fetched:
         store, key = self.shared.store, self.fetch.key
         try:
-            with store.lock(key, waiting=self._waiting) as real:
-                if (there := self._in_store()) is not None:
-                    return there
-                # Where locks keep nobody out, two could write one partial: each gets its own, and no resume.
-                return self._fetch(
-                    key if real else hashlib.sha256(f"{key} {os.urandom(16).hex()}".encode()).hexdigest()
-                )
+            with store.lock(key, waiting=self._waiting) as lock:
+                fetched = self._in_store() or self._brought(lock.found)
+                if fetched is None:
+                    # Where locks keep nobody out, two could write one partial: each gets its own, and no resume.
+                    alone = key if lock.real else hashlib.sha256(f"{key} {os.urandom(16).hex()}".encode()).hexdigest()
+                    fetched = self._fetch(alone)
+                if self.fetch.key != fetched.sha256:  # who waits could not know in what it would end
+                    lock.word = f"{fetched.sha256} {fetched.size}"
+                return fetched
         except StoreError:
             self._check_stopped()
             raise
 
+    def _brought(self, word: str) -> Fetched | None:
+        """Return what another process has fetched, by the word that it left; None where that is not what is wanted.
+
+        Where nobody promised anything it counts only if we waited for it: later there may be another version.
+        """
+        sha256, _, size = word.partition(" ")
+        if not (is_sha256(sha256) and size.isdecimal() and self._size in {None, int(size)}):
+            return None
+        store, wanted = self.shared.store, self.fetch.digest
+        if not (wanted or self._waited) or not store.has(sha256, int(size)):
+            return None
+        if wanted is not None:
+            digests = Digests(wanted, int(size), self.shared.hasher)
+            digests.feed_file(store.blob(sha256))
+            if digests.promised() != wanted.hex:
+                return None
+        return Fetched(sha256, int(size), 0, "")
+
     def _waiting(self, _holder: str) -> bool:
+        self._waited = True
         now = time.monotonic()
         if now - self._looked >= _LOOK:
             self._looked = now
