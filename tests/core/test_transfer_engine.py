@@ -74,6 +74,7 @@ def test_git_sha1_is_checked_and_the_sha256_learned(trial: Trial) -> None:
     source = MemorySource({"w": data})
     fetch = Fetch("model", "w", len(data), Digest("git-sha1", git.hexdigest()), "ab" * 32, lambda: [source.origin("w")])
     assert trial.fetch(fetch).sha256 == sha256(data)
+    trial.store.remove(sha256(data))
     source.files["w"] = noise(70_000, 1)
     (result,) = trial.run(fetch)
     assert isinstance(result, IntegrityError)
