@@ -115,6 +115,24 @@ def test_a_failed_sync_takes_back_what_it_did_not_cover(tmp_path: Path, monkeypa
     again.close()
 
 
+def test_after_a_failed_sync_nothing_is_vouched_for_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    it = opened(tmp_path / KEY)
+    put(it, 0, b"hello")
+
+    def refuse(_: int) -> None:
+        put(it, 20, b"world")  # another connection's, at that moment
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(system, "fdatasync", refuse)
+    with pytest.raises(StoreError):
+        it.sync()
+    it.close()
+    monkeypatch.undo()
+    again = opened(tmp_path / KEY)
+    assert again.present == 0
+    again.close()
+
+
 def test_a_data_file_that_was_cut_loses_what_is_cut(tmp_path: Path) -> None:
     it = opened(tmp_path / KEY)
     put(it, 0, b"x" * 90)

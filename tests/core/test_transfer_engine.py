@@ -4,13 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import pytest
 
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
 from modelpm.transfer import Engine, Fetch, Fetched
+from modelpm.transfer.engine import _Run
 from modelpm.transfer.hashing import PIECE
+from modelpm.transfer.job import Job
 from modelpm.types import Digest, Status, Stream
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256, unpinned
@@ -426,3 +428,27 @@ def test_a_stream_that_is_none_is_its_plugins_fault(trial: Trial, *, readinto: b
     with pytest.raises(PluginError, match=said):
         trial.fetch(pinned("w", noise(1000), [Odd({"w": noise(1000)}).origin("w")]))
     assert not list(trial.store.blobs())
+
+
+def test_no_file_is_lost_as_one_thread_takes_the_next(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {str(number): noise(1000, number) for number in range(2)}
+    source = MemorySource(files)
+    wanted = [pinned(name, data, [source.origin(name)]) for name, data in files.items()]
+    trial.fetch(wanted[0])  # so that it ends at once the next time, before the other was begun
+
+    class Slowly(list[Job]):
+        def pop(self, index: SupportsIndex = -1) -> Job:
+            job = super().pop(index)
+            if threading.current_thread().name == "modelpm-file":
+                threading.Event().wait(0.4)
+            return job
+
+    begin = _Run.__init__
+
+    def init(self: _Run, *args: Any) -> None:
+        begin(self, *args)
+        self._waiting = Slowly(self._waiting)
+
+    monkeypatch.setattr(_Run, "__init__", init)
+
+    assert all(isinstance(result, Fetched) for result in trial.run(*wanted))

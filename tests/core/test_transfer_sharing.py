@@ -134,14 +134,14 @@ def test_other_bytes_than_those_promised_are_not_taken(tmp_path: Path) -> None:
     assert source.sent == len(DATA)
 
 
-@WANTS
-def test_a_word_that_another_user_could_have_written_is_not_read(tmp_path: Path, want: Want) -> None:
+@pytest.mark.parametrize(("want", "downloaded"), [(by_git, 0), (of_nobody, len(DATA))])
+def test_a_word_that_another_user_could_have_left_needs_a_promise(tmp_path: Path, want: Want, downloaded: int) -> None:
     source = MemorySource({"f": DATA})
     fetch = want(DATA, source)
     with umask(0o002):
         put(Store(tmp_path / "store"), DATA)
         with waiting(tmp_path / "store", fetch, word(DATA)) as future:
-            assert future.result(10).downloaded == len(DATA)
+            assert future.result(10).downloaded == downloaded
 
     assert Store(tmp_path / "store").layout.lock(fetch.key).stat().st_mode & stat.S_IWGRP
 

@@ -145,6 +145,7 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str], *, 
         # Views show that inode. Replacing it with equal bytes would store them twice and make the views look damaged.
         with disk.explained(data, "remove"):
             system.unlink(data)
+            system.fsync_folder(blob.parent)  # whoever put it there may not have come so far
         return blob
     with disk.explained(data, "store"):
         facts = _seal(data, disk.creation_mode(blob.parent, 0o444) if ours else None)

@@ -40,14 +40,16 @@ class Held:
     Attributes:
         real: Whether it keeps anybody out.
         found: What the last holder left.
+        sure: Whether nobody but this user can have left it.
         word: What to leave for the next one; a line of text.
     """
 
-    __slots__ = ("found", "real", "word")
+    __slots__ = ("found", "real", "sure", "word")
 
-    def __init__(self, *, real: bool, found: str = "") -> None:
+    def __init__(self, *, real: bool, found: str = "", sure: bool = False) -> None:
         self.real = real
         self.found = found
+        self.sure = sure
         self.word = ""
 
 
@@ -67,7 +69,7 @@ def hold(
         StoreError: ``lock_timeout`` where waiting ended without the lock; ``symlink`` where one is planted.
     """
     fd = _acquire(path, shared, timeout, waiting)
-    held = Held(real=True, found=_left_in(fd))
+    held = Held(real=True, found=_left_in(fd), sure=_is_ours_alone(fd))
     try:
         with contextlib.suppress(OSError):  # who holds it is a courtesy: a full disk must not stop anybody
             _sign(fd, f"{os.getpid()}\n{_command()}\n")
@@ -155,13 +157,16 @@ def _command() -> str:
 
 
 def _left_in(fd: int) -> str:
-    """Return the word that the last holder left, where only this user can have written it."""
+    """Return the word that the last holder left."""
     with contextlib.suppress(OSError):
-        facts = os.fstat(fd)
-        if system.is_own(facts) and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            text = _read(fd)
-            return text[len(_LEFT) : -1] if text.startswith(_LEFT) and text.endswith("\n") else ""
+        text = _read(fd)
+        return text[len(_LEFT) : -1] if text.startswith(_LEFT) and text.endswith("\n") else ""
     return ""
+
+
+def _is_ours_alone(fd: int) -> bool:
+    facts = os.fstat(fd)
+    return system.is_own(facts) and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _read(fd: int) -> str:

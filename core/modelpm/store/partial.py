@@ -54,6 +54,7 @@ class Partial:
         self._synced_at = time.monotonic()
         self._covered = 0  # the journal's length at its last mark
         self._anchored = False
+        self._lossy = False  # the medium refused to take something: nothing more is vouched for
         self._journals = 0  # how many were begun
         # So that a huge file's journal does not take long to read; many connections' is written anew, now and then.
         self._record_bytes = max(RECORD_BYTES, (header.size or 0) >> _RECORDS_BITS)
@@ -164,7 +165,7 @@ class Partial:
 
     def _record(self) -> None:
         with self._changed:
-            if self._fd < 0:
+            if self._fd < 0 or self._lossy:
                 return
             for start, stop in self._fresh:
                 self._append(Kind.EXTENT, start, stop - start)
@@ -266,6 +267,7 @@ class Partial:
                     system.fsync_folder(self.folder.parent)
                     self._anchored = True
         except StoreError:
+            self._lossy = True
             with self._changed, contextlib.suppress(OSError):
                 self._journal.cut(self._covered)
             raise

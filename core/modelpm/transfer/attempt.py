@@ -16,12 +16,12 @@ from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.space import Room
 from modelpm.transfer.task import END, Task
 from modelpm.transfer.values import Fetch, Options, Origin
+from modelpm.transfer.versions import Versions
 from modelpm.transfer.work import Work
 from modelpm.types import Stream
 
 _PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted anew
 _NAP = 0.005  # seconds
-_RESTARTS = 2  # times an object may change under us
 
 
 @dataclass(slots=True)
@@ -57,55 +57,48 @@ class Attempts:
     sources: set[str] = field(default_factory=set)
     _mirrors: Mirrors = field(init=False)
     _budget: Budget = field(init=False)
-    _validators: dict[str, str] = field(default_factory=dict)
-    _restarts: int = 0
+    _versions: Versions = field(init=False)
     _no_ranges: bool = False
-    _ignore_versions: bool = False
     _last: str = ""
 
     def __post_init__(self) -> None:
         self._mirrors = Mirrors(self._locate, self.hosts)
+        self._versions = Versions(self.fetch)
         self._budget = Budget(self.options.retries, self.options.backoff, random.SystemRandom().random)
-
-    def resume_from(self, origin: str, validator: str | None) -> None:
-        """Ask for the version of which an earlier run left bytes."""
-        if validator is not None:
-            self._validators[origin] = validator
 
     def suspect(self) -> None:
         """Prefer other origins from now on: the bytes of those used so far were wrong."""
         self._mirrors.suspect(self.sources)
         self.sources = set()
-        self._validators.clear()
+        self._versions.forget()
 
     def run(self, work: Work, task: Task, buffer: memoryview) -> None:
         """Fetch one range, as far as it goes; never raises."""
-        choice: Choice | None = None
         try:
-            choice = self._choose()
-            self._copy(work, task, choice.origin, buffer)
-            self._progressed(work, choice.origin)
-        except Aborted:
-            if task.aborted:
-                self._failed(work, task, choice, Unavailable(task.aborted, code="stalled"))
-        except ModelpmError as error:
-            if task.aborted is None:
-                self._failed(work, task, choice, error)
-            elif task.aborted:
-                self._failed(work, task, choice, Unavailable(task.aborted, code="stalled"))
+            self._attempt(work, task, buffer)
         except OSError as error:
             self.fail(work, StoreError(f"cannot write {self.fetch.path}: {error.strerror or error}"))
         except BaseException as error:  # noqa: BLE001 - a bug of ours; the file's own thread raises it
             self.fail(work, error)
 
+    def _attempt(self, work: Work, task: Task, buffer: memoryview) -> None:
+        choice: Choice | None = None
+        try:
+            choice = self._choose()
+            self._copy(work, task, choice.origin, buffer)
+            self._progressed(work, choice.origin)
+        except (Aborted, ModelpmError) as error:
+            if task.finished:  # it was left to itself, and counted, long ago
+                return
+            if task.aborted:
+                self._failed(work, task, choice, Unavailable(task.aborted, code="stalled"))
+            elif isinstance(error, ModelpmError) and task.aborted is None:
+                self._failed(work, task, choice, error)
+
     def _locate(self) -> Sequence[Origin]:
         """Return the origins; without a digest only the first: nothing proves that the others have the same bytes."""
         origins = self.fetch.locate()
         return origins if self.fetch.digest is not None else origins[:1]
-
-    def _provable(self, origin: Origin) -> bool:
-        """Whether bytes of two answers may be put together: something says that they are of the same version."""
-        return self.fetch.digest is not None or origin.label in self._validators
 
     def lost(self, work: Work, task: Task) -> None:
         """Take note that a connection did not come back from its source."""
@@ -127,8 +120,9 @@ class Attempts:
         return choice
 
     def _copy(self, work: Work, task: Task, origin: Origin, buffer: memoryview) -> None:
-        validator = None if self._ignore_versions else self._validators.get(origin.label)
-        stop = None if work.single or task.stop == END else task.stop
+        validator = self._versions.validator(work.partial, origin.label)
+        to_the_end = task.stop == END
+        stop = None if work.single or to_the_end else task.stop
         with origin.source.open(
             origin.remote, origin.location, start=task.start, stop=stop, validator=validator
         ) as stream:
@@ -137,7 +131,7 @@ class Attempts:
             self._check(work, task, origin, stream)
             came = self._listener(work, origin)
             Connection(task, work.partial, self.limiter, came, self.pause).copy(stream, buffer)
-            if work.size is None:
+            if work.size is None and to_the_end:
                 self.scheduler.learn(work, task.stop)
                 self.wake()
             if task.aborted is not None:
@@ -165,42 +159,17 @@ class Attempts:
                 raise Unavailable(f"{origin.label} began at byte {stream.start}, not {task.start}", code="bad_range")
             self._whole(work, task)
             raise Aborted
-        if not self._provable(origin) and work.partial.present:
-            self._begin_anew(work, "", None)
-            raise Aborted
         if work.size is None and stream.total is not None:
             self.scheduler.learn(work, stream.total)
             self.wake()
 
     def _check_version(self, work: Work, origin: Origin, stream: Stream) -> None:
-        if stream.validator is None or self._ignore_versions:
-            return
-        known = self._validators.setdefault(origin.label, stream.validator)
-        if known == stream.validator:
-            if self.fetch.digest is None and work.partial.header.validator != known and not work.partial.present:
-                work.partial.identify(origin.label, known)
-                work.single = self._no_ranges
-            return
-        if self.fetch.digest is not None:
-            raise self._other_version(origin)
-        self._restarts += 1
-        if self._restarts > _RESTARTS:
-            raise IntegrityError(f"{origin.label} changes all the time while it is fetched", code="changed")
-        self._validators[origin.label] = stream.validator
-        self._begin_anew(work, origin.label, stream.validator)
-        raise Aborted
-
-    def _other_version(self, origin: Origin) -> ModelpmError:
-        """Say that an origin changed, though the digest is pinned: another may still have the right bytes.
-
-        The last one is asked on, without a validator: what is there already is of the right version if any is, and
-        servers behind one name may differ in their validators and in nothing else. The digest will tell.
-        """
-        text = f"{origin.label} has changed while it was fetched; wanted is the version with {self.fetch.digest}"
-        if self._mirrors.count() > 1:
-            return IntegrityError(text, code="changed")
-        self._ignore_versions = True
-        return Unavailable(text, code="changed")
+        anew = self._versions.check(work.partial, origin.label, stream, alone=self._mirrors.count() <= 1)
+        if anew is not None:
+            self._begin_anew(work, *anew)
+            raise Aborted
+        if stream.validator is not None and self.fetch.digest is None:  # from now on ranges can be put together
+            work.single = self._no_ranges
 
     def _begin_anew(self, work: Work, label: str, validator: str | None) -> None:
         with self.scheduler.changed:
@@ -232,7 +201,8 @@ class Attempts:
                 seen = task.received
             self.source = origin.label
             self.sources.add(origin.label)
-            if task.gained >= enough and (self._budget.strikes or work.narrow) and self._provable(origin):
+            failing = bool(self._budget.strikes) or work.narrow
+            if failing and task.gained >= enough and self._versions.provable(work.partial, origin.label):
                 self._progressed(work, origin)
             while work.hasty() and task.aborted is None and not self.pause(_NAP):
                 task.paid(_NAP)

@@ -171,11 +171,11 @@ class _Run:
 
     def _next(self, ended: Job) -> Job | None:
         with self._handing:
-            thread = self._active.pop(ended)
-            if self._stopped.is_set() or not self._waiting or not self._scheduler.hungry():
-                return None
-            job = self._waiting.pop()
-            self._active[job] = thread
+            more = not self._stopped.is_set() and self._waiting and self._scheduler.hungry()
+            job = self._waiting.pop() if more else None
+            if job is not None:
+                self._active[job] = self._active[ended]
+            del self._active[ended]  # last, for when nothing waits and nothing is active the run is over
             return job
 
     def _watch(self, now: float) -> None:

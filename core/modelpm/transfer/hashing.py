@@ -61,8 +61,8 @@ class Digests:
         if block and self.position % PIECE == 0:
             self.prefixes.append(self._sha256.copy().hexdigest())
 
-    def feed_file(self, path: Path) -> None:
-        """Take in a whole file.
+    def feed_file(self, path: Path, step: Callable[[], None]) -> None:
+        """Take in a whole file; ``step`` is called before each block, and may raise to stop.
 
         Raises:
             StoreError: It cannot be read.
@@ -72,6 +72,7 @@ class Digests:
             fd = system.open_file(path, os.O_RDONLY)
             try:
                 while count := system.pread_into(fd, buffer[: self.room()], self.position):
+                    step()
                     self.feed(buffer[:count])
             finally:
                 os.close(fd)

@@ -13,6 +13,7 @@ from modelpm.errors import IntegrityError, Interrupted, ModelpmError, StoreError
 from modelpm.store import Store
 from modelpm.store.journal import Header
 from modelpm.store.layout import is_sha256
+from modelpm.store.locks import Held
 from modelpm.store.partial import Partial, progress
 from modelpm.store.ranges import Ranges
 from modelpm.transfer.attempt import Attempts
@@ -142,7 +143,7 @@ class Job:
         store, key = self.shared.store, self.fetch.key
         try:
             with store.lock(key, waiting=self._waiting) as lock:
-                fetched = self._in_store() or self._brought(lock.found)
+                fetched = self._in_store() or self._brought(lock)
                 if fetched is None:
                     # Where locks keep nobody out, two could write one partial: each gets its own, and no resume.
                     alone = key if lock.real else hashlib.sha256(f"{key} {os.urandom(16).hex()}".encode()).hexdigest()
@@ -154,23 +155,21 @@ class Job:
             self._check_stopped()
             raise
 
-    def _brought(self, word: str) -> Fetched | None:
-        """Return what another process has fetched, by the word that it left; None where that is not what is wanted.
-
-        Where nobody promised anything it counts only if we waited for it: later there may be another version.
-        """
-        sha256, _, size = word.partition(" ")
+    def _brought(self, lock: Held) -> Fetched | None:
+        """Return what another process has fetched, by the word that it left; None where that is not what is wanted."""
+        sha256, _, size = lock.found.partition(" ")
         if not (is_sha256(sha256) and size.isdecimal() and self._size in {None, int(size)}):
             return None
-        store, wanted = self.shared.store, self.fetch.digest
-        if not (wanted or self._waited) or not store.has(sha256, int(size)):
-            return None
-        if wanted is not None:
-            digests = Digests(wanted, int(size), self.shared.hasher)
-            digests.feed_file(store.blob(sha256))
-            if digests.promised() != wanted.hex:
-                return None
-        return Fetched(sha256, int(size), 0, "")
+        there = self.shared.store.has(sha256, int(size))
+        return Fetched(sha256, int(size), 0, "") if there and self._wanted(sha256, int(size), lock) else None
+
+    def _wanted(self, sha256: str, size: int, lock: Held) -> bool:
+        """Whether a blob keeps the promise; where there is none, whether another run brought it just now."""
+        if self.fetch.digest is None:
+            return self._waited and lock.sure
+        digests = Digests(self.fetch.digest, size, self.shared.hasher)
+        digests.feed_file(self.shared.store.blob(sha256), self._check_stopped)
+        return digests.promised() == self.fetch.digest.hex
 
     def _waiting(self, _holder: str) -> bool:
         self._waited = True
@@ -199,7 +198,6 @@ class Job:
             partial.open()
             self._partial, self._attempts = partial, attempts
             self._emit("file.start", size=self._size, resumed=partial.resumed)
-            attempts.resume_from(partial.header.origin, partial.header.validator)
             digests = self._verified(partial, attempts)
             size = digests.position
             data = partial.complete(size)
@@ -218,6 +216,7 @@ class Job:
             IntegrityError: ``digest_mismatch``, the second time.
         """
         for last in (False, True):
+            self._size = self.fetch.size  # what a wrong answer said of it counts no more
             digests = self._complete(partial, attempts)
             self.status = Status.VERIFYING
             self._emit("file.verify", sha256=digests.sha256())

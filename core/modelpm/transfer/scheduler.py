@@ -121,7 +121,7 @@ class Scheduler:
     def _trim(self) -> None:
         """Let connections that are too many end soon; what they leave is given to the others."""
         under_way = [(work, task) for work in self._works for task in work.tasks]
-        lasting = [(work, task) for work, task in under_way if _ALIGN < task.left < END - task.position]
+        lasting = [(w, task) for w, task in under_way if not w.single and _ALIGN < task.left < END - task.position]
         excess = self._running - self._limit() - (len(under_way) - len(lasting))
         for work, task in sorted(lasting, key=lambda pair: -pair[1].left)[: max(0, excess)]:
             stop = task.stop
@@ -217,13 +217,10 @@ class Scheduler:
         return self._steal(ready)
 
     def _next(self, work: Work) -> Task:
-        if work.size is None or work.single:
-            (start, stop), *_ = work.unassigned
-            if work.single:
-                start, stop = 0, work.size or END
+        if work.single:
             work.unassigned.remove(0, END)
-            return Task(start, stop)
-        found = work.unassigned.first(self._length(work))
+            return Task(0, END if work.size is None else work.size)
+        found = work.unassigned.first(END if work.size is None else self._length(work))
         assert found is not None  # noqa: S101 - only works with something unassigned come here
         work.unassigned.remove(*found)
         return Task(*found)
