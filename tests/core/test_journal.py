@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.store import journal
-from modelpm.store.journal import RECORD_BYTES, Contents, Header, Journal, Kind, decode, encode, encode_header
+from modelpm.store.journal import RECORD_SIZE, Contents, Header, Journal, Kind, decode, encode, encode_header
 from modelpm.store.ranges import Ranges
 
 HEADER = Header("ab" * 32, 1000, "sha256:" + "cd" * 32, "label", '"etag"', "boot-1")
@@ -28,7 +28,7 @@ def test_what_is_written_is_read(extents: list[tuple[int, int]]) -> None:
 def test_a_torn_tail_is_cut_and_nothing_else_lost(extents: list[tuple[int, int]], cut: int) -> None:
     raw, begin = written(extents), len(encode_header(HEADER))
     found = decode(raw[: max(0, len(raw) - cut)], "boot-1")
-    whole = max(0, (len(raw) - cut - begin) // RECORD_BYTES)
+    whole = max(0, (len(raw) - cut - begin) // RECORD_SIZE)
     if len(raw) - cut < begin:
         assert found is None
     else:
@@ -47,7 +47,7 @@ def test_a_flipped_bit_ends_what_counts(extents: list[tuple[int, int]], data: st
         assert found is None
     else:
         assert found is not None
-        intact = extents[: (at - begin) // RECORD_BYTES]
+        intact = extents[: (at - begin) // RECORD_SIZE]
         assert found.extents == Ranges((o, o + n) for o, n in intact)
 
 

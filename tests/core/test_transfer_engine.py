@@ -9,9 +9,9 @@ from typing import Any, SupportsIndex
 import pytest
 
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
+from modelpm.store.meta import PIECE
 from modelpm.transfer import Engine, Fetch, Fetched
 from modelpm.transfer.engine import _Run
-from modelpm.transfer.hashing import PIECE
 from modelpm.transfer.job import Job
 from modelpm.types import Digest, Status, Stream
 from tests.support.memory_source import Answer, MemorySource, Request

@@ -21,10 +21,11 @@ from modelpm.errors import (
     Unavailable,
 )
 from modelpm.http import PermanentError
+from modelpm.store.meta import PIECE
 from modelpm.testing import FaultServer
 from modelpm.transfer import Options, RateLimit
 from modelpm.transfer.connection import Pace
-from modelpm.transfer.hashing import PIECE, Digests
+from modelpm.transfer.hashing import Digests
 from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.meter import Speed
 from modelpm.transfer.mirrors import Mirrors

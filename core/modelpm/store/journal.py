@@ -30,7 +30,7 @@ MAX_BYTES = 1 << 26  # a million records; what stands behind them is fetched aga
 _MAGIC = b"MPMJ"
 _BODY = struct.Struct("<4sB3xQQ32s")
 _CRC = struct.Struct("<I")
-RECORD_BYTES = _BODY.size + _CRC.size
+RECORD_SIZE = _BODY.size + _CRC.size
 _LARGEST = 1 << 62  # of an offset or a length; beyond any file, and safe to add
 
 
@@ -110,7 +110,7 @@ def decode(raw: bytes, boot: str) -> Contents | None:
         begin = len(line) + 1
         marks = [length for kind, _, length, _ in records if kind == Kind.SYNC]
         synced = max(marks, default=0)
-        records = records[: max(0, synced - begin) // RECORD_BYTES]
+        records = records[: max(0, synced - begin) // RECORD_SIZE]
     contents = Contents(header)
     for kind, offset, length, digest in records:
         _apply(contents, kind, offset, length, digest)
@@ -131,7 +131,7 @@ def _decode_header(line: bytes) -> Header | None:
 
 def _decode_records(raw: bytes) -> list[tuple[int, int, int, bytes]]:
     records = []
-    for at in range(0, len(raw) - RECORD_BYTES + 1, RECORD_BYTES):
+    for at in range(0, len(raw) - RECORD_SIZE + 1, RECORD_SIZE):
         body = raw[at : at + _BODY.size]
         (crc,) = _CRC.unpack_from(raw, at + _BODY.size)
         magic, kind, offset, length, digest = _BODY.unpack(body)
@@ -193,7 +193,7 @@ class Journal:
             OSError: The system refuses; a part that was written is overwritten by the next record.
         """
         system.pwrite(self._fd, encode(kind, offset, length, digest), self.length)
-        self.length += RECORD_BYTES
+        self.length += RECORD_SIZE
 
     def sync(self) -> None:
         """Bring the journal to the medium."""

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelpm.errors import StoreError
-from modelpm.transfer.hashing import PIECE, Digests
+from modelpm.store.meta import PIECE
+from modelpm.transfer.hashing import BLOCK, Digests
 from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.work import Work
 from modelpm.types import Digest
 
-_BLOCK = 1 << 17  # fits the processor's cache; a larger one is slower
 _REFETCHES = 2  # of bytes that rotted: from where they came first, then from elsewhere
 _PATIENCE = 0.25  # seconds to wait for bytes before looking whether they are still to come
 
@@ -35,7 +35,7 @@ class Follower:
     _buffer: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
-        self._buffer = memoryview(bytearray(min(_BLOCK, self.work.size or _BLOCK)))
+        self._buffer = memoryview(bytearray(min(BLOCK, self.work.size or BLOCK)))
 
     def step(self) -> bool:
         """Take in what came, or wait a moment for it; return whether that was all.

@@ -9,12 +9,10 @@ from modelpm import disk
 from modelpm.api import Hasher
 from modelpm.disk import system
 from modelpm.errors import ModelpmError, PluginError
+from modelpm.store.meta import PIECE
 from modelpm.types import Digest
 
-PIECE = 16 << 20
-"""Bytes between two prefix digests."""
-
-_BLOCK = 1 << 17
+BLOCK = 1 << 17  # bytes to take in at once: fits the processor's cache; a larger one is slower
 
 
 class Digests:
@@ -67,7 +65,7 @@ class Digests:
         Raises:
             StoreError: It cannot be read.
         """
-        buffer = memoryview(bytearray(_BLOCK))
+        buffer = memoryview(bytearray(BLOCK))
         with disk.explained(path, "read"):
             fd = system.open_file(path, os.O_RDONLY)
             try:
