@@ -22,7 +22,8 @@ class Reader(ABC):
 
     def installed(self) -> tuple[InstalledModel, ...]:
         """Return what is installed, sorted by name."""
-        return tuple(installed_model(self.environment, m) for m in self.environment.read().models)
+        environment = self.environment  # once: each time it is asked for, somebody may have moved its store
+        return tuple(installed_model(environment, model) for model in environment.read().models)
 
     def is_installed(self, model: str) -> bool:
         """Whether a model of that name or spec is installed and complete."""
