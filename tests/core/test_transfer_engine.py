@@ -258,6 +258,14 @@ def test_retries_without_progress_end(trial: Trial) -> None:
     assert len(source.requests) == 4
 
 
+def test_retries_end_where_no_mirror_ever_answers_however_slowly(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelpm.transfer.hosts._REST_CAP", 0.0)  # every rest is over when the next one has failed
+    silent = MemorySource({"w": b"x"}, fault=lambda _r, _d: Unavailable("went silent", code="stalled"))
+    (result,) = trial.run(pinned("w", b"x", [silent.origin("w", label=name) for name in "abc"]), retries=3)
+    assert isinstance(result, Unavailable)
+    assert len(silent.requests) == 2 + 4  # each mirror once, and then the tries that count
+
+
 def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("modelpm.transfer.hosts._OUTAGE", 0.0)
     source = MemorySource({"a": b"a", "b": b"b"}, fault=lambda _r, _d: Unavailable("no answer", code="network"))

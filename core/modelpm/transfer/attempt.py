@@ -284,12 +284,13 @@ class Attempts:
                 self.scheduler.width.throttled(now)
         if choice is not None and judge(error) is Verdict.RETRY:
             asked = getattr(error, "retry_after", None) or 0.0
-            if self._mirrors.failed(choice.origin, asked):
+            self._mirrors.failed(choice.origin, asked)
+            if self._mirrors.has_fresh():  # each is asked once before a try counts
                 self._tell(error, 0.0)
                 return
         wait = self._budget.strike(task.started, now, error)
         away = choice.origin.label if choice and isinstance(error, Unavailable) and error.unanswered else ""
-        if away and not work.so_far() and self.hosts.hopeless(away):
+        if away and not work.so_far() and self._mirrors.hopeless():
             wait = None
         if wait is None:
             if away:
