@@ -316,10 +316,15 @@ def test_retry_after_is_waited_for(trial: Trial) -> None:
     assert time.monotonic() - began >= 0.4
 
 
-@pytest.mark.parametrize("abortable", [True, False])
-def test_a_silent_stream_is_given_up(trial: Trial, abortable: bool) -> None:
+@pytest.mark.parametrize("how", ["works", "is missing", "raises"])
+def test_a_silent_stream_is_given_up(trial: Trial, how: str) -> None:
     data = noise(3 * MIB)
     source, release = MemorySource({"w": data}), threading.Event()
+
+    def broken() -> None:
+        raise RuntimeError("a bug in a plugin")
+
+    abort = {"works": release.set, "is missing": None, "raises": broken}[how]
 
     def silent(body: bytes) -> Iterator[bytes]:
         yield body
@@ -328,7 +333,7 @@ def test_a_silent_stream_is_given_up(trial: Trial, abortable: bool) -> None:
 
     def fault(request: Request, data: bytes) -> Answer | None:
         if request.number == 0:
-            return Answer(silent(data[:MIB]), 0, len(data), abort=release.set if abortable else None)
+            return Answer(silent(data[:MIB]), 0, len(data), abort=abort)
         return None
 
     source.fault = fault

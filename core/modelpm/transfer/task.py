@@ -3,7 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from modelpm.errors import ModelpmError
 
 END = 1 << 62
 """Stands for the end of a file whose size nobody knows."""
@@ -110,7 +113,8 @@ class Task:
             self.aborted, self.aborted_at = reason, time.monotonic()
             abort = self._abort
         if abort is not None:
-            abort()
+            with suppress(ModelpmError):  # where it does not help, the thread is abandoned, as where there is none
+                abort()
 
     def trouble(self, now: float, idle: float, rate: int, window: float) -> str | None:
         """Say what is wrong with the connection.
