@@ -171,8 +171,10 @@ class HttpSource(ABC):
         if known is not None:
             try:
                 return self._ask(wanted, known, headers)
-            except ModelpmError:
+            except ModelpmError as error:
                 self._targets.forget(wanted.location)  # the location may lead elsewhere by now
+                if _wants_rest(error):
+                    raise
         try:
             return self._ask(wanted, wanted.location, headers)
         except Unavailable as error:
@@ -231,3 +233,9 @@ class HttpSource(ABC):
         if location and answer.status in _RAN_OUT:
             return Expired(f"the link to {host(url)} has run out ({said_by(answer)})", status=answer.status)
         return error_of(answer)
+
+
+def _wants_rest(error: ModelpmError) -> bool:
+    """Whether a server is busy or away, so that nothing is won by asking again at once."""
+    away = isinstance(error, Unavailable) and error.retryable and not isinstance(error, Expired)
+    return away and error.code not in _NO_ANSWERS
