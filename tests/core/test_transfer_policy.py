@@ -236,6 +236,26 @@ def test_trouble_is_silence_or_a_trickle_but_not_a_limit() -> None:
     assert other.trouble(time.monotonic() + 6, idle=60, rate=10, window=5) is None
 
 
+def test_a_wait_on_purpose_is_neither_silence_nor_a_trickle_while_it_lasts_and_counts_no_longer() -> None:
+    task = Task(0, 100)
+    task.opened(None)
+    now = time.monotonic()
+    task.waits(20.0)  # for a chunk that was many seconds' worth
+    assert [task.trouble(now + second, idle=1, rate=10, window=5) for second in range(21)] == [None] * 21
+    assert "no byte" in (task.trouble(now + 22, idle=1, rate=10, window=5) or "")
+    assert "bytes a second" in (task.trouble(now + 26, idle=60, rate=10, window=5) or "")
+
+
+def test_large_chunks_are_waited_for_at_the_limit(tmp_path: Path) -> None:
+    data = noise(MIB)
+    source = MemorySource({"w": data}, readinto=False, piece=MIB // 2)  # its chunks come as large as it likes
+    trial = Trial(tmp_path / "store")
+    fetched = trial.fetch(pinned("w", data, [source.origin("w")]), jobs=1, limit=RateLimit(MIB // 2), idle_timeout=0.3)
+    assert trial.bytes_of(fetched) == data
+    assert (len(source.requests), source.sent) == (1, len(data))
+    assert "file.retry" not in trial.actions()
+
+
 def test_of_several_that_saw_a_link_run_out_one_asks_again() -> None:
     source, asked = MemorySource({"w": b""}), []
 
