@@ -314,7 +314,17 @@ def test_signed_links_do_not_reach_the_log(caplog: pytest.LogCaptureFixture) -> 
     assert CANARY not in caplog.text
 
 
-def test_a_server_that_was_given_up_gets_one_try_for_a_while() -> None:
+def test_a_server_that_was_given_up_after_a_short_outage_gets_all_its_tries_again() -> None:
+    source = Plain(Context(network=Network(retries=1)))
+    with raw_server(sends(b"")) as server:
+        for path, connections in (("/a", 2), ("/b", 4)):  # it may only be restarted
+            with pytest.raises(Unavailable):
+                source.get(server.url(path))
+            assert server.connections == connections
+
+
+def test_a_server_that_was_given_up_gets_one_try_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelpm.hosts._OUTAGE", 0.0)
     source = Plain(Context(network=Network(retries=1)))
     with raw_server(sends(b"")) as server, raw_server(sends(answer("503 Service Unavailable"))) as other:
         for path, connections in (("/a", 2), ("/b", 3)):

@@ -259,7 +259,7 @@ def test_retries_without_progress_end(trial: Trial) -> None:
 
 
 def test_retries_end_where_no_mirror_ever_answers_however_slowly(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelpm.transfer.hosts._REST_CAP", 0.0)  # every rest is over when the next one has failed
+    monkeypatch.setattr("modelpm.hosts._REST_CAP", 0.0)  # every rest is over when the next one has failed
     silent = MemorySource({"w": b"x"}, fault=lambda _r, _d: Unavailable("went silent", code="stalled"))
     (result,) = trial.run(pinned("w", b"x", [silent.origin("w", label=name) for name in "abc"]), retries=3)
     assert isinstance(result, Unavailable)
@@ -267,7 +267,7 @@ def test_retries_end_where_no_mirror_ever_answers_however_slowly(trial: Trial, m
 
 
 def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelpm.transfer.hosts._OUTAGE", 0.0)
+    monkeypatch.setattr("modelpm.hosts._OUTAGE", 0.0)
     source = MemorySource({"a": b"a", "b": b"b"}, fault=lambda _r, _d: Unavailable("no answer", code="network"))
     fetches = [pinned(path, path.encode(), [source.origin(path, label="https://dead.example")]) for path in "ab"]
     engine = Engine(trial.store, hasher, replace(QUICK, retries=3), lambda _action, _fields: None)

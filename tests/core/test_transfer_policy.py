@@ -20,12 +20,12 @@ from modelpm.errors import (
     StoreError,
     Unavailable,
 )
+from modelpm.hosts import Hosts
 from modelpm.http import PermanentError
 from modelpm.testing import FaultServer
 from modelpm.transfer import Options, RateLimit
 from modelpm.transfer.connection import Pace
 from modelpm.transfer.hashing import PIECE, Digests
-from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.meter import Speed
 from modelpm.transfer.mirrors import Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelpm.errors import IntegrityError, ModelpmError, StoreError, Unavailable
+from modelpm.hosts import Hosts
 from modelpm.transfer.connection import Aborted, Connection, refused_to_range
-from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.mirrors import Choice, Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter

@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError, NotFound
-from modelpm.transfer.hosts import Hosts, rest_after
+from modelpm.hosts import Hosts, Rest
 from modelpm.transfer.values import Origin
 
 
 @dataclass(slots=True)
 class _Health:
-    failures: int = 0
-    until: float = 0.0  # rests until then
+    rest: Rest = field(default_factory=Rest)
     out: ModelpmError | None = None  # why it is not asked again
     suspect: bool = False  # it sent bytes that were not right
 
@@ -70,8 +69,8 @@ class Mirrors:
     def _reluctance(self, origin: Origin) -> tuple[float, bool, int, float]:
         """Return what makes others go first: of those whose rest is over, the one that failed least often."""
         health = self._of(origin)
-        rest = max(0.0, health.until - self.hosts.clock())
-        return rest, health.suspect, health.failures, self.hosts.rest(origin.label)
+        rest = health.rest.left(self.hosts.clock())
+        return rest, health.suspect, health.rest.failures, self.hosts.rest(origin.label)
 
     def relocate(self, round_: int) -> None:
         """Ask again where the bytes are; of several that saw the same answer run out, one asks."""
@@ -88,11 +87,8 @@ class Mirrors:
         """Let an origin rest, longer each time, and at least so long; connections that fail together count once."""
         self.hosts.failed(origin.label)
         with self._lock:
-            health, now = self._of(origin), self.hosts.clock()
-            if now >= health.until:
-                health.failures += 1
-                health.until = now + rest_after(health.failures)
-            health.until = max(health.until, now + wait)
+            health = self._of(origin)
+            health.rest = health.rest.failed(self.hosts.clock(), wait)
 
     def has_fresh(self) -> bool:
         """Whether the origin to ask next has not failed since it last worked.
@@ -101,7 +97,7 @@ class Mirrors:
         """
         with self._lock:
             origin = self._next()
-            return origin is not None and not self._of(origin).failures
+            return origin is not None and not self._of(origin).rest.failures
 
     def hopeless(self) -> bool:
         """Whether other files have just given up the servers of all origins that are left."""
@@ -112,8 +108,7 @@ class Mirrors:
         """Note that bytes came."""
         self.hosts.worked(origin.label)
         with self._lock:
-            self._of(origin).failures = 0
-            self._of(origin).until = 0.0
+            self._of(origin).rest = Rest()
 
     def exclude(self, origin: Origin, error: ModelpmError) -> bool:
         """Never ask an origin again; return whether another one is left."""
