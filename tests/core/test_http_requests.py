@@ -37,6 +37,10 @@ def part(start: int, stop: int) -> bytes:
     return answer("206 Partial Content", DATA[start:stop], Content_Range=f"bytes {start}-{stop - 1}/{len(DATA)}")
 
 
+def paths(server: RawServer) -> list[str]:
+    return [head.split(" ")[1] for head in server.heads]
+
+
 def test_a_request_asks_for_plain_bytes_of_a_range_and_says_who_asks() -> None:
     with raw_server(sends(part(2, 5))) as server:
         assert download(Plain(Context()), server.url(), 10, 2, 5) == b"234"
@@ -100,8 +104,52 @@ def test_redirects_are_followed_and_asked_anew_only_where_they_lead() -> None:
         assert download(plain, server.url(), 10) == DATA
         assert download(plain, server.url(), 10) == DATA
 
-        assert [head.split(" ")[1] for head in server.heads] == ["/file", "/a", "/b", "/b"]
+        assert paths(server) == ["/file", "/a", "/b", "/b"]
         assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "then",
+    [
+        answer("403 Forbidden"),
+        answer("404 Not Found"),
+        answer("206 Partial Content", DATA),
+        answer("416 Range Not Satisfiable"),
+        answer("200 OK", b"<!doctype html><title>This link has run out</title>", Content_Type="text/html"),
+        redirect("/a"),
+    ],
+)
+def test_where_a_redirect_led_lately_is_forgotten_at_once_where_it_is_no_way_any_more(then: bytes) -> None:
+    ways = {"/file": redirect("/a"), "/a": part(0, 4)}
+    with raw_server(routes(ways)) as server:
+        plain = Plain(Context())
+        download(plain, server.url(), 10, 0, 4)
+        ways.update({"/file": redirect("/b"), "/a": then, "/b": part(4, 10)})
+        assert download(plain, server.url(), 10, 4) == DATA[4:]
+        assert paths(server) == ["/file", "/a", "/a", "/file", "/b"]
+
+
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [
+        (answer("429 Too Many Requests", Retry_After="60"), "rate_limited"),
+        (answer("503 Service Unavailable"), "network"),
+        (b"", "stalled"),
+    ],
+)
+def test_where_a_redirect_led_lately_is_left_in_peace_where_it_is_busy(then: bytes, code: str) -> None:
+    ways = {"/file": redirect("/a"), "/a": part(0, 4)}
+    with raw_server(routes(ways)) as server:
+        plain = Plain(Context(network=Network(idle_timeout=0.5)))
+        download(plain, server.url(), 10, 0, 4)
+        ways.update({"/file": redirect("/b"), "/a": then, "/b": part(4, 10)})
+        with pytest.raises(Unavailable) as refused:
+            download(plain, server.url(), 10, 4)
+        assert refused.value.code == code
+        assert paths(server) == ["/file", "/a", "/a"]
+
+        assert download(plain, server.url(), 10, 4) == DATA[4:]
+        assert paths(server)[3:] == ["/file", "/b"]
 
 
 @pytest.mark.parametrize("ways", [{"/file": redirect("/file")}, {"/file": redirect("/a"), "/a": redirect("/file")}])
@@ -266,7 +314,17 @@ def test_signed_links_do_not_reach_the_log(caplog: pytest.LogCaptureFixture) -> 
     assert CANARY not in caplog.text
 
 
-def test_a_server_that_was_given_up_gets_one_try_for_a_while() -> None:
+def test_a_server_that_was_given_up_after_a_short_outage_gets_all_its_tries_again() -> None:
+    source = Plain(Context(network=Network(retries=1)))
+    with raw_server(sends(b"")) as server:
+        for path, connections in (("/a", 2), ("/b", 4)):  # it may only be restarted
+            with pytest.raises(Unavailable):
+                source.get(server.url(path))
+            assert server.connections == connections
+
+
+def test_a_server_that_was_given_up_gets_one_try_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelpm.hosts._OUTAGE", 0.0)
     source = Plain(Context(network=Network(retries=1)))
     with raw_server(sends(b"")) as server, raw_server(sends(answer("503 Service Unavailable"))) as other:
         for path, connections in (("/a", 2), ("/b", 3)):

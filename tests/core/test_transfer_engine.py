@@ -260,8 +260,16 @@ def test_retries_without_progress_end(trial: Trial) -> None:
     assert len(source.requests) == 4
 
 
+def test_retries_end_where_no_mirror_ever_answers_however_slowly(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("modelpm.hosts._REST_CAP", 0.0)  # every rest is over when the next one has failed
+    silent = MemorySource({"w": b"x"}, fault=lambda _r, _d: Unavailable("went silent", code="stalled"))
+    (result,) = trial.run(pinned("w", b"x", [silent.origin("w", label=name) for name in "abc"]), retries=3)
+    assert isinstance(result, Unavailable)
+    assert len(silent.requests) == 2 + 4  # each mirror once, and then the tries that count
+
+
 def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelpm.transfer.hosts._OUTAGE", 0.0)
+    monkeypatch.setattr("modelpm.hosts._OUTAGE", 0.0)
     source = MemorySource({"a": b"a", "b": b"b"}, fault=lambda _r, _d: Unavailable("no answer", code="network"))
     fetches = [pinned(path, path.encode(), [source.origin(path, label="https://dead.example")]) for path in "ab"]
     engine = Engine(trial.store, hasher, replace(QUICK, retries=3), lambda _action, _fields: None)
@@ -310,10 +318,15 @@ def test_retry_after_is_waited_for(trial: Trial) -> None:
     assert time.monotonic() - began >= 0.4
 
 
-@pytest.mark.parametrize("abortable", [True, False])
-def test_a_silent_stream_is_given_up(trial: Trial, abortable: bool) -> None:
+@pytest.mark.parametrize("how", ["works", "is missing", "raises"])
+def test_a_silent_stream_is_given_up(trial: Trial, how: str) -> None:
     data = noise(3 * MIB)
     source, release = MemorySource({"w": data}), threading.Event()
+
+    def broken() -> None:
+        raise RuntimeError("a bug in a plugin")
+
+    abort = {"works": release.set, "is missing": None, "raises": broken}[how]
 
     def silent(body: bytes) -> Iterator[bytes]:
         yield body
@@ -322,7 +335,7 @@ def test_a_silent_stream_is_given_up(trial: Trial, abortable: bool) -> None:
 
     def fault(request: Request, data: bytes) -> Answer | None:
         if request.number == 0:
-            return Answer(silent(data[:MIB]), 0, len(data), abort=release.set if abortable else None)
+            return Answer(silent(data[:MIB]), 0, len(data), abort=abort)
         return None
 
     source.fault = fault

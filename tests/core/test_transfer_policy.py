@@ -20,13 +20,13 @@ from modelpm.errors import (
     StoreError,
     Unavailable,
 )
+from modelpm.hosts import Hosts
 from modelpm.http import PermanentError
 from modelpm.store.meta import PIECE
 from modelpm.testing import FaultServer
 from modelpm.transfer import Options, RateLimit
 from modelpm.transfer.connection import Pace
 from modelpm.transfer.hashing import Digests
-from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.meter import Speed
 from modelpm.transfer.mirrors import Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
@@ -237,6 +237,26 @@ def test_trouble_is_silence_or_a_trickle_but_not_a_limit() -> None:
     assert other.trouble(time.monotonic() + 6, idle=60, rate=10, window=5) is None
 
 
+def test_a_wait_on_purpose_is_neither_silence_nor_a_trickle_while_it_lasts_and_counts_no_longer() -> None:
+    task = Task(0, 100)
+    task.opened(None)
+    now = time.monotonic()
+    task.waits(20.0)  # for a chunk that was many seconds' worth
+    assert [task.trouble(now + second, idle=1, rate=10, window=5) for second in range(21)] == [None] * 21
+    assert "no byte" in (task.trouble(now + 22, idle=1, rate=10, window=5) or "")
+    assert "bytes a second" in (task.trouble(now + 26, idle=60, rate=10, window=5) or "")
+
+
+def test_large_chunks_are_waited_for_at_the_limit(tmp_path: Path) -> None:
+    data = noise(MIB)
+    source = MemorySource({"w": data}, readinto=False, piece=MIB // 2)  # its chunks come as large as it likes
+    trial = Trial(tmp_path / "store")
+    fetched = trial.fetch(pinned("w", data, [source.origin("w")]), jobs=1, limit=RateLimit(MIB // 2), idle_timeout=0.3)
+    assert trial.bytes_of(fetched) == data
+    assert (len(source.requests), source.sent) == (1, len(data))
+    assert "file.retry" not in trial.actions()
+
+
 def test_of_several_that_saw_a_link_run_out_one_asks_again() -> None:
     source, asked = MemorySource({"w": b""}), []
 
@@ -261,9 +281,11 @@ def test_mirrors_are_asked_in_order_and_rest_when_they_fail() -> None:
     a, b = source.origin("w", label="a"), source.origin("w", label="b")
     mirrors = Mirrors(lambda: (a, b), Hosts(lambda: now[0]))
     assert mirrors.choose().origin is a
-    assert mirrors.failed(a, 0.0)
+    mirrors.failed(a, 0.0)
+    assert mirrors.has_fresh()
     assert mirrors.choose().origin is b
-    assert not mirrors.failed(b, 30.0)
+    mirrors.failed(b, 30.0)
+    assert not mirrors.has_fresh()
     assert mirrors.choose().origin is a
     now[0] = 2.0
     assert mirrors.choose().origin is a
@@ -274,6 +296,68 @@ def test_mirrors_are_asked_in_order_and_rest_when_they_fail() -> None:
         mirrors.choose()
     with pytest.raises(NotFound):
         Mirrors(lambda: (), Hosts(lambda: 0.0)).choose()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("seconds", [0.0, 10.0, 30.0, 60.0])
+def test_each_origin_is_asked_once_before_failures_count_however_long_each_takes(count: int, seconds: float) -> None:
+    source, now = MemorySource({"w": b""}), [0.0]
+    origins = [source.origin("w", label=f"https://{n}.example") for n in range(count)]
+    mirrors = Mirrors(lambda: origins, Hosts(lambda: now[0]))
+    asked, free = [], []
+    for _ in range(5 * count):
+        asked.append(mirrors.choose().origin)
+        now[0] += seconds
+        mirrors.failed(asked[-1], 0.0)
+        free.append(mirrors.has_fresh())
+    assert asked[:count] == origins
+    assert free == [True] * (count - 1) + [False] * (4 * count + 1)
+    mirrors.worked(origins[-1])
+    assert mirrors.has_fresh()
+    assert mirrors.choose().origin is origins[-1]
+
+
+def test_connections_to_a_mirror_that_break_together_count_once() -> None:
+    source, now = MemorySource({"w": b""}), [0.0]
+    a, b = (source.origin("w", label=f"https://{name}.example") for name in "ab")
+    mirrors = Mirrors(lambda: (a, b), Hosts(lambda: now[0]))
+    mirrors.choose()
+    for _ in range(8):
+        mirrors.failed(a, 0.0)
+    assert mirrors.has_fresh()
+    mirrors.failed(b, 2.0)
+    now[0] = 1.0
+    assert mirrors.choose().origin is a
+    mirrors.failed(a, 0.0)  # the second time: it rests for two seconds
+    now[0] = 2.5
+    assert mirrors.choose().origin is b
+
+
+def test_wrong_bytes_weigh_more_than_a_failure() -> None:
+    source, now = MemorySource({"w": b""}), [0.0]
+    a, b = (source.origin("w", label=f"https://{name}.example") for name in "ab")
+    mirrors = Mirrors(lambda: (a, b), Hosts(lambda: now[0]))
+    mirrors.choose()
+    mirrors.failed(a, 0.0)
+    mirrors.suspect({b.label})
+    assert mirrors.choose().origin is b
+    now[0] = 1.0
+    assert mirrors.choose().origin is a
+
+
+def test_a_file_is_hopeless_where_the_servers_of_all_its_origins_were_given_up() -> None:
+    source, now = MemorySource({"w": b""}), [0.0]
+    hosts = Hosts(lambda: now[0])
+    a, b = (source.origin("w", label=f"https://{name}.example") for name in "ab")
+    mirrors = Mirrors(lambda: (a, b), hosts)
+    mirrors.choose()
+    for origin in (a, b):
+        mirrors.failed(origin, 0.0)
+    now[0] = 15.0
+    hosts.gave_up(a.label)
+    assert not mirrors.hopeless()
+    hosts.gave_up(b.label)
+    assert mirrors.hopeless()
 
 
 def test_hosts_rest_longer_each_time_and_what_fails_together_counts_once() -> None:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from urllib3 import BaseHTTPResponse
 
 from modelpm.errors import Expired, ModelpmError, OfflineError, Unavailable, UsageError
+from modelpm.hosts import Hosts
 from modelpm.http.answers import (
     Answer,
     Span,
@@ -34,7 +35,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 10
 _PAUSE = 0.25  # seconds before the second try; doubled for each further one
 _MAX_PAUSE = 20.0  # longer than that a caller would rather know than wait
-_GIVEN_UP = 30.0  # seconds for which a server that had all its tries gets one
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
 # What storage answers when a signature has run out.
@@ -63,7 +63,7 @@ class HttpSource(ABC):
         self._pool = Pool(context.network)
         self._targets = Targets()
         self._jitter = random.Random()  # noqa: S311 - no cryptography, and nobody else's sequence
-        self._given_up: dict[str, float] = {}  # until when, by server
+        self._hosts = Hosts(time.monotonic)
 
     @abstractmethod
     def resolve(self, reference: Reference) -> Snapshot:
@@ -122,7 +122,7 @@ class HttpSource(ABC):
 
         Args:
             ask: Sends requests.
-            server: Which server it asks; one that was given up a moment ago is tried once.
+            server: Which server it asks; one that has long been away and was just given up is tried once.
 
         Raises:
             ModelpmError: As ``ask`` raises, the last time.
@@ -132,17 +132,18 @@ class HttpSource(ABC):
                 answer = ask()
             except Unavailable as error:
                 away = bool(server) and error.unanswered
-                hopeless = away and time.monotonic() < self._given_up.get(server, 0.0)
-                tries = 0 if hopeless else self.context.network.retries
+                if away:
+                    self._hosts.failed(server)
+                tries = 0 if away and self._hosts.hopeless(server) else self.context.network.retries
                 pause = error.retry_after if error.retry_after is not None else min(_PAUSE * 2.0**attempt, _MAX_PAUSE)
                 lasting = not error.retryable or error.code in _NO_ANSWERS or pause > _MAX_PAUSE
                 if lasting or attempt >= tries:
-                    if away and not hopeless:
-                        self._given_up[server] = time.monotonic() + _GIVEN_UP
+                    if away:
+                        self._hosts.gave_up(server)
                     raise
                 time.sleep(pause + self._jitter.uniform(0, _PAUSE))
             else:
-                self._given_up.pop(server, None)
+                self._hosts.worked(server)
                 return answer
         raise AssertionError  # the loop ends above
 
@@ -171,8 +172,10 @@ class HttpSource(ABC):
         if known is not None:
             try:
                 return self._ask(wanted, known, headers)
-            except ModelpmError:
+            except ModelpmError as error:
                 self._targets.forget(wanted.location)  # the location may lead elsewhere by now
+                if _wants_rest(error):
+                    raise
         try:
             return self._ask(wanted, wanted.location, headers)
         except Unavailable as error:
@@ -231,3 +234,9 @@ class HttpSource(ABC):
         if location and answer.status in _RAN_OUT:
             return Expired(f"the link to {host(url)} has run out ({said_by(answer)})", status=answer.status)
         return error_of(answer)
+
+
+def _wants_rest(error: ModelpmError) -> bool:
+    """Whether a server is busy or away, so that nothing is won by asking again at once."""
+    away = isinstance(error, Unavailable) and error.retryable and not isinstance(error, Expired)
+    return away and error.code not in _NO_ANSWERS

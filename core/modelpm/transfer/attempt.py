@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelpm.errors import IntegrityError, ModelpmError, StoreError, Unavailable
+from modelpm.hosts import Hosts
 from modelpm.transfer.connection import Aborted, Connection, refused_to_range
-from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.mirrors import Choice, Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
@@ -254,12 +254,13 @@ class Attempts:
                 self.scheduler.width.throttled(now)
         if choice is not None and judge(error) is Verdict.RETRY:
             asked = getattr(error, "retry_after", None) or 0.0
-            if self._mirrors.failed(choice.origin, asked):
+            self._mirrors.failed(choice.origin, asked)
+            if self._mirrors.has_fresh():  # each is asked once before a try counts
                 self._tell(error, 0.0)
                 return
         wait = self._budget.strike(task.started, now, error)
         away = choice.origin.label if choice and isinstance(error, Unavailable) and error.unanswered else ""
-        if away and not work.so_far() and self.hosts.hopeless(away):
+        if away and not work.so_far() and self._mirrors.hopeless():
             wait = None
         if wait is None:
             if away:

@@ -96,8 +96,8 @@ class Connection:
     def _pay(self, count: int) -> None:
         wait = self.limiter.charge(count)
         if wait > 0:
+            self.task.waits(wait)
             self.pause(wait)
-            self.task.paid(wait)
 
     def _ended(self, stream: Stream) -> None:
         task = self.task

@@ -9,8 +9,8 @@ from typing import Any
 
 from modelpm.api import Hasher
 from modelpm.errors import Interrupted, ModelpmError
+from modelpm.hosts import Hosts
 from modelpm.store import Store
-from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.job import Job, Shared
 from modelpm.transfer.meter import Meter
 from modelpm.transfer.rate import Limiter

@@ -10,6 +10,7 @@ from typing import Any
 
 from modelpm.api import Hasher
 from modelpm.errors import IntegrityError, Interrupted, ModelpmError, StoreError
+from modelpm.hosts import Hosts
 from modelpm.store import Store
 from modelpm.store.journal import Header
 from modelpm.store.layout import is_sha256
@@ -19,7 +20,6 @@ from modelpm.store.ranges import Ranges
 from modelpm.transfer.attempt import Attempts
 from modelpm.transfer.following import Follower
 from modelpm.transfer.hashing import Digests
-from modelpm.transfer.hosts import Hosts
 from modelpm.transfer.rate import Limiter
 from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.task import END

@@ -5,14 +5,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError, NotFound
-from modelpm.transfer.hosts import Hosts, rest_after
+from modelpm.hosts import Hosts, Rest
 from modelpm.transfer.values import Origin
 
 
 @dataclass(slots=True)
 class _Health:
-    failures: int = 0
-    until: float = 0.0  # rests until then
+    rest: Rest = field(default_factory=Rest)
     out: ModelpmError | None = None  # why it is not asked again
     suspect: bool = False  # it sent bytes that were not right
 
@@ -48,7 +47,7 @@ class Mirrors:
     _locating: threading.Lock = field(default_factory=threading.Lock)
 
     def choose(self) -> Choice:
-        """Return the first origin that is well, else the one whose rest ends first.
+        """Return the first origin that is well, else the one that failed least often, or whose rest ends first.
 
         Raises:
             ModelpmError: ``locate`` failed, or no origin is left; then why the first of them was given up.
@@ -56,14 +55,22 @@ class Mirrors:
         if not self._round:
             self._ask(0)
         with self._lock:
-            left = [o for o in self._origins if self._of(o).out is None]
-            if not left:
+            origin = self._next()
+            if origin is None:
                 raise self._nothing_left()
-            return Choice(min(left, key=self._reluctance), self._round)
+            return Choice(origin, self._round)
 
-    def _reluctance(self, origin: Origin) -> tuple[float, float, bool]:
+    def _next(self) -> Origin | None:
+        return min(self._left(), key=self._reluctance, default=None)
+
+    def _left(self) -> list[Origin]:
+        return [o for o in self._origins if self._of(o).out is None]
+
+    def _reluctance(self, origin: Origin) -> tuple[float, bool, int, float]:
+        """Return what makes others go first: of those whose rest is over, the one that failed least often."""
         health = self._of(origin)
-        return max(0.0, health.until - self.hosts.clock()), self.hosts.rest(origin.label), health.suspect
+        rest = health.rest.left(self.hosts.clock())
+        return rest, health.suspect, health.rest.failures, self.hosts.rest(origin.label)
 
     def relocate(self, round_: int) -> None:
         """Ask again where the bytes are; of several that saw the same answer run out, one asks."""
@@ -76,27 +83,38 @@ class Mirrors:
                 with self._lock:
                     self._origins, self._round = origins, self._round + 1
 
-    def failed(self, origin: Origin, wait: float) -> bool:
-        """Let an origin rest, longer each time; return whether another one is well."""
+    def failed(self, origin: Origin, wait: float) -> None:
+        """Let an origin rest, longer each time, and at least so long; connections that fail together count once."""
         self.hosts.failed(origin.label)
         with self._lock:
-            health, now = self._of(origin), self.hosts.clock()
-            health.failures += 1
-            health.until = now + max(wait, rest_after(health.failures))
-            return any(h.out is None and h.until <= now for h in map(self._of, self._origins))
+            health = self._of(origin)
+            health.rest = health.rest.failed(self.hosts.clock(), wait)
+
+    def has_fresh(self) -> bool:
+        """Whether the origin to ask next has not failed since it last worked.
+
+        One whose rest is over is not fresh: where every failure takes long, there would always be one.
+        """
+        with self._lock:
+            origin = self._next()
+            return origin is not None and not self._of(origin).rest.failures
+
+    def hopeless(self) -> bool:
+        """Whether other files have just given up the servers of all origins that are left."""
+        with self._lock:
+            return all(self.hosts.hopeless(o.label) for o in self._left())
 
     def worked(self, origin: Origin) -> None:
         """Note that bytes came."""
         self.hosts.worked(origin.label)
         with self._lock:
-            self._of(origin).failures = 0
-            self._of(origin).until = 0.0
+            self._of(origin).rest = Rest()
 
     def exclude(self, origin: Origin, error: ModelpmError) -> bool:
         """Never ask an origin again; return whether another one is left."""
         with self._lock:
             self._of(origin).out = error
-            return any(self._of(o).out is None for o in self._origins)
+            return bool(self._left())
 
     def suspect(self, labels: set[str]) -> None:
         """Prefer other origins than those of bytes that turned out wrong."""
@@ -107,7 +125,7 @@ class Mirrors:
     def count(self) -> int:
         """Return how many origins are left."""
         with self._lock:
-            return sum(self._of(o).out is None for o in self._origins)
+            return len(self._left())
 
     def _of(self, origin: Origin) -> _Health:
         return self._health.setdefault(origin.label, _Health())

@@ -3,7 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+
+from modelpm.errors import ModelpmError
 
 END = 1 << 62
 """Stands for the end of a file whose size nobody knows."""
@@ -39,7 +42,7 @@ class Task:
     _abort: Callable[[], None] | None = None
     _heard: float = field(default_factory=time.monotonic)
     _streaming: bool = False
-    _waited: float = 0.0
+    _waits: tuple[float, float] = (0.0, 0.0)  # seconds waited on purpose, with those to come, and until when
     _window: tuple[float, int, float] = (0.0, 0, 0.0)
 
     def __post_init__(self) -> None:
@@ -70,10 +73,15 @@ class Task:
         self.received += count
         self._heard = time.monotonic()
 
+    def waits(self, seconds: float) -> None:
+        """Note that the thread waits on purpose, for so long from now: till then no silence is the connection's."""
+        self._heard = time.monotonic() + seconds
+        self._waits = self._waits[0] + seconds, self._heard
+
     def paid(self, seconds: float) -> None:
         """Note that the thread waited on purpose."""
-        self._waited += seconds
         self._heard = time.monotonic()
+        self._waits = self._waits[0] + seconds, self._heard
 
     def split(self, smallest: int, align: int) -> int | None:
         """Give away the second half of what is left and not being read.
@@ -110,7 +118,8 @@ class Task:
             self.aborted, self.aborted_at = reason, time.monotonic()
             abort = self._abort
         if abort is not None:
-            abort()
+            with suppress(ModelpmError):  # where it does not help, the thread is abandoned, as where there is none
+                abort()
 
     def trouble(self, now: float, idle: float, rate: int, window: float) -> str | None:
         """Say what is wrong with the connection.
@@ -126,12 +135,14 @@ class Task:
             return f"no answer for {2 * idle:.0f} s" if now - self.started > 2 * idle + 10 else None
         if now - self._heard > idle:
             return f"no byte for {idle:.0f} s"
-        since, received, waited = self._window
+        since, received, before = self._window
         if now - since < window:
             return None
-        busy = now - since - (self._waited - waited)
+        waited, until = self._waits
+        waited -= max(0.0, until - now)
+        busy = now - since - (waited - before)
         came = self.received - received
-        self._window = (now, self.received, self._waited)
+        self._window = (now, self.received, waited)
         if busy >= window / 2 and came < rate * busy:
             return f"only {came / busy:.0f} bytes a second over {busy:.0f} s"
         return None

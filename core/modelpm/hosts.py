@@ -1,4 +1,4 @@
-"""How servers fared, over all files of an engine: what one file found out the hard way, the next need not."""
+"""How servers fared, whoever asked them: what one file or listing found out the hard way, the next need not."""
 
 import threading
 from collections.abc import Callable
@@ -6,15 +6,38 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 _REST_CAP = 60.0
-_GIVEN_UP = 30.0  # seconds for which nobody tries as long again as the file that gave up …
+_GIVEN_UP = 30.0  # seconds for which nobody tries as long again as who gave up …
 _OUTAGE = 15.0  # … where the server had been away for so long: one that is only restarted must not cost a run its files
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """For how long others go first, because something failed: longer each time, to a cap.
+
+    Attributes:
+        failures: How often it failed since it last worked.
+        until: When the rest ends.
+    """
+
+    failures: int = 0
+    until: float = 0.0
+
+    def failed(self, now: float, wait: float = 0.0) -> "Rest":
+        """Return the rest after a failure, at least so long; connections that break together count once."""
+        rest = self
+        if now >= self.until:
+            rest = Rest(self.failures + 1, now + min(_REST_CAP, 2.0**self.failures))
+        return Rest(rest.failures, max(rest.until, now + wait))
+
+    def left(self, now: float) -> float:
+        """Return the seconds until it ends."""
+        return max(0.0, self.until - now)
 
 
 @dataclass(slots=True)
 class _Record:
     since: float
-    failures: int = 0
-    until: float = 0.0
+    rest: Rest = field(default_factory=Rest)
     given_up: float = float("-inf")
 
 
@@ -31,16 +54,14 @@ class Hosts:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def failed(self, label: str) -> None:
-        """Note that a server failed; of files that see the same failure, one counts."""
+        """Note that a server failed; of those that see the same failure, one counts."""
         with self._lock:
             now = self.clock()
             record = self._records.setdefault(_host(label), _Record(now))
-            if now >= record.until:
-                record.failures += 1
-                record.until = now + rest_after(record.failures)
+            record.rest = record.rest.failed(now)
 
     def gave_up(self, label: str) -> None:
-        """Note that a file had all its tries there, and not a byte."""
+        """Note that somebody had all tries there, and not a byte."""
         with self._lock:
             now = self.clock()
             self._records.setdefault(_host(label), _Record(now)).given_up = now
@@ -55,21 +76,16 @@ class Hosts:
         """Return for how many seconds others should be asked first."""
         with self._lock:
             record = self._records.get(_host(label))
-            return max(0.0, record.until - self.clock()) if record is not None else 0.0
+            return record.rest.left(self.clock()) if record is not None else 0.0
 
     def hopeless(self, label: str) -> bool:
-        """Whether one try is enough, because another file has just tried as often as it may."""
+        """Whether one try is enough, because somebody has just tried as often as allowed."""
         with self._lock:
             record = self._records.get(_host(label))
             if record is None:
                 return False
             now = self.clock()
             return now - record.given_up < _GIVEN_UP and now - record.since >= _OUTAGE
-
-
-def rest_after(failures: int) -> float:
-    """Return for how many seconds something rests that failed so often in a row: longer each time, to a cap."""
-    return min(_REST_CAP, 2.0 ** (failures - 1))
 
 
 def _host(label: str) -> str:
