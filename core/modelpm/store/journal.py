@@ -120,7 +120,7 @@ def decode(raw: bytes, boot: str) -> Contents | None:
 def _decode_header(line: bytes) -> Header | None:
     text, _, crc = line.rpartition(b" ")
     try:
-        if int(crc, 16) != zlib.crc32(text):
+        if crc != b"%08x" % zlib.crc32(text):
             return None
         values: Any = json.loads(text)
         header = Header(**values) if values.pop("v") == VERSION else None
