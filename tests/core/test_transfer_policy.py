@@ -23,6 +23,7 @@ from modelpm.errors import (
 from modelpm.hosts import Hosts
 from modelpm.http import PermanentError
 from modelpm.store.meta import PIECE
+from modelpm.store.ranges import END
 from modelpm.testing import FaultServer
 from modelpm.transfer import Options, RateLimit
 from modelpm.transfer.connection import Pace
@@ -31,7 +32,7 @@ from modelpm.transfer.meter import Speed
 from modelpm.transfer.mirrors import Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
-from modelpm.transfer.task import END, Task
+from modelpm.transfer.task import Task
 from modelpm.transfer.width import Width
 from modelpm.types import Digest
 from tests.support.memory_source import Answer, MemorySource, Request

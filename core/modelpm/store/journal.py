@@ -22,7 +22,7 @@ from typing import Any
 
 from modelpm.disk import system
 from modelpm.disk.atomic import write_atomic
-from modelpm.store.ranges import Ranges
+from modelpm.store.ranges import END, Ranges
 
 VERSION = 1
 MAX_HEADER_BYTES = 1 << 14
@@ -31,7 +31,6 @@ _MAGIC = b"MPMJ"
 _BODY = struct.Struct("<4sB3xQQ32s")
 _CRC = struct.Struct("<I")
 RECORD_SIZE = _BODY.size + _CRC.size
-_LARGEST = 1 << 62  # of an offset or a length; beyond any file, and safe to add
 
 
 class Kind(IntEnum):
@@ -135,7 +134,7 @@ def _decode_records(raw: bytes) -> list[tuple[int, int, int, bytes]]:
         body = raw[at : at + _BODY.size]
         (crc,) = _CRC.unpack_from(raw, at + _BODY.size)
         magic, kind, offset, length, digest = _BODY.unpack(body)
-        if magic != _MAGIC or crc != zlib.crc32(body) or max(offset, length) > _LARGEST:
+        if magic != _MAGIC or crc != zlib.crc32(body) or max(offset, length) > END:
             break
         records.append((kind, offset, length, digest))
     return records

@@ -13,14 +13,13 @@ from modelpm import disk
 from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store.journal import Contents, Header, Journal, Kind, decode, read
-from modelpm.store.ranges import Ranges
+from modelpm.store.ranges import END, Ranges
 
 RECORD_BYTES = 1 << 20
 RECORD_SECONDS = 0.5
 SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 2.0
 _RECORDS_BITS = 16  # log2 of how many records a whole file may take
-_END = 1 << 62  # behind every file
 _LONG = 4 << 20  # bytes of a journal that is written anew: it has been told the same many times
 _SMALL = 8 << 20  # bytes of a file for which no space is reserved: it is written before that would have helped
 
@@ -92,9 +91,9 @@ class Partial:
     def _adopt(self, earlier: Contents) -> None:
         """Take over what counts; it is synced first, so that the new journal may vouch for all of it."""
         end = os.fstat(self._fd).st_size
-        earlier.extents.remove(end, _END)
+        earlier.extents.remove(end, END)
         if self.header.size is not None:
-            earlier.extents.remove(self.header.size, _END)
+            earlier.extents.remove(self.header.size, END)
         system.fdatasync(self._fd)
         self._contents = replace(earlier, header=replace(earlier.header, boot=self.header.boot))
         self._present = earlier.extents.copy()
@@ -280,7 +279,7 @@ class Partial:
             self._covered = covered
             return
         now = self._contents.extents
-        for start, stop in now.gaps(0, _END):
+        for start, stop in now.gaps(0, END):
             durable.remove(start, stop)
         self._contents = replace(self._contents, extents=durable)
         self._start_journal()

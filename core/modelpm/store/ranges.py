@@ -3,6 +3,9 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
+END = 1 << 62
+"""Behind every byte of every file, and safe to add; stands for the end of a file whose size nobody knows."""
+
 
 class Ranges:
     """A set of offsets, kept as sorted, disjoint half-open intervals that do not touch each other.

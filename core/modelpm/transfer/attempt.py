@@ -8,13 +8,14 @@ from typing import Any
 
 from modelpm.errors import IntegrityError, ModelpmError, StoreError, Unavailable
 from modelpm.hosts import Hosts
+from modelpm.store.ranges import END
 from modelpm.transfer.connection import Aborted, Connection, refused_to_range
 from modelpm.transfer.mirrors import Choice, Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
 from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.space import Room
-from modelpm.transfer.task import END, Task
+from modelpm.transfer.task import Task
 from modelpm.transfer.values import Fetch, Options, Origin
 from modelpm.transfer.versions import Versions
 from modelpm.transfer.work import Work

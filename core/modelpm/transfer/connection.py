@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from modelpm.errors import ModelpmError, PluginError, Unavailable
 from modelpm.store.partial import Partial
+from modelpm.store.ranges import END
 from modelpm.transfer.rate import Limiter
-from modelpm.transfer.task import END, Task
+from modelpm.transfer.task import Task
 from modelpm.types import Stream
 
 _SMALLEST = 16 << 10

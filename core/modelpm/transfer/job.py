@@ -16,13 +16,12 @@ from modelpm.store.journal import Header
 from modelpm.store.layout import is_sha256
 from modelpm.store.locks import Held
 from modelpm.store.partial import Partial, progress
-from modelpm.store.ranges import Ranges
+from modelpm.store.ranges import END, Ranges
 from modelpm.transfer.attempt import Attempts
 from modelpm.transfer.following import Follower
 from modelpm.transfer.hashing import Digests
 from modelpm.transfer.rate import Limiter
 from modelpm.transfer.scheduler import Scheduler
-from modelpm.transfer.task import END
 from modelpm.transfer.values import Fetch, Fetched, Options
 from modelpm.transfer.work import Work
 from modelpm.types import Status

@@ -9,8 +9,8 @@ import os
 import threading
 import time
 
-from modelpm.store.ranges import Ranges
-from modelpm.transfer.task import END, Task
+from modelpm.store.ranges import END, Ranges
+from modelpm.transfer.task import Task
 from modelpm.transfer.width import Width
 from modelpm.transfer.work import Work
 

@@ -7,9 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError
-
-END = 1 << 62
-"""Stands for the end of a file whose size nobody knows."""
+from modelpm.store.ranges import END
 
 
 @dataclass(slots=True, eq=False)
