@@ -47,6 +47,11 @@ class Workshop:
     outdated: Callable[[Sequence[LockedModel]], tuple[tuple[Outdated, ...], Report]]
     warnings: Callable[[], tuple[str, ...]]
 
+    def environment(self, site: Site, folder: str) -> Environment:
+        """Return a project's environment over the store, wherever that was moved; as :meth:`Site.environment`."""
+        self.store.look()
+        return site.environment(self.store, folder, self.link_mode)
+
 
 @dataclass(frozen=True)
 class Project(Reader):
@@ -73,11 +78,8 @@ class Project(Reader):
 
     @cached_property
     def _environment(self) -> Environment:
-        return self._environment_in(self._environment_in("").read().dir)
-
-    def _environment_in(self, folder: str) -> Environment:
-        self.workshop.store.look()
-        return self.site.environment(self.workshop.store, folder, self.workshop.link_mode)
+        text_only = self.workshop.environment(self.site, "")
+        return self.workshop.environment(self.site, text_only.read().dir)
 
     # ------------------------------------------------------------------ what there is
 
@@ -152,7 +154,7 @@ class Project(Reader):
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
-            environment = self._environment_in(state.lock.dir)
+            environment = self.workshop.environment(self.site, state.lock.dir)
             if not environment.incomplete([m for m in state.lock.models if m.name in names]):
                 self._check_rules(state)
                 return self._unchanged(state)
@@ -215,7 +217,7 @@ class Project(Reader):
         if locked or check or site.manifest is None:
             self._refuse_drift(state, "sync --check" if check else "sync --locked")
         self._check_groups(state, groups)
-        environment = self._environment_in(state.lock.dir)
+        environment = self.workshop.environment(self.site, state.lock.dir)
         if not state.healed and (site.manifest is None or self._settled(state)):
             models = selected(state.lock, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
@@ -308,7 +310,7 @@ class Project(Reader):
                 raise UsageError(f"there is no group `{group}`", hints=[there])
 
     def _unchanged(self, state: State, *, strays: Sequence[str] = ()) -> Report:
-        environment = self._environment_in(state.lock.dir)
+        environment = self.workshop.environment(self.site, state.lock.dir)
         return Report(
             models=tuple(installed_model(environment, m) for m in state.lock.models),
             warnings=(*self.workshop.warnings(), *stray_warning(environment, strays)),
@@ -340,8 +342,7 @@ class _Run:
 
         workshop = self.project.workshop
         working = workshop.working(self.on_progress, self.user, self.cancelled)
-        workshop.store.look()
-        text_only = self.site.environment(workshop.store, "", workshop.link_mode)
+        text_only = workshop.environment(self.site, "")
         return Changer(self.site, text_only, workshop.installer(text_only, working.cancelled), working)
 
     @property

@@ -234,7 +234,7 @@ def test_trouble_is_silence_or_a_trickle_but_not_a_limit() -> None:
     assert "bytes a second" in (task.trouble(now + 6, idle=60, rate=10, window=5) or "")
     other = Task(0, 100)
     other.opened(None)
-    other.paid(5.9)  # waited on purpose
+    other.waits(5.9)  # on purpose
     assert other.trouble(time.monotonic() + 6, idle=60, rate=10, window=5) is None
 
 

@@ -205,8 +205,10 @@ class Attempts:
             failing = bool(self._budget.strikes) or work.narrow
             if failing and task.gained >= enough and self._versions.provable(work.partial, origin.label):
                 self._progressed(work, origin)
-            while work.hasty() and task.aborted is None and not self.pause(_NAP):
-                task.paid(_NAP)
+            while work.hasty() and task.aborted is None:
+                task.waits(_NAP)
+                if self.pause(_NAP):
+                    break
 
         return came
 

@@ -76,11 +76,6 @@ class Task:
         self._heard = time.monotonic() + seconds
         self._waits = self._waits[0] + seconds, self._heard
 
-    def paid(self, seconds: float) -> None:
-        """Note that the thread waited on purpose."""
-        self._heard = time.monotonic()
-        self._waits = self._waits[0] + seconds, self._heard
-
     def split(self, smallest: int, align: int) -> int | None:
         """Give away the second half of what is left and not being read.
 
