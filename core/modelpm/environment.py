@@ -9,7 +9,7 @@ from typing import NamedTuple
 from modelpm.disk.atomic import write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.file import Lock, parse_lock
-from modelpm.lock.model import LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.store import Store
 from modelpm.view import View
 
@@ -60,14 +60,19 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             return self.view.renew(digests)
 
     def complete(self, model: LockedModel) -> bool:
-        """Whether every file of a locked model is in the store and in the view, by the quick rules."""
+        """Whether every file of a locked model appears and is good, by the quick rules."""
         return not self.incomplete([model])
 
     def incomplete(self, models: Sequence[LockedModel]) -> list[LockedModel]:
-        """Return the models of which a file is not in the store, or not in the view, by the quick rules."""
+        """Return the models of which a file does not appear, or is not known to be good, by the quick rules."""
         hidden = self.view.lacking(models)
-        has = self.store.has
-        return [m for m in models if m.name in hidden or not all(has(f.sha256, f.size) for f in m.files)]
+        return [m for m in models if m.name in hidden or not all(self.is_good(m.name, f) for f in m.files)]
+
+    def is_good(self, name: str, file: LockedFile) -> bool:
+        """Whether the bytes of a file are known to be good, in the store or where the view shows them."""
+        if self.store.has(file.sha256, file.size):
+            return True
+        return self.view.stands_alone(name, file.path, file.sha256, file.size)
 
     def path(self, model: LockedModel) -> Path:
         """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""

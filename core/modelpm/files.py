@@ -51,7 +51,7 @@ class LocalSource:
         try:
             target = self.target(reference)
             file = target / path if target.is_dir() else target
-            there = file.is_file() and (file is target or _stays_in(file, target.resolve()))
+            there = file.is_file() and (file is target or stays_in(file, target))
         except (ModelpmError, OSError):  # why it is not there is for the listing to say
             return ()
         return (str(file),) if there else ()
@@ -98,7 +98,7 @@ def _listed(folder: Path) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(".") and name != "__pycache__"]
         for name in names:
             path = Path(here, name)
-            if not name.startswith(".") and path.is_file() and _stays_in(path, root):
+            if not name.startswith(".") and path.is_file() and stays_in(path, root):
                 found.append(path.relative_to(root).as_posix())
     return sorted(found)
 
@@ -113,8 +113,21 @@ def _described(file: Path, path: str, reference: Reference) -> RemoteFile:
         return RemoteFile(path, os.fstat(stream.fileno()).st_size, digest, (str(file),), reference)
 
 
-def _stays_in(path: Path, root: Path) -> bool:
-    return path.resolve().is_relative_to(root)
+def stays_in(path: Path, folder: Path) -> bool:
+    """Whether a path in a folder leads to something in it, or, in a Hugging Face cache, to a blob of that cache."""
+    root, real = folder.resolve(), path.resolve()
+    if real.is_relative_to(root):
+        return True
+    for above in (root / "snapshots", root, *root.parents):
+        if above.name == "snapshots" and "--" in above.parent.name:
+            return any(real.is_relative_to(allowed) for allowed in cache_roots(above.parent))
+    return False
+
+
+def cache_roots(repository: Path) -> tuple[Path, ...]:
+    """Return where links in a repository of a Hugging Face cache may lead: into it, and to the cache's own blobs."""
+    real = repository.resolve()
+    return real, real.parent / "blobs"
 
 
 def _raise(error: OSError) -> None:

@@ -79,7 +79,8 @@ class Parts(Reader):
             }
         )
         caches = [self.config.hub_cache]
-        self.store = Store(self.config.paths.store, tiers=self.config["store.path"], caches=caches)
+        paths = self.config.paths
+        self.store = Store(paths.store, tiers=self.config["store.path"], caches=caches, notes=paths.cache / "files")
         self.store.look()  # from now on it is followed
         self.warnings: list[str] = []
         self._sinks, self._listener = tuple(audit), listener
@@ -249,6 +250,13 @@ class Parts(Reader):
             self.warnings.append(text)
             if self._on_warning is not None:
                 self._on_warning(text)
+
+    def say_unkept(self) -> None:
+        """Warn where files had to be hashed, and nothing can be kept of it; see :mod:`modelpm.store.known`."""
+        if self.store.known.unkept:
+            from modelpm.operations.recognizing import say_unkept
+
+            say_unkept(self.store, self.warn)
 
     def _taken_warnings(self) -> tuple[str, ...]:
         with self._lock:

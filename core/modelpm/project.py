@@ -155,7 +155,7 @@ class Project(Reader):
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
             environment = self.workshop.environment(self.site, state.lock.dir)
-            if not environment.incomplete([m for m in state.lock.models if m.name in names]):
+            if not run.missing(environment, [m for m in state.lock.models if m.name in names]):
                 self._check_rules(state)
                 return self._unchanged(state)
         return run.report("add", edit=addition.edit, also=addition.names)
@@ -222,7 +222,7 @@ class Project(Reader):
             models = selected(state.lock, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
             strays = environment.view.strays([m.name for m in state.lock.models])
-            missing = environment.incomplete(models)
+            missing = run.missing(environment, models)
             if check and (missing or (exact and strays)):
                 raise unsynced(missing, strays if exact else [])
             if not missing and not (exact and strays):
@@ -349,6 +349,15 @@ class _Run:
     def locker(self) -> "Locker":
         """What looks names up."""
         return self.changer.locker
+
+    def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
+        """Return the models of which a file is not there; see :func:`modelpm.operations.recognizing.recognize`."""
+        if not environment.incomplete(models):
+            return []
+        from modelpm.operations.recognizing import recognize
+
+        working = self.project.workshop.working(self.on_progress, self.user, self.cancelled)
+        return recognize(environment, working, models)
 
     def report(self, verb: str, **wanted: Any) -> Report:
         """Do what is wanted; see :class:`modelpm.operations.changing.Intent`."""

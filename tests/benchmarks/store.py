@@ -25,7 +25,7 @@ import modelpm
 from modelpm.lock.file import Lock
 from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
-from modelpm.store.verify import verify
+from modelpm.store.verify import Target, verify
 from tests.support.hub import running_hub
 from tests.support.models import PIECE, folder_of, manager_in
 from tests.support.stores import damage, put
@@ -52,13 +52,13 @@ def hash_file(path: Path) -> str:
 
 def verifying(folder: Path) -> None:
     store = Store(folder / "verify")
-    wanted = [(put(store, os.urandom(SIZE)), SIZE) for _ in range(FILES)]
-    paths = [store.blob(sha256) for sha256, _ in wanted]
+    wanted = [Target(put(store, os.urandom(SIZE)), SIZE) for _ in range(FILES)]
+    paths = [store.blob(target.sha256) for target in wanted]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def plain() -> None:
         with ThreadPoolExecutor(cores) as pool:
-            assert [*pool.map(hash_file, paths)] == [sha256 for sha256, _ in wanted]
+            assert [*pool.map(hash_file, paths)] == [target.sha256 for target in wanted]
 
     plain()
     pairs = [(seconds(plain), seconds(lambda: verify(store, wanted))) for _ in range(RUNS)]

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -170,7 +171,7 @@ def test_a_file_of_somebody_elses_is_never_replaced_and_everything_is_rolled_bac
 def test_ctrl_c_at_the_last_moment_rolls_back_both_files(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {n: (project.root / n).read_bytes() for n in ("models.toml", "models.lock")}
 
-    def interrupted(path: Path, data: bytes, **more: int) -> None:
+    def interrupted(path: Path, data: bytes, **more: Any) -> None:
         write_atomic(path, data, **more)
         if path.name == "models.lock":
             raise KeyboardInterrupt

@@ -6,7 +6,7 @@ import pytest
 
 from modelpm.errors import Interrupted
 from modelpm.store import Store
-from modelpm.store.verify import verify
+from modelpm.store.verify import Target, verify
 from tests.support.stores import damage, put
 
 
@@ -20,11 +20,11 @@ def test_an_empty_list_is_answered_with_an_empty_list(store: Store) -> None:
 
 
 def test_answers_come_in_the_order_of_the_questions_each_blob_read_once(store: Store) -> None:
-    wanted = [(put(store, os.urandom(size)), size) for size in (0, 10, 5_000_000, 100, 300_000)]
+    wanted = [Target(put(store, os.urandom(size)), size) for size in (0, 10, 5_000_000, 100, 300_000)]
     damage(store.blob(wanted[2][0]), 4_999_999)
     store.remove(wanted[3][0])
     counted: list[int] = []
-    problems = verify(store, [*wanted, *wanted, (wanted[0][0], 1)], jobs=3, on_bytes=counted.append)
+    problems = verify(store, [*wanted, *wanted, Target(wanted[0].sha256, 1)], jobs=3, on_bytes=counted.append)
     assert [p is None for p in problems] == [True, True, False, False, True] * 2 + [False]
     assert str(problems[2]).startswith("digest ")
     assert problems[3] == "missing"
@@ -32,19 +32,20 @@ def test_answers_come_in_the_order_of_the_questions_each_blob_read_once(store: S
     assert sum(counted) == 10 + 5_000_000 + 300_000
 
 
-def test_quick_reads_no_bytes(store: Store) -> None:
-    wanted = [(put(store, os.urandom(size)), size) for size in (10, 5000)]
-    damage(store.blob(wanted[0][0]))
-    os.utime(store.blob(wanted[1][0]), ns=(0, 0))
+def test_quick_reads_only_the_bytes_of_what_looks_different(store: Store) -> None:
+    wanted = [Target(put(store, os.urandom(size)), size) for size in (10, 5000)]
     counted: list[int] = []
-    problems = verify(store, wanted, quick=True, on_bytes=counted.append)
-    assert problems[0] is None
-    assert str(problems[1]).startswith("replaced")
+    assert verify(store, wanted, quick=True, on_bytes=counted.append) == [None, None]
     assert counted == []
+    os.utime(store.blob(wanted[1].sha256), ns=(0, 0))
+    assert verify(store, wanted, quick=True, on_bytes=counted.append) == [None, None]
+    assert sum(counted) == 5000
+    assert verify(store, wanted, quick=True, on_bytes=counted.append) == [None, None]
+    assert sum(counted) == 5000
 
 
 def test_bytes_are_reported_in_the_calling_thread(store: Store) -> None:
-    wanted = [(put(store, os.urandom(1000)), 1000) for _ in range(5)]
+    wanted = [Target(put(store, os.urandom(1000)), 1000) for _ in range(5)]
     threads = set()
     verify(store, wanted, on_bytes=lambda _count: threads.add(threading.current_thread()))
     assert threads == {threading.current_thread()}
@@ -54,7 +55,7 @@ def test_a_run_that_is_cancelled_ends_as_interrupted(store: Store) -> None:
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(Interrupted) as caught:
-        verify(store, [(put(store, b"x"), 1)], cancelled=cancelled)
+        verify(store, [Target(put(store, b"x"), 1)], cancelled=cancelled)
     assert caught.value.exit_code == 130
 
 
@@ -64,7 +65,7 @@ def test_an_error_of_the_listener_ends_the_run_and_its_threads(store: Store) -> 
 
     before = threading.active_count()
     with pytest.raises(KeyboardInterrupt):
-        verify(store, [(put(store, os.urandom(1000)), 1000)], on_bytes=broken)
+        verify(store, [Target(put(store, os.urandom(1000)), 1000)], on_bytes=broken)
     assert threading.active_count() == before
 
 
@@ -72,4 +73,4 @@ def test_a_blob_that_cannot_be_read_is_a_problem_and_no_failure(store: Store) ->
     name = put(store, b"x")
     store.blob(name).unlink()
     os.mkfifo(store.blob(name))
-    assert verify(store, [(name, 1)]) == ["replaced: it is not a regular file"]
+    assert verify(store, [Target(name, 1)]) == ["replaced: it is not a regular file"]

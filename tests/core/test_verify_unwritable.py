@@ -112,5 +112,11 @@ def test_what_is_there_already_is_there_on_a_read_only_disk_too(modelpm: Modelpm
             assert modelpm("add", "tiny", "--as", "other", env=env, cwd=project).code == 8
         the_blob(home).unlink()
         with fixed(home):
+            ran = modelpm("install", "tiny", env=env)  # the view has the bytes
+            assert ran.code == 0, ran.stderr
+            assert "cannot be kept" in ran.stderr
+        shutil.rmtree(home / "env" / "models" / "tiny")
+        shutil.rmtree(project / "models" / "tiny")
+        with fixed(home):
             assert modelpm("install", "tiny", env=env).code == 8
             assert modelpm("add", "tiny", env=env, cwd=project).code == 8

@@ -1,6 +1,5 @@
 """The disk as the core uses it: failures in words, folders and modes that suit the umask and a group that shares."""
 
-import contextlib
 import errno
 import os
 import stat
@@ -104,11 +103,14 @@ def unnameable(error: UnicodeEncodeError) -> ModelpmError:
 def _full(number: int, path: Path, action: str, needed: int | None) -> StoreError:
     mount = mount_point(path)
     free = system.free_space(mount)
+    reason, cure = _FULL[number].format(mount=mount), "free some space"
     sizes = f"{free:,} bytes free" + (f", {needed:,} bytes needed" if needed is not None else "")
+    if number == errno.ENOSPC and system.free_inodes(mount) == 0 and free > (needed or 0):
+        reason, cure = f"{mount} holds as many files as it can: no inodes left", "remove files, however small,"
     return StoreError(
-        f"cannot {action} {path}: {_FULL[number].format(mount=mount)} ({sizes})",
+        f"cannot {action} {path}: {reason} ({sizes})",
         code="no_space",
-        hints=[f"free some space on {mount}, or put the store on another disk (MODELPM_STORE)"],
+        hints=[f"{cure} on {mount}, or put the store on another disk (MODELPM_STORE)"],
         path=str(path),
         mount=str(mount),
         free=free,
@@ -167,8 +169,9 @@ def create(path: Path, mode: int, flags: int = os.O_RDWR) -> int:
     fd = system.open_file(path, flags | os.O_CREAT, mode)  # the system applies the umask: asking for it costs more
     shared = _shared(path.parent, mode)
     if shared:
-        with contextlib.suppress(PermissionError):  # another user made it in this instant
-            system.set_mode(fd, path, stat.S_IMODE(os.fstat(fd).st_mode) | shared)
+        system.set_mode(
+            fd, path, stat.S_IMODE(os.fstat(fd).st_mode) | shared
+        )  # refused where another user just made it
     return fd
 
 
@@ -224,5 +227,5 @@ def _make_one(folder: Path) -> None:
         _is_folder(folder)
         return
     if shared := _shared(folder.parent, 0o777):
-        folder.chmod(stat.S_IMODE(folder.stat().st_mode) | shared | stat.S_ISGID)
+        system.set_mode(None, folder, stat.S_IMODE(folder.stat().st_mode) | shared | stat.S_ISGID)
     system.fsync_folder(folder.parent)

@@ -33,13 +33,14 @@ def _is_old(entry: "os.DirEntry[str]") -> bool:
     return entry.stat(follow_symlinks=False).st_ctime < _BEGAN
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
-    """Replace a file, or make it, durably: whoever looks finds all of the old bytes or all of the new.
+def write_atomic(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
+    """Replace a file, or make it: whoever looks finds all of the old bytes or all of the new.
 
     Args:
         path: The file; its folder must exist. A symlink there is refused, not followed and not replaced.
         data: All of its bytes.
         mode: Permissions, before the umask; None keeps those of the file that is there, else ``0o666``.
+        durable: Whether it must outlast a power cut; what only saves work need not.
 
     Raises:
         StoreError: The system refuses; nothing has changed, and no temporary file is left.
@@ -48,13 +49,14 @@ def write_atomic(path: Path, data: bytes, *, mode: int | None = None) -> None:
         kept = _mode_of(path)
         draft = temporary(path.parent)
         try:
-            _fill(draft, data, 0o666 if mode is None else mode, kept if mode is None else None)
+            _fill(draft, data, 0o666 if mode is None else mode, kept if mode is None else None, durable=durable)
             system.replace(draft, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 system.unlink(draft)
             raise
-        system.fsync_folder(path.parent)
+        if durable:
+            system.fsync_folder(path.parent)
 
 
 def restore(path: Path, data: bytes | None) -> None:
@@ -86,12 +88,13 @@ def _mode_of(path: Path) -> int | None:
     return stat.S_IMODE(facts.st_mode)
 
 
-def _fill(draft: Path, data: bytes, mode: int, kept: int | None) -> None:
+def _fill(draft: Path, data: bytes, mode: int, kept: int | None, *, durable: bool) -> None:
     fd = disk.create(draft, mode if kept is None else kept & 0o777, os.O_WRONLY | os.O_EXCL)
     try:
         if kept is not None and stat.S_IMODE(os.fstat(fd).st_mode) != kept:
             system.set_mode(fd, draft, kept)
         system.pwrite(fd, data, 0)
-        system.fsync(fd)
+        if durable:
+            system.fsync(fd)
     finally:
         os.close(fd)

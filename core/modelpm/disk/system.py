@@ -22,6 +22,8 @@ else:
     import fcntl
 
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOTTY, errno.EXDEV})
+_NO_FOLDER_SYNC = _UNSUPPORTED | {errno.EBADF}
+_NO_MODES = _UNSUPPORTED | {errno.EPERM, errno.EACCES, errno.EROFS}
 _CONTENTION = frozenset({errno.EWOULDBLOCK, errno.EACCES, errno.EBUSY})
 _FICLONE = 0x40049409
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
@@ -116,7 +118,7 @@ def fsync_folder(path: Path) -> None:
     try:
         fsync(fd)
     except OSError as error:  # some network file systems know no fsync of a folder
-        if error.errno not in _UNSUPPORTED:
+        if error.errno not in _NO_FOLDER_SYNC:
             raise
     finally:
         os.close(fd)
@@ -286,6 +288,14 @@ def free_space(path: Path) -> int:
     return shutil.disk_usage(path).free
 
 
+def free_inodes(path: Path) -> int | None:
+    """Return how many files an ordinary user may still make on the file system of ``path``; None where none count."""
+    if not hasattr(os, "statvfs"):
+        return None
+    facts = os.statvfs(path)
+    return facts.f_favail if facts.f_files else None
+
+
 def physical_size(facts: os.stat_result) -> int:
     """Return the bytes a file takes on the disk."""
     blocks: int | None = getattr(facts, "st_blocks", None)
@@ -295,6 +305,16 @@ def physical_size(facts: os.stat_result) -> int:
 def is_own(facts: os.stat_result) -> bool:
     """Whether a file belongs to the user of this process; where systems know no owners, it does."""
     return not hasattr(os, "getuid") or facts.st_uid == os.getuid()
+
+
+def is_trusted(facts: os.stat_result) -> bool:
+    """Whether only the user of this process, or root, can have written a file, and nobody else can write it now.
+
+    Access control lists are not looked at. Where systems know no owners, every file is.
+    """
+    if not hasattr(os, "geteuid"):
+        return True
+    return facts.st_uid in {0, os.geteuid()} and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def user_id() -> int:
@@ -313,12 +333,23 @@ def umask() -> int:
     return old
 
 
-def set_mode(fd: int, path: Path, mode: int) -> None:
-    """Set the permissions of an open file; ``path`` is for systems that know no other way."""
-    if hasattr(os, "fchmod"):
-        os.fchmod(fd, mode)
-    else:
-        path.chmod(mode)
+def set_mode(fd: int | None, path: Path, mode: int) -> bool:
+    """Set the permissions of an open file; without ``fd``, of a folder.
+
+    Returns:
+        False where the file system refuses, as many do that are mounted over a network: what was written is right all
+        the same.
+    """
+    try:
+        if fd is not None and hasattr(os, "fchmod"):
+            os.fchmod(fd, mode)
+        else:
+            path.chmod(mode)
+    except OSError as error:
+        if error.errno not in _NO_MODES:
+            raise
+        return False
+    return True
 
 
 def replace(source: Path, target: Path) -> None:

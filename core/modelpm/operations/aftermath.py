@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from modelpm.store import Store, boots
-from modelpm.store.verify import verify
+from modelpm.store.verify import Target, verify
 
 
 def recheck(store: Store, warn: Callable[[str], None]) -> None:
@@ -21,7 +21,8 @@ def recheck(store: Store, warn: Callable[[str], None]) -> None:
     wanted = boots.suspects(store.layout)
     if not wanted:
         return
-    bad = [sha256 for (sha256, _), problem in zip(wanted, verify(store, wanted), strict=True) if problem]
+    targets = [Target(sha256, size) for sha256, size in wanted]
+    bad = [t.sha256 for t, problem in zip(targets, verify(store, targets), strict=True) if problem]
     for sha256 in bad:
         store.doubt(sha256)
     boots.settle(store.layout)

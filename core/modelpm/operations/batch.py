@@ -40,7 +40,7 @@ class Batch:
     def is_there(self, requests: Sequence[Request]) -> bool:
         """Whether nothing has to be done for any of them; what cannot be told is not there."""
         try:
-            return all(self.installer.complete(self.installer.identify(request)) for request in requests)
+            return all(self.installer.complete(self.installer.identify(request), self.working) for request in requests)
         except ModelpmError:
             return False
 
@@ -75,7 +75,7 @@ class Batch:
         """Note what :meth:`install` would do."""
         for _, found, task in self._tasks:
             self._warn_of(task)
-            locked = self.installer.complete(found)
+            locked = self.installer.complete(found, self.working)
             self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
 
     def report(self, *, dry_run: bool = False) -> Report:
@@ -87,7 +87,7 @@ class Batch:
         working, publish = self.working, self.working.audience.publish
         with self.flights.alone(name, working.cancelled, lambda progress: publish([progress])):
             # Asked again: another thread or process may have brought it while this one waited.
-            locked = self.installer.complete(found)
+            locked = self.installer.complete(found, self.working)
             if locked is not None:
                 made, change = self.installer.already(locked)
                 publish([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])

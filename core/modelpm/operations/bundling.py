@@ -12,10 +12,12 @@ from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.environment import Environment
 from modelpm.errors import IntegrityError, NotFound, StoreError, UsageError
+from modelpm.files import stays_in
 from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
-from modelpm.lock.model import LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.manifest.governing import FILE, LOCK
 from modelpm.names import printable
+from modelpm.operations.obtaining import obtain
 from modelpm.store import Store, archive, claims, parts
 from modelpm.store.layout import is_sha256
 
@@ -63,7 +65,8 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     store = environment.store
     for model in lock.models:
         for file in model.files:
-            if not store.has(file.sha256, file.size):
+            shown = environment.view.file(model.name, file.path)
+            if not store.has(file.sha256, file.size) and not _brought(store, file, shown):
                 raise NotFound(
                     f"`{printable(file.path)}` of `{model.name}` is not in the store",
                     code="missing",
@@ -85,6 +88,16 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
             made = parts.write(archive.packed([(LOCK, text)], blobs), target, split)
         claims.release(older, made)
         return made
+
+
+def _brought(store: Store, file: LockedFile, shown: Path) -> bool:
+    """Take a blob that the store lacks from the view that shows it; where nothing can be written, none is taken."""
+    try:
+        return obtain(store, file.sha256, file.size, shown=shown)
+    except StoreError as error:
+        if error.code not in _UNWRITABLE:
+            raise
+        return False
 
 
 @contextmanager
@@ -221,7 +234,8 @@ def _incomplete(source: Path, why: str) -> IntegrityError:
 def take_files(store: Store, source: Path, locks: Sequence[Lock], step: Callable[[str], None]) -> list[Taken]:
     """Take a model's file, or every file of a folder, into the store: cloned, linked or copied, never moved or changed.
 
-    Names that begin with a dot are left out, unfinished files, too, and so is what leads out of the folder.
+    Names that begin with a dot are left out, unfinished files, too, and so is what leads out of the folder. In the
+    snapshots of a Hugging Face cache, whose files are links to its blobs, they may lead to those.
 
     Raises:
         NotFound: There is nothing.
@@ -247,13 +261,12 @@ def take_files(store: Store, source: Path, locks: Sequence[Lock], step: Callable
 
 
 def _files_below(folder: Path) -> list[Path]:
-    root = folder.resolve()
     found = []
     for here, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
         for name in sorted(names):
             path = Path(here, name)
-            if name.startswith(_HIDDEN) or not path.is_file() or not path.resolve().is_relative_to(root):
+            if name.startswith(_HIDDEN) or not path.is_file() or not stays_in(path, folder):
                 continue
             if archive.begun(path):
                 raise _incomplete(folder, f"there is a bundle, or a piece of one, in it: import {path}")

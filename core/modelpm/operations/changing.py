@@ -20,6 +20,7 @@ from modelpm.operations.install import Installer, Task
 from modelpm.operations.linking import say_copied
 from modelpm.operations.locking import Locker, same, untold, would_compare
 from modelpm.operations.reading import installed_model
+from modelpm.operations.recognizing import recognize
 from modelpm.operations.sites import Site, State, read_state
 from modelpm.operations.tracking import Working
 from modelpm.plan import make_plan
@@ -104,13 +105,14 @@ class Changer:
             return self._report(intent, before, before.lock, wanted)
         models = self._selected(lock, intent)
         if intent.dry_run:
-            missing = self.environment.incomplete(models)
+            missing = recognize(self.environment, self.working, models)
             for model in missing:
                 needed = WantedModel.of_locked(model)
                 self._brought[model] = make_plan([needed], self.installer.present(needed)).download
             return self._report(intent, before, lock, wanted, missing)
         # The folder of the view may have been changed by the edit.
         self.environment = self.site.environment(self.environment.store, lock.dir, self.environment.view.mode)
+        self.installer = replace(self.installer, environment=self.environment)
         needs = [WantedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
             missing, failed = self._bring(models)
@@ -165,7 +167,7 @@ class Changer:
 
     def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not."""
-        missing, failed = self.environment.incomplete(models), []
+        missing, failed = recognize(self.environment, self.working, models), list[LockedModel]()
         tasks = {m: Task(w := WantedModel.of_locked(m), make_plan([w], self.installer.present(w))) for m in missing}
         self.installer.check_space(list(tasks.values()))
         for model, task in tasks.items():

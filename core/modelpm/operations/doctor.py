@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from modelpm.plugins.registry import Registry
 
 _LITTLE = 5 << 30  # bytes of free space below which it is worth a word
+_FEW = 1000  # files that may still be made, as above
 _OLD = 14 * 86_400
 _DRAFT = 3600
 
@@ -74,6 +75,8 @@ class Doctor:
         }
 
     def _store(self) -> Iterator[Check]:
+        from modelpm.store.probing import keeps_modes
+
         store = self.environment.store
         try:
             store.open()
@@ -88,6 +91,13 @@ class Doctor:
                 "locks",
                 "warn",
                 "locks keep nobody out on this file system: downloads are not shared between processes",
+                "put the store on a local disk: modelpm store move PATH",
+            )
+        if not keeps_modes(store.layout):
+            yield Check(
+                "modes",
+                "warn",
+                f"{store.root} keeps no permissions: blobs cannot be made read-only there",
                 "put the store on a local disk: modelpm store move PATH",
             )
         if store.layout.moving.exists():
@@ -107,14 +117,17 @@ class Doctor:
     def _space(self) -> Iterator[Check]:
         mount = disk.mount_point(self.environment.store.root)
         free = system.free_space(mount)
-        text = f"{binary_size(free)} free on {mount}"
-        if free < _LITTLE:
+        text, inodes = f"{binary_size(free)} free on {mount}", system.free_inodes(mount)
+        if inodes is not None and inodes < _FEW:
+            text += f", and room for {inodes:,} more files only"
+            yield Check("space", "warn", text, "modelpm prune frees what nobody needs")
+        elif free < _LITTLE:
             yield Check("space", "warn", text, "modelpm prune frees what nobody needs")
         else:
             yield Check("space", "ok", text)
 
     def _tiers(self) -> Iterator[Check]:
-        for layout in self.environment.store.tiers.layouts:
+        for layout in self.environment.store.tiers:
             there = layout.version.is_file()
             yield Check(
                 "store.path",
@@ -147,8 +160,9 @@ class Doctor:
 
     def _models(self) -> Iterator[Check]:
         models = self.environment.read().models
-        store, view = self.environment.store, self.environment.view
-        damaged = [m.name for m in models if not all(store.has(f.sha256, f.size) for f in m.files)]
+        view = self.environment.view
+        good = self.environment.is_good
+        damaged = [m.name for m in models if not all(good(m.name, f) for f in m.files)]
         hidden = [m for m in models if m.name not in damaged and view.lacks(m)]
         if damaged:
             yield Check("models", "fail", f"damaged: {', '.join(damaged)}", "modelpm verify --repair")

@@ -18,9 +18,10 @@ from modelpm.operations.linking import link_into, say_copied
 from modelpm.operations.locating import locator
 from modelpm.operations.obtaining import obtain, offers
 from modelpm.operations.reading import installed_model
+from modelpm.operations.recognizing import recognize
 from modelpm.operations.resolving import Identified, Resolver
 from modelpm.operations.roots import Roots
-from modelpm.operations.tracking import Audience, Tracker
+from modelpm.operations.tracking import Audience, Tracker, Working
 from modelpm.plan import Plan, make_plan
 from modelpm.report import Change
 from modelpm.resolve import WantedFile, WantedModel
@@ -100,10 +101,10 @@ class Installer:
             name=found.name,
         )
 
-    def complete(self, found: Identified) -> LockedModel | None:
+    def complete(self, found: Identified, working: Working) -> LockedModel | None:
         """Return the locked model of that name, if it is what is asked for and every file of it is there."""
         locked = self.standing(found)
-        return locked if locked is not None and self.environment.complete(locked) else None
+        return None if locked is None or recognize(self.environment, working, [locked]) else locked
 
     def prepare(self, request: Request, found: Identified) -> Task:
         """Decide what has to be fetched; asks the source where nothing is locked yet."""
@@ -167,10 +168,8 @@ class Installer:
         Returns:
             The locked model, and the bytes that were downloaded.
         """
-        store = self.environment.store
-        pinned = [] if learn else [(f.sha256, f.size) for f in task.model.files if f.sha256 and f.size is not None]
-        # Decided anew: what another process brought meanwhile, and what this machine has elsewhere, is there.
-        present = {sha256 for sha256, size in pinned if obtain(store, sha256, size, step=_until(cancelled))}
+        # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
+        present = set[str]() if learn else self._obtained(task.model, cancelled)
         plan = make_plan([task.model], present)
         if learn:
             plan = Plan(tuple(replace(step, fetch=not step.file.is_pinned) for step in plan.steps))
@@ -230,8 +229,22 @@ class Installer:
 
     def present(self, model: WantedModel) -> set[str]:
         """Return the sha256 of those of a model's blobs that need no download."""
-        store = self.environment.store
-        return {f.sha256 for f in model.files if f.sha256 and f.size is not None and offers(store, f.sha256, f.size)}
+        store, view = self.environment.store, self.environment.view
+        return {
+            sha256
+            for path, sha256, size in _pinned(model)
+            if offers(store, sha256, size, path=path, shown=view.file(model.name, path))
+        }
+
+    def _obtained(self, model: WantedModel, cancelled: Event) -> set[str]:
+        """Return the sha256 of the files that need no download: the view has them, or their blobs are in place now."""
+        store, view, step = self.environment.store, self.environment.view, _until(cancelled)
+        return {
+            sha256
+            for path, sha256, size in _pinned(model)
+            if view.stands_alone(model.name, path, sha256, size)
+            or obtain(store, sha256, size, path=path, shown=view.file(model.name, path), step=step)
+        }
 
     def _fetches(self, task: Task) -> list[Fetch]:
         listings, model = self.resolver.listings, task.model
@@ -253,6 +266,13 @@ def gravest(errors: Sequence[ModelpmError]) -> ModelpmError:
     """Return the error that decides the exit code: an interruption, else by gravity, else the first."""
     order = {code: rank for rank, code in enumerate((130, *_GRAVITY))}
     return min(errors, key=lambda e: order.get(e.exit_code, len(order)))
+
+
+def _pinned(model: WantedModel) -> Iterator[tuple[str, str, int]]:
+    """Yield path, sha256 and size of the files whose content is known."""
+    for file in model.files:
+        if file.sha256 and file.size is not None:
+            yield file.path, file.sha256, file.size
 
 
 def _until(cancelled: Event) -> Callable[[int], None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from modelpm.disk import explained
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile
-from modelpm.store import Store
+from modelpm.store import Store, shown
 
 
 def link_into(store: Store, files: Sequence[LockedFile], folder: Path, mode: str) -> set[str]:
@@ -26,7 +26,7 @@ def link_into(store: Store, files: Sequence[LockedFile], folder: Path, mode: str
             raise StoreError(f"a folder above {target} is a symlink; modelpm writes through none", code="symlink")
         if not os.path.lexists(target):
             missing.append((file, target))
-        elif not store.shown_by(target, file.sha256, file.size):
+        elif not shown.shown_by(store, target, file.sha256, file.size):
             raise StoreError(
                 f"{target} is in the way: it is not the file of that name of the model",
                 code="in_the_way",

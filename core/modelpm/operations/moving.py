@@ -111,8 +111,9 @@ class Mover:
         strange = target.is_dir() and any(not path.name.startswith(TEMPORARY) for path in target.iterdir())
         if strange and not Layout(target).version.is_file():
             raise UsageError(f"{target} is not empty, and no store", hints=["choose a new or an empty folder"])
-        tiers = [layout.root for layout in here.tiers.layouts]
-        return Store(origin, tiers=tiers), Store(target, tiers=tiers)
+        tiers = [layout.root for layout in here.tiers]
+        notes = here.known.folder
+        return Store(origin, tiers=tiers, notes=notes), Store(target, tiers=tiers, notes=notes)
 
     @contextmanager
     def _alone(self, old: Store, new: Store) -> Iterator[None]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from modelpm.environment import Environment
 from modelpm.errors import NotFound
 from modelpm.installed import InstalledModel
-from modelpm.lock.model import LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.names import printable
+from modelpm.store.shown import check
 
 
 class Reader(ABC):
@@ -136,11 +137,40 @@ def path_of(environment: Environment, model: LockedModel, file: str | None = Non
         path = environment.view.file(model.name, file)
     if not path.exists():
         os.fsencode(path)  # raises where the locale cannot even name it
-        project = environment.kind == "project"
-        cure = "sync" if project else f"install {model.wish.spec} --as {model.name}"
         raise NotFound(
             f"`{model.name}` is installed, but {path} is gone",
             code="missing",
-            hints=[f"to bring it back: modelpm {cure}"],
+            hints=[f"to bring it back: {_cure(environment, model)}"],
         )
+    _look_at(environment, model, [f for f in model.files if file in {None, f.path}])
     return path
+
+
+def _look_at(environment: Environment, model: LockedModel, files: Sequence[LockedFile]) -> None:
+    """Make sure that the view shows what is locked, before a program is given it.
+
+    By a look at the files, without reading them; only a file that is no link into the store, and that nothing is known
+    of yet (its view was copied from another machine, or a clone brought it), is hashed, once.
+
+    Raises:
+        NotFound: A file is missing, or something else is in its place.
+    """
+    view = environment.view
+    for file in files:
+        if view.shows(model.name, file):
+            continue
+        path = view.file(model.name, file.path)
+        problem = check(view.store, path, file.sha256, file.size, quick=True)
+        if problem is not None:
+            raise NotFound(
+                f"`{model.name}` cannot be used: {path} is not the file that is locked: {problem}",
+                code="missing",
+                hints=[_cure(environment, model)],
+            )
+
+
+def _cure(environment: Environment, model: LockedModel) -> str:
+    """Return the command that brings files of a model back."""
+    if environment.kind == "project":
+        return "modelpm sync"
+    return f"modelpm install {model.wish.spec} --as {model.name}"

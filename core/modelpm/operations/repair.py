@@ -103,7 +103,7 @@ class Repairer:
         for file in files:  # what looks well and is not must not be taken for the blob
             if store.blob(file.sha256).exists():
                 store.doubt(file.sha256)
-        missing = {f.sha256: f for f in files if not obtain(store, f.sha256, f.size)}
+        missing = {f.sha256: f for f in files if not self._obtained(model, f)}
         parts = [(f, next(w for w in wanted.files if w.path == f.path)) for f in missing.values()]
         fetches = [
             Fetch(model.name, f.path, f.size, Digest("sha256", f.sha256), f.sha256, locator(self.listings, wanted, w))
@@ -121,6 +121,10 @@ class Repairer:
         elif fetches:
             tracker.completed(sum(f.size for f in missing.values()))
         return dict(zip(missing, results, strict=True))
+
+    def _obtained(self, model: LockedModel, file: LockedFile) -> bool:
+        shown = self.environment.view.file(model.name, file.path)
+        return obtain(self.environment.store, file.sha256, file.size, path=file.path, shown=shown)
 
     def _placed(self, model: LockedModel, rows: list[Verified]) -> list[Verified]:
         try:

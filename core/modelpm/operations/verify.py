@@ -1,22 +1,27 @@
 """Verify: re-hash what is stored and look whether the view shows it. Offline."""
 
 import math
+import os
 import random
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event
 
 from modelpm import disk
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import StoreError, UsageError
-from modelpm.lock.model import LockedModel
+from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.names import printable
+from modelpm.operations.recognizing import say_unkept
 from modelpm.operations.tracking import Audience, Checking
 from modelpm.report import Verified
-from modelpm.store.verify import verify as verify_blobs
+from modelpm.store.shown import is_known
+from modelpm.store.verify import Target
+from modelpm.store.verify import verify as verify_files
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ class Verifier:
 
         Args:
             models: What to check.
-            quick: Whether size, time and inode are enough.
+            quick: Whether a file that looks as it did when it was last hashed is believed.
             part: Which of the blobs, where not all.
             user: Who acts.
             cancelled: Stops it.
@@ -97,10 +102,9 @@ class Verifier:
         with self.auditor.operation(
             "verify", resource_type="model", resource_id=what, user=user, details={"quick": quick}, changes=False
         ) as outcome:
-            wanted = list(dict.fromkeys((f.sha256, f.size) for m in models for f in m.files))
-            wanted = wanted if part is None else part.of(wanted)
-            size = sum(size for _, size in wanted)
+            targets = self._targets(models, part)
             name = models[0].name if len(models) == 1 else f"{len(models)} models"
+            size = sum(t.size for t in dict.fromkeys(targets))
             checking = Checking(name, size, self.audience.publish)
 
             def hashed(count: int) -> None:
@@ -108,13 +112,15 @@ class Verifier:
                 if on_bytes is not None:
                     on_bytes(count)
 
-            problems = verify_blobs(self.environment.store, wanted, quick=quick, cancelled=cancelled, on_bytes=hashed)
-            found = dict(zip(wanted, problems, strict=True))
+            store = self.environment.store
+            problems = verify_files(store, targets, quick=quick, cancelled=cancelled, on_bytes=hashed)
+            found = dict(zip(targets, problems, strict=True))
             self._remember(found)
+            say_unkept(store, self.audience.warn)
             # What was uninstalled meanwhile, and freed, is not damaged.
             locked = {m.name: m for m in self.environment.read().models}
-            models = [m for m in models if locked.get(m.name) == m]
-            rows = tuple(row for model in models for row in self._rows(model, found))
+            files = [(m.name, f) for m in models if locked.get(m.name) == m for f in m.files]
+            rows = tuple(row for name, file in files if (row := self._row(name, file, found)))
             bad = [r for r in rows if not r.ok]
             checking.ended(f"{len(bad)} damaged" if bad else "")
             outcome.success = not bad
@@ -125,21 +131,46 @@ class Verifier:
             )
         return rows
 
-    def _remember(self, found: Mapping[tuple[str, int], str | None]) -> None:
+    def _targets(self, models: Sequence[LockedModel], part: Part | None) -> list[Target]:
+        """Return what must be checked: blobs, and what the view has in place of links to them."""
+        wanted = list(dict.fromkeys((f.sha256, f.size) for m in models for f in m.files))
+        chosen = set(wanted if part is None else part.of(wanted))
+        files = [(m.name, f) for m in models for f in m.files if (f.sha256, f.size) in chosen]
+        return list(dict.fromkeys(target for name, file in files for target in self._targets_of(name, file)))
+
+    def _targets_of(self, name: str, file: LockedFile) -> Iterator[Target]:
+        store, path = self.environment.store, self.environment.view.file(name, file.path)
+        blob, shown = store.facts(file.sha256), _look(path)
+        if blob is not None or shown is None:
+            yield Target(file.sha256, file.size)
+        if shown is None or (blob is not None and os.path.samestat(shown, blob)):
+            return
+        if blob is None or not is_known(store, str(path), file.sha256, file.size, exact=True):
+            yield Target(file.sha256, file.size, path)
+
+    def _remember(self, found: Mapping[Target, str | None]) -> None:
         """Let every quick check know what was found damaged, so that no install counts on it."""
         store = self.environment.store
-        for (sha256, size), problem in found.items():
-            if problem and store.has(sha256, size):
+        for target, problem in found.items():
+            if problem and target.path is None and store.has(target.sha256, target.size):
                 with suppress(StoreError):  # a store that cannot be written is verified all the same
-                    store.doubt(sha256)
+                    store.doubt(target.sha256)
 
-    def _rows(self, model: LockedModel, found: dict[tuple[str, int], str | None]) -> list[Verified]:
-        hidden = {f.path for f in self.environment.view.lacks(model)}
-        rows = []
-        for file in (f for f in model.files if (f.sha256, f.size) in found):
-            problem = found[file.sha256, file.size] or ""
-            only_shown_badly = not problem and file.path in hidden
-            if only_shown_badly:
-                problem = f"not in the view: {self.environment.view.file(model.name, file.path)} is missing or changed"
-            rows.append(Verified(model.name, file.path, not problem, problem, only_shown_badly))
-        return rows
+    def _row(self, name: str, file: LockedFile, found: Mapping[Target, str | None]) -> Verified | None:
+        """Return what came of a file; None where it is of another part."""
+        path = self.environment.view.file(name, file.path)
+        blob, alone = Target(file.sha256, file.size), Target(file.sha256, file.size, path)
+        if blob not in found and alone not in found:
+            return None
+        problem = found.get(blob) or ("" if blob in found else found[alone]) or ""
+        only_shown_badly = not problem and not self.environment.view.shows(name, file)
+        if only_shown_badly:
+            problem = f"not in the view: {path} is missing or changed"
+        return Verified(name, file.path, not problem, problem, only_shown_badly)
+
+
+def _look(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None

@@ -6,25 +6,25 @@ anything can run at once: what is in place is right, and what is not in place is
 
 import contextlib
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm import disk
 from modelpm.disk import system
-from modelpm.disk.atomic import temporary
 from modelpm.errors import StoreError
 from modelpm.store import blobs
+from modelpm.store.known import Known, Place
 from modelpm.store.layout import Layout
 
 if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
     from modelpm.store.links import Linker
     from modelpm.store.locks import Held
-    from modelpm.store.tiers import Tiers
 
 __all__ = ["Store"]
 
@@ -37,21 +37,26 @@ class Store:
     Attributes:
         root: Absolute path of the folder.
         layout: Where things are in it.
+        known: What is known of files without reading them.
         caches: Hugging Face caches.
         locks_work: Whether locks keep other processes out here; known after :meth:`open`. Where they don't, what is
             stored is right all the same, and only sharing of a download between processes is lost.
     """
 
-    def __init__(self, root: Path, *, tiers: Sequence[Path] = (), caches: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, root: Path, *, tiers: Sequence[Path] = (), caches: Sequence[Path] = (), notes: Path | None = None
+    ) -> None:
         """Name the folders; touches nothing.
 
         Args:
             root: The store's own.
             tiers: Stores of others, whose blobs are used and never written.
-            caches: Hugging Face caches, from which blobs are taken over rather than downloaded.
+            caches: Hugging Face caches, from which blobs are taken rather than downloaded.
+            notes: Where this user keeps what was found out about files of others; None keeps it for this run.
         """
         self.root = root.absolute()
         self.layout = Layout(self.root)
+        self.known = Known(notes)
         self._others = tuple(tiers)
         self.caches = tuple(caches)
         self.locks_work = True
@@ -60,12 +65,10 @@ class Store:
         self._seen = False  # whether it was here once
 
     @cached_property
-    def tiers(self) -> "Tiers":
-        """Stores of others."""
-        from modelpm.store.tiers import Tiers
-
-        layouts = [Layout(other.absolute()) for other in self._others]
-        return Tiers(self.layout, tuple(layout for layout in layouts if layout != self.layout))
+    def tiers(self) -> tuple[Layout, ...]:
+        """Stores of others, in order of preference."""
+        layouts = (Layout(other.absolute()) for other in self._others)
+        return tuple(layout for layout in layouts if layout != self.layout)
 
     @cached_property
     def _linker(self) -> "Linker":
@@ -121,20 +124,41 @@ class Store:
         Raises:
             IntegrityError: Not 64 lower-case hexadecimal digits.
         """
-        own = self.layout.blob(sha256)
-        return own if os.path.lexists(own) else self.tiers.locate(sha256) or own
+        return Path(self._place(sha256).path)
+
+    def _place(self, sha256: str) -> Place:
+        """Return the file that stands for a blob: ours, or the first of a tier, or where ours would be."""
+        place = blobs.own(self.layout, sha256)
+        if not self._others or os.path.lexists(place.path):
+            return place
+        return next((other for other, _ in self._in_tiers(sha256)), place)
+
+    def _in_tiers(self, sha256: str) -> "Iterator[tuple[Place, os.stat_result]]":
+        from modelpm.store.tiers import in_tiers
+
+        return in_tiers(self.tiers, sha256)
 
     def facts(self, sha256: str) -> os.stat_result | None:
         """Return what the system says of the file of a blob, wherever it is; None where there is none."""
         try:
             return os.stat(self.layout.blob_name(sha256))  # noqa: PTH116 - asked for every file of every sync
         except OSError:
-            other = self.tiers.locate(sha256)
-        return other.stat() if other is not None else None
+            return next((facts for _, facts in self._in_tiers(sha256)), None) if self._others else None
 
-    def has(self, sha256: str, size: int) -> bool:
-        """Whether a blob is there and has the size (bytes), time and inode that were recorded; hashes nothing."""
-        return blobs.has(self.layout, sha256, size) or self.tiers.find(sha256, size) is not None
+    def has(self, sha256: str, size: int, *, exact: bool = False) -> bool:
+        """Whether a blob is there and looks as it did when it was last known to be good; hashes nothing.
+
+        Args:
+            sha256: Its name.
+            size: Bytes it must have.
+            exact: Whether its ctime must be the recorded one, too: only then it may get a new link without being
+                hashed. Any link and any rename, an edit too, changes the ctime.
+        """
+        place = blobs.own(self.layout, sha256)
+        if self.known.is_good(place, blobs.look(place.path), size, exact=exact):
+            return True
+        tiers = self._in_tiers(sha256) if self._others else ()
+        return any(self.known.is_good(other, facts, size, exact=exact) for other, facts in tiers)
 
     def check(
         self, sha256: str, size: int, *, quick: bool = False, step: Callable[[int], None] | None = None
@@ -144,12 +168,16 @@ class Store:
         Args:
             sha256: Its name.
             size: Bytes it must have.
-            quick: By the rules of :meth:`has`; else its bytes are hashed.
+            quick: Whether a blob that :meth:`has` knows is believed; any other is hashed.
             step: Called with the count of bytes after each read; may raise to stop.
         """
-        if os.path.lexists(self.layout.blob(sha256)):
-            return blobs.check(self.layout, sha256, size, quick=quick, step=step)
-        return self.tiers.check(sha256, size, quick=quick, step=step)
+        place = self._place(sha256)
+        problem = blobs.check(self.known, place, size, quick=quick, step=step)
+        return problem if problem is None or place.own else f"{place.path}: {problem}"
+
+    def renaming(self, sha256: str) -> AbstractContextManager[None]:
+        """Keep what is known of a blob exact while the block removes one of the names of its file."""
+        return self.known.renaming(self._place(sha256))
 
     def adopt(self, path: Path, sha256: str, *, step: Callable[[int], None] | None = None) -> bool:
         """Make a file of somebody else's a blob, if its bytes are what is wanted: a clone, a link or a copy of it.
@@ -178,16 +206,10 @@ class Store:
         Returns:
             The sha256 of its bytes.
         """
+        from modelpm.store.taking import take
+
         self.open()
-        draft = temporary(self.layout.partials)
-        kind = self._linker.link(path, draft, "auto", without="symlink")
-        try:
-            found = blobs.digest(draft, step)
-            if found.sha256 == (only or found.sha256):
-                blobs.commit(self.layout, draft, found.sha256, found.prefixes, ours=kind != "hardlink")
-        finally:
-            draft.unlink(missing_ok=True)
-        return found.sha256
+        return take(self.known, self.layout, self._linker, path, only, step)
 
     def receive(self, chunks: Iterable[bytes], sha256: str) -> None:
         """Make a stream a blob.
@@ -198,7 +220,7 @@ class Store:
         from modelpm.store import archive
 
         self.open()
-        archive.receive(self.layout, chunks, sha256)
+        archive.receive(self.known, self.layout, chunks, sha256)
 
     def seed(self, sha256: str, size: int) -> int:
         """Make the bytes of a damaged blob the beginning of a download, which then fetches only what is wrong.
@@ -227,7 +249,7 @@ class Store:
             StoreError: The system refuses.
         """
         self.open()
-        blobs.doubt(self.layout, sha256)
+        self.known.doubt(self._place(sha256))
 
     def commit(self, data: Path, sha256: str, *, prefixes: Sequence[str] = ()) -> Path:
         """Make a file whose bytes were verified a blob: durably, and read-only.
@@ -244,7 +266,7 @@ class Store:
             StoreError: The system refuses; nothing wrong is in place.
         """
         self.open()
-        return blobs.commit(self.layout, data, sha256, prefixes)
+        return blobs.commit(self.known, self.layout, data, sha256, prefixes)
 
     def freed(self, sha256: str, going: Iterable[os.stat_result] = ()) -> int:
         """Return the bytes that :meth:`remove` would free on the disk, once some names of files were gone."""
@@ -272,12 +294,7 @@ class Store:
             got: The digest it has.
         """
         self.open()
-        target = self.layout.quarantined(wanted, got)
-        disk.make_folder(target.parent, below=self.root)
-        with disk.explained(data, "set aside"):
-            system.replace(data, target)
-            system.fsync_folder(target.parent)
-        return target
+        return blobs.quarantine(self.layout, data, wanted, got)
 
     def partial(self, key: str) -> Path:
         """Return the folder of a partial download, which may not exist yet.
@@ -350,22 +367,13 @@ class Store:
         self.open()
         projects.remember(self.layout, lock, time.time())
 
-    def shown_by(self, target: Path, sha256: str, size: int) -> str:
-        """Return how a name shows a blob: ``hardlink``, ``symlink``, ``copy``; empty where it shows something else.
-
-        Bytes of its own are hashed.
-        """
-        from modelpm.store.links import shown_by
-
-        return shown_by(self.blob(sha256), target, sha256, size)
-
     def link(self, sha256: str, target: Path, mode: str = "auto", *, below: Path | None = None) -> str:
         """Make a blob appear under a name, atomically, never through a symlink.
 
         A file or link that has the name is replaced: whether it may be is for the caller to know.
 
         Args:
-            sha256: A blob that is there.
+            sha256: A blob that is there. It is hashed unless nothing happened to it since it was.
             target: The name.
             mode: ``auto``, or one of ``reflink``, ``hardlink``, ``symlink``, ``copy``.
             below: Where trust begins: missing folders between it and the target are made, and none may be a symlink.
@@ -376,10 +384,15 @@ class Store:
 
         Raises:
             StoreError: The blob is missing, a folder is in the way, or the system refuses.
+            IntegrityError: The blob is damaged.
         """
-        blob = self.blob(sha256)
-        if blob.is_symlink() or not blob.is_file():
+        place = self._place(sha256)
+        facts = blobs.look(place.path)
+        if facts is None or not stat.S_ISREG(facts.st_mode):
             raise StoreError(f"cannot link {target}: the store has no blob {sha256}", path=str(target))
+        blobs.prove(self.known, place, facts, target)
         disk.make_folder(target.parent, below=below or target.parent)
         # A second name would be a change of somebody else's file.
-        return self._linker.link(blob, target, mode, without="" if blob.is_relative_to(self.root) else "hardlink")
+        without = () if place.own else ("hardlink",)
+        with self.known.renaming(place):
+            return self._linker.link(Path(place.path), target, mode, without=without)

@@ -13,6 +13,7 @@ from modelpm.disk import atomic, system
 from modelpm.errors import IntegrityError
 from modelpm.names import printable
 from modelpm.store import blobs, meta, parts
+from modelpm.store.known import Known
 from modelpm.store.layout import Layout
 
 CHUNK = 4 << 20
@@ -146,7 +147,7 @@ def ended(path: Path) -> bool:
         return file.read() == _END
 
 
-def receive(layout: Layout, chunks: Iterable[bytes], sha256: str) -> None:
+def receive(known: Known, layout: Layout, chunks: Iterable[bytes], sha256: str) -> None:
     """Make a stream a blob.
 
     Raises:
@@ -178,7 +179,7 @@ def receive(layout: Layout, chunks: Iterable[bytes], sha256: str) -> None:
                 actual=hasher.hexdigest(),
                 hints=["copy the bundle again"],
             )
-        blobs.commit(layout, draft, sha256, prefixes)
+        blobs.commit(known, layout, draft, sha256, prefixes)
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)

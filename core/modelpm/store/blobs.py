@@ -12,64 +12,65 @@ from modelpm import disk
 from modelpm.disk import system
 from modelpm.errors import IntegrityError, StoreError
 from modelpm.store import meta
+from modelpm.store.known import Known, Place
 from modelpm.store.layout import Layout, is_sha256
 
 _READ = 4 << 20
 
 
-def has(layout: Layout, sha256: str, size: int) -> bool:
-    """Whether the blob is there and looks untouched; reads none of its bytes."""
-    facts = _look(layout.blob_name(sha256))
-    if facts is None or not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
-        return False
-    known = meta.read(layout.record_name(sha256))
-    return known is not None and known.fits(facts)
-
-
 def check(
-    layout: Layout,
-    sha256: str,
+    known: Known,
+    place: Place,
     size: int,
     *,
     quick: bool = False,
     step: Callable[[int], None] | None = None,
-    path: Path | None = None,
 ) -> str | None:
-    """Say what is wrong with a blob.
-
-    A full check that finds the bytes right renews a record that is missing, outdated, as after a restored backup, or
-    without the digests that make repair cheap.
+    """Say what is wrong with a file that should hold a blob's bytes; what its bytes prove is kept.
 
     Args:
-        layout: The store's.
-        sha256: Its name.
+        known: What is known of files.
+        place: The file.
         size: Bytes it must have.
-        quick: Compare with the record instead of reading the bytes.
+        quick: Whether a file that looks as it did when it was last hashed is believed; any other is hashed.
         step: Called with the count of bytes after each read; may raise to stop.
-        path: Where it is, if it is in another store.
 
     Returns:
         None where it is good, else the problem in words.
     """
-    path = path or layout.blob(sha256)
-    facts = _look(path)
+    facts = look(place.path)
     problem = _outside(facts, size)
     if problem is not None or facts is None:
         return problem
-    known = meta.read(layout.record(sha256))
-    if quick:
-        if known is None:
-            return "unrecorded: only its bytes can tell whether it is good"
-        return None if known.fits(facts) else "replaced: its inode or its time of change is not the recorded one"
+    if quick and known.find(place, facts) is not None:
+        return None
     try:
-        found = digest(path, step)
+        found = digest(Path(place.path), step)
     except OSError as error:
         return f"unreadable: {error.strerror or error}"
-    if found.sha256 != sha256:
-        return f"digest {found.sha256}, expected {sha256}"
-    if known is None or not known.fits(found.facts) or (found.prefixes and not known.prefixes):
-        _renew(layout.record(sha256), meta.record(found.facts, time.time(), found.prefixes))
+    if found.sha256 != place.sha256:
+        return f"digest {found.sha256}, expected {place.sha256}"
+    before = known.find(place, found.facts, exact=True)
+    if before is None or (found.prefixes and not before.prefixes):
+        known.learn(place, found.facts, found.prefixes)
     return None
+
+
+def prove(known: Known, place: Place, facts: os.stat_result, target: Path) -> None:
+    """Hash a blob before it gets a new name, unless nothing happened to it since it was.
+
+    Raises:
+        IntegrityError: It is damaged.
+    """
+    if known.find(place, facts, exact=True) is not None:
+        return
+    if problem := check(known, place, facts.st_size):
+        raise IntegrityError(
+            f"cannot link {target}: {place.path} is damaged: {problem}",
+            code="damaged",
+            hints=["modelpm verify --repair"],
+            path=place.path,
+        )
 
 
 class Hashed(NamedTuple):
@@ -117,15 +118,18 @@ def digest(path: Path, step: Callable[[int], None] | None = None) -> Hashed:
         os.close(fd)
 
 
-def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str], *, ours: bool = True) -> Path:
+def commit(
+    known: Known, layout: Layout, data: Path, sha256: str, prefixes: Sequence[str], *, seal: bool = True
+) -> Path:
     """Make a verified file a blob: durable first, then visible.
 
     Args:
+        known: What is known of files.
         layout: The store's.
         data: The file, on the store's own file system; it is moved.
         sha256: What its bytes were found to be.
         prefixes: SHA-256 of its first 16 MiB, first 32 MiB and so on.
-        ours: Whether the file is nobody else's, and may be made read-only.
+        seal: Whether to make it read-only; False for one that is.
 
     Returns:
         Where it is.
@@ -134,38 +138,50 @@ def commit(layout: Layout, data: Path, sha256: str, prefixes: Sequence[str], *, 
         StoreError: The system refuses; ``data`` is then where it was, or in place.
         IntegrityError: ``damaged``: a writer that no lock kept out put other bytes there.
     """
-    blob, record = layout.blob(sha256), layout.record(sha256)
+    place = own(layout, sha256)
+    blob, record = Path(place.path), Path(place.record)
     disk.make_folder(blob.parent, below=layout.root)
     disk.make_folder(record.parent, below=layout.root)
-    if (there := _look(blob)) is not None and not stat.S_ISREG(there.st_mode):
+    if (there := look(place.path)) is not None and not stat.S_ISREG(there.st_mode):
         raise StoreError(f"cannot store {blob}: something that is not a file is in the way", path=str(blob))
     with disk.explained(data, "store"):
         size = data.stat().st_size
-    if there is not None and has(layout, sha256, size) and check(layout, sha256, size) is None:
+    if there is not None and check(known, place, size) is None:
         # Views show that inode. Replacing it with equal bytes would store them twice and make the views look damaged.
         with disk.explained(data, "remove"):
             system.unlink(data)
             system.fsync_folder(blob.parent)  # whoever put it there may not have come so far
         return blob
     with disk.explained(data, "store"):
-        facts = _seal(data, disk.creation_mode(blob.parent, 0o444) if ours else None)
+        facts = _seal(data, disk.creation_mode(blob.parent, 0o444) if seal else None)
     # The record first: a blob in place then always has one, and a record without its blob hurts nobody.
     meta.write(record, meta.record(facts, time.time(), prefixes))
     with disk.explained(blob, "store"):
         system.replace(data, blob)
         system.fsync_folder(blob.parent)
-    if not has(layout, sha256, facts.st_size) and (problem := check(layout, sha256, facts.st_size)):
-        # Somebody whom no lock kept out was here at the same time, and not with the same bytes.
-        raise IntegrityError(f"{blob} was changed while it was stored: {problem}", code="damaged", path=str(blob))
+    _settle(known, place, facts, prefixes)
     return blob
 
 
-def doubt(layout: Layout, sha256: str) -> None:
-    """Let a blob be found damaged by every quick check, until its bytes are found good."""
-    known = meta.read(layout.record(sha256))
-    never = meta.Record(0, 0, 0, "", 0, known.prefixes if known else ())
-    disk.make_folder(layout.record(sha256).parent, below=layout.root)
-    meta.write(layout.record(sha256), never)
+def _settle(known: Known, place: Place, sealed: os.stat_result, prefixes: Sequence[str]) -> None:
+    """Take note of what the new name changed in a blob, if it is the file that was moved there.
+
+    Raises:
+        IntegrityError: Somebody whom no lock kept out was here at the same time, and not with the same bytes.
+    """
+    now = look(place.path)
+    if now is not None and meta.record(sealed, 0).fits(now):
+        if not meta.renew(place.record, now.st_ctime_ns) or known.find(place, now, exact=True) is None:
+            known.learn(place, now, prefixes)
+    elif problem := check(known, place, sealed.st_size, quick=True):
+        raise IntegrityError(
+            f"{place.path} was changed while it was stored: {problem}", code="damaged", path=place.path
+        )
+
+
+def own(layout: Layout, sha256: str) -> Place:
+    """Return where a blob of our own store is or would be."""
+    return Place(sha256, layout.blob_name(sha256), layout.record_name(sha256), own=True)
 
 
 def _seal(data: Path, mode: int | None) -> os.stat_result:
@@ -180,6 +196,16 @@ def _seal(data: Path, mode: int | None) -> os.stat_result:
         os.close(fd)
 
 
+def quarantine(layout: Layout, data: Path, wanted: str, got: str) -> Path:
+    """Set bytes aside; see :meth:`modelpm.store.Store.quarantine`."""
+    target = layout.quarantined(wanted, got)
+    disk.make_folder(target.parent, below=layout.root)
+    with disk.explained(data, "set aside"):
+        system.replace(data, target)
+        system.fsync_folder(target.parent)
+    return target
+
+
 def freed(layout: Layout, sha256: str, going: Iterable[os.stat_result] = ()) -> int:
     """Return the bytes that :func:`remove` would free on the disk.
 
@@ -189,7 +215,7 @@ def freed(layout: Layout, sha256: str, going: Iterable[os.stat_result] = ()) -> 
         going: What the system says of names, one each, that will be gone by then.
     """
     with disk.explained(layout.blob(sha256), "read"):
-        facts = _look(layout.blob(sha256))
+        facts = look(layout.blob(sha256))
     if facts is None:
         return 0
     names = facts.st_nlink - sum(os.path.samestat(facts, other) for other in going)
@@ -230,7 +256,8 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
         return []
 
 
-def _look(path: Path | str) -> os.stat_result | None:
+def look(path: Path | str) -> os.stat_result | None:
+    """Return what the system says of a name; None where nothing has it."""
     try:
         return os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -244,11 +271,3 @@ def _outside(facts: os.stat_result | None, size: int) -> str | None:
     if not stat.S_ISREG(facts.st_mode):
         return "replaced: it is not a regular file"
     return None if facts.st_size == size else f"size {facts.st_size}, expected {size}"
-
-
-def _renew(path: Path, known: meta.Record) -> None:
-    try:
-        disk.make_folder(path.parent, below=path.parents[3])
-        meta.write(path, known)
-    except StoreError:  # a read-only store is checked like any other
-        return

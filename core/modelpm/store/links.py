@@ -5,7 +5,7 @@ import errno
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from modelpm import disk
@@ -25,14 +25,14 @@ class Linker:
         self._impossible: set[tuple[int, int, str]] = set()
         self._guard = threading.Lock()
 
-    def link(self, blob: Path, target: Path, mode: str, *, without: str = "") -> str:
+    def link(self, blob: Path, target: Path, mode: str, *, without: Collection[str] = ()) -> str:
         """Make ``target`` show the blob, atomically, in place of whatever file or link has that name.
 
         Args:
             blob: A blob.
             target: The name; its folder exists.
             mode: ``auto`` for the first kind that works, or the one kind wanted.
-            without: A kind that must not be made; where it is the one wanted, the first other that works is.
+            without: Kinds that must not be made; where the one wanted is among them, the first other that works is.
 
         Returns:
             The kind it became: ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
@@ -41,7 +41,7 @@ class Linker:
             StoreError: The system refuses, or cannot make the kind that was asked for.
             UsageError: There is no such kind.
         """
-        kinds = [kind for kind in ORDER if mode in {"auto", kind, without} and kind != without]
+        kinds = [kind for kind in ORDER if mode in {"auto", kind, *without} and kind not in without]
         if mode != "auto" and mode not in ORDER:
             raise UsageError(f"unknown kind of link {mode!r}", hints=[f"there are: auto, {', '.join(ORDER)}"])
         with disk.explained(target, "link"):
@@ -144,21 +144,3 @@ _KINDS: dict[str, Callable[[Path, Path], bool]] = {
     "symlink": _symlink,
     "copy": _copy,
 }
-
-
-def shown_by(blob: Path, target: Path, sha256: str, size: int) -> str:
-    """Return how ``target`` shows a blob's bytes; see :meth:`modelpm.store.Store.shown_by`."""
-    try:
-        if target.samefile(blob):
-            return "symlink" if target.is_symlink() else "hardlink"
-    except OSError:
-        pass  # the blob is gone, or the target leads nowhere: its bytes are what counts
-    try:
-        if target.is_symlink() or not target.is_file() or target.stat().st_size != size:
-            return ""
-        from hashlib import file_digest
-
-        with target.open("rb") as stream:
-            return "copy" if file_digest(stream, "sha256").hexdigest() == sha256 else ""
-    except OSError:
-        return ""

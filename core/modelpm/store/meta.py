@@ -1,6 +1,7 @@
-"""Records of blobs: what a blob looked like when it was committed, and its digests on the way to the last byte."""
+"""Records of blobs: what a blob looked like when it was last known to be good, and its digests at every 16 MiB."""
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +10,16 @@ from modelpm.disk import system
 from modelpm.disk.atomic import write_atomic
 
 PIECE = 16 << 20  # bytes between two prefix digests
+WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _USUAL = 1 << 14  # bytes of a record; that of a blob of 3 GiB fits
 _LARGEST = 64 << 20  # bytes of a record; enough for a blob of 15 TiB
+_MODE = 0o644  # of a record's file: one that others can write proves nothing
+_HEAD = b'{"ctime_ns": '  # stands first and has a fixed width, so that it can be renewed in place
+_WIDTH = 20
 
 
 class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every start
-    """What was true of a blob at its commit.
+    """What was true of a blob when its bytes were known to be right.
 
     Attributes:
         size: Bytes.
@@ -23,6 +28,8 @@ class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         boot: Which boot of the machine it was committed in; "" where that is unknown.
         committed_at: Seconds since 1970.
         prefixes: SHA-256 (hexadecimal) of the blob's first 16 MiB, first 32 MiB and so on; may be empty.
+        mode: Permissions; 0 in records of older versions.
+        ctime_ns: Time of the last change of anything, names included; 0 in records of older versions.
     """
 
     size: int
@@ -31,13 +38,27 @@ class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every s
     boot: str
     committed_at: int
     prefixes: tuple[str, ...] = ()
+    mode: int = 0
+    ctime_ns: int = 0
 
     def fits(self, facts: os.stat_result) -> bool:
-        """Whether a file looks as the blob did."""
+        """Whether a file looks as the blob did, apart from its ctime, which any new name of it changes.
+
+        A blob that became writable does not: somebody may have written it, and set its time back.
+        """
+        if facts.st_mode & WRITABLE & ~self.mode:
+            return False
         return (facts.st_size, facts.st_mtime_ns, facts.st_ino) == (self.size, self.mtime_ns, self.inode)
 
+    def is_exact(self, facts: os.stat_result) -> bool:
+        """Whether nothing at all happened to a file: its ctime, which no user can set, is the same."""
+        return facts.st_ctime_ns == self.ctime_ns and self.fits(facts)
 
-def record(facts: os.stat_result, now: float, prefixes: Sequence[str]) -> Record:
+
+NEVER = Record(0, 0, 0, "", 0)  # fits no file, and so lets each be hashed
+
+
+def record(facts: os.stat_result, now: float, prefixes: Sequence[str] = ()) -> Record:
     """Describe a blob that is known to be good.
 
     Args:
@@ -45,10 +66,13 @@ def record(facts: os.stat_result, now: float, prefixes: Sequence[str]) -> Record
         now: Seconds since 1970.
         prefixes: As in :class:`Record`.
     """
-    return Record(facts.st_size, facts.st_mtime_ns, facts.st_ino, system.boot_id(), int(now), tuple(prefixes))
+    boot, mode = system.boot_id(), stat.S_IMODE(facts.st_mode)
+    return Record(
+        facts.st_size, facts.st_mtime_ns, facts.st_ino, boot, int(now), tuple(prefixes), mode, facts.st_ctime_ns
+    )
 
 
-def write(path: Path, it: Record) -> None:
+def write(path: Path, it: Record, *, durable: bool = True) -> None:
     """Store a record.
 
     Raises:
@@ -56,17 +80,48 @@ def write(path: Path, it: Record) -> None:
     """
     import json
 
-    write_atomic(path, json.dumps(it._asdict()).encode() + b"\n")
+    rest = it._asdict()
+    head = _HEAD + b"%*d, " % (_WIDTH, rest.pop("ctime_ns"))
+    write_atomic(path, head + json.dumps(rest).encode()[1:] + b"\n", mode=_MODE, durable=durable)
 
 
-def read(path: Path | str) -> Record | None:
-    """Load a record; None where there is none that makes sense, which costs a look at the bytes and nothing else."""
+def renew(path: Path | str, ctime_ns: int) -> bool:
+    """Write another ctime into a record, in place: only these digits change, so a power cut costs at most a hash.
+
+    Returns:
+        Whether that was possible.
+    """
+    try:
+        fd = system.open_file(path, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        head = bytearray(len(_HEAD))
+        if system.pread_into(fd, head, 0) != len(_HEAD) or head != _HEAD:
+            return False
+        system.pwrite(fd, b"%*d" % (_WIDTH, ctime_ns), len(_HEAD))
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def read(path: Path | str, *, trusted: bool = False) -> Record | None:
+    """Load a record; None where there is none that makes sense, which costs a look at the bytes and nothing else.
+
+    Args:
+        path: Its file.
+        trusted: Whether it counts only where nobody but this user, or root, can have written it.
+    """
     try:
         fd = system.open_file(path, os.O_RDONLY)
     except OSError:
         return None
     try:
         data = os.read(fd, _USUAL)
+        if trusted and not system.is_trusted(os.fstat(fd)):
+            return None
         if len(data) == _USUAL:
             size = os.fstat(fd).st_size
             data += os.read(fd, max(0, size - _USUAL)) if size <= _LARGEST else b""
@@ -86,7 +141,7 @@ def parse(data: bytes) -> Record | None:
         it = Record(**{**found, "prefixes": tuple(found["prefixes"])})
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    numbers = (it.size, it.mtime_ns, it.inode, it.committed_at)
+    numbers = (it.size, it.mtime_ns, it.inode, it.committed_at, it.mode, it.ctime_ns)
     texts = (it.boot, *it.prefixes)
     sound = all(type(n) is int for n in numbers) and all(type(t) is str for t in texts)
     return it if sound else None

@@ -1,11 +1,33 @@
-"""Find out by trying how a file of the store can appear elsewhere."""
+"""Find out by trying what a file system lets a store do."""
 
 import contextlib
+import os
 from pathlib import Path
 
-from modelpm.disk.atomic import temporary
+from modelpm.disk import system
+from modelpm.disk.atomic import temporary, write_atomic
 from modelpm.store.layout import Layout
 from modelpm.store.links import Linker
+from modelpm.store.meta import WRITABLE
+
+
+def keeps_modes(layout: Layout) -> bool:
+    """Whether a file of the store can be made read-only; some file systems refuse, or take it for done.
+
+    Raises:
+        StoreError: The system refuses to make a file.
+    """
+    path = temporary(layout.partials)
+    write_atomic(path, b"modelpm", durable=False)
+    try:
+        fd = system.open_file(path, os.O_RDONLY)
+        try:
+            return system.set_mode(fd, path, 0o444) and not os.fstat(fd).st_mode & WRITABLE
+        finally:
+            os.close(fd)
+    finally:
+        with contextlib.suppress(OSError):
+            system.unlink(path)
 
 
 def link_kind(layout: Layout, folder: Path, mode: str) -> str:

@@ -1,91 +1,69 @@
-"""What else this machine has: stores of others, which are only read, and blobs in another program's cache.
+"""What else this machine has: stores of others, which are only read, and files in another program's cache.
 
-A blob of a tier is used where it is. A file of a cache, which its program may remove at any time, is taken over into
-our own store: as a clone, as a second name of the same file, or as a copy; it is never moved and never changed.
+A blob of a tier is used where it is. A file of a cache, which its program may remove at any time, is taken into our
+own store: as a clone, or as a copy; it is never moved and never changed.
 """
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from modelpm.store import blobs, meta
+from modelpm.files import cache_roots
+from modelpm.store.known import Place
 from modelpm.store.layout import Layout
 
 
-@dataclass(frozen=True, slots=True)
-class Tiers:
-    """The stores of others, in order of preference.
-
-    Attributes:
-        own: Ours; what is found out about a blob of a tier is recorded there.
-        layouts: Theirs.
-    """
-
-    own: Layout
-    layouts: tuple[Layout, ...] = ()
-
-    def find(self, sha256: str, size: int) -> Path | None:
-        """Return a blob of that size that looks untouched since it was checked; reads none of its bytes."""
-        for layout, path, facts in self._standing(sha256):
-            if facts.st_size == size and self._is_known(layout, sha256, facts):
-                return path
-        return None
-
-    def locate(self, sha256: str) -> Path | None:
-        """Return the first blob of that name, however it looks."""
-        return next((path for _, path, _ in self._standing(sha256)), None)
-
-    def check(
-        self, sha256: str, size: int, *, quick: bool = False, step: Callable[[int], None] | None = None
-    ) -> str | None:
-        """Say what is wrong with the first blob of that name, as :func:`modelpm.store.blobs.check`."""
-        for layout, path, facts in self._standing(sha256):
-            if not quick:
-                problem = blobs.check(self.own, sha256, size, path=path, step=step)
-            elif facts.st_size != size:
-                problem = f"size {facts.st_size}, expected {size}"
-            else:
-                problem = None if self._is_known(layout, sha256, facts) else "replaced, or never checked"
-            return f"{path}: {problem}" if problem else None
-        return "missing"
-
-    def _standing(self, sha256: str) -> Iterator[tuple[Layout, Path, os.stat_result]]:
-        for layout in self.layouts:
-            path = layout.blob(sha256)
-            try:
-                facts = path.lstat()
-            except OSError:
-                continue
-            if stat.S_ISREG(facts.st_mode):
-                yield layout, path, facts
-
-    def _is_known(self, layout: Layout, sha256: str, facts: os.stat_result) -> bool:
-        """Whether we, or else the store's owner, found exactly this file good."""
-        known = meta.read(self.own.record(sha256)) or meta.read(layout.record(sha256))
-        return known is not None and known.fits(facts)
-
-
-def in_caches(folders: Sequence[Path], sha256: str, size: int) -> Iterator[Path]:
-    """Yield the files of Hugging Face caches whose name promises the wanted bytes, symlinks resolved.
-
-    Args:
-        folders: The caches: each has a folder a repository, and that has one of blobs named by their digests.
-        sha256: Wanted.
-        size: Bytes it must have.
-    """
-    for folder in folders:
+def in_tiers(layouts: Sequence[Layout], sha256: str) -> Iterator[tuple[Place, os.stat_result]]:
+    """Yield the files that have a blob's name in the stores of others, and what the system says of them."""
+    for layout in layouts:
+        place = Place(sha256, layout.blob_name(sha256), layout.record_name(sha256))
         try:
-            with os.scandir(folder) as entries:
-                repositories = sorted(entry.path for entry in entries if "--" in entry.name)
+            facts = os.lstat(place.path)
         except OSError:
             continue
-        for repository in repositories:
-            path = Path(repository, "blobs", sha256)
-            try:
-                facts = path.stat()  # follows the link into the cache's own shared store
-                if stat.S_ISREG(facts.st_mode) and facts.st_size == size:
-                    yield path.resolve(strict=True)
-            except OSError:
+        if stat.S_ISREG(facts.st_mode):
+            yield place, facts
+
+
+def in_caches(folders: Sequence[Path], sha256: str, size: int, path: str = "") -> Iterator[Path]:
+    """Yield the files of Hugging Face caches that may be the wanted bytes, symlinks resolved; nothing is hashed.
+
+    Args:
+        folders: The caches: each has a folder a repository. That has blobs named by their digests, and snapshots whose
+            files are links to them; or, on a disk without symlinks, the files themselves.
+        sha256: Wanted.
+        size: Bytes it must have.
+        path: The file's path in its repository; empty where that is unknown.
+    """
+    for folder in folders:
+        for repository in _folders(folder):
+            if "--" not in os.path.basename(repository):  # noqa: PTH119 - as text
                 continue
+            names = [os.path.join(repository, "blobs", sha256)]  # noqa: PTH118 - as text
+            if path:
+                names += [os.path.join(s, path) for s in _folders(os.path.join(repository, "snapshots"))]  # noqa: PTH118
+            roots = cache_roots(Path(repository))
+            for name in names:
+                if (found := _within(name, size, roots)) is not None:
+                    yield found
+
+
+def _within(name: str, size: int, roots: Sequence[Path]) -> Path | None:
+    """Return the real path of a regular file of a size, if it is below one of the roots."""
+    try:
+        facts = os.stat(name)  # noqa: PTH116 - as text
+        if not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
+            return None
+        real = Path(name).resolve(strict=True)
+    except (OSError, ValueError):
+        return None
+    return real if any(real.is_relative_to(root) for root in roots) else None
+
+
+def _folders(folder: Path | str) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.path for entry in entries if entry.is_dir())
+    except OSError:
+        return []

@@ -1,37 +1,53 @@
-"""Many blobs checked at once: one file a core, the biggest first."""
+"""Many files checked at once: one file a core, the biggest first."""
 
 import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import NamedTuple
 
 from modelpm.errors import Interrupted
-from modelpm.store import Store
+from modelpm.store import Store, shown
 
 _TICK = 0.1  # seconds between two reports
 
 
+class Target(NamedTuple):
+    """What is checked.
+
+    Attributes:
+        sha256: The blob.
+        size: Bytes it must have.
+        path: A file outside of the store that should have its bytes; None means the blob in the store.
+    """
+
+    sha256: str
+    size: int
+    path: Path | None = None
+
+
 def verify(
     store: Store,
-    wanted: Sequence[tuple[str, int]],
+    wanted: Sequence[Target],
     *,
     quick: bool = False,
     jobs: int | None = None,
     cancelled: threading.Event | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> list[str | None]:
-    """Check blobs, each of them once however often it is wanted.
+    """Check files, each of them once however often it is wanted.
 
     Args:
         store: Holds them.
-        wanted: Pairs of sha256 and size (bytes).
-        quick: Compare size, time and inode with the record instead of hashing.
+        wanted: What is checked.
+        quick: Believe what looks as it did when it was last hashed; anything else is hashed.
         jobs: Files hashed at once; default: one a core.
         cancelled: Ends the run within one read when set.
         on_bytes: Called in the calling thread, at most ten times a second, with the bytes hashed since the last call.
 
     Returns:
-        For each pair None, or the problem in words; in the order of ``wanted``.
+        For each None, or the problem in words; in the order of ``wanted``.
 
     Raises:
         Interrupted: ``cancelled`` was set.
@@ -49,32 +65,36 @@ def verify(
                     on_bytes(count)
         finally:
             check.over.set()  # for the other threads, when one failed or the caller was interrupted
-    return [check.problems[pair] for pair in wanted]
+    return [check.problems[target] for target in wanted]
 
 
 class _Run:
     """What the threads of one run share."""
 
-    def __init__(
-        self, store: Store, wanted: Sequence[tuple[str, int]], *, quick: bool, cancelled: threading.Event
-    ) -> None:
-        self.problems: dict[tuple[str, int], str | None] = dict.fromkeys(wanted)
+    def __init__(self, store: Store, wanted: Sequence[Target], *, quick: bool, cancelled: threading.Event) -> None:
+        self.problems: dict[Target, str | None] = dict.fromkeys(wanted)
         self.over = threading.Event()
         self._store, self._quick, self._cancelled = store, quick, cancelled
         # The biggest first: a long file that starts last would keep one core busy and the others waiting.
-        self._rest = iter(sorted(self.problems, key=lambda pair: -pair[1]))
+        self._rest = iter(sorted(self.problems, key=lambda target: -target.size))
         self._guard = threading.Lock()
         self._bytes = 0
 
     def work(self) -> None:
-        """Check one blob after the other until none is left."""
+        """Check one file after the other until none is left."""
         while True:
             self._step(0)
             with self._guard:
-                pair = next(self._rest, None)
-            if pair is None:
+                target = next(self._rest, None)
+            if target is None:
                 return
-            self.problems[pair] = self._store.check(*pair, quick=self._quick, step=self._step)
+            self.problems[target] = self._check(target)
+
+    def _check(self, target: Target) -> str | None:
+        sha256, size, path = target
+        if path is None:
+            return self._store.check(sha256, size, quick=self._quick, step=self._step)
+        return shown.check(self._store, path, sha256, size, quick=self._quick, step=self._step)
 
     def _step(self, count: int) -> None:
         if self.over.is_set() or self._cancelled.is_set():

@@ -8,6 +8,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from modelpm.disk import explained, unnameable
 from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
-from modelpm.store import Store
+from modelpm.store import Store, shown
+from modelpm.store.layout import is_sha256
 from modelpm.view.ledger import NAME, Entry, ledger_text, read_ledger
 
 
@@ -52,6 +54,14 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         found = {m.name: [f for f in m.files if not self._stands(ledger, m.name, f)] for m in models}
         return {name: files for name, files in found.items() if files}
 
+    def shows(self, name: str, file: LockedFile) -> bool:
+        """Whether a file of a model is there with its bytes, as far as can be told without reading them."""
+        return shown.shows(self.store, f"{self.root}/{name}/{file.path}", file.sha256, file.size)
+
+    def stands_alone(self, name: str, path: str, sha256: str, size: int) -> bool:
+        """Whether a file of a model is known to have its bytes by itself, so that no store need have them."""
+        return shown.is_known(self.store, f"{self.root}/{name}/{path}", sha256, size)
+
     def strays(self, names: Collection[str]) -> list[str]:
         """Return the names of models that appear, by our doing, and are not among ``names``."""
         try:
@@ -81,13 +91,14 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         self._sweep({(self.root / key).parent for key, _ in missing})
         for key in stale:
             self._remove(key, ledger.pop(key))
+        before = dict(ledger)
         # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
         ledger.update(found)
         ledger.update((key, Entry(file.sha256)) for key, file in missing)
         if missing or stale or found:
             self._write(ledger)
         for key, file in missing:
-            ledger[key] = self._link(key, file.sha256)
+            ledger[key] = self._link(key, file.sha256, before.get(key))
         if missing:
             self._write(ledger)
         return {ledger[key].kind for key, _ in missing}
@@ -97,7 +108,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         ledger = read_ledger(self.root)
         keys = [key for key, entry in ledger.items() if entry.sha256 in digests and self._is_stale(key, entry)]
         for key in keys:
-            ledger[key] = self._link(key, ledger[key].sha256)
+            ledger[key] = self._link(key, ledger[key].sha256, ledger[key])
         if keys:
             self._write(ledger)
         return len(keys)
@@ -173,27 +184,25 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             for draft in self.drafts(folders):
                 draft.unlink(missing_ok=True)
 
-    def _link(self, key: str, sha256: str) -> Entry:
+    def _link(self, key: str, sha256: str, before: Entry | None) -> Entry:
+        """Make an entry; ``before`` is what it replaces, which may be a name of another blob."""
         target = self._safe(key)
-        kind = self.store.link(sha256, target, self.mode)
+        with self._renaming(before):
+            kind = self.store.link(sha256, target, self.mode)
         made = target.stat()
+        if kind in {"reflink", "copy"}:
+            shown.vouch(self.store, target, sha256)
         return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)
 
+    def _renaming(self, entry: Entry | None) -> AbstractContextManager[None]:
+        """Let the block remove a name: what that changes in a blob is no reason to hash it."""
+        linked = entry is not None and entry.kind == "hardlink" and is_sha256(entry.sha256)
+        return self.store.renaming(entry.sha256) if entry is not None and linked else contextlib.nullcontext()
+
     def _stands(self, ledger: Mapping[str, Entry], name: str, file: LockedFile) -> bool:
-        key = f"{name}/{file.path}"
-        entry = ledger.get(key)
-        if entry is None or entry.sha256 != file.sha256:
-            return False
-        try:
-            found = os.stat(f"{self.root}/{key}")  # noqa: PTH116 - asked for every file of every sync
-            if found.st_size != file.size:
-                return False
-            if entry.kind in {"hardlink", "symlink"}:  # a repaired blob is another inode than the one it replaced
-                blob = self.store.facts(file.sha256)
-                return blob is not None and os.path.samestat(found, blob)
-        except OSError:
-            return False
-        return (found.st_mtime_ns, found.st_ino) == (entry.mtime_ns, entry.inode)
+        """Whether an entry is known as ours, and shows what it should."""
+        entry = ledger.get(f"{name}/{file.path}")
+        return entry is not None and entry.sha256 == file.sha256 and self.shows(name, file)
 
     def _safe(self, key: str) -> Path:
         """Return the entry's path after making sure that no folder on the way is a symlink."""
@@ -201,10 +210,8 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         for above in (*_folders_above(folder, self.base or self.root.parent), folder):
             if above.is_symlink():
                 raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
-        try:
+        with explained(folder, "make the folder"):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the folder {folder} cannot be made: {error.strerror}", code="no_permission") from error
         return self.root / key
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
@@ -218,7 +225,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             return None
         if key in ledger and ledger[key].stands_at(target):
             return None
-        kind = self.store.shown_by(target, file.sha256, file.size)
+        kind = shown.shown_by(self.store, target, file.sha256, file.size)
         if not kind:
             raise StoreError(
                 f"{target} is in the way: modelpm did not make it, or it was changed since",
@@ -233,7 +240,8 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         target = self.root / key
         if not self._is_removable(key, entry):
             return False
-        target.unlink(missing_ok=True)
+        with self._renaming(entry):
+            target.unlink(missing_ok=True)
         for folder in _folders_above(target, self.root):
             try:
                 folder.rmdir()
@@ -246,7 +254,12 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         target = self.root / key
         if any(folder.is_symlink() for folder in _folders_above(target, self.base or self.root.parent)):
             return False
-        return not os.path.lexists(target) or entry.stands_at(target)
+        return not os.path.lexists(target) or entry.stands_at(target) or self._is_copy(target, entry)
+
+    def _is_copy(self, target: Path, entry: Entry) -> bool:
+        """Whether an entry is another file than the one we made, with the same bytes: its view was copied."""
+        facts = target.lstat()
+        return is_sha256(entry.sha256) and shown.is_known(self.store, str(target), entry.sha256, facts.st_size)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
         with explained(self.root, "make the folder"):
