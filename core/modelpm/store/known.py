@@ -117,9 +117,8 @@ class Known:
         after = _look(place.path)
         if it is None or after is None or it.is_exact(after) or not it.fits(after):
             return
-        if place.own:
-            meta.renew(place.record, after.st_ctime_ns)
-        if self.find(place, after, exact=True) is None:
+        renewed = place.own and meta.renew(place.record, after.st_ctime_ns)
+        if not renewed or not system.is_trusted(after):
             self._keep(place, it._replace(ctime_ns=after.st_ctime_ns))
 
     def _keep(self, place: Place, it: Record) -> None:
