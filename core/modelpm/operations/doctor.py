@@ -165,7 +165,8 @@ class Doctor:
         damaged = [m.name for m in models if not all(good(m.name, f) for f in m.files)]
         hidden = [m for m in models if m.name not in damaged and view.lacks(m)]
         if damaged:
-            yield Check("models", "fail", f"damaged: {', '.join(damaged)}", "modelpm verify --repair")
+            text = f"missing, or changed since they were checked: {', '.join(damaged)}"
+            yield Check("models", "fail", text, "modelpm verify --repair")
         for model in hidden:
             yield Check(
                 "view",
