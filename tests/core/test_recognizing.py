@@ -106,6 +106,27 @@ def test_a_view_without_a_store_can_be_taken_out(modelpm: Modelpm, place: Path, 
     assert not (app / "models" / "m").exists()
 
 
+def test_a_copied_view_moves_on_to_another_lock(modelpm: Modelpm, place: Path, tmp_path: Path) -> None:
+    source = place.parent / "one.gguf"
+    source.write_bytes(b"old" * 5000)
+    app = place / "app"
+    assert modelpm("init", cwd=app, env=env(place)).code == 0
+    assert modelpm("add", f"file://{source}", "--as", "m", cwd=app, env=env(place)).code == 0
+    stage = tmp_path / "stage"
+    stage.mkdir()
+    there = copied(app, stage / "app")
+    source.write_bytes(b"new" * 5000)
+    assert modelpm("upgrade", cwd=app, env=env(place)).code == 0
+    shutil.copy(app / "models.lock", there)
+    ran = modelpm("sync", "--frozen", cwd=there, env=env(stage))
+    assert ran.code == 0, ran.stderr
+    assert (there / "models" / "m" / "one.gguf").read_bytes() == b"new" * 5000
+    # A file of the user's own is never replaced, whatever the ledger says.
+    (there / "models" / "m" / "one.gguf").unlink()
+    (there / "models" / "m" / "one.gguf").write_bytes(b"mine")
+    assert modelpm("sync", "--frozen", cwd=there, env=env(stage)).code == 8
+
+
 def test_an_image_with_new_inodes_on_a_read_only_root_needs_no_write(modelpm: Modelpm, tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "16m") as disk:
         (disk / "built" / "app").mkdir(parents=True)

@@ -215,7 +215,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return self.root / key
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
-        """Return the entry of what stands there, if its bytes are right; None if it is ours to make anew.
+        """Return the entry of what stands there, if its bytes are right; None if it is ours to replace.
 
         Raises:
             StoreError: It is somebody else's.
@@ -223,9 +223,12 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         target = self._safe(key)
         if not os.path.lexists(target):
             return None
-        if key in ledger and ledger[key].stands_at(target):
+        entry = ledger.get(key)
+        if entry is not None and entry.stands_at(target):
             return None
         kind = shown.shown_by(self.store, target, file.sha256, file.size)
+        if not kind and entry is not None and self._is_copy(target, entry, read=True):
+            return None
         if not kind:
             raise StoreError(
                 f"{target} is in the way: modelpm did not make it, or it was changed since",
@@ -256,10 +259,20 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             return False
         return not os.path.lexists(target) or entry.stands_at(target) or self._is_copy(target, entry)
 
-    def _is_copy(self, target: Path, entry: Entry) -> bool:
-        """Whether an entry is another file than the one we made, with the same bytes: its view was copied."""
-        facts = target.lstat()
-        return is_sha256(entry.sha256) and shown.is_known(self.store, str(target), entry.sha256, facts.st_size)
+    def _is_copy(self, target: Path, entry: Entry, *, read: bool = False) -> bool:
+        """Whether an entry is another file than the one we made, with the same bytes: its view was copied.
+
+        Args:
+            target: The file.
+            entry: What we made.
+            read: Whether to hash a file that nothing is known of.
+        """
+        if not is_sha256(entry.sha256):
+            return False
+        size = target.lstat().st_size
+        if read:
+            return shown.check(self.store, target, entry.sha256, size, quick=True) is None
+        return shown.is_known(self.store, str(target), entry.sha256, size)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
         with explained(self.root, "make the folder"):
