@@ -251,13 +251,6 @@ class Parts(Reader):
             if self._on_warning is not None:
                 self._on_warning(text)
 
-    def say_unkept(self) -> None:
-        """Warn where files had to be hashed, and nothing can be kept of it; see :mod:`modelpm.store.known`."""
-        if self.store.known.unkept:
-            from modelpm.operations.recognizing import say_unkept
-
-            say_unkept(self.store, self.warn)
-
     def _taken_warnings(self) -> tuple[str, ...]:
         with self._lock:
             taken, self.warnings = tuple(self.warnings), []

@@ -29,7 +29,10 @@ def command(session: Session, *, name: str, file: str | None, folder: bool, ensu
     """Print one line: the file, the first of a split file's shards, else the folder."""
     with session.manager() as manager:
         view, path = _path(session, manager, name, file, folder=folder, ensure=ensure)
-        manager.say_unkept()
+        if manager.store.known.unkept:
+            from modelpm.operations.recognizing import say_unkept  # start-up
+
+            say_unkept(manager.store, manager.warn)
     own_name = path.relative_to(view.root).parts[0]  # it may have been asked for by its spec
     return place(path, name=own_name)
 

@@ -229,21 +229,26 @@ class Installer:
 
     def present(self, model: WantedModel) -> set[str]:
         """Return the sha256 of those of a model's blobs that need no download."""
-        store, view = self.environment.store, self.environment.view
+        store, shown = self.environment.store, self._shown(model)
         return {
             sha256
             for path, sha256, size in _pinned(model)
-            if offers(store, sha256, size, path=path, shown=view.file(model.name, path))
+            if offers(store, sha256, size, path=path, shown=shown.get(path))
         }
+
+    def _shown(self, model: WantedModel) -> dict[str, Path]:
+        """Return where the view may have files of a model, by path."""
+        return self.environment.view.offered(model.name, {path: sha256 for path, sha256, _ in _pinned(model)})
 
     def _obtained(self, model: WantedModel, cancelled: Event) -> set[str]:
         """Return the sha256 of the files that need no download: the view has them, or their blobs are in place now."""
         store, view, step = self.environment.store, self.environment.view, _until(cancelled)
+        shown = self._shown(model)
         return {
             sha256
             for path, sha256, size in _pinned(model)
             if view.stands_alone(model.name, path, sha256, size)
-            or obtain(store, sha256, size, path=path, shown=view.file(model.name, path), step=step)
+            or obtain(store, sha256, size, path=path, shown=shown.get(path), step=step)
         }
 
     def _fetches(self, task: Task) -> list[Fetch]:

@@ -62,6 +62,17 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         """Whether a file of a model is known to have its bytes by itself, so that no store need have them."""
         return shown.is_known(self.store, f"{self.root}/{name}/{path}", sha256, size)
 
+    def offered(self, name: str, files: Mapping[str, str]) -> dict[str, Path]:
+        """Return where files of a model may stand, by path; nothing is hashed.
+
+        Args:
+            name: The model.
+            files: The sha256 that is wanted, by path. What the ledger knows as other bytes is left out.
+        """
+        ledger = read_ledger(self.root)
+        entries = {path: ledger.get(f"{name}/{path}") for path in files}
+        return {path: self.file(name, path) for path, e in entries.items() if e is None or e.sha256 == files[path]}
+
     def strays(self, names: Collection[str]) -> list[str]:
         """Return the names of models that appear, by our doing, and are not among ``names``."""
         try:
