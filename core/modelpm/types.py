@@ -240,7 +240,8 @@ class Network:
     Attributes:
         connect_timeout: Seconds until a connection must stand.
         idle_timeout: Seconds without a byte after which a read fails.
-        cacert: File of additional trusted certificates (PEM), or None for the system's.
+        cacert: File of additional trusted certificates (PEM), or None for the system's alone.
+        cert_file: What SSL_CERT_FILE says stands in for the system's certificates; OpenSSL reads it by itself.
         proxies: Proxy URL by scheme (``http``, ``https``, ``all``).
         no_proxy: Host suffixes that are reached directly.
         retries: Tries that may follow a failed one, where trying again may help.
@@ -249,6 +250,7 @@ class Network:
     connect_timeout: float = 10.0
     idle_timeout: float = 30.0
     cacert: Path | None = None
+    cert_file: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     no_proxy: tuple[str, ...] = ()
     retries: int = 5

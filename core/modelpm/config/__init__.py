@@ -161,6 +161,9 @@ def _row(
     for part in setting.key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     if value is None:
+        other = next((name for name in setting.others if environ.get(name)), "")
+        if other:
+            return _read(setting, environ[other], other)
         return Row(setting.key, setting.default, "default")
     return _read(setting, value, str(folder / "config.toml"))
 

@@ -1,5 +1,6 @@
 """From settings to parts: the registry with each plugin's context, the catalogs, the auditor, the engine."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,9 @@ def _network(config: Config) -> Network:
     return Network(
         idle_timeout=config["network.idle-timeout"],
         cacert=config["network.cacert"],
-        proxies={scheme: url for scheme, url in schemes.items() if url},
-        no_proxy=tuple(host.strip() for host in no_proxy.split(",") if host.strip()),
+        cert_file=Path(environ["SSL_CERT_FILE"]) if environ.get("SSL_CERT_FILE") else None,
+        proxies={scheme: url for scheme, url in schemes.items() if url and url.strip()},
+        no_proxy=tuple(host for host in re.split(r"[\s,;]+", no_proxy) if host),
         retries=config["network.retries"],
     )
 
