@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from modelpm.errors import UsageError
 from modelpm.names import MODEL_ID, printable
+from modelpm.redact import withhold_in_url
 
 _URI = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://(.*)", re.DOTALL)
 _CATALOG_SPEC = re.compile(
@@ -55,6 +56,7 @@ def parse_spec(text: str) -> CatalogSpec | UriSpec:
     if uri := _URI.fullmatch(text):
         if not uri[2]:
             raise UsageError(f"`{printable(text)}` names nothing behind `://`", hints=[_GRAMMAR])
+        withhold_in_url(text)  # it may be refused for what it holds, and that is said and logged
         return UriSpec(uri[1].lower(), uri[2])
     if _looks_like_path(text):
         raise UsageError(

@@ -1,6 +1,7 @@
 """The public values: frozen, slotted, and all that passes between the core and its plugins."""
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from modelpm.redact import withhold
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _HEX_LENGTHS = {"sha256": 64, "git-sha1": 40}
@@ -207,16 +210,34 @@ class CatalogText:
 
 
 class Secret:
-    """A credential that cannot be printed by accident."""
+    """A credential that cannot be printed by accident: texts that hold it lose it on their way out.
 
-    __slots__ = ("_value",)
+    Attributes:
+        username: Whose password it is, for Basic; None where it is a token.
+        header: The header that carries it by itself; empty for ``Authorization``.
+    """
 
-    def __init__(self, value: str) -> None:
+    __slots__ = ("_value", "header", "username")
+
+    def __init__(self, value: str, *, username: str | None = None, header: str = "") -> None:
         self._value = value
+        self.username = username
+        self.header = header
+        withhold(value)
+        if username is not None:
+            withhold(f"{username}:{value}")
 
     def reveal(self) -> str:
         """Return the value, for the one place that sends it."""
         return self._value
+
+    def headers(self) -> dict[str, str]:
+        """Return the header that proves who asks: Basic, Bearer, or one of its own."""
+        if self.username is not None:
+            pair = f"{self.username}:{self._value}".encode()
+            return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+        value = self._value.strip()
+        return {self.header: value} if self.header else {"Authorization": f"Bearer {value}"}
 
     def __repr__(self) -> str:
         return "Secret(…)"

@@ -20,6 +20,7 @@ from modelpm.http.errors import PermanentError
 from modelpm.http.failures import BREAKS, closed_early, failure, proxy_wants_a_name, reason
 from modelpm.http.proxies import Proxy, manager_through, parse_proxy
 from modelpm.http.urls import address, proxy_for
+from modelpm.redact import without_secrets
 from modelpm.types import Network
 
 USER_AGENT = f"modelpm/{__version__} (python/{sys.version_info.major}.{sys.version_info.minor})"
@@ -146,16 +147,18 @@ def _broken_bundle(path: Path | None) -> str:
         return ""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=str(path))
-    except (OSError, ssl.SSLError) as error:
-        return f"{path} cannot be used: {reason(error)}"
+    except ssl.SSLError:
+        return f"{path} holds no certificates in PEM form"
+    except OSError as error:
+        return f"{path} cannot be read: {(error.strerror or 'no reason given').lower()}"
     return ""
 
 
 class _WithoutQueries(logging.Filter):
-    """Cuts queries and users out of what urllib3 logs: a signed URL is a credential."""
+    """Cuts queries and secrets out of what urllib3 logs: a signed URL is a credential."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = re.sub(r"(://)[^/\s@]*@", r"\1", re.sub(r"\?[^\s\"']*", "?…", record.getMessage()))
+        record.msg = without_secrets(re.sub(r"\?\S*", "?…", record.getMessage()))
         record.args = ()
         return True
 
