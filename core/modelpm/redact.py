@@ -36,6 +36,7 @@ class Withheld:
         self._lock = Lock()
 
     def add(self, value: str) -> None:
+        """Keep one more; of too many the oldest goes."""
         with self._lock:
             if value in self._values:
                 return
@@ -45,6 +46,7 @@ class Withheld:
             self._pattern = None
 
     def pattern(self) -> re.Pattern[str] | None:
+        """Return what finds them, or None where there are none."""
         with self._lock:
             if self._pattern is None and self._values:
                 spelled = {spelling for value in self._values for spelling in _spellings(value)}

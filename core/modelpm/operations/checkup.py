@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from modelpm.operations.credentials import entries
 from modelpm.plugins.index import scan
+from modelpm.redact import redact_urls
 
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
@@ -80,13 +82,13 @@ def credentials(config: "Config") -> Iterator[Check]:
         yield Check("token", "ok", f"there is a Hugging Face token in {stored}")
     else:
         yield Check("token", "ok", "no Hugging Face token; only gated and private models need one")
-    table = config.tables.get("credentials", {})
-    for origin, entry in table.items() if isinstance(table, Mapping) else ():
-        name = entry.get("token-env") if isinstance(entry, Mapping) else None
-        if isinstance(name, str) and not environ.get(name):
-            yield Check("token", "warn", f"{name}, the token of {origin}, is not set", f"set {name}")
-        elif isinstance(name, str):
-            yield Check("token", "ok", f"{name}, the token of {origin}, is set")
+    for origin, entry in entries(config).items():
+        sources = [key for key in ("token-env", "password-env") if isinstance(entry, Mapping) and key in entry]
+        for name in (entry[key] for key in sources if isinstance(entry[key], str)):
+            if environ.get(name):
+                yield Check("token", "ok", f"{name}, for {redact_urls(origin)}, is set")
+            else:
+                yield Check("token", "warn", f"{name}, for {redact_urls(origin)}, is not set", f"set {name}")
 
 
 def endpoints(config: "Config", reach: Callable[[str, int], str]) -> Iterator[Check]:

@@ -10,23 +10,24 @@ from modelpm.audit import Auditor
 from modelpm.catalog import Catalogs
 from modelpm.config import Config
 from modelpm.folder import FolderCatalog
+from modelpm.operations.credentials import Keyring
 from modelpm.plugins.index import scan
 from modelpm.plugins.registry import Registry
 from modelpm.store import Store
 from modelpm.transfer import Engine, Options
 from modelpm.transfer.rate import RateLimit
-from modelpm.types import Context, Network, Secret
+from modelpm.types import Context, Network
 
 
 def make_registry(config: Config) -> Registry:
     """Return the plugins of this installation, each with what it may know of the world."""
-    network = _network(config)
+    network, keyring = _network(config), Keyring(config)
 
     def context(kind: str, name: str) -> Context:
         return Context(
             settings=config.table(kind, name),
             environ=config.environ,
-            secret=lambda origin: _secret(config, origin),
+            secret=keyring.secret,
             offline=config["network.offline"],
             folder=config.paths.audit if kind == "audit" else None,
             network=network,
@@ -89,12 +90,3 @@ def _network(config: Config) -> Network:
 
 
 _PROXIED = ("http", "https", "all")
-
-
-def _secret(config: Config, origin: str) -> Secret | None:
-    """Return the credential of an origin: ``[credentials."https://host"] token-env = "NAME"``."""
-    table = config.tables.get("credentials", {})
-    entry = table.get(origin) if isinstance(table, Mapping) else None
-    name = entry.get("token-env") if isinstance(entry, Mapping) else None
-    value = config.environ.get(name) if isinstance(name, str) else None
-    return Secret(value) if value else None

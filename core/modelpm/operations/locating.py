@@ -120,7 +120,7 @@ def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str
         remote = _in_listing(listings.of(listed), file, reference)
     origins = []
     for location in remote.locations:
-        for uri in mirrored(listings.mirrors, text, location):
+        for uri in mirrored(listings.mirrors, text, location, source.base):
             origins += _of_mirror(registry, file, uri)
         origins.append(Origin(source, remote, location, redact_urls(location)))
     return origins

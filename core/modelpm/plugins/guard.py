@@ -157,6 +157,11 @@ class GuardedSource(_Guarded[Source]):
     __slots__ = ()
     METHODS = ("resolve", "open")
 
+    @property
+    def base(self) -> str:
+        """What its locations begin with, where it says so."""
+        return self._ask(lambda source: getattr(source, "base", ""), str, "base of its locations")
+
     def resolve(self, reference: Reference) -> Snapshot:
         """As :meth:`modelpm.api.Source.resolve`."""
         snapshot = self._ask(lambda source: source.resolve(reference), Snapshot, "listing")
