@@ -14,8 +14,8 @@ def mirrored(mirrors: Mapping[str, Sequence[str]], reference: str, location: str
 
     Args:
         mirrors: URI prefixes, each with what stands there instead. A bare scheme (``hf://``) means all of that source:
-            the mirror then takes the place of what the source's locations begin with. Any other prefix is replaced as text, in the
-            reference or in the location; the longest that fits wins.
+            the mirror then takes the place of what the source's locations begin with. Any other prefix is replaced as
+            text, in the reference or in the location; the longest that fits wins.
         reference: What a lock says, e.g. ``hf://owner/repo@commit/path``.
         location: Where its source would fetch it from.
         base: What the source's locations begin with: an origin, and perhaps a path. Empty: the location's origin.

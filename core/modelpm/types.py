@@ -110,6 +110,8 @@ class Stream:
         validator: A strong ETag to send back when resuming, or None.
         readinto: Where there is one: fills the buffer without copies and returns the count, 0 at the end.
         abort: Where there is one: unblocks a read from another thread.
+        name: What the server calls the file (``Content-Disposition``); empty where it does not say. Hostile until the
+            core has checked it.
     """
 
     chunks: Iterator[bytes]
@@ -118,6 +120,7 @@ class Stream:
     validator: str | None = None
     readinto: Callable[[memoryview], int] | None = None
     abort: Callable[[], None] | None = None
+    name: str = ""
 
 
 class Severity(StrEnum):

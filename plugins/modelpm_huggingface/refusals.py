@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import unquote
 
@@ -74,8 +74,11 @@ class Refusal:
 
     def error(self) -> ModelpmError:
         """Return what it means; where it comes from another server, say why the secret was not sent there."""
-        meant, elsewhere = self._meaning(), self.elsewhere
-        if not elsewhere or not isinstance(meant, Denied | NotFound):
+        elsewhere = self.elsewhere
+        if not elsewhere:
+            return self.meaning()
+        meant = replace(self, base=elsewhere, token_from="").meaning()
+        if not isinstance(meant, Denied | NotFound):
             return meant
         secret = f"the {self.kind} from {self.token_from} goes" if self.token_from else "a token goes"
         return type(meant)(
@@ -85,8 +88,8 @@ class Refusal:
             **meant.details,
         )
 
-    def _meaning(self) -> ModelpmError:
-        """Return what it means: the code tells, else the words, else the status."""
+    def meaning(self) -> ModelpmError:
+        """Return what it means, whoever answered: the code tells, else the words, else the status."""
         status, repo = self.answer.status, self.what.repo
         explain = _BY_CODE.get(self.answer.headers.get("X-Error-Code", ""))
         if explain is None and self.said == "Access to this resource is disabled.":
@@ -145,7 +148,7 @@ def _disabled(refusal: Refusal) -> Denied:
 def _no_password(refusal: Refusal) -> Denied:
     """A registry or a reverse proxy that speaks the Hub's protocol, and asks for a user and a password."""
     server, where = host(refusal.base), origin(refusal.base)
-    if refusal.token_from and not refusal.elsewhere:
+    if refusal.token_from:
         message = (
             f"{server} wants a user and a password, and does not accept the {refusal.kind} from {refusal.token_from}"
         )

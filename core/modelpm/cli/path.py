@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, *, name: str, file: str | None, folder: bool, ensure: bool) -> Outcome:
     """Print one line: the file, the first of a split file's shards, else the folder."""
     with session.manager() as manager:
+        name = session.meant(manager, [name])[0]
         view, path = _path(session, manager, name, file, folder=folder, ensure=ensure)
     own_name = path.relative_to(view.root).parts[0]  # it may have been asked for by its spec
     return place(path, name=own_name)

@@ -19,6 +19,7 @@ from modelpm.http.answers import (
     Wanted,
     error_of,
     length_of,
+    name_of,
     refuse_unreadable,
     said_by,
     span_of,
@@ -116,7 +117,8 @@ class HttpSource(ABC):
         body = Body(response, url, span.length)
         try:
             tag = strong_validator(response.headers)
-            yield Stream(body.chunks(), span.start, span.total, tag, body.readinto, body.abort)
+            name = name_of(response.headers)
+            yield Stream(body.chunks(), span.start, span.total, tag, body.readinto, body.abort, name)
         finally:
             body.close()
 

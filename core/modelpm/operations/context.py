@@ -21,7 +21,7 @@ from modelpm.types import Context, Network
 
 def make_registry(config: Config) -> Registry:
     """Return the plugins of this installation, each with what it may know of the world."""
-    network, keyring = _network(config), Keyring(config)
+    network, keyring = network_of(config), Keyring(config)
 
     def context(kind: str, name: str) -> Context:
         return Context(
@@ -75,7 +75,8 @@ def make_engine(
     return Engine(store, registry.hasher, options, emit)
 
 
-def _network(config: Config) -> Network:
+def network_of(config: Config) -> Network:
+    """Return how the network is used: timeouts, certificates, proxies."""
     environ = config.environ
     schemes = {scheme: environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY") for scheme in _PROXIED}
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
