@@ -137,7 +137,7 @@ class HuggingFace(HttpSource):
             return self.get(url, headers={"Accept": "application/json"})
         except ModelpmError as error:
             status = error.details.get("status")
-            if error.code not in {"not_found", "http_status"} or status not in _NO_LISTING:
+            if error.code not in {"not_found", "http_status", "network"} or status not in _NO_LISTING:
                 raise
             raise Unavailable(
                 f"{host(self.base)} cannot list the files of {path}: it speaks only a part of the Hub's protocol "

@@ -101,7 +101,7 @@ def _read(reference: Reference) -> Address:
         return address(str(reference))
     except UsageError as error:
         raise UsageError(
-            f"`{reference.scheme}://` is not followed by an address: {error.message}", hints=[f"e.g. {_EXAMPLE}"]
+            f"cannot read what follows `{reference.scheme}://`: {error.message}", hints=[f"e.g. {_EXAMPLE}"]
         ) from error
 
 

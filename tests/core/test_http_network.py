@@ -1,8 +1,12 @@
 """TLS, certificates and proxies."""
 
+import base64
+import re
 import socket
 import ssl
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +14,9 @@ from pathlib import Path
 import pytest
 import trustme
 
-from modelpm.api import Context, Network, Secret, Unavailable, UsageError
+from modelpm.api import Context, ModelpmError, Network, Secret, Unavailable, UsageError
 from modelpm.http import PermanentError
+from modelpm.http.proxies import Proxy, parse_proxy
 from tests.support.raw import RawServer, always, answer, raw_server, sends
 from tests.support.sources import Plain, download, one_file
 
@@ -188,7 +193,136 @@ def test_plain_http_goes_through_its_proxy_with_the_proxys_own_password() -> Non
         assert download(Plain(Context(network=network)), "http://models.example/x", SIZE) == DATA
 
         assert proxy.heads[0].startswith("GET http://models.example/x HTTP/1.1")
-        assert "proxy-authorization: basic" in proxy.heads[0].lower()
+        assert proof(proxy.heads[0]) == "user:pass"
+
+
+def proof(head: str) -> str:
+    """Return the user and password of a request to a proxy."""
+    found = re.search(r"proxy-authorization: basic (\S+)", head, re.IGNORECASE)
+    return base64.b64decode(found[1]).decode() if found else ""
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("corp:p%40ss", "corp:p@ss"),
+        ("corp:p@ss", "corp:p@ss"),
+        ("dom%5Cuser:a%3Ab%2Fc", "dom\\user:a:b/c"),
+        ("corp:pä ss", "corp:pä ss"),
+        ("corp:100%", "corp:100%"),
+        ("corp", "corp:"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_gets_user_and_password_as_they_are_meant(written: str, meant: str, scheme: str) -> None:
+    refusal = answer("403 Forbidden")
+    with raw_server(sends(refusal)) as proxy:
+        network = Network(proxies={"all": f"http://{written}@localhost:{proxy.port}"})
+        with pytest.raises(ModelpmError):
+            download(Plain(Context(network=network)), f"{scheme}://models.example/x", SIZE)
+    assert proof(proxy.heads[0]) == meant
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    ("challenges", "said"),
+    [
+        (["Basic realm=x"], "wants a user and a password"),
+        ([], "wants a user and a password"),
+        (["NTLM"], "by NTLM"),
+        (["Negotiate", "NTLM"], "by Negotiate, NTLM"),
+        (["Negotiate", "basic realm=x"], r"password \(407\)"),
+    ],
+)
+def test_a_proxy_that_wants_a_password_is_blamed_by_the_way_it_wants_it(
+    scheme: str, challenges: list[str], said: str
+) -> None:
+    lines = "".join(f"Proxy-Authenticate: {challenge}\r\n" for challenge in challenges)
+    sent = answer("407 Proxy Authentication Required").replace(b"\r\n\r\n", f"\r\n{lines}\r\n".encode())
+    with raw_server(sends(sent)) as proxy:
+        network = Network(proxies={"all": f"http://localhost:{proxy.port}"})
+        with pytest.raises(PermanentError, match=said) as refused:
+            download(Plain(Context(network=network)), f"{scheme}://models.example/x", SIZE)
+    assert refused.value.code == "proxy"
+    assert refused.value.hints
+
+
+def test_a_407_that_comes_through_a_tunnel_is_the_servers(authority: trustme.CA, cacert: Path) -> None:
+    odd = sends(answer("407 Proxy Authentication Required"))
+    with (
+        raw_server(odd, context_for(authority, "localhost")) as server,
+        raw_server(tunnel) as proxy,
+        pytest.raises(Unavailable) as refused,
+    ):
+        download(trusting(cacert, proxies={"all": f"localhost:{proxy.port}"}), server.url(), SIZE)
+    assert refused.value.code != "proxy"
+
+
+@pytest.mark.parametrize(
+    ("text", "proxy"),
+    [
+        ("proxy.example:3128", Proxy("http", "proxy.example", 3128)),
+        ("http://proxy.example/", Proxy("http", "proxy.example", 80)),
+        ("HTTPS://Proxy.Example", Proxy("https", "proxy.example", 443)),
+        ("socks://127.0.0.1:9/", Proxy("socks5h", "127.0.0.1", 9)),
+        ("SOCKS5://127.0.0.1", Proxy("socks5", "127.0.0.1", 1080)),
+        ("socks4a://[::1]:9", Proxy("socks4a", "[::1]", 9)),
+        (' "http://u:p%22@proxy.example:1"\n', Proxy("http", "proxy.example", 1, "u", 'p"')),
+        ("http://bücher.example:1", Proxy("http", "xn--bcher-kva.example", 1)),
+        ("u:p@proxy.example:1", Proxy("http", "proxy.example", 1, "u", "p")),
+    ],
+)
+def test_the_address_of_a_proxy_is_read_in_every_spelling(text: str, proxy: Proxy) -> None:
+    assert parse_proxy(text) == proxy
+
+
+def test_socks_without_its_library_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", None)
+    with pytest.raises(UsageError) as refused:
+        download(Plain(Context(network=Network(proxies={"all": "socks5h://127.0.0.1:9"}))), "http://m.example/x", 1)
+    assert refused.value.hints == ("install it with: pip install 'modelpm[socks]'",)
+
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize(
+    "interim", [INTERIM, INTERIM * 3, b"HTTP/1.1 100 Continue\r\n\r\n" + INTERIM, b"HTTP/1.1 102 Processing\r\n\r\n"]
+)
+def test_interim_answers_are_skipped(interim: bytes, tls: bool, authority: trustme.CA, cacert: Path) -> None:
+    with raw_server(always(interim + WHOLE), context_for(authority, "localhost") if tls else None) as server:
+        plain = trusting(cacert)
+        for _ in range(2):
+            assert download(plain, server.url(), SIZE) == DATA
+        assert server.connections == 1
+
+
+def test_interim_answers_without_end_are_given_up() -> None:
+    with raw_server(sends(INTERIM * 1000)) as server, pytest.raises(Unavailable):
+        download(Plain(Context()), server.url(), SIZE)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "cannot be read: no such file"), ("nothing", "holds no certificates")]
+)
+def test_a_certificate_file_that_openssl_passes_over_is_named(
+    secure: RawServer, tmp_path: Path, text: str | None, said: str
+) -> None:
+    path = tmp_path / "stale.pem"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(PermanentError, match=said) as refused:
+        download(Plain(Context(network=Network(cert_file=path))), secure.url(), SIZE)
+    assert refused.value.code == "certificate"
+    assert "SSL_CERT_FILE" in refused.value.message
+    assert "SSL_CERT_FILE" in refused.value.hints[0]
+
+
+def test_a_folder_of_certificates_is_trusted(secure: RawServer, authority: trustme.CA, tmp_path: Path) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+    assert download(trusting(tmp_path), secure.url(), SIZE) == DATA
 
 
 def tunnel(head: str, connection: socket.socket) -> bool:
@@ -250,7 +384,13 @@ def test_a_proxy_that_is_not_there_is_blamed(scheme: str) -> None:
             download(Plain(Context(network=network)), "https://models.example/x", SIZE)
 
 
-@pytest.mark.parametrize("proxy", ["http://", "http://[::1", "gopher://host:1", "socks5h://"])
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "http://", "http://[::1", "gopher://host:1", "socks5h://", "http://u:p#w@host:1", "http://evil\\@host:1",
+        "http://host\t:1", "http://ho st:1", "http://host:0", "http://host:99999",
+    ],
+)  # fmt: skip
 def test_a_proxy_that_is_no_address_is_a_usage_error(proxy: str) -> None:
     with pytest.raises(UsageError, match="proxy"):
         download(Plain(Context(network=Network(proxies={"all": proxy}))), "https://models.example/x", SIZE)

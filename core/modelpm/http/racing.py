@@ -73,7 +73,6 @@ def connect(
     *,
     source: tuple[str, int] | None = None,
     options: _Options = (),
-    winners: Winners = _WINNERS,
 ) -> socket.socket:
     """Return a connected socket whose further calls have the same timeout.
 
@@ -83,7 +82,6 @@ def connect(
         timeout: Seconds for all attempts together.
         source: The local address to connect from.
         options: Socket options.
-        winners: What worked before.
 
     Raises:
         OSError: No address answers; of several reasons the last one.
@@ -92,9 +90,9 @@ def connect(
     name = host.strip("[]")
     found = socket.getaddrinfo(name, port, 0, socket.SOCK_STREAM)
     candidates = [Candidate(family, kind, protocol, place) for family, kind, protocol, _, place in found]
-    race = _Race(ordered(candidates, winners.get(name, port)), source, tuple(options))
+    race = _Race(ordered(candidates, _WINNERS.get(name, port)), source, tuple(options))
     connected, place = race.run(timeout)
-    winners.put(name, port, place)
+    _WINNERS.put(name, port, place)
     connected.settimeout(timeout)
     return connected
 
