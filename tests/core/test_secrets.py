@@ -37,7 +37,7 @@ def spellings(secret: str) -> Iterator[str]:
 class Rude:
     """A source that tells what it sent."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.error = error
 
     def resolve(self, _: Reference) -> None:
@@ -90,6 +90,11 @@ def test_an_error_of_a_plugin_is_held_to_what_errors_are() -> None:
         odd: Any = Unavailable("x")
         odd.message, odd.hints = message, hints
         assert "abc" not in told_by(odd)
+
+
+def test_the_end_of_an_iteration_that_a_plugin_raises_is_blamed_on_it() -> None:
+    with pytest.raises(PluginError, match="GeneratorExit"):
+        GuardedSource.of(ENTRY, Rude(GeneratorExit())).resolve(Reference("x", "y"))
 
 
 def test_a_cause_without_secrets_stays_as_it_is() -> None:

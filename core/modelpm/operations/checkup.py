@@ -97,13 +97,16 @@ def endpoints(config: "Config") -> Iterator[Check]:
         yield Check("network", "ok", "offline: nobody is asked")
         return
     own = config.environ.get("HF_ENDPOINT") or str(config.table("source", "hf").get("endpoint") or "")
-    wanted = [own.strip().strip("\"'").strip() or _HUB]
-    wanted += [place for places in config["mirrors"].values() for place in places if place.startswith(_WEB)]
-    for url in dict.fromkeys(wanted):
-        yield _answers(config, url)
+    wanted = {own.strip().strip("\"'").strip() or _HUB: "HF_ENDPOINT"}
+    for prefix, places in config["mirrors"].items():
+        for place in places:
+            if place.startswith(_WEB):
+                wanted.setdefault(place, f"a mirror of {prefix}")
+    for url, name in wanted.items():
+        yield _answers(config, url, name)
 
 
-def _answers(config: "Config", url: str) -> Check:
+def _answers(config: "Config", url: str, name: str) -> Check:
     from modelpm.http.reach import reach
     from modelpm.http.urls import address
     from modelpm.operations.context import network_of
@@ -112,7 +115,7 @@ def _answers(config: "Config", url: str) -> Check:
     try:
         place = address(url)
     except UsageError as error:
-        return Check("network", "warn", f"{redact_urls(url)} cannot be used: {error.message}", "check HF_ENDPOINT")
+        return Check("network", "warn", f"{name} is set to {error.message}", "write it as https://host/path")
     problem = reach(place.url, network_of(config))
     if problem is None:
         return Check("network", "ok", f"{place.origin} answers, in {(time.monotonic() - begin) * 1000:.0f} ms")

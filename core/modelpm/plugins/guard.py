@@ -47,12 +47,21 @@ def _words(error: BaseException) -> str:
 
 
 @contextmanager
-def guarded(entry: Entry) -> Iterator[None]:
-    """Let our own errors pass and blame the plugin for every other, whatever it derives from."""
+def guarded(entry: Entry, *, yielding: bool = False) -> Iterator[None]:
+    """Let our own errors pass and blame the plugin for every other, whatever it derives from.
+
+    Args:
+        entry: The plugin.
+        yielding: Whether values are yielded inside: then ``GeneratorExit`` means that the caller wants no more.
+    """
     try:
         yield
-    except (KeyboardInterrupt, GeneratorExit):  # the user's, and the end of an iteration
+    except KeyboardInterrupt:  # the user's
         raise
+    except GeneratorExit as error:
+        if yielding:
+            raise
+        raise blame(entry, error) from error
     except ModelpmError as error:
         _tame(entry, error)
         raise
@@ -225,7 +234,7 @@ class GuardedSource(_Guarded[Source]):
         )
 
     def _chunks(self, stream: Stream) -> Iterator[bytes]:
-        with guarded(self.entry):
+        with guarded(self.entry, yielding=True):
             for chunk in stream.chunks:
                 expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
                 yield chunk
@@ -278,7 +287,7 @@ class GuardedLog(GuardedSink):
 
     def records(self) -> Iterator[Mapping[str, Any]]:
         """As :meth:`modelpm.api.AuditLog.records`."""
-        with guarded(self.entry):
+        with guarded(self.entry, yielding=True):
             yield from self._log.records()
 
     def verify(self) -> int:
