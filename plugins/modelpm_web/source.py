@@ -100,8 +100,10 @@ def _read(reference: Reference) -> Address:
     try:
         return address(str(reference))
     except UsageError as error:
+        # What stands before an `@` may be a password, and what is malformed cannot be cut apart.
+        shown = "…" if "@" in reference.path else printable(re.split("[?#]", reference.path)[0][:_SHOWN])
         raise UsageError(
-            f"cannot read what follows `{reference.scheme}://`: {error.message}", hints=[f"e.g. {_EXAMPLE}"]
+            f"cannot read `{reference.scheme}://{shown}`: {error.message}", hints=[f"the form is {_EXAMPLE}"]
         ) from error
 
 

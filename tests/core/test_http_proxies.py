@@ -6,6 +6,7 @@ import socket
 import sys
 
 import pytest
+import urllib3.contrib
 
 from modelpm.api import Context, ModelpmError, Network, Unavailable, UsageError
 from modelpm.http import PermanentError
@@ -98,6 +99,7 @@ def test_the_address_of_a_proxy_is_read_in_every_spelling(text: str, proxy: Prox
 
 def test_socks_without_its_library_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "urllib3.contrib.socks", None)
+    monkeypatch.delattr(urllib3.contrib, "socks", raising=False)  # another test may have imported it
     with pytest.raises(UsageError) as refused:
         download(Plain(Context(network=Network(proxies={"all": "socks5h://127.0.0.1:9"}))), "http://m.example/x", 1)
     assert refused.value.hints == ("install it with: pip install 'modelpm[socks]'",)

@@ -157,13 +157,13 @@ def test_a_configured_secret_opens_its_own_origin() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "cannot read what follows"),
-        ("/x", "cannot read what follows"),
+        ("", "cannot read `http://"),
+        ("/x", "cannot read `http://"),
         ("evil\\@host/x", "backslash"),
         ("host/a\\b", "backslash"),
         ("host/a\tb", "control character"),
-        ("ho st/x", "cannot read what follows"),
-        ("host:0/x", "cannot read what follows"),
+        ("ho st/x", "cannot read `http://"),
+        ("host:0/x", "cannot read `http://"),
         ("host", "names no file"),
         ("host/dir/", "names no file"),
         ("host/x#sha256=abc", "is no digest"),

@@ -127,7 +127,10 @@ def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str
 
 
 def _of_mirror(registry: Registry, file: WantedFile, uri: str) -> list[Origin]:
-    reference = parse_reference(registry, uri)
+    try:
+        reference = parse_reference(registry, uri)
+    except UsageError as error:
+        raise UsageError(f"[mirrors] leads to what cannot be used: {error.message}", hints=error.hints) from error
     source = registry.source(reference.scheme)  # so that no credential of the original's source goes there
     locations = source.locate(reference, file.path)
     remote = RemoteFile(file.path, file.size, file.digest, locations)
