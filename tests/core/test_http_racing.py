@@ -58,13 +58,13 @@ def test_dead_addresses_cost_a_moment_and_only_once(monkeypatch: pytest.MonkeyPa
     with raw_server(sends(WHOLE)) as server, black_hole("127.0.0.2", server.port), black_hole("127.0.0.3", server.port):
         resolves(monkeypatch, "127.0.0.2", "127.0.0.3", "127.0.0.1")
         took = []
-        for _ in range(3):
+        for _ in range(4):
             plain = Plain(Context(network=Network(connect_timeout=20)))
             begin = time.monotonic()
             assert download(plain, f"http://many.test:{server.port}/x", 10) == DATA
             took.append(time.monotonic() - begin)
-    assert took[0] < 5  # two delays of 250 ms; one after the other they would be 40 s
-    assert max(took[1:]) < took[0]
+    assert 0.5 <= took[0] < 5  # two delays of 250 ms; one after the other they would be 40 s
+    assert min(took[1:]) < 0.5
 
 
 def test_addresses_that_refuse_are_passed_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
