@@ -17,7 +17,7 @@ from typing import Any
 
 from modelpm.api import AuditSink
 from modelpm.errors import ModelpmError, PluginError, StoreError
-from modelpm.redact import redact_urls
+from modelpm.redact import capped, redact_urls
 from modelpm.types import Event
 
 _UNWRITABLE = frozenset({"no_permission", "no_space"})
@@ -78,7 +78,7 @@ class Auditor:
             resource_id: Which one.
             success: None as long as it is not known.
             user: Who acts, if not the auditor's own user.
-            details: JSON types; URLs in it lose queries and passwords.
+            details: JSON types; texts in it lose secrets, and URLs their queries.
 
         Raises:
             ModelpmError: A required sink could not record it; as it raised, or a PluginError.
@@ -86,7 +86,7 @@ class Auditor:
         fields = {
             "user_id": user or self._user,
             "resource_type": resource_type,
-            "resource_id": redact_urls(resource_id),
+            "resource_id": redact_urls(capped(resource_id)),
             "success": success,
             "details": _cleaned(details),
         }
@@ -212,7 +212,7 @@ def _unrecorded(name: str, error: BaseException) -> ModelpmError:
 def _cause(error: BaseException) -> str:
     if isinstance(error, ModelpmError):
         return str(error)
-    return redact_urls(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    return redact_urls(capped(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__))
 
 
 def _described(error: BaseException) -> dict[str, Any]:
@@ -236,8 +236,8 @@ def _cleaned(value: Any) -> Any:
         case float():
             return value if math.isfinite(value) else str(value)
         case Mapping():
-            return {str(key): _cleaned(inner) for key, inner in value.items()}
+            return {redact_urls(capped(str(key))): _cleaned(inner) for key, inner in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_cleaned(inner) for inner in value]
         case _:
-            return redact_urls(str(value))
+            return redact_urls(capped(str(value)))

@@ -7,6 +7,8 @@ anything else that reaches the top is a bug.
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from modelpm.redact import cleaned, without_secrets
+
 
 class ModelpmError(Exception):
     """Base of everything modelpm raises on purpose.
@@ -25,10 +27,10 @@ class ModelpmError(Exception):
     retryable: ClassVar[bool] = False
 
     def __init__(self, message: str, *, hints: Sequence[str] = (), code: str | None = None, **details: Any) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hints = tuple(hints)
-        self.details = details
+        self.message = without_secrets(message)
+        super().__init__(self.message)
+        self.hints = tuple(without_secrets(hint) for hint in hints)
+        self.details = cleaned(details)
         if code is not None:
             self.code = code
 

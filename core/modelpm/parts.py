@@ -11,6 +11,7 @@ from modelpm.environment import Environment
 from modelpm.errors import StoreError
 from modelpm.operations.flights import Flights
 from modelpm.operations.reading import Reader
+from modelpm.redact import cleaned, without_secrets
 from modelpm.store import Store
 from modelpm.view import View
 
@@ -242,10 +243,11 @@ class Parts(Reader):
 
             from modelpm.types import Event
 
-            self._on_event(Event(datetime.now(UTC), run, action, fields))
+            self._on_event(Event(datetime.now(UTC), run, action, cleaned(fields)))
 
     def warn(self, text: str) -> None:
         """Say once what went wrong without stopping anything."""
+        text = without_secrets(text)
         if text not in self.warnings:
             self.warnings.append(text)
             if self._on_warning is not None:

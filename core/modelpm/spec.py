@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from modelpm.errors import UsageError
 from modelpm.names import MODEL_ID, printable
+from modelpm.pasted import hub_spec
+from modelpm.redact import redact_urls, withhold_in_url
 
 _URI = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://(.*)", re.DOTALL)
 _CATALOG_SPEC = re.compile(
@@ -55,11 +57,14 @@ def parse_spec(text: str) -> CatalogSpec | UriSpec:
     if uri := _URI.fullmatch(text):
         if not uri[2]:
             raise UsageError(f"`{printable(text)}` names nothing behind `://`", hints=[_GRAMMAR])
+        _refuse_pasted(text)
+        withhold_in_url(text)  # it may be refused for what it holds, and that is said and logged
         return UriSpec(uri[1].lower(), uri[2])
     if _looks_like_path(text):
         raise UsageError(
             f"`{printable(text)}` is a path, not a model", hints=[f"for a local file or folder: file://{_as_uri(text)}"]
         )
+    _refuse_pasted(text)
     match = _CATALOG_SPEC.fullmatch(text)
     if not match:
         raise UsageError(f"`{printable(text)}` is not a model", hints=_meant(text))
@@ -70,6 +75,16 @@ def parse_spec(text: str) -> CatalogSpec | UriSpec:
     return CatalogSpec(
         parts["catalog"].lower(), parts["id"].lower(), parts["release"].strip(), parts["variant"].lower()
     )
+
+
+def _refuse_pasted(text: str) -> None:
+    """Refuse the address of a page: what is written down names its source, and who types it is understood before."""
+    meant = hub_spec(text)
+    if meant:
+        raise UsageError(
+            f"`{printable(redact_urls(text))}` is the address of a page or a download, not a model",
+            hints=[f"write {printable(meant)}"],
+        )
 
 
 def _looks_like_path(text: str) -> bool:

@@ -1,6 +1,7 @@
 """The public values: frozen, slotted, and all that passes between the core and its plugins."""
 
 import re
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from modelpm.redact import withhold
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 _HEX_LENGTHS = {"sha256": 64, "git-sha1": 40}
@@ -107,6 +110,8 @@ class Stream:
         validator: A strong ETag to send back when resuming, or None.
         readinto: Where there is one: fills the buffer without copies and returns the count, 0 at the end.
         abort: Where there is one: unblocks a read from another thread.
+        name: What the server calls the file (``Content-Disposition``); empty where it does not say. Hostile until the
+            core has checked it.
     """
 
     chunks: Iterator[bytes]
@@ -115,6 +120,7 @@ class Stream:
     validator: str | None = None
     readinto: Callable[[memoryview], int] | None = None
     abort: Callable[[], None] | None = None
+    name: str = ""
 
 
 class Severity(StrEnum):
@@ -207,16 +213,34 @@ class CatalogText:
 
 
 class Secret:
-    """A credential that cannot be printed by accident."""
+    """A credential that cannot be printed by accident: texts that hold it lose it on their way out.
 
-    __slots__ = ("_value",)
+    Attributes:
+        username: Whose password it is, for Basic; None where it is a token.
+        header: The header that carries it by itself; empty for ``Authorization``.
+    """
 
-    def __init__(self, value: str) -> None:
+    __slots__ = ("_value", "header", "username")
+
+    def __init__(self, value: str, *, username: str | None = None, header: str = "") -> None:
         self._value = value
+        self.username = username
+        self.header = header
+        withhold(value)
+        if username is not None:
+            withhold(f"{username}:{value}")
 
     def reveal(self) -> str:
         """Return the value, for the one place that sends it."""
         return self._value
+
+    def headers(self) -> dict[str, str]:
+        """Return the header that proves who asks: Basic, Bearer, or one of its own."""
+        if self.username is not None:
+            pair = f"{self.username}:{self._value}".encode()
+            return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+        value = self._value.strip()
+        return {self.header: value} if self.header else {"Authorization": f"Bearer {value}"}
 
     def __repr__(self) -> str:
         return "Secret(…)"
@@ -240,7 +264,8 @@ class Network:
     Attributes:
         connect_timeout: Seconds until a connection must stand.
         idle_timeout: Seconds without a byte after which a read fails.
-        cacert: File of additional trusted certificates (PEM), or None for the system's.
+        cacert: File of additional trusted certificates (PEM), or None for the system's alone.
+        cert_file: What SSL_CERT_FILE says stands in for the system's certificates; OpenSSL reads it by itself.
         proxies: Proxy URL by scheme (``http``, ``https``, ``all``).
         no_proxy: Host suffixes that are reached directly.
         retries: Tries that may follow a failed one, where trying again may help.
@@ -249,6 +274,7 @@ class Network:
     connect_timeout: float = 10.0
     idle_timeout: float = 30.0
     cacert: Path | None = None
+    cert_file: Path | None = None
     proxies: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     no_proxy: tuple[str, ...] = ()
     retries: int = 5

@@ -1,31 +1,55 @@
 """What the user's environment says of the Hub: endpoint, token, offline; with the names its own tools know."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from modelpm.api import Context, Secret, UsageError
-from modelpm.http import origin
+from modelpm.http import address
 
 ENDPOINT = "https://huggingface.co"
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
-def endpoint(context: Context) -> str:
-    """Return the base of all URLs, without a slash at its end.
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where the Hub is.
+
+    Attributes:
+        base: What all URLs begin with, without a slash at its end, a user or a password.
+        secret: The password that stood in the address, with its user; None where there was none.
+    """
+
+    base: str
+    secret: Secret | None = None
+
+
+def endpoint(context: Context) -> Endpoint:
+    """Return where the Hub is; blanks and quotes around the address, as ``.env`` files have them, count for nothing.
 
     Raises:
-        UsageError: It is no web address.
+        UsageError: It is not a web address.
     """
-    base = str(context.environ.get("HF_ENDPOINT") or context.settings.get("endpoint") or ENDPOINT).rstrip("/")
+    said = (context.environ.get("HF_ENDPOINT"), str(context.settings.get("endpoint") or ""))
+    text = next((bare for text in said if (bare := (text or "").strip().strip("\"'").strip())), ENDPOINT)
     try:
-        origin(base)
+        place = address(text)
     except UsageError as error:
-        raise UsageError(
-            "the endpoint of hf:// (HF_ENDPOINT, or `endpoint` in the configuration) is no web address",
-            hints=[f"it has the form {ENDPOINT}"],
-        ) from error
-    return base
+        raise _unusable(error.message) from error
+    if place.query is not None or place.fragment:
+        raise _unusable("it has a query or a fragment")
+    base = place.label.rstrip("/")
+    if place.username is None:
+        return Endpoint(base)
+    return Endpoint(base, Secret(place.password or "", username=place.username))
+
+
+def _unusable(why: str) -> UsageError:
+    return UsageError(
+        f"the endpoint of hf:// (HF_ENDPOINT, or `endpoint` in the configuration) cannot be used: {why}",
+        hints=[f"it has the form {ENDPOINT}"],
+    )
 
 
 def offline(environ: Mapping[str, str]) -> str:

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import unquote
 
 from modelpm.api import Denied, ModelpmError, NotFound, Unavailable
-from modelpm.http import Answer, error_of, host, label
+from modelpm.http import Answer, error_of, host, label, origin
 from modelpm_huggingface.grammar import DATASETS
 
 _API = re.compile(
@@ -43,12 +43,14 @@ class Refusal:
     Attributes:
         answer: What it answered.
         base: Base of the Hub's URLs, for links to its pages.
-        token_from: Where the token that was sent came from; empty where none was.
+        token_from: Where the secret for the endpoint came from; empty where there is none.
+        kind: What it is: ``token``, or ``user and password``.
     """
 
     answer: Answer
     base: str
     token_from: str
+    kind: str = "token"
 
     @property
     def what(self) -> Asked:
@@ -60,8 +62,34 @@ class Refusal:
         """The Hub's own words, if any."""
         return self.answer.headers.get("X-Error-Message", "").strip()[:300]
 
+    @property
+    def elsewhere(self) -> str:
+        """The base of the server that refused, where the endpoint redirected to another: no secret was sent there."""
+        there, server = label(self.answer.url), origin(self.answer.url)
+        if server == origin(self.base):
+            return ""
+        path = there.removeprefix(server)
+        found = _API.search(path) or _FILE.search(path)
+        return server + (path[: found.start()] if found else "")
+
     def error(self) -> ModelpmError:
-        """Return what it means: the code tells, else the words, else the status."""
+        """Return what it means; where it comes from another server, say why the secret was not sent there."""
+        elsewhere = self.elsewhere
+        if not elsewhere:
+            return self.meaning()
+        meant = replace(self, base=elsewhere, token_from="").meaning()
+        if not isinstance(meant, Denied | NotFound):
+            return meant
+        secret = f"the {self.kind} from {self.token_from} goes" if self.token_from else "a token goes"
+        return type(meant)(
+            f"{meant.message}\nthe endpoint {self.base} redirects to {elsewhere}, and {secret} to the endpoint only",
+            hints=[f"to use that server itself: HF_ENDPOINT={elsewhere}", *meant.hints],
+            code=meant.code,
+            **meant.details,
+        )
+
+    def meaning(self) -> ModelpmError:
+        """Return what it means, whoever answered: the code tells, else the words, else the status."""
         status, repo = self.answer.status, self.what.repo
         explain = _BY_CODE.get(self.answer.headers.get("X-Error-Code", ""))
         if explain is None and self.said == "Access to this resource is disabled.":
@@ -69,9 +97,15 @@ class Refusal:
         # The Hub answers an unknown token with 401 and the code of a missing repository.
         if status == HTTPStatus.UNAUTHORIZED and "Invalid credentials" in self.said:
             explain = _bad_token
+        if explain is None and status == HTTPStatus.UNAUTHORIZED and self._wants_password:
+            explain = _no_password
         if explain is None and repo:
             explain = _BY_STATUS.get(status)
         return explain(self) if explain else error_of(self.answer)
+
+    @property
+    def _wants_password(self) -> bool:
+        return self.answer.headers.get("WWW-Authenticate", "").strip().lower().startswith("basic")
 
 
 def _no_revision(refusal: Refusal) -> NotFound:
@@ -111,13 +145,39 @@ def _disabled(refusal: Refusal) -> Denied:
     return Denied(f"{repo} is disabled", hints=[f"its page may say why: {refusal.base}/{repo}"], code="disabled")
 
 
+def _no_password(refusal: Refusal) -> Denied:
+    """A registry or a reverse proxy that speaks the Hub's protocol, and asks for a user and a password."""
+    server, where = host(refusal.base), origin(refusal.base)
+    if refusal.token_from:
+        message = (
+            f"{server} wants a user and a password, and does not accept the {refusal.kind} from {refusal.token_from}"
+        )
+    else:
+        message = f"{server} wants a user and a password, and none was sent"
+    return Denied(
+        message,
+        hints=[f'name them in the configuration: [credentials."{where}"] username = "USER", password-env = "NAME"'],
+        code="login",
+    )
+
+
 def _bad_token(refusal: Refusal) -> Denied:
     where = f" from {refusal.token_from}" if refusal.token_from else ""
     return Denied(
         f"the Hub does not accept the token{where}",
-        hints=[f"it may have run out or be cut: make a new one at {refusal.base}/settings/tokens"],
+        hints=[
+            _without(refusal.token_from),
+            f"it may have run out or be cut: make a new one at {refusal.base}/settings/tokens",
+        ],
         code="bad_token",
     )
+
+
+def _without(token_from: str) -> str:
+    """Return how to ask without the token: public models need none, and one that has run out keeps them away."""
+    if token_from.isidentifier():
+        return f"public models need no token: unset {token_from}"
+    return "public models need no token: HF_HUB_DISABLE_IMPLICIT_TOKEN=1 sends none"
 
 
 def _not_visible(refusal: Refusal) -> ModelpmError:
@@ -127,14 +187,14 @@ def _not_visible(refusal: Refusal) -> ModelpmError:
     """
     kind = Denied if refusal.answer.status == HTTPStatus.UNAUTHORIZED else NotFound
     repo, token_from = refusal.what.repo, refusal.token_from
-    private = (
-        f"if it is private, the account of the token ({token_from}) needs access to it"
-        if token_from
-        else "if it is private, set HF_TOKEN or run `hf auth login`; no token was sent"
-    )
+    private = ["if it is private, set HF_TOKEN or run `hf auth login`; no token was sent"]
+    if token_from:
+        private = [f"if it is private, the account of the {refusal.kind} ({token_from}) needs access to it"]
+        if kind is Denied and refusal.kind == "token":
+            private.append(f"if the token has run out, leave it out: {_without(token_from)}")
     return kind(
         f"the Hub shows no repository {repo}: it is private, gated, or not there",
-        hints=[f"check the spelling: {refusal.base}/{repo}", private],
+        hints=[f"check the spelling: {refusal.base}/{repo}", *private],
         code="repo_not_found",
     )
 

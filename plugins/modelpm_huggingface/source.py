@@ -25,6 +25,7 @@ from modelpm_huggingface.refusals import Refusal
 
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 _MAX_PAGES = 1000
+_NO_LISTING = frozenset({400, 404, 405, 501})
 _NAMED = 20  # branches or tags in a hint
 
 
@@ -36,12 +37,15 @@ class HuggingFace(HttpSource):
         super().__init__(replace(context, offline=context.offline or bool(forbidden_by)))
         if forbidden_by and not context.offline:
             self.offline_hint = f"unset {forbidden_by}"
-        self._base = account.endpoint(context)
-        self.endpoint = origin(self._base)
-        self._configured = context.secret(self.endpoint)
+        found = account.endpoint(context)
+        self.base = found.base
+        self.endpoint = origin(self.base)
         self._token, self._token_from = account.token(context.environ)
-        if self._configured is not None:
-            self._token, self._token_from = self._configured, "the configuration"
+        if found.secret is not None:
+            self._token, self._token_from = found.secret, "HF_ENDPOINT"
+        configured = context.secret(self.endpoint)
+        if configured is not None:
+            self._token, self._token_from = configured, "the configuration"
 
     def parse(self, rest: str) -> Reference:
         """As :meth:`modelpm.api.Parser.parse`."""
@@ -67,15 +71,20 @@ class HuggingFace(HttpSource):
         if not grammar.COMMIT.fullmatch(reference.revision or ""):
             return ()
         file = quote(reference.file or path, errors="replace")  # a name that is no text is for the core to refuse
-        return (f"{self._base}/{reference.path}/resolve/{reference.revision}/{file}",)
+        return (f"{self.base}/{reference.path}/resolve/{reference.revision}/{file}",)
 
     def credential(self, origin: str) -> Secret | None:
         """Return the Hub's token for its endpoint, and what is configured for any other origin."""
         return self._token if origin == self.endpoint else super().credential(origin)
 
+    def is_own(self, answer: Answer) -> bool:
+        """Whether it is the Hub's: of the endpoint, or of a Hub that the endpoint redirects to."""
+        return super().is_own(answer) or "X-Error-Code" in answer.headers
+
     def error_for(self, answer: Answer) -> ModelpmError:
         """Return what the Hub means by a refusal."""
-        return Refusal(answer, self._base, self._token_from).error()
+        kind = "" if self._token is None else "user and password" if self._token.username is not None else "token"
+        return Refusal(answer, self.base, self._token_from, kind).error()
 
     def _pin(self, path: str, revision: str) -> tuple[str, str]:
         """Return the commit a branch or tag stands for, and the license there."""
@@ -105,9 +114,10 @@ class HuggingFace(HttpSource):
         return hints or ["a branch, a tag or a full commit is needed; without `@` it is `main`"]
 
     def _tree(self, pinned: Reference) -> Iterator[Mapping[str, Any]]:
-        url = f"{self._api(pinned.path)}/tree/{pinned.revision}?recursive=true&expand=false"
+        listing = f"{self._api(pinned.path)}/tree/{pinned.revision}"
+        url = f"{listing}?recursive=true&expand=false"
         for _ in range(_MAX_PAGES):
-            answer = self.get(url, headers={"Accept": "application/json"})
+            answer = self._listed(url, pinned.path)
             page = answer.json()
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise self._malformed(f"its listing of {pinned.path} is none")
@@ -115,12 +125,30 @@ class HuggingFace(HttpSource):
             following = _NEXT.search(answer.headers.get("Link", ""))
             if following is None:
                 return
-            # Behind a mirror the link still names the Hub's own host; only what stands behind it counts.
-            _, found, rest = following[1].partition("/api/")
-            if not found or f"{self._base}/api/{rest}" == url:
+            # A mirror's link may name another host, or another prefix; the next page is the same listing, further on.
+            further = following[1].partition("#")[0].partition("?")[2]
+            if not further or f"{listing}?{further}" == url:
                 raise self._malformed(f"its listing of {pinned.path} leads to a next page that is none")
-            url = f"{self._base}/api/{rest}"
+            url = f"{listing}?{further}"
         raise self._malformed(f"its listing of {pinned.path} has more than {_MAX_PAGES} pages")
+
+    def _listed(self, url: str, path: str) -> Answer:
+        try:
+            return self.get(url, headers={"Accept": "application/json"})
+        except ModelpmError as error:
+            status = error.details.get("status")
+            if error.code not in {"not_found", "http_status", "network"} or status not in _NO_LISTING:
+                raise
+            raise Unavailable(
+                f"{host(self.base)} cannot list the files of {path}: it speaks only a part of the Hub's protocol "
+                f"(its listing answered {status})",
+                hints=[
+                    "check HF_ENDPOINT; its server must pass on `/api/models/…/tree/…`",
+                    f"or install single files by their address: modelpm install {self.base}/{path}/resolve/main/FILE",
+                ],
+                code="no_listing",
+                status=status,
+            ) from error
 
     def _file(self, pinned: Reference, entry: Mapping[str, Any]) -> RemoteFile:
         path, lfs = entry.get("path"), entry.get("lfs")
@@ -139,11 +167,11 @@ class HuggingFace(HttpSource):
 
     def _api(self, path: str) -> str:
         kind = "datasets" if path.startswith(grammar.DATASETS) else "models"
-        return f"{self._base}/api/{kind}/{path.removeprefix(grammar.DATASETS)}"
+        return f"{self.base}/api/{kind}/{path.removeprefix(grammar.DATASETS)}"
 
     def _malformed(self, what: str) -> Unavailable:
         return Unavailable(
-            f"{host(self._base)} does not answer like a Hub: {what}",
+            f"{host(self.base)} does not answer like a Hub: {what}",
             hints=["check HF_ENDPOINT; a proxy or a captive portal may stand in between"],
             code="bad_answer",
         )

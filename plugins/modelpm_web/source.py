@@ -2,13 +2,24 @@
 
 import re
 from dataclasses import replace
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote
 
-from modelpm.api import Context, Digest, Reference, RemoteFile, Snapshot, Unavailable, UsageError, printable
-from modelpm.http import HttpSource, is_signed, label, origin
+from modelpm.api import (
+    Context,
+    Digest,
+    IntegrityError,
+    Reference,
+    RemoteFile,
+    Snapshot,
+    Unavailable,
+    UsageError,
+    printable,
+)
+from modelpm.http import Address, HttpSource, address, origin
 
 _DIGEST = re.compile(r"sha256=([0-9a-fA-F]{64})")
-_HUB = frozenset({"huggingface.co", "www.huggingface.co", "hf.co"})
+_SHOWN = 200
 _SECRETS = frozenset({"token", "access_token", "api_key", "apikey", "auth", "password"})
 _EXAMPLE = "https://host/path/model.gguf#sha256=<64 hexadecimal digits>"
 
@@ -27,12 +38,11 @@ class Web(HttpSource):
             UsageError: It is malformed, names no file, or carries what belongs in no lock.
         """
         reference = Reference(self._scheme, rest)
-        parts = _split(reference)
-        _refuse_secrets(parts, str(reference))
-        if not parts.path.rpartition("/")[2]:
-            raise UsageError(f"{label(str(reference))} names no file", hints=[f"a web model is one file: {_EXAMPLE}"])
-        _refuse_hub_page(parts)
-        _digest(parts)
+        place = _read(reference)
+        _refuse_secrets(place)
+        if not place.path.rpartition("/")[2]:
+            raise UsageError(f"{place.label} names no file", hints=[f"a web model is one file: {_EXAMPLE}"])
+        _digest(place)
         return reference
 
     def resolve(self, reference: Reference) -> Snapshot:
@@ -43,74 +53,82 @@ class Web(HttpSource):
             Denied: It is not for this caller.
             Unavailable: The server did not answer, or not with a file.
         """
-        parts = _split(reference)
-        plain = replace(reference, path=parts._replace(fragment="").geturl().partition("://")[2])
-        digest = _digest(parts)
-        unknown = RemoteFile(unquote(parts.path.rpartition("/")[2]), None, digest, (str(plain),), plain)
-        size, validator = self.retrying(lambda: self._first_byte(unknown), origin(str(plain)))
-        return Snapshot(reference, digest.hex if digest else validator or "", (replace(unknown, size=size),))
+        place = _read(reference)
+        plain = _plain(reference)
+        digest = _digest(place)
+        unknown = RemoteFile(unquote(place.path.rpartition("/")[2]), None, digest, (str(plain),), plain)
+        first = self.retrying(lambda: self._first_byte(unknown), origin(str(plain)))
+        if "/" in first.name:
+            raise IntegrityError(
+                f"the server calls the file `{printable(first.name[:_SHOWN])}`: that is a path, not a name",
+                hints=["nothing was written; tell whoever runs the server"],
+                code="hostile_name",
+            )
+        file = replace(unknown, size=first.size, path=first.name or unknown.path)
+        return Snapshot(reference, digest.hex if digest else first.validator or "", (file,))
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:  # noqa: ARG002 - there is one file
         """As :meth:`modelpm.api.Locator.locate`: the URL is the location."""
-        return (_split(reference)._replace(fragment="").geturl(),)
+        return (str(_plain(reference)),)
 
-    def _first_byte(self, file: RemoteFile) -> tuple[int | None, str | None]:
+    def _first_byte(self, file: RemoteFile) -> "_First":
         location = file.locations[0]
         try:
             with self.open(file, location, start=0, stop=1) as stream:
-                return stream.total, stream.validator
+                return _First(stream.total, stream.validator, stream.name)
         except Unavailable as error:
             if error.code != "bad_range":
                 raise
         with self.open(file, location) as stream:
-            return stream.total, stream.validator
+            return _First(stream.total, stream.validator, stream.name)
 
 
-def _split(reference: Reference) -> SplitResult:
-    url = str(reference)
+class _First(NamedTuple):
+    """What the first byte of a file tells of it."""
+
+    size: int | None
+    validator: str | None
+    name: str
+
+
+def _plain(reference: Reference) -> Reference:
+    """Return it without the digest."""
+    return replace(reference, path=reference.path.partition("#")[0])
+
+
+def _read(reference: Reference) -> Address:
     try:
-        origin(url)
+        return address(str(reference))
     except UsageError as error:
+        # What stands before an `@` may be a password, and what is malformed cannot be cut apart.
+        shown = "…" if "@" in reference.path else printable(re.split("[?#]", reference.path)[0][:_SHOWN])
         raise UsageError(
-            f"`{reference.scheme}://` is not followed by an address", hints=[f"e.g. {_EXAMPLE}"]
+            f"cannot read `{reference.scheme}://{shown}`: {error.message}", hints=[f"the form is {_EXAMPLE}"]
         ) from error
-    return urlsplit(url)
 
 
-def _refuse_secrets(parts: SplitResult, url: str) -> None:
+def _refuse_secrets(place: Address) -> None:
     """Refuse what would put a credential into a lock, a log or the list of processes."""
-    where = origin(url)
-    secret = f'name the token in the configuration: [credentials."{where}"] token-env = "NAME"'
-    if parts.username is not None:
-        raise UsageError(f"the address at {where} holds a user or password, which belongs in no file", hints=[secret])
-    if any(key.lower() in _SECRETS for key, _ in parse_qsl(parts.query)):
-        raise UsageError(f"{label(url)} is given a token in its query, which belongs in no file", hints=[secret])
-    if is_signed(url):
+    table = f'[credentials."{place.origin}"]'
+    token = f'name the token in the configuration: {table} token-env = "NAME"'
+    if place.username is not None:
         raise UsageError(
-            f"{label(url)} is a signed link: it is a credential, and runs out",
+            f"the address at {place.origin} holds a user or password, which belongs in no file",
+            hints=[f'name them in the configuration: {table} username = "USER", password-env = "NAME"'],
+        )
+    if any(key.lower() in _SECRETS for key, _ in parse_qsl(place.query or "")):
+        raise UsageError(f"{place.label} is given a token in its query, which belongs in no file", hints=[token])
+    if place.is_signed:
+        raise UsageError(
+            f"{place.label} is a signed link: it is a credential, and runs out",
             hints=["give the address that hands out such links, or download the file and install it with file://"],
         )
 
 
-def _refuse_hub_page(parts: SplitResult) -> None:
-    """Send those who paste a page of the Hub to the source that knows what is behind it."""
-    if parts.hostname not in _HUB or "/resolve/" in parts.path:
-        return
-    page = re.fullmatch(
-        r"/(?P<repo>(?:datasets/)?[^/]+/[^/]+)(?:/(?:tree|blob)/(?P<revision>[^/]+)(?P<file>/.+)?)?/?", parts.path
-    )
-    if page:
-        revision = f"@{page['revision']}" if page["revision"] not in {None, "main"} else ""
-        raise UsageError(
-            f"{parts.hostname}{parts.path} is a page, not a file",
-            hints=[f"write hf://{page['repo']}{revision}{page['file'] or ''}"],
-        )
-
-
-def _digest(parts: SplitResult) -> Digest | None:
-    if not parts.fragment:
+def _digest(place: Address) -> Digest | None:
+    if not place.fragment:
         return None
-    found = _DIGEST.fullmatch(parts.fragment)
+    found = _DIGEST.fullmatch(place.fragment)
     if not found:
-        raise UsageError(f"`#{printable(parts.fragment)}` is no digest", hints=[f"the form is {_EXAMPLE}"])
+        raise UsageError(f"`#{printable(place.fragment[:_SHOWN])}` is no digest", hints=[f"the form is {_EXAMPLE}"])
     return Digest("sha256", found[1].lower())

@@ -11,6 +11,7 @@ from modelpm.config import Config
 from modelpm.config.settings import setting
 from modelpm.config.values import as_rate
 from modelpm.errors import UsageError
+from modelpm.operations.context import network_of
 
 
 def write(home: Path, text: str) -> dict[str, str]:
@@ -130,3 +131,24 @@ def test_an_unknown_setting_names_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         setting("network.job")
     assert "network.jobs" in caught.value.hints[0]
+
+
+def test_bundles_of_other_programs_count_where_nothing_of_ours_is_set(tmp_path: Path) -> None:
+    others = {"REQUESTS_CA_BUNDLE": "/r.pem", "CURL_CA_BUNDLE": "/c.pem"}
+    environ = write(tmp_path, "")
+
+    def found(**more: str) -> tuple[str, str]:
+        row = next(r for r in Config.load(environ=environ | more).rows if r.key == "network.cacert")
+        return str(row.value), row.origin
+
+    assert found() == ("None", "default")
+    assert found(CURL_CA_BUNDLE="/c.pem") == ("/c.pem", "CURL_CA_BUNDLE")
+    assert found(**others) == ("/r.pem", "REQUESTS_CA_BUNDLE")
+    assert found(**others, MODELPM_CACERT="/m.pem") == ("/m.pem", "MODELPM_CACERT")
+    write(tmp_path, "[network]\ncacert = '/f.pem'\n")
+    assert found(**others) == ("/f.pem", str(tmp_path / "config.toml"))
+
+
+def test_proxies_are_left_out_by_lists_in_every_spelling(tmp_path: Path) -> None:
+    environ = {"MODELPM_HOME": str(tmp_path), "NO_PROXY": " a.example; b.example\tc.example,,d.example "}
+    assert network_of(Config.load(environ=environ)).no_proxy == ("a.example", "b.example", "c.example", "d.example")

@@ -1,17 +1,22 @@
 """The doctor: every trouble has a row and a cure, and what is safe is mended."""
 
+import json
 import os
 import shutil
-import socket
+import ssl
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trustme
 
 import modelpm
 from modelpm.operations.checkup import Check
+from tests.conftest import Ran
 from tests.support.models import folder_of, manager_in, names
 from tests.support.projects import shop_in
+from tests.support.raw import answer, raw_server, sends
 from tests.support.stores import put, read_only
 
 TOKEN = "hf_canary_0123456789abcdef"  # noqa: S105 - no secret: what must not be shown
@@ -157,9 +162,8 @@ def test_an_endpoint_is_asked_unless_offline(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        monkeypatch.setenv("HF_ENDPOINT", url)
+    with raw_server(sends(answer("200 OK"))) as server:
+        monkeypatch.setenv("HF_ENDPOINT", f' "{server.url("")}"\n')
         with manager_in(tmp_path) as manager:
             assert rows(manager)["network"].state == "ok"
     with manager_in(tmp_path) as manager:
@@ -214,7 +218,7 @@ def test_tokens_that_are_there_are_told_by_where_they_are(tmp_path: Path, monkey
         checks = manager.housekeeping.doctor()
     assert [(c.state, c.text) for c in checks if c.name == "token"] == [
         ("ok", f"there is a Hugging Face token in {stored}"),
-        ("ok", "ACME_TOKEN, the token of https://acme.example, is set"),
+        ("ok", "ACME_TOKEN, for https://acme.example, is set"),
     ]
     assert TOKEN not in str(checks)
 
@@ -234,13 +238,37 @@ def test_only_mirrors_on_servers_are_asked(tmp_path: Path, monkeypatch: pytest.M
     for name in ("https_proxy", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     (tmp_path / "home").mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        monkeypatch.setenv("HF_ENDPOINT", url)
+    with raw_server(sends(answer("404 Not Found"))) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url(""))
         (tmp_path / "home" / "config.toml").write_text("[mirrors]\n'hf://' = ['file:///mnt/mirror/', '/mnt/other']\n")
         with manager_in(tmp_path) as manager:
             texts = [c.text for c in manager.housekeeping.doctor() if c.name == "network"]
-    assert [text.partition(" ")[0] for text in texts] == ["http://127.0.0.1"]
+    assert [text.partition(" ")[0] for text in texts] == [server.url("")]
+
+
+def test_the_network_is_asked_as_a_download_would_ask_it(modelpm: Callable[..., Ran]) -> None:
+    """Untrusted certificates and dead proxies are found, and a host that needs no proxy is asked without it."""
+
+    def network(**environ: str) -> str:
+        said = modelpm("doctor", "--json", env=environ).stdout
+        (row,) = [row for row in json.loads(said)["items"] if row["name"] == "network"]
+        return f"{row['state']} {row['text']}"
+
+    authority, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(tls)
+    fine = sends(answer("200 OK"))
+    with raw_server(fine, tls) as secure, raw_server(fine) as plain, raw_server(sends(answer("407 Who?"))) as wary:
+        assert network(HF_ENDPOINT=secure.url("")).startswith("warn")
+        assert "is not trusted" in network(HF_ENDPOINT=secure.url(""))
+        for name in ("ALL_PROXY", "HTTP_PROXY", "http_proxy"):
+            for proxy in ("http://127.0.0.1:9", "127.0.0.1:9"):
+                found = network(HF_ENDPOINT=plain.url(""), **{name: proxy})
+                assert found.startswith("warn")
+                assert "the proxy 127.0.0.1:9" in found
+        assert "wants a user" in network(HF_ENDPOINT=plain.url(""), HTTP_PROXY=wary.url(""))
+        assert network(HF_ENDPOINT=plain.url(""), ALL_PROXY="127.0.0.1:9", NO_PROXY="a;localhost").startswith("ok")
+        assert network(HF_ENDPOINT=plain.url("").replace("//", "//joe:canary@")).startswith("ok")
+        assert network(HF_ENDPOINT="http://evil\\@localhost").startswith("warn")
 
 
 def test_where_the_lock_before_is_damaged_too_nothing_is_restored(manager: modelpm.Manager) -> None:

@@ -3,6 +3,7 @@
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,13 +183,57 @@ def test_a_tls_connection_cut_without_farewell_is_no_end_of_file(authority: trus
         download(trusting(cacert), server.url(), SIZE)
 
 
-def test_plain_http_goes_through_its_proxy_with_the_proxys_own_password() -> None:
-    with raw_server(always(WHOLE)) as proxy:
-        network = Network(proxies={"http": f"http://user:pass@localhost:{proxy.port}"})
-        assert download(Plain(Context(network=network)), "http://models.example/x", SIZE) == DATA
+def test_a_407_that_comes_through_a_tunnel_is_the_servers(authority: trustme.CA, cacert: Path) -> None:
+    odd = sends(answer("407 Proxy Authentication Required"))
+    with (
+        raw_server(odd, context_for(authority, "localhost")) as server,
+        raw_server(tunnel) as proxy,
+        pytest.raises(Unavailable) as refused,
+    ):
+        download(trusting(cacert, proxies={"all": f"localhost:{proxy.port}"}), server.url(), SIZE)
+    assert refused.value.code != "proxy"
 
-        assert proxy.heads[0].startswith("GET http://models.example/x HTTP/1.1")
-        assert "proxy-authorization: basic" in proxy.heads[0].lower()
+
+INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize("tls", [False, True])
+@pytest.mark.parametrize(
+    "interim", [INTERIM, INTERIM * 3, b"HTTP/1.1 100 Continue\r\n\r\n" + INTERIM, b"HTTP/1.1 102 Processing\r\n\r\n"]
+)
+def test_interim_answers_are_skipped(interim: bytes, tls: bool, authority: trustme.CA, cacert: Path) -> None:
+    with raw_server(always(interim + WHOLE), context_for(authority, "localhost") if tls else None) as server:
+        plain = trusting(cacert)
+        for _ in range(2):
+            assert download(plain, server.url(), SIZE) == DATA
+        assert server.connections == 1
+
+
+def test_interim_answers_without_end_are_given_up() -> None:
+    with raw_server(sends(INTERIM * 1000)) as server, pytest.raises(Unavailable):
+        download(Plain(Context()), server.url(), SIZE)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [(None, "cannot be read: no such file"), ("nothing", "holds no certificates")]
+)
+def test_a_certificate_file_that_openssl_passes_over_is_named(
+    secure: RawServer, tmp_path: Path, text: str | None, said: str
+) -> None:
+    path = tmp_path / "stale.pem"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(PermanentError, match=said) as refused:
+        download(Plain(Context(network=Network(cert_file=path))), secure.url(), SIZE)
+    assert refused.value.code == "certificate"
+    assert "SSL_CERT_FILE" in refused.value.message
+    assert "SSL_CERT_FILE" in refused.value.hints[0]
+
+
+def test_a_folder_of_certificates_is_trusted(secure: RawServer, authority: trustme.CA, tmp_path: Path) -> None:
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+    assert download(trusting(tmp_path), secure.url(), SIZE) == DATA
 
 
 def tunnel(head: str, connection: socket.socket) -> bool:
@@ -220,40 +265,6 @@ def test_https_goes_through_a_tunnel(secure: RawServer, cacert: Path) -> None:
         plain.close()
 
         assert proxy.connections == 1
-
-
-@pytest.mark.parametrize(
-    ("status", "kind", "said"),
-    [
-        ("407 Proxy Authentication Required", PermanentError, "wants a user and a password"),
-        ("503 Busy", Unavailable, "answered 503"),
-    ],
-)
-def test_a_proxy_that_refuses_is_blamed(status: str, kind: type[Unavailable], said: str) -> None:
-    with raw_server(sends(answer(status))) as proxy:
-        network = Network(proxies={"https": f"http://user:canary@localhost:{proxy.port}"})
-        with pytest.raises(kind, match=said) as refused:
-            download(Plain(Context(network=network)), "https://models.example/x", SIZE)
-
-    assert refused.value.code == "proxy"
-    assert "canary" not in refused.value.message
-
-
-@pytest.mark.parametrize("scheme", ["http", "socks5h"])
-def test_a_proxy_that_is_not_there_is_blamed(scheme: str) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        network = Network(proxies={"https": f"{scheme}://127.0.0.1:{taken.getsockname()[1]}"})
-        with pytest.raises(
-            Unavailable, match=r"the proxy 127\.0\.0\.1:\d+ does not let us through: connection refused"
-        ):
-            download(Plain(Context(network=network)), "https://models.example/x", SIZE)
-
-
-@pytest.mark.parametrize("proxy", ["http://", "http://[::1", "gopher://host:1", "socks5h://"])
-def test_a_proxy_that_is_no_address_is_a_usage_error(proxy: str) -> None:
-    with pytest.raises(UsageError, match="proxy"):
-        download(Plain(Context(network=Network(proxies={"all": proxy}))), "https://models.example/x", SIZE)
 
 
 def socks5(connection: socket.socket, onward_port: int) -> None:

@@ -335,3 +335,23 @@ def test_a_server_that_was_given_up_gets_one_try_for_a_while(monkeypatch: pytest
             with pytest.raises(Unavailable):
                 source.get(other.url(path))
             assert len(other.heads) == heads
+
+
+@pytest.mark.parametrize("location", ["http://evil\\@localhost/x", "http://localhost/a\tb", "nonsense", "http://a b/"])
+def test_a_location_that_is_no_address_is_nothing_the_user_wrote(location: str) -> None:
+    """It comes from a listing: another location may do, and asking again does not help."""
+    with pytest.raises(PermanentError) as refused:
+        download(Plain(Context()), location, 10)
+    assert (refused.value.code, refused.value.exit_code) == ("bad_address", 6)
+
+
+def test_a_redirect_with_a_backslash_gets_no_secret() -> None:
+    with raw_server(sends(answer("200 OK", DATA))) as evil:
+        answers: dict[str, bytes] = {}
+        with raw_server(routes(answers)) as hub:
+            there = f"http://127.0.0.1:{evil.port}\\@localhost:{hub.port}/x"
+            answers["/file"] = redirect(there)
+            with pytest.raises(PermanentError) as refused:
+                download(Plain(knowing({hub.url(""): CANARY})), hub.url(), 10)
+        assert evil.heads == []
+    assert refused.value.code == "bad_redirect"

@@ -30,3 +30,11 @@ def test_a_prefix_of_the_location_is_replaced_as_text() -> None:
 
 def test_what_does_not_fit_is_left_alone() -> None:
     assert places({"hf://other/": ("https://m/",), "https://": ("https://m/",)}) == []
+
+
+def test_a_mirror_of_the_whole_source_takes_the_place_of_its_base() -> None:
+    base = "https://hub.example/artifactory/api/hf"
+    location = f"{base}/o/r/resolve/abc/m.gguf?x=1"
+    mirrors = {"hf://": ("https://m.example/cache/",)}
+    assert list(mirrored(mirrors, REFERENCE, location, base)) == ["https://m.example/cache/o/r/resolve/abc/m.gguf"]
+    assert list(mirrored(mirrors, REFERENCE, "https://cdn.example/x/y", base)) == ["https://m.example/cache/x/y"]

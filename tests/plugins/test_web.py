@@ -1,16 +1,20 @@
 import hashlib
+import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
 
-from modelpm.api import Context, Denied, Digest, Network, NotFound, Reference, Unavailable, UsageError
+from modelpm.api import Context, Denied, Digest, Network, NotFound, Unavailable, UsageError
 from modelpm_web.source import Web
+from tests.conftest import Ran
 from tests.support.cdn import QuickServer, ranged
-from tests.support.raw import answer, raw_server, sends
+from tests.support.raw import always, answer, raw_server, sends
 from tests.support.sources import knowing
 
+Command = Callable[..., Ran]
 DATA = bytes(range(256)) * 40
 HEX = hashlib.sha256(DATA).hexdigest()
 
@@ -153,8 +157,13 @@ def test_a_configured_secret_opens_its_own_origin() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "not followed by an address"),
-        ("/x", "not followed by an address"),
+        ("", "cannot read `http://"),
+        ("/x", "cannot read `http://"),
+        ("evil\\@host/x", "backslash"),
+        ("host/a\\b", "backslash"),
+        ("host/a\tb", "control character"),
+        ("ho st/x", "cannot read `http://"),
+        ("host:0/x", "cannot read `http://"),
         ("host", "names no file"),
         ("host/dir/", "names no file"),
         ("host/x#sha256=abc", "is no digest"),
@@ -164,7 +173,6 @@ def test_a_configured_secret_opens_its_own_origin() -> None:
         ("canary@host/x", "user or password"),
         ("host/x?token=canary", "token in its query"),
         ("host/x?X-Amz-Signature=canary", "signed link"),
-        ("huggingface.co/owner/repo", "is a page"),
     ],
 )
 def test_what_cannot_be_meant_or_must_not_be_kept_is_refused(text: str, said: str) -> None:
@@ -175,22 +183,50 @@ def test_what_cannot_be_meant_or_must_not_be_kept_is_refused(text: str, said: st
 
 
 @pytest.mark.parametrize(
-    ("page", "hint"),
+    ("said", "name"),
     [
-        ("huggingface.co/owner/repo", "hf://owner/repo"),
-        ("huggingface.co/owner/repo/tree/main", "hf://owner/repo"),
-        ("huggingface.co/owner/repo/blob/v1/a/b.gguf", "hf://owner/repo@v1/a/b.gguf"),
-        ("hf.co/datasets/owner/data", "hf://datasets/owner/data"),
+        ("", "12345"),
+        ("inline", "12345"),
+        ('attachment; filename="my model.gguf"', "my model.gguf"),
+        ("attachment; filename=model.gguf", "model.gguf"),
+        ("attachment; filename=\"a.gguf\"; filename*=UTF-8''m%C3%B6.gguf", "mö.gguf"),
+        ("attachment; filename*=utf-8'en'm%C3%B6.gguf; filename=a.gguf", "mö.gguf"),
+        ('attachment; filename="m\xc3\xb6.gguf"', "mö.gguf"),
+        ('attachment; filename="' + "x" * 5000 + '"', "12345"),
+        ("attachment; filename*=utf-8''%ff%fe", "\ufffd\ufffd"),
     ],
 )
-def test_a_page_of_the_hub_leads_to_the_source_that_reads_it(page: str, hint: str) -> None:
-    with pytest.raises(UsageError) as refused:
-        Web(Context(), "https").parse(page)
+def test_a_file_is_called_what_its_server_calls_it(said: str, name: str) -> None:
+    """Download links of galleries end in a number."""
+    sent = answer("200 OK", DATA, **({"Content_Disposition": said} if said else {}))
+    sent = sent.replace("\xc3\xb6".encode(), b"\xc3\xb6")  # as servers send it: UTF-8, unmarked
+    with raw_server(sends(sent)) as server:
+        source = web()
+        assert source.resolve(source.parse(f"localhost:{server.port}/12345")).files[0].path == name
 
-    assert refused.value.hints == (f"write {hint}",)
+
+@pytest.mark.parametrize(
+    "name", ["../../evil", "/etc/passwd", "a/b.gguf", "..", "x\\\\y", "con", "C:x", "x%2Fy", ".git", "a\x1b[31m"]
+)
+def test_a_hostile_name_of_a_server_writes_nothing(modelpm: Command, home: Path, name: str) -> None:
+    said = f"attachment; filename*=UTF-8''{name}" if "%" in name else f'attachment; filename="{name}"'
+    with raw_server(always(answer("200 OK", DATA, Content_Disposition=said))) as server:
+        ran = modelpm("install", f"http://localhost:{server.port}/12345", "--as", "x", "--json")
+    assert ran.code == 4
+    assert json.loads(ran.stdout)["errors"][0]["code"] == "hostile_name"
+    assert not (home / "modelpm" / "env" / "models" / "x").exists()
 
 
-def test_a_file_of_the_hub_is_a_file() -> None:
-    path = "huggingface.co/owner/repo/resolve/main/x.gguf"
+@pytest.mark.parametrize("page", ["/login?next=/x", "/users/sign_in", "/signin", "/auth/realms/x"])
+def test_a_page_that_wants_a_login_is_told_as_one(page: str) -> None:
+    def reply(head: str, connection: socket.socket) -> bool:
+        html = answer("200 OK", b"<html>sign in", Content_Type="text/html; charset=utf-8")
+        connection.sendall(answer("307 Moved", Location=page) if "/api/" in head else html)
+        return False
 
-    assert Web(Context(), "https").parse(path) == Reference("https", path)
+    with raw_server(reply) as server:
+        source = web()
+        with pytest.raises(Denied, match="wants you to sign in") as refused:
+            source.resolve(source.parse(f"localhost:{server.port}/api/download/1"))
+    assert refused.value.code == "login"
+    assert "token-env" in refused.value.hints[0]

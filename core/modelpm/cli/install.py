@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **given: Any) -> Outcome:
     """Install every spec; where one fails, the others are finished."""
     with session.manager() as manager:
-        report = manager.install_all(specs, dir=folder, **given)
+        report = manager.install_all(session.meant(manager, specs), dir=folder, **given)
     return Outcome(
         notes=_planned(report) if report.dry_run else _done(report, session.elapsed),
         changes=[change_row(change) for change in report.changes],

@@ -13,6 +13,7 @@ from modelpm.cli.format import Line, line, table
 from modelpm.cli.streams import UnwritableError, lost_code
 from modelpm.errors import Interrupted, ModelpmError, StoreError
 from modelpm.names import printable
+from modelpm.redact import cleaned, redact_urls, without_secrets
 
 # Of several failures, the first of these that occurred decides: what must never be overlooked comes first.
 _PRECEDENCE = (130, 4, 8, 7, 5, 2, 3, 1, 6)
@@ -195,7 +196,7 @@ def error_lines(errors: Sequence[ModelpmError]) -> list[Line]:
 
 def internal(error: BaseException, *, traceback: bool) -> ModelpmError:
     """Make an error of a bug; its traceback, without the secrets of URLs, only when asked for."""
-    cause = _redacted(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    cause = redact_urls(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
     hint = "this is a fault in modelpm: please report it" + (
         "" if traceback else "; -v shows the traceback to send along"
     )
@@ -207,20 +208,16 @@ def with_traceback(error: ModelpmError, cause: BaseException | None = None) -> M
     """Return the error with the traceback of its cause below its message, for whoever has to mend it."""
     from traceback import format_exception
 
-    trace = _redacted("".join(format_exception(cause or error)).rstrip())
+    trace = redact_urls("".join(format_exception(cause or error)).rstrip())
     return type(error)(f"{error.message}\n{trace}", hints=error.hints, code=error.code, **error.details)
-
-
-def _redacted(text: str) -> str:
-    from modelpm.redact import redact_urls
-
-    return redact_urls(text)
 
 
 def _json(value: Mapping[str, Any]) -> str:
     import json
 
-    return json.dumps(value, ensure_ascii=True, default=str)  # ASCII: nothing in it can move a cursor or break a line
+    return json.dumps(
+        cleaned(value), ensure_ascii=True, default=str
+    )  # ASCII: nothing in it can move a cursor or break a line
 
 
 def _causes(error: ModelpmError) -> Iterable[tuple[str, str]]:
@@ -231,5 +228,5 @@ def _causes(error: ModelpmError) -> Iterable[tuple[str, str]]:
 
 
 def _styled(text: str, style: str, *, color: bool) -> str:
-    safe = printable(text)
+    safe = printable(without_secrets(text))
     return click.style(safe, **_STYLES[style]) if color and style else safe

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, *, name: str, file: str | None, folder: bool, ensure: bool) -> Outcome:
     """Print one line: the file, the first of a split file's shards, else the folder."""
     with session.manager() as manager:
+        name = session.meant(manager, [name])[0]
         view, path = _path(session, manager, name, file, folder=folder, ensure=ensure)
         if manager.store.known.unkept:
             from modelpm.operations.recognizing import say_unkept  # start-up

@@ -1,7 +1,7 @@
 """What one run of the command line knows: the options of every verb, and how a Manager is made of them."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,17 @@ class Session:
             finally:
                 if display is not None:
                     display.close()
+
+    def meant(self, manager: "Manager", specs: Sequence[str]) -> tuple[str, ...]:
+        """Return the specs as they are written down; what was pasted from a browser is read, and that is said."""
+        from modelpm.pasted import hub_spec
+        from modelpm.redact import redact_urls
+
+        config = manager.config
+        endpoint = config.environ.get("HF_ENDPOINT") or str(config.table("source", "hf").get("endpoint") or "")
+        full = [hub_spec(spec, endpoint) or spec for spec in specs]
+        self.warnings += [f"`{redact_urls(s)}` is read as {f}" for s, f in zip(specs, full, strict=True) if s != f]
+        return tuple(full)
 
     def project(self, manager: "Manager") -> "Project | None":
         """Return the project that governs this folder, unless the user means their own models."""

@@ -23,7 +23,7 @@ _MANY_FILES = 20
 def command(session: Session, *, spec: str) -> Outcome:
     """Ask the catalogs, or the source of a URI."""
     with session.manager() as manager:
-        details = manager.show(spec, project=session.project(manager))
+        details = manager.show(session.meant(manager, [spec])[0], project=session.project(manager))
     return Outcome(lines=_lines(details, width()), items=[details_row(details)])
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from modelpm.config.settings import BY_KEY, SETTINGS, Setting, nearest
 from modelpm.config.values import absolute
 from modelpm.errors import UsageError
+from modelpm.redact import withhold_in_url
 
 MAX_CONFIG_BYTES = 1 << 20
 _PLUGIN_KINDS = ("source", "catalog", "listener", "command")  # tables `[kind.name]` are the plugins' own
@@ -46,6 +47,7 @@ class Row(NamedTuple):
     origin: str
 
 
+_WITH_ADDRESSES = ("http_proxy", "https_proxy", "all_proxy", "HF_ENDPOINT")
 _PLACES = "set MODELPM_HOME to the folder in which modelpm shall keep everything"
 _LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
@@ -82,6 +84,7 @@ class Config:
         given = {k: v for k, v in (overrides or {}).items() if v is not None}
         folders = _folders(given.pop("home", None) or environ.get("MODELPM_HOME"))
         tables = read_tables(folders["config"] / "config.toml")
+        _withhold(environ, tables)
         rows = tuple(_row(setting, given, environ, tables, folders["config"]) for setting in SETTINGS)
         config = cls(_paths(folders, rows), rows, tables, dict(environ))
         if config["store.link-mode"] not in _LINK_MODES:
@@ -108,6 +111,19 @@ class Config:
         table = self.tables.get(kind, {})
         own = table.get(name, {}) if isinstance(table, Mapping) else {}
         return own if isinstance(own, Mapping) else {}
+
+
+def _withhold(environ: Mapping[str, str], tables: Any) -> None:
+    """Let no text hold the passwords that stand in addresses of the configuration."""
+    for name in _WITH_ADDRESSES:
+        if "@" in (address := environ.get(name) or environ.get(name.upper()) or ""):
+            withhold_in_url(address)
+    values = tables.values() if isinstance(tables, Mapping) else tables if isinstance(tables, list) else ()
+    for value in values:
+        if isinstance(value, str) and "://" in value:
+            withhold_in_url(value)
+        else:
+            _withhold({}, value)
 
 
 def read_tables(path: Path) -> dict[str, Any]:
@@ -161,6 +177,9 @@ def _row(
     for part in setting.key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     if value is None:
+        other = next((name for name in setting.others if environ.get(name)), "")
+        if other:
+            return _read(setting, environ[other], other)
         return Row(setting.key, setting.default, "default")
     return _read(setting, value, str(folder / "config.toml"))
 

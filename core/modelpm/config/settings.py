@@ -27,6 +27,7 @@ class Setting(NamedTuple):
     parse: Callable[[Any], Any]
     default: Any
     help: str
+    others: tuple[str, ...] = ()  # variables of other programs that count where nothing of ours is set
 
     @property
     def variable(self) -> str:
@@ -42,6 +43,7 @@ _VARIABLES = {
     "plugins.disabled": "DISABLE_PLUGINS",
     "network.limit": "LIMIT",
 }
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 SETTINGS = (
     Setting("user", as_text, "", "who is named in the audit log"),
     Setting("store.dir", as_path, None, "folder of the store"),
@@ -53,7 +55,7 @@ SETTINGS = (
     Setting("network.idle-timeout", as_seconds, 30.0, "seconds without a byte after which a connection is given up"),
     Setting("network.limit-rate", as_rate, 0, "bytes a second over all connections, like 8M; 0 is no limit"),
     Setting("network.limit", as_windows, (), "limits by time of day"),
-    Setting("network.cacert", as_path, None, "file of additional trusted certificates"),
+    Setting("network.cacert", as_path, None, "file of additional trusted certificates", _BUNDLES),
     Setting("audit.sinks", as_names, ("jsonl",), "audit sinks"),
     Setting("plugins.disabled", as_names, (), "distributions whose plugins are left out"),
     Setting("plugins.prefer", as_names_by_name, {}, "which distribution serves a name that two claim"),

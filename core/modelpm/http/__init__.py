@@ -5,7 +5,8 @@ credentials bound to their origin, proxies, the system's certificates, offline m
 that name host and reason and never a query.
 
 * ``urls``, ``answers``: pure; what a URL and the head of an answer tell.
-* ``pool``, ``body``, ``targets``: the rim; connections, bytes, where redirects led.
+* ``pool``, ``proxies``, ``connections``, ``racing``: how a connection is made, and to which of a host's addresses.
+* ``body``, ``targets``, ``reach``: bytes, where redirects led, whether a server answers at all.
 * ``failures``: what broken connections mean.
 * ``source``: puts them together.
 """
@@ -13,12 +14,14 @@ that name host and reason and never a query.
 from modelpm.http.answers import Answer, error_of, strong_validator
 from modelpm.http.errors import PermanentError
 from modelpm.http.source import HttpSource
-from modelpm.http.urls import host, is_signed, label, origin
+from modelpm.http.urls import Address, address, host, is_signed, label, origin
 
 __all__ = [
+    "Address",
     "Answer",
     "HttpSource",
     "PermanentError",
+    "address",
     "error_of",
     "host",
     "is_signed",

@@ -6,9 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.message import Message
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from modelpm.errors import Denied, ModelpmError, NotFound, Unavailable
 from modelpm.http.errors import PermanentError
@@ -20,6 +22,9 @@ MAX_WAIT = 120.0
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
 _UNSATISFIED = re.compile(r"bytes\s+\*/(\d{1,18})", re.IGNORECASE)
+_LOGIN = re.compile(r"/(?:users?/|accounts?/)?(?:log|sign)[-_]?in\b|/(?:sso|saml2?|oauth2?|auth)/", re.IGNORECASE)
+_MAX_DISPOSITION = 2048
+_ENCODED_NAME = re.compile(r";\s*filename\*\s*=\s*UTF-8'[^';]*'([^;\s]+)", re.IGNORECASE)
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -144,11 +149,7 @@ def _refuse_other_sizes(answer: Answer, wanted: Wanted, span: Span) -> None:
     if size is not None and span.total == size:
         return
     if looks_like_page(answer.headers) and not path.lower().endswith((".html", ".htm")):
-        raise Unavailable(
-            f"{host(answer.url)} sent an HTML page instead of {path}, perhaps from a captive portal",
-            hints=["open a web page in a browser, sign in to the network if it asks, and try again"],
-            code="html_page",
-        )
+        raise _page(answer, wanted)
     if size is None or span.total is None:
         return
     # A whole body that is longer is cut at the size that was promised, and its digest judged.
@@ -162,10 +163,42 @@ def _refuse_other_sizes(answer: Answer, wanted: Wanted, span: Span) -> None:
         )
 
 
+def _page(answer: Answer, wanted: Wanted) -> ModelpmError:
+    """Return what a page in place of a file means: a server that wants to know who asks, or a network that does."""
+    if answer.url != wanted.location and _LOGIN.search(label(answer.url)):
+        where = origin(wanted.location)
+        return Denied(
+            f"{host(wanted.location)} wants you to sign in: it leads to {label(answer.url)} instead of a file",
+            hints=[f'make a token there, and name it in the configuration: [credentials."{where}"] token-env = "NAME"'],
+            code="login",
+        )
+    return Unavailable(
+        f"{host(answer.url)} sent an HTML page instead of {wanted.file.path}, perhaps from a captive portal",
+        hints=["open a web page in a browser, sign in to the network if it asks, and try again"],
+        code="html_page",
+    )
+
+
 def strong_validator(headers: Mapping[str, str]) -> str | None:
     """Return the entity tag where it is a strong one, else None: a weak one does not prove equal bytes."""
     tag = headers.get("ETag", "").strip()
     return tag if re.fullmatch(r'"[\x21\x23-\x7e]*"', tag) else None
+
+
+def name_of(headers: Mapping[str, str]) -> str:
+    """Return what ``Content-Disposition`` calls the file; empty where it does not say."""
+    said = headers.get("Content-Disposition", "").replace("\r", " ").replace("\n", " ")
+    if len(said) > _MAX_DISPOSITION:
+        return ""
+    if encoded := _ENCODED_NAME.search(said):
+        return unquote(encoded[1])
+    message = Message()
+    message["Content-Disposition"] = said
+    name = message.get_filename("")
+    try:
+        return name.encode("latin-1").decode()  # header bytes arrive as Latin-1; what servers mean is UTF-8
+    except UnicodeError:
+        return name
 
 
 def looks_like_page(headers: Mapping[str, str]) -> bool:

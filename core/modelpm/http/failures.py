@@ -3,7 +3,7 @@
 import http.client
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from urllib3.exceptions import (
     ConnectTimeoutError,
@@ -18,17 +18,19 @@ from urllib3.exceptions import (
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from modelpm.errors import ModelpmError, Unavailable
+from modelpm.http.connections import TunnelRefusedError
 from modelpm.http.errors import PermanentError
 from modelpm.http.urls import host
+from modelpm.names import printable
 
 # All that a connection may raise. ValueError and AttributeError come from a socket that another thread has shut down
 # in mid-read.
 BREAKS = (HTTPError, OSError, ssl.SSLError, http.client.HTTPException, ValueError, AttributeError)
 
 
-def failure(error: BaseException, url: str, proxy: str | None = None) -> ModelpmError:
-    """Return what a failed connection or read means for the caller."""
-    if proxy is not None and isinstance(error, ProxyError | NewConnectionError):
+def failure(error: BaseException, url: str, proxy: str = "") -> ModelpmError:
+    """Return what a failed connection or read means for the caller; ``proxy`` names the one it went through."""
+    if proxy and isinstance(error, ProxyError | NewConnectionError):
         return _proxy_failure(error, proxy)
     certificate = _certificate_problem(error)
     if certificate:
@@ -65,18 +67,35 @@ def _untrusted(name: str, problem: str) -> PermanentError:
     )
 
 
-def _proxy_failure(error: ProxyError | NewConnectionError, proxy: str) -> ModelpmError:
-    inner = error.original_error if isinstance(error, ProxyError) else error
-    name = proxy.rpartition("://")[2].rpartition("@")[2].rstrip("/")
-    refused = re.search(r"Tunnel connection failed: (\d{3})", str(inner))
-    if refused and refused[1] == "407":
+def proxy_wants_a_name(proxy: str, challenges: Sequence[str]) -> PermanentError:
+    """Return what a proxy's 407 means; ``challenges`` are its ``Proxy-Authenticate`` headers."""
+    schemes = list(dict.fromkeys(word for text in challenges if (word := text.strip().partition(" ")[0][:20])))
+    known = {scheme.lower() for scheme in schemes}
+    if known and "basic" not in known:
         return PermanentError(
-            f"the proxy {name} wants a user and a password (407)",
-            hints=["give them in the proxy's address: HTTPS_PROXY=http://user:password@host:port"],
+            f"the proxy {proxy} wants a user and a password by {', '.join(map(printable, schemes))} (407), "
+            "and only Basic can be used here",
+            hints=[
+                "run a helper that speaks it, such as cntlm or px, and name that: HTTPS_PROXY=http://127.0.0.1:3128",
+                "or ask the network's administrators to let this host through without a password (NO_PROXY)",
+            ],
             code="proxy",
         )
+    return PermanentError(
+        f"the proxy {proxy} wants a user and a password (407)",
+        hints=["give them in the proxy's address: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"],
+        code="proxy",
+    )
+
+
+def _proxy_failure(error: ProxyError | NewConnectionError, proxy: str) -> ModelpmError:
+    inner = error.original_error if isinstance(error, ProxyError) else error
+    asked = next((cause for cause in _causes(error) if isinstance(cause, TunnelRefusedError)), None)
+    if asked is not None:
+        return proxy_wants_a_name(proxy, asked.challenges)
+    refused = re.search(r"Tunnel connection failed: (\d{3})", str(inner))
     why = f"it answered {refused[1]}" if refused else reason(inner)
-    return Unavailable(f"the proxy {name} does not let us through: {why}", code="proxy")
+    return Unavailable(f"the proxy {proxy} does not let us through: {why}", code="proxy")
 
 
 def _certificate_problem(error: BaseException) -> str | None:

@@ -5,17 +5,22 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping
+from http import HTTPStatus
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import urllib3
-from urllib3.exceptions import HTTPError
-from urllib3.util import Timeout, make_headers
+from urllib3.util import Timeout
 
 from modelpm import __version__
-from modelpm.errors import UsageError
-from modelpm.http.failures import BREAKS, closed_early, failure, reason
-from modelpm.http.urls import proxy_for
+from modelpm.errors import ModelpmError, UsageError
+from modelpm.http.connections import racing
+from modelpm.http.errors import PermanentError
+from modelpm.http.failures import BREAKS, closed_early, failure, proxy_wants_a_name, reason
+from modelpm.http.proxies import Proxy, manager_through, parse_proxy
+from modelpm.http.urls import address, proxy_for
+from modelpm.redact import without_secrets
 from modelpm.types import Network
 
 USER_AGENT = f"modelpm/{__version__} (python/{sys.version_info.major}.{sys.version_info.minor})"
@@ -27,7 +32,7 @@ class Pool:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._managers: dict[tuple[str | None, bool], urllib3.PoolManager] = {}
+        self._managers: dict[tuple[Proxy | None, bool], urllib3.PoolManager] = {}
         self._lock = Lock()
 
     def get(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
@@ -37,13 +42,21 @@ class Pool:
             Unavailable: No answer came.
             UsageError: Proxy or certificates are misconfigured.
         """
-        proxy = proxy_for(url, self._network.proxies, self._network.no_proxy)
-        manager = self._manager(proxy, secure="https:" in {url[:6].lower(), (proxy or "")[:6].lower()})
+        place = address(url)
+        said = proxy_for(url, self._network.proxies, self._network.no_proxy)
+        proxy = None if said is None else parse_proxy(said)
+        secure = "https" in {place.scheme, "" if proxy is None else proxy.scheme}
+        manager = self._manager(proxy, secure=secure)
         sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
         try:
-            return _send(manager, url, sent)
+            response = _send(manager, place.url, sent)
         except BREAKS as error:
-            raise failure(error, url, proxy) from error
+            raise self._failure(error, url, proxy) from error
+        if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and _is_forwarded(place.scheme, proxy):
+            challenges = response.headers.getlist("Proxy-Authenticate")
+            response.close()
+            raise proxy_wants_a_name("" if proxy is None else proxy.server, challenges)
+        return response
 
     def close(self) -> None:
         """Close the connections nobody uses."""
@@ -51,14 +64,25 @@ class Pool:
             for manager in self._managers.values():
                 manager.clear()
 
-    def _manager(self, proxy: str | None, *, secure: bool) -> urllib3.PoolManager:
+    def _failure(self, error: BaseException, url: str, proxy: Proxy | None) -> ModelpmError:
+        meant = failure(error, url, "" if proxy is None else proxy.server)
+        broken = _broken_bundle(self._network.cert_file) if meant.code == "certificate" else ""
+        if not broken:
+            return meant
+        return PermanentError(
+            f"{meant.message}\nSSL_CERT_FILE takes the place of the system's certificates, and {broken}",
+            hints=["unset SSL_CERT_FILE, or let it name a file of certificates in PEM form"],
+            code="certificate",
+        )
+
+    def _manager(self, proxy: Proxy | None, *, secure: bool) -> urllib3.PoolManager:
         with self._lock:
             if (proxy, secure) not in self._managers:
                 _silence_queries()
                 self._managers[proxy, secure] = self._make(proxy, secure=secure)
             return self._managers[proxy, secure]
 
-    def _make(self, proxy: str | None, *, secure: bool) -> urllib3.PoolManager:
+    def _make(self, proxy: Proxy | None, *, secure: bool) -> urllib3.PoolManager:
         network = self._network
         options: dict[str, Any] = {
             "num_pools": _CONNECTIONS,
@@ -66,9 +90,12 @@ class Pool:
             "timeout": Timeout(connect=network.connect_timeout, read=network.idle_timeout),
             "ssl_context": _trust(network) if secure else None,
         }
-        if proxy is None:
-            return urllib3.PoolManager(**options)
-        return _through(proxy if "://" in proxy else f"http://{proxy}", options)
+        return racing(urllib3.PoolManager(**options)) if proxy is None else manager_through(proxy, options)
+
+
+def _is_forwarded(scheme: str, proxy: Proxy | None) -> bool:
+    """Whether the proxy itself answers: it tunnels https, and SOCKS knows nothing of requests."""
+    return proxy is not None and scheme == "http" and not proxy.is_socks
 
 
 def _send(manager: urllib3.PoolManager, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
@@ -84,23 +111,6 @@ def _send(manager: urllib3.PoolManager, url: str, headers: Mapping[str, str]) ->
     raise AssertionError  # the loop ends above
 
 
-def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
-    malformed = UsageError(
-        "the address of the proxy is malformed",
-        hints=["write it like HTTPS_PROXY=http://proxy.example:3128 or ALL_PROXY=socks5h://127.0.0.1:1080"],
-    )
-    try:
-        parsed = urllib3.util.parse_url(proxy)
-        if not parsed.host:
-            raise malformed
-        if proxy.startswith("socks"):
-            return _socks(proxy, options)
-        secret = make_headers(proxy_basic_auth=parsed.auth) if parsed.auth else None
-        return urllib3.ProxyManager(proxy, proxy_headers=secret, proxy_ssl_context=options["ssl_context"], **options)
-    except (HTTPError, ValueError) as error:
-        raise malformed from error
-
-
 def _trust(network: Network) -> ssl.SSLContext:
     context: ssl.SSLContext
     if sys.platform == "linux" and ssl.get_default_verify_paths().cafile:
@@ -113,36 +123,42 @@ def _trust(network: Network) -> ssl.SSLContext:
         context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if network.cacert is not None:
-        try:
-            context.load_verify_locations(cafile=str(network.cacert))
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(
-                f"cannot use {network.cacert} as trusted certificates: {reason(error)}",
-                hints=["--cacert wants a file of certificates in PEM form"],
-            ) from error
+        _load(context, network.cacert)
     return context
 
 
-def _socks(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
-    import warnings
-
+def _load(context: ssl.SSLContext, bundle: Path) -> None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            from urllib3.contrib.socks import SOCKSProxyManager
-    except ImportError as error:
+        if bundle.is_dir():  # what REQUESTS_CA_BUNDLE may be, too
+            context.load_verify_locations(capath=str(bundle))
+        else:
+            context.load_verify_locations(cafile=str(bundle))
+    except (OSError, ssl.SSLError) as error:
+        names = "--cacert, MODELPM_CACERT, network.cacert, REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE"
         raise UsageError(
-            "the proxy speaks SOCKS, and the library for that is not installed",
-            hints=["install it with: pip install 'modelpm[socks]'"],
+            f"cannot use {bundle} as trusted certificates: {reason(error)}",
+            hints=[f"it must be a file of certificates in PEM form; it is named by {names}"],
         ) from error
-    return SOCKSProxyManager(proxy, **options)
+
+
+def _broken_bundle(path: Path | None) -> str:
+    """Return what is wrong with a file of certificates that OpenSSL passes over in silence, or nothing."""
+    if path is None:
+        return ""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=str(path))
+    except ssl.SSLError:
+        return f"{path} holds no certificates in PEM form"
+    except OSError as error:
+        return f"{path} cannot be read: {(error.strerror or 'no reason given').lower()}"
+    return ""
 
 
 class _WithoutQueries(logging.Filter):
-    """Cuts queries and users out of what urllib3 logs: a signed URL is a credential."""
+    """Cuts queries and secrets out of what urllib3 logs: a signed URL is a credential."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = re.sub(r"(://)[^/\s@]*@", r"\1", re.sub(r"\?[^\s\"']*", "?…", record.getMessage()))
+        record.msg = without_secrets(re.sub(r"\?\S*", "?…", record.getMessage()))
         record.args = ()
         return True
 

@@ -1,12 +1,25 @@
-"""Whether a server answers at all."""
+"""Whether a server answers at all, the way a download would ask it."""
 
-import socket
+from dataclasses import replace
+
+from modelpm.errors import ModelpmError
+from modelpm.http.pool import Pool
+from modelpm.types import Network
+
+_PATIENCE = 5.0  # seconds; who waits for a diagnosis wants it soon
 
 
-def reach(host: str, port: int, timeout: float = 5.0) -> str:
-    """Open a connection and close it; return why that failed, or an empty text."""
+def reach(url: str, network: Network) -> ModelpmError | None:
+    """Ask for a URL, with the proxies and certificates that are set; return why no answer came, or None.
+
+    Whatever the server answers counts: it was asked without credentials.
+    """
+    quick = replace(network, connect_timeout=_PATIENCE, idle_timeout=_PATIENCE)
+    pool = Pool(quick)
     try:
-        socket.create_connection((host, port), timeout).close()
-    except OSError as error:
-        return error.strerror or str(error)
-    return ""
+        pool.get(url, {}).close()
+    except ModelpmError as error:
+        return error
+    finally:
+        pool.close()
+    return None

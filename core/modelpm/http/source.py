@@ -19,6 +19,7 @@ from modelpm.http.answers import (
     Wanted,
     error_of,
     length_of,
+    name_of,
     refuse_unreadable,
     said_by,
     span_of,
@@ -29,6 +30,7 @@ from modelpm.http.errors import PermanentError
 from modelpm.http.pool import Pool
 from modelpm.http.targets import Targets
 from modelpm.http.urls import host, is_signed, label, origin, redirect_target
+from modelpm.redact import withhold
 from modelpm.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -52,10 +54,12 @@ class HttpSource(ABC):
         context: What the plugin was given.
         endpoint: Origin of the service behind the source, e.g. ``https://huggingface.co``. Its refusals are explained
             by :meth:`error_for`; those of any other origin mean that a location ran out. Empty: the location's own.
+        base: What the source's locations begin with; a mirror of the whole source takes its place. Empty: their origin.
         offline_hint: How the user allows the network again.
     """
 
     endpoint = ""
+    base = ""
     offline_hint = "leave out --offline, or unset MODELPM_OFFLINE"
 
     def __init__(self, context: Context) -> None:
@@ -73,9 +77,28 @@ class HttpSource(ABC):
         """Return the secret that belongs to exactly this origin; it is sent to no other."""
         return self.context.secret(origin)
 
+    def authorization(self, url: str) -> Mapping[str, str] | None:
+        """Return the headers that prove who asks for this URL; they are sent with this one request only.
+
+        Called for each request, also after a redirect. The default sends what :meth:`credential` has for the URL's
+        origin: Basic, Bearer or a header of its own. An override decides itself whom it trusts with what.
+
+        Args:
+            url: What is about to be asked for.
+        """
+        secret = None if is_signed(url) else self.credential(origin(url))
+        return None if secret is None else secret.headers()
+
     def error_for(self, answer: Answer) -> ModelpmError:
         """Return what a refusal of the source's own endpoint means; subclasses know better."""
         return error_of(answer)
+
+    def is_own(self, answer: Answer) -> bool:
+        """Whether a refusal comes from the source's own service, so that :meth:`error_for` explains it.
+
+        The default looks at the origin; a service that is known by its answers may be found elsewhere, too.
+        """
+        return bool(self.endpoint) and origin(answer.url) == self.endpoint
 
     @contextmanager
     def open(
@@ -94,7 +117,8 @@ class HttpSource(ABC):
         body = Body(response, url, span.length)
         try:
             tag = strong_validator(response.headers)
-            yield Stream(body.chunks(), span.start, span.total, tag, body.readinto, body.abort)
+            name = name_of(response.headers)
+            yield Stream(body.chunks(), span.start, span.total, tag, body.readinto, body.abort, name)
         finally:
             body.close()
 
@@ -201,11 +225,15 @@ class HttpSource(ABC):
 
     def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
         """Send a GET through redirects; secrets are chosen anew at each hop, by its origin."""
+        try:
+            origin(url)
+        except UsageError as error:  # of a listing, or of a plugin: not what the user wrote
+            raise PermanentError(f"a location cannot be used: {error.message}", code="bad_address") from error
         if self.context.offline:
             raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=[self.offline_hint])
         seen = [url]
         while len(seen) <= _MAX_HOPS + 1:
-            response = self._pool.get(url, {**headers, **self._authorization(url)})
+            response = self._pool.get(url, {**headers, **self._proof(url)})
             if response.status not in _REDIRECTS:
                 return response, url
             discard(response, url)
@@ -215,21 +243,23 @@ class HttpSource(ABC):
             seen.append(url)
         raise PermanentError(f"{host(seen[0])} redirects more than {_MAX_HOPS} times", code="redirect_loop")
 
-    def _authorization(self, url: str) -> dict[str, str]:
-        secret = None if is_signed(url) else self.credential(origin(url))
-        if secret is None:
-            return {}
-        value = secret.reveal().strip()
-        if not (value.isascii() and value.isprintable()):
-            raise UsageError(f"the token for {origin(url)} holds characters that no token can have")
-        return {"Authorization": f"Bearer {value}"}
+    def _proof(self, url: str) -> dict[str, str]:
+        proof = dict(self.authorization(url) or {})
+        for value in proof.values():
+            withhold(value)
+            withhold(value.partition(" ")[2])
+            if not (value.isascii() and value.isprintable()):
+                raise UsageError(f"the token for {origin(url)} holds characters that no token can have")
+        return proof
 
     def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "") -> ModelpmError:
         body = None
         with suppress(ModelpmError):  # the status says enough
             body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
         answer = Answer(url, response.status, response.headers, body or b"")
-        if origin(url) == (self.endpoint or origin(location or url)) and not is_signed(url):
+        # Whoever answers for a listing, the source knows what it asked for; a file's location may just have run out.
+        direct = not location or (not self.endpoint and origin(url) == origin(location))
+        if (direct or self.is_own(answer)) and not is_signed(url):
             return self.error_for(answer)
         if location and answer.status in _RAN_OUT:
             return Expired(f"the link to {host(url)} has run out ({said_by(answer)})", status=answer.status)

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
+from modelpm.errors import UsageError
+from modelpm.operations.credentials import entries
 from modelpm.plugins.index import scan
+from modelpm.redact import redact_urls
 
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 _HUB = "https://huggingface.co"
 _DAY = 86_400
-_PORTS = {"http": 80, "https": 443}
+_WEB = ("http://", "https://")
 
 State = Literal["ok", "warn", "fail"]
 
@@ -80,33 +82,42 @@ def credentials(config: "Config") -> Iterator[Check]:
         yield Check("token", "ok", f"there is a Hugging Face token in {stored}")
     else:
         yield Check("token", "ok", "no Hugging Face token; only gated and private models need one")
-    table = config.tables.get("credentials", {})
-    for origin, entry in table.items() if isinstance(table, Mapping) else ():
-        name = entry.get("token-env") if isinstance(entry, Mapping) else None
-        if isinstance(name, str) and not environ.get(name):
-            yield Check("token", "warn", f"{name}, the token of {origin}, is not set", f"set {name}")
-        elif isinstance(name, str):
-            yield Check("token", "ok", f"{name}, the token of {origin}, is set")
+    for origin, entry in entries(config).items():
+        sources = [key for key in ("token-env", "password-env") if isinstance(entry, Mapping) and key in entry]
+        for name in (entry[key] for key in sources if isinstance(entry[key], str)):
+            if environ.get(name):
+                yield Check("token", "ok", f"{name}, for {redact_urls(origin)}, is set")
+            else:
+                yield Check("token", "warn", f"{name}, for {redact_urls(origin)}, is not set", f"set {name}")
 
 
-def endpoints(config: "Config", reach: Callable[[str, int], str]) -> Iterator[Check]:
-    """Say whether the servers that are configured can be reached."""
+def endpoints(config: "Config") -> Iterator[Check]:
+    """Say whether the servers that are configured answer, asked as a download would ask them."""
     if config["network.offline"]:
         yield Check("network", "ok", "offline: nobody is asked")
         return
-    environ = config.environ
-    proxy = environ.get("https_proxy") or environ.get("HTTPS_PROXY") or environ.get("all_proxy") or ""
-    wanted = [environ.get("HF_ENDPOINT") or _HUB]
-    wanted += [place for places in config["mirrors"].values() for place in places if "://" in place]
-    for url in dict.fromkeys(proxy or place for place in wanted):
-        parts = urlsplit(url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            continue
-        begin = time.monotonic()
-        problem = reach(parts.hostname, parts.port or _PORTS[parts.scheme])
-        shown = f"{parts.scheme}://{parts.hostname}"
-        if problem:
-            cure = "check the connection, the proxy and HF_ENDPOINT; --offline uses what is here"
-            yield Check("network", "warn", f"{shown} cannot be reached: {problem}", cure)
-        else:
-            yield Check("network", "ok", f"{shown} answers, in {(time.monotonic() - begin) * 1000:.0f} ms")
+    own = config.environ.get("HF_ENDPOINT") or str(config.table("source", "hf").get("endpoint") or "")
+    wanted = {own.strip().strip("\"'").strip() or _HUB: "HF_ENDPOINT"}
+    for prefix, places in config["mirrors"].items():
+        for place in places:
+            if place.startswith(_WEB):
+                wanted.setdefault(place, f"a mirror of {prefix}")
+    for url, name in wanted.items():
+        yield _answers(config, url, name)
+
+
+def _answers(config: "Config", url: str, name: str) -> Check:
+    from modelpm.http.reach import reach
+    from modelpm.http.urls import address
+    from modelpm.operations.context import network_of
+
+    begin = time.monotonic()
+    try:
+        place = address(url)
+    except UsageError as error:
+        return Check("network", "warn", f"{name} is set to {error.message}", "write it as https://host/path")
+    problem = reach(place.url, network_of(config))
+    if problem is None:
+        return Check("network", "ok", f"{place.origin} answers, in {(time.monotonic() - begin) * 1000:.0f} ms")
+    cure = next(iter(problem.hints), "check the connection, the proxy and HF_ENDPOINT; --offline uses what is here")
+    return Check("network", "warn", f"{place.origin} does not answer: {problem.message}", cure)

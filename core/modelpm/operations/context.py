@@ -1,5 +1,6 @@
 """From settings to parts: the registry with each plugin's context, the catalogs, the auditor, the engine."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,23 +10,24 @@ from modelpm.audit import Auditor
 from modelpm.catalog import Catalogs
 from modelpm.config import Config
 from modelpm.folder import FolderCatalog
+from modelpm.operations.credentials import Keyring
 from modelpm.plugins.index import scan
 from modelpm.plugins.registry import Registry
 from modelpm.store import Store
 from modelpm.transfer import Engine, Options
 from modelpm.transfer.rate import RateLimit
-from modelpm.types import Context, Network, Secret
+from modelpm.types import Context, Network
 
 
 def make_registry(config: Config) -> Registry:
     """Return the plugins of this installation, each with what it may know of the world."""
-    network = _network(config)
+    network, keyring = network_of(config), Keyring(config)
 
     def context(kind: str, name: str) -> Context:
         return Context(
             settings=config.table(kind, name),
             environ=config.environ,
-            secret=lambda origin: _secret(config, origin),
+            secret=keyring.secret,
             offline=config["network.offline"],
             folder=config.paths.audit if kind == "audit" else None,
             network=network,
@@ -73,26 +75,19 @@ def make_engine(
     return Engine(store, registry.hasher, options, emit)
 
 
-def _network(config: Config) -> Network:
+def network_of(config: Config) -> Network:
+    """Return how the network is used: timeouts, certificates, proxies."""
     environ = config.environ
     schemes = {scheme: environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY") for scheme in _PROXIED}
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     return Network(
         idle_timeout=config["network.idle-timeout"],
         cacert=config["network.cacert"],
-        proxies={scheme: url for scheme, url in schemes.items() if url},
-        no_proxy=tuple(host.strip() for host in no_proxy.split(",") if host.strip()),
+        cert_file=Path(environ["SSL_CERT_FILE"]) if environ.get("SSL_CERT_FILE") else None,
+        proxies={scheme: url for scheme, url in schemes.items() if url and url.strip()},
+        no_proxy=tuple(host for host in re.split(r"[\s,;]+", no_proxy) if host),
         retries=config["network.retries"],
     )
 
 
 _PROXIED = ("http", "https", "all")
-
-
-def _secret(config: Config, origin: str) -> Secret | None:
-    """Return the credential of an origin: ``[credentials."https://host"] token-env = "NAME"``."""
-    table = config.tables.get("credentials", {})
-    entry = table.get(origin) if isinstance(table, Mapping) else None
-    name = entry.get("token-env") if isinstance(entry, Mapping) else None
-    value = config.environ.get(name) if isinstance(name, str) else None
-    return Secret(value) if value else None

@@ -37,14 +37,12 @@ class Doctor:
         environment: The user's.
         registry: Returns the plugins.
         catalogs: Returns the catalogs.
-        reach: Says why an address cannot be reached; empty where it can.
     """
 
     config: "Config"
     environment: Environment
     registry: Callable[[], "Registry"]
     catalogs: Callable[[], "Catalogs"]
-    reach: Callable[[str, int], str]
 
     def examine(self, *, fix: bool = False) -> tuple[Check, ...]:
         """Return what every check found; with ``fix``, after what is safe was done.
@@ -71,7 +69,7 @@ class Doctor:
             "ages": lambda: ages(self.config, time.time()),
             "plugins": lambda: plugins(self.registry()),
             "tokens": lambda: credentials(self.config),
-            "network": lambda: endpoints(self.config, self.reach),
+            "network": lambda: endpoints(self.config),
         }
 
     def _store(self) -> Iterator[Check]:

@@ -72,10 +72,9 @@ class Housekeeping:
 
     def doctor(self, *, fix: bool = False) -> "tuple[Check, ...]":
         """Return what every check found; with ``fix``, after what is safe was done."""
-        from modelpm.http.reach import reach
         from modelpm.operations.doctor import Doctor
 
-        doctor = Doctor(self.config, self.environment, self.registry, self.catalogs, reach)
+        doctor = Doctor(self.config, self.environment, self.registry, self.catalogs)
         return doctor.examine(fix=fix)
 
     def move_store(

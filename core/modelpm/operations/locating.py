@@ -120,14 +120,17 @@ def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str
         remote = _in_listing(listings.of(listed), file, reference)
     origins = []
     for location in remote.locations:
-        for uri in mirrored(listings.mirrors, text, location):
+        for uri in mirrored(listings.mirrors, text, location, source.base):
             origins += _of_mirror(registry, file, uri)
         origins.append(Origin(source, remote, location, redact_urls(location)))
     return origins
 
 
 def _of_mirror(registry: Registry, file: WantedFile, uri: str) -> list[Origin]:
-    reference = parse_reference(registry, uri)
+    try:
+        reference = parse_reference(registry, uri)
+    except UsageError as error:
+        raise UsageError(f"[mirrors] leads to what cannot be used: {error.message}", hints=error.hints) from error
     source = registry.source(reference.scheme)  # so that no credential of the original's source goes there
     locations = source.locate(reference, file.path)
     remote = RemoteFile(file.path, file.size, file.digest, locations)

@@ -6,13 +6,14 @@ Only the plugin's own code is guarded: what the core does between two calls keep
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from traceback import format_exception
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
 from modelpm.api import AuditLog, AuditSink, Catalog, Hasher, Listener, Locator, Parser, Source
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.names import printable
 from modelpm.plugins.index import OURS, Entry
-from modelpm.redact import redact_urls
+from modelpm.redact import capped, cleaned, redact_urls, without_secrets
 from modelpm.types import CatalogText, Digest, Event, Progress, Reference, RemoteFile, Snapshot, Stream
 
 _P = ParamSpec("_P")
@@ -20,11 +21,12 @@ _R = TypeVar("_R")
 _T = TypeVar("_T")
 _Types = type | tuple[type, ...]
 _NONE = type(None)
+_MOST_HINTS = 32
 
 
 def blame(entry: Entry, error: BaseException) -> PluginError:
     """Return the error that says which plugin failed and why."""
-    said = _words(error)
+    said = capped(_words(error))
     cause = f"{type(error).__name__}: {said}" if said else type(error).__name__
     hints = ["report it to the plugin's author; `modelpm plugins check` shows the state of each plugin"]
     if entry.distribution != OURS:
@@ -45,14 +47,51 @@ def _words(error: BaseException) -> str:
 
 
 @contextmanager
-def guarded(entry: Entry) -> Iterator[None]:
-    """Let our own errors pass and blame the plugin for every other, whatever it derives from."""
+def guarded(entry: Entry, *, yielding: bool = False) -> Iterator[None]:
+    """Let our own errors pass and blame the plugin for every other, whatever it derives from.
+
+    Args:
+        entry: The plugin.
+        yielding: Whether values are yielded inside: then ``GeneratorExit`` means that the caller wants no more.
+    """
     try:
         yield
-    except (ModelpmError, KeyboardInterrupt, GeneratorExit):  # the user's, and the end of an iteration
+    except KeyboardInterrupt:  # the user's
         raise
-    except BaseException as error:
+    except GeneratorExit as error:
+        if yielding:
+            raise
         raise blame(entry, error) from error
+    except ModelpmError as error:
+        _tame(entry, error)
+        raise
+    except BaseException as error:  # noqa: BLE001 - blamed, with the cause as far as it may be shown
+        raise blame(entry, error) from _presentable(error)
+
+
+def _tame(entry: Entry, error: ModelpmError) -> None:
+    """Hold an error to what errors are: a plugin may have put anything into it, and of any length."""
+    error.message = redact_urls(_foreign(error.message))
+    error.args = (error.message,)
+    given: tuple[object, object] = (error.hints, error.details)
+    hints = [_foreign(hint) for hint in given[0][:_MOST_HINTS]] if isinstance(given[0], list | tuple) else []
+    # Ours hold examples of addresses with users and digests.
+    error.hints = tuple(hint if entry.distribution == OURS else redact_urls(hint) for hint in hints)
+    error.details = cleaned(given[1]) if isinstance(given[1], Mapping) else {}
+    error.code = str(error.code or ModelpmError.code)
+
+
+def _foreign(text: object) -> str:
+    return without_secrets(capped(text if isinstance(text, str) else type(text).__name__))
+
+
+def _presentable(error: BaseException) -> BaseException:
+    """Return the cause to show: itself, or where it holds a secret what is left of it, at the same place."""
+    said = "".join(format_exception(error))
+    if without_secrets(said) == said:
+        return error
+    shown = RuntimeError(redact_urls(capped(f"{type(error).__name__}: {_words(error)}")))
+    return shown.with_traceback(error.__traceback__)
 
 
 @contextmanager
@@ -127,6 +166,11 @@ class GuardedSource(_Guarded[Source]):
     __slots__ = ()
     METHODS = ("resolve", "open")
 
+    @property
+    def base(self) -> str:
+        """What its locations begin with, where it says so."""
+        return self._ask(lambda source: getattr(source, "base", ""), str, "base of its locations")
+
     def resolve(self, reference: Reference) -> Snapshot:
         """As :meth:`modelpm.api.Source.resolve`."""
         snapshot = self._ask(lambda source: source.resolve(reference), Snapshot, "listing")
@@ -190,7 +234,7 @@ class GuardedSource(_Guarded[Source]):
         )
 
     def _chunks(self, stream: Stream) -> Iterator[bytes]:
-        with guarded(self.entry):
+        with guarded(self.entry, yielding=True):
             for chunk in stream.chunks:
                 expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
                 yield chunk
@@ -243,7 +287,7 @@ class GuardedLog(GuardedSink):
 
     def records(self) -> Iterator[Mapping[str, Any]]:
         """As :meth:`modelpm.api.AuditLog.records`."""
-        with guarded(self.entry):
+        with guarded(self.entry, yielding=True):
             yield from self._log.records()
 
     def verify(self) -> int:
