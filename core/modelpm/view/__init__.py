@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.disk import explained, unnameable
+from modelpm.disk import make_folder, unnameable
 from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
@@ -201,10 +201,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         for above in (*_folders_above(folder, self.base or self.root.parent), folder):
             if above.is_symlink():
                 raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the folder {folder} cannot be made: {error.strerror}", code="no_permission") from error
+        make_folder(folder, below=self.root)
         return self.root / key
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
@@ -249,8 +246,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return not os.path.lexists(target) or entry.stands_at(target)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
-        with explained(self.root, "make the folder"):
-            self.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root, below=self.root)
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             write_atomic(ignore, b"*\n")
