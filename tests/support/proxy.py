@@ -31,7 +31,7 @@ def running_proxy() -> Iterator[Proxy]:
     proxy = Proxy("")
 
     def reply(head: str, client: socket.socket) -> bool:
-        method, target, _ = (first := head.split("\r\n")[0]).split(" ", 2)
+        method, target, _ = (first := head.split("\r\n", maxsplit=1)[0]).split(" ", 2)
         proxy.asked.append(first)
         proxy.heads.append(head)
         parts = urlsplit(f"//{target}" if method == "CONNECT" else target)
