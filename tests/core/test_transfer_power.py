@@ -74,6 +74,14 @@ class Machine:
         finally:
             os.close(fd)
 
+    def off(self) -> None:
+        """Take the disk away; processes that were killed may hold it for a moment, in namespaces of their own."""
+        call("umount", self.mount)
+        deadline = time.monotonic() + 30
+        while subprocess.run(["losetup", "-j", self.image], check=True, capture_output=True).stdout:
+            assert time.monotonic() < deadline, "the disk is still in use: mounting it would show what is in memory"
+            time.sleep(0.02)
+
     def start(self, *command: object) -> "subprocess.Popen[str]":
         """Run something in a process that sees this boot's id, and takes it for another machine's start."""
         bind = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
@@ -144,7 +152,7 @@ def cut_and_heal(it: Machine, server: FaultServer, marked_at: int, flag: int) ->
             assert download.poll() is None, "the large file was whole before the cut"
         finally:
             download.kill()
-    call("umount", it.mount)
+    it.off()
     it.boot()
     assert marked >= marked_at, "nothing was to be resumed from"
     check_acknowledged(it)
@@ -180,7 +188,7 @@ def cut_at_the_end(it: Machine, server: FaultServer, flag: int) -> None:
             pytest.fail("the download ended without a sign")
         it.cut(flag)
         download.kill()
-    call("umount", it.mount)
+    it.off()
     it.boot()
     problem = it.store.check(LARGE_SHA, len(LARGE))
     assert problem is None or not it.store.blob(LARGE_SHA).exists(), f"a blob that is not right: {problem}"
