@@ -30,6 +30,7 @@ from tests.support.memory_source import MemorySource
 from tests.support.models import folder_of, manager_in
 from tests.support.sources import Plain, one_file
 from tests.support.stores import damage, draft, put, sha256, tmpfs
+from tests.support.traced import needs_strace
 from tests.support.transfers import Trial, noise, unpinned
 
 Modelpm = Callable[..., Ran]
@@ -112,15 +113,19 @@ def test_a_lock_that_cannot_be_read_is_an_error_in_words(tmp_path: Path) -> None
     assert caught.value.exit_code == 8
 
 
-def test_a_bundle_whose_lock_cannot_be_read_is_an_error_in_words(modelpm: Modelpm, tmp_path: Path) -> None:
+@needs_strace
+def test_a_bundle_whose_lock_cannot_be_read_is_an_error_in_words(
+    modelpm: Modelpm, clean_environ: dict[str, str], tmp_path: Path
+) -> None:
     assert modelpm("install", folder_of(tmp_path / "given", {"w.gguf": SAFE})).code == 0
     (tmp_path / "bundle").mkdir()
     assert modelpm("export", "--bundle", "bundle").code == 0
-    lock = tmp_path / "bundle" / "models.lock"
-    lock.unlink()
-    lock.symlink_to(lock)
-    ran = modelpm("import", "bundle")
-    assert (ran.code, "Traceback" in ran.stderr) == (8, False), ran.stderr
+    broken = ["-P", str(tmp_path / "bundle" / "models.lock"), "-e", "inject=openat:error=EIO"]
+    command = ["strace", "-f", "-qq", "-o", str(tmp_path / "trace"), *broken, COMMAND, "import", "bundle"]
+    ran = subprocess.run(command, env=clean_environ, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "INJECTED" in (tmp_path / "trace").read_text()
+    assert (ran.returncode, "Traceback" in ran.stderr) == (8, False), ran.stderr
+    assert "models.lock" in ran.stderr
 
 
 @pytest.mark.parametrize("spec", ['""', "{ source = 1 }", "{}", "[]", "7"])

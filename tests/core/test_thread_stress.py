@@ -11,6 +11,7 @@ import pytest
 from modelpm.errors import ModelpmError
 from modelpm.plugins.index import API_VERSION, Entry
 from modelpm.plugins.registry import Registry
+from modelpm.store import partial as partials
 from modelpm.store.journal import Header, decode, read
 from modelpm.store.partial import Partial
 from modelpm.transfer import Fetched
@@ -53,8 +54,12 @@ def together(*works: Callable[[], object]) -> None:
         raise raised[0]
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_what_many_threads_wrote_is_what_the_journal_says(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize(("seed", "long"), [(0, 4 << 20), (1, 4 << 20), (2, 4096), (3, 4096)])
+def test_what_many_threads_wrote_is_what_the_journal_says(
+    tmp_path: Path, seed: int, long: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partials, "_LONG", long)  # bytes of a journal that is written anew
+    monkeypatch.setattr(partials, "RECORD_BYTES", PIECE)
     order = list(range(PIECES))
     random.Random(seed).shuffle(order)  # noqa: S311 - no secret
     partial = Partial(tmp_path / KEY, Header(KEY, PIECES * PIECE, "sha256:" + "cd" * 32))
@@ -110,6 +115,26 @@ def test_a_partial_that_is_closed_meanwhile_is_not_written_any_more(tmp_path: Pa
         found = decode(read(tmp_path / KEY / "journal"), partial.header.boot)
         assert found is None or found.extents.total <= end
         partial.discard()
+
+
+def test_closing_waits_for_those_who_read(tmp_path: Path) -> None:
+    partial = Partial(tmp_path / KEY, Header(KEY, 5, "sha256:" + "cd" * 32))
+    partial.open()
+    partial.write(0, memoryview(b"bytes"))
+    closed, buffer = threading.Event(), bytearray(5)
+
+    def close() -> None:
+        partial.close()
+        closed.set()
+
+    with partial.reading() as fill:
+        thread = threading.Thread(target=close)
+        thread.start()
+        assert not closed.wait(0.2)
+        assert fill(0, memoryview(buffer)) == 5
+    thread.join(10)
+    assert closed.is_set()
+    assert buffer == b"bytes"
 
 
 @pytest.mark.parametrize("seed", range(3))
