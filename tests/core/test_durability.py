@@ -50,11 +50,12 @@ def test_an_install_is_on_the_medium_blobs_first_and_the_lock_last(trace: Traced
     seen = trace("install", weights)
     assert seen.unsafe(*SPARED) == []
     in_order(seen, RECORD, BLOB, f"{HOME}/env/models/weights/weights.gguf", LOCK)
+    assert seen.of("link", f"{HOME}/env/models/weights/*") or seen.of("clone")
     in_order(seen, BLOB, LEDGER, LOCK, NEEDS)
     assert seen.settled(f"{HOME}/store/VERSION") < seen.named(BLOB).begun
 
 
-@pytest.mark.parametrize(("mode", "made"), [("copy", "write"), ("hardlink", "link"), ("symlink", "symlink")])
+@pytest.mark.parametrize(("mode", "made"), [("copy", "write"), ("symlink", "symlink")])
 def test_every_kind_of_link_is_on_the_medium_before_a_project_counts_on_it(
     trace: Traced, modelpm: Modelpm, tmp_path: Path, mode: str, made: str
 ) -> None:
@@ -135,10 +136,10 @@ def test_a_file_that_is_taken_back_is_gone_from_the_medium(tmp_path: Path) -> No
 def test_a_repair_begins_with_bytes_that_are_on_the_medium(
     trace: Traced, modelpm: Modelpm, tmp_path: Path, hub: Hub
 ) -> None:
-    data = os.urandom(33 * MIB)
+    data = os.urandom(17 * MIB)
     hub.add("acme/m", {"m.gguf": data})
     assert modelpm("install", "hf://acme/m", env={"HF_ENDPOINT": hub.endpoint}).code == 0
-    damage(next((tmp_path / HOME).glob(f"store/blobs/sha256/*/{sha256(data)}")), 20 * MIB)
+    damage(next((tmp_path / HOME).glob(f"store/blobs/sha256/*/{sha256(data)}")), 1 * MIB)
     seen = trace("verify", "--repair", code=0, env={"HF_ENDPOINT": hub.endpoint})
     assert seen.unsafe(*SPARED) == []
     seeded = next(c for c in seen.of("rename", f"{HOME}/store/partial/*/data"))

@@ -115,6 +115,7 @@ def test_a_listing_that_promises_other_bytes_is_refused_before_one_is_asked_for(
     assert desk.calls().count("open") <= 1, "of the other file only"
 
 
+@pytest.mark.marathon
 def test_bytes_that_are_not_what_the_listing_promises_are_refused(desk: Desk) -> None:
     desk.offer({"m.gguf": SECOND, "config.json": "{}"}, promised={"m.gguf": FIRST, "config.json": "{}"})
     ran, said = desk.sync_elsewhere()
@@ -137,6 +138,7 @@ def test_a_link_that_ran_out_is_listed_anew(desk: Desk) -> None:
     assert desk.calls().count("resolve") >= 2
 
 
+@pytest.mark.marathon
 def test_links_that_always_run_out_are_given_up(desk: Desk) -> None:
     desk.offer({"m.gguf": FIRST, "config.json": "{}"}, expired=10_000)
     ran, _ = desk.sync_elsewhere()

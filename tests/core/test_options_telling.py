@@ -40,9 +40,13 @@ def flagged(name: str, *, typed: bool, value: str = "") -> tuple[list[str], dict
 
 
 on_both_ways = pytest.mark.parametrize("typed", [True, False], ids=["option", "variable"])
+# All options are declared in one way, variables included: where a command takes long, that is tried in marathons.
+in_one_way = pytest.mark.parametrize(
+    "typed", [True, pytest.param(False, marks=pytest.mark.marathon)], ids=["option", "variable"]
+)
 
 
-@arrives("user", "ada@example", "option", "variable", "config")
+@arrives("user", "ada@example", "option", "config")
 def test_who_acts_is_named_in_the_audit_log(modelpm: Run, home: Path, spec: str, given: Given) -> None:
     given.write(home / "modelpm")
     assert modelpm(*given.arguments, "install", spec, env=dict(given.env)).code == 0
@@ -59,7 +63,7 @@ def test_a_command_works_as_if_started_in_the_folder(modelpm: Run, tmp_path: Pat
     assert (tmp_path / "work" / "models.toml").is_file()
 
 
-@on_both_ways
+@in_one_way
 @about("--global")
 def test_global_means_the_users_models_in_a_project(modelpm: Run, tmp_path: Path, spec: str, typed: bool) -> None:
     (tmp_path / "work").mkdir()
@@ -79,7 +83,7 @@ def test_json_is_one_document_on_failure_too(modelpm: Run, typed: bool) -> None:
     assert json.loads(modelpm("nonsense", *arguments, env=env).stdout)["ok"] is False
 
 
-@on_both_ways
+@in_one_way
 @about("--progress")
 def test_progress_with_json_is_one_event_a_line(modelpm: Run, url: str, typed: bool) -> None:
     arguments, env = flagged("progress", typed=typed)
@@ -97,7 +101,7 @@ def test_quiet_says_nothing(modelpm: Run, url: str, typed: bool) -> None:
     assert (ran.code, ran.stdout, ran.stderr) == (0, "", "")
 
 
-@on_both_ways
+@in_one_way
 @about("--verbose")
 def test_verbose_says_what_is_going_on(modelpm: Run, url: str, typed: bool) -> None:
     arguments, env = flagged("verbose", typed=typed)
@@ -106,7 +110,7 @@ def test_verbose_says_what_is_going_on(modelpm: Run, url: str, typed: bool) -> N
     assert "file.done" in said
 
 
-@on_both_ways
+@in_one_way
 @about("--no-progress")
 def test_no_progress_leaves_the_summary(modelpm: Run, url: str, typed: bool) -> None:
     arguments, env = flagged("no-progress", typed=typed)
@@ -115,7 +119,7 @@ def test_no_progress_leaves_the_summary(modelpm: Run, url: str, typed: bool) -> 
     assert "Installed 1 model" in said
 
 
-@on_both_ways
+@in_one_way
 @about("--yes")
 def test_yes_is_an_answer_where_nobody_can_be_asked(modelpm: Run, home: Path, spec: str, typed: bool) -> None:
     assert modelpm("install", spec).code == 0

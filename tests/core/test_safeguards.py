@@ -128,14 +128,14 @@ def test_a_bundle_whose_lock_cannot_be_read_is_an_error_in_words(
     assert "models.lock" in ran.stderr
 
 
-@pytest.mark.parametrize("spec", ['""', "{ source = 1 }", "{}", "[]", "7"])
-def test_a_lock_whose_spec_is_none_is_refused(modelpm: Modelpm, home: Path, tmp_path: Path, spec: str) -> None:
+def test_a_lock_whose_spec_is_none_is_refused(modelpm: Modelpm, home: Path, tmp_path: Path) -> None:
     assert modelpm("install", folder_of(tmp_path / "given", {"w.gguf": SAFE})).code == 0
     lock = home / "modelpm" / "env" / "models.lock"
-    lines = [f"spec = {spec}" if line.startswith("spec = ") else line for line in lock.read_text().splitlines()]
-    with pytest.raises(UsageError, match="spec") as caught:
-        parse_lock("\n".join(lines) + "\n", str(lock))
-    assert caught.value.exit_code == 2
+    for spec in ('""', "{ source = 1 }", "{}", "[]", "7"):
+        lines = [f"spec = {spec}" if line.startswith("spec = ") else line for line in lock.read_text().splitlines()]
+        with pytest.raises(UsageError, match="spec") as caught:
+            parse_lock("\n".join(lines) + "\n", str(lock))
+        assert caught.value.exit_code == 2
 
 
 def test_the_ledger_of_a_view_is_in_order_whoever_writes_it() -> None:
@@ -276,10 +276,10 @@ def test_a_stream_that_is_left_early_closes_its_connection() -> None:
     gone = threading.Event()
 
     def half(exchange: Any) -> None:
-        exchange.body(exchange.begin()[: 2 * MIB])
         exchange.connection.settimeout(20)
         with suppress(TimeoutError):
-            with suppress(ConnectionResetError):
+            with suppress(ConnectionError):  # it may be closed while something is still sent
+                exchange.body(exchange.begin()[: 2 * MIB])
                 exchange.connection.recv(1)
             gone.set()
         exchange.hang_up()
