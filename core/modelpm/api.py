@@ -16,7 +16,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
-from modelpm.disk import explained
+from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.system import fdatasync, open_file, try_lock
 from modelpm.errors import (
@@ -91,6 +91,7 @@ __all__ = [
     "explained",
     "fdatasync",
     "hookimpl",
+    "make_folder",
     "open_file",
     "printable",
     "shorten",

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.file import Lock, parse_lock
@@ -102,7 +103,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         old, new = self.text(), _render(lock)
         if new == old:
             return
-        self.lock_path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(self.lock_path.parent, below=self.lock_path.parent)
         if old is not None and self.keep_previous:
             write_atomic(self.lock_path.with_name(self.lock_path.name + "~"), old.encode())
         write_atomic(self.lock_path, new.encode())

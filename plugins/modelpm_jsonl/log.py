@@ -16,7 +16,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from modelpm.api import Event, StoreError, explained, fdatasync, open_file, try_lock, write_atomic
+from modelpm.api import Event, StoreError, explained, fdatasync, make_folder, open_file, try_lock, write_atomic
 from modelpm_jsonl import chain
 from modelpm_jsonl.chain import GENESIS, HEAD_LOST, MAX_LINE, RECOVERED, START, Head
 
@@ -62,7 +62,7 @@ class JsonLinesLog:
             StoreError: It could not be recorded; the log is as it was.
         """
         with explained(self._log, "record in"):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_folder(self._folder, below=self._folder, mode=0o700)
             with self._locked(os.O_RDWR | os.O_CREAT):
                 fd = open_file(self._log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
                 try:

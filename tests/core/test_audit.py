@@ -10,6 +10,7 @@ import pytest
 from modelpm.audit import Auditor
 from modelpm.errors import IntegrityError, ModelpmError, PluginError, StoreError
 from modelpm.types import Event, Secret
+from tests.support.codes import coded
 
 
 class Memory:
@@ -69,7 +70,7 @@ def test_a_failure_is_recorded_with_code_message_expected_and_actual_and_goes_on
     auditor, _ = an_auditor((sink, True))
     failure = IntegrityError("not what was promised", code="digest_mismatch", expected="aa", actual="bb")
     with (
-        pytest.raises(IntegrityError),
+        pytest.raises(IntegrityError, check=coded("digest_mismatch")),
         auditor.operation("install", resource_type="model", resource_id="tiny", user="bob"),
     ):
         raise failure
@@ -120,7 +121,10 @@ def test_a_required_sink_that_cannot_record_stops_the_act_before_it_begins(
 
 def test_when_the_failure_cannot_be_recorded_the_failure_itself_is_what_the_caller_sees() -> None:
     auditor, warnings = an_auditor((Memory(StoreError("disk full"), after=1), True))
-    with pytest.raises(IntegrityError), auditor.operation("install", resource_type="model", resource_id="tiny"):
+    with (
+        pytest.raises(IntegrityError, check=coded("integrity")),
+        auditor.operation("install", resource_type="model", resource_id="tiny"),
+    ):
         raise IntegrityError("not what was promised")
     assert warnings == ["the failure could not be recorded: disk full"]
 
@@ -191,7 +195,10 @@ def test_what_only_looks_goes_on_where_the_disk_cannot_be_written() -> None:
             "`verify` goes on, but is not in the audit log: cannot record in /log: Read-only file system"
         }
         auditor, _ = an_auditor((Memory(UNWRITABLE, after=after), True))
-        with pytest.raises(StoreError), auditor.operation("install", resource_type="model", resource_id="tiny"):
+        with (
+            pytest.raises(StoreError, check=coded("no_permission")),
+            auditor.operation("install", resource_type="model", resource_id="tiny"),
+        ):
             assert after == 1  # not even begun
 
 

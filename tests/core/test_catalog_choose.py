@@ -8,6 +8,7 @@ from packaging.version import Version
 from modelpm.api import Denied, ModelpmError, NotFound, UsageError
 from modelpm.catalog import Entry, choose, parse_entry
 from tests.support.catalogs import model, release, text, variant
+from tests.support.codes import coded
 
 
 def entry(*releases: dict[str, Any]) -> Entry:
@@ -71,7 +72,7 @@ def test_a_blocked_release_is_refused_and_passed_over_where_another_fits() -> No
         with pytest.raises(Denied, match="malicious") as error:
             chosen(one, wanted)
         assert error.value.exit_code == 7
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, check=coded("blocked")):
         chosen(entry(release("1.0", blocked="malicious", yanked="too")), "1.0")
 
 

@@ -9,6 +9,7 @@ from modelpm.catalog import Catalogs
 from modelpm.catalog.lint import audit, audit_catalog, audit_path
 from tests.conftest import Ran
 from tests.support.catalogs import DictCatalog, file, model, release, text, variant, write_catalog
+from tests.support.codes import coded
 
 GOOD = {"description": "A model.", "license": "mit"}
 
@@ -119,7 +120,7 @@ def test_a_folder_or_one_of_its_files_is_looked_over(tmp_path: Path) -> None:
         "models/a.toml": ["unknown_key"],
         "models/b.toml": ["wrong_id"],
     }
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("unreadable_catalog")):
         list(audit_path(tmp_path / "gone"))
 
 
@@ -143,7 +144,7 @@ def test_a_catalog_that_cannot_be_read_keeps_no_other_from_being_looked_over(tmp
 def test_the_audit_is_reached_by_the_catalogs_name() -> None:
     one = Catalogs([("core", lambda: DictCatalog([model("a")]))])
     assert {finding.code for finding in one.audit("core")} == {"no_description", "no_license"}
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("unknown_catalog")):
         one.audit("cor")
 
 

@@ -13,6 +13,7 @@ from modelpm.errors import IntegrityError, StoreError, UsageError
 from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
 from modelpm.view import View, ledger
+from tests.support.codes import coded
 
 
 def put_blob(store: Store, data: bytes) -> str:
@@ -80,7 +81,7 @@ def test_nothing_is_written_through_a_symlink(environment: Environment, tmp_path
     outside.mkdir()
     environment.view.root.mkdir(parents=True)
     (environment.view.root / "tiny").symlink_to(outside)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, check=coded("symlink")):
         environment.put(model(environment.store, "tiny", {"a.gguf": b"abc"}))
     assert list(outside.iterdir()) == []
 
@@ -122,7 +123,7 @@ def test_putting_what_is_there_writes_nothing(environment: Environment) -> None:
 def test_a_lock_of_a_newer_modelpm_is_never_rewritten(environment: Environment) -> None:
     environment.lock_path.parent.mkdir(parents=True)
     environment.lock_path.write_text("version = 99\n")
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, check=coded("lock_too_new")):
         environment.put(model(environment.store, "tiny", {"a": b"1"}))
     assert environment.lock_path.read_text() == "version = 99\n"
 
@@ -131,7 +132,7 @@ def test_a_lost_ledger_makes_entries_nobodys(environment: Environment) -> None:
     tiny = model(environment.store, "tiny", {"a": b"1"})
     environment.put(tiny)
     (environment.view.root / ".modelpm.json").write_text(json.dumps([1]))
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, check=coded("in_the_way")):
         environment.put(replace(tiny, files=(replace(tiny.files[0], sha256=put_blob(environment.store, b"2")),)))
     assert environment.view.file("tiny", "a").read_bytes() == b"1"
 
@@ -153,7 +154,7 @@ def test_what_somebody_put_in_the_place_of_ours_stays(environment: Environment) 
     edited = environment.view.file("tiny", "a.gguf")
     edited.unlink()
     edited.write_bytes(b"my own work")
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, check=coded("in_the_way")):
         environment.put(tiny)
     assert environment.drop("tiny") == ["tiny/a.gguf"]
     assert edited.read_bytes() == b"my own work"
@@ -185,7 +186,7 @@ def test_a_hostile_ledger_touches_nothing_outside_the_view(environment: Environm
     (environment.view.root / ".modelpm.json").write_text(json.dumps({"version": 1, "entries": entries}))
     tiny = model(environment.store, "tiny", {"a": b"1"})
     for act in (lambda: environment.put(tiny), lambda: environment.drop("tiny")):
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, check=coded("hostile_name")):
             act()
     assert gold.read_text() == "precious"
 
@@ -194,7 +195,7 @@ def test_a_ledger_of_a_newer_modelpm_is_left_alone(environment: Environment) -> 
     environment.view.root.mkdir(parents=True)
     ledger = environment.view.root / ".modelpm.json"
     ledger.write_text('{"version": 2, "entries": {}}')
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, check=coded("ledger_too_new")):
         environment.put(model(environment.store, "tiny", {"a": b"1"}))
     assert ledger.read_text() == '{"version": 2, "entries": {}}'
 
@@ -203,7 +204,7 @@ def test_the_view_itself_may_be_no_symlink(environment: Environment, tmp_path: P
     (tmp_path / "elsewhere").mkdir()
     environment.view.root.parent.mkdir()
     environment.view.root.symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, check=coded("symlink")):
         environment.put(model(environment.store, "tiny", {"a": b"1"}))
     assert list((tmp_path / "elsewhere").iterdir()) == []
 

@@ -14,6 +14,7 @@ import modelpm
 from modelpm.errors import StoreError, UsageError
 from modelpm.store import Store
 from tests.conftest import Ran
+from tests.support.codes import coded
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import put, sha256, tmpfs
 
@@ -104,7 +105,7 @@ def test_below_such_a_link_nothing_is_written_through_another(tmp_path: Path, bi
         record = big / "audit" / "audit.jsonl"
         record.rename(big / "audit" / "kept")
         record.symlink_to(victim / "log")
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, check=coded("symlink")):
             manager.uninstall("m")
     for planted in ("blobs", "meta", "partial", "locks"):
         fresh = tmp_path / planted

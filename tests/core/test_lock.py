@@ -13,6 +13,7 @@ from modelpm.lock.canonical import read_canonical
 from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
 from modelpm.lock.merging import heal
 from modelpm.lock.model import LockedFile, LockedModel, Wish
+from tests.support.codes import coded
 
 sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
 names = st.from_regex(r"[a-bd-z0-9][a-z0-9_-]{0,11}", fullmatch=True).filter(lambda n: n not in {"nul", "aux", "prn"})
@@ -177,7 +178,7 @@ def test_what_is_too_large_to_be_a_lock_is_read_by_nobody() -> None:
 
 @pytest.mark.parametrize(("old", "new"), [("size = 3", "size = 4"), ('path = "t.gguf"', 'path = "../t.gguf"')])
 def test_a_block_that_was_tampered_with_is_an_integrity_error(old: str, new: str) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name", "lock_digest")):
         parse_lock(TEXT.replace(old, new, 1), "models.lock")
 
 

@@ -16,6 +16,7 @@ import modelpm
 from modelpm.api import Event
 from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
 from modelpm.types import Progress, Status
+from tests.support.codes import coded
 from tests.support.hub import Hub
 from tests.support.models import folder_of
 from tests.support.stores import damage
@@ -197,14 +198,14 @@ def test_gated_and_private_repositories_say_what_to_do(
 
 def test_hostile_names_write_nothing(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:
     hub.add("acme/evil", {"../../../evil.txt": b"x", "ok.json": b"{}"})
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name")):
         manager.install("hf://acme/evil")
     assert not list(tmp_path.rglob("evil.txt"))
 
 
 def test_pickles_need_a_word(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/old", {"pytorch_model.bin": b"x", "config.json": b"{}"})
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, check=coded("pickle")):
         manager.install("hf://acme/old")
     assert manager.install("hf://acme/old", allow_pickle=True).format == "pickle"
 
@@ -235,7 +236,7 @@ def test_an_https_model_without_digest_is_learned_said_and_pinned(manager: model
 def test_a_digest_in_the_url_is_held(manager: modelpm.Manager, hub: Hub) -> None:
     repo = hub.add("acme/plain", PLAIN)
     url = f"{hub.endpoint}/acme/plain/resolve/{repo.commit}/config.json"
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("digest_mismatch")):
         manager.install(f"{url}#sha256={'0' * 64}", name="bad")
     good = manager.install(f"{url}#sha256={hashlib.sha256(b'{}').hexdigest()}", name="good")
     assert "#" not in good.files[0].sources[0]
@@ -359,7 +360,7 @@ def test_a_wish_with_other_options_says_what_differs(manager: modelpm.Manager, h
 
 @pytest.mark.parametrize("spec", [None, 5, ["tiny"]])
 def test_what_is_no_text_is_a_usage_error(manager: modelpm.Manager, spec: Any) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, check=coded("usage")):
         manager.install(spec)
 
 
@@ -425,7 +426,7 @@ def test_status_follows_a_model(manager: modelpm.Manager) -> None:
     assert status.status is Status.COMPLETED
     manager.uninstall("tiny")
     assert manager.status("tiny") is None
-    with pytest.raises(ModelpmError):
+    with pytest.raises(ModelpmError, check=coded("repo_not_found")):
         manager.install("hf://nobody/nothing", name="gone")
 
 
@@ -557,7 +558,7 @@ def test_why_finds_a_blob_by_its_own_file(manager: modelpm.Manager, hub: Hub, tm
     (holder,) = manager.why(str(manager.store.blob(config.sha256)))
     assert (holder.name, holder.file) == ("plain", "config.json")
     (tmp_path / "own").write_bytes(b"{}")  # the same bytes, and another file
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("not_held")):
         manager.why(str(tmp_path / "own"))
 
 

@@ -12,6 +12,7 @@ from modelpm.store import journal
 from modelpm.store import partial as partials
 from modelpm.store.journal import Header, decode, read
 from modelpm.store.partial import Partial, progress, reserved
+from tests.support.codes import coded
 
 KEY = "ab" * 32
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def test_after_a_failed_sync_nothing_is_vouched_for_any_more(tmp_path: Path, mon
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(system, "fdatasync", refuse)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, check=coded("io_error")):
         it.sync()
     it.close()
     monkeypatch.undo()

@@ -13,6 +13,7 @@ import modelpm
 from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.project import Project
 from modelpm.store import parts
+from tests.support.codes import coded
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import damage
 
@@ -134,9 +135,9 @@ def test_a_damaged_bundle_is_refused_and_leaves_no_damaged_blob(
         tar.add(project.root / "models.toml", "../../evil")
     for name, content in (("cut", data[: len(data) // 2]), ("flip", data.replace(b"chat 1.0", b"chat 6.6", 1))):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, check=coded("digest_mismatch", "no_bundle")):
             stranger.take_over(tmp_path / name)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("no_bundle")):
         stranger.take_over(hostile)
     assert stranger.installed() == ()
     for sha256, size in stranger.store.blobs():
@@ -289,12 +290,12 @@ def test_what_is_not_there_or_damaged_is_not_bundled(
         target.mkdir()
     sha256 = project.installed()[0].files[0].sha256
     damage(manager.store.blob(sha256))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("damaged")):
         manager.bundle(target, project=project, split=split)
     assert not target.is_file()
     assert not (target / "models.lock").exists()
     manager.store.remove(sha256)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("missing")):
         manager.bundle(target, project=project, split=split)
 
 
@@ -321,8 +322,8 @@ def test_a_folder_of_model_files_is_taken_over_in_place(stranger: modelpm.Manage
 
 
 def test_what_is_nothing_is_an_error(stranger: modelpm.Manager, tmp_path: Path) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, check=coded("usage")):
         stranger.take_over(tmp_path / "nowhere.tar")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("not_found")):
         stranger.take_over(tmp_path / "empty")

@@ -5,6 +5,7 @@ import pytest
 from modelpm.errors import Denied, NotFound, UsageError
 from modelpm.select import choices, first_shard, format_of, quantization_of, select
 from modelpm.types import RemoteFile
+from tests.support.codes import coded
 
 
 def listing(*paths: str) -> list[RemoteFile]:
@@ -67,7 +68,7 @@ def test_a_missing_shard_is_told_before_anything_is_fetched() -> None:
     with pytest.raises(NotFound) as caught:
         chosen(odd, quantization="Q4_K_M")
     assert caught.value.code == "shard_missing"
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("shard_missing")):
         chosen(odd[:2])
     assert chosen(odd, include=("*00001*",)) == ["Q4_K_M/odd-q4_k_m-00001-of-00003.gguf"]
 
@@ -99,7 +100,7 @@ def test_include_and_exclude_match_paths_and_names() -> None:
     files = listing("a.json", "x/b.json", "x/c.txt")
     assert chosen(files, include=("*.json",)) == ["a.json", "x/b.json"]
     assert chosen(files, exclude=("b.json",)) == ["a.json", "x/c.txt"]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("not_found")):
         chosen(files, include=("*.gguf",))
 
 
@@ -112,12 +113,12 @@ def test_pickles_are_left_out_where_a_twin_is_there_and_refused_where_not() -> N
     assert caught.value.exit_code == 7
     assert "--allow-pickle" in caught.value.hints[0]
     assert chosen(listing("pytorch_model.bin"), allow_pickle=True) == ["pytorch_model.bin"]
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, check=coded("pickle")):
         chosen(listing("model.safetensors", "pytorch_model.bin"), file="pytorch_model.bin")
 
 
 def test_an_empty_repository_is_not_found() -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("not_found")):
         chosen([])
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from modelpm.errors import UsageError
 from modelpm.names import printable
 from modelpm.spec import CatalogSpec, UriSpec, parse_spec
+from tests.support.codes import coded
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_a_repository_without_scheme_gets_the_right_form_as_a_hint() -> None:
 
 @pytest.mark.parametrize("text", ["", "a/b/c", "a@", "a:", "@1", "hf://", "a b", "a:b:c", "ключ"])
 def test_malformed_specs_are_usage_errors(text: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, check=coded("usage")):
         parse_spec(text)
 
 

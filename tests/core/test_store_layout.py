@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from modelpm.errors import IntegrityError
 from modelpm.store.layout import Layout, is_sha256
+from tests.support.codes import coded
 
 ROOT = Path("/store")
 LAYOUT = Layout(ROOT)
@@ -79,5 +80,5 @@ def test_a_malformed_digest_is_an_integrity_error(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", ".hidden", "-x", "Upper", "a/b", "a\\b", "a b", "a\0", "ä", "a" * 201, "x\n"])
 def test_a_malformed_name_of_a_lock_is_refused(name: str) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name")):
         LAYOUT.lock(name)

@@ -15,6 +15,7 @@ from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store import Store
 from modelpm.store import locks as store_locks
+from tests.support.codes import coded
 from tests.support.stores import put, sha256, umask
 
 
@@ -116,7 +117,7 @@ def test_shared_holders_stand_side_by_side_and_keep_out_an_exclusive_one(store: 
     with another_process(store, "store", shared=True):
         with store.lock("store", shared=True, timeout=0) as held:
             assert held.real
-        with pytest.raises(StoreError), store.lock("store", timeout=0):
+        with pytest.raises(StoreError, check=coded("lock_timeout")), store.lock("store", timeout=0):
             pass
 
 

@@ -15,6 +15,7 @@ from modelpm.api import Digest, NotFound, Reference, RemoteFile, Snapshot, Strea
 from modelpm.errors import PluginError
 from modelpm.testing import FAULTS, FaultServer, check_source, registry_of, run
 from modelpm.types import Context
+from tests.support.codes import coded
 from tests.support.sources import Plain
 from tests.support.transfers import noise, sha256
 
@@ -102,7 +103,7 @@ def test_the_door_opens_for_one_plugin_without_installing_it() -> None:
     hasher = registry.hasher("sha256", None)
     hasher.update(b"x")
     assert hasher.hexdigest() == sha256(b"x")
-    with pytest.raises(PluginError):
+    with pytest.raises(PluginError, check=coded("plugin")):
         registry_of(not_a_plugin, "source", "memory").source("memory")
 
 
@@ -119,7 +120,7 @@ def test_the_server_serves_well_unless_told_otherwise() -> None:
         file = RemoteFile("w", 1000, None, (url,))
         with source.open(file, url, start=10, stop=20) as stream:
             assert (b"".join(stream.chunks), stream.start, stream.total) == (DATA[10:20], 10, 1000)
-        with pytest.raises(NotFound), source.open(file, server.url("/other")):
+        with pytest.raises(NotFound, check=coded("not_found")), source.open(file, server.url("/other")):
             pass
         assert server.sent == 10
         assert [path for path, _ in server.heads] == ["/w", "/other"]

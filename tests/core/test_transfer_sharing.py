@@ -15,6 +15,7 @@ from modelpm.errors import Unavailable
 from modelpm.store import Store
 from modelpm.transfer import Fetch, Fetched
 from modelpm.types import Digest
+from tests.support.codes import coded
 from tests.support.memory_source import MemorySource
 from tests.support.stores import put, umask
 from tests.support.transfers import Trial, noise, sha256, unpinned
@@ -150,7 +151,7 @@ def test_who_fails_leaves_the_work_to_the_next(tmp_path: Path) -> None:
     source = MemorySource({"f": DATA})
     trial = Trial(tmp_path / "store")
     source.fault = lambda _request, _data: Unavailable("away", retryable=False)
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, check=coded("network")):
         trial.fetch(of_nobody(DATA, source))
     source.fault = None
     with trial.store.lock(of_nobody(DATA, source).key) as lock:

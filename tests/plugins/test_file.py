@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from modelpm.api import ModelpmError, NotFound, Reference, RemoteFile, Snapshot, Stream, UsageError
 from modelpm_file import FileSource, modelpm_source
+from tests.support.codes import coded
 
 CONTENT = bytes(range(256)) * 20_000
 
@@ -132,7 +133,7 @@ def test_a_home_folder_is_to_be_written_in_full(rest: str) -> None:
 
 @pytest.mark.parametrize("rest", ["/a%00b", "/%ff", "/\udcff"])
 def test_what_can_be_no_path_is_refused(rest: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, check=coded("usage")):
         FileSource().parse(rest)
 
 
@@ -184,5 +185,5 @@ def test_a_file_that_was_replaced_is_begun_anew(folder: Path) -> None:
 def test_a_file_that_vanished_is_not_found(folder: Path) -> None:
     (file,) = resolved(folder / "weights.gguf").files
     (folder / "weights.gguf").unlink()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("not_found")):
         read(file)

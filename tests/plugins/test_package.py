@@ -5,6 +5,7 @@ import pytest
 
 from modelpm.api import NotFound, RemoteFile, UsageError
 from modelpm_package import PackageSource, modelpm_source
+from tests.support.codes import coded
 
 
 @pytest.fixture
@@ -69,21 +70,21 @@ def test_the_bytes_are_those_of_the_file(package: Path) -> None:
     ["", "/etc", "..", "some_weights/../x", "some_weights//x", "some_weights/./x", "a.b/c", "a-b/c", "a/b\\c", "a/\0"],
 )
 def test_what_is_no_path_inside_a_package_is_refused(rest: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, check=coded("usage")):
         PackageSource().parse(rest)
 
 
 def test_a_link_that_leaves_the_package_is_not_followed(package: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
     (package / "leaving").symlink_to(tmp_path / "secret")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("not_found")):
         listed("some_weights/leaving")
 
 
 @pytest.mark.parametrize("rest", ["not_installed/models", "__main__/x", "this/x", "some_weights/gone"])
 @pytest.mark.usefixtures("package")
 def test_what_is_not_there_is_not_found(rest: str) -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("not_found")):
         listed(rest)
 
 

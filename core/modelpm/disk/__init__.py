@@ -181,12 +181,13 @@ def _shared(folder: Path, mode: int) -> int:
     return parent & mode & stat.S_IRWXG if parent & stat.S_ISGID else 0
 
 
-def make_folder(path: Path, *, below: Path) -> None:
+def make_folder(path: Path, *, below: Path, mode: int = 0o777) -> None:
     """Make a folder and its missing parents, durably; below ``below`` none of them may be a symlink.
 
     Args:
         path: The folder, ``below`` itself or inside of it.
         below: Where trust begins; it may be a symlink, and its parents are made as they come.
+        mode: Permissions of the folder itself, before the umask; its parents are made as open as the umask allows.
 
     Raises:
         StoreError: A symlink or a file is in the way, or the system refuses.
@@ -199,12 +200,12 @@ def make_folder(path: Path, *, below: Path) -> None:
             missing.append(place)
             place = place.parent
         for folder in reversed(missing):
-            _make_one(folder)
+            _make_one(folder, mode if folder == path else 0o777)
         inside = str(below)  # as text: a path object for every folder of every file takes longer than looking at it
         for part in path.relative_to(below).parts:
             inside = os.path.join(inside, part)  # noqa: PTH118 - see above
             if not _is_folder(inside):
-                _make_one(Path(inside))
+                _make_one(Path(inside), mode if inside == str(path) else 0o777)
 
 
 def _is_folder(path: str | Path) -> bool:
@@ -220,12 +221,12 @@ def _is_folder(path: str | Path) -> bool:
     return True
 
 
-def _make_one(folder: Path) -> None:
+def _make_one(folder: Path, mode: int) -> None:
     try:
-        folder.mkdir()
+        folder.mkdir(mode)
     except FileExistsError:  # somebody made it in this instant
         _is_folder(folder)
         return
-    if shared := _shared(folder.parent, 0o777):
+    if shared := _shared(folder.parent, mode):
         system.set_mode(None, folder, stat.S_IMODE(folder.stat().st_mode) | shared | stat.S_ISGID)
     system.fsync_folder(folder.parent)

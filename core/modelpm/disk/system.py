@@ -114,7 +114,7 @@ def fsync_folder(path: Path) -> None:
     """Make the names in a folder durable, where the system can."""
     if sys.platform == "win32":
         return
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0))
     try:
         fsync(fd)
     except OSError as error:  # some network file systems know no fsync of a folder

@@ -16,6 +16,7 @@ from modelpm.store.journal import Contents, Header, Journal, Kind, decode, read
 from modelpm.store.ranges import END, Ranges
 
 RECORD_BYTES = 1 << 20
+_MOST_BYTES = 8 << 20  # between two records, however large the file is: a kill costs so much
 RECORD_SECONDS = 0.5
 SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 2.0
@@ -56,7 +57,7 @@ class Partial:
         self._lossy = False  # the medium refused to take something: nothing more is vouched for
         self._journals = 0  # how many were begun
         # So that a huge file's journal does not take long to read; many connections' is written anew, now and then.
-        self._record_bytes = max(RECORD_BYTES, (header.size or 0) >> _RECORDS_BITS)
+        self._record_bytes = min(_MOST_BYTES, max(RECORD_BYTES, (header.size or 0) >> _RECORDS_BITS))
 
     @property
     def header(self) -> Header:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.disk import explained, unnameable
+from modelpm.disk import make_folder, unnameable
 from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
@@ -221,8 +221,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         for above in (*_folders_above(folder, self.base or self.root.parent), folder):
             if above.is_symlink():
                 raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
-        with explained(folder, "make the folder"):
-            folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, below=self.root)
         return self.root / key
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
@@ -286,8 +285,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return shown.is_known(self.store, str(target), entry.sha256, size)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
-        with explained(self.root, "make the folder"):
-            self.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root, below=self.root)
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             write_atomic(ignore, b"*\n")

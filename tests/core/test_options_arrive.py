@@ -1,0 +1,21 @@
+"""No setting, option or variable without a test of what it does outside of the process."""
+
+# Imported for what they note; see tests/support/arriving.py.
+import tests.core.test_options_network
+import tests.core.test_options_places
+import tests.core.test_options_telling  # noqa: F401
+from tests.support.arriving import TESTED, promised
+
+# Help is what it prints.
+NO_EFFECT = {"--help"}
+
+
+def test_everything_that_can_be_set_has_a_test_of_what_it_does() -> None:
+    assert promised() - TESTED - NO_EFFECT == set()
+
+
+def test_what_has_a_test_can_still_be_set() -> None:
+    """Names that are made of others, or belong to other programs, are not in the tables."""
+    others = {"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
+    lists = {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
+    assert TESTED - promised() - others - lists == set()
