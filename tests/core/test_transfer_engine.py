@@ -473,7 +473,7 @@ def test_progress_names_what_is_under_way_and_each_end_once(trial: Trial) -> Non
     trial.run(*(pinned(name, data, [source.origin(name)]) for name, data in contents.items()), jobs=4)
     ended = [f.path for files in trial.ticks for f in files if f.status is Status.COMPLETED]
     assert sorted(ended) == sorted(contents)
-    assert not any(f.status is Status.QUEUED for files in trial.ticks for f in files), "what waits is not listed"
+    assert all(sum(f.status is not Status.COMPLETED for f in files) <= 4 for files in trial.ticks), "none that waits"
     figures = [p.downloaded for p in trial.progress]
     assert figures == sorted(figures)
     total = sum(map(len, contents.values()))
