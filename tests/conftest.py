@@ -17,7 +17,8 @@ settings.register_profile("modelpm", deadline=None, suppress_health_check=[Healt
 settings.load_profile("modelpm")
 
 # Nothing of the machine's own configuration may reach a test.
-_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+_MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "PYTEST_CURRENT_TEST")  # by which children are
+_KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", *_MEASURED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from xml.etree import ElementTree as ET
 
 from coverage.numbits import numbits_to_nums
 
+from tests.mutation.environment import make_environment
+
 # The static context is for children: the test that started them stands in their environment.
 _CONFIG = """
 [run]
@@ -20,7 +22,7 @@ context = ${PYTEST_CURRENT_TEST-}
 parallel = true
 data_file = %s
 """
-_STARTUP = "import coverage; coverage.process_startup()\n"
+_STARTUP = "import coverage; coverage.process_startup()"
 _PLUGIN = """
 import coverage, pytest
 
@@ -73,12 +75,12 @@ def measure(repository: Path, work: Path) -> Cover:
 def _run(repository: Path, work: Path) -> None:
     hooks = work / "hooks"
     hooks.mkdir(parents=True, exist_ok=True)
-    (hooks / "sitecustomize.py").write_text(_STARTUP)
+    python = make_environment(work / "venv", repository, startup=_STARTUP)
     (hooks / "mutation_contexts.py").write_text(_PLUGIN)
     config = work / "coverage.ini"
     config.write_text(_CONFIG % (work / "data"))
     environment = {**os.environ, "COVERAGE_PROCESS_START": str(config), "PYTHONPATH": str(hooks)}
-    command = [sys.executable, "-m", "pytest", "-q", "-n", str(os.cpu_count() or 2), "--timeout", "400"]
+    command = [str(python), "-m", "pytest", "-q", "-n", str(os.cpu_count() or 2), "--timeout", "400"]
     command += [
         "-p",
         "mutation_contexts",

@@ -4,13 +4,14 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+
+from tests.mutation.environment import make_environment
 
 _PARTS = ("core", "plugins", "catalogs", "tests", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
 _PASSED, _FAILED = 0, 1  # exit codes of pytest
@@ -61,6 +62,7 @@ class Trials:
     def __init__(self, repository: Path, work: Path, workers: int, limit: float = 180.0) -> None:
         self._limit = limit
         self._workers = workers
+        self._pythons: dict[Path, Path] = {}
         self._free: SimpleQueue[Path] = SimpleQueue()
         for number in range(workers):
             copy = work / f"copy{number}"
@@ -71,6 +73,7 @@ class Trials:
                 else:
                     copy.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(source, copy / part)
+            self._pythons[copy] = make_environment(work / f"venv{number}", copy)
             self._free.put(copy)
 
     def run(self, changes: Iterable[Change]) -> Iterator[Verdict]:
@@ -112,13 +115,19 @@ class Trials:
 
     def _pytest(self, copy: Path, tests: Sequence[str]) -> tuple[int | None, str]:
         """Return the exit code, or None where it took too long, and what was printed."""
-        below = [copy / "core", copy / "plugins", copy / "catalogs"]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(map(str, below)),  # before the installed ones
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider", "--no-header"]
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [
+            str(self._pythons[copy]),
+            "-m",
+            "pytest",
+            "-x",
+            "-q",
+            "-n",
+            "0",
+            "-p",
+            "no:cacheprovider",
+            "--no-header",
+        ]
         command += ["-m", "not marathon", *tests]
         with subprocess.Popen(
             command, cwd=copy, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
