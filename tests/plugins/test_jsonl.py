@@ -1,7 +1,6 @@
 """The jsonl sink: a chain that shows edits, swaps and cuts, and that survives crashes, full disks and crowds."""
 
 import json
-import os
 import resource
 import signal
 import stat
@@ -325,7 +324,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path) -> None:
     assert log.verify() == 4
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.forbidden
 def test_a_folder_without_permission_is_a_store_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError):
