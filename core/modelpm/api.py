@@ -54,6 +54,7 @@ from modelpm.types import (
 __all__ = [
     "AuditLog",
     "AuditSink",
+    "AuditTail",
     "Catalog",
     "CatalogText",
     "Context",
@@ -191,6 +192,15 @@ class AuditLog(Protocol):
         Raises:
             IntegrityError: Names the first bad line.
         """
+        ...
+
+
+@runtime_checkable
+class AuditTail(Protocol):
+    """What a log offers that need not be read from its beginning to show its end."""
+
+    def tail(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Return the last ``limit`` records, oldest first."""
         ...
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from modelpm.api import Event, IntegrityError
@@ -156,6 +157,23 @@ def broken(line: int, reason: str, explanation: str) -> IntegrityError:
         ],
         line=line,
         reason=reason,
+    )
+
+
+def located(error: IntegrityError, place: tuple[Path, int] | None) -> IntegrityError:
+    """Return the error with the file, and the line in it, of a line that was counted over all files.
+
+    Args:
+        error: As :func:`broken` makes it.
+        place: Where the line stands; None where it is missing at the end.
+    """
+    line, reason = error.details["line"], error.details["reason"]
+    if place is None or place[1] == line:  # of the first file, or of none
+        return error
+    path, number = place
+    message = error.message.replace(f"at line {line}:", f"at line {number} of {path.name}:", 1)
+    return IntegrityError(
+        message, code=error.code, hints=error.hints, line=number, reason=reason, file=path.name, record=line
     )
 
 

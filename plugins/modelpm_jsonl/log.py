@@ -3,6 +3,9 @@
 The order is: record, ``fdatasync``, head. So a crash leaves at most one record more than the head knows, or an
 unfinished line, and both can be told from what somebody changed. A log that was changed is never mended: writing goes
 on behind what the head holds, and ``verify`` names the place for ever.
+
+A file that has grown large is renamed before the next record: it becomes an archive, and the chain continues in a new
+file. A crash between the two leaves no current file, which is the state of a log whose next record is still to come.
 """
 
 import errno
@@ -12,15 +15,26 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from modelpm.api import Event, StoreError, explained, fdatasync, make_folder, open_file, try_lock, write_atomic
+from modelpm.api import (
+    Event,
+    IntegrityError,
+    StoreError,
+    explained,
+    fdatasync,
+    make_folder,
+    open_file,
+    try_lock,
+    write_atomic,
+)
 from modelpm_jsonl import chain
 from modelpm_jsonl.chain import GENESIS, HEAD_LOST, MAX_LINE, RECOVERED, START, Head
+from modelpm_jsonl.files import CURRENT, LogFiles, archives, next_archive
 
 _MAX_HEAD = 4096
+_FULL = 64 << 20  # bytes after which a file becomes an archive: some 100,000 records, checked in 4 seconds
 _PATIENCE = 30.0  # seconds; a holder needs milliseconds
 _NO_LOCKS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK})
 
@@ -46,12 +60,14 @@ class JsonLinesLog:
     """A hash-chained log in one folder. Any number of objects, threads and processes may write to it.
 
     Args:
-        folder: Holds ``audit.jsonl``, ``head`` and ``lock``; made with the first record.
+        folder: Holds ``audit.jsonl``, its archives, ``head`` and ``lock``; made with the first record.
+        full: Bytes after which ``audit.jsonl`` becomes an archive.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, full: int = _FULL) -> None:
         self._folder = folder
-        self._log = folder / "audit.jsonl"
+        self._full = full
+        self._log = folder / CURRENT
         self._head = folder / "head"
         self._lock = folder / "lock"
 
@@ -64,6 +80,7 @@ class JsonLinesLog:
         with explained(self._log, "record in"):
             make_folder(self._folder, below=self._folder, mode=0o700)
             with self._locked(os.O_RDWR | os.O_CREAT):
+                self._rotate()
                 fd = open_file(self._log, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
                 try:
                     self._record(fd, event)
@@ -75,10 +92,13 @@ class JsonLinesLog:
 
     def records(self) -> Iterator[Mapping[str, Any]]:
         """Yield the records, oldest first; lines that are none are left to :meth:`verify`."""
-        with self._reading() as (lines, _):
-            for line in lines:
-                if record := chain.read(line):
-                    yield record
+        with self._reading() as (files, _):
+            yield from files.records()
+
+    def tail(self, limit: int) -> list[Mapping[str, Any]]:
+        """Return the last records, oldest first, in time that does not grow with the log."""
+        with self._reading() as (files, _):
+            return files.tail(limit)
 
     def verify(self) -> int:
         """Check the chain and the head, in memory that does not grow with the log.
@@ -87,14 +107,17 @@ class JsonLinesLog:
             IntegrityError: Code ``audit_broken``; names the first bad line, and why it is bad.
             StoreError: The log cannot be read.
         """
-        with self._reading() as (lines, head):
-            return chain.verify(lines, head, self._occurs)
+        with self._reading() as (files, head):
+            try:
+                return chain.verify(files.lines(), head, self._occurs)
+            except IntegrityError as error:
+                raise chain.located(error, files.place(error.details["line"])) from None
 
     def _occurs(self, digest: str) -> bool:
         return any(record["hash"] == digest for record in self.records())
 
     @contextmanager
-    def _reading(self) -> Iterator[tuple[Iterator[bytes], Head | None]]:
+    def _reading(self) -> Iterator[tuple[LogFiles, Head | None]]:
         """Open the log as it stands now; what others append meanwhile is not seen."""
         with explained(self._log, "read"), ExitStack() as stack:
             if self._folder.is_symlink():
@@ -102,13 +125,15 @@ class JsonLinesLog:
             with suppress(FileNotFoundError):  # as on a copy of the log; then nobody writes
                 stack.enter_context(self._locked(os.O_RDONLY))
             head = self._read_head()
-            try:
-                log: BinaryIO = os.fdopen(open_file(self._log, os.O_RDONLY), "rb")
-                size = os.fstat(log.fileno()).st_size
-            except FileNotFoundError:
-                log, size = BytesIO(), 0
-        with log:
-            yield _lines(log, size), head
+            files = LogFiles(self._folder)
+        with files:
+            yield files, head
+
+    def _rotate(self) -> None:
+        """Make a large file an archive; the next record begins a new one. The lock is held."""
+        with suppress(FileNotFoundError):
+            if self._log.lstat().st_size >= self._full:
+                self._log.rename(next_archive(self._folder))
 
     @contextmanager
     def _locked(self, flags: int) -> Iterator[None]:
@@ -175,10 +200,13 @@ class JsonLinesLog:
         head = self._read_head()
         size = os.fstat(fd).st_size
         last, torn = _tail(fd, size)
-        record = chain.read(last)
         whole = size - len(torn)
-        if head is None and whole > len(last):
-            lost = Head(_count_lines(fd, size), record["hash"] if record else GENESIS)
+        first = whole == len(last)  # of this file
+        if not last:
+            last = self._last_archived()
+        record = chain.read(last)
+        if head is None and last and not (first and whole and not archives(self._folder)):
+            lost = Head(self._count_lines(), record["hash"] if record else GENESIS)
             return Standing(lost, size, seal=bool(torn), note={"reason": HEAD_LOST, "records": lost.count})
         head = head or START
         if last and record and record["hash"] != head.hash and record["prev"] == head.hash and not torn:
@@ -189,6 +217,21 @@ class JsonLinesLog:
             note = {"reason": "torn", "bytes": len(torn), "sha256": sha256(torn).hexdigest(), "text": text}
             return Standing(head, whole, note=note)
         return Standing(head, size, seal=bool(torn))
+
+    def _last_archived(self) -> bytes:
+        """Return the last line of the newest archive, or nothing where there is no archive."""
+        known = archives(self._folder)
+        if not known:
+            return b""
+        fd = open_file(known[-1], os.O_RDONLY)
+        try:
+            return _tail(fd, os.fstat(fd).st_size)[0]
+        finally:
+            os.close(fd)
+
+    def _count_lines(self) -> int:
+        with LogFiles(self._folder) as files:
+            return sum(line.endswith(b"\n") for line in files.lines())
 
 
 def _write_whole(fd: int, line: bytes) -> None:
@@ -215,16 +258,3 @@ def _tail(fd: int, size: int) -> tuple[bytes, bytes]:
         data += piece
     whole, feed, torn = data.rpartition(b"\n")
     return whole.rpartition(b"\n")[2] + feed, torn
-
-
-def _count_lines(fd: int, size: int) -> int:
-    with os.fdopen(os.dup(fd), "rb") as log:
-        log.seek(0)
-        return sum(line.endswith(b"\n") for line in _lines(log, size))
-
-
-def _lines(log: BinaryIO, size: int) -> Iterator[bytes]:
-    """Yield the lines of the first ``size`` bytes; one too long to be a record comes in pieces."""
-    while size > 0 and (line := log.readline(min(size, MAX_LINE + 1))):
-        size -= len(line)
-        yield line

@@ -1,4 +1,3 @@
-import os
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -139,7 +138,7 @@ def test_no_other_model_is_taken_where_an_own_catalog_that_goes_before_cannot_be
     assert warnings == []
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() == 0, reason="nothing is forbidden to this user")
+@pytest.mark.forbidden
 def test_an_own_catalog_that_is_forbidden_cannot_be_read_either(tmp_path: Path) -> None:
     folder = write_catalog(tmp_path / "c", [model("other")])
     (folder / "catalog.toml").chmod(0)

@@ -73,10 +73,12 @@ def test_a_file_is_no_home(modelpm: Modelpm, tmp_path: Path) -> None:
         assert "MODELPM_HOME" in ran.stderr
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+@pytest.mark.forbidden
 def test_a_home_that_cannot_be_made_names_the_variable(clean_environ: dict[str, str], tmp_path: Path) -> None:
     del clean_environ["MODELPM_HOME"]
-    ran = start([COMMAND, "install", "tiny"], {**clean_environ, "HOME": "/nonexistent"}, tmp_path)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o500)
+    ran = start([COMMAND, "install", "tiny"], {**clean_environ, "HOME": str(closed / "me")}, tmp_path)
     assert ran.code == 8
     assert "MODELPM_HOME" in ran.stderr
 

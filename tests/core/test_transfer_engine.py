@@ -465,3 +465,16 @@ def test_no_file_is_lost_as_one_thread_takes_the_next(trial: Trial, monkeypatch:
     monkeypatch.setattr(_Run, "__init__", init)
 
     assert all(isinstance(result, Fetched) for result in trial.run(*wanted))
+
+
+def test_progress_names_what_is_under_way_and_each_end_once(trial: Trial) -> None:
+    contents = {f"w{n}": noise(1000 + n) for n in range(300)}
+    source = MemorySource(contents)
+    trial.run(*(pinned(name, data, [source.origin(name)]) for name, data in contents.items()), jobs=4)
+    ended = [f.path for files in trial.ticks for f in files if f.status is Status.COMPLETED]
+    assert sorted(ended) == sorted(contents)
+    assert all(sum(f.status is not Status.COMPLETED for f in files) <= 4 for files in trial.ticks), "none that waits"
+    figures = [p.downloaded for p in trial.progress]
+    assert figures == sorted(figures)
+    total = sum(map(len, contents.values()))
+    assert (trial.progress[-1].downloaded, trial.progress[-1].received) == (total, total)

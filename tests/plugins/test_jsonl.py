@@ -1,7 +1,6 @@
 """The jsonl sink: a chain that shows edits, swaps and cuts, and that survives crashes, full disks and crowds."""
 
 import json
-import os
 import resource
 import signal
 import stat
@@ -325,7 +324,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path) -> None:
     assert log.verify() == 4
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.forbidden
 def test_a_folder_without_permission_is_a_store_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError):
@@ -375,6 +374,92 @@ def test_kill_9_at_any_moment_loses_no_record_and_breaks_no_chain(tmp_path: Path
         safe += killed_once(tmp_path, trial)
         log.verify()
     assert sum(r["event_type"] == "install.begin" for r in log.records()) >= safe
+
+
+def a_rotated_log(folder: Path, count: int) -> JsonLinesLog:
+    log = JsonLinesLog(folder, full=1500)  # bytes: some three records a file
+    for number in range(count):
+        log.write(an_event(number))
+    return log
+
+
+def numbers(records: Any) -> list[int]:
+    return [record["details"]["n"] for record in records]
+
+
+def test_a_large_file_becomes_an_archive_and_the_chain_runs_on(tmp_path: Path) -> None:
+    log = a_rotated_log(tmp_path, 20)
+    archived = sorted(path.name for path in tmp_path.glob("audit-*.jsonl"))
+    assert archived[0] == "audit-000001.jsonl"
+    assert len(archived) == 3
+    assert log.verify() == 20
+    assert numbers(log.records()) == list(range(20))
+    assert all(1500 <= path.stat().st_size < 2500 for path in tmp_path.glob("audit-*.jsonl"))
+
+
+def test_no_archive_can_be_edited_taken_away_or_swapped(tmp_path: Path) -> None:
+    a_rotated_log(tmp_path, 20)
+    second = tmp_path / "audit-000002.jsonl"
+    kept = second.read_bytes()
+    second.write_bytes(kept.replace(b'"n":', b'"m":', 1))
+    with pytest.raises(IntegrityError, match=r"line 1 of audit-000002\.jsonl: edited") as caught:
+        JsonLinesLog(tmp_path).verify()
+    assert (caught.value.details["file"], caught.value.details["line"]) == ("audit-000002.jsonl", 1)
+    second.unlink()
+    with pytest.raises(IntegrityError, match=r"line 1 of audit-000003\.jsonl: missing"):
+        JsonLinesLog(tmp_path).verify()
+    second.write_bytes((tmp_path / "audit-000003.jsonl").read_bytes())
+    (tmp_path / "audit-000003.jsonl").write_bytes(kept)
+    with pytest.raises(IntegrityError, match=r"of audit-000002\.jsonl: out of order"):
+        JsonLinesLog(tmp_path).verify()
+
+
+def test_a_crash_right_after_a_rotation_is_no_damage(tmp_path: Path) -> None:
+    a_rotated_log(tmp_path, 10)
+    (tmp_path / "audit.jsonl").rename(tmp_path / "audit-000099.jsonl")  # and the next record was never written
+    log = JsonLinesLog(tmp_path)
+    assert log.verify() == 10
+    log.write(an_event(10))
+    assert log.verify() == 11
+    assert numbers(log.records()) == list(range(11))
+
+
+def test_a_head_lost_beside_archives_is_told_for_ever(tmp_path: Path) -> None:
+    log = a_rotated_log(tmp_path, 10)
+    (tmp_path / "audit.jsonl").rename(tmp_path / "audit-000099.jsonl")
+    (tmp_path / "head").unlink()
+    log.write(an_event(10))
+    with pytest.raises(IntegrityError, match="the head was lost"):
+        log.verify()
+
+
+@given(count=st.integers(0, 30), limit=st.integers(1, 40), torn=st.binary(max_size=40))
+def test_the_tail_is_the_end_of_all_records(
+    tmp_path_factory: pytest.TempPathFactory, count: int, limit: int, torn: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("log")
+    log = a_rotated_log(folder, count)
+    if count:
+        with (folder / "audit.jsonl").open("ab") as file:
+            file.write(torn.replace(b"\n", b" "))
+    assert log.tail(limit) == list(log.records())[-limit:]
+
+
+def test_the_tail_passes_over_what_is_no_record(tmp_path: Path) -> None:
+    log = a_log(tmp_path, 3)
+    with (tmp_path / "audit.jsonl").open("ab") as file:
+        file.write(b"x" * (3 * chain.MAX_LINE) + b"\n" + b"\n{}\n")
+    assert numbers(log.tail(2)) == [1, 2]
+
+
+def test_the_tail_of_a_huge_log_costs_no_more_than_that_of_a_small_one(tmp_path: Path) -> None:
+    log = a_log(tmp_path, 30)
+    path = tmp_path / "audit.jsonl"
+    whole = path.read_bytes()
+    with path.open("wb") as file:
+        file.seek(1 << 40)  # a hole: whoever read it all would not come back
+        file.write(b"\n" + whole)
+    assert numbers(log.tail(20)) == list(range(10, 30))
 
 
 @pytest.mark.parametrize(

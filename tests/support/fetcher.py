@@ -35,7 +35,7 @@ def main(root: str, url: str, size: str, sha256: str, jobs: str = "4") -> int:
     try:
         store.open()
         check_space(store, [fetch])
-        (result,) = engine.run([fetch], tick=lambda p: say(p[0].downloaded), cancelled=threading.Event())
+        (result,) = engine.run([fetch], tick=lambda p: say(p.downloaded), cancelled=threading.Event())
     except ModelpmError as error:
         result = error
     if isinstance(result, ModelpmError):

@@ -11,7 +11,7 @@ from typing import Any
 from modelpm.api import Hasher
 from modelpm.errors import ModelpmError
 from modelpm.store import Store
-from modelpm.transfer import Engine, Fetch, Fetched, FileProgress, Options, Origin
+from modelpm.transfer import Engine, Fetch, Fetched, FileProgress, Options, Origin, RunProgress
 from modelpm.types import Digest
 
 QUICK = Options(jobs=4, retries=5, idle_timeout=1.0, min_rate=1024, rate_window=2.0, backoff=0.01)
@@ -52,8 +52,13 @@ class Trial:
     root: Path
     options: Options = QUICK
     events: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
-    ticks: list[tuple[FileProgress, ...]] = field(default_factory=list)
+    progress: list[RunProgress] = field(default_factory=list)
     cancelled: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def ticks(self) -> list[tuple[FileProgress, ...]]:
+        """The files of each progress."""
+        return [p.files for p in self.progress]
 
     @property
     def store(self) -> Store:
@@ -68,7 +73,7 @@ class Trial:
             replace(self.options, **options),
             lambda action, fields: self.events.append((action, fields)),
         )
-        return engine.run(fetches, tick=lambda p: self.ticks.append(tuple(p)), cancelled=self.cancelled)
+        return engine.run(fetches, tick=self.progress.append, cancelled=self.cancelled)
 
     def fetch(self, fetch: Fetch, **options: Any) -> Fetched:
         """Run the engine for one file that must succeed."""

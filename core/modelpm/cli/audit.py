@@ -12,8 +12,8 @@ from modelpm.cli.verbs import Group
 from modelpm.errors import ModelpmError, UsageError
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.api import AuditLog
     from modelpm.manager import Manager
+    from modelpm.plugins.guard import GuardedLog
 
 _SUCCESS: Mapping[Any, str] = {True: "ok", False: "failed", None: "begun"}
 
@@ -62,7 +62,7 @@ def verify(session: Session) -> Outcome:
 
 def _shown(session: Session, limit: int) -> Outcome:
     with session.manager() as manager:
-        records = [dict(record) for _, log in _logs(manager) for record in _last(log, limit)]
+        records = [dict(record) for _, log in _logs(manager) for record in log.tail(limit)]
     rows = [
         (
             str(record.get("timestamp", "")),
@@ -76,17 +76,11 @@ def _shown(session: Session, limit: int) -> Outcome:
     return listing(("TIME", "USER", "ACTION", "RESOURCE", "RESULT"), rows, records, "nothing is recorded")
 
 
-def _last(log: "AuditLog", limit: int) -> "list[Mapping[str, Any]]":
-    from collections import deque
-
-    return list(deque(log.records(), maxlen=limit))
-
-
-def _logs(manager: "Manager") -> "Iterator[tuple[str, AuditLog]]":
-    from modelpm.api import AuditLog
+def _logs(manager: "Manager") -> "Iterator[tuple[str, GuardedLog]]":
+    from modelpm.plugins.guard import GuardedLog
 
     names = manager.config["audit.sinks"]
-    logs = [(name, sink) for name in names if isinstance(sink := manager.registry.sink(name), AuditLog)]
+    logs = [(name, sink) for name in names if isinstance(sink := manager.registry.sink(name), GuardedLog)]
     if not logs:
         hint = "the sink `jsonl` can be: `modelpm config set audit.sinks jsonl`"
         raise UsageError(f"no audit log can be read back: audit.sinks is `{', '.join(names)}`", hints=[hint])

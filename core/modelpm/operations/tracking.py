@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 from modelpm.api import Listener
 from modelpm.resolve import WantedModel
-from modelpm.transfer import FileProgress
+from modelpm.transfer import FileProgress, RunProgress
 from modelpm.transfer.meter import Speed
 from modelpm.types import Progress, Status
 
@@ -25,32 +25,32 @@ class Tracker:
         model: What is installed.
         reused: Bytes that the store already has.
         publish: Takes each value: the model's own, and one for each file under way.
+        total: Bytes of all files together, or None while one file's size is unknown.
     """
 
     model: WantedModel
     reused: int
     publish: Callable[[Sequence[Progress]], None]
+    total: int | None = field(init=False)
     _last: Progress | None = None
     _speed: Speed = field(default_factory=Speed)
 
-    @property
-    def total(self) -> int | None:
-        """Bytes in all, or None while one file's size is unknown."""
+    def __post_init__(self) -> None:
         sizes = [f.size for f in self.model.files]
-        return None if None in sizes else sum(s for s in sizes if s is not None)
+        self.total = None if None in sizes else sum(s for s in sizes if s is not None)
 
     def queued(self) -> None:
         """Say that it will come."""
         self._say(Status.QUEUED, self.reused, 0.0, ())
 
-    def tick(self, files: Sequence[FileProgress]) -> None:
-        """Take the counters of the files under way."""
-        downloaded = self.reused + sum(f.downloaded for f in files)
-        active = [f for f in files if f.status in (Status.DOWNLOADING, Status.VERIFYING)]
+    def tick(self, run: RunProgress) -> None:
+        """Take the counters of the run."""
+        downloaded = self.reused + run.downloaded
+        active = [f for f in run.files if f.status in (Status.DOWNLOADING, Status.VERIFYING)]
         verifying = bool(active) and all(f.status is Status.VERIFYING for f in active)
         # Not the sum of theirs: many small files are there before anything can be said of their speeds.
-        speed = self._speed.look(monotonic(), sum(f.received for f in files))
-        self._say(Status.VERIFYING if verifying else Status.DOWNLOADING, downloaded, speed, files)
+        speed = self._speed.look(monotonic(), run.received)
+        self._say(Status.VERIFYING if verifying else Status.DOWNLOADING, downloaded, speed, run.files)
 
     def completed(self, size: int) -> None:
         """Say that it is installed."""

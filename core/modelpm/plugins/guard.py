@@ -3,13 +3,14 @@
 Only the plugin's own code is guarded: what the core does between two calls keeps its own errors.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from traceback import format_exception
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
-from modelpm.api import AuditLog, AuditSink, Catalog, Hasher, Listener, Locator, Parser, Source
+from modelpm.api import AuditLog, AuditSink, AuditTail, Catalog, Hasher, Listener, Locator, Parser, Source
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.names import printable
 from modelpm.plugins.index import OURS, Entry
@@ -289,6 +290,13 @@ class GuardedLog(GuardedSink):
         """As :meth:`modelpm.api.AuditLog.records`."""
         with guarded(self.entry, yielding=True):
             yield from self._log.records()
+
+    def tail(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """As :meth:`modelpm.api.AuditTail.tail`; a log without it is read from its beginning."""
+        log = self._log
+        if isinstance(log, AuditTail):
+            return tuple(self._ask(lambda _: log.tail(limit), Sequence, "records"))
+        return list(deque(self.records(), maxlen=limit))
 
     def verify(self) -> int:
         """As :meth:`modelpm.api.AuditLog.verify`."""

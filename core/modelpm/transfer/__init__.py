@@ -3,6 +3,16 @@
 from modelpm.transfer.engine import Engine
 from modelpm.transfer.rate import RateLimit
 from modelpm.transfer.space import check_space
-from modelpm.transfer.values import Fetch, Fetched, FileProgress, Options, Origin
+from modelpm.transfer.values import Fetch, Fetched, FileProgress, Options, Origin, RunProgress
 
-__all__ = ["Engine", "Fetch", "Fetched", "FileProgress", "Options", "Origin", "RateLimit", "check_space"]
+__all__ = [
+    "Engine",
+    "Fetch",
+    "Fetched",
+    "FileProgress",
+    "Options",
+    "Origin",
+    "RateLimit",
+    "RunProgress",
+    "check_space",
+]

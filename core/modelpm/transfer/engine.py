@@ -15,10 +15,10 @@ from modelpm.transfer.job import Job, Shared
 from modelpm.transfer.meter import Meter
 from modelpm.transfer.rate import Limiter
 from modelpm.transfer.scheduler import Scheduler
-from modelpm.transfer.values import Fetch, Fetched, FileProgress, Options
+from modelpm.transfer.values import Fetch, Fetched, Options, RunProgress
 
 Emit = Callable[[str, Mapping[str, Any]], None]
-Tick = Callable[[Sequence[FileProgress]], None]
+Tick = Callable[[RunProgress], None]
 
 BUFFER_BYTES = 4 << 20  # of one connection …
 ALL_BUFFERS_BYTES = 32 << 20  # … and of all of them
@@ -55,8 +55,7 @@ class Engine:
 
         Args:
             fetches: What is wanted.
-            tick: Takes the progress of every file, at most ten times a second and once at the end; called on the
-                calling thread.
+            tick: Takes the progress, at most ten times a second and once at the end; called on the calling thread.
             cancelled: Set it to stop within a second; what was downloaded is kept.
 
         Returns:
@@ -99,7 +98,9 @@ class _Run:
         self._jobs = [Job(fetch, shared) for fetch in fetches]
         self._waiting = list(reversed(self._jobs))
         self._active: dict[Job, threading.Thread] = {}
-        self._meters = [Meter(job) for job in self._jobs]
+        self._meters: dict[Job, Meter] = {}  # of the files under way
+        self._ended: list[Job] = []  # since progress was last looked at
+        self._downloaded = self._received = 0  # of all that ended before
         self._syncer = threading.Thread(target=self._sync, name="modelpm-sync", daemon=True)
 
     def drive(self, tick: Tick) -> None:
@@ -129,10 +130,20 @@ class _Run:
             if thread.ident is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
 
-    def progress(self) -> tuple[FileProgress, ...]:
-        """Return how far every file is."""
+    def progress(self) -> RunProgress:
+        """Return how far the run is; costs what is under way, not what waits or is done."""
         now = time.monotonic()
-        return tuple(meter.read(now) for meter in self._meters)
+        with self._handing:
+            active, ended, self._ended = list(self._active), self._ended, []
+        running = [self._meters.setdefault(job, Meter(job)).read(now) for job in active]
+        done = [(self._meters.pop(job, None) or Meter(job)).read(now) for job in ended]
+        self._downloaded += sum(file.downloaded for file in done)
+        self._received += sum(file.received for file in done)
+        return RunProgress(
+            self._downloaded + sum(file.downloaded for file in running),
+            self._received + sum(file.received for file in running),
+            (*running, *done),
+        )
 
     def results(self) -> tuple[Fetched | ModelpmError, ...]:
         """Return how every file ended."""
@@ -175,6 +186,7 @@ class _Run:
             job = self._waiting.pop() if more else None
             if job is not None:
                 self._active[job] = self._active[ended]
+            self._ended.append(ended)
             del self._active[ended]  # last, for when nothing waits and nothing is active the run is over
             return job
 

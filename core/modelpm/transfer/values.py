@@ -89,6 +89,21 @@ class FileProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run has come, at one moment.
+
+    Attributes:
+        downloaded: Bytes of all its files that are there, those of an earlier run included.
+        received: Bytes that came in this run, over all its files.
+        files: Those under way, and each that ended since the last value; not the hundred thousand that wait.
+    """
+
+    downloaded: int
+    received: int
+    files: tuple[FileProgress, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """How the engine shall behave.
 

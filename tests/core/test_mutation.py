@@ -1,0 +1,102 @@
+"""The mutation run itself: its mutants compile and differ, the lists are not stale, and a blunt test is found out."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.mutation.__main__ import PROMISES, found
+from tests.mutation.aimed import AIMED, ROOT
+from tests.mutation.equivalent import EQUIVALENT
+from tests.mutation.mutants import mutants, sample
+from tests.mutation.trial import Change, Trials
+
+SOURCE = b"""
+def f(a, b):
+    with lock:
+        if a < b and not b:
+            raise ValueError("x")
+        self.n = 3
+    fsync(a)
+    return [c for c in a if c] or b - 1
+"""
+
+
+def test_every_kind_of_change_is_made_once_and_compiles() -> None:
+    made = mutants("x.py", SOURCE)
+    assert {m.kind for m in made} >= {
+        "lock", "compare", "and-or", "operand", "not", "check", "assignment", "sync", "return", "filter", "number",
+        "arithmetic",
+    }  # fmt: skip
+    sources = [m.apply(SOURCE) for m in made]
+    assert len(set(sources)) == len(sources)
+    assert SOURCE not in sources
+    assert all(ast.parse(source) for source in sources)
+
+
+def test_mutants_of_real_code_compile() -> None:
+    path = ROOT / "core/modelpm/lock/file.py"
+    source = path.read_bytes()
+    made = mutants("x.py", source)
+    assert len(made) > 100
+    assert all(ast.parse(m.apply(source)) for m in made)
+
+
+def test_a_mutant_keeps_its_key_where_lines_above_it_change() -> None:
+    moved = b"# a comment\n\n" + SOURCE
+    assert {m.key for m in mutants("x.py", SOURCE)} == {m.key for m in mutants("x.py", moved)}
+
+
+@given(count=st.integers(0, 60))
+def test_the_sample_is_part_of_the_next_larger_one(count: int) -> None:
+    made = mutants("x.py", SOURCE)
+    assert {m.key for m in sample(made, count)} <= {m.key for m in sample(made, count + 1)}
+
+
+def test_the_aimed_mutants_are_not_stale() -> None:
+    for mutant in AIMED:
+        mutated = mutant.apply((ROOT / mutant.path).read_text(encoding="utf-8"))
+        ast.parse(mutated)
+        assert all((ROOT / test.partition("::")[0]).exists() for test in mutant.tests), mutant
+        assert mutant.tests, mutant
+
+
+def test_what_is_called_equivalent_still_stands() -> None:
+    assert set(EQUIVALENT) <= {m.key for m in found(PROMISES)}
+    assert all(EQUIVALENT.values())
+
+
+def test_a_mutant_that_no_test_notices_survives_and_others_do_not(tmp_path: Path) -> None:
+    for part in ("core", "plugins", "catalogs", "tests"):
+        (tmp_path / part).mkdir()
+    for name in ("README.md", "LICENSE", "CHANGELOG.md"):
+        (tmp_path / name).touch()
+    (tmp_path / "pyproject.toml").write_text('[tool.pytest.ini_options]\nmarkers = ["marathon: x"]\n')
+    (tmp_path / "core" / "code.py").write_text("A = 1\nB = 2\n")
+    (tmp_path / "tests" / "test_code.py").write_text("import code_of\n")
+    (tmp_path / "core" / "code_of.py").write_text("A = 1\nB = 2\n")
+    (tmp_path / "tests" / "test_code.py").write_text("from code_of import A\n\ndef test_a():\n    assert A == 1\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    trials = Trials(tmp_path, work, workers=2)
+    tests = ["tests/test_code.py"]
+    changes = [
+        Change("a", "core/code_of.py", b"A = 2\nB = 2\n", tests),
+        Change("b", "core/code_of.py", b"A = 1\nB = 3\n", tests),
+        Change("c", "core/code_of.py", b"A = 2\nB = 2\n", []),
+        Change("d", "core/code_of.py", b"A = (\n", tests),
+    ]
+    assert [(v.name, v.killed) for v in trials.run(changes)] == [("a", True), ("b", False), ("c", False), ("d", True)]
+
+
+@pytest.mark.marathon
+@pytest.mark.timeout(3600)
+def test_nine_mutants_in_ten_are_killed_and_every_aimed_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.mutation"], cwd=ROOT, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
