@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from packaging.version import InvalidVersion, Version
 
 from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
-from modelpm.catalog.toml import MAX_SIZE, REFERENCE, Table, invalid, load
+from modelpm.catalog.toml import REFERENCE, Table, invalid, load
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.names import MODEL_ID, check_paths, printable
+from modelpm.toml import MAX_NUMBER
 from modelpm.types import CatalogText
 
 SCHEMA = 1
@@ -133,7 +134,7 @@ def _memory(table: Table) -> int | None:
     if not match:
         return None
     amount = int(float(match[1]) * _UNITS[match[2]])
-    if amount > MAX_SIZE:
+    if amount > MAX_NUMBER:
         table.fail("min-memory", allowed)
     return amount
 

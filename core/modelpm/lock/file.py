@@ -15,13 +15,14 @@ from modelpm.errors import IntegrityError, UsageError
 from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.names import check_model_name, check_path, check_paths
+from modelpm.toml import TomlError, loads
 
 VERSION = 1
 MAX_LOCK_BYTES = 16 << 20
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SETTINGS = r"(?m)^(?:dir|default-groups) = (?:\[[^\]]*\]|[^\n]*)\n"  # compiled where it is needed
+_SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
 _MODEL_KEYS = {"name", "spec", "groups", "digest", "file", *KEYS}
 _FILE_KEYS = {"path", "size", "sha256", "sources"}
@@ -72,7 +73,9 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         groups = tuple(groups)
         if (folder, groups) == (self.dir, self.default_groups):
             return self
-        rest = re.sub(_SETTINGS, "", self.head)
+        rest = self.head
+        for setting in _SETTINGS:
+            rest = re.sub(setting, "", rest, count=1)  # once: in a text of many lines each line would be looked behind
         version = re.search(_VERSION, rest)
         cut = version.end() if version else len(rest)
         head = rest[:cut] + settings_text(folder, groups) + rest[cut:]
@@ -156,26 +159,24 @@ def parse_block(text: str) -> LockedModel:
 def split_lock(text: str) -> tuple[str, list[str]]:
     """Cut the text at its table headers: what is no model's, and the text of each model in order."""
     cuts = [m.start() for m in _HEADER.finditer(text)] + [len(text)]
-    head, spans = [text[: cuts[0]]], list[str]()
+    head, spans = [text[: cuts[0]]], list[list[str]]()
     for start, stop in pairwise(cuts):
         piece = text[start:stop]
         if piece.startswith("[[model]]"):
-            spans.append(piece)
+            spans.append([piece])
         elif spans and piece.startswith(("[[model.", "[model.")):
-            spans[-1] += piece
+            spans[-1].append(piece)
         else:
             head.append(piece)
-    return "".join(head), spans
+    return "".join(head), ["".join(pieces) for pieces in spans]
 
 
 def _loads(text: str, origin: str) -> dict[str, Any]:
     if tables := read_canonical(text):
         return tables
-    import tomllib  # start-up: what we wrote needs no parser
-
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        return loads(text, limit=MAX_LOCK_BYTES)
+    except TomlError as error:
         raise _damaged(origin, str(error)) from error
 
 
