@@ -18,6 +18,7 @@ import pluggy
 
 from modelpm.disk import explained
 from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_bytes
 from modelpm.disk.system import fdatasync, open_file, try_lock
 from modelpm.errors import (
     Denied,
@@ -93,6 +94,7 @@ __all__ = [
     "hookimpl",
     "open_file",
     "printable",
+    "read_bytes",
     "shorten",
     "try_lock",
     "write_atomic",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 
+from modelpm.disk.system import open_file
 from modelpm.errors import ModelpmError, NotFound, StoreError
 from modelpm.names import printable
 from modelpm.types import Digest, Reference, RemoteFile, Snapshot, Stream
@@ -62,7 +63,8 @@ class LocalSource:
     ) -> Iterator[Stream]:
         """As :meth:`modelpm.api.Source.open`; begins anew where the file is not the one that was begun."""
         with _failures(Path(location)):
-            opened = open(location, "rb", buffering=0)  # noqa: PTH123, SIM115 - unbuffered; closed below
+            fd = open_file(location, os.O_RDONLY, follow=True)  # whatever took its place since it was listed
+            opened = FileIO(fd, "rb")  # unbuffered; closed below
         with opened:
             stat = os.fstat(opened.fileno())
             current = f'"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"'

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelpm.config import MAX_CONFIG_BYTES
 from modelpm.config.settings import SETTINGS, setting
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_text
 from modelpm.errors import UsageError
 
 
@@ -43,7 +45,8 @@ def _edited(path: Path, key: str, value: str) -> str:
     import tomlkit
 
     parts, made = _parsed(key, value)
-    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    text = read_text(path, MAX_CONFIG_BYTES, code="usage") or ""
+    document = tomlkit.parse(text.removeprefix("\ufeff"))
     table: Any = document
     for part in parts[:-1]:
         if part not in table:
