@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelpm.disk import system
+from modelpm.disk import closed, system
 from modelpm.errors import ModelpmError, StoreError, UsageError
 
 _FULL = {
@@ -51,8 +51,9 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
     if number in _FULL:
         return _full(number, path, action, needed)
     if number in _FORBIDDEN:
-        hint = f"make {standing(path)} writable for this user, or choose another place (MODELPM_HOME)"
-        return StoreError(f"cannot {action} {path}: {reason}", code="no_permission", hints=[hint], path=str(path))
+        found = closed.find(error, path)
+        text = f"cannot {action} {path}: {found.why}"
+        return StoreError(text, code="no_permission", hints=found.hints, path=str(found.place))
     if number == errno.ELOOP:
         return symlink(path, action)
     if number in _NO_FOLDER:

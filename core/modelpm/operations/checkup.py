@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from modelpm.disk import closed
 from modelpm.plugins.index import scan
+from modelpm.view.ledger import NAME as LEDGER
 
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
-    from modelpm.config import Config
+    from modelpm.config import Config, Paths
     from modelpm.plugins.registry import Registry
 
 _HUB = "https://huggingface.co"
@@ -38,6 +40,26 @@ class Check:
     text: str
     cure: str = ""
     fix: Callable[[], object] | None = None
+
+
+def access(paths: "Paths") -> Iterator[Check]:
+    """Say which of our own files and folders are closed to this user: after a run as root, for example."""
+    audit = [paths.audit / name for name in ("audit.jsonl", "lock")]
+    read = [paths.config, paths.lock, paths.audit / "head", paths.view / LEDGER, paths.store / "VERSION"]
+    folders = [paths.lock.parent, paths.view, paths.audit, paths.cache, paths.store, *_folders(paths.store)]
+    looked = [*(closed.look(path) for path in read), *(closed.look(path, write=True) for path in (*folders, *audit))]
+    found = {each.place: each for each in looked if each is not None}
+    for each in found.values():
+        yield Check("access", "fail", each.why, each.hints[0])
+    if not found:
+        yield Check("access", "ok", "this user can read and write what is modelpm's")
+
+
+def _folders(store: Path) -> list[Path]:
+    try:
+        return sorted(path for path in store.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:  # told of by itself, or not there yet
+        return []
 
 
 def catalogs(found: "Catalogs") -> Iterator[Check]:

@@ -100,6 +100,7 @@ class Housekeeping:
         """
         from modelpm.operations.moving import Mover
 
+        self.config.check()
         mover = Mover(self.environment, self.auditor(), self._settle, self.warn)
         folder = Path(target).expanduser()
         return mover.move(folder, user=user, cancelled=cancelled or Event(), on_bytes=on_bytes)
