@@ -36,6 +36,8 @@ from modelpm.folder import FolderCatalog
 from modelpm.names import printable
 from modelpm.text import binary_size, cells, duration, shorten
 from modelpm.types import (
+    MAX_FILES,
+    MAX_SIZE,
     CatalogText,
     Context,
     Digest,
@@ -50,9 +52,12 @@ from modelpm.types import (
     Snapshot,
     Status,
     Stream,
+    too_many,
 )
 
 __all__ = [
+    "MAX_FILES",
+    "MAX_SIZE",
     "AuditLog",
     "AuditSink",
     "Catalog",
@@ -96,6 +101,7 @@ __all__ = [
     "printable",
     "read_bytes",
     "shorten",
+    "too_many",
     "try_lock",
     "write_atomic",
 ]

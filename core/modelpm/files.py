@@ -11,7 +11,7 @@ from pathlib import Path
 from modelpm.disk.system import open_file
 from modelpm.errors import ModelpmError, NotFound, StoreError
 from modelpm.names import printable
-from modelpm.types import Digest, Reference, RemoteFile, Snapshot, Stream
+from modelpm.types import MAX_FILES, Digest, Reference, RemoteFile, Snapshot, Stream, too_many
 
 _CHUNK = 1 << 20
 
@@ -102,6 +102,8 @@ def _listed(folder: Path) -> list[str]:
             path = Path(here, name)
             if not name.startswith(".") and path.is_file() and _stays_in(path, root):
                 found.append(path.relative_to(root).as_posix())
+                if len(found) > MAX_FILES:
+                    raise too_many(printable(str(folder)))
     return sorted(found)
 
 

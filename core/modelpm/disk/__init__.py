@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +71,10 @@ def symlink(path: Path, action: str) -> StoreError:
     return StoreError(
         f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
         code="symlink",
-        hints=[f"find out who made the link, then remove it: {path}"],
+        hints=[
+            f"if you did not make the link, find out who did; to go on without it: rm {shlex.quote(str(path))}",
+            "to keep the bytes of all models on another disk: modelpm store move PATH",
+        ],
         path=str(path),
     )
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
-from modelpm.lock.model import LockedFile, LockedModel, Wish
-from modelpm.names import check_model_name, check_path, check_paths
+from modelpm.lock.model import MAX_TEXT, LockedFile, LockedModel, Wish
+from modelpm.names import check_model_name, check_path, check_paths, shortened
 from modelpm.toml import TomlError, loads
 
 VERSION = 1
@@ -239,12 +239,12 @@ def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
 def _file(table: Mapping[str, Any], name: str) -> LockedFile:
     path, size, sha256 = _text(table, "path"), table.get("size"), _text(table, "sha256")
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        msg = f"`{name}`: size of `{path}` must be a number of bytes"
+        msg = f"`{name}`: size of `{shortened(path)}` must be a number of bytes"
         raise ValueError(msg)
     if not _SHA256.fullmatch(sha256):
-        msg = f"`{name}`: sha256 of `{path}` must be 64 hexadecimal digits"
+        msg = f"`{name}`: sha256 of `{shortened(path)}` must be 64 hexadecimal digits"
         raise ValueError(msg)
-    sources = _texts(table.get("sources"), f"{name}: sources of {path}")
+    sources = _texts(table.get("sources"), f"{name}: sources of {shortened(path)}")
     extra = {k: v for k, v in table.items() if k not in _FILE_KEYS}
     return LockedFile(path, size, sha256, sources, extra)
 
@@ -261,12 +261,18 @@ def _text(table: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         msg = f"{key} must be a text"
         raise ValueError(msg)  # noqa: TRY004 - one error for everything that is wrong in a lock
+    if len(value) > MAX_TEXT:
+        msg = f"{key} is longer than {MAX_TEXT} characters"
+        raise ValueError(msg)
     return value
 
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         msg = f"{what} must be an array of texts"
+        raise ValueError(msg)
+    if any(len(v) > MAX_TEXT for v in value):
+        msg = f"{what} has a text of more than {MAX_TEXT} characters"
         raise ValueError(msg)
     return tuple(value)
 

@@ -175,6 +175,9 @@ def _settings(settings: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
     if not isinstance(folder, str):
         msg = "`settings.dir` must be a text"
         raise ValueError(msg)  # noqa: TRY004 - as above
+    if folder.startswith("~") or "$" in folder:
+        msg = f"`settings.dir` is `{printable(folder)}`, and neither `~` nor `$` is replaced in it"
+        raise UsageError(msg, hints=["name a folder inside of the project, like `models`"])
     try:
         check_path(folder)
     except IntegrityError as error:

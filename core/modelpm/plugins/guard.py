@@ -6,51 +6,48 @@ Only the plugin's own code is guarded: what the core does between two calls keep
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
 from modelpm.api import AuditLog, AuditSink, Catalog, Hasher, Listener, Locator, Parser, Source
 from modelpm.errors import ModelpmError, PluginError
-from modelpm.names import printable
-from modelpm.plugins.index import OURS, Entry
-from modelpm.redact import redact_urls
-from modelpm.types import CatalogText, Digest, Event, Progress, Reference, RemoteFile, Snapshot, Stream
+from modelpm.names import printable, shortened
+from modelpm.plugins.blame import blame, sound
+from modelpm.plugins.index import Entry
+from modelpm.types import (
+    MAX_FILES,
+    MAX_SIZE,
+    CatalogText,
+    Digest,
+    Event,
+    Progress,
+    Reference,
+    RemoteFile,
+    Snapshot,
+    Stream,
+    too_many,
+)
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _T = TypeVar("_T")
 _Types = type | tuple[type, ...]
 _NONE = type(None)
-
-
-def blame(entry: Entry, error: BaseException) -> PluginError:
-    """Return the error that says which plugin failed and why."""
-    said = _words(error)
-    cause = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    hints = ["report it to the plugin's author; `modelpm plugins check` shows the state of each plugin"]
-    if entry.distribution != OURS:
-        hints.append(f"to go on without it: MODELPM_DISABLE_PLUGINS={entry.distribution}")
-    return PluginError(
-        f"plugin {entry} ({entry.kind} `{entry.name}`, module {entry.module}) failed: {redact_urls(cause)}",
-        hints=hints,
-        distribution=entry.distribution,
-        version=entry.version,
-    )
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - the plugin's own, too
-        return ""
+_MAX_LICENSE = 200  # characters; an identifier is meant, not a text
 
 
 @contextmanager
 def guarded(entry: Entry) -> Iterator[None]:
-    """Let our own errors pass and blame the plugin for every other, whatever it derives from."""
+    """Let our own errors pass, made sound, and blame the plugin for every other, whatever it derives from."""
     try:
         yield
-    except (ModelpmError, KeyboardInterrupt, GeneratorExit):  # the user's, and the end of an iteration
+    except KeyboardInterrupt:  # the user's
         raise
+    except ModelpmError as error:
+        told = sound(entry, error)
+        if told is error:
+            raise
+        raise told from error
     except BaseException as error:
         raise blame(entry, error) from error
 
@@ -66,6 +63,19 @@ def signed(entry: Entry) -> Iterator[None]:
     except ModelpmError as error:
         error.message = f"{error.message} (the {entry.kind} `{entry.name}` of {entry})"
         raise
+
+
+def each(entry: Entry, things: Iterable[_T]) -> Iterator[_T]:
+    """Yield what a plugin yields; guards its code, and nothing of the caller's."""
+    with guarded(entry):
+        iterator = iter(things)
+    while True:
+        with guarded(entry):
+            try:
+                thing = next(iterator)
+            except StopIteration:
+                return
+        yield thing
 
 
 def expect(entry: Entry, answer: object, wanted: _Types, what: str) -> None:
@@ -115,7 +125,9 @@ class _Guarded(Generic[_T]):
         return answer
 
     def _ask_all(self, call: Callable[[_T], Iterable[_R]], wanted: _Types, what: str) -> tuple[_R, ...]:
-        answers = self._ask(lambda made: tuple(call(made)))
+        answers = self._ask(lambda made: tuple(islice(call(made), MAX_FILES + 1)))  # some never end
+        if len(answers) > MAX_FILES:
+            raise too_many(f"the {self.entry.kind} `{self.entry.name}` of {self.entry}")
         for answer in answers:
             expect(self.entry, answer, wanted, what)
         return answers
@@ -137,7 +149,7 @@ class GuardedSource(_Guarded[Source]):
         for file in files:
             self._check_file(file)
         # The licence is a publisher's text, on its way into a lock.
-        return replace(snapshot, files=files, license=printable(snapshot.license))
+        return replace(snapshot, files=files, license=printable(snapshot.license[:_MAX_LICENSE])[:_MAX_LICENSE])
 
     @contextmanager
     def open(
@@ -174,14 +186,17 @@ class GuardedSource(_Guarded[Source]):
         expect(self.entry, file.locations, tuple, "locations")
         for location in file.locations:
             expect(self.entry, location, str, "location")
-        if file.size is not None and file.size < 0:
-            raise PluginError(f"plugin {self.entry} gave {file.path} a size below zero")
+        if file.size is not None and not 0 <= file.size <= MAX_SIZE:
+            what = "below zero" if file.size < 0 else "beyond what any disk holds"
+            raise PluginError(f"plugin {self.entry} gave `{shortened(file.path)}` a size {what}")
 
     def _checked_stream(self, stream: Stream) -> Stream:
         expect(self.entry, stream, Stream, "stream")
         expect(self.entry, stream.start, int, "start of a stream")
         expect(self.entry, stream.total, (int, _NONE), "total of a stream")
         expect(self.entry, stream.validator, (str, _NONE), "validator of a stream")
+        if not (0 <= stream.start <= MAX_SIZE and 0 <= (stream.total or 0) <= MAX_SIZE):
+            raise PluginError(f"plugin {self.entry} gave a stream a size that no file has")
         return replace(
             stream,
             chunks=self._chunks(stream),
@@ -190,10 +205,9 @@ class GuardedSource(_Guarded[Source]):
         )
 
     def _chunks(self, stream: Stream) -> Iterator[bytes]:
-        with guarded(self.entry):
-            for chunk in stream.chunks:
-                expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
-                yield chunk
+        for chunk in each(self.entry, stream.chunks):
+            expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
+            yield chunk
 
     def _wrapped(self, call: Callable[_P, _R] | None) -> Callable[_P, _R] | None:
         if call is None:
@@ -244,7 +258,8 @@ class GuardedLog(GuardedSink):
     def records(self) -> Iterator[Mapping[str, Any]]:
         """As :meth:`modelpm.api.AuditLog.records`."""
         with guarded(self.entry):
-            yield from self._log.records()
+            records = self._log.records()
+        yield from each(self.entry, records)
 
     def verify(self) -> int:
         """As :meth:`modelpm.api.AuditLog.verify`."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.disk import explained, unnameable
+from modelpm.disk import explained, symlink, unnameable
 from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
@@ -175,7 +175,13 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
 
     def _link(self, key: str, sha256: str) -> Entry:
         target = self._safe(key)
-        kind = self.store.link(sha256, target, self.mode)
+        try:
+            with explained(target.parent, "make the folder"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+            kind = self.store.link(sha256, target, self.mode)
+        except BaseException:
+            self._remove_empty(target)
+            raise
         made = target.stat()
         return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)
 
@@ -196,15 +202,12 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return (found.st_mtime_ns, found.st_ino) == (entry.mtime_ns, entry.inode)
 
     def _safe(self, key: str) -> Path:
-        """Return the entry's path after making sure that no folder on the way is a symlink."""
-        folder = (self.root / key).parent
-        for above in (*_folders_above(folder, self.base or self.root.parent), folder):
+        """Return the entry's path after making sure that no folder on the way is a symlink or a file."""
+        for above in _folders_above(self.root / key, self.base or self.root.parent):
             if above.is_symlink():
-                raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"the folder {folder} cannot be made: {error.strerror}", code="no_permission") from error
+                raise symlink(above, "link files into")
+            if above.exists() and not above.is_dir():
+                raise _in_the_way(above)
         return self.root / key
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
@@ -220,11 +223,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             return None
         kind = self.store.shown_by(target, file.sha256, file.size)
         if not kind:
-            raise StoreError(
-                f"{target} is in the way: modelpm did not make it, or it was changed since",
-                code="in_the_way",
-                hints=["move it away, or choose another name with --as NAME"],
-            )
+            raise _in_the_way(target)
         facts = target.stat()
         return Entry(file.sha256, kind, facts.st_mtime_ns, facts.st_ino)
 
@@ -233,13 +232,18 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         target = self.root / key
         if not self._is_removable(key, entry):
             return False
-        target.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            target.unlink()
+        self._remove_empty(target)
+        return True
+
+    def _remove_empty(self, target: Path) -> None:
+        """Remove the folders above an entry that hold nothing."""
         for folder in _folders_above(target, self.root):
             try:
                 folder.rmdir()
             except OSError:  # somebody's file is in it, or it is gone already
                 break
-        return True
 
     def _is_removable(self, key: str, entry: Entry) -> bool:
         """Whether an entry is as we made it, or gone, and no symlink stands on the way to it."""
@@ -255,6 +259,14 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         if not ignore.exists():
             write_atomic(ignore, b"*\n")
         write_atomic(self.root / NAME, ledger_text(ledger))
+
+
+def _in_the_way(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} is in the way: modelpm did not make it, or it was changed since",
+        code="in_the_way",
+        hints=["move it away, or choose another name with --as NAME"],
+    )
 
 
 def _folders_above(target: Path, root: Path) -> Iterable[Path]:
