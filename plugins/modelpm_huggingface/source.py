@@ -120,7 +120,7 @@ class HuggingFace(HttpSource):
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise self._malformed(f"its listing of {pinned.path} is none")
             yield from page
-            following = _next_page(answer.headers.get("Link", ""))
+            following = next_page(answer.headers.get("Link", ""))
             if not following:
                 return
             # Behind a mirror the link still names the Hub's own host; only what stands behind it counts.
@@ -159,7 +159,7 @@ class HuggingFace(HttpSource):
         )
 
 
-def _next_page(header: str) -> str:
+def next_page(header: str) -> str:
     """Return the target of the link to the next page; empty where there is none. Linear, whatever the header."""
     links = (found for found in _LINK.finditer(header) if _IS_NEXT.search(found[2].partition(",")[0]))
     return next((found[1] for found in links), "")

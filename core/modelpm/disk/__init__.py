@@ -71,12 +71,17 @@ def symlink(path: Path, action: str) -> StoreError:
     return StoreError(
         f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
         code="symlink",
-        hints=[
-            f"if you did not make the link, find out who did; to go on without it: rm {shlex.quote(str(path))}",
-            "to keep the bytes of all models on another disk: modelpm store move PATH",
-        ],
+        hints=[f"to go on without the link: rm {shlex.quote(str(path))}", *_other_disk(path)],
         path=str(path),
     )
+
+
+def _other_disk(link: Path) -> list[str]:
+    """Return how the disk that a link leads to can be used all the same: by the store, to which views are links."""
+    there = os.path.realpath(link)
+    if not os.path.isdir(there):  # noqa: PTH112 - a text so far
+        return []
+    return [f"to keep the bytes of all models on that disk: modelpm store move {shlex.quote(there + '/modelpm-store')}"]
 
 
 def is_dangling(path: Path) -> bool:

@@ -1,5 +1,6 @@
 """What a check finds; and the checks of the world beyond the store: catalogs, plugins, credentials, endpoints."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def catalogs(found: "Catalogs") -> Iterator[Check]:
 def ages(config: "Config", now: float) -> Iterator[Check]:
     """Say how old the user's own catalogs are."""
     for name, place in config["catalogs"].items():
-        folder = Path(place).expanduser() / "models"
+        folder = Path(os.path.expanduser(place), "models")  # noqa: PTH111 - stands where there is no home
         times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
         if times:
             days = max(0, int((now - max(times)) // _DAY))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from modelpm.config import MAX_CONFIG_BYTES
+from modelpm.config import MAX_CONFIG_BYTES, values
 from modelpm.config.settings import SETTINGS, setting
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
@@ -27,6 +27,18 @@ def write_setting(path: Path, key: str, value: str) -> None:
     made = _edited(path, key, value)
     make_folder(path.parent, below=path.parent)
     write_atomic(path, made.encode())
+
+
+def given_path(path: str | Path, option: str) -> Path:
+    """Return a path as absolute, with `~` replaced.
+
+    Raises:
+        UsageError: It cannot be; names the option.
+    """
+    try:
+        return values.absolute(path)
+    except ValueError as error:
+        raise UsageError(f"{option} cannot be `{path}`: it must be {error}") from None
 
 
 def plain(value: Any) -> Any:

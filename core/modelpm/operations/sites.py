@@ -1,6 +1,7 @@
 """Where a project is, and what stands there: manifest and lock, read together."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,6 +85,12 @@ def site_of(file: Path) -> Site:
     if file.name == LOCK:
         return Site(file.parent, None)
     return Site(file.parent, file, TABLE if file.name == PYPROJECT else ())
+
+
+def say_unread(file: Path, warn: Callable[[str], None]) -> None:
+    """Say that one of two manifests in a folder is not read."""
+    if file.name == FILE and has_table(file.with_name(PYPROJECT)):
+        warn(f"{file} is the manifest; [{'.'.join(TABLE)}] in the {PYPROJECT} beside it is not read")
 
 
 def begin(folder: Path) -> Site:
