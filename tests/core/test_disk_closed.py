@@ -95,3 +95,39 @@ def test_only_the_folder_is_closed_and_that_is_what_is_told(plain: Modelpm, home
     assert ran.code == 2
     assert f"{folder} belongs to {STRANGER}, and is closed to this user" in ran.stderr
     assert f"sudo chown -R root {folder}" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "verb", ["prune -y", "store size", "why tiny", "uninstall tiny", "install tiny --as two", "doctor"]
+)
+def test_no_verb_ends_in_a_raw_error_of_the_system(modelpm: Modelpm, plain: Modelpm, home: Path, verb: str) -> None:
+    assert modelpm("install", "tiny").code == 0
+    give_away(home / "modelpm" / "store" / "projects", 0o700)
+    ran = plain(*verb.split(), "--offline")
+    assert "internal" not in ran.stderr
+    assert "report it" not in ran.stderr + ran.stdout
+    assert f"sudo chown -R root {home / 'modelpm' / 'store' / 'projects'}" in ran.stderr + ran.stdout
+
+
+def test_a_store_of_others_that_is_closed_is_named(modelpm: Modelpm, plain: Modelpm, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    assert modelpm("install", "tiny", env={"MODELPM_HOME": str(other)}).code == 0
+    give_away(other / "store", 0o700)
+    ran = plain("doctor", "--offline", env={"MODELPM_STORE_PATH": str(other / "store")})
+    assert (ran.code, f"chmod -R go+rX {other / 'store'}" in ran.stdout) == (0, True)
+
+
+def test_a_disk_that_is_only_read_is_no_internal_fault(
+    modelpm: Modelpm, home: Path, clean_environ: dict[str, str]
+) -> None:
+    assert modelpm("install", "tiny").code == 0
+    tool = Path(sys.executable).with_name("modelpm")
+    mounts = f"mount --bind {home} {home} && mount -o remount,ro,bind {home} && {tool} doctor --offline"
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mounts], env=clean_environ, capture_output=True, text=True, check=False
+    )
+    if "unshare" in done.stderr or "mount" in done.stderr:
+        pytest.skip("nothing can be mounted here")
+    assert "report it" not in done.stdout + done.stderr
+    assert "Read-only file system" in done.stdout
+    assert "ok    access" in done.stdout

@@ -10,6 +10,7 @@ from modelpm.names import printable
 from modelpm.toml import MAX_NUMBER, TomlError, loads
 from modelpm.types import CatalogText
 
+MAX_TEXT = 8192  # characters: of a description, no more is read on a screen
 REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
 
 
@@ -58,6 +59,8 @@ class Table:
         value = self.values.get(key)
         if not isinstance(value, str) or not ok(value):
             self.fail(key, allowed)
+        if len(value) > MAX_TEXT:
+            self.fail(key, f"a text of at most {MAX_TEXT} characters")
         return value
 
     def optional(self, key: str, allowed: str = "a text", *, ok: Callable[[str], object] = bool) -> str:
@@ -71,6 +74,8 @@ class Table:
         value = self.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) and ok(item) for item in value):
             self.fail(key, allowed)
+        if any(len(item) > MAX_TEXT for item in value):
+            self.fail(key, f"texts of at most {MAX_TEXT} characters each")
         return tuple(value)
 
     def size(self, key: str) -> int | None:

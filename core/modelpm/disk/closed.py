@@ -10,6 +10,7 @@ from typing import NamedTuple
 from modelpm.disk import system
 
 _ELSEWHERE = "choose a folder that this user can write: export MODELPM_HOME=/path/to/folder"
+_READ_ONLY = f"that disk can only be read; for modelpm's own files, {_ELSEWHERE}"
 _CLOSED = "Permission denied"
 
 
@@ -38,7 +39,7 @@ def find(error: OSError, path: Path) -> Closed:
     place = Path(os.fsdecode(named)).absolute() if named else path.absolute()
     reason = error.strerror or str(error)
     if error.errno == errno.EROFS:
-        return Closed(place, reason, (_ELSEWHERE,))
+        return Closed(place, reason, (_READ_ONLY,))
     closed = _closed(place, os.R_OK | os.W_OK)
     if closed is None:
         return Closed(place, reason, (f"make {place} writable for this user, or {_ELSEWHERE}",))

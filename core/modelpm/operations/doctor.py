@@ -100,6 +100,8 @@ class Doctor:
         from modelpm.store.probing import link_kind
 
         view = self.environment.view
+        if not self.environment.store.layout.partials.is_dir():  # the check of the store says why
+            return
         with disk.explained(view.root, "link files into"):
             kind = link_kind(self.environment.store.layout, disk.standing(view.root), view.mode)
         if kind == "copy":

@@ -16,6 +16,7 @@ from modelpm.plugins.blame import blame, sound
 from modelpm.plugins.index import Entry
 from modelpm.types import (
     MAX_FILES,
+    MAX_LICENSE,
     MAX_SIZE,
     CatalogText,
     Digest,
@@ -33,7 +34,6 @@ _R = TypeVar("_R")
 _T = TypeVar("_T")
 _Types = type | tuple[type, ...]
 _NONE = type(None)
-_MAX_LICENSE = 200  # characters; an identifier is meant, not a text
 
 
 @contextmanager
@@ -149,7 +149,7 @@ class GuardedSource(_Guarded[Source]):
         for file in files:
             self._check_file(file)
         # The licence is a publisher's text, on its way into a lock.
-        return replace(snapshot, files=files, license=printable(snapshot.license[:_MAX_LICENSE])[:_MAX_LICENSE])
+        return replace(snapshot, files=files, license=printable(snapshot.license[:MAX_LICENSE])[:MAX_LICENSE])
 
     @contextmanager
     def open(
