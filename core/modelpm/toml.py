@@ -16,15 +16,15 @@ MAX_NUMBER = (1 << 63) - 1  # TOML promises 64 bits, and no more
 _MAX_KEY = 60  # characters of a key in a message
 
 # Possessive: whatever the text is, each character is looked at once, and no state is kept for it.
-_TOKEN = re.compile(
+_MARKS = (  # compiled where it is needed: a lock that we wrote needs no parser
+    r"(?s)"
     r'"""(?:[^"\\]++|\\.|"(?!""))*+"{0,5}'
     r"|'''(?:[^']++|'(?!''))*+'{0,5}"
     r'|"(?:[^"\\\n]++|\\[^\n])*+"?'
     r"|'[^'\n]*+'?"
     r"|\#[^\n]*+"
     r"|[=,\n][^\[\]{}.=,\n\"'#]*+"
-    r"|[\[\]{}.]",
-    re.DOTALL,
+    r"|[\[\]{}.]"
 )
 
 
@@ -47,7 +47,7 @@ def loads(text: str, *, limit: int = MAX_BYTES) -> dict[str, Any]:
         raise TomlError(f"it is larger than {limit} bytes")
     if place := _too_deep(text):
         raise TomlError(f"keys or brackets are nested more than {MAX_DEPTH} deep{_at(text, place)}")
-    import tomllib  # start-up: a lock that we wrote needs no parser
+    import tomllib  # start-up, as above
 
     try:
         tables = tomllib.loads(text)
@@ -63,7 +63,7 @@ def loads(text: str, *, limit: int = MAX_BYTES) -> dict[str, Any]:
 def _too_deep(text: str) -> int:
     """Return where keys or brackets are nested too deep; 0 where they are not."""
     brackets = dots = 0
-    for token in _TOKEN.finditer(text):
+    for token in re.finditer(_MARKS, text):
         mark = text[token.start()]
         if mark in "[{":
             brackets, dots = brackets + 1, 0

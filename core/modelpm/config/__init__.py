@@ -133,7 +133,8 @@ def read_tables(path: Path) -> dict[str, Any]:
         UsageError: It cannot be read, or it is not TOML.
     """
     try:
-        return loads(read_text(path, MAX_CONFIG_BYTES, code="usage") or "", limit=MAX_CONFIG_BYTES)
+        text = read_text(path, MAX_CONFIG_BYTES, code="usage")
+        return {} if text is None else loads(text, limit=MAX_CONFIG_BYTES)
     except TomlError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error}", hints=["repair the file"]) from None
     except StoreError as error:
