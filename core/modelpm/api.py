@@ -18,6 +18,7 @@ import pluggy
 
 from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_bytes
 from modelpm.disk.system import fdatasync, open_file, try_lock
 from modelpm.errors import (
     Denied,
@@ -35,6 +36,8 @@ from modelpm.folder import FolderCatalog
 from modelpm.names import printable
 from modelpm.text import binary_size, cells, duration, shorten
 from modelpm.types import (
+    MAX_FILES,
+    MAX_SIZE,
     CatalogText,
     Context,
     Digest,
@@ -49,9 +52,12 @@ from modelpm.types import (
     Snapshot,
     Status,
     Stream,
+    too_many,
 )
 
 __all__ = [
+    "MAX_FILES",
+    "MAX_SIZE",
     "AuditLog",
     "AuditSink",
     "AuditTail",
@@ -95,7 +101,9 @@ __all__ = [
     "make_folder",
     "open_file",
     "printable",
+    "read_bytes",
     "shorten",
+    "too_many",
     "try_lock",
     "write_atomic",
 ]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
-from modelpm.errors import StoreError
-from modelpm.lock.file import Lock, parse_lock
+from modelpm.disk.reading import read_text
+from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
 from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.store import Store
 from modelpm.view import View
@@ -117,16 +117,12 @@ def lock_text(path: Path) -> str | None:
     """Read a lock's file; None where there is none.
 
     Raises:
+        UsageError: It is not a regular file, it is too large, or it is not UTF-8.
         StoreError: The system refuses.
     """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
-    except UnicodeDecodeError:
-        return path.read_text(encoding="utf-8", errors="replace")  # the parser says where it is damaged
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}", code="no_permission") from error
+    text = read_text(path, MAX_LOCK_BYTES, code="lock_unreadable")
+    # What editors and git put there is not ours to keep: lines end as we write them, without a byte order mark.
+    return None if text is None else text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def _render(lock: Lock) -> str:

@@ -1,5 +1,6 @@
 """Serve models from files of this machine; the base of sources that only have to say where their files are."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator
@@ -8,9 +9,10 @@ from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 
+from modelpm.disk.system import open_file
 from modelpm.errors import ModelpmError, NotFound, StoreError
 from modelpm.names import printable
-from modelpm.types import Digest, Reference, RemoteFile, Snapshot, Stream
+from modelpm.types import MAX_FILES, Digest, Reference, RemoteFile, Snapshot, Stream, too_many
 
 _CHUNK = 1 << 20
 
@@ -62,7 +64,7 @@ class LocalSource:
     ) -> Iterator[Stream]:
         """As :meth:`modelpm.api.Source.open`; begins anew where the file is not the one that was begun."""
         with _failures(Path(location)):
-            opened = open(location, "rb", buffering=0)  # noqa: PTH123, SIM115 - unbuffered; closed below
+            opened = _open(location)  # closed below
         with opened:
             stat = os.fstat(opened.fileno())
             current = f'"{stat.st_size:x}-{stat.st_mtime_ns:x}-{stat.st_ino:x}"'
@@ -83,7 +85,7 @@ class _Window:
     def readinto(self, buffer: memoryview) -> int:
         with _failures(Path(self._path)):
             left = max(0, self._stop - self._file.tell())
-            return self._file.readinto(buffer[:left]) if left else 0
+            return _read(self._file, buffer[:left]) if left else 0
 
     def chunks(self) -> Iterator[bytes]:
         buffer = memoryview(bytearray(_CHUNK))
@@ -100,6 +102,8 @@ def _listed(folder: Path) -> list[str]:
             path = Path(here, name)
             if not name.startswith(".") and path.is_file() and stays_in(path, root):
                 found.append(path.relative_to(root).as_posix())
+                if len(found) > MAX_FILES:
+                    raise too_many(printable(str(folder)))
     return sorted(found)
 
 
@@ -108,9 +112,29 @@ def _described(file: Path, path: str, reference: Reference) -> RemoteFile:
         raise NotFound(
             f"{printable(str(file))} is no file" if file.exists() else f"{printable(str(file))} does not exist"
         )
-    with file.open("rb") as stream:
-        digest = Digest("sha256", hashlib.file_digest(stream, "sha256").hexdigest())
-        return RemoteFile(path, os.fstat(stream.fileno()).st_size, digest, (str(file),), reference)
+    hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+    with _open(file) as stream:
+        while count := _read(stream, buffer):
+            hasher.update(buffer[:count])
+        size = os.fstat(stream.fileno()).st_size
+    return RemoteFile(path, size, Digest("sha256", hasher.hexdigest()), (str(file),), reference)
+
+
+def _open(path: Path | str) -> FileIO:
+    """Open a file without a buffer; whatever took its place since it was looked at is not waited for."""
+    return FileIO(open_file(path, os.O_RDONLY, follow=True), "rb")
+
+
+def _read(file: FileIO, buffer: memoryview) -> int:
+    """Read once.
+
+    Raises:
+        BlockingIOError: The file would have to be waited for, as some of the system's own are.
+    """
+    count: int | None = file.readinto(buffer)
+    if count is None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return count
 
 
 def stays_in(path: Path, folder: Path) -> bool:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from modelpm.disk.reading import read_bytes
+from modelpm.disk.system import UnfitError
 from modelpm.errors import NotFound, UsageError
 from modelpm.names import MODEL_ID, printable
 from modelpm.types import CatalogText
@@ -61,14 +63,13 @@ def read_text(path: Path) -> CatalogText:
         UsageError: The file is no text, or too big.
     """
     try:
-        if not path.is_file():  # a pipe would wait for a writer
-            raise NotFound(f"there is no file {printable(str(path))}")
-        with path.open("rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+        content = read_bytes(path, _MAX_BYTES, follow=True)
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {printable(str(path))}") from None
+    except UnfitError as error:
+        raise UsageError(f"{path}: {error.strerror}", code="invalid_catalog") from None
     except OSError as error:
         raise _unreadable(f"{printable(str(path))} cannot be read", error) from None
-    if len(content) > _MAX_BYTES:
-        raise UsageError(f"{path}: it is bigger than 1 MiB, the most a catalog file may have")
     try:
         return CatalogText(str(path), content.decode())
     except UnicodeDecodeError as error:

@@ -159,10 +159,11 @@ class Manager(Parts):
         """
         from modelpm.operations.checking import check_name
         from modelpm.operations.install import Request
+        from modelpm.operations.settings import given_path
 
         check_name(name, specs, "install")
         requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in specs]
-        folder = Path(dir).expanduser().absolute() if dir is not None else None
+        folder = given_path(dir, "--dir") if dir is not None else None
         batch = self._batch(self._working(**acting))
         if not dry_run:
             self._open_store_for(lambda: batch.is_there(requests))
@@ -286,8 +287,9 @@ class Manager(Parts):
         file = find_governing(directory, user_lock=self.environment.lock_path, lock_only=frozen)
         if file is None:
             return None
-        from modelpm.operations.sites import site_of
+        from modelpm.operations.sites import say_unread, site_of
 
+        say_unread(file, self.warn)
         return self._project(site_of(file))
 
     def init(self, directory: str | Path = ".") -> "Project":

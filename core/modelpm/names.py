@@ -14,12 +14,22 @@ MODEL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in "0123456789¹²³"
 }
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Cf has what is zero wide, the soft hyphen, the byte order mark, tags, and what turns the direction of a line.
+_CONTROL = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# What is drawn as nothing although its category says otherwise: Unicode's other default ignorables, and the blank
+# of braille.
+_FILLER = (  # compiled where it is needed, as few names are
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
+    "\U0001d159\U000e0000-\U000e0fff]"
+)
+# A selector behind a symbol or a key's digit chooses how that is drawn (an emoji); behind anything else nobody sees it.
+_SELECTOR = "(?s)(.)[\ufe0e\ufe0f](?=(\u20e3)?)"
 _VERSION_CONTROL = {".git", "git~1"}  # the second is what Windows calls the first
 _PLAIN = re.compile(r"(?!.{256})[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")
 _DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com|lpt)", re.IGNORECASE)  # perhaps; the rules look closely
 _MAX_PART = 255
 _MAX_PATH = 1024
+_MAX_SHOWN = 1024  # characters of a text from outside in a message
 
 
 def check_path(path: str) -> None:
@@ -31,10 +41,10 @@ def check_path(path: str) -> None:
     reason = _broken_rule(path)
     if reason:
         raise IntegrityError(
-            f"the file name `{printable(path)}` is refused: {reason}",
+            f"the file name `{shortened(path)}` is refused: {reason}",
             code="hostile_name",
             hints=["nothing was written; tell the publisher of the model"],
-            file=printable(path),
+            file=shortened(path),
         )
 
 
@@ -50,9 +60,9 @@ def check_paths(paths: Iterable[str]) -> None:
         key = _folded(path)
         if key in seen:
             raise IntegrityError(
-                f"the file names `{printable(seen[key])}` and `{printable(path)}` are the same on some file systems",
+                f"the file names `{shortened(seen[key])}` and `{shortened(path)}` are the same on some file systems",
                 code="hostile_name",
-                file=printable(path),
+                file=shortened(path),
             )
         seen[key] = path
     for key, path in seen.items():
@@ -61,9 +71,9 @@ def check_paths(paths: Iterable[str]) -> None:
             above = "/".join(parts[:end])
             if above in seen:
                 raise IntegrityError(
-                    f"`{printable(seen[above])}` is a file and the folder of `{printable(path)}` at once",
+                    f"`{shortened(seen[above])}` is a file and the folder of `{shortened(path)}` at once",
                     code="hostile_name",
-                    file=printable(path),
+                    file=shortened(path),
                 )
 
 
@@ -76,7 +86,7 @@ def check_model_name(name: str) -> None:
     broken = _broken_rule(name)
     if not MODEL_ID.fullmatch(name) or broken:
         raise UsageError(
-            f"`{printable(name)}` cannot be the name of a model" + (f": {broken}" if broken else ""),
+            f"`{shortened(name)}` cannot be the name of a model" + (f": {broken}" if broken else ""),
             hints=[
                 "names are 1 to 64 of a-z, 0-9, `.`, `_`, `-`, and begin with a letter or digit; choose with --as NAME"
             ],
@@ -91,8 +101,25 @@ def to_model_name(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with control, bidirectional and unpaired characters escaped, safe for a terminal or a log."""
-    return "".join(_escaped(c) if _is_unsafe(c) else c for c in text) if _has_unsafe(text) else text
+    """Return ``text`` with control, invisible and unpaired characters escaped, safe for a terminal or a log."""
+    if not _has_unsafe(text):
+        return text
+    unsafe = _unsafe_places(text)
+    return "".join(_escaped(char) if place in unsafe else char for place, char in enumerate(text))
+
+
+def shortened(text: str, limit: int = _MAX_SHOWN) -> str:
+    """Return ``text`` as :func:`printable` does, cut to ``limit`` characters for a message."""
+    shown = printable(text[:limit])[:limit]
+    return shown if len(text) <= limit and len(shown) < limit else f"{shown}… ({len(text)} characters)"
+
+
+def json_safe(document: str) -> str:
+    """Return a JSON document with control, invisible and unpaired characters in the escapes of JSON."""
+    if not _has_unsafe(document):
+        return document
+    unsafe = {place for place in _unsafe_places(document) if document[place] != "\n"}  # that stands between the texts
+    return "".join(_json_escaped(char) if place in unsafe else char for place, char in enumerate(document))
 
 
 def _broken_rule(path: str) -> str:
@@ -101,7 +128,7 @@ def _broken_rule(path: str) -> str:
     rules = (
         (not path, "it is empty"),
         (len(path) > _MAX_PATH, f"it is longer than {_MAX_PATH} characters"),
-        (_has_unsafe(path), "it has control, bidirectional or unpaired characters"),
+        (_has_unsafe(path), "it has control, invisible or unpaired characters"),
         ("\\" in path, "it has a backslash"),
         (path.startswith("/"), "it is absolute"),
         (":" in path, "it has a colon, which is a drive or a stream on Windows"),
@@ -133,13 +160,28 @@ def _folded(path: str) -> str:
 
 
 def _has_unsafe(text: str) -> bool:
-    return not (text.isascii() and text.isprintable()) and any(_is_unsafe(c) for c in text)
+    return not (text.isascii() and text.isprintable()) and bool(_unsafe_places(text))
 
 
-def _is_unsafe(char: str) -> bool:
-    return char in _BIDI or unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"}
+def _unsafe_places(text: str) -> set[int]:
+    """Return where control, invisible and unpaired characters stand."""
+    found = {place for place, char in enumerate(text) if unicodedata.category(char) in _CONTROL}
+    found |= {match.start() for match in re.finditer(_FILLER, text)}
+    return found - {match.start() + 1 for match in re.finditer(_SELECTOR, text) if _is_drawn(match)}
+
+
+def _is_drawn(selector: re.Match[str]) -> bool:
+    base, key = selector.groups()
+    return unicodedata.category(base) in {"So", "Sm"} or (key is not None and base in "0123456789#*")
 
 
 def _escaped(char: str) -> str:
     code = ord(char)
-    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - one byte
+    if code <= 0xFF:  # noqa: PLR2004 - one byte
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - two bytes
+
+
+def _json_escaped(char: str) -> str:
+    units = char.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))

@@ -88,6 +88,8 @@ class Parts(Reader):
         self._on_event, self._on_warning = on_event, on_warning
         self._flights = Flights()
         self._lock = threading.RLock()
+        for problem in self.config.problems:
+            self.warn(f"{problem.message}; {problem.hints[0]}")
 
     def __enter__(self) -> Self:
         return self
@@ -160,6 +162,7 @@ class Parts(Reader):
         """Make the store ready to be changed."""
         from modelpm.operations.aftermath import recheck
 
+        self.config.check()
         self.store.look()
         self.store.open()
         recheck(self.store, self.warn)

@@ -1,15 +1,17 @@
 """From what was asked for to a model whose every file is known. Pure: catalog entries and listings are passed in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
-from modelpm.errors import IntegrityError, NotFound
+from modelpm.errors import IntegrityError, NotFound, UsageError
+from modelpm.lock.file import MAX_LOCK_BYTES
 from modelpm.lock.model import LockedFile, LockedModel, Model, Wish
-from modelpm.names import check_paths, printable, to_model_name
+from modelpm.names import check_paths, shortened, to_model_name
 from modelpm.select import format_of, select
 from modelpm.types import Digest, Reference, RemoteFile, Snapshot
 
+_LINES = 150  # bytes of a file's lines in a lock, besides its path and its sources
 _ENDINGS = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".zip", ".tar", ".json", ".txt")
 
 
@@ -122,7 +124,7 @@ def complete(model: WantedModel, snapshot: Snapshot) -> WantedModel:
     for file in model.files or tuple(_of_listing(f, snapshot) for f in snapshot.files):
         remote = there.get(file.path)
         if remote is None:
-            raise NotFound(f"{upstream} has no file `{printable(file.path)}`, which {model.model} names")
+            raise NotFound(f"{upstream} has no file `{shortened(file.path)}`, which {model.model} names")
         _hold_against(file, remote, model.model)
         default = file.sources in ((), (_under(model.upstream, file.path),))
         files.append(
@@ -150,23 +152,26 @@ def from_listing(
         UsageError: A quantization must be chosen.
         Denied: It needs files that can run code when they are loaded.
     """
-    check_paths(f.path for f in snapshot.files)
+    what = str(replace(reference, file="", quantization=""))
     chosen = select(
         snapshot.files,
-        what=str(replace(reference, file="", quantization="")),
+        what=what,
         file=reference.file,
         quantization=reference.quantization,
         include=wish.include,
         exclude=wish.exclude,
         allow_pickle=allow_pickle,
     )
+    _check_taken([f.path for f in chosen.files])
     warnings = [
-        f"left out `{printable(p)}`: it can run code when loaded, and a safe twin is there" for p in chosen.left_out
+        f"left out `{shortened(p)}`: it can run code when loaded, and a safe twin is there" for p in chosen.left_out
     ]
+    files = tuple(_of_listing(f, snapshot) for f in chosen.files)
+    _check_fits_a_lock(files, what)
     return WantedModel(
         name=name,
         wish=wish,
-        files=tuple(_of_listing(f, snapshot) for f in chosen.files),
+        files=files,
         upstream=str(snapshot.reference),
         variant=reference.quantization.lower(),
         format=format_of([f.path for f in chosen.files]),
@@ -174,6 +179,34 @@ def from_listing(
         pinned=snapshot.reference,
         warnings=tuple(warnings),
     )
+
+
+def _check_taken(paths: Sequence[str]) -> None:
+    """Judge the names of the files that are taken, and of no others.
+
+    Raises:
+        IntegrityError: Code ``hostile_name``; says how to go on without the file.
+    """
+    try:
+        check_paths(paths)
+    except IntegrityError as error:
+        hints = ["leave the file out with --exclude GLOB, or take what you need with --include GLOB", *error.hints]
+        raise IntegrityError(error.message, code=error.code, hints=hints, **error.details) from None
+
+
+def _check_fits_a_lock(files: Sequence[WantedFile], what: str) -> None:
+    """Refuse what no lock could hold before any of it is downloaded.
+
+    Raises:
+        UsageError: Code ``too_many_files``.
+    """
+    size = sum(_LINES + len(file.path) + sum(map(len, file.sources)) for file in files)
+    if size > MAX_LOCK_BYTES:
+        raise UsageError(
+            f"{shortened(what)} has {len(files):,} files to take, more than a lock holds",
+            code="too_many_files",
+            hints=["take a part of them with --include GLOB"],
+        )
 
 
 def _of_catalog(file: CatalogFile, upstream: str) -> WantedFile:
@@ -200,7 +233,7 @@ def _hold_against(file: WantedFile, remote: RemoteFile, model: str) -> None:
 
 def _contradiction(file: WantedFile, model: str, what: str, expected: str, actual: str) -> IntegrityError:
     return IntegrityError(
-        f"the {what} of `{printable(file.path)}` of {model} is not what was promised",
+        f"the {what} of `{shortened(file.path)}` of {model} is not what was promised",
         code=f"{what}_mismatch",
         hints=["the file at the source was changed after it was catalogued or locked; tell the catalog's maintainer"],
         file=file.path,

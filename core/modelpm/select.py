@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from modelpm.errors import Denied, NotFound, UsageError
-from modelpm.names import printable
+from modelpm.names import shortened
 from modelpm.text import binary_size
 from modelpm.types import RemoteFile
 
@@ -20,6 +21,9 @@ _QUANT = re.compile(
     r"(?:^|[-._/])((?:UD-)?(?:I?Q\d+(?:_[A-Z0-9]+)*|TQ\d_\d|MXFP\d+|NVFP\d+|BF16|F16|FP16|F32|FP32))(?=$|[-._/])",
     re.IGNORECASE,
 )
+_FEW = 8  # names in a hint: what fits two lines
+_LONG = 200  # characters of each
+_COMPARED = 2000
 _SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})$")
 
 
@@ -86,7 +90,7 @@ def select(
     taken = _named(files, file, what) if file else list(files)
     taken = [f for f in taken if _wanted(f.path, include, exclude)]
     if not taken:
-        raise NotFound(f"no file of {what} matches", hints=[_some(f.path for f in files)])
+        raise NotFound(f"no file of {what} matches", hints=[_some([f.path for f in files])])
     if quantization:
         return Selection(_quantized(taken, quantization, what))
     if not file and not include and not exclude:
@@ -150,11 +154,15 @@ def _named(files: Sequence[RemoteFile], name: str, what: str) -> list[RemoteFile
     if not matching:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, [f.path for f in files], 3, 0.5)
+        # Names that differ a lot in length cannot be close; comparing takes a while for each of the others.
+        similar = (f.path for f in files if abs(len(f.path) - len(name)) <= len(name))
+        near = get_close_matches(name, list(islice(similar, _COMPARED)), 3, 0.5)
         hint = (
-            f"did you mean {' or '.join(f'`{printable(n)}`' for n in near)}?" if near else _some(f.path for f in files)
+            f"did you mean {' or '.join(f'`{shortened(n)}`' for n in near)}?"
+            if near
+            else _some([f.path for f in files])
         )
-        raise NotFound(f"{what}: there is no file `{printable(name)}`", hints=[hint])
+        raise NotFound(f"{what}: there is no file `{shortened(name)}`", hints=[hint])
     return matching
 
 
@@ -172,7 +180,7 @@ def _quantized(files: Sequence[RemoteFile], quantization: str, what: str) -> tup
     if chosen is None:
         if not offered:
             raise NotFound(f"{what}: the repository has no GGUF files with a quantization in their name")
-        raise NotFound(f"{what}: there is no quantization `{printable(quantization)}`", hints=[_table(offered)])
+        raise NotFound(f"{what}: there is no quantization `{shortened(quantization)}`", hints=[_table(offered)])
     _one_model(chosen, what)
     _whole(chosen.files, what)
     return chosen.files
@@ -190,7 +198,7 @@ def _one_model(choice: Choice, what: str) -> None:
         raise UsageError(
             f"{what} holds {len(found)} models in {choice.name}; choose one by its file: {_few(firsts)}",
             code="choose_file",
-            hints=[f"e.g. {what}/{firsts[0]}"],
+            hints=[f"e.g. {what}/{shortened(firsts[0], _LONG)}"],
         )
 
 
@@ -205,7 +213,7 @@ def _whole(files: Sequence[RemoteFile], what: str) -> None:
         if len(paths) != count:
             missing = count - len(paths)
             raise NotFound(
-                f"{what}: `{printable(stem)}` is split into {count} files, and {missing} of them are not there",
+                f"{what}: `{shortened(stem)}` is split into {count} files, and {missing} of them are not there",
                 code="shard_missing",
                 hints=[f"there are: {_few(sorted(paths))}; tell the publisher, or choose something else"],
             )
@@ -275,11 +283,10 @@ def _without_pickles(files: Sequence[RemoteFile], what: str) -> Selection:
 
 
 def _few(paths: Sequence[str]) -> str:
-    shown = ", ".join(f"`{printable(p)}`" for p in paths[:3])
+    shown = ", ".join(f"`{shortened(p, _LONG)}`" for p in paths[:3])
     return shown + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")  # noqa: PLR2004 - as cut above
 
 
-def _some(paths: Iterable[str]) -> str:
-    names = [printable(p) for p in paths]
-    more = f", … ({len(names)} in all)" if len(names) > 8 else ""  # noqa: PLR2004 - what fits two lines
-    return "there are: " + ", ".join(names[:8]) + more
+def _some(paths: Sequence[str]) -> str:
+    shown = ", ".join(shortened(p, _LONG) for p in paths[:_FEW])
+    return "there are: " + shown + (f", … ({len(paths)} files)" if len(paths) > _FEW else "")

@@ -12,6 +12,7 @@ _URI = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://(.*)", re.DOTALL)
 _CATALOG_SPEC = re.compile(
     r"(?:(?P<catalog>[^/@:]+)/)?(?P<id>[^/@:]+)(?:@(?P<release>[^:]+))?(?::(?P<variant>[^:@/]+))?"
 )
+_LONGEST = 4096  # characters
 _GRAMMAR = "a model is `[catalog/]id[@release][:variant]`, e.g. `qwen3-8b:q5_k_m`, or a URI, e.g. `hf://owner/repo`"
 
 
@@ -53,6 +54,10 @@ def parse_spec(text: str) -> CatalogSpec | UriSpec:
     """
     if not isinstance(text, str):
         raise UsageError(f"a model is named by a text, not by a {type(text).__name__}", hints=[_GRAMMAR])
+    if len(text) > _LONGEST:
+        raise UsageError(
+            f"a spec of {len(text)} characters is not a model: at most {_LONGEST} are read", hints=[_GRAMMAR]
+        )
     text = text.strip()
     if uri := _URI.fullmatch(text):
         if not uri[2]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from modelpm.errors import UsageError
 from modelpm.redact import withhold
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -31,11 +32,25 @@ class Digest:
     def __post_init__(self) -> None:
         length = _HEX_LENGTHS.get(self.algorithm)
         if not re.fullmatch(r"[0-9a-f]+", self.hex) or (length and len(self.hex) != length):
-            msg = f"not a {self.algorithm} digest: {self.hex!r}"
+            msg = f"not a {self.algorithm} digest: {self.hex[:80]!r}"
             raise ValueError(msg)
 
     def __str__(self) -> str:
         return f"{self.algorithm}:{self.hex}"
+
+
+MAX_FILES = 250_000  # of one listing; a lock holds a quarter of that
+MAX_LICENSE = 200  # characters: an identifier or an expression of them is meant, not a text
+MAX_SIZE = (1 << 63) - 1  # bytes of one file: what systems can count
+
+
+def too_many(what: str) -> UsageError:
+    """Return the error of a listing that has more than :data:`MAX_FILES` entries."""
+    return UsageError(
+        f"{what} lists more than {MAX_FILES:,} files, the most that modelpm takes",
+        code="too_many_files",
+        hints=["choose a repository or folder with fewer files; `modelpm search TEXT` finds models"],
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.api import Context, Secret, UsageError
+from modelpm.api import Context, Secret, UsageError, read_bytes
 from modelpm.http import address
 
 ENDPOINT = "https://huggingface.co"
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_MAX_TOKEN = 16 << 10  # bytes of a token's file
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
@@ -66,7 +67,7 @@ def token(environ: Mapping[str, str]) -> tuple[Secret | None, str]:
             return Secret(value), name
     path = _token_file(environ)
     try:
-        value = path.read_text("utf-8").strip() if path else ""
+        value = read_bytes(path, _MAX_TOKEN, follow=True).decode("utf-8-sig").strip() if path else ""
     except (OSError, UnicodeDecodeError):
         return None, ""
     return (Secret(value), str(path)) if value else (None, "")

@@ -4,10 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
 from modelpm.api import (
+    MAX_FILES,
+    MAX_SIZE,
     Context,
     Digest,
     ModelpmError,
@@ -18,12 +21,14 @@ from modelpm.api import (
     Snapshot,
     Unavailable,
     printable,
+    too_many,
 )
 from modelpm.http import Answer, HttpSource, host, origin
 from modelpm_huggingface import account, grammar
 from modelpm_huggingface.refusals import Refusal
 
-_NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+_LINK = re.compile(r"<([^<>]+)>([^<]*)")
+_IS_NEXT = re.compile(r'\brel\s*=\s*"?next\b', re.IGNORECASE)
 _MAX_PAGES = 1000
 _NO_LISTING = frozenset({400, 404, 405, 501})
 _NAMED = 20  # branches or tags in a hint
@@ -63,7 +68,10 @@ class HuggingFace(HttpSource):
         if not grammar.COMMIT.fullmatch(commit):
             commit, license_name = self._pin(reference.path, commit)
         pinned = Reference("hf", reference.path, commit)
-        files = tuple(self._file(pinned, entry) for entry in self._tree(pinned) if entry.get("type") == "file")
+        found = (self._file(pinned, entry) for entry in self._tree(pinned) if entry.get("type") == "file")
+        files = tuple(islice(found, MAX_FILES + 1))
+        if len(files) > MAX_FILES:
+            raise too_many(str(pinned))
         return Snapshot(pinned, commit, files, license_name)
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
@@ -122,11 +130,11 @@ class HuggingFace(HttpSource):
             if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
                 raise self._malformed(f"its listing of {pinned.path} is none")
             yield from page
-            following = _NEXT.search(answer.headers.get("Link", ""))
-            if following is None:
+            following = next_page(answer.headers.get("Link", ""))
+            if not following:
                 return
             # A mirror's link may name another host, or another prefix; the next page is the same listing, further on.
-            further = following[1].partition("#")[0].partition("?")[2]
+            further = following.partition("#")[0].partition("?")[2]
             if not further or f"{listing}?{further}" == url:
                 raise self._malformed(f"its listing of {pinned.path} leads to a next page that is none")
             url = f"{listing}?{further}"
@@ -156,12 +164,14 @@ class HuggingFace(HttpSource):
         oid, size = (
             (lfs.get("oid"), lfs.get("size")) if isinstance(lfs, Mapping) else (entry.get("oid"), entry.get("size"))
         )
-        if not isinstance(path, str) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        if not isinstance(path, str) or not isinstance(size, int) or isinstance(size, bool):
             raise self._malformed(f"its listing of {pinned.path} has a file without name or size")
+        if not 0 <= size <= MAX_SIZE:
+            raise self._malformed(f"its listing of {pinned.path} has a file with a size that none can have")
         try:
             digest = Digest("sha256" if large else "git-sha1", str(oid).removeprefix("sha256:"))
         except ValueError as error:
-            what = f"its listing of {pinned.path} has no digest of `{printable(path)}`"
+            what = f"its listing of {pinned.path} has no digest of `{printable(path[:200])}`"
             raise self._malformed(what) from error
         return RemoteFile(path, size, digest, self.locate(pinned, path))
 
@@ -175,6 +185,12 @@ class HuggingFace(HttpSource):
             hints=["check HF_ENDPOINT; a proxy or a captive portal may stand in between"],
             code="bad_answer",
         )
+
+
+def next_page(header: str) -> str:
+    """Return the target of the link to the next page; empty where there is none. Linear, whatever the header."""
+    links = (found for found in _LINK.finditer(header) if _IS_NEXT.search(found[2].partition(",")[0]))
+    return next((found[1] for found in links), "")
 
 
 def _license(info: Mapping[str, Any]) -> str:

@@ -278,6 +278,10 @@ def test_where_a_project_cannot_be_read_nothing_would_be_freed(run: Run, project
         (("export", "--split", "4G"), "`--bundle` goes with `--split`, and with nothing else"),
         (("export", "--bundle", "b.tar", "--split", "much"), "`much` must be a size of at least 1M, like 4G"),
         (("export", "--bundle", "b.tar", "--split", "900k"), "`900k` must be a size of at least 1M, like 4G"),
+        (("export", "--bundle", "-"), "`-` is a stream, and a bundle is a file or a folder"),
+        (("import", "-"), "`-` is a stream, and a bundle is a file or a folder"),
+        (("import", "/dev/stdin"), "`/dev/stdin` is a stream"),
+        (("import", "/dev/zero"), "`/dev/zero` is a stream"),
         (("lock", "--check", "--print-digest"), "`--check` and `--print-digest` exclude each other"),
         (("install", "chat", "embed", "--as", "x"), "`--as` names one model"),
         (("add", "chat", "embed", "--as", "x"), "`--as` names one model"),
@@ -297,6 +301,7 @@ def test_an_export_may_go_to_a_file_and_a_bundle_into_parts(run: Run, shop: Shop
     run("add", own, at=project)
     shown = run("export", at=project).stdout
     assert shown == f"{hashlib.sha256(data).hexdigest()}  big/big.onnx\n"
+    assert run("export", "-o", "-", at=project).stdout == shown
     result = run("export", "-o", "SUMS", at=project)
     assert (result.stdout, result.stderr) == ("", f"Wrote {project / 'SUMS'}\n")
     assert (project / "SUMS").read_text() == shown

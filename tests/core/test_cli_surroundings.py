@@ -69,7 +69,7 @@ def test_a_file_is_no_home(modelpm: Modelpm, tmp_path: Path) -> None:
     file.touch()
     for args in (["list"], ["install", "tiny"], ["config", "set", "network.jobs", "3"]):
         ran = modelpm(*args, env={"MODELPM_HOME": str(file)})
-        assert (ran.code, ran.stderr.splitlines()[0]) == (2, f"error: {file} is no folder")
+        assert (ran.code, ran.stderr.splitlines()[0]) == (2, f"error: {file} is not a folder")
         assert "MODELPM_HOME" in ran.stderr
 
 

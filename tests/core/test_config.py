@@ -1,5 +1,6 @@
 """Flags over environment over file over defaults."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from modelpm.config.settings import setting
 from modelpm.config.values import as_rate
 from modelpm.errors import UsageError
 from modelpm.operations.context import network_of
+from tests.conftest import Ran
+
+Modelpm = Callable[..., Ran]
 
 
 def write(home: Path, text: str) -> dict[str, str]:
@@ -53,8 +57,6 @@ def test_the_store_may_be_on_another_disk(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[network]\njob = 2\n", "network.jobs"),
-        ("ofline = true\n", "there are"),
         ("[network]\njobs = 0\n", "whole number"),
         ("[network]\njobs = true\n", "whole number"),
         ("[network]\nlimit-rate = 'fast'\n", "8M"),
@@ -79,6 +81,34 @@ def test_bad_configuration_is_a_usage_error_that_says_what_is_allowed(tmp_path: 
     with pytest.raises(UsageError) as caught:
         Config.load(environ=write(tmp_path, text))
     assert said in caught.value.message + " ".join(caught.value.hints)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("[network]\njob = 2\n", "`network.jobs`"), ("ofline = true\n", "there are: user, store.dir")]
+)
+def test_an_unknown_key_stops_only_what_changes_something(
+    modelpm: Modelpm, home: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    assert modelpm("install", "tiny").code == 0
+    write(home / "modelpm", "[network]\njobs = 3\n" + text.removeprefix("[network]\n") if "job " in text else text)
+    for verb in ("list", "path tiny", "show tiny", "verify", "why tiny", "doctor --offline", "config list", "search t"):
+        ran = modelpm(*verb.split())
+        assert (verb, ran.code, ran.stderr.count("has the unknown key")) == (verb, 0, 1)
+        assert said in ran.stderr
+    for verb in ("install tiny --as two", "uninstall tiny", "prune", f"store move {tmp_path / 'new'}"):
+        ran = modelpm(*verb.split(), "-y")
+        assert (verb, ran.code, "unknown key" in ran.stderr) == (verb, 2, True)
+    assert modelpm("help").code != 1
+    assert modelpm("config", "set", "network.retries", "2").code == 0
+
+
+@pytest.mark.parametrize("mark", ["\ufeff", "\ufeff# a comment\r\n"])
+def test_a_byte_order_mark_is_skipped(modelpm: Modelpm, home: Path, mark: str) -> None:
+    (home / "modelpm").mkdir()
+    write(home / "modelpm", mark + "[network]\njobs = 4\n")
+    assert modelpm("config", "get", "network.jobs").stdout == "4\n"
+    assert modelpm("config", "set", "network.jobs", "5").code == 0
+    assert modelpm("config", "get", "network.jobs").stdout == "5\n"
 
 
 def test_a_file_too_large_to_be_a_configuration_is_not_read(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from modelpm.catalog import parse_entry
-from modelpm.errors import IntegrityError, NotFound
+from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.lock.model import Wish
 from modelpm.plan import make_plan
 from modelpm.resolve import WantedModel, complete, from_catalog, from_listing, name_of_reference, name_of_variant
@@ -108,10 +108,25 @@ def test_a_git_digest_is_never_an_identity() -> None:
         model.lock({})
 
 
-@pytest.mark.parametrize("path", ["../x", "a\\b", "/x"])
-def test_hostile_names_of_a_listing_are_refused_even_if_not_chosen(path: str) -> None:
-    with pytest.raises(IntegrityError):
-        listed(remote("good.json"), remote(path), include=("good.json",))
+ODD = ["../x", "a\\b", "/x", "aux.py", "a|b.png", "12:30.log", "GOOD.json", "a\u200bb", "x" * 40_000, "good.json/x"]
+
+
+@pytest.mark.parametrize("path", ODD)
+def test_an_odd_name_forbids_only_what_takes_it(path: str) -> None:
+    files = remote("good.json"), remote(path)
+    for wish in ({"include": ("good.json",)}, {"exclude": (path.replace("|", "[|]"),)}):
+        assert [f.path for f in listed(*files, **wish).files] == ["good.json"]
+    with pytest.raises(IntegrityError) as caught:
+        listed(*files)
+    assert caught.value.code == "hostile_name"
+    assert "--exclude" in caught.value.hints[0]
+    assert len(caught.value.message) < 3000
+
+
+def test_what_no_lock_can_hold_is_refused_before_it_is_fetched() -> None:
+    with pytest.raises(UsageError, match="80,000 files to take, more than a lock holds"):
+        listed(*(remote(f"f/{number}.json") for number in range(80_000)))
+    assert len(listed(*(remote(f"f/{n}.json") for n in range(80_000)), include=("f/1?.json",)).files) == 10
 
 
 def test_left_out_pickles_are_named() -> None:

@@ -1,5 +1,6 @@
 import hashlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
@@ -7,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelpm.api import ModelpmError, NotFound, Reference, RemoteFile, Snapshot, Stream, UsageError
+from modelpm.api import ModelpmError, NotFound, Reference, RemoteFile, Snapshot, StoreError, Stream, UsageError
 from modelpm_file import FileSource, modelpm_source
+from tests.conftest import Ran
 from tests.support.codes import coded
 
 CONTENT = bytes(range(256)) * 20_000
@@ -187,3 +189,19 @@ def test_a_file_that_vanished_is_not_found(folder: Path) -> None:
     (folder / "weights.gguf").unlink()
     with pytest.raises(NotFound, check=coded("not_found")):
         read(file)
+
+
+@pytest.mark.skipif(not os.access("/proc/kmsg", os.R_OK), reason="no such file that makes readers wait")
+def test_a_file_of_the_system_that_makes_readers_wait_is_refused(modelpm: Callable[..., Ran]) -> None:
+    ran = modelpm("install", "file:///proc/kmsg", "--as", "x", timeout=20)
+    assert (ran.code, "/proc/kmsg cannot be read" in ran.stderr) == (8, True)
+
+
+def test_a_pipe_in_place_of_a_listed_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "m.gguf").write_bytes(b"x")
+    (file,) = resolved(tmp_path / "m.gguf").files
+    (tmp_path / "m.gguf").unlink()
+    os.mkfifo(tmp_path / "m.gguf")
+    opening = FileSource().open(file, file.locations[0])
+    with pytest.raises(StoreError, match="not a regular file"):
+        opening.__enter__()

@@ -18,9 +18,11 @@ from modelpm.api import (
     Unavailable,
     UsageError,
 )
-from modelpm_huggingface.source import HuggingFace
+from modelpm_huggingface.source import HuggingFace, next_page
 from tests.conftest import Ran
 from tests.support.hub import Hub
+from tests.support.raw import raw_server
+from tests.support.scaling import growth
 
 WEIGHTS = bytes(range(256)) * 700
 FILES = {"config.json": b'{"a": 1}', "model.safetensors": WEIGHTS, "sub/name ü 1.txt": b"words"}
@@ -69,6 +71,43 @@ def test_a_long_listing_is_followed_over_its_pages_on_our_endpoint(hub: Hub) -> 
 
     assert len(snapshot.files) == 40
     assert len(hub.requests("/tree/")) == 6
+
+
+@pytest.mark.parametrize(
+    ("header", "target"),
+    [
+        ('<http://h/api/x?a=1,2>; rel="next"', "http://h/api/x?a=1,2"),
+        ('<http://h/1>; rel="prev", <http://h/2>; title="a"; REL = next', "http://h/2"),
+        ("<http://h/1>; rel=nextish, <http://h/2>; rel=next", "http://h/2"),
+        ('<http://h/1>; rel="first"', ""),
+        ("", ""),
+    ],
+)
+def test_the_next_page_is_the_link_that_says_so(header: str, target: str) -> None:
+    assert next_page(header) == target
+
+
+@pytest.mark.parametrize("piece", ["<a>;", "<", "<a", "<a>; rel=", "rel=", "<a>; rel= ", '<a>,"'])
+def test_a_link_header_costs_linear_time(piece: str) -> None:
+    assert growth(lambda n: piece * n, next_page, 8000) < 8
+
+
+@pytest.mark.parametrize(
+    "size", ["9223372036854775808", "1" + "0" * 400, "1" + "0" * 5000, "-1", "1e400", "1.5", "true"]
+)
+def test_a_size_that_no_file_has_is_no_listing(size: str) -> None:
+    entry = f'[{{"type": "file", "path": "m.gguf", "oid": "{"0" * 40}", "size": {size}}}]'.encode()
+
+    def reply(_head: str, connection: socket.socket) -> bool:
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(entry)}\r\n\r\n"
+        connection.sendall(head.encode() + entry)
+        return True
+
+    with raw_server(reply) as server:
+        hf = HuggingFace(Context(environ={"HF_ENDPOINT": server.url("")}, network=Network(retries=0)))
+        with pytest.raises(Unavailable) as caught:
+            hf.resolve(Reference("hf", "a/b", "0" * 40))
+    assert len(caught.value.message) < 300
 
 
 def test_a_commit_is_listed_with_one_request(hub: Hub) -> None:

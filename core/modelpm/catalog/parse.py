@@ -3,19 +3,21 @@
 import re
 from collections.abc import Iterable
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
-from modelpm.catalog.toml import MAX_SIZE, REFERENCE, Table, invalid, load
+from modelpm.catalog.toml import REFERENCE, Table, invalid, load
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.names import MODEL_ID, check_paths, printable
-from modelpm.types import CatalogText
+from modelpm.toml import MAX_NUMBER
+from modelpm.types import MAX_LICENSE, CatalogText
 
 SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEMORY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(B|KiB|MiB|GiB|TiB)")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _AN_ID = "1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit"
+_A_LICENSE = f"an SPDX licence expression of at most {MAX_LICENSE} characters"
 _A_REFERENCE = "a reference, e.g. `hf://owner/repo@commit` or `https://…`"
 
 
@@ -39,7 +41,7 @@ def parse_entry(catalog: str, text: CatalogText) -> Entry:
         id=id_,
         title=root.optional("title") or id_,
         description=root.optional("description"),
-        license=root.optional("license", "an SPDX licence expression"),
+        license=root.optional("license", _A_LICENSE, ok=lambda text: 0 < len(text) <= MAX_LICENSE),
         homepage=root.optional("homepage", _A_REFERENCE, ok=REFERENCE.fullmatch),
         tasks=root.texts("tasks"),
         tags=root.texts("tags"),
@@ -133,7 +135,7 @@ def _memory(table: Table) -> int | None:
     if not match:
         return None
     amount = int(float(match[1]) * _UNITS[match[2]])
-    if amount > MAX_SIZE:
+    if amount > MAX_NUMBER:
         table.fail("min-memory", allowed)
     return amount
 
@@ -141,7 +143,7 @@ def _memory(table: Table) -> int | None:
 def _is_version(text: str) -> bool:
     try:
         Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion is one, and so is a number of thousands of digits
         return False
     return True
 

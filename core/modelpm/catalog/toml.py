@@ -1,30 +1,17 @@
-"""Read TOML that a stranger wrote: bounded in size and depth before it is parsed, typed while it is read."""
+"""The tables of a catalog's TOML, typed while they are read."""
 
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from modelpm.errors import UsageError
 from modelpm.names import printable
+from modelpm.toml import MAX_NUMBER, TomlError, loads
 from modelpm.types import CatalogText
 
-MAX_BYTES = 1 << 20
-MAX_DEPTH = 8
-MAX_SIZE = (1 << 63) - 1
+MAX_TEXT = 8192  # characters: of a description, no more is read on a screen
 REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
-
-# Unterminated strings end with the line or the text, so that one pass is enough whatever the text is.
-_NO_STRUCTURE = re.compile(
-    r"'''.*?(?:'''|\Z)"
-    r'|"""(?:\\.|[^\\])*?(?:"""|\Z)'
-    r"|'[^'\n]*'?"
-    r'|"(?:\\[^\n]|[^"\\\n])*"?'
-    r"|\#[^\n]*",
-    re.DOTALL,
-)
-_MARKS = re.compile(r"[\[\]{}]|[^\[\]{}=,\n]+")
 
 
 def load(text: CatalogText) -> dict[str, Any]:
@@ -33,34 +20,15 @@ def load(text: CatalogText) -> dict[str, Any]:
     Raises:
         UsageError: It is too big, too deep or no TOML; names the origin and the line.
     """
-    if len(text.toml) > MAX_BYTES or len(text.toml.encode(errors="replace")) > MAX_BYTES:
-        raise invalid(text.origin, f"it is bigger than {MAX_BYTES >> 20} MiB, the most a catalog file may have")
-    # The parser takes cubic time over dotted keys that grow, and recurses into brackets: look before it does.
-    if _too_deep(text.toml):
-        raise invalid(text.origin, f"keys or brackets are nested more than {MAX_DEPTH} deep")
     try:
-        return tomllib.loads(text.toml)
-    except tomllib.TOMLDecodeError as error:
-        raise invalid(text.origin, f"it is no TOML: {printable(str(error))}") from None
-    except (RecursionError, ValueError):  # a number of thousands of digits, among others
-        raise invalid(text.origin, "it has a value that cannot be read") from None
+        return loads(text.toml)
+    except TomlError as error:
+        raise invalid(text.origin, str(error)) from None
 
 
 def invalid(origin: str, problem: str, *hints: str) -> UsageError:
     """Return the error of a catalog file that cannot be used."""
     return UsageError(f"{origin}: {problem}", code="invalid_catalog", hints=hints, origin=origin)
-
-
-def _too_deep(toml: str) -> bool:
-    depth = 0
-    for mark in _MARKS.findall(_NO_STRUCTURE.sub("_", toml)):
-        if mark in "[{":
-            depth += 1
-        elif mark in "]}":
-            depth = max(0, depth - 1)
-        if depth > MAX_DEPTH or mark.count(".") >= MAX_DEPTH:
-            return True
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +59,8 @@ class Table:
         value = self.values.get(key)
         if not isinstance(value, str) or not ok(value):
             self.fail(key, allowed)
+        if len(value) > MAX_TEXT:
+            self.fail(key, f"a text of at most {MAX_TEXT} characters")
         return value
 
     def optional(self, key: str, allowed: str = "a text", *, ok: Callable[[str], object] = bool) -> str:
@@ -104,6 +74,8 @@ class Table:
         value = self.values.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) and ok(item) for item in value):
             self.fail(key, allowed)
+        if any(len(item) > MAX_TEXT for item in value):
+            self.fail(key, f"texts of at most {MAX_TEXT} characters each")
         return tuple(value)
 
     def size(self, key: str) -> int | None:
@@ -111,7 +83,7 @@ class Table:
         value = self.values.get(key)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SIZE:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
             self.fail(key, "a whole number of bytes")
         return value
 

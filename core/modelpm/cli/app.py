@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli.session import Session, variable
-from modelpm.cli.streams import CLOSED, UnwritableError, lost_code
+from modelpm.cli.streams import CLOSED, UnwritableError, end, lost_code
 from modelpm.cli.verbs import RootGroup
 from modelpm.errors import Interrupted, ModelpmError, PluginError, UsageError
 
@@ -34,7 +34,7 @@ class App(RootGroup):
             code = code or lost_code(error)
         except KeyboardInterrupt:
             code = Interrupted.exit_code
-        sys.exit(code)
+        end(code)
 
     def _run(self, args: list[str], name: str) -> int:
         if not args and not variable("_MODELPM_COMPLETE"):
@@ -49,7 +49,7 @@ class App(RootGroup):
             if getattr(getattr(stdout, "buffer", None), "lost", False):  # Click's own end where a pipe is closed
                 return CLOSED
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a verb ends in is told here
+        except (Exception, GeneratorExit) as error:  # noqa: BLE001 - whatever a verb ends in is told here
             came_to = _failure(error, session, args)
         if isinstance(came_to, int):  # --help and --version
             return came_to
@@ -58,7 +58,7 @@ class App(RootGroup):
         return session.printer.finish(came_to, session.command, session.elapsed, session.warnings)
 
 
-def _failure(error: Exception, session: Session, args: Sequence[str]) -> "Outcome":
+def _failure(error: BaseException, session: Session, args: Sequence[str]) -> "Outcome":
     """Make an outcome of what a verb raised."""
     from modelpm.cli.output import Outcome
 
@@ -67,7 +67,7 @@ def _failure(error: Exception, session: Session, args: Sequence[str]) -> "Outcom
     return Outcome(errors=[_explained(error, session)])
 
 
-def _explained(error: Exception, session: Session) -> ModelpmError:
+def _explained(error: BaseException, session: Session) -> ModelpmError:
     if isinstance(error, click.Abort | Interrupted):
         kept = session.command in _KEEPING
         return Interrupted(
@@ -87,7 +87,7 @@ def _explained(error: Exception, session: Session) -> ModelpmError:
     if isinstance(error, ModelpmError):
         known = error
     elif session.plugin is not None:
-        from modelpm.plugins.guard import blame
+        from modelpm.plugins.blame import blame
 
         known = blame(session.plugin, error)
     else:

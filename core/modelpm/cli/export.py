@@ -45,7 +45,7 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
     type=click.Choice(["sha256sums", "urls", "aria2", "json", "cyclonedx"]),
     help="What to write (sha256sums).",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the standard output.")
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the standard output (-).")
 @click.option("--bundle", metavar="FILE|DIR", help="Write lock and blobs to FILE, or into DIR, for `modelpm import`.")
 @click.option("--split", type=Size(), help="Cut what is larger than that, like 4G, into parts.")
 def command(
@@ -65,7 +65,7 @@ def command(
                 items=[{"path": str(path)} for path in made],
             )
         text = manager.export(format_ or "sha256sums", project=project)
-    if output:
+    if output and output != "-":
         from modelpm.disk.atomic import write_atomic
 
         path = Path(output).absolute()

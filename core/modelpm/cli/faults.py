@@ -1,15 +1,21 @@
-"""Faults that are neither modelpm's nor a plugin's: the folder and the locale it was started in."""
+"""Faults that are neither modelpm's nor a plugin's: the disk, and the folder and the locale it was started in."""
 
 import os
+from errno import EACCES, EDQUOT, EIO, ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS, ESTALE
+from pathlib import Path
 
-from modelpm.disk import unnameable
+from modelpm.disk import failure, unnameable
 from modelpm.errors import ModelpmError, UsageError
+
+_OF_THE_DISK = frozenset({EACCES, EDQUOT, EIO, ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS, ESTALE})
 
 
 def of_the_surroundings(error: BaseException) -> ModelpmError | None:
     """Return what is wrong with where and how modelpm was started; None where that is not the reason."""
     if isinstance(error, UnicodeEncodeError):
         return unnameable(error)
+    if isinstance(error, OSError) and isinstance(error.filename, str) and error.errno in _OF_THE_DISK:
+        return failure(error, Path(error.filename), "use")
     if isinstance(error, FileNotFoundError) and error.filename is None and _is_homeless():
         return UsageError(
             "the current folder is gone",

@@ -16,6 +16,7 @@ from modelpm.names import printable
 from modelpm.redact import cleaned, redact_urls, without_secrets
 
 # Of several failures, the first of these that occurred decides: what must never be overlooked comes first.
+_LONGEST_TRACE = 1 << 15  # characters; its end says most
 _PRECEDENCE = (130, 4, 8, 7, 5, 2, 3, 1, 6)
 _STYLES: Mapping[str, Mapping[str, Any]] = {
     "added": {"fg": "green"},
@@ -208,7 +209,7 @@ def with_traceback(error: ModelpmError, cause: BaseException | None = None) -> M
     """Return the error with the traceback of its cause below its message, for whoever has to mend it."""
     from traceback import format_exception
 
-    trace = redact_urls("".join(format_exception(cause or error)).rstrip())
+    trace = redact_urls("".join(format_exception(cause or error)).rstrip()[-_LONGEST_TRACE:])
     return type(error)(f"{error.message}\n{trace}", hints=error.hints, code=error.code, **error.details)
 
 

@@ -2,14 +2,18 @@
 
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EPIPE
 from io import BufferedWriter, FileIO, TextIOWrapper
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from modelpm.errors import StoreError
+from modelpm.names import printable
 
+_PATIENCE = 3.0  # seconds for what threads of plugins have begun
 CLOSED = 141  # as a shell says of whoever wrote on to a reader that had seen enough: 128 + SIGPIPE
 
 
@@ -88,6 +92,19 @@ def reserved() -> Iterator[None]:
         sys.stdout = stdout
         os.dup2(kept, 1)
         os.close(kept)
+
+
+def end(code: int) -> NoReturn:
+    """Exit; without the threads that a plugin left behind and that would keep the process."""
+    deadline = time.monotonic() + _PATIENCE
+    for thread in [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]:
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if thread.is_alive():
+            sys.stdout.flush()
+            sys.stderr.write(f"warning: a thread of a plugin still runs, and is ended: {printable(thread.name[:80])}\n")
+            sys.stderr.flush()
+            os._exit(code)
+    sys.exit(code)
 
 
 def _stream(writer: BufferedWriter, before: TextIO | None) -> TextIO:

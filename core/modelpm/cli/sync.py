@@ -18,6 +18,7 @@ from modelpm.cli.verbs import verb
     "--frozen",
     is_flag=True,
     envvar="MODELPM_FROZEN",
+    show_envvar=True,
     help="Take the lock as it is; do not open models.toml.",
 )
 @click.option("--check", is_flag=True, help="Do nothing; exit 3 where anything would be done.")

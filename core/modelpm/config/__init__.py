@@ -4,15 +4,18 @@ The only module that reads the environment of the process.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelpm.config.settings import BY_KEY, SETTINGS, Setting, nearest
 from modelpm.config.values import absolute
-from modelpm.errors import UsageError
+from modelpm.disk.reading import read_text
+from modelpm.errors import StoreError, UsageError
+from modelpm.names import shortened
 from modelpm.redact import withhold_in_url
+from modelpm.toml import TomlError, loads
 
 MAX_CONFIG_BYTES = 1 << 20
 _PLUGIN_KINDS = ("source", "catalog", "listener", "command")  # tables `[kind.name]` are the plugins' own
@@ -61,12 +64,15 @@ class Config:
         rows: Every setting with its value and origin, in the order of :data:`SETTINGS`.
         tables: The whole of ``config.toml``; plugins get their own table of it.
         environ: The environment variables of the process.
+        problems: Keys of ``config.toml`` that this modelpm does not know. What only reads goes on with a warning: the
+            file may be that of a newer modelpm.
     """
 
     paths: Paths
     rows: tuple[Row, ...]
     tables: Mapping[str, Any]
     environ: Mapping[str, str]
+    problems: tuple[UsageError, ...] = ()
 
     @classmethod
     def load(cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> "Config":
@@ -86,7 +92,8 @@ class Config:
         tables = read_tables(folders["config"] / "config.toml")
         _withhold(environ, tables)
         rows = tuple(_row(setting, given, environ, tables, folders["config"]) for setting in SETTINGS)
-        config = cls(_paths(folders, rows), rows, tables, dict(environ))
+        problems = tuple(_unknown_keys(folders["config"] / "config.toml", tables))
+        config = cls(_paths(folders, rows), rows, tables, dict(environ), problems)
         if config["store.link-mode"] not in _LINK_MODES:
             raise UsageError(
                 f"store.link-mode is `{config['store.link-mode']}`; it must be one of {', '.join(_LINK_MODES)}"
@@ -95,6 +102,15 @@ class Config:
 
     def __getitem__(self, key: str) -> Any:
         return next(row.value for row in self.rows if row.key == key)
+
+    def check(self) -> None:
+        """Refuse a file with unknown keys, before anything is changed as it may not want.
+
+        Raises:
+            UsageError: It has one.
+        """
+        if self.problems:
+            raise self.problems[0]
 
     @property
     def hub_cache(self) -> Path:
@@ -130,28 +146,25 @@ def read_tables(path: Path) -> dict[str, Any]:
     """Read ``config.toml``; an absent file is empty.
 
     Raises:
-        UsageError: It cannot be read, is no TOML, or has unknown keys.
+        UsageError: It cannot be read, or it is not TOML.
     """
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise UsageError(f"{path} is larger than {MAX_CONFIG_BYTES} bytes")
-        import tomllib  # start-up: few have the file
+        text = read_text(path, MAX_CONFIG_BYTES, code="usage")
+        return {} if text is None else loads(text, limit=MAX_CONFIG_BYTES)
+    except TomlError as error:
+        raise UsageError(f"the configuration {path} cannot be read: {error}", hints=["repair the file"]) from None
+    except StoreError as error:
+        if isinstance(error.__cause__, NotADirectoryError):
+            raise UsageError(f"{path.parent} is not a folder", hints=[_PLACES]) from None
+        raise UsageError(error.message, hints=error.hints) from None
 
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except NotADirectoryError:
-        raise UsageError(f"{path.parent} is no folder", hints=[_PLACES]) from None
-    except (OSError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise UsageError(
-            f"the configuration {path} cannot be read: {error}", hints=["mend or remove the file"]
-        ) from error
+
+def _unknown_keys(path: Path, tables: Mapping[str, Any]) -> Iterator[UsageError]:
     for key in _flat_keys(tables):
         if key not in BY_KEY:
             near = nearest(key)
             hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(BY_KEY)}"]
-            raise UsageError(f"{path} has the unknown key `{key}`", hints=hints)
-    return tables
+            yield UsageError(f"{path} has the unknown key `{shortened(key)}`", hints=hints)
 
 
 def _flat_keys(tables: Mapping[str, Any]) -> list[str]:

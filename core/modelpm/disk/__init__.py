@@ -2,12 +2,13 @@
 
 import errno
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelpm.disk import system
+from modelpm.disk import closed, system
 from modelpm.errors import ModelpmError, StoreError, UsageError
 
 _FULL = {
@@ -50,8 +51,9 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
     if number in _FULL:
         return _full(number, path, action, needed)
     if number in _FORBIDDEN:
-        hint = f"make {standing(path)} writable for this user, or choose another place (MODELPM_HOME)"
-        return StoreError(f"cannot {action} {path}: {reason}", code="no_permission", hints=[hint], path=str(path))
+        found = closed.find(error, path)
+        text = f"cannot {action} {path}: {found.why}"
+        return StoreError(text, code="no_permission", hints=found.hints, path=str(found.place))
     if number == errno.ELOOP:
         return symlink(path, action)
     if number in _NO_FOLDER:
@@ -68,9 +70,17 @@ def symlink(path: Path, action: str) -> StoreError:
     return StoreError(
         f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
         code="symlink",
-        hints=[f"find out who made the link, then remove it: {path}"],
+        hints=[f"to go on without the link: rm {shlex.quote(str(path))}", *_other_disk(path)],
         path=str(path),
     )
+
+
+def _other_disk(link: Path) -> list[str]:
+    """Return how the disk that a link leads to can be used all the same: by the store, to which views are links."""
+    there = os.path.realpath(link)
+    if not os.path.isdir(there):  # noqa: PTH112 - a text so far
+        return []
+    return [f"to keep the bytes of all models on that disk: modelpm store move {shlex.quote(there + '/modelpm-store')}"]
 
 
 def is_dangling(path: Path) -> bool:

@@ -33,29 +33,39 @@ _LOCKED_BYTE = 1 << 30  # Windows forbids reading what is locked, and the holder
 _position = threading.Lock()
 
 
-def open_file(path: Path | str, flags: int, mode: int = 0o666) -> int:
-    """Open a regular file, never through a symlink, and not inherited by child processes.
+class UnfitError(OSError):
+    """A file that is not for reading: a pipe, a device or a folder, or too large."""
+
+    strerror: str
+
+    def __init__(self, why: str, path: Path | str) -> None:
+        super().__init__(errno.EINVAL, why, str(path))
+
+
+def open_file(path: Path | str, flags: int, mode: int = 0o666, *, follow: bool = False) -> int:
+    """Open a regular file, and keep it from child processes; never wait for what stands there instead.
 
     Args:
         path: The file.
         flags: ``os.O_…``.
         mode: Permissions of a new file, before the umask.
+        follow: Whether it may be a symlink.
 
     Returns:
         The file descriptor.
 
     Raises:
-        OSError: ``ELOOP`` where a symlink stands, ``EINVAL`` where anything else than a regular file does.
+        OSError: ``ELOOP`` where a symlink stands that may not, ``UnfitError`` where there is no regular file.
     """
-    nofollow = getattr(os, "O_NOFOLLOW", 0)
-    if not nofollow and os.path.islink(path):  # noqa: PTH114 - as text it is opened faster
+    nofollow = 0 if follow else getattr(os, "O_NOFOLLOW", 0)
+    if not (nofollow or follow) and os.path.islink(path):  # noqa: PTH114 - as text it is opened faster
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     # Without O_NONBLOCK a planted pipe would hold us here for ever; regular files don't know it.
     extra = nofollow | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     fd = os.open(path, flags | extra, mode)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
-        raise OSError(errno.EINVAL, "not a regular file", str(path))
+        raise UnfitError("it is not a regular file", path)
     return fd
 
 
@@ -296,6 +306,11 @@ def free_inodes(path: Path) -> int | None:
     return facts.f_favail if facts.f_files else None
 
 
+def is_read_only(path: Path) -> bool:
+    """Whether nothing can be written on the file system of ``path``, which must exist, whoever asks."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+
+
 def physical_size(facts: os.stat_result) -> int:
     """Return the bytes a file takes on the disk."""
     blocks: int | None = getattr(facts, "st_blocks", None)
@@ -315,6 +330,15 @@ def is_trusted(facts: os.stat_result) -> bool:
     if not hasattr(os, "geteuid"):
         return True
     return facts.st_uid in {0, os.geteuid()} and not facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def user_name(number: int) -> str:
+    """Return the name of a user, or the number where the system knows no name."""
+    with contextlib.suppress(ImportError, KeyError, OverflowError):
+        import pwd
+
+        return pwd.getpwuid(number).pw_name
+    return str(number)
 
 
 def user_id() -> int:

@@ -13,15 +13,16 @@ from typing import Any, NamedTuple
 
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
-from modelpm.lock.model import LockedFile, LockedModel, Wish
-from modelpm.names import check_model_name, check_path, check_paths
+from modelpm.lock.model import MAX_TEXT, LockedFile, LockedModel, Wish
+from modelpm.names import check_model_name, check_path, check_paths, shortened
+from modelpm.toml import TomlError, loads
 
 VERSION = 1
 MAX_LOCK_BYTES = 16 << 20
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_SETTINGS = r"(?m)^(?:dir|default-groups) = (?:\[[^\]]*\]|[^\n]*)\n"  # compiled where it is needed
+_SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
 _MODEL_KEYS = {"name", "spec", "groups", "digest", "file", *KEYS}
 _FILE_KEYS = {"path", "size", "sha256", "sources"}
@@ -72,7 +73,9 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         groups = tuple(groups)
         if (folder, groups) == (self.dir, self.default_groups):
             return self
-        rest = re.sub(_SETTINGS, "", self.head)
+        rest = self.head
+        for setting in _SETTINGS:
+            rest = re.sub(setting, "", rest, count=1)  # once: in a text of many lines each line would be looked behind
         version = re.search(_VERSION, rest)
         cut = version.end() if version else len(rest)
         head = rest[:cut] + settings_text(folder, groups) + rest[cut:]
@@ -156,26 +159,24 @@ def parse_block(text: str) -> LockedModel:
 def split_lock(text: str) -> tuple[str, list[str]]:
     """Cut the text at its table headers: what is no model's, and the text of each model in order."""
     cuts = [m.start() for m in _HEADER.finditer(text)] + [len(text)]
-    head, spans = [text[: cuts[0]]], list[str]()
+    head, spans = [text[: cuts[0]]], list[list[str]]()
     for start, stop in pairwise(cuts):
         piece = text[start:stop]
         if piece.startswith("[[model]]"):
-            spans.append(piece)
+            spans.append([piece])
         elif spans and piece.startswith(("[[model.", "[model.")):
-            spans[-1] += piece
+            spans[-1].append(piece)
         else:
             head.append(piece)
-    return "".join(head), spans
+    return "".join(head), ["".join(pieces) for pieces in spans]
 
 
 def _loads(text: str, origin: str) -> dict[str, Any]:
     if tables := read_canonical(text):
         return tables
-    import tomllib  # start-up: what we wrote needs no parser
-
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
+        return loads(text, limit=MAX_LOCK_BYTES)
+    except TomlError as error:
         raise _damaged(origin, str(error)) from error
 
 
@@ -238,12 +239,12 @@ def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
 def _file(table: Mapping[str, Any], name: str) -> LockedFile:
     path, size, sha256 = _text(table, "path"), table.get("size"), _text(table, "sha256")
     if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        msg = f"`{name}`: size of `{path}` must be a number of bytes"
+        msg = f"`{name}`: size of `{shortened(path)}` must be a number of bytes"
         raise ValueError(msg)
     if not _SHA256.fullmatch(sha256):
-        msg = f"`{name}`: sha256 of `{path}` must be 64 hexadecimal digits"
+        msg = f"`{name}`: sha256 of `{shortened(path)}` must be 64 hexadecimal digits"
         raise ValueError(msg)
-    sources = _texts(table.get("sources"), f"{name}: sources of {path}")
+    sources = _texts(table.get("sources"), f"{name}: sources of {shortened(path)}")
     extra = {k: v for k, v in table.items() if k not in _FILE_KEYS}
     return LockedFile(path, size, sha256, sources, extra)
 
@@ -260,12 +261,18 @@ def _text(table: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         msg = f"{key} must be a text"
         raise ValueError(msg)  # noqa: TRY004 - one error for everything that is wrong in a lock
+    if len(value) > MAX_TEXT:
+        msg = f"{key} is longer than {MAX_TEXT} characters"
+        raise ValueError(msg)
     return value
 
 
 def _texts(value: Any, what: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         msg = f"{what} must be an array of texts"
+        raise ValueError(msg)
+    if any(len(v) > MAX_TEXT for v in value):
+        msg = f"{what} has a text of more than {MAX_TEXT} characters"
         raise ValueError(msg)
     return tuple(value)
 

@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+MAX_TEXT = 8192  # characters of a text in a lock or a manifest; longer is no name, address or licence
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -45,16 +46,23 @@ class Wish:
         """Read what :meth:`as_toml` wrote.
 
         Raises:
-            ValueError: It is neither a text nor such a table.
+            ValueError: It is neither a text nor such a table, or a text in it is too long.
         """
         if isinstance(value, str) and value:
-            return cls(value)
+            return _capped(cls(value))
         if isinstance(value, Mapping) and isinstance(value.get("source"), str):
             lists = [value.get("include", []), value.get("exclude", [])]
             if all(isinstance(items, list) and all(isinstance(i, str) for i in items) for items in lists):
-                return cls(value["source"], *(tuple(items) for items in lists))
+                return _capped(cls(value["source"], *(tuple(items) for items in lists)))
         msg = "must be a text, or a table with `source` and lists `include`, `exclude`"
         raise ValueError(msg)
+
+
+def _capped(wish: Wish) -> Wish:
+    if any(len(text) > MAX_TEXT for text in (wish.spec, *wish.include, *wish.exclude)):
+        msg = f"has a text of more than {MAX_TEXT} characters"
+        raise ValueError(msg)
+    return wish
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,12 +80,13 @@ def _edited(text: str, origin: str, table: tuple[str, ...], edit: Callable[[Any]
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        document = tomlkit.parse(text)
+        mark = "\ufeff" if text.startswith("\ufeff") else ""
+        document = tomlkit.parse(text.removeprefix(mark))
         inner: Any = document
         for key in table:
             inner = inner[key]
         edit(inner)
-        edited = tomlkit.dumps(document)
+        edited = mark + tomlkit.dumps(document)
         if "\r\n" in text:
             edited = re.sub(r"(?<!\r)\n", "\r\n", edited)
         if parse_manifest(edited, origin, table) == wanted:

@@ -1,6 +1,5 @@
 """``models.toml``, or ``[tool.modelpm]`` in ``pyproject.toml``: what a project wants. Pure."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -13,6 +12,7 @@ from modelpm.manifest.governing import inner_table
 from modelpm.manifest.rules import Rules
 from modelpm.names import MODEL_ID, check_model_name, check_path, printable
 from modelpm.spec import parse_spec
+from modelpm.toml import TomlError, loads
 
 DEFAULT_DIR = "models"
 MAX_MANIFEST_BYTES = 1 << 20
@@ -102,8 +102,6 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
 
 
 def _load(text: str, origin: str) -> dict[str, Any]:
-    if len(text) > MAX_MANIFEST_BYTES:
-        raise _wrong(origin, f"it is larger than {MAX_MANIFEST_BYTES} bytes")
     if line := conflict_line(text):
         raise UsageError(
             f"{origin} has merge conflict markers at line {line}",
@@ -113,9 +111,9 @@ def _load(text: str, origin: str) -> dict[str, Any]:
             ],
         )
     try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise _wrong(origin, printable(str(error))) from None
+        return loads(text, limit=MAX_MANIFEST_BYTES)
+    except TomlError as error:
+        raise _wrong(origin, str(error)) from None
 
 
 def _only(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -177,6 +175,9 @@ def _settings(settings: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
     if not isinstance(folder, str):
         msg = "`settings.dir` must be a text"
         raise ValueError(msg)  # noqa: TRY004 - as above
+    if folder.startswith("~") or "$" in folder:
+        msg = f"`settings.dir` is `{printable(folder)}`, and neither `~` nor `$` is replaced in it"
+        raise UsageError(msg, hints=["name a folder inside of the project, like `models`"])
     try:
         check_path(folder)
     except IntegrityError as error:

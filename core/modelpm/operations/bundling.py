@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
-from modelpm.environment import Environment
+from modelpm.environment import Environment, lock_text
 from modelpm.errors import IntegrityError, NotFound, StoreError, UsageError
 from modelpm.files import stays_in
 from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
@@ -285,10 +285,7 @@ def _owners(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
 
 
 def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
-    with explained(source / LOCK, "read"):
-        with (source / LOCK).open("rb") as file:
-            content = file.read(MAX_LOCK_BYTES + 1)
-        lock = _lock(content, source)
+    lock = parse_lock(lock_text(source / LOCK) or "", f"the lock in {source}")
     owners, taken = _owners(lock.models), []
     for sha256, size in sorted({(f.sha256, f.size) for m in lock.models for f in m.files}):
         name = archive.member_of(sha256)

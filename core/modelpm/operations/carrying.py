@@ -1,12 +1,14 @@
 """Carry models from machine to machine, and tell the auditor: a bundle, or model files that are here already."""
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
+from modelpm.errors import UsageError
 from modelpm.operations.bundling import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
 
 
@@ -28,13 +30,13 @@ class Carrier:
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
         """Write a bundle; see :meth:`modelpm.manager.Manager.bundle`."""
-        path = _plain(target)
+        path = _plain(target, "export --bundle models.tar")
         with self.auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user, changes=False):
             return tuple(write_bundle(self.environment, path, split))
 
     def take_over(self, source: str | Path, user: str | None) -> tuple[Taken, ...]:
         """Take over a bundle or files; see :meth:`modelpm.manager.Manager.take_over`."""
-        path, store = _plain(source), self.environment.store
+        path, store = _plain(source, "import models.tar"), self.environment.store
         with self.auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
             if is_bundle(path):
                 with store.lock("store", shared=True):
@@ -48,5 +50,20 @@ class Carrier:
         return tuple(taken)
 
 
-def _plain(path: str | Path) -> Path:
-    return Path(os.path.abspath(path))  # noqa: PTH100 - without `..`, for messages
+def _plain(path: str | Path, example: str) -> Path:
+    """Return a path without ``..``, for messages.
+
+    Raises:
+        UsageError: It is a stream: a bundle is written and read in any order.
+    """
+    found = Path(os.path.abspath(path))  # noqa: PTH100 - see above
+    try:
+        mode = found.stat().st_mode
+    except OSError:  # not there, or told of when it is used
+        mode = 0
+    if str(path) == "-" or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
+        raise UsageError(
+            f"`{path}` is a stream, and a bundle is a file or a folder",
+            hints=[f"name a file: modelpm {example}"],
+        )
+    return found

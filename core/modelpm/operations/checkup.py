@@ -1,19 +1,22 @@
 """What a check finds; and the checks of the world beyond the store: catalogs, plugins, credentials, endpoints."""
 
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from modelpm.disk import closed
 from modelpm.errors import UsageError
 from modelpm.operations.credentials import entries
 from modelpm.plugins.index import scan
 from modelpm.redact import redact_urls
+from modelpm.view.ledger import NAME as LEDGER
 
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
-    from modelpm.config import Config
+    from modelpm.config import Config, Paths
     from modelpm.plugins.registry import Registry
 
 _HUB = "https://huggingface.co"
@@ -42,6 +45,26 @@ class Check:
     fix: Callable[[], object] | None = None
 
 
+def access(paths: "Paths") -> Iterator[Check]:
+    """Say which of our own files and folders are closed to this user: after a run as root, for example."""
+    audit = [paths.audit / name for name in ("audit.jsonl", "lock")]
+    read = [paths.config, paths.lock, paths.audit / "head", paths.view / LEDGER, paths.store / "VERSION"]
+    folders = [paths.lock.parent, paths.view, paths.audit, paths.cache, paths.store, *_folders(paths.store)]
+    looked = [*(closed.look(path) for path in read), *(closed.look(path, write=True) for path in (*folders, *audit))]
+    found = {each.place: each for each in looked if each is not None}
+    for each in found.values():
+        yield Check("access", "fail", each.why, each.hints[0])
+    if not found:
+        yield Check("access", "ok", "this user can read and write what is modelpm's")
+
+
+def _folders(store: Path) -> list[Path]:
+    try:
+        return sorted(path for path in store.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:  # told of by itself, or not there yet
+        return []
+
+
 def catalogs(found: "Catalogs") -> Iterator[Check]:
     """Say what is in each catalog, and what cannot be read."""
     counts = dict.fromkeys(found.catalogs, 0)
@@ -56,7 +79,7 @@ def catalogs(found: "Catalogs") -> Iterator[Check]:
 def ages(config: "Config", now: float) -> Iterator[Check]:
     """Say how old the user's own catalogs are."""
     for name, place in config["catalogs"].items():
-        folder = Path(place).expanduser() / "models"
+        folder = Path(os.path.expanduser(place), "models")  # noqa: PTH111 - stands where there is no home
         times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
         if times:
             days = max(0, int((now - max(times)) // _DAY))

@@ -1,5 +1,6 @@
 """From settings to parts: the registry with each plugin's context, the catalogs, the auditor, the engine."""
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ def make_catalogs(config: Config, registry: Registry, warn: Callable[[str], None
     folders, plugged = config["catalogs"], registry.names("catalog")
 
     def of_folder(path: str) -> Callable[[], Catalog]:
-        return lambda: FolderCatalog(Path(path).expanduser())
+        return lambda: FolderCatalog(Path(os.path.expanduser(path)))  # noqa: PTH111 - stands where there is no home
 
     def of_plugin(name: str) -> Callable[[], Catalog]:
         return lambda: registry.catalog(name)

@@ -1,5 +1,6 @@
 """Doctor: one row a check, each ``ok``, ``warn`` or ``fail`` with its cure; ``fix`` does what is safe."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -7,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm import disk
-from modelpm.disk import system
+from modelpm.disk import closed, system
 from modelpm.disk.atomic import write_atomic
-from modelpm.environment import Environment
+from modelpm.environment import Environment, lock_text
 from modelpm.errors import ModelpmError
 from modelpm.lock.file import parse_lock
-from modelpm.operations.checkup import Check, ages, catalogs, credentials, endpoints, plugins
+from modelpm.operations.checkup import Check, access, ages, catalogs, credentials, endpoints, plugins
 from modelpm.operations.roots import Roots
 from modelpm.store import leases, leftovers
 from modelpm.text import binary_size
@@ -49,13 +50,15 @@ class Doctor:
 
         A check that fails in a way nobody thought of is a row, too.
         """
-        found = [check for name, look in self._looks().items() for check in _guarded(name, look)]
+        place = self.environment.store.root
+        found = [check for name, look in self._looks().items() for check in _guarded(name, look, place)]
         if not fix:
             return tuple(found)
         return tuple(check if check.fix is None else _fixed(check) for check in found)
 
     def _looks(self) -> dict[str, Callable[[], Iterator[Check]]]:
         return {
+            "access": lambda: access(self.config.paths),
             "store": self._store,
             "links": self._links,
             "space": self._space,
@@ -105,7 +108,10 @@ class Doctor:
         from modelpm.store.probing import link_kind
 
         view = self.environment.view
-        kind = link_kind(self.environment.store.layout, disk.standing(view.root), view.mode)
+        if not self.environment.store.layout.partials.is_dir():  # the check of the store says why
+            return
+        with disk.explained(view.root, "link files into"):
+            kind = link_kind(self.environment.store.layout, disk.standing(view.root), view.mode)
         if kind == "copy":
             cure = "put store and models on one file system: modelpm store move PATH"
             yield Check("links", "warn", f"files appear in {view.root} as copies: they take the space twice", cure)
@@ -126,13 +132,15 @@ class Doctor:
 
     def _tiers(self) -> Iterator[Check]:
         for layout in self.environment.store.tiers:
-            there = layout.version.is_file()
-            yield Check(
-                "store.path",
-                "ok" if there else "warn",
-                f"{layout.root} {'is looked into' if there else 'is no store, or cannot be read'}",
-                "" if there else "mount it, or take it out of store.path",
-            )
+            found = closed.look(layout.root) or closed.look(layout.version)
+            if found is not None:
+                cure = f"its owner opens it with: chmod -R go+rX {layout.root}; or take it out of store.path"
+                yield Check("store.path", "warn", f"{layout.root} is not used: {found.why}", cure)
+            elif layout.version.is_file():
+                yield Check("store.path", "ok", f"{layout.root} is searched before downloading")
+            else:
+                text = f"{layout.root} is not a store"
+                yield Check("store.path", "warn", text, "mount it, or take it out of store.path")
 
     def _lock(self) -> Iterator[Check]:
         path = self.environment.lock_path
@@ -149,12 +157,12 @@ class Doctor:
 
     def _restorable(self, path: Path, previous: Path, text: str) -> Check:
         try:
-            raw = previous.read_bytes()
-            parse_lock(raw.decode(), str(previous))
-        except (OSError, UnicodeDecodeError, ModelpmError):
+            raw = lock_text(previous) or ""
+            parse_lock(raw, str(previous))
+        except ModelpmError:
             return Check("lock", "fail", text, f"remove {path}, and install again: the store keeps the bytes")
         cure = f"modelpm doctor --fix restores the previous one, {previous}"
-        return Check("lock", "fail", text, cure, lambda: write_atomic(path, raw))
+        return Check("lock", "fail", text, cure, lambda: write_atomic(path, raw.encode()))
 
     def _models(self) -> Iterator[Check]:
         models = self.environment.read().models
@@ -209,13 +217,16 @@ class Doctor:
             yield Check("leases", "ok", f"{len(found)} installs are running" if found else "no install is running")
 
 
-def _guarded(name: str, look: Callable[[], Iterator[Check]]) -> list[Check]:
+def _guarded(name: str, look: Callable[[], Iterator[Check]], place: Path) -> list[Check]:
     try:
         return list(look())
     except ModelpmError as error:
         return [_failed(name, error)]
     except UnicodeEncodeError as error:
         return [_failed(name, disk.unnameable(error))]
+    except OSError as error:
+        where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else place
+        return [_failed(name, disk.failure(error, where, "look at"))]
     except Exception as error:  # noqa: BLE001 - what a check trips over is what the doctor is there to find
         return [Check(name, "fail", f"{type(error).__name__}: {error}", "please report it")]
 
@@ -227,6 +238,6 @@ def _failed(name: str, error: ModelpmError) -> Check:
 def _fixed(check: Check) -> Check:
     try:
         check.fix() if check.fix else None
-    except ModelpmError as error:
-        return replace(check, state="fail", text=f"{check.text}; that could not be mended: {error}", fix=None)
-    return replace(check, state="ok", text=f"mended: {check.text}", cure="", fix=None)
+    except (ModelpmError, OSError) as error:
+        return replace(check, state="fail", text=f"{check.text}; that could not be repaired: {error}", fix=None)
+    return replace(check, state="ok", text=f"repaired: {check.text}", cure="", fix=None)

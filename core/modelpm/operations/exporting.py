@@ -4,9 +4,11 @@ import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from modelpm import __version__
 from modelpm.lock.model import LockedFile, LockedModel
+from modelpm.names import json_safe, printable
 
 Addresses = Callable[[LockedModel, LockedFile], Sequence[str]]
 FORMATS = ("sha256sums", "urls", "aria2", "json", "cyclonedx")
@@ -30,20 +32,29 @@ def _sha256sums(models: Sequence[LockedModel], _addresses: Addresses) -> str:
 
 
 def _urls(models: Sequence[LockedModel], addresses: Addresses) -> str:
-    return "".join(f"{addresses(m, f)[0]}\n" for m in models for f in m.files)
+    return "".join(f"{_address(addresses(m, f)[0])}\n" for m in models for f in m.files)
 
 
 def _aria2(models: Sequence[LockedModel], addresses: Addresses) -> str:
     """Write what ``aria2c -i`` reads."""
     return "".join(
-        "\t".join(addresses(m, f)) + f"\n  out={m.name}/{f.path}\n  checksum=sha-256={f.sha256}\n"
+        "\t".join(map(_address, addresses(m, f))) + f"\n  out={m.name}/{f.path}\n  checksum=sha-256={f.sha256}\n"
         for m in models
         for f in m.files
     )
 
 
+def _address(text: str) -> str:
+    """Return an address of a lock with what no address has, control or invisible characters, percent-encoded."""
+    return "".join(char if char == printable(char) else quote(char, errors="surrogatepass") for char in text)
+
+
 def _json(models: Sequence[LockedModel], _addresses: Addresses) -> str:
-    return json.dumps({"version": 1, "models": [_row(m) for m in models]}, indent=2, ensure_ascii=False) + "\n"
+    return _document({"version": 1, "models": [_row(m) for m in models]})
+
+
+def _document(content: Mapping[str, Any]) -> str:
+    return json_safe(json.dumps(content, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _row(model: LockedModel) -> dict[str, Any]:
@@ -74,7 +85,7 @@ def _cyclonedx(models: Sequence[LockedModel], _addresses: Addresses) -> str:
         "metadata": {"tools": {"components": [{"type": "application", "name": "modelpm", "version": __version__}]}},
         "components": components,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return _document(document)
 
 
 def _component(model: LockedModel) -> dict[str, Any]:

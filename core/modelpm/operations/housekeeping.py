@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from modelpm.config import Config
 from modelpm.environment import Environment
 from modelpm.operations.prune import Limits, Pruned, Pruner
+from modelpm.operations.settings import given_path
 from modelpm.store import leftovers
 
 if TYPE_CHECKING:
@@ -99,8 +100,9 @@ class Housekeeping:
         """
         from modelpm.operations.moving import Mover
 
+        self.config.check()
         mover = Mover(self.environment, self.auditor(), self._settle, self.warn)
-        folder = Path(target).expanduser()
+        folder = given_path(target, "the new store")
         return mover.move(folder, user=user, cancelled=cancelled or Event(), on_bytes=on_bytes)
 
     def sizes(self) -> "tuple[Share, ...]":

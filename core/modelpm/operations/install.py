@@ -14,7 +14,7 @@ from modelpm.errors import Interrupted, ModelpmError, OfflineError, UsageError
 from modelpm.installed import InstalledModel
 from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.names import printable
-from modelpm.operations.linking import link_into, say_copied
+from modelpm.operations.linking import link_into, say_copied, say_left_out
 from modelpm.operations.locating import locator
 from modelpm.operations.obtaining import obtain, offers
 from modelpm.operations.reading import installed_model
@@ -215,6 +215,7 @@ class Installer:
         """Make the model's files appear in another folder, too; ``warn`` is told where they had to be copied."""
         mode = self.environment.view.mode
         say_copied(link_into(self.environment.store, made.files, folder, mode), mode, folder, warn)
+        say_left_out(made, folder, warn)
         return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
 
     def would(self, task: Task) -> Change:

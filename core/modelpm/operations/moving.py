@@ -15,6 +15,7 @@ from modelpm import disk
 from modelpm.audit import Auditor
 from modelpm.disk import system
 from modelpm.disk.atomic import TEMPORARY, write_atomic
+from modelpm.disk.reading import read_bytes
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, StoreError, UsageError
 from modelpm.operations.roots import Roots
@@ -99,7 +100,7 @@ class Mover:
     def _stores(self, target: Path) -> tuple[Store, Store]:
         here = self.environment.store
         marker = Layout(target).moving
-        origin = Path(os.fsdecode(marker.read_bytes())) if marker.is_file() else here.root
+        origin = Path(os.fsdecode(read_bytes(marker, version.LONGEST))) if marker.is_file() else here.root
         # By the folders that they really are: the store may be a symlink to another disk, and be moved to that place.
         there, now, before = (Path(os.path.realpath(folder)) for folder in (target, here.root, origin))
         if there == now == before:

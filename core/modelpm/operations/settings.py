@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelpm.config import MAX_CONFIG_BYTES, values
 from modelpm.config.settings import SETTINGS, setting
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_text
 from modelpm.errors import UsageError
 
 
@@ -27,6 +29,18 @@ def write_setting(path: Path, key: str, value: str) -> None:
     write_atomic(path, made.encode())
 
 
+def given_path(path: str | Path, option: str) -> Path:
+    """Return a path as absolute, with `~` replaced.
+
+    Raises:
+        UsageError: It cannot be; names the option.
+    """
+    try:
+        return values.absolute(path)
+    except ValueError as error:
+        raise UsageError(f"{option} cannot be `{path}`: it must be {error}") from None
+
+
 def plain(value: Any) -> Any:
     """Return a setting's value in the types of JSON and TOML."""
     if isinstance(value, Path):
@@ -43,7 +57,8 @@ def _edited(path: Path, key: str, value: str) -> str:
     import tomlkit
 
     parts, made = _parsed(key, value)
-    document = tomlkit.parse(path.read_text(encoding="utf-8") if path.exists() else "")
+    text = read_text(path, MAX_CONFIG_BYTES, code="usage") or ""
+    document = tomlkit.parse(text.removeprefix("\ufeff"))
     table: Any = document
     for part in parts[:-1]:
         if part not in table:

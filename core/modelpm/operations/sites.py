@@ -1,15 +1,17 @@
 """Where a project is, and what stands there: manifest and lock, read together."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.disk import explained, make_folder
+from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_text
 from modelpm.environment import Environment, lock_text
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.lock.file import Lock, parse_lock
-from modelpm.manifest.file import DEFAULT_DIR, STARTER, Manifest, parse_manifest
+from modelpm.manifest.file import DEFAULT_DIR, MAX_MANIFEST_BYTES, STARTER, Manifest, parse_manifest
 from modelpm.manifest.governing import FILE, LOCK, PYPROJECT, TABLE, has_table
 from modelpm.store import Store
 from modelpm.view import View
@@ -38,20 +40,12 @@ class Site:
         """Return the manifest's file as it stands; None where there is none.
 
         Raises:
-            UsageError: It is not UTF-8.
-            StoreError: It cannot be read.
+            UsageError: It is not a regular file, it is too large, or it is not UTF-8.
+            StoreError: The system refuses.
         """
         if self.manifest is None:
             return None
-        try:
-            with explained(self.manifest, "read"):
-                return self.manifest.read_bytes().decode()
-        except UnicodeDecodeError:
-            raise UsageError(
-                f"{self.manifest} cannot be used: it is not UTF-8",
-                code="manifest_invalid",
-                hints=["the file was left as it is"],
-            ) from None
+        return read_text(self.manifest, MAX_MANIFEST_BYTES, code="manifest_invalid")
 
     def environment(self, store: Store, folder: str, mode: str) -> Environment:
         """Return the project's environment.
@@ -91,6 +85,12 @@ def site_of(file: Path) -> Site:
     if file.name == LOCK:
         return Site(file.parent, None)
     return Site(file.parent, file, TABLE if file.name == PYPROJECT else ())
+
+
+def say_unread(file: Path, warn: Callable[[str], None]) -> None:
+    """Say that one of two manifests in a folder is not read."""
+    if file.name == FILE and has_table(file.with_name(PYPROJECT)):
+        warn(f"{file} is the manifest; [{'.'.join(TABLE)}] in the {PYPROJECT} beside it is not read")
 
 
 def begin(folder: Path) -> Site:

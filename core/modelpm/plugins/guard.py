@@ -7,92 +7,50 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from traceback import format_exception
+from itertools import islice
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
 from modelpm.api import AuditLog, AuditSink, AuditTail, Catalog, Hasher, Listener, Locator, Parser, Source
 from modelpm.errors import ModelpmError, PluginError
-from modelpm.names import printable
-from modelpm.plugins.index import OURS, Entry
-from modelpm.redact import capped, cleaned, redact_urls, without_secrets
-from modelpm.types import CatalogText, Digest, Event, Progress, Reference, RemoteFile, Snapshot, Stream
+from modelpm.names import printable, shortened
+from modelpm.plugins.blame import blame, presentable, sound
+from modelpm.plugins.index import Entry
+from modelpm.types import (
+    MAX_FILES,
+    MAX_LICENSE,
+    MAX_SIZE,
+    CatalogText,
+    Digest,
+    Event,
+    Progress,
+    Reference,
+    RemoteFile,
+    Snapshot,
+    Stream,
+    too_many,
+)
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _T = TypeVar("_T")
 _Types = type | tuple[type, ...]
 _NONE = type(None)
-_MOST_HINTS = 32
-
-
-def blame(entry: Entry, error: BaseException) -> PluginError:
-    """Return the error that says which plugin failed and why."""
-    said = capped(_words(error))
-    cause = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    hints = ["report it to the plugin's author; `modelpm plugins check` shows the state of each plugin"]
-    if entry.distribution != OURS:
-        hints.append(f"to go on without it: MODELPM_DISABLE_PLUGINS={entry.distribution}")
-    return PluginError(
-        f"plugin {entry} ({entry.kind} `{entry.name}`, module {entry.module}) failed: {redact_urls(cause)}",
-        hints=hints,
-        distribution=entry.distribution,
-        version=entry.version,
-    )
-
-
-def _words(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - the plugin's own, too
-        return ""
 
 
 @contextmanager
-def guarded(entry: Entry, *, yielding: bool = False) -> Iterator[None]:
-    """Let our own errors pass and blame the plugin for every other, whatever it derives from.
-
-    Args:
-        entry: The plugin.
-        yielding: Whether values are yielded inside: then ``GeneratorExit`` means that the caller wants no more.
-    """
+def guarded(entry: Entry) -> Iterator[None]:
+    """Let our own errors pass, made sound, and blame the plugin for every other, whatever it derives from."""
     try:
         yield
     except KeyboardInterrupt:  # the user's
         raise
-    except GeneratorExit as error:
-        if yielding:
-            raise
-        raise blame(entry, error) from error
     except ModelpmError as error:
-        _tame(entry, error)
-        raise
+        told = sound(entry, error)
+        if told is error:
+            raise
+        raise told from presentable(error)
     except BaseException as error:  # noqa: BLE001 - blamed, with the cause as far as it may be shown
-        raise blame(entry, error) from _presentable(error)
-
-
-def _tame(entry: Entry, error: ModelpmError) -> None:
-    """Hold an error to what errors are: a plugin may have put anything into it, and of any length."""
-    error.message = redact_urls(_foreign(error.message))
-    error.args = (error.message,)
-    given: tuple[object, object] = (error.hints, error.details)
-    hints = [_foreign(hint) for hint in given[0][:_MOST_HINTS]] if isinstance(given[0], list | tuple) else []
-    # Ours hold examples of addresses with users and digests.
-    error.hints = tuple(hint if entry.distribution == OURS else redact_urls(hint) for hint in hints)
-    error.details = cleaned(given[1]) if isinstance(given[1], Mapping) else {}
-    error.code = str(error.code or ModelpmError.code)
-
-
-def _foreign(text: object) -> str:
-    return without_secrets(capped(text if isinstance(text, str) else type(text).__name__))
-
-
-def _presentable(error: BaseException) -> BaseException:
-    """Return the cause to show: itself, or where it holds a secret what is left of it, at the same place."""
-    said = "".join(format_exception(error))
-    if without_secrets(said) == said:
-        return error
-    shown = RuntimeError(redact_urls(capped(f"{type(error).__name__}: {_words(error)}")))
-    return shown.with_traceback(error.__traceback__)
+        raise blame(entry, error) from presentable(error)
 
 
 @contextmanager
@@ -106,6 +64,19 @@ def signed(entry: Entry) -> Iterator[None]:
     except ModelpmError as error:
         error.message = f"{error.message} (the {entry.kind} `{entry.name}` of {entry})"
         raise
+
+
+def each(entry: Entry, things: Iterable[_T]) -> Iterator[_T]:
+    """Yield what a plugin yields; guards its code, and nothing of the caller's."""
+    with guarded(entry):
+        iterator = iter(things)
+    while True:
+        with guarded(entry):
+            try:
+                thing = next(iterator)
+            except StopIteration:
+                return
+        yield thing
 
 
 def expect(entry: Entry, answer: object, wanted: _Types, what: str) -> None:
@@ -155,7 +126,9 @@ class _Guarded(Generic[_T]):
         return answer
 
     def _ask_all(self, call: Callable[[_T], Iterable[_R]], wanted: _Types, what: str) -> tuple[_R, ...]:
-        answers = self._ask(lambda made: tuple(call(made)))
+        answers = self._ask(lambda made: tuple(islice(call(made), MAX_FILES + 1)))  # some never end
+        if len(answers) > MAX_FILES:
+            raise too_many(f"the {self.entry.kind} `{self.entry.name}` of {self.entry}")
         for answer in answers:
             expect(self.entry, answer, wanted, what)
         return answers
@@ -182,7 +155,7 @@ class GuardedSource(_Guarded[Source]):
         for file in files:
             self._check_file(file)
         # The licence is a publisher's text, on its way into a lock.
-        return replace(snapshot, files=files, license=printable(snapshot.license))
+        return replace(snapshot, files=files, license=printable(snapshot.license[:MAX_LICENSE])[:MAX_LICENSE])
 
     @contextmanager
     def open(
@@ -219,14 +192,17 @@ class GuardedSource(_Guarded[Source]):
         expect(self.entry, file.locations, tuple, "locations")
         for location in file.locations:
             expect(self.entry, location, str, "location")
-        if file.size is not None and file.size < 0:
-            raise PluginError(f"plugin {self.entry} gave {file.path} a size below zero")
+        if file.size is not None and not 0 <= file.size <= MAX_SIZE:
+            what = "below zero" if file.size < 0 else "beyond what any disk holds"
+            raise PluginError(f"plugin {self.entry} gave `{shortened(file.path)}` a size {what}")
 
     def _checked_stream(self, stream: Stream) -> Stream:
         expect(self.entry, stream, Stream, "stream")
         expect(self.entry, stream.start, int, "start of a stream")
         expect(self.entry, stream.total, (int, _NONE), "total of a stream")
         expect(self.entry, stream.validator, (str, _NONE), "validator of a stream")
+        if not (0 <= stream.start <= MAX_SIZE and 0 <= (stream.total or 0) <= MAX_SIZE):
+            raise PluginError(f"plugin {self.entry} gave a stream a size that no file has")
         return replace(
             stream,
             chunks=self._chunks(stream),
@@ -235,10 +211,9 @@ class GuardedSource(_Guarded[Source]):
         )
 
     def _chunks(self, stream: Stream) -> Iterator[bytes]:
-        with guarded(self.entry, yielding=True):
-            for chunk in stream.chunks:
-                expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
-                yield chunk
+        for chunk in each(self.entry, stream.chunks):
+            expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
+            yield chunk
 
     def _wrapped(self, call: Callable[_P, _R] | None) -> Callable[_P, _R] | None:
         if call is None:
@@ -288,8 +263,9 @@ class GuardedLog(GuardedSink):
 
     def records(self) -> Iterator[Mapping[str, Any]]:
         """As :meth:`modelpm.api.AuditLog.records`."""
-        with guarded(self.entry, yielding=True):
-            yield from self._log.records()
+        with guarded(self.entry):
+            records = self._log.records()
+        yield from each(self.entry, records)
 
     def tail(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """As :meth:`modelpm.api.AuditTail.tail`; a log without it is read from its beginning."""

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from modelpm import disk
 from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_bytes
 from modelpm.errors import UsageError
 from modelpm.store.layout import Layout
 
 _VERSION = 1
 _MOVED = "moved to "
-_LONGEST = 4200  # characters: longer than any path
+LONGEST = 4200  # bytes: longer than any path
 
 
 def check(layout: Layout) -> None:
@@ -57,7 +58,10 @@ def gone(layout: Layout, target: Path) -> UsageError:
 def _read(layout: Layout) -> str:
     path = layout.version
     with disk.explained(path, "read"):
-        return path.read_text("utf-8", "replace")[:_LONGEST].strip() if path.exists() else ""
+        try:
+            return read_bytes(path, LONGEST).decode(errors="replace").strip()
+        except FileNotFoundError:
+            return ""
 
 
 def moved(layout: Layout, target: Path) -> None:

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.disk import make_folder, unnameable
+from modelpm.disk import make_folder, symlink, unnameable
 from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
@@ -198,8 +198,13 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     def _link(self, key: str, sha256: str, before: Entry | None) -> Entry:
         """Make an entry; ``before`` is what it replaces, which may be a name of another blob."""
         target = self._safe(key)
-        with self._renaming(before):
-            kind = self.store.link(sha256, target, self.mode)
+        try:
+            make_folder(target.parent, below=self.root)
+            with self._renaming(before):
+                kind = self.store.link(sha256, target, self.mode)
+        except BaseException:
+            self._remove_empty(target)
+            raise
         made = target.stat()
         if kind in {"reflink", "copy"}:
             shown.vouch(self.store, target, sha256)
@@ -216,12 +221,12 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return entry is not None and entry.sha256 == file.sha256 and self.shows(name, file)
 
     def _safe(self, key: str) -> Path:
-        """Return the entry's path after making sure that no folder on the way is a symlink."""
-        folder = (self.root / key).parent
-        for above in (*_folders_above(folder, self.base or self.root.parent), folder):
+        """Return the entry's path after making sure that no folder on the way is a symlink or a file."""
+        for above in _folders_above(self.root / key, self.base or self.root.parent):
             if above.is_symlink():
-                raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
-        make_folder(folder, below=self.root)
+                raise symlink(above, "link files into")
+            if above.exists() and not above.is_dir():
+                raise _in_the_way(above)
         return self.root / key
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
@@ -240,11 +245,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         if not kind and entry is not None and self._is_copy(target, entry, read=True):
             return None
         if not kind:
-            raise StoreError(
-                f"{target} is in the way: modelpm did not make it, or it was changed since",
-                code="in_the_way",
-                hints=["move it away, or choose another name with --as NAME"],
-            )
+            raise _in_the_way(target)
         facts = target.stat()
         return Entry(file.sha256, kind, facts.st_mtime_ns, facts.st_ino)
 
@@ -253,14 +254,18 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         target = self.root / key
         if not self._is_removable(key, entry):
             return False
-        with self._renaming(entry):
-            target.unlink(missing_ok=True)
+        with self._renaming(entry), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            target.unlink()
+        self._remove_empty(target)
+        return True
+
+    def _remove_empty(self, target: Path) -> None:
+        """Remove the folders above an entry that hold nothing."""
         for folder in _folders_above(target, self.root):
             try:
                 folder.rmdir()
             except OSError:  # somebody's file is in it, or it is gone already
                 break
-        return True
 
     def _is_removable(self, key: str, entry: Entry) -> bool:
         """Whether an entry is as we made it, or gone, and no symlink stands on the way to it."""
@@ -290,6 +295,14 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         if not ignore.exists():
             write_atomic(ignore, b"*\n")
         write_atomic(self.root / NAME, ledger_text(ledger))
+
+
+def _in_the_way(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} is in the way: modelpm did not make it, or it was changed since",
+        code="in_the_way",
+        hints=["move it away, or choose another name with --as NAME"],
+    )
 
 
 def _folders_above(target: Path, root: Path) -> Iterable[Path]:

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from modelpm.disk.reading import read_bytes
 from modelpm.errors import IntegrityError, UsageError
-from modelpm.names import MODEL_ID, check_path
+from modelpm.names import MODEL_ID, check_path, shortened
 
 NAME = ".modelpm.json"
 VERSION = 1
-MAX_BYTES = 64 << 20
+MAX_BYTES = 32 << 20  # twice what a lock may have, which says more of each file
 
 
 class Entry(NamedTuple):
@@ -59,16 +60,14 @@ def read_ledger(root: Path) -> dict[str, Entry]:
 
     path = root / NAME
     try:
-        if path.stat().st_size > MAX_BYTES:
-            return {}
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = json.loads(read_bytes(path, MAX_BYTES))
         version, values = table["version"], table["entries"]
         entries = {key: Entry(*map(_of_type, value, (str, str, int, int))) for key, value in values.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}  # what stands in the view then is looked at byte by byte before it is believed to be ours
     if not isinstance(version, int) or version > VERSION:
         raise UsageError(
-            f"{path} is of a newer modelpm: version {version}; this one reads version {VERSION}",
+            f"{path} is of a newer modelpm: version {shortened(str(version), 20)}; this one reads version {VERSION}",
             code="ledger_too_new",
             hints=["update modelpm; the file was left as it is"],
         )
@@ -79,7 +78,8 @@ def read_ledger(root: Path) -> dict[str, Entry]:
         except IntegrityError as error:
             raise IntegrityError(f"{path} is not of modelpm's making: {error.message}", code="hostile_name") from error
         if not MODEL_ID.fullmatch(name):
-            raise IntegrityError(f"{path} is not of modelpm's making: `{name}` is no model's name", code="hostile_name")
+            text = f"{path} is not of modelpm's making: `{shortened(name)}` cannot be a model's name"
+            raise IntegrityError(text, code="hostile_name")
     return entries
 
 

@@ -1,0 +1,118 @@
+"""What a plugin raised, made fit to be shown: an error of ours with short texts and plain details, that names it."""
+
+import math
+from itertools import islice
+from traceback import format_exception
+from typing import Any
+
+from modelpm.errors import ModelpmError, PluginError, Unavailable
+from modelpm.plugins.index import OURS, Entry
+from modelpm.redact import capped, cleaned, redact_urls, without_secrets
+
+_MAX_ITEMS = 100  # hints, and entries of a detail
+_MAX_DEPTH = 4
+_MAX_NAME = 100
+_EXIT_CODES = frozenset(range(1, 9)) | {130}
+_OURS = "modelpm."  # the modules whose classes are ours
+
+
+def blame(entry: Entry, error: BaseException) -> PluginError:
+    """Return the error that says which plugin failed and why."""
+    kind, said = type(error).__name__[:_MAX_NAME], _words(error)
+    cause = f"{kind}: {said}" if said else kind
+    hints = ["report it to the plugin's author; `modelpm plugins check` shows the state of each plugin"]
+    if entry.distribution != OURS:
+        hints.append(f"to go on without it: MODELPM_DISABLE_PLUGINS={entry.distribution}")
+    return PluginError(
+        f"plugin {entry} ({entry.kind} `{entry.name}`, module {entry.module}) failed: {redact_urls(cause)}",
+        hints=hints,
+        distribution=entry.distribution,
+        version=entry.version,
+    )
+
+
+def sound(entry: Entry, error: ModelpmError) -> ModelpmError:
+    """Return an error of ours that a plugin raised, with everything in it short and of the right type.
+
+    Returns:
+        The same error; one of the nearest class of ours, where the plugin derived its own; or one that blames the
+        plugin, where it is not what an error of ours is.
+    """
+    if not _is_whole(error):
+        return blame(entry, error)
+    base = next(kind for kind in type(error).__mro__ if kind.__module__.startswith(_OURS))
+    if base is not type(error):  # its methods are the plugin's code
+        error = _copied(base, error)
+    error.message = redact_urls(capped(error.message))
+    error.args = (error.message,)
+    # Ours hold examples of addresses with users and digests.
+    told = without_secrets if entry.distribution == OURS else redact_urls
+    error.hints = tuple(told(capped(hint)) for hint in error.hints[:_MAX_ITEMS])
+    error.details = cleaned(_plain(error.details))
+    if isinstance(error, Unavailable) and not _is_wait(error.retry_after):
+        error.retry_after = None
+    return error
+
+
+def presentable(error: BaseException) -> BaseException:
+    """Return the cause to show: itself, or where it holds a secret what is left of it, at the same place."""
+    try:
+        said = "".join(format_exception(error))
+    except BaseException:  # noqa: BLE001 - the plugin's own code, too
+        said = ""
+    if said and without_secrets(said) == said:
+        return error
+    shown = RuntimeError(redact_urls(f"{type(error).__name__[:_MAX_NAME]}: {_words(error)}"))
+    return shown.with_traceback(error.__traceback__)
+
+
+def _is_whole(error: ModelpmError) -> bool:
+    fields: dict[str, object] = vars(error)
+    hints, details = fields.get("hints"), fields.get("details")
+    return (
+        isinstance(fields.get("message"), str)
+        and isinstance(fields.get("code", type(error).code), str)
+        and isinstance(hints, tuple | list)
+        and all(isinstance(hint, str) for hint in hints)
+        and isinstance(details, dict)
+        and type(error.exit_code) is int
+        and error.exit_code in _EXIT_CODES
+    )
+
+
+def _copied(base: type[Any], error: ModelpmError) -> ModelpmError:
+    made = base(error.message, hints=error.hints, code=error.code)
+    made.details = error.details
+    if isinstance(made, Unavailable):
+        made.retry_after = getattr(error, "retry_after", None)
+    return made  # type: ignore[no-any-return] # one of ModelpmError's
+
+
+def _is_wait(seconds: Any) -> bool:
+    return seconds is None or (isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0)
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return a detail in JSON types, short."""
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return value if value.bit_length() < 64 else "a number beyond 64 bits"  # noqa: PLR2004 - as said
+        case float() if math.isfinite(value):
+            return value
+        case dict() if depth < _MAX_DEPTH:
+            items = islice(value.items(), _MAX_ITEMS)
+            return {_words(key)[:_MAX_NAME]: _plain(inner, depth + 1) for key, inner in items}
+        case list() | tuple() | set() | frozenset() if depth < _MAX_DEPTH:
+            return [_plain(inner, depth + 1) for inner in islice(value, _MAX_ITEMS)]
+        case _:
+            return _words(value)
+
+
+def _words(value: object) -> str:
+    """Return what something says of itself, cut; empty where that fails."""
+    try:
+        return capped(str(value))
+    except BaseException:  # noqa: BLE001 - the plugin's own code, too
+        return ""
