@@ -66,8 +66,11 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def incomplete(self, models: Sequence[LockedModel]) -> list[LockedModel]:
         """Return the models of which a file is not in the store, or not in the view, by the quick rules."""
         hidden = self.view.lacking(models)
-        has = self.store.has
-        return [m for m in models if m.name in hidden or not all(has(f.sha256, f.size) for f in m.files)]
+        return [m for m in models if m.name in hidden or not self.has(m)]
+
+    def has(self, model: LockedModel) -> bool:
+        """Whether the store has every file of a model, by the quick rules."""
+        return all(self.store.has(file.sha256, file.size) for file in model.files)
 
     def path(self, model: LockedModel) -> Path:
         """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""

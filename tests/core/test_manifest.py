@@ -138,7 +138,7 @@ def test_a_model_that_goes_leaves_its_groups_and_every_comment_stays() -> None:
 def test_a_group_is_made_where_it_is_first_named() -> None:
     text = '# mine\n[models]\nb = "core/b"\n'
     edited = with_models(text, "models.toml", (), {"a": Wish("core/a")}, "ci")
-    assert edited == text + 'a = "core/a"\n\n[groups]\nci = ["a"]\n'
+    assert edited == '# mine\n[models]\na = "core/a"\nb = "core/b"\n\n[groups]\nci = ["a"]\n'
 
 
 def test_what_is_added_to_the_examples_stands_below_them() -> None:

@@ -23,7 +23,7 @@ _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = r"(?m)^(?:dir|default-groups) = (?:\[[^\]]*\]|[^\n]*)\n"  # compiled where it is needed
 _VERSION = r"(?m)^version = [^\n]*\n"
-_MODEL_KEYS = {"name", "spec", "groups", "digest", "file", *KEYS}
+_MODEL_KEYS = {"name", "spec", "groups", "allow", "digest", "file", *KEYS}
 _FILE_KEYS = {"path", "size", "sha256", "sources"}
 
 
@@ -221,6 +221,7 @@ def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
         wish=wish,
         files=files,
         groups=_texts(table.get("groups", []), f"{name}: groups"),
+        allow=_texts(table.get("allow", []), f"{name}: allow"),
         extra={k: v for k, v in table.items() if k not in _MODEL_KEYS},
         **{key: _text(table, key) for key in KEYS},
     )

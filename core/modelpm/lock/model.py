@@ -5,6 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+MAX_LICENSE = 200  # characters: SPDX expressions are short, and what is longer is a text
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -90,6 +91,7 @@ class Model:
     upstream: str = ""
     format: str = ""
     license: str = ""
+    allow: tuple[str, ...] = ()  # what it may hold that can run code: `pickle`
 
     @property
     def model(self) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from modelpm.catalog import satisfies
 from modelpm.errors import Denied, Interrupted, ModelpmError
 from modelpm.lock.model import LockedModel, Wish
-from modelpm.manifest.rules import Rules
+from modelpm.manifest.file import Manifest
+from modelpm.manifest.rules import PICKLE
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Working
@@ -37,22 +38,23 @@ class Locker:
         return self.installer.resolver.identify(spec, name=name, include=tuple(include), exclude=tuple(exclude))
 
     def resolve(
-        self, wishes: Mapping[str, Wish], before: Mapping[str, LockedModel], rules: Rules, *, fresh: bool
+        self, names: Iterable[str], before: Mapping[str, LockedModel], manifest: Manifest, *, fresh: bool
     ) -> dict[str, WantedModel]:
-        """Resolve wishes; what fails is in ``errors``.
+        """Resolve models of a manifest; what fails is in ``errors``.
 
         Args:
-            wishes: What is wanted, by name.
+            names: Which.
             before: What is locked now, by name.
-            rules: What is allowed.
+            manifest: What is wanted, and allowed.
             fresh: Whether the newest is wanted, not what is locked where it still fits.
         """
         found = {}
-        for name, wish in wishes.items():
+        for name in names:
+            key = name, manifest.models[name]
             try:
-                if (name, wish) not in self._wanted:
-                    self._wanted[name, wish] = self._resolve(name, wish, before.get(name), rules, fresh=fresh)
-                found[name] = self._wanted[name, wish]
+                if key not in self._wanted:
+                    self._wanted[key] = self._resolve(name, before.get(name), manifest, fresh=fresh)
+                found[name] = self._wanted[key]
             except Interrupted:
                 raise
             except ModelpmError as error:
@@ -77,7 +79,7 @@ class Locker:
                 if old is None or not same(old, model) or (model.name in again and untold(model)):
                     pinned[model.name] = self._pin(model, old)
                 else:
-                    pinned[model.name] = replace(old, wish=model.wish)
+                    pinned[model.name] = replace(old, wish=model.wish, allow=model.allow)
             except Interrupted:
                 raise
             except ModelpmError as error:
@@ -92,18 +94,19 @@ class Locker:
             if old is not None and same(old, model) and untold(model):
                 say_untold(model.name, self.working.audience.warn)
 
-    def _resolve(self, name: str, wish: Wish, old: LockedModel | None, rules: Rules, *, fresh: bool) -> WantedModel:
+    def _resolve(self, name: str, old: LockedModel | None, manifest: Manifest, *, fresh: bool) -> WantedModel:
+        wish = manifest.models[name]
         spec = wish.spec if fresh or old is None else _keeping(wish.spec, old)
         found = replace(self.identify(spec, name, wish.include, wish.exclude), wish=wish)
         try:
-            model = self.installer.resolver.resolve(found, allow_pickle=rules.allow_pickle)
+            model = self.installer.resolver.resolve(found, allow_pickle=PICKLE in manifest.words(name))
         except Denied as error:
             if error.code != "pickle":
                 raise
-            hint = 'if you trust the publisher, put "pickle" into `allow-formats` of [settings]'
+            hint = f"if you trust the publisher: modelpm add {wish} --as {name} --allow-pickle"
             raise Denied(error.message, code=error.code, hints=[hint], **error.details) from None
-        rules.check(name, format_=model.format, license_=model.license, paths=[f.path for f in model.files])
-        rules.check_digests(name, (f.path for f in model.files if f.digest is None))
+        manifest.check(model, [f.path for f in model.files])
+        manifest.rules.check_digests(name, (f.path for f in model.files if f.digest is None))
         for warning in model.warnings:
             self.working.audience.warn(warning)
         return model
