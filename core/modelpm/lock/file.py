@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from modelpm.errors import IntegrityError, UsageError
+from modelpm.errors import IntegrityError, ModelpmError, UsageError
 from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.names import check_model_name, check_path, check_paths
@@ -20,6 +20,9 @@ VERSION = 1
 MAX_LOCK_BYTES = 16 << 20
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+_KEY = re.compile(r"^(name|digest|path|sha256) = ", re.MULTILINE)
+_UPSTREAM = re.compile(r'^upstream = "([^"]+)"$', re.MULTILINE)
+_SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # as far as it is an upstream
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = r"(?m)^(?:dir|default-groups) = (?:\[[^\]]*\]|[^\n]*)\n"  # compiled where it is needed
 _VERSION = r"(?m)^version = [^\n]*\n"
@@ -109,11 +112,16 @@ def parse_lock(text: str, origin: str) -> Lock:
     if len(text) > MAX_LOCK_BYTES:
         raise _damaged(origin, f"it is larger than {MAX_LOCK_BYTES} bytes")
     if line := conflict_line(text):
-        raise UsageError(
-            f"{origin} has merge conflict markers at line {line}",
-            code="lock_conflict",
-            hints=["`modelpm lock` repairs them: it keeps what agrees and locks again what was changed on both sides"],
-        )
+        raise _merged(f"{origin} has merge conflict markers at line {line}", "lock_conflict")
+    try:
+        return _parsed(text, origin)
+    except ModelpmError as error:
+        if error.code not in {"lock_unreadable", "lock_digest", "hostile_name"} or not _is_union(text):
+            raise
+        raise _merged(f"{origin} has lines of two locks, merged into one: {error.message}", "lock_union") from error
+
+
+def _parsed(text: str, origin: str) -> Lock:
     tables = _loads(text, origin)
     empty = _of_tables(tables, origin)
     try:
@@ -166,6 +174,20 @@ def split_lock(text: str) -> tuple[str, list[str]]:
         else:
             head.append(piece)
     return "".join(head), spans
+
+
+def _is_union(text: str) -> bool:
+    """Whether lines of two blocks stand in one, as git's union merge leaves them."""
+    spans = split_lock(text)[1]
+    upstreams = {upstream for span in spans for upstream in _UPSTREAM.findall(span)}
+    for span in spans:
+        keys = Counter(_KEY.findall(span))
+        files = span.count("[[model.file]]")
+        if max(keys["name"], keys["digest"]) > 1 or max(keys["path"], keys["sha256"]) > files:
+            return True
+        if {*_SOURCE.findall(span)} & upstreams - {*_UPSTREAM.findall(span)}:
+            return True
+    return False
 
 
 def _loads(text: str, origin: str) -> dict[str, Any]:
@@ -269,6 +291,11 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
         msg = f"{what} must be an array of texts"
         raise ValueError(msg)
     return tuple(value)
+
+
+def _merged(what: str, code: str) -> UsageError:
+    hint = "`modelpm lock` repairs it: what one side has is kept, and what both sides changed is locked again"
+    return UsageError(what, code=code, hints=[hint])
 
 
 def _damaged(origin: str, why: str, *, code: str = "lock_unreadable") -> UsageError:

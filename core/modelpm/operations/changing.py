@@ -4,7 +4,7 @@ Nothing is written before everything is decided and every byte is here. Where so
 planned again on what stands then.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +17,7 @@ from modelpm.manifest.drift import pinned, selected, settled
 from modelpm.manifest.file import Manifest, parse_manifest
 from modelpm.manifest.offences import LICENSE, SOURCE
 from modelpm.operations.committing import Commit, commit
+from modelpm.operations.healing import pin_of
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.judging import Judge, foreign_folders, refuse
 from modelpm.operations.linking import say_copied
@@ -148,7 +149,7 @@ class Changer:
         names = sorted({*manifest.models.keys() - kept.keys(), *(intent.fresh or ())})
         fresh = intent.fresh is not None
         there = {m.name: m for m in before.lock.models if fresh or m.wish != manifest.models.get(m.name)} | kept
-        wanted = self.locker.resolve(names, there, manifest, fresh=fresh)
+        wanted = self.locker.resolve(names, there, manifest, before.merged, fresh=fresh)
         if self.locker.errors:
             return wanted, None
         again = intent.also if intent.fresh is not None else ()
@@ -243,10 +244,6 @@ class Changer:
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
         )
-        notes = []
-        if before.healed:
-            kept, again = len(before.lock.models), len([n for n in before.undecided if n in wanted])
-            notes.append(f"Repaired the merge conflict in {self.site.lock.name}: kept {kept}, locked {again} again")
         return Report(
             changes=tuple(changes),
             models=tuple(installed_model(self.environment, m) for m in lock.models),
@@ -254,8 +251,22 @@ class Changer:
             dry_run=intent.dry_run,
             lock=self.site.lock,
             lock_action="unchanged" if self.locker.errors else action,
-            notes=tuple(notes),
+            notes=_healed(before, wanted, self.locker, self.site.lock.name),
         )
+
+
+def _healed(before: State, wanted: Mapping[str, WantedModel], locker: Locker, lock: str) -> tuple[str, ...]:
+    """Say what came of a merge; where both sides changed a model, with both."""
+    if before.merged is None:
+        return ()
+    again = [name for name in wanted if name in locker.torn or name in before.merged.doubts]
+    torn = [name for name in again if name in locker.torn]
+    kept = len(before.lock.models) + len(again) - len(torn)
+    said = [f"Repaired the merge conflict in {lock}: kept {kept}, locked {len(torn)} again"]
+    for name in torn:
+        sides = " and ".join(map(str, locker.torn[name]))
+        said.append(f"{name}: both sides changed it, to {sides}; now it is {pin_of(wanted[name])}")
+    return tuple(said)
 
 
 def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from modelpm.catalog import satisfies
 from modelpm.errors import Denied, Interrupted, ModelpmError
+from modelpm.lock.merging import Doubt, Merged
 from modelpm.lock.model import LockedModel, Wish
 from modelpm.manifest.file import Manifest
 from modelpm.manifest.rules import PICKLE
+from modelpm.operations.healing import Healer, Pin
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Working
@@ -24,12 +26,17 @@ class Locker:
     Attributes:
         installer: Resolves, and fetches.
         working: Who acts, who watches, and what stops it.
+        errors: What failed.
+        downloaded: Bytes, by model.
+        torn: What both sides of a merge pinned models to, where each changed them in its own way.
     """
 
     installer: Installer
     working: Working
     errors: list[ModelpmError] = field(default_factory=list)
     downloaded: dict[str, int] = field(default_factory=dict)
+    torn: dict[str, list[Pin]] = field(default_factory=dict)
+    _healed: dict[str, LockedModel] = field(default_factory=dict)
     _wanted: dict[tuple[str, Wish], WantedModel] = field(default_factory=dict)
     _locked: dict[tuple[str, Wish], LockedModel] = field(default_factory=dict)
 
@@ -38,7 +45,13 @@ class Locker:
         return self.installer.resolver.identify(spec, name=name, include=tuple(include), exclude=tuple(exclude))
 
     def resolve(
-        self, names: Iterable[str], before: Mapping[str, LockedModel], manifest: Manifest, *, fresh: bool
+        self,
+        names: Iterable[str],
+        before: Mapping[str, LockedModel],
+        manifest: Manifest,
+        merged: Merged | None = None,
+        *,
+        fresh: bool,
     ) -> dict[str, WantedModel]:
         """Resolve models of a manifest; what fails is in ``errors``.
 
@@ -46,6 +59,7 @@ class Locker:
             names: Which.
             before: What is locked now, by name.
             manifest: What is wanted, and allowed.
+            merged: What a merge says of models that are not locked; None where the lock was not merged.
             fresh: Whether the newest is wanted, not what is locked where it still fits.
         """
         found = {}
@@ -53,7 +67,8 @@ class Locker:
             key = name, manifest.models[name]
             try:
                 if key not in self._wanted:
-                    self._wanted[key] = self._resolve(name, before.get(name), manifest, fresh=fresh)
+                    doubt = merged.doubt(name) if merged and name not in before and not fresh else None
+                    self._wanted[key] = self._resolve(name, before.get(name), manifest, doubt, fresh=fresh)
                 found[name] = self._wanted[key]
             except Interrupted:
                 raise
@@ -74,7 +89,7 @@ class Locker:
         """
         pinned = {}
         for model in models:
-            old = before.get(model.name)
+            old = before.get(model.name, self._healed.get(model.name))
             try:
                 if old is None or not same(old, model) or (model.name in again and untold(model)):
                     pinned[model.name] = self._pin(model, old)
@@ -94,10 +109,17 @@ class Locker:
             if old is not None and same(old, model) and untold(model):
                 say_untold(model.name, self.working.audience.warn)
 
-    def _resolve(self, name: str, old: LockedModel | None, manifest: Manifest, *, fresh: bool) -> WantedModel:
+    def _resolve(
+        self, name: str, old: LockedModel | None, manifest: Manifest, doubt: Doubt | None, *, fresh: bool
+    ) -> WantedModel:
         wish = manifest.models[name]
         spec = wish.spec if fresh or old is None else _keeping(wish.spec, old)
         found = replace(self.identify(spec, name, wish.include, wish.exclude), wish=wish)
+        if doubt is not None:
+            found, block = self._as_merged(found, doubt)
+            if block is not None:
+                manifest.check(block, [f.path for f in block.files])
+                return WantedModel.of_locked(block)
         try:
             model = self.installer.resolver.resolve(found, allow_pickle=PICKLE in manifest.words(name))
         except Denied as error:
@@ -110,6 +132,18 @@ class Locker:
         for warning in model.warnings:
             self.working.audience.warn(warning)
         return model
+
+    def _as_merged(self, found: Identified, doubt: Doubt) -> tuple[Identified, LockedModel | None]:
+        """Return what is wanted, at the only pin that a merge left; or its block, where no source has revisions."""
+        healer = Healer(self.installer.resolver, found, doubt)
+        pins = healer.pins()
+        if len(pins) != 1:
+            self.torn.update({found.name: pins} if pins else {})
+            return found, None
+        block = healer.block(pins[0])
+        if block is not None:
+            self._healed[found.name] = block
+        return healer.pinned(pins[0]), block if pins[0].digest else None
 
     def _pin(self, model: WantedModel, old: LockedModel | None) -> LockedModel:
         if all(file.is_pinned for file in model.files):
