@@ -7,62 +7,21 @@ fit. A block that lines of several places meet in is not kept, but what it pins 
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice, product
-from typing import TypeVar
+from typing import NamedTuple
 
 from modelpm.errors import ModelpmError, UsageError
+from modelpm.lock.doubt import NAME, NOTHING, Doubt, Pinned, Said, is_torn, pins_in, stem_of, strangers_in
 from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_block, parse_head, split_lock
-from modelpm.lock.model import LockedFile, LockedModel, m1
+from modelpm.lock.model import LockedModel
 
 HEALABLE = ("lock_conflict", "lock_twice", "lock_union")  # codes of what `parse_lock` refuses and `heal` repairs
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?$")
 _SAME_EVERYWHERE = {"", "]", "[[model]]", "[[model.file]]", "sources = ["}  # lines that say nothing of a block
-_NAME = re.compile(r'^name = "([^"\\]*)"$', re.MULTILINE)
-_ID = re.compile(r'^id = "([^"\\]*)"$', re.MULTILINE)
-_SPEC = re.compile(r'^spec = (?:"([^"\\]*)"|\{ source = "([^"\\]*)".*)$', re.MULTILINE)
-_PINNED = re.compile(r'^(?:upstream = |    )"([a-z][a-z0-9+.-]+://[^"\\]*)",?$')
-_SHA256 = re.compile(r'^sha256 = "([0-9a-f]{64})"$')
-_DIGEST = re.compile(r'^digest = "(m1:[0-9a-f]{64})"$', re.MULTILINE)
-_FILE = (r'^path = "([^"\\]+)"$', r"^size = ([0-9]{1,18})$", r'^sha256 = "([0-9a-f]{64})"$')
-_MOST_TRIES = 1000
 _OURS, _BASE, _THEIRS = "<<<<<<<", "|||||||", "======="
 _END = ">>>>>>>"
 _ORDER = {("", _OURS), (_OURS, _BASE), (_OURS, _THEIRS), (_BASE, _THEIRS), (_THEIRS, _END)}
-_T = TypeVar("_T")
-_Pin = tuple[str, str]  # a reference, and the SHA-256 of the file that it is a source of; empty for an upstream
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """What the sides of a merge say of a model whose block cannot be kept; enough to keep its pin.
-
-    Attributes:
-        ours: The blocks of our side that may be the model's, as they stand.
-        base: Those of what both sides came from; None where that is not known.
-        theirs: Those of their side.
-        models: The blocks among them that can be read.
-    """
-
-    ours: str = ""
-    base: str | None = None
-    theirs: str = ""
-    models: tuple[LockedModel, ...] = ()
-
-    @property
-    def digests(self) -> frozenset[str]:
-        """Every digest that one of the sides has."""
-        return digests_in(self.ours + self.theirs)
-
-    def pins(self, of: Callable[[str], Collection[_T]]) -> set[_T]:
-        """Return what the model may be pinned to: one pin, or several where both sides changed it differently.
-
-        Args:
-            of: Returns the model's pins in a text.
-        """
-        found = {*of(self.ours), *of(self.theirs)}
-        return found - set(of(self.base or "")) or found
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,76 +43,92 @@ class Merged:
         return self.doubts.get(name, self.rest)
 
 
-@dataclass(slots=True)
-class _Side:
-    """One of the texts that were merged, as far as it can be read; a block that cannot be kept is None.
+class _Block(NamedTuple):
+    """A block that cannot be kept.
 
     Attributes:
-        lines: Each with the number of its region: a conflict, or a stretch between two.
+        said: What it says.
+        names: The names in it; more than one where two blocks were merged into one.
+        strangers: What it pins that is not of its spec: a model may be there under another's name.
+        model: The model, where the block can be read and pins one revision of its own spec.
+    """
+
+    said: Said
+    names: frozenset[str]
+    strangers: set[Pinned]
+    model: LockedModel | None
+
+
+@dataclass(slots=True)
+class _Side:
+    """One of the texts that were merged, as far as it can be read.
+
+    Attributes:
+        lines: Each with the number of its region: a conflict, which is odd, or a stretch between two.
         head: What is no model's.
-        blocks: Model and text, by name.
-        doubtful: The texts of blocks that cannot be kept.
-        models: Those of them that can be read, and pin nothing that is not of their spec.
-        readable: Their texts.
-        strangers: Pins in blocks that have another spec: a model may be there under another's name.
+        blocks: Model and text, by name; None where the block cannot be kept.
+        doubtful: Those that cannot be kept.
     """
 
     lines: list[tuple[str, int]] = field(default_factory=list)
     head: str = ""
     blocks: dict[str, tuple[LockedModel, str] | None] = field(default_factory=dict)
-    doubtful: list[str] = field(default_factory=list)
-    models: list[LockedModel] = field(default_factory=list)
-    readable: list[str] = field(default_factory=list)
-    strangers: set[_Pin] = field(default_factory=set)
+    doubtful: list[_Block] = field(default_factory=list)
 
     def read(self) -> None:
         self.head, spans = split_lock("".join(line for line, _ in self.lines))
-        mixed = self._mixed()
-        names = Counter(name for span in spans for name in _NAME.findall(span))
+        regions, own = self._by_block()
+        names = Counter(name for span in spans for name in NAME.findall(span))
         for number, span in enumerate(spans):
             try:
                 model: LockedModel | None = parse_block(span)
             except ModelpmError:
                 model = None
-            if model is not None and number not in mixed and names[model.name] == 1:
+            # A block that a conflict begins or ends in may have lines that git took from the other side without asking;
+            # the digest would not tell, where it is the name or a source. Of two with one name neither is certain.
+            if model is not None and len(regions.get(number, ())) < 2 and names[model.name] == 1:  # noqa: PLR2004
                 self.blocks[model.name] = (model, span)
                 continue
-            # Twice in one text: two blocks were merged beside each other, and which is right is not known.
-            self.blocks.update(dict.fromkeys([model.name] if model else _NAME.findall(span)))
-            self.doubtful.append(span)
-            strange = _strangers(span)
-            self.strangers |= strange
-            if model is not None and not strange:
-                self.models.append(model)
-                self.readable.append(span)
+            found = frozenset([model.name] if model else NAME.findall(span))
+            strangers = strangers_in(span)
+            readable = None if strangers or is_torn(span) else model
+            self.doubtful.append(_Block(Said(span, own.get(number, "")), found, strangers, readable))
+            self.blocks.update(dict.fromkeys(found))
 
-    def _mixed(self) -> set[int]:
-        """Return the numbers of the blocks that a conflict begins or ends in.
-
-        There, one side's lines may stand beside what git took from the other side without asking; the digest would not
-        tell, where it is the name or a source.
-        """
-        number, regions = -1, dict[int, set[int]]()
+    def _by_block(self) -> tuple[dict[int, set[int]], dict[int, str]]:
+        """Return, by the number of a block, the regions of its lines, and those of its lines that are in conflicts."""
+        number, regions, own = -1, dict[int, set[int]](), dict[int, str]()
         for line, region in self.lines:
             number += line.startswith("[[model]]")
             if line.strip() not in _SAME_EVERYWHERE:
                 regions.setdefault(number, set()).add(region)
-        return {number for number, touched in regions.items() if len(touched) > 1}
+                if region % 2:
+                    own[number] = own.get(number, "") + line
+        return regions, own
 
     def model(self, name: str) -> LockedModel | None:
         found = self.blocks.get(name)
         return found[0] if found else None
 
-    def explained(self) -> set[_Pin]:
-        """Return what the blocks that can be read pin of their own specs."""
-        texts = [*(block[1] for block in self.blocks.values() if block), *self.readable]
-        return {pin for text in texts for pin in set(_pins(text)) - _strangers(text)}
+    def strangers(self) -> set[Pinned]:
+        return {pin for block in self.doubtful for pin in block.strangers}
 
-    def saying(self, name: str, stems: set[str]) -> str:
-        """Return the blocks that have a name, or that may be the model's under another."""
+    def explained(self) -> set[Pinned]:
+        """Return what the blocks that can be read pin of their own specs."""
+        kept = [block[1] for block in self.blocks.values() if block]
+        texts = [*kept, *(block.said.text for block in self.doubtful if block.model)]
+        return {pin for text in texts for pin in set(pins_in(text)) - strangers_in(text)}
+
+    def saying(self, name: str, stems: set[str]) -> Said:
+        """Return what is said in blocks that have a name, or that may be the model's under another."""
         kept = self.blocks.get(name)
-        may_be = (s for s in self.doubtful if name in _NAME.findall(s) or stems & {_stem(p) for p in _strangers(s)})
-        return "".join([*([kept[1]] if kept else []), *may_be])
+        said = [Said(kept[1])] if kept else []
+        said += [b.said for b in self.doubtful if name in b.names or stems & {stem_of(pin) for pin in b.strangers}]
+        return _joined(said)
+
+
+def _joined(said: list[Said]) -> Said:
+    return Said("".join(s.text for s in said), "".join(s.own for s in said))
 
 
 def heal(text: str, origin: str) -> Merged:
@@ -178,7 +153,7 @@ def heal(text: str, origin: str) -> Merged:
     lock = parse_head(_decided_head(ours, base, theirs), origin)
     kept: list[tuple[LockedModel, str]] = []
     doubts: dict[str, Doubt] = {}
-    strangers = ours.strangers | theirs.strangers
+    strangers = ours.strangers() | theirs.strangers()
     if strangers:
         strangers -= ours.explained() | theirs.explained()
     for name in sorted({*ours.blocks, *theirs.blocks}):
@@ -188,33 +163,9 @@ def heal(text: str, origin: str) -> Merged:
             kept.append(found)
         elif not _dropped(name, ours, base, theirs):
             doubts[name] = _doubt(name, moved, ours, base, theirs)
-    rest = Doubt(
-        "".join(ours.doubtful),
-        None if base is None else "".join(base.doubtful),
-        "".join(theirs.doubtful),
-        (*ours.models, *theirs.models),
-    )
-    return Merged(lock.with_blocks(kept), doubts, rest)
-
-
-def digests_in(text: str) -> frozenset[str]:
-    """Return every digest of a model that a text has."""
-    return frozenset(_DIGEST.findall(text))
-
-
-def references(text: str) -> list[str]:
-    """Return what a text pins: every upstream and source, each once."""
-    return list(dict.fromkeys(uri for uri, _ in _pins(text)))
-
-
-def single_file(text: str, digest: str) -> LockedFile | None:
-    """Return the only file of a model, from lines of several blocks: the digest proves which lines are its own."""
-    paths, sizes, hashes = (dict.fromkeys(re.findall(line, text, re.MULTILINE)) for line in _FILE)
-    for path, size, sha256 in islice(product(paths, sizes, hashes), _MOST_TRIES):
-        file = LockedFile(path, int(size), sha256, ())
-        if m1([file]) == digest:
-            return file
-    return None
+    rest, ours_rest, theirs_rest = (_joined([b.said for b in s.doubtful] if s else []) for s in (base, ours, theirs))
+    models = tuple(b.model for side in (ours, theirs) for b in side.doubtful if b.model)
+    return Merged(lock.with_blocks(kept), doubts, Doubt(ours_rest, rest, theirs_rest, models))
 
 
 def _decide(name: str, ours: _Side, base: _Side | None, theirs: _Side) -> tuple[LockedModel, str] | None:
@@ -237,51 +188,17 @@ def _decide(name: str, ours: _Side, base: _Side | None, theirs: _Side) -> tuple[
 
 
 def _doubt(name: str, moved: set[str], ours: _Side, base: _Side | None, theirs: _Side) -> Doubt:
-    models = [
-        m
-        for side in (ours, theirs)
-        for m in (*side.models, *(b[0] for b in side.blocks.values() if b))
-        if m.name == name
-    ]
-    return Doubt(
-        ours.saying(name, moved),
-        None if base is None else base.saying(name, moved),
-        theirs.saying(name, moved),
-        tuple(dict.fromkeys(models)),
-    )
+    models = [side.model(name) for side in (ours, theirs)]
+    models += [block.model for side in (ours, theirs) for block in side.doubtful if name in block.names]
+    before = base.saying(name, moved) if base else NOTHING
+    readable = tuple(dict.fromkeys(m for m in models if m is not None))
+    return Doubt(ours.saying(name, moved), before, theirs.saying(name, moved), readable)
 
 
-def _moved(text: str, strangers: set[_Pin]) -> set[str]:
+def _moved(text: str, strangers: set[Pinned]) -> set[str]:
     """Return what a block pins that strangers pin, too, but at another revision or to other bytes."""
-    pins = set(_pins(text))
-    return {_stem(pin) for pin in strangers - pins} & {_stem(pin) for pin in pins}
-
-
-def _strangers(span: str) -> set[_Pin]:
-    """Return the pins in a block that are not of its own spec, or all of them where that cannot be told."""
-    specs = {text or source for text, source in _SPEC.findall(span)}
-    ids = {spec.rpartition("/")[2].partition("@")[0].partition(":")[0] for spec in specs if "://" not in spec}
-    if ids and set(_ID.findall(span)) <= ids:
-        return set()
-    return {pin for pin in _pins(span) if not any(_is_below(spec, _stem(pin)) for spec in specs)}
-
-
-def _pins(text: str) -> Iterator[_Pin]:
-    sha256 = ""
-    for line in text.splitlines():
-        if found := _SHA256.match(line):
-            sha256 = found[1]
-        elif found := _PINNED.match(line):
-            yield found[1], sha256 if line.startswith(" ") else ""
-
-
-def _is_below(spec: str, stem: str) -> bool:
-    return spec == stem or (spec.startswith(stem) and spec[len(stem)] in "@:/#")
-
-
-def _stem(pin: _Pin) -> str:
-    """Return a reference without revision and file: what stays the same when a model changes."""
-    return pin[0].partition("@")[0]
+    pins = set(pins_in(text))
+    return {stem_of(pin) for pin in strangers - pins} & {stem_of(pin) for pin in pins}
 
 
 def _dropped(name: str, ours: _Side, base: _Side | None, theirs: _Side) -> bool:

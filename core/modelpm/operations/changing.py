@@ -265,7 +265,7 @@ def _healed(before: State, wanted: Mapping[str, WantedModel], locker: Locker, lo
     said = [f"Repaired the merge conflict in {lock}: kept {kept}, locked {len(torn)} again"]
     for name in torn:
         sides = " and ".join(map(str, locker.torn[name]))
-        said.append(f"{name}: both sides changed it, to {sides}; now it is {pin_of(wanted[name])}")
+        said.append(f"{name}: the sides have {sides}; it is locked again, and now is {pin_of(wanted[name])}")
     return tuple(said)
 
 

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 from modelpm.catalog import choose, satisfies
 from modelpm.errors import ModelpmError
 from modelpm.lock.canonical import block_text
+from modelpm.lock.doubt import Doubt, digests_in, references, single_file
 from modelpm.lock.file import parse_block
-from modelpm.lock.merging import Doubt, digests_in, references, single_file
 from modelpm.lock.model import LockedModel
 from modelpm.manifest.offences import is_clearly_of
 from modelpm.operations.locating import parse_reference
@@ -96,7 +96,7 @@ class Healer:
 
     def _alone(self, digest: str) -> LockedModel | None:
         """Return the model, where it is the one file that its spec names and the digest proves what that is."""
-        text, wish = self.doubt.ours + self.doubt.theirs, self.found.wish
+        text, wish = self.doubt.text, self.found.wish
         file = single_file(text, digest)
         there = [uri for uri in references(text) if is_clearly_of(wish.spec, uri)]
         if file is None or not there or unquote(there[0].partition("?")[0]).rpartition("/")[2] != file.path:

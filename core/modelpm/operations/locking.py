@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 
 from modelpm.catalog import satisfies
 from modelpm.errors import Denied, Interrupted, ModelpmError
-from modelpm.lock.merging import Doubt, Merged
+from modelpm.lock.doubt import Doubt
+from modelpm.lock.merging import Merged
 from modelpm.lock.model import LockedModel, Wish
 from modelpm.manifest.file import Manifest
 from modelpm.manifest.rules import PICKLE
