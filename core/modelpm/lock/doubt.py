@@ -14,7 +14,7 @@ _SPEC = re.compile(r'^spec = (?:"([^"\\]*)"|\{ source = "([^"\\]*)".*)$', re.MUL
 _PINNED = re.compile(r'^(?:upstream = |    )"([a-z][a-z0-9+.-]+://[^"\\]*)",?$')
 _SHA256 = re.compile(r'^sha256 = "([0-9a-f]{64})"$')
 _DIGEST = re.compile(r'^digest = "(m1:[0-9a-f]{64})"$', re.MULTILINE)
-_FILE = (r'^path = "([^"\\]+)"$', r"^size = ([0-9]{1,18})$", r'^sha256 = "([0-9a-f]{64})"$')
+_FILE = (r"^size = ([0-9]{1,18})$", r'^sha256 = "([0-9a-f]{64})"$')
 _MOST_TRIES = 1000
 _T = TypeVar("_T")
 Pinned = tuple[str, str]  # a reference, and the SHA-256 of the file that it is a source of; empty for an upstream
@@ -76,10 +76,10 @@ def references(text: str) -> list[str]:
     return list(dict.fromkeys(uri for uri, _ in pins_in(text)))
 
 
-def single_file(text: str, digest: str) -> LockedFile | None:
+def single_file(text: str, digest: str, path: str) -> LockedFile | None:
     """Return the only file of a model, from lines of several blocks: the digest proves which lines are its own."""
-    paths, sizes, hashes = (dict.fromkeys(re.findall(line, text, re.MULTILINE)) for line in _FILE)
-    for path, size, sha256 in islice(product(paths, sizes, hashes), _MOST_TRIES):
+    sizes, hashes = (dict.fromkeys(re.findall(line, text, re.MULTILINE)) for line in _FILE)
+    for size, sha256 in islice(product(sizes, hashes), _MOST_TRIES):
         file = LockedFile(path, int(size), sha256, ())
         if m1([file]) == digest:
             return file
@@ -88,11 +88,22 @@ def single_file(text: str, digest: str) -> LockedFile | None:
 
 def strangers_in(span: str) -> set[Pinned]:
     """Return the pins in a block that are not of its own spec, or all of them where that cannot be told."""
-    specs = {text or source for text, source in _SPEC.findall(span)}
+    specs = specs_in(span)
     ids = {spec.rpartition("/")[2].partition("@")[0].partition(":")[0] for spec in specs if "://" not in spec}
     if ids and set(_ID.findall(span)) <= ids:
         return set()
-    return {pin for pin in pins_in(span) if not any(_is_below(spec, stem_of(pin)) for spec in specs)}
+    return {pin for pin in pins_in(span) if not is_of(specs, pin)}
+
+
+def specs_in(text: str) -> set[str]:
+    """Return the specs in a text."""
+    return {plain or source for plain, source in _SPEC.findall(text)}
+
+
+def is_of(specs: Collection[str], pin: Pinned) -> bool:
+    """Whether a pin is in the place that one of the specs names, as far as the texts tell."""
+    stem = stem_of(pin)
+    return any(spec == stem or (spec.startswith(stem) and spec[len(stem)] in "@:/#") for spec in specs)
 
 
 def pins_in(text: str) -> Iterator[Pinned]:
@@ -112,10 +123,6 @@ def is_torn(span: str) -> bool:
         place, _, rest = uri.partition("@")
         found.setdefault(place, set()).add(rest.partition("/")[0])
     return any(len(revisions) > 1 for revisions in found.values())
-
-
-def _is_below(spec: str, stem: str) -> bool:
-    return spec == stem or (spec.startswith(stem) and spec[len(stem)] in "@:/#")
 
 
 def stem_of(pin: Pinned) -> str:

@@ -20,7 +20,8 @@ VERSION = 1
 MAX_LOCK_BYTES = 16 << 20
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
-_KEY = re.compile(r"^(name|digest|path|sha256) = ", re.MULTILINE)
+_ONCE = ("name", "spec", "catalog", "id", "release", "variant", "upstream", "format", "license", "digest")
+_KEY = re.compile(rf"^({'|'.join(_ONCE)}|path|size|sha256) = ", re.MULTILINE)
 _UPSTREAM = re.compile(r'^upstream = "([^"]+)"$', re.MULTILINE)
 _SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # as far as it is an upstream
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -183,7 +184,7 @@ def _is_union(text: str) -> bool:
     for span in spans:
         keys = Counter(_KEY.findall(span))
         files = span.count("[[model.file]]")
-        if max(keys["name"], keys["digest"]) > 1 or max(keys["path"], keys["sha256"]) > files:
+        if max(keys[key] for key in _ONCE) > 1 or max(keys["path"], keys["size"], keys["sha256"]) > files:
             return True
         if {*_SOURCE.findall(span)} & upstreams - {*_UPSTREAM.findall(span)}:
             return True

@@ -12,7 +12,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from modelpm.errors import ModelpmError, UsageError
-from modelpm.lock.doubt import NAME, NOTHING, Doubt, Pinned, Said, is_torn, pins_in, stem_of, strangers_in
+from modelpm.lock.doubt import (
+    NAME,
+    NOTHING,
+    Doubt,
+    Pinned,
+    Said,
+    is_of,
+    is_torn,
+    pins_in,
+    specs_in,
+    stem_of,
+    strangers_in,
+)
 from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_block, parse_head, split_lock
 from modelpm.lock.model import LockedModel
 
@@ -38,9 +50,9 @@ class Merged:
     doubts: Mapping[str, Doubt]
     rest: Doubt
 
-    def doubt(self, name: str) -> Doubt:
-        """Return what is said of a model; a name that git lost may be any of the rest."""
-        return self.doubts.get(name, self.rest)
+    def said(self, name: str) -> tuple[Doubt, ...]:
+        """Return what is said of a model, the most likely first; where git lost its name, it may be any of the rest."""
+        return (self.doubts[name], self.rest) if name in self.doubts else (self.rest,)
 
 
 class _Block(NamedTuple):
@@ -84,14 +96,16 @@ class _Side:
                 model: LockedModel | None = parse_block(span)
             except ModelpmError:
                 model = None
+            strangers = strangers_in(span)
+            strange = is_torn(span) or (bool(strangers) and model is not None and "://" in model.wish.spec)
             # A block that a conflict begins or ends in may have lines that git took from the other side without asking;
             # the digest would not tell, where it is the name or a source. Of two with one name neither is certain.
-            if model is not None and len(regions.get(number, ())) < 2 and names[model.name] == 1:  # noqa: PLR2004
+            whole = len(regions.get(number, ())) < 2 and not strange  # noqa: PLR2004
+            if model is not None and whole and names[model.name] == 1:
                 self.blocks[model.name] = (model, span)
                 continue
             found = frozenset([model.name] if model else NAME.findall(span))
-            strangers = strangers_in(span)
-            readable = None if strangers or is_torn(span) else model
+            readable = None if strangers or strange else model
             self.doubtful.append(_Block(Said(span, own.get(number, "")), found, strangers, readable))
             self.blocks.update(dict.fromkeys(found))
 
@@ -114,10 +128,12 @@ class _Side:
         return {pin for block in self.doubtful for pin in block.strangers}
 
     def explained(self) -> set[Pinned]:
-        """Return what the blocks that can be read pin of their own specs."""
+        """Return what blocks pin of their own specs, and the strangers that are of another doubtful block's spec."""
         kept = [block[1] for block in self.blocks.values() if block]
         texts = [*kept, *(block.said.text for block in self.doubtful if block.model)]
-        return {pin for text in texts for pin in set(pins_in(text)) - strangers_in(text)}
+        own = {pin for text in texts for pin in set(pins_in(text)) - strangers_in(text)}
+        specs = {spec for block in self.doubtful for spec in specs_in(block.said.text)}
+        return own | {pin for pin in self.strangers() if is_of(specs, pin)}
 
     def saying(self, name: str, stems: set[str]) -> Said:
         """Return what is said in blocks that have a name, or that may be the model's under another."""

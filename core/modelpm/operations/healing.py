@@ -1,5 +1,6 @@
 """Keep the pins of a lock that git merged line by line: what a model may be, from what the merge's text says of it."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -86,20 +87,23 @@ class Healer:
 
     def _in(self, text: str) -> set[Pin]:
         target = self.found.target
-        there = [r for uri in references(text) if (r := self._parsed(uri)) is not None and r.revision]
         if not isinstance(target, Reference):
-            return self._releases_in(target, text, there)
-        if pins := {Pin(upstream=_whole(r)) for r in there if _place(r) == _place(target)}:
-            return pins
+            return self._releases_in(target, text, self._revisions(text))
+        if any(_place(r) == _place(target) for r in self._revisions(self.doubt.text)):
+            return {Pin(upstream=_whole(r)) for r in self._revisions(text) if _place(r) == _place(target)}
         digests = {m.digest for m in self.doubt.models if m.wish == self.found.wish}
         return {Pin(digest=d) for d in digests_in(text) if d in digests or self._alone(d)}
+
+    def _revisions(self, text: str) -> list[Reference]:
+        return [r for uri in references(text) if (r := self._parsed(uri)) is not None and r.revision]
 
     def _alone(self, digest: str) -> LockedModel | None:
         """Return the model, where it is the one file that its spec names and the digest proves what that is."""
         text, wish = self.doubt.text, self.found.wish
-        file = single_file(text, digest)
         there = [uri for uri in references(text) if is_clearly_of(wish.spec, uri)]
-        if file is None or not there or unquote(there[0].partition("?")[0]).rpartition("/")[2] != file.path:
+        name = unquote(re.split("[?#]", there[0])[0]).rpartition("/")[2] if there else ""
+        file = single_file(text, digest, name) if name else None
+        if file is None:
             return None
         sources = tuple(uri for uri in there if "#" not in uri)[:1]
         files = (replace(file, sources=sources),)
@@ -131,6 +135,12 @@ class Healer:
             return parse_reference(self.resolver.listings.registry, uri)
         except ModelpmError:
             return None
+
+
+def pins_of(resolver: Resolver, found: Identified, said: Sequence[Doubt]) -> tuple[Healer, list[Pin]]:
+    """Return the pins in the first of several texts that has one, and who found them."""
+    tried = [(healer, healer.pins()) for healer in (Healer(resolver, found, doubt) for doubt in said)]
+    return next((pair for pair in tried if pair[1]), tried[0])
 
 
 def pin_of(model: WantedModel) -> Pin:

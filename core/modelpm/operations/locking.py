@@ -1,6 +1,6 @@
 """Lock: from a manifest's wishes to locked models; bytes are fetched only where nothing else can tell their digest."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelpm.catalog import satisfies
@@ -10,7 +10,7 @@ from modelpm.lock.merging import Merged
 from modelpm.lock.model import LockedModel, Wish
 from modelpm.manifest.file import Manifest
 from modelpm.manifest.rules import PICKLE
-from modelpm.operations.healing import Healer, Pin
+from modelpm.operations.healing import Pin, pins_of
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Working
@@ -68,8 +68,8 @@ class Locker:
             key = name, manifest.models[name]
             try:
                 if key not in self._wanted:
-                    doubt = merged.doubt(name) if merged and name not in before and not fresh else None
-                    self._wanted[key] = self._resolve(name, before.get(name), manifest, doubt, fresh=fresh)
+                    said = merged.said(name) if merged and name not in before and not fresh else ()
+                    self._wanted[key] = self._resolve(name, before.get(name), manifest, said, fresh=fresh)
                 found[name] = self._wanted[key]
             except Interrupted:
                 raise
@@ -111,13 +111,13 @@ class Locker:
                 say_untold(model.name, self.working.audience.warn)
 
     def _resolve(
-        self, name: str, old: LockedModel | None, manifest: Manifest, doubt: Doubt | None, *, fresh: bool
+        self, name: str, old: LockedModel | None, manifest: Manifest, said: Sequence[Doubt], *, fresh: bool
     ) -> WantedModel:
         wish = manifest.models[name]
         spec = wish.spec if fresh or old is None else _keeping(wish.spec, old)
         found = replace(self.identify(spec, name, wish.include, wish.exclude), wish=wish)
-        if doubt is not None:
-            found, block = self._as_merged(found, doubt)
+        if said:
+            found, block = self._as_merged(found, said)
             if block is not None:
                 manifest.check(block, [f.path for f in block.files])
                 return WantedModel.of_locked(block)
@@ -134,10 +134,9 @@ class Locker:
             self.working.audience.warn(warning)
         return model
 
-    def _as_merged(self, found: Identified, doubt: Doubt) -> tuple[Identified, LockedModel | None]:
+    def _as_merged(self, found: Identified, said: Sequence[Doubt]) -> tuple[Identified, LockedModel | None]:
         """Return what is wanted, at the only pin that a merge left; or its block, where no source has revisions."""
-        healer = Healer(self.installer.resolver, found, doubt)
-        pins = healer.pins()
+        healer, pins = pins_of(self.installer.resolver, found, said)
         if len(pins) != 1:
             self.torn.update({found.name: pins} if pins else {})
             return found, None
