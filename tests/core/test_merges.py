@@ -146,30 +146,45 @@ def trial(folder: Path, rng: random.Random, resolver: Resolver) -> Counter[str]:
     for name, wish in manifest.models.items():
         now = outcome(resolver, manifest, lock, merged, name)
         sides = [next((m for m in side.values() if m.wish == wish), None) for side in (ours, base, theirs)]
-        counts[judged(now, *sides)] += 1
+        lossy = wish.spec.startswith("https://") or shared(wish, (ours, theirs))
+        counts[judged(now, *sides, lossy=lossy)] += 1
     return counts
 
 
-def judged(now: Outcome, mine: LockedModel | None, before: LockedModel | None, yours: LockedModel | None) -> str:
-    """Hold what a model came to against what the sides have, and return what kind of change it was."""
+def shared(wish: Wish, sides: tuple[Models, ...]) -> bool:
+    """Whether another model is of the same repository: the text of a merge may not tell whose a revision is."""
+    repo = wish.spec.rpartition(":")[0]
+    return any(m.wish != wish and m.wish.spec.rpartition(":")[0] == repo for side in sides for m in side.values())
+
+
+def judged(
+    now: Outcome, mine: LockedModel | None, before: LockedModel | None, yours: LockedModel | None, *, lossy: bool
+) -> str:
+    """Hold what a model came to against what the sides have, and return what kind of change it was.
+
+    Args:
+        now: What it came to.
+        mine: What our side has.
+        before: What both sides came from.
+        yours: What their side has.
+        lossy: Whether the text of a merge may have lost what a side made of it, as of an address without revisions.
+    """
     known = [m for m in (mine, before, yours) if m is not None]
     assert now.locked is None or now.locked in {m.digest for m in known}
     ours, base, theirs = (m and (m.digest, m.upstream) for m in (mine, before, yours))
     if before is not None and ours == base == theirs:
         assert now.locked == before.digest, before.name
         return "untouched"
-    # Of an address without revisions the text of a merge may have lost what one side made of it.
-    address = known[0].wish.spec.startswith("https://")
     if before is None and (mine is None or yours is None or ours == theirs):
-        assert now.locked is not None or address, known[0].name
+        assert now.locked is not None or lossy, known[0].name
         return "added" if now.locked else "added, locked again"
     if mine is None or yours is None or len({m.name for m in known}) > 1:
         return "removed or renamed by one side"
     if ours == theirs or base in (ours, theirs):
         changed = (mine if ours != base else yours).digest
-        assert now.torn or now.locked == changed or address, known[0].name
+        assert now.torn or now.locked == changed or lossy, known[0].name
         return "changed by one side, " + ("locked again" if now.torn else "kept" if now.locked == changed else "lost")
-    assert now.torn or address, known[0].name
+    assert now.torn or lossy, known[0].name
     return "changed by both, " + ("locked again" if now.torn else "one of them kept")
 
 

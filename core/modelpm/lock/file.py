@@ -183,7 +183,7 @@ def _is_union(text: str) -> bool:
     upstreams = {upstream for span in spans for upstream in _UPSTREAM.findall(span)}
     for span in spans:
         keys = Counter(_KEY.findall(span))
-        files = span.count("[[model.file]]")
+        files = span.count("[model.file]")
         if max(keys[key] for key in _ONCE) > 1 or max(keys["path"], keys["size"], keys["sha256"]) > files:
             return True
         if {*_SOURCE.findall(span)} & upstreams - {*_UPSTREAM.findall(span)}:

@@ -4,7 +4,7 @@ Nothing is written before everything is decided and every byte is here. Where so
 planned again on what stands then.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +17,6 @@ from modelpm.manifest.drift import pinned, selected, settled
 from modelpm.manifest.file import Manifest, parse_manifest
 from modelpm.manifest.offences import LICENSE, SOURCE
 from modelpm.operations.committing import Commit, commit
-from modelpm.operations.healing import pin_of
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.judging import Judge, foreign_folders, refuse
 from modelpm.operations.linking import say_copied
@@ -251,22 +250,18 @@ class Changer:
             dry_run=intent.dry_run,
             lock=self.site.lock,
             lock_action="unchanged" if self.locker.errors else action,
-            notes=_healed(before, wanted, self.locker, self.site.lock.name),
+            notes=_healed(before, wanted, self.locker.torn, self.site.lock.name),
         )
 
 
-def _healed(before: State, wanted: Mapping[str, WantedModel], locker: Locker, lock: str) -> tuple[str, ...]:
-    """Say what came of a merge; where both sides changed a model, with both."""
+def _healed(before: State, wanted: Collection[str], torn: Collection[str], lock: str) -> tuple[str, ...]:
+    """Say what came of a merge."""
     if before.merged is None:
         return ()
-    again = [name for name in wanted if name in locker.torn or name in before.merged.doubts]
-    torn = [name for name in again if name in locker.torn]
-    kept = len(before.lock.models) + len(again) - len(torn)
-    said = [f"Repaired the merge conflict in {lock}: kept {kept}, locked {len(torn)} again"]
-    for name in torn:
-        sides = " and ".join(map(str, locker.torn[name]))
-        said.append(f"{name}: the sides have {sides}; it is locked again, and now is {pin_of(wanted[name])}")
-    return tuple(said)
+    again = [name for name in wanted if name in torn]
+    pinned = [name for name in wanted if name in before.merged.doubts and name not in torn]
+    kept = len(before.lock.models) + len(pinned)
+    return (f"Repaired the merge conflict in {lock}: kept {kept}, locked {len(again)} again",)
 
 
 def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:

@@ -15,7 +15,6 @@ from modelpm.lock.model import LockedModel
 from modelpm.manifest.offences import is_clearly_of
 from modelpm.operations.locating import parse_reference
 from modelpm.operations.resolving import FromCatalog, Identified, Resolver
-from modelpm.resolve import WantedModel
 from modelpm.select import format_of
 from modelpm.spec import CatalogSpec, parse_spec
 from modelpm.types import Reference
@@ -141,12 +140,6 @@ def pins_of(resolver: Resolver, found: Identified, said: Sequence[Doubt]) -> tup
     """Return the pins in the first of several texts that has one, and who found them."""
     tried = [(healer, healer.pins()) for healer in (Healer(resolver, found, doubt) for doubt in said)]
     return next((pair for pair in tried if pair[1]), tried[0])
-
-
-def pin_of(model: WantedModel) -> Pin:
-    """Return what a model was resolved to."""
-    digest = model.lock({}).digest if all(file.is_pinned for file in model.files) else ""
-    return Pin(model.release, model.upstream, digest)
 
 
 def _place(reference: Reference) -> tuple[str, str]:

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field, replace
 
 from modelpm.catalog import satisfies
 from modelpm.errors import Denied, Interrupted, ModelpmError
-from modelpm.lock.doubt import Doubt
+from modelpm.lock.doubt import Doubt, digests_in
 from modelpm.lock.merging import Merged
 from modelpm.lock.model import LockedModel, Wish
 from modelpm.manifest.file import Manifest
 from modelpm.manifest.rules import PICKLE
-from modelpm.operations.healing import Pin, pins_of
+from modelpm.operations.healing import pins_of
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Working
@@ -29,15 +29,16 @@ class Locker:
         working: Who acts, who watches, and what stops it.
         errors: What failed.
         downloaded: Bytes, by model.
-        torn: What both sides of a merge pinned models to, where each changed them in its own way.
+        torn: Models that the sides of a merge pin to different revisions.
     """
 
     installer: Installer
     working: Working
     errors: list[ModelpmError] = field(default_factory=list)
     downloaded: dict[str, int] = field(default_factory=dict)
-    torn: dict[str, list[Pin]] = field(default_factory=dict)
+    torn: set[str] = field(default_factory=set)
     _healed: dict[str, LockedModel] = field(default_factory=dict)
+    _digests: dict[str, Collection[str]] = field(default_factory=dict)
     _wanted: dict[tuple[str, Wish], WantedModel] = field(default_factory=dict)
     _locked: dict[tuple[str, Wish], LockedModel] = field(default_factory=dict)
 
@@ -96,12 +97,18 @@ class Locker:
                     pinned[model.name] = self._pin(model, old)
                 else:
                     pinned[model.name] = replace(old, wish=model.wish, allow=model.allow)
+                self._say_other(pinned[model.name])
             except Interrupted:
                 raise
             except ModelpmError as error:
                 error.details.setdefault("name", model.name)
                 self.errors.append(error)
         return pinned
+
+    def _say_other(self, model: LockedModel) -> None:
+        """Say where what a merge left of a model was not enough to keep its files."""
+        if model.digest not in self._digests.get(model.name, (model.digest,)):
+            self.working.audience.warn(f"{model.name}: its files are not those that one of the merged locks has")
 
     def say_untold(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> None:
         """Say which of the models stay as they are because nobody can tell whether they changed."""
@@ -137,8 +144,13 @@ class Locker:
     def _as_merged(self, found: Identified, said: Sequence[Doubt]) -> tuple[Identified, LockedModel | None]:
         """Return what is wanted, at the only pin that a merge left; or its block, where no source has revisions."""
         healer, pins = pins_of(self.installer.resolver, found, said)
+        if len(pins) > 1:
+            self.torn.add(found.name)
+            sides = " and ".join(map(str, pins))
+            self.working.audience.warn(f"{found.name}: the merged locks have {sides}; it is locked again")
+        elif pins or len(said) > 1:  # the merge knows its name
+            self._digests[found.name] = digests_in(healer.doubt.text)
         if len(pins) != 1:
-            self.torn.update({found.name: pins} if pins else {})
             return found, None
         block = healer.block(pins[0])
         if block is not None:
