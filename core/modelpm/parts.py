@@ -235,7 +235,8 @@ class Parts(Reader):
     def _carrier(self, project: "Project | None") -> "Carrier":
         from modelpm.operations.carrying import Carrier
 
-        return Carrier((project or self).environment, self.environment, self._auditor, self.warn)
+        site = project.site if project else None
+        return Carrier((project or self).environment, self.environment, self._auditor, self.warn, site)
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
         if self._on_event is not None:

@@ -308,8 +308,13 @@ class Project(Reader):
             raise drifted(self.site, reasons, f"`{what}` changes nothing")
 
     def _is_complete(self, state: State) -> bool:
-        """Whether locking would leave every key of the lock as it is; an older modelpm knew fewer."""
-        return state.manifest is not None and settled(state.manifest, state.lock).render() == state.lock_text
+        """Whether locking would leave the lock as it is: it says nothing it may not, and has every key of today."""
+        manifest = state.manifest
+        return (
+            manifest is not None
+            and settled(manifest, state.lock).render() == state.lock_text
+            and not self._offences(state)
+        )
 
     def _offences(self, state: State) -> list[Offence]:
         """Return what the lock says and may not."""

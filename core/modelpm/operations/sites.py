@@ -100,6 +100,17 @@ def site_of(file: Path) -> Site:
     return Site(file.parent, file, TABLE if file.name == PYPROJECT else ())
 
 
+def folder_of(site: Site) -> str:
+    """Return where a project's manifest wants its files, as a lock writes it: empty for the default.
+
+    Raises:
+        ModelpmError: The manifest cannot be used.
+    """
+    text = site.text()
+    manifest = None if text is None else parse_manifest(text, str(site.manifest), site.table)
+    return "" if manifest is None or manifest.dir == DEFAULT_DIR else manifest.dir
+
+
 def begin(folder: Path) -> Site:
     """Write a manifest to begin with, in a folder that is made where it is missing.
 
