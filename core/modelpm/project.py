@@ -239,7 +239,8 @@ class Project(Reader):
             if not missing and not (exact and strays):
                 self._check(state)
                 return self._unchanged(state, strays=strays)
-        return run.report("sync", groups=groups, everything=all_groups, also=only, only=bool(only), exact=exact)
+        everything, wanted = all_groups, {"also": only, "only": bool(only)}
+        return run.report("sync", groups=groups, everything=everything, locked=locked, exact=exact, **wanted)
 
     def upgrade(
         self,

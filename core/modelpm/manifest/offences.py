@@ -70,10 +70,12 @@ def is_clearly_of(spec: str, reference: str, path: str = "") -> bool:
         reference: One as a lock has it.
         path: The file of it that is meant; empty means the whole.
     """
-    place = spec.partition("#")[0].rstrip("/?")
-    if reference.partition("#")[0] in {place, f"{place}/{path}"}:
-        return True
     scheme, _, rest = spec.partition("://")
+    if scheme.lower() in {"http", "https"}:  # where what follows a `#` is a digest
+        spec, reference = spec.partition("#")[0], reference.partition("#")[0]
+    place = spec.rstrip("/?")
+    if reference in {place, f"{place}/{path}"}:
+        return True
     place = f"{scheme}://{re.split('[@:#?]', rest, maxsplit=1)[0]}"
     if scheme.lower() in _PLACES or not reference.startswith(place):
         return False

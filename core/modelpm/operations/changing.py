@@ -45,6 +45,7 @@ class Intent:
         also: Models that are wanted whatever their groups; where they shall be the newest, too, they are fetched if
             only their bytes can tell whether they changed.
         only: Whether nothing but ``also`` shall be synced.
+        locked: Whether the lock stays as it is, to the byte.
         exact: Whether what is not locked any more shall disappear from the view.
         dry_run: Whether to say what would be done only.
     """
@@ -57,6 +58,7 @@ class Intent:
     everything: bool = False
     also: Collection[str] = ()
     only: bool = False
+    locked: bool = False
     exact: bool = False
     dry_run: bool = False
 
@@ -145,6 +147,8 @@ class Changer:
             refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
             return {}, before.lock
         kept = self._kept(manifest, before, intent)
+        if intent.locked:
+            return {}, before.lock
         names = sorted({*manifest.models.keys() - kept.keys(), *(intent.fresh or ())})
         fresh = intent.fresh is not None
         there = {m.name: m for m in before.lock.models if fresh or m.wish != manifest.models.get(m.name)} | kept

@@ -182,7 +182,9 @@ def _is_within(found: "Reference", place: "Reference") -> bool:
     """Whether a reference is in the repository, the folder or the file that another names."""
     if found.scheme != place.scheme or not _is_plain(found.file):
         return False
-    here, there = (reference.path.partition("#")[0].rstrip("/") for reference in (found, place))
+    here, there = (reference.path.rstrip("/") for reference in (found, place))
+    if found.scheme in {"http", "https"}:
+        here, there = here.partition("#")[0], there.partition("#")[0]
     rest = here.removeprefix(there)
     return here == there or (here.startswith(there + "/") and _is_plain(rest[1:]))
 
