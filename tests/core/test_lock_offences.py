@@ -119,7 +119,7 @@ def test_a_source_that_is_not_of_its_spec_is_refused_and_locked_again(
     assert refusals(project) == ELSEWHERE
     assert not (project.root / "models").exists()
     report = project.lock()
-    assert "is not of its spec" in report.warnings[0]
+    assert "does not belong to its spec" in report.warnings[0]
     assert not project.sync().errors
     assert project.path("m").read_bytes() == b"good/w.safetensors"
 

@@ -52,7 +52,7 @@ class Judge:
         for model in models:
             strange = next(self._strange(model), None)
             if strange is not None:
-                why = f"its source {strange} is not of its spec {_shown(model.wish.spec)}"
+                why = f"its source {strange} does not belong to its spec {_shown(model.wish.spec)}"
                 found.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
         return found
 
