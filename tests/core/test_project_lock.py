@@ -372,6 +372,7 @@ def test_small_files_that_the_source_knows_by_git_only_are_hashed_when_they_are_
         ("versi", UsageError, "lock_unreadable"),
         ("", UsageError, "lock_unreadable"),
         ('version = 1\ndir = "../out"\n', IntegrityError, "hostile_name"),
+        ('version = 1\ndir = "~"\n', IntegrityError, "hostile_name"),
     ],
 )
 def test_a_lock_that_cannot_be_believed_is_refused_in_every_mode_and_left_alone(

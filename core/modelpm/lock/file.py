@@ -99,6 +99,19 @@ def conflict_line(text: str) -> int | None:
     return text.count("\n", 0, found.start()) + 1 if found else None
 
 
+def check_folder(path: str) -> None:
+    """Refuse a folder of the view that is not plainly one of the project's.
+
+    Raises:
+        IntegrityError: Code ``hostile_name``; says which rule it breaks.
+    """
+    check_path(path)
+    if path.startswith("~"):
+        raise IntegrityError(
+            f"the folder `{path}` is refused: a shell takes it for somebody's home", code="hostile_name", file=path
+        )
+
+
 def parse_lock(text: str, origin: str) -> Lock:
     """Read a lock.
 
@@ -218,7 +231,7 @@ def _of_tables(tables: Mapping[str, Any], origin: str) -> Lock:
     except ValueError as error:
         raise _damaged(origin, str(error)) from error
     if folder:
-        check_path(folder)
+        check_folder(folder)
     return Lock(dir=folder, default_groups=groups, head=head_text(folder, groups))
 
 

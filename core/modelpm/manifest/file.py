@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import Any
 
 from modelpm.errors import IntegrityError, UsageError
-from modelpm.lock.file import conflict_line
+from modelpm.lock.file import check_folder, conflict_line
 from modelpm.lock.model import Model, Wish
 from modelpm.manifest.governing import inner_table
 from modelpm.manifest.rules import WORDS, Rules
-from modelpm.names import MODEL_ID, check_model_name, check_path, printable
+from modelpm.names import MODEL_ID, check_model_name, printable
 from modelpm.spec import parse_spec
 
 DEFAULT_DIR = "models"
@@ -213,7 +213,7 @@ def _settings(settings: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
         msg = "`settings.dir` must be a text"
         raise ValueError(msg)  # noqa: TRY004 - as above
     try:
-        check_path(folder)
+        check_folder(folder)
     except IntegrityError as error:
         raise IntegrityError(
             f"`settings.dir`: {error.message}",
