@@ -67,7 +67,11 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def incomplete(self, models: Sequence[LockedModel]) -> list[LockedModel]:
         """Return the models of which a file does not appear, or is not known to be good, by the quick rules."""
         hidden = self.view.lacking(models)
-        return [m for m in models if m.name in hidden or not all(self.is_good(m.name, f) for f in m.files)]
+        return [m for m in models if m.name in hidden or not self.has(m)]
+
+    def has(self, model: LockedModel) -> bool:
+        """Whether the bytes of every file of a model are known to be good, by the quick rules."""
+        return all(self.is_good(model.name, file) for file in model.files)
 
     def is_good(self, name: str, file: LockedFile) -> bool:
         """Whether the bytes of a file are known to be good, in the store or where the view shows them."""

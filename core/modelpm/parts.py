@@ -230,15 +230,18 @@ class Parts(Reader):
         return tuple(rows), Report(errors=tuple(errors), warnings=self._taken_warnings())
 
     def _project(self, site: "Site") -> "Project":
+        from modelpm.operations.judging import Judge
         from modelpm.project import Project, Workshop
 
-        parts = (self._open_store, self._installer, self._working, self._outdated, self._taken_warnings)
+        judge = Judge(lambda: self.registry, lambda: self.catalogs)
+        parts = (self._open_store, self._installer, self._working, self._outdated, self._taken_warnings, judge)
         return Project(site, Workshop(self.store, self.config["store.link-mode"], *parts))
 
     def _carrier(self, project: "Project | None") -> "Carrier":
         from modelpm.operations.carrying import Carrier
 
-        return Carrier((project or self).environment, self.environment, self._auditor, self.warn)
+        site = project.site if project else None
+        return Carrier((project or self).environment, self.environment, self._auditor, self.warn, site)
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
         if self._on_event is not None:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 from modelpm.environment import Environment
 from modelpm.errors import UsageError
 from modelpm.lock.model import LockedModel
-from modelpm.manifest.drift import Reason, drift, selected
+from modelpm.manifest.drift import Reason, drift, pinned, selected, settled
 from modelpm.manifest.governing import FILE
+from modelpm.manifest.offences import Offence
 from modelpm.operations.checking import check_name, drifted, no_lock, stray_warning, unsynced
+from modelpm.operations.judging import Judge, foreign_folders, refuse
 from modelpm.operations.reading import Reader, installed_model
 from modelpm.operations.sites import Site, State, read_state
 from modelpm.report import Outdated, Report
@@ -37,6 +39,7 @@ class Workshop:
         working: Makes of the keywords of a verb what it works with.
         outdated: Returns what is newer, and what could not be asked.
         warnings: Returns what was warned of.
+        judge: Holds what is locked against its specs.
     """
 
     store: Store
@@ -46,6 +49,7 @@ class Workshop:
     working: Callable[["OnProgress | None", str | None, threading.Event | None], "Working"]
     outdated: Callable[[Sequence[LockedModel]], tuple[tuple[Outdated, ...], Report]]
     warnings: Callable[[], tuple[str, ...]]
+    judge: Judge
 
     def environment(self, site: Site, folder: str) -> Environment:
         """Return a project's environment over the store, wherever that was moved; as :meth:`Site.environment`."""
@@ -96,13 +100,13 @@ class Project(Reader):
         """Hold the lock against the manifest and its rules; offline, and nothing is changed.
 
         Raises:
-            CheckFailedError: :meth:`lock` would change something; says what, one line a reason.
+            CheckFailedError: :meth:`lock` would change something, or the lock says what no lock may; one line a reason.
             Denied: A rule of the manifest refuses what is locked.
         """
         self._needs_manifest()
         state = read_state(self.site, heal=False)
         self._refuse_drift(state, "lock --check")
-        self._check_rules(state)
+        self._check(state)
         return self._unchanged(state)
 
     def digest(self) -> str:
@@ -128,6 +132,7 @@ class Project(Reader):
         group: str | None = None,
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
+        allow_pickle: bool = False,
         **changing: "Unpack[Changing]",
     ) -> Report:
         """Put models into the manifest, lock and sync; manifest and lock stay as they were where anything fails.
@@ -138,6 +143,7 @@ class Project(Reader):
             group: A group they shall belong to.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
+            allow_pickle: Whether they may hold files that can run code when loaded; is written to manifest and lock.
             **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.operations.tracking.Changing`.
 
         Raises:
@@ -148,15 +154,14 @@ class Project(Reader):
         run = _Run(self, self.site, **changing)
         check_name(name, specs, "add")
         self._needs_manifest()
-        addition = Addition(
-            self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, tuple(include), tuple(exclude)
-        )
+        globs, allow = (tuple(include), tuple(exclude)), ("pickle",) if allow_pickle else ()
+        addition = Addition(self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, *globs, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
             environment = self.workshop.environment(self.site, state.lock.dir)
             if not run.missing(environment, [m for m in state.lock.models if m.name in names]):
-                self._check_rules(state)
+                self._check(state)
                 return self._unchanged(state)
         return run.report("add", edit=addition.edit, also=addition.names)
 
@@ -177,8 +182,8 @@ class Project(Reader):
         run = _Run(self, self.site, **changing)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
-        if not state.healed and self._settled(state):
-            self._check_rules(state)
+        if not state.healed and self._settled(state) and self._is_complete(state):
+            self._check(state)
             return self._unchanged(state)
         return run.report("lock", sync=False)
 
@@ -214,21 +219,28 @@ class Project(Reader):
         site = replace(self.site, manifest=None) if frozen else self.site
         run = _Run(self, site, **changing)
         state = read_state(site, heal=not (locked or frozen or check))
-        if locked or check or site.manifest is None:
-            self._refuse_drift(state, "sync --check" if check else "sync --locked")
-        self._check_groups(state, groups)
         environment = self.workshop.environment(self.site, state.lock.dir)
+        what = "sync --check" if check else "sync --locked" if locked else ""
+        if what:
+            self._refuse_drift(state, what)
+        elif site.manifest is None:
+            self._reasons(state)  # where there is no lock, nothing can be done
+        self._check_groups(state, groups)
         if not state.healed and (site.manifest is None or self._settled(state)):
             models = selected(state.lock, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
             strays = environment.view.strays([m.name for m in state.lock.models])
             missing = run.missing(environment, models)
+            to_fetch = [m for m in missing if not environment.has(m)]
+            if what and (refused := self.workshop.judge.entries(to_fetch)[0]):
+                raise drifted(self.site, refused, f"`{what}` changes nothing")
             if check and (missing or (exact and strays)):
                 raise unsynced(missing, strays if exact else [])
             if not missing and not (exact and strays):
-                self._check_rules(state)
+                self._check(state)
                 return self._unchanged(state, strays=strays)
-        return run.report("sync", groups=groups, everything=all_groups, also=only, only=bool(only), exact=exact)
+        everything, wanted = all_groups, {"also": only, "only": bool(only)}
+        return run.report("sync", groups=groups, everything=everything, locked=locked, exact=exact, **wanted)
 
     def upgrade(
         self,
@@ -293,14 +305,30 @@ class Project(Reader):
         return reasons
 
     def _refuse_drift(self, state: State, what: str) -> None:
-        if reasons := self._reasons(state):
+        if reasons := (*self._reasons(state), *self._offences(state)):
             raise drifted(self.site, reasons, f"`{what}` changes nothing")
 
-    def _check_rules(self, state: State) -> None:
-        rules = state.manifest.rules if state.manifest else None
-        for model in state.lock.models if rules else ():
-            paths = [f.path for f in model.files]
-            rules.check(model.name, format_=model.format, license_=model.license, paths=paths)  # type: ignore[union-attr]
+    def _is_complete(self, state: State) -> bool:
+        """Whether locking would leave the lock as it is: it says nothing it may not, and has every key of today."""
+        manifest = state.manifest
+        return (
+            manifest is not None
+            and settled(manifest, state.lock).render() == state.lock_text
+            and not self._offences(state)
+        )
+
+    def _offences(self, state: State) -> list[Offence]:
+        """Return what the lock says and may not."""
+        manifest, lock = state.manifest, state.lock
+        models = tuple(pinned(manifest, lock).values()) if manifest else lock.models
+        named = {lock.dir, manifest.dir if manifest else ""}
+        return [*self.workshop.judge.offences(models, manifest), *foreign_folders(self.root, named, models)]
+
+    def _check(self, state: State) -> None:
+        """Refuse a lock that says what it may not, or that the manifest's rules refuse."""
+        refuse(self._offences(state), self.site.lock.name)
+        for model in state.lock.models if state.manifest else ():
+            state.manifest.check(model, [f.path for f in model.files])  # type: ignore[union-attr]
 
     def _check_groups(self, state: State, groups: Collection[str]) -> None:
         known = set(state.manifest.groups) if state.manifest else {g for m in state.lock.models for g in m.groups}
@@ -343,7 +371,8 @@ class _Run:
         workshop = self.project.workshop
         working = workshop.working(self.on_progress, self.user, self.cancelled)
         text_only = workshop.environment(self.site, "")
-        return Changer(self.site, text_only, workshop.installer(text_only, working.cancelled), working)
+        installer = workshop.installer(text_only, working.cancelled)
+        return Changer(self.site, text_only, installer, workshop.judge, working)
 
     @property
     def locker(self) -> "Locker":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.lock.file import MAX_LOCK_BYTES
-from modelpm.lock.model import LockedFile, LockedModel, Model, Wish
+from modelpm.lock.model import MAX_LICENSE, LockedFile, LockedModel, Model, Wish
 from modelpm.names import check_paths, shortened, to_model_name
 from modelpm.select import format_of, select
 from modelpm.types import Digest, Reference, RemoteFile, Snapshot
@@ -95,6 +95,7 @@ def name_of_reference(reference: Reference) -> str:
 def from_catalog(entry: Entry, release: Release, variant: Variant, *, name: str, wish: Wish) -> WantedModel:
     """Return the model a catalog describes, as far as the catalog knows it."""
     check_paths(f.path for f in variant.files)
+    license_, warned = _license(entry.license, entry.name)
     files = tuple(_of_catalog(f, variant.upstream) for f in variant.files)
     return WantedModel(
         name=name,
@@ -106,8 +107,8 @@ def from_catalog(entry: Entry, release: Release, variant: Variant, *, name: str,
         variant=variant.name,
         upstream=variant.upstream,
         format=variant.format,
-        license=entry.license,
-        warnings=_deprecation(entry),
+        license=license_,
+        warnings=(*_deprecation(entry), *warned),
     )
 
 
@@ -137,8 +138,15 @@ def complete(model: WantedModel, snapshot: Snapshot) -> WantedModel:
             )
         )
     check_paths(f.path for f in files)
-    license_ = model.license or snapshot.license
-    return replace(model, files=tuple(files), upstream=upstream, pinned=snapshot.reference, license=license_)
+    theirs, warned = ("", ()) if model.license else _license(snapshot.license, upstream)
+    return replace(
+        model,
+        files=tuple(files),
+        upstream=upstream,
+        pinned=snapshot.reference,
+        license=model.license or theirs,
+        warnings=(*model.warnings, *warned),
+    )
 
 
 def from_listing(
@@ -168,6 +176,7 @@ def from_listing(
     ]
     files = tuple(_of_listing(f, snapshot) for f in chosen.files)
     _check_fits_a_lock(files, what)
+    license_, warned = _license(snapshot.license, str(snapshot.reference))
     return WantedModel(
         name=name,
         wish=wish,
@@ -175,9 +184,9 @@ def from_listing(
         upstream=str(snapshot.reference),
         variant=reference.quantization.lower(),
         format=format_of([f.path for f in chosen.files]),
-        license=snapshot.license,
+        license=license_,
         pinned=snapshot.reference,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *warned),
     )
 
 
@@ -207,6 +216,14 @@ def _check_fits_a_lock(files: Sequence[WantedFile], what: str) -> None:
             code="too_many_files",
             hints=["take a part of them with --include GLOB"],
         )
+
+
+def _license(text: str, where: str) -> tuple[str, tuple[str, ...]]:
+    """Return the licence as a lock may have it, and what to say where it is too long: cut, it would be another one."""
+    if len(text) <= MAX_LICENSE:
+        return text, ()
+    why = f"the licence of {where} counts as unknown: it has {len(text):,} characters, more than {MAX_LICENSE}"
+    return "", (why,)
 
 
 def _of_catalog(file: CatalogFile, upstream: str) -> WantedFile:

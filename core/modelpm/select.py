@@ -196,7 +196,7 @@ def _one_model(choice: Choice, what: str) -> None:
     if len(found) > 1:
         firsts = [min(paths) for paths in found.values()]
         raise UsageError(
-            f"{what} holds {len(found)} models in {choice.name}; choose one by its file: {_few(firsts)}",
+            f"{what} holds {len(found)} models in {choice.name}; choose one by its file: {few(firsts)}",
             code="choose_file",
             hints=[f"e.g. {what}/{shortened(firsts[0], _LONG)}"],
         )
@@ -215,7 +215,7 @@ def _whole(files: Sequence[RemoteFile], what: str) -> None:
             raise NotFound(
                 f"{what}: `{shortened(stem)}` is split into {count} files, and {missing} of them are not there",
                 code="shard_missing",
-                hints=[f"there are: {_few(sorted(paths))}; tell the publisher, or choose something else"],
+                hints=[f"there are: {few(sorted(paths))}; tell the publisher, or choose something else"],
             )
 
 
@@ -251,6 +251,18 @@ def _shards(choice: Choice) -> str:
     return f"  {len(choice.files)} files" if len(choice.files) > 1 else ""
 
 
+def pickles_in(paths: Iterable[str], format_: str) -> list[str]:
+    """Return the files that can run code when they are loaded, by their endings.
+
+    Args:
+        paths: The files.
+        format_: What their catalog says they are; empty where no catalog speaks for them.
+    """
+    if format_.casefold() not in {"", "pickle", "pytorch"}:
+        return []
+    return [path for path in paths if path.lower().endswith(PICKLES)]
+
+
 def refuse_pickles(paths: Sequence[str], format_: str, what: str) -> None:
     """Refuse files that can run code when they are loaded.
 
@@ -262,27 +274,27 @@ def refuse_pickles(paths: Sequence[str], format_: str, what: str) -> None:
     Raises:
         Denied: Code ``pickle``.
     """
-    pickles = [p for p in paths if p.lower().endswith(PICKLES)] if format_ in {"", "pickle", "pytorch"} else []
-    if pickles:
+    if pickles := pickles_in(paths, format_):
         raise Denied(
-            f"{what} needs files that can run code when they are loaded: {_few(pickles)}",
+            f"{what} needs files that can run code when they are loaded: {few(pickles)}",
             code="pickle",
             hints=["if you trust the publisher, say --allow-pickle; else look for a safetensors, GGUF or ONNX version"],
         )
 
 
 def _without_pickles(files: Sequence[RemoteFile], what: str) -> Selection:
-    pickles = [f for f in files if f.path.lower().endswith(PICKLES)]
+    pickles = pickles_in([f.path for f in files], "")
     if not pickles:
         return Selection(tuple(files))
     has_twin = any(f.path.lower().endswith(ends) for f in files for ends in _SAFE.values())
     if not has_twin:
-        refuse_pickles([f.path for f in pickles], "", what)
-    kept = tuple(f for f in files if f not in pickles)
-    return Selection(kept, tuple(f.path for f in pickles))
+        refuse_pickles(pickles, "", what)
+    kept = tuple(f for f in files if f.path not in pickles)
+    return Selection(kept, tuple(pickles))
 
 
-def _few(paths: Sequence[str]) -> str:
+def few(paths: Sequence[str]) -> str:
+    """Return the first names of several, for a message."""
     shown = ", ".join(f"`{shortened(p, _LONG)}`" for p in paths[:3])
     return shown + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")  # noqa: PLR2004 - as cut above
 

@@ -40,7 +40,6 @@ class Digest:
 
 
 MAX_FILES = 250_000  # of one listing; a lock holds a quarter of that
-MAX_LICENSE = 200  # characters: an identifier or an expression of them is meant, not a text
 MAX_SIZE = (1 << 63) - 1  # bytes of one file: what systems can count
 
 

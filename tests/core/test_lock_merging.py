@@ -91,7 +91,7 @@ def trial(folder: Path, rng: random.Random) -> tuple[bool, int]:
     except UsageError as error:
         assert error.code in HEALABLE  # without a conflict, git can leave a model twice
         merged = heal(text, "models.lock")
-        lock, undecided = merged.lock, set(merged.undecided)
+        lock, undecided = merged.lock, set(merged.doubts)
     for name in {*ours, *base, *theirs}:
         found = lock.get(name)
         mine, before, yours = ours.get(name), base.get(name), theirs.get(name)
@@ -151,7 +151,7 @@ def conflict(tmp_path: Path) -> str:
 def test_what_agrees_stays_as_it_was_written_and_what_both_changed_is_named(conflict: str) -> None:
     merged = heal(conflict, "models.lock")
     assert [m.name for m in merged.lock.models] == ["a", "c", "d"]
-    assert merged.undecided == ("b",)
+    assert set(merged.doubts) == {"b"}
     assert merged.lock.render() == render({n: locked(n, 1) for n in ("a", "c", "d")})
 
 
@@ -177,7 +177,7 @@ def test_a_block_that_was_mixed_is_not_believed() -> None:
             text = text.replace(old, new)
     merged = heal(text + "<<<<<<< x\n=======\n>>>>>>> y\n", "models.lock")
     assert merged.lock.models == ()
-    assert merged.undecided == ("a",)
+    assert set(merged.doubts) == {"a"}
 
 
 @pytest.mark.parametrize("swapped", [False, True])
@@ -187,4 +187,4 @@ def test_what_only_one_side_changed_is_taken_from_it(*, swapped: bool) -> None:
     old, new = (text.removeprefix(head) for text in (before, after))
     ours, theirs = (new, old) if swapped else (old, new)
     merged = heal(f"{head}<<<<<<< a\n{ours}||||||| b\n{old}=======\n{theirs}>>>>>>> c\n", "models.lock")
-    assert (merged.lock.render(), merged.undecided) == (after, ())
+    assert (merged.lock.render(), dict(merged.doubts)) == (after, {})

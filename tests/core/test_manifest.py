@@ -104,7 +104,7 @@ def test_a_group_has_a_name_like_a_model(name: str) -> None:
     assert "names are 1 to 64 of a-z" in caught.value.hints[0]
 
 
-@pytest.mark.parametrize("folder", ["../out", "/abs", "a/../../b", ".git/hooks", "a\\b", "."])
+@pytest.mark.parametrize("folder", ["../out", "/abs", "a/../../b", ".git/hooks", "a\\b", ".", "~", "~user/x"])
 def test_the_view_stays_inside_the_project(folder: str) -> None:
     with pytest.raises(IntegrityError):
         parse_manifest(f"[settings]\ndir = '{folder}'", "models.toml")
@@ -138,7 +138,62 @@ def test_a_model_that_goes_leaves_its_groups_and_every_comment_stays() -> None:
 def test_a_group_is_made_where_it_is_first_named() -> None:
     text = '# mine\n[models]\nb = "core/b"\n'
     edited = with_models(text, "models.toml", (), {"a": Wish("core/a")}, "ci")
-    assert edited == text + 'a = "core/a"\n\n[groups]\nci = ["a"]\n'
+    assert edited == '# mine\n[models]\na = "core/a"\nb = "core/b"\n\n[groups]\nci = ["a"]\n'
+
+
+SORTED = """\
+[models]
+# the small one
+b = "core/b"   # fast
+# for pictures
+d = { source = "hf://acme/d", include = ["*.gguf"] }
+
+# about z
+z = "core/z"
+
+[models.table]
+source = "core/table"
+
+[groups]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "above", "below"),
+    [
+        ("a", "[models]", "# the small one"),
+        ("c", 'b = "core/b"   # fast', "# for pictures"),
+        ("e", 'd = { source = "hf://acme/d", include = ["*.gguf"] }', ""),
+        ("zz", 'z = "core/z"', ""),
+    ],
+)
+def test_what_is_added_stands_where_the_alphabet_has_it_and_comments_stay(name: str, above: str, below: str) -> None:
+    edited = with_models(SORTED, "models.toml", (), {name: Wish("core/new")})
+    lines = edited.splitlines()
+    at = lines.index(f'{name} = "core/new"')
+    assert (lines[at - 1], lines[at + 1]) == (above, below)
+    assert lines[:at] + lines[at + 1 :] == SORTED.splitlines()
+
+
+def test_several_are_sorted_in_at_once_and_what_is_not_sorted_is_left_so() -> None:
+    edited = with_models('[models]\nz = "core/z"\na = "core/a"\n', "models.toml", (), {n: Wish("core/n") for n in "mb"})
+    assert [line[0] for line in edited.splitlines()[1:]] == ["z", "a", "b", "m"]
+
+
+def test_a_word_is_put_beside_what_stands_and_goes_with_it() -> None:
+    edited = with_models(SORTED, "models.toml", (), {"b": Wish("core/b")}, None, ("pickle",))
+    assert 'b = {source = "core/b", allow = ["pickle"]}   # fast' in edited
+    manifest = parse_manifest(edited, "models.toml")
+    assert dict(manifest.allow) == {"b": ("pickle",)}
+    assert (manifest.words("b"), manifest.words("d")) == (frozenset({"pickle"}), frozenset())
+    assert with_models(edited, "models.toml", (), {"b": Wish("core/b")}, None, ("pickle",)) == edited
+    assert parse_manifest(without_models(edited, "models.toml", (), ["b"]), "models.toml").allow == {}
+
+
+@pytest.mark.parametrize("value", ['["code"]', '"pickle"', "[1]", "true"])
+def test_a_word_that_is_none_is_told(value: str) -> None:
+    with pytest.raises(UsageError, match=r"models\.m\.allow"):
+        parse_manifest(f'[models]\nm = {{ source = "core/m", allow = {value} }}\n', "models.toml")
 
 
 def test_what_is_added_to_the_examples_stands_below_them() -> None:

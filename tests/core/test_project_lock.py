@@ -254,7 +254,7 @@ def test_files_that_can_run_code_need_a_word_in_the_manifest(project: Project, s
     write(project, 'old = "acme/old"\n')
     (error,) = project.lock().errors
     assert (error.code, error.exit_code, error.details["name"]) == ("pickle", 7, "old")
-    assert error.hints == ('if you trust the publisher, put "pickle" into `allow-formats` of [settings]',)
+    assert error.hints == ("if you trust the publisher: modelpm add acme/old --as old --allow-pickle",)
     write(project, 'old = "acme/old"\n[settings]\nallow-formats = ["pickle"]\n')
     assert project.sync().errors == ()
     assert project.path("old").read_bytes() == shop.content("old", "1.0", "pytorch_model.bin")
@@ -372,6 +372,7 @@ def test_small_files_that_the_source_knows_by_git_only_are_hashed_when_they_are_
         ("versi", UsageError, "lock_unreadable"),
         ("", UsageError, "lock_unreadable"),
         ('version = 1\ndir = "../out"\n', IntegrityError, "hostile_name"),
+        ('version = 1\ndir = "~"\n', IntegrityError, "hostile_name"),
     ],
 )
 def test_a_lock_that_cannot_be_believed_is_refused_in_every_mode_and_left_alone(

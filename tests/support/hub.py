@@ -75,6 +75,7 @@ class Hub:
     Attributes:
         tokens: Names of the gated and private repositories that each known token may see.
         page: Entries of one page of a listing.
+        past: Every commit there was, by repository and commit.
         seen: Every request that came in, to either server.
     """
 
@@ -82,6 +83,7 @@ class Hub:
     page: int = 1000
     seen: list[Seen] = field(default_factory=list)
     repos: dict[str, Repo] = field(default_factory=dict)
+    past: dict[tuple[str, str], Repo] = field(default_factory=dict)
     cdn: Cdn = field(default_factory=Cdn)
     server: Server = field(init=False)
     storage: Server = field(init=False)
@@ -115,6 +117,7 @@ class Hub:
         for file in made.values():
             self.cdn.put(file.sha256, file.content)
         self.repos[name] = Repo(name, commit, made, license, gated, private, branches, tags)
+        self.past[name, commit] = self.repos[name]
         return self.repos[name]
 
     def requests(self, pattern: str = "", server: str = "hub") -> list[Seen]:
@@ -158,7 +161,7 @@ class Hub:
         if repo.gated and not allowed and "file" in found.re.groupindex:
             said = "you are not in the authorized list" if token else "you must be authenticated to access it"
             raise Refused(403 if token else 401, "GatedRepo", f"Access to model {repo.name} is restricted and {said}.")
-        return repo
+        return self.past.get((repo.name, unquote(found.groupdict().get("revision") or "")), repo)
 
     def _tree(self, request: Request, repo: Repo) -> Response:
         entries: list[dict[str, object]] = [_directory(d) for d in sorted(_directories(repo))]

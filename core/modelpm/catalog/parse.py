@@ -8,9 +8,10 @@ from packaging.version import Version
 from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
 from modelpm.catalog.toml import REFERENCE, Table, invalid, load
 from modelpm.errors import IntegrityError, UsageError
+from modelpm.lock.model import MAX_LICENSE
 from modelpm.names import MODEL_ID, check_paths, printable
 from modelpm.toml import MAX_NUMBER
-from modelpm.types import MAX_LICENSE, CatalogText
+from modelpm.types import CatalogText
 
 SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")

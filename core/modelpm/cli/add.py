@@ -17,6 +17,7 @@ from modelpm.cli.verbs import verb
 @click.option("--group", metavar="GROUP", help="Put it into GROUP: synced where that group is wanted.")
 @options.include
 @options.exclude
+@options.allow_pickle
 @projects.link_mode
 @options.dry_run
 def command(session: Session, /, *, specs: tuple[str, ...], **given: Any) -> Outcome:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # start-up
 @click.option("--dir", "folder", metavar="PATH", help="Let its files appear in PATH, too.")
 @options.include
 @options.exclude
-@click.option("--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded.")
+@options.allow_pickle
 @options.dry_run
 def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **given: Any) -> Outcome:
     """Install every spec; where one fails, the others are finished."""

@@ -117,6 +117,9 @@ named = click.option(
 )
 include = click.option("--include", metavar="GLOB", multiple=True, help="Take only files that match; may be repeated.")
 exclude = click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
+allow_pickle = click.option(
+    "--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
+)
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 
 

@@ -23,6 +23,7 @@ KEYS = ("catalog", "id", "release", "variant", "upstream", "format", "license")
 _MODEL = re.compile(
     rf"\n\[\[model\]\]\nname = {_TEXT}\nspec = (?:{_TEXT}|(\{{[^\n]*\}}))\n(?:groups = {_TEXTS}\n)?"
     + "".join(rf"(?:{key} = {_TEXT}\n)?" for key in KEYS)
+    + rf"(?:allow = {_TEXTS}\n)?"
     + rf"digest = {_TEXT}\n"
 )
 _FILE = re.compile(
@@ -69,7 +70,7 @@ def read_canonical(text: str) -> dict[str, Any] | None:
 
 
 def _model(found: re.Match[str]) -> dict[str, Any] | None:
-    name, spec, options, groups, *texts, digest = found.groups()
+    name, spec, options, groups, *texts, allow, digest = found.groups()
     model: dict[str, Any] = {"name": name, "spec": spec}
     if options is not None:
         try:
@@ -79,6 +80,8 @@ def _model(found: re.Match[str]) -> dict[str, Any] | None:
     if groups is not None:
         model["groups"] = _ITEM.findall(groups)
     model.update((key, value) for key, value in zip(KEYS, texts, strict=True) if value is not None)
+    if allow is not None:
+        model["allow"] = _ITEM.findall(allow)
     model["digest"] = digest
     return model
 
@@ -101,6 +104,8 @@ def block_text(model: LockedModel) -> str:
     if model.groups:
         lines.append(_line("groups", list(model.groups)))
     lines += [_line(key, getattr(model, key)) for key in KEYS if getattr(model, key)]
+    if model.allow:
+        lines.append(_line("allow", list(model.allow)))
     lines.append(_line("digest", model.digest))
     lines += [f"{_key(key)} = {_inline(value)}" for key, value in model.extra.items()]
     for file in sorted(model.files, key=lambda f: f.path.encode()):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from modelpm.errors import IntegrityError, UsageError
+from modelpm.errors import IntegrityError, ModelpmError, UsageError
 from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lock.model import MAX_TEXT, LockedFile, LockedModel, Wish
 from modelpm.names import check_model_name, check_path, check_paths, shortened
@@ -21,10 +21,14 @@ VERSION = 1
 MAX_LOCK_BYTES = 16 << 20
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+_ONCE = ("name", "spec", "catalog", "id", "release", "variant", "upstream", "format", "license", "digest")
+_KEY = re.compile(rf"^({'|'.join(_ONCE)}|path|size|sha256) = ", re.MULTILINE)
+_UPSTREAM = re.compile(r'^upstream = "([^"]+)"$', re.MULTILINE)
+_SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # as far as it is an upstream
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
-_MODEL_KEYS = {"name", "spec", "groups", "digest", "file", *KEYS}
+_MODEL_KEYS = {"name", "spec", "groups", "allow", "digest", "file", *KEYS}
 _FILE_KEYS = {"path", "size", "sha256", "sources"}
 
 
@@ -98,6 +102,19 @@ def conflict_line(text: str) -> int | None:
     return text.count("\n", 0, found.start()) + 1 if found else None
 
 
+def check_folder(path: str) -> None:
+    """Refuse a folder of the view that is not plainly one of the project's.
+
+    Raises:
+        IntegrityError: Code ``hostile_name``; says which rule it breaks.
+    """
+    check_path(path)
+    if path.startswith("~"):
+        raise IntegrityError(
+            f"the folder `{path}` is refused: a shell takes it for somebody's home", code="hostile_name", file=path
+        )
+
+
 def parse_lock(text: str, origin: str) -> Lock:
     """Read a lock.
 
@@ -112,11 +129,16 @@ def parse_lock(text: str, origin: str) -> Lock:
     if len(text) > MAX_LOCK_BYTES:
         raise _damaged(origin, f"it is larger than {MAX_LOCK_BYTES} bytes")
     if line := conflict_line(text):
-        raise UsageError(
-            f"{origin} has merge conflict markers at line {line}",
-            code="lock_conflict",
-            hints=["`modelpm lock` repairs them: it keeps what agrees and locks again what was changed on both sides"],
-        )
+        raise _merged(f"{origin} has merge conflict markers at line {line}", "lock_conflict")
+    try:
+        return _parsed(text, origin)
+    except ModelpmError as error:
+        if error.code not in {"lock_unreadable", "lock_digest", "hostile_name"} or not _is_union(text):
+            raise
+        raise _merged(f"{origin} has lines of two locks, merged into one: {error.message}", "lock_union") from error
+
+
+def _parsed(text: str, origin: str) -> Lock:
     tables = _loads(text, origin)
     empty = _of_tables(tables, origin)
     try:
@@ -171,6 +193,20 @@ def split_lock(text: str) -> tuple[str, list[str]]:
     return "".join(head), ["".join(pieces) for pieces in spans]
 
 
+def _is_union(text: str) -> bool:
+    """Whether lines of two blocks stand in one, as git's union merge leaves them."""
+    spans = split_lock(text)[1]
+    upstreams = {upstream for span in spans for upstream in _UPSTREAM.findall(span)}
+    for span in spans:
+        keys = Counter(_KEY.findall(span))
+        files = span.count("[model.file]")
+        if max(keys[key] for key in _ONCE) > 1 or max(keys["path"], keys["size"], keys["sha256"]) > files:
+            return True
+        if {*_SOURCE.findall(span)} & upstreams - {*_UPSTREAM.findall(span)}:
+            return True
+    return False
+
+
 def _loads(text: str, origin: str) -> dict[str, Any]:
     if tables := read_canonical(text):
         return tables
@@ -196,7 +232,7 @@ def _of_tables(tables: Mapping[str, Any], origin: str) -> Lock:
     except ValueError as error:
         raise _damaged(origin, str(error)) from error
     if folder:
-        check_path(folder)
+        check_folder(folder)
     return Lock(dir=folder, default_groups=groups, head=head_text(folder, groups))
 
 
@@ -222,6 +258,7 @@ def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
         wish=wish,
         files=files,
         groups=_texts(table.get("groups", []), f"{name}: groups"),
+        allow=_texts(table.get("allow", []), f"{name}: allow"),
         extra={k: v for k, v in table.items() if k not in _MODEL_KEYS},
         **{key: _text(table, key) for key in KEYS},
     )
@@ -275,6 +312,11 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
         msg = f"{what} has a text of more than {MAX_TEXT} characters"
         raise ValueError(msg)
     return tuple(value)
+
+
+def _merged(what: str, code: str) -> UsageError:
+    hint = "`modelpm lock` repairs it: what one side has is kept, and what both sides changed is locked again"
+    return UsageError(what, code=code, hints=[hint])
 
 
 def _damaged(origin: str, why: str, *, code: str = "lock_unreadable") -> UsageError:

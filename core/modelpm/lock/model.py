@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 MAX_TEXT = 8192  # characters of a text in a lock or a manifest; longer is no name, address or licence
+MAX_LICENSE = 200  # characters: SPDX expressions are short, and what is longer is a text
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -98,6 +99,7 @@ class Model:
     upstream: str = ""
     format: str = ""
     license: str = ""
+    allow: tuple[str, ...] = ()  # what it may hold that can run code: `pickle`
 
     @property
     def model(self) -> str:

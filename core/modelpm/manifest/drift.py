@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from modelpm.lock.file import Lock
 from modelpm.lock.model import LockedModel, Wish
 from modelpm.manifest.file import DEFAULT_DIR, Manifest
+from modelpm.manifest.rules import needed_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +42,35 @@ def drift(manifest: Manifest, lock: Lock) -> tuple[Reason, ...]:
     return (*(r for r in reasons if r is not None), *gone, *settings)
 
 
-def unresolved(manifest: Manifest, lock: Lock) -> tuple[str, ...]:
-    """Return the names of models that must be resolved: new ones, and those whose spec changed."""
-    locked = {m.name: m.wish for m in lock.models}
-    return tuple(name for name, wish in sorted(manifest.models.items()) if locked.get(name) != wish)
+def pinned(manifest: Manifest, lock: Lock) -> dict[str, LockedModel]:
+    """Return what is locked of what the manifest wants, by name.
+
+    A spec that is locked under another name keeps that pin, so that a key can be renamed; one whose own name has gone
+    is preferred.
+    """
+    by_wish: dict[Wish, LockedModel] = {}
+    for model in sorted(lock.models, key=lambda m: m.name in manifest.models):
+        by_wish.setdefault(model.wish, model)
+    found = {}
+    for name, wish in sorted(manifest.models.items()):
+        own = lock.get(name)
+        kept = own if own is not None and own.wish == wish else by_wish.get(wish)
+        if kept is not None:
+            found[name] = replace(kept, name=name)
+    return found
 
 
 def settled(manifest: Manifest, lock: Lock, resolved: Iterable[LockedModel] = ()) -> Lock:
     """Return the lock as the manifest wants it, once what had to be resolved is.
 
-    Every block that is not resolved anew and changes no group keeps its text.
+    Every block that is not resolved anew and changes no group keeps its text. What cannot be resolved yet stays.
     """
-    kept = {m.name: m for m in lock.models if m.name in manifest.models}
-    put = [replace(m, groups=manifest.groups_of(m.name)) for m in {**kept, **{m.name: m for m in resolved}}.values()]
+    stale = {m.name: m for m in lock.models if m.name in manifest.models}
+    kept = {**stale, **pinned(manifest, lock), **{m.name: m for m in resolved}}
+    put = [
+        replace(m, groups=manifest.groups_of(m.name), allow=needed_words(m, [f.path for f in m.files]))
+        for m in kept.values()
+    ]
     drop = [m.name for m in lock.models if m.name not in manifest.models]
     folder = "" if manifest.dir == DEFAULT_DIR else manifest.dir
     return lock.changed(put=put, drop=drop).with_settings(folder, manifest.default_groups)

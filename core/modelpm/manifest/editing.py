@@ -4,7 +4,7 @@ Each edit is read back before it is believed.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,14 @@ from modelpm.manifest.file import Manifest, check_group, parse_manifest
 
 
 def with_models(
-    text: str, origin: str, table: tuple[str, ...], wishes: Mapping[str, Wish], group: str | None = None
+    text: str,
+    origin: str,
+    table: tuple[str, ...],
+    wishes: Mapping[str, Wish],
+    group: str | None = None,
+    allow: Collection[str] = (),
 ) -> str:
-    """Return the text with models put in, or given another spec.
+    """Return the text with models put in, or given another spec; new ones stand where the alphabet has them.
 
     Args:
         text: The file's content.
@@ -24,6 +29,7 @@ def with_models(
         table: The table that is the manifest.
         wishes: Spec with options, by name.
         group: A group they shall belong to.
+        allow: What they may hold that can run code, besides what they may already.
 
     Raises:
         UsageError: As :func:`parse_manifest`; or the group's name is none.
@@ -33,14 +39,16 @@ def with_models(
     if group is not None:
         check_group(group)
         groups[group] = [*groups.get(group, []), *(n for n in wishes if n not in groups.get(group, []))]
+    words = {name: tuple(dict.fromkeys([*before.allow.get(name, ()), *allow])) for name in wishes}
 
     def edit(document: Any) -> None:
         import tomlkit
 
         models = _subtable(document, "models")
         for name, wish in wishes.items():
-            if before.models.get(name) != wish:
-                models[name] = _as_item(wish)
+            if (before.models.get(name), before.allow.get(name, ())) != (wish, words[name]):
+                models[name] = _as_item(wish, words[name])
+        _sort_in(models, wishes.keys() - before.models.keys())
         if group is not None and groups[group] != list(before.groups.get(group, ())):
             there = _subtable(document, "groups")
             if group not in there:
@@ -48,7 +56,10 @@ def with_models(
             there[group].extend(n for n in groups[group] if n not in before.groups.get(group, ()))
 
     wanted = replace(
-        before, models={**before.models, **wishes}, groups={name: tuple(names) for name, names in groups.items()}
+        before,
+        models={**before.models, **wishes},
+        groups={name: tuple(names) for name, names in groups.items()},
+        allow={**before.allow, **{name: said for name, said in words.items() if said}},
     )
     return _edited(text, origin, table, edit, wanted)
 
@@ -71,7 +82,8 @@ def without_models(text: str, origin: str, table: tuple[str, ...], names: Iterab
 
     groups = {group: tuple(n for n in members if n not in gone) for group, members in before.groups.items()}
     models = {name: wish for name, wish in before.models.items() if name not in gone}
-    return _edited(text, origin, table, edit, replace(before, models=models, groups=groups))
+    allow = {name: words for name, words in before.allow.items() if name not in gone}
+    return _edited(text, origin, table, edit, replace(before, models=models, groups=groups, allow=allow))
 
 
 def _edited(text: str, origin: str, table: tuple[str, ...], edit: Callable[[Any], None], wanted: Manifest) -> str:
@@ -108,12 +120,31 @@ def _subtable(document: Any, key: str) -> Any:
     return document[key]
 
 
-def _as_item(wish: Wish) -> Any:
+def _sort_in(models: Any, names: Collection[str]) -> None:
+    """Move new keys from the end to where the alphabet has them: two branches that add then rarely touch one line."""
+    from tomlkit.items import AoT, Comment, Table
+
+    body = models.value.body  # key and item; comments and blank lines have no key
+    for name in sorted(names):
+        here = next(at for at, (key, _) in enumerate(body) if key is not None and key.key == name)
+        plain = {k.key: at for at, (k, i) in enumerate(body[:here]) if k is not None and not isinstance(i, Table | AoT)}
+        before = [key for key in plain if key < name]
+        if not plain:
+            continue
+        target = plain[max(before)] + 1 if before else min(plain.values())
+        while not before and target > 0 and isinstance(body[target - 1][1], Comment):
+            target -= 1  # a comment stays above the key that it is about
+        body.insert(target, body.pop(here))
+
+
+def _as_item(wish: Wish, allow: tuple[str, ...]) -> Any:
     import tomlkit
 
     value = wish.as_toml()
-    if isinstance(value, str):
+    if isinstance(value, str) and not allow:
         return value
     item = tomlkit.inline_table()
-    item.update(value)
+    item.update({"source": value} if isinstance(value, str) else value)
+    if allow:
+        item["allow"] = list(allow)
     return item

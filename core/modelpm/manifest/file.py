@@ -1,16 +1,16 @@
 """``models.toml``, or ``[tool.modelpm]`` in ``pyproject.toml``: what a project wants. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from modelpm.errors import IntegrityError, UsageError
-from modelpm.lock.file import conflict_line
-from modelpm.lock.model import Wish
+from modelpm.lock.file import check_folder, conflict_line
+from modelpm.lock.model import Model, Wish
 from modelpm.manifest.governing import inner_table
-from modelpm.manifest.rules import Rules
-from modelpm.names import MODEL_ID, check_model_name, check_path, printable
+from modelpm.manifest.rules import WORDS, Rules
+from modelpm.names import MODEL_ID, check_model_name, printable
 from modelpm.spec import parse_spec
 from modelpm.toml import TomlError, loads
 
@@ -18,7 +18,7 @@ DEFAULT_DIR = "models"
 MAX_MANIFEST_BYTES = 1 << 20
 SCHEMA = 1
 _TOP_KEYS = ("schema", "models", "groups", "settings")
-_MODEL_KEYS = ("source", "include", "exclude")
+_MODEL_KEYS = ("source", "include", "exclude", "allow")
 _SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "require-digest")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTER = """\
@@ -49,6 +49,7 @@ class Manifest:
         default_groups: Groups that are selected without being asked for.
         dir: Folder of the view, relative to the project.
         rules: What is allowed.
+        allow: What a model may hold that can run code, by name; see :meth:`words`.
     """
 
     models: Mapping[str, Wish] = field(default_factory=lambda: _EMPTY)
@@ -56,10 +57,33 @@ class Manifest:
     default_groups: tuple[str, ...] = ()
     dir: str = DEFAULT_DIR
     rules: Rules = field(default_factory=Rules)
+    allow: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _EMPTY)
 
     def groups_of(self, name: str) -> tuple[str, ...]:
         """Return the groups of a model, sorted."""
         return tuple(sorted(group for group, names in self.groups.items() if name in names))
+
+    def words(self, name: str) -> frozenset[str]:
+        """Return what a model may hold that can run code: by its own ``allow``, and by ``allow-formats``."""
+        return self.rules.words(self.allow.get(name, ()))
+
+    def check(self, model: Model, paths: Iterable[str]) -> None:
+        """Hold a model against the rules.
+
+        Args:
+            model: The model.
+            paths: Its files.
+
+        Raises:
+            Denied: Code ``policy``; names the rule.
+        """
+        self.rules.check(
+            model.name,
+            format_=model.format,
+            license_=model.license,
+            paths=list(paths),
+            allow=self.allow.get(model.name, ()),
+        )
 
 
 def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manifest:
@@ -88,11 +112,13 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
         )
     try:
         _only(values, _TOP_KEYS, "")
-        models = {name: _wish(name, value) for name, value in _mapping(values, "models").items()}
+        tables = _mapping(values, "models")
+        models = {name: _wish(name, value) for name, value in tables.items()}
+        allow = {name: words for name, value in tables.items() if (words := _allow(name, value))}
         groups = {name: _group(name, value, models) for name, value in _mapping(values, "groups").items()}
         settings = _mapping(values, "settings")
         _only(settings, _SETTINGS, "settings.")
-        return Manifest(models, groups, *_settings(settings, groups))
+        return Manifest(models, groups, *_settings(settings, groups), allow)
     except ValueError as error:
         raise _wrong(origin, str(error)) from None
     except UsageError as error:
@@ -147,6 +173,15 @@ def _wish(name: str, value: Any) -> Wish:
     return wish
 
 
+def _allow(name: str, value: Any) -> tuple[str, ...]:
+    words = _texts(value.get("allow", []), f"models.{name}.allow") if isinstance(value, Mapping) else ()
+    for word in words:
+        if word not in WORDS:
+            msg = f"`models.{name}.allow` must be a list of {', '.join(WORDS)}, and has `{printable(word)}`"
+            raise ValueError(msg)
+    return words
+
+
 def _group(name: str, value: Any, models: Mapping[str, Wish]) -> tuple[str, ...]:
     check_group(name)
     members = _texts(value, f"groups.{name}")
@@ -179,7 +214,7 @@ def _settings(settings: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]
         msg = f"`settings.dir` is `{printable(folder)}`, and neither `~` nor `$` is replaced in it"
         raise UsageError(msg, hints=["name a folder inside of the project, like `models`"])
     try:
-        check_path(folder)
+        check_folder(folder)
     except IntegrityError as error:
         raise IntegrityError(
             f"`settings.dir`: {error.message}",

@@ -1,11 +1,16 @@
-"""What a project allows: formats, licences, and files that nobody promised a digest of. Pure."""
+"""What a project allows: formats, licences, code, and files that nobody promised a digest of. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from modelpm.errors import Denied
+from modelpm.lock.model import Model
 from modelpm.names import printable
-from modelpm.select import format_of
+from modelpm.select import format_of, pickles_in
+from modelpm.spec import CatalogSpec, parse_spec
+
+PICKLE = "pickle"
+WORDS = (PICKLE,)  # what `allow` of a model may say
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +27,14 @@ class Rules:
     licenses: tuple[str, ...] = ()
     require_digest: bool = False
 
-    @property
-    def allow_pickle(self) -> bool:
-        """Whether files that can run code when loaded may be taken: only where the manifest lists them."""
-        return "pickle" in (format_.casefold() for format_ in self.formats)
+    def words(self, own: Collection[str] = ()) -> frozenset[str]:
+        """Return what a model may hold that can run code: by its own ``allow``, and by ``allow-formats``."""
+        listed = PICKLE in (format_.casefold() for format_ in self.formats)
+        return frozenset({*own, PICKLE} if listed else own)
 
-    def check(self, name: str, *, format_: str, license_: str, paths: Iterable[str]) -> None:
+    def check(
+        self, name: str, *, format_: str, license_: str, paths: Iterable[str], allow: Collection[str] = ()
+    ) -> None:
         """Hold a model against the rules.
 
         Args:
@@ -35,14 +42,15 @@ class Rules:
             format_: Its format, as the catalog says; empty where nobody says.
             license_: SPDX expression; empty where it is not known.
             paths: Its files.
+            allow: What the manifest lets this model hold, whatever ``allow-formats`` lists.
 
         Raises:
             Denied: Code ``policy``; names the rule.
         """
         formats = {f for f in (format_.casefold(), format_of(paths)) if f} or {""}
         allowed = {f.casefold() for f in self.formats}
-        if allowed and not formats <= allowed:
-            raise _refused(name, "allow-formats", "format", min(formats - allowed), self.formats)
+        if allowed and not formats <= {*allowed, *allow}:
+            raise _refused(name, "allow-formats", "format", min(formats - {*allowed, *allow}), self.formats)
         if self.licenses and not _allows({a.casefold() for a in self.licenses}, license_.casefold()):
             raise _refused(name, "allow-licenses", "licence", license_, self.licenses)
 
@@ -65,6 +73,22 @@ class Rules:
                 name=name,
                 hints=["take it from a source that does, or write the digest behind the address: #sha256=…"],
             )
+
+
+def code_in(model: Model, paths: Iterable[str]) -> list[str]:
+    """Return the files of a model that can run code when they are loaded.
+
+    Args:
+        model: The model. A catalog's word for its format is believed: ``.bin`` is an ending of harmless formats, too.
+        paths: Its files.
+    """
+    label = model.format if isinstance(parse_spec(model.wish.spec), CatalogSpec) else ""
+    return pickles_in(paths, label)
+
+
+def needed_words(model: Model, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of ``allow`` without which a model may not be taken."""
+    return (PICKLE,) if code_in(model, paths) else ()
 
 
 def _allows(allowed: set[str], expression: str) -> bool:

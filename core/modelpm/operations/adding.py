@@ -26,6 +26,7 @@ class Addition:
         group: A group they shall belong to.
         include: Globs of the files to take.
         exclude: Globs of the files to leave out.
+        allow: What they may hold that can run code.
         names: What they are called, once the edit was made.
     """
 
@@ -36,6 +37,7 @@ class Addition:
     group: str | None
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    allow: tuple[str, ...] = ()
     names: list[str] = field(default_factory=list)
 
     def edit(self, state: State) -> str:
@@ -62,7 +64,7 @@ class Addition:
                 )
             wishes[found.name] = there or found.wish
         self.names[:] = wishes
-        return with_models(text, str(self.site.manifest), self.site.table, wishes, self.group)
+        return with_models(text, str(self.site.manifest), self.site.table, wishes, self.group, self.allow)
 
     def _full(self, wish: Wish, name: str) -> Wish:
         return self.locker.identify(wish.spec, name, wish.include, wish.exclude).wish

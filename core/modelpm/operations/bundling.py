@@ -346,11 +346,16 @@ def _lock(content: bytes, source: Path) -> Lock:
     return parse_lock(content.decode(errors="replace"), f"the lock in {source}")
 
 
-def settle(environment: Environment, lock: Lock) -> list[str]:
+def settle(environment: Environment, lock: Lock, folder: str = "") -> list[str]:
     """Make the models of a bundle the environment's.
 
     A project that has a lock keeps it: what it wants is said there. Where it has none it gets the bundle's, for a sync
-    to follow. Among the user's models a name that means something else is left alone.
+    to follow, but for the folder of the view. Among the user's models a name that means something else is left alone.
+
+    Args:
+        environment: The user's, or a project's.
+        lock: The bundle's.
+        folder: Where the project's manifest wants its files; empty for the default.
 
     Returns:
         What could not be taken over, in words.
@@ -358,7 +363,7 @@ def settle(environment: Environment, lock: Lock) -> list[str]:
     if environment.kind == "project":
         with environment.held():
             if environment.text() is None:
-                environment.write(lock)
+                environment.write(lock.with_settings(folder, lock.default_groups))
         return []
     problems = []
     for model in lock.models:

@@ -10,6 +10,7 @@ from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import UsageError
 from modelpm.operations.bundling import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
+from modelpm.operations.sites import Site, folder_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,14 @@ class Carrier:
         users: The user's environment, whose locks tell what a file may be, too.
         auditor: Is told before and after.
         warn: Takes a warning.
+        site: The project, where the environment is one.
     """
 
     environment: Environment
     users: Environment
     auditor: Auditor
     warn: Callable[[str], None]
+    site: Site | None = None
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
         """Write a bundle; see :meth:`modelpm.manager.Manager.bundle`."""
@@ -41,7 +44,7 @@ class Carrier:
             if is_bundle(path):
                 with store.lock("store", shared=True):
                     lock, taken = read_bundle(store, path, lambda _name: None)
-                    for problem in settle(self.environment, lock):
+                    for problem in settle(self.environment, lock, folder_of(self.site) if self.site else ""):
                         self.warn(problem)
             else:
                 locks = [e.read() for e in (self.environment, self.users)]

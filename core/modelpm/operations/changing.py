@@ -13,10 +13,12 @@ from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, StoreError
 from modelpm.lock.file import Lock
 from modelpm.lock.model import LockedModel
-from modelpm.manifest.drift import selected, settled, unresolved
+from modelpm.manifest.drift import pinned, selected, settled
 from modelpm.manifest.file import Manifest, parse_manifest
+from modelpm.manifest.offences import LICENSE, SOURCE
 from modelpm.operations.committing import Commit, commit
 from modelpm.operations.install import Installer, Task
+from modelpm.operations.judging import Judge, foreign_folders, refuse
 from modelpm.operations.linking import say_copied
 from modelpm.operations.locking import Locker, same, untold, would_compare
 from modelpm.operations.reading import installed_model
@@ -44,6 +46,7 @@ class Intent:
         also: Models that are wanted whatever their groups; where they shall be the newest, too, they are fetched if
             only their bytes can tell whether they changed.
         only: Whether nothing but ``also`` shall be synced.
+        locked: Whether the lock stays as it is, to the byte.
         exact: Whether what is not locked any more shall disappear from the view.
         dry_run: Whether to say what would be done only.
     """
@@ -56,6 +59,7 @@ class Intent:
     everything: bool = False
     also: Collection[str] = ()
     only: bool = False
+    locked: bool = False
     exact: bool = False
     dry_run: bool = False
 
@@ -68,12 +72,14 @@ class Changer:
         site: The project.
         environment: Its lock, and where its files appear.
         installer: Brings models.
+        judge: Holds what is locked against its specs.
         working: Who acts, who watches, and what stops it.
     """
 
     site: Site
     environment: Environment
     installer: Installer
+    judge: Judge
     working: Working
     locker: Locker = field(init=False)
     _brought: dict[LockedModel, int] = field(default_factory=dict)
@@ -100,19 +106,23 @@ class Changer:
         manifest = before.manifest
         if text is not None and text != before.manifest_text:
             manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
+        named = {manifest.dir if manifest else before.lock.dir, before.lock.dir if intent.verb != "lock" else ""}
+        refuse(foreign_folders(self.site.root, named, before.lock.models), self.site.lock.name)
         wanted, lock = self._locked(manifest, before, intent)
         if self.locker.errors or lock is None:
             return self._report(intent, before, before.lock, wanted)
+        # The folder of the view may have been changed by the edit.
+        self.environment = self.site.environment(self.environment.store, lock.dir, self.environment.view.mode)
+        self.installer = replace(self.installer, environment=self.environment)
         models = self._selected(lock, intent)
+        incomplete = self.environment.incomplete(models)
+        self._hold_against_catalogs([m for m in incomplete if m.name not in wanted and not self.environment.has(m)])
         if intent.dry_run:
             missing = recognize(self.environment, self.working, models)
             for model in missing:
                 needed = WantedModel.of_locked(model)
                 self._brought[model] = make_plan([needed], self.installer.present(needed)).download
             return self._report(intent, before, lock, wanted, missing)
-        # The folder of the view may have been changed by the edit.
-        self.environment = self.site.environment(self.environment.store, lock.dir, self.environment.view.mode)
-        self.installer = replace(self.installer, environment=self.environment)
         needs = [WantedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
             missing, failed = self._bring(models)
@@ -137,26 +147,44 @@ class Changer:
     ) -> tuple[dict[str, WantedModel], Lock | None]:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
+            refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
             return {}, before.lock
-        names = {*unresolved(manifest, before.lock), *(intent.fresh or ())}
-        there = {m.name: m for m in before.lock.models}
-        for model in before.lock.models:
-            if model.name in manifest.models and model.name not in names:
-                manifest.rules.check(
-                    model.name, format_=model.format, license_=model.license, paths=[f.path for f in model.files]
-                )
-        wishes = {name: manifest.models[name] for name in sorted(names)}
-        wanted = self.locker.resolve(wishes, there, manifest.rules, fresh=intent.fresh is not None)
+        kept = self._kept(manifest, before, intent)
+        if intent.locked:
+            return {}, before.lock
+        names = sorted({*manifest.models.keys() - kept.keys(), *(intent.fresh or ())})
+        fresh = intent.fresh is not None
+        there = {m.name: m for m in before.lock.models if fresh or m.wish != manifest.models.get(m.name)} | kept
+        wanted = self.locker.resolve(names, there, manifest, before.merged, fresh=fresh)
         if self.locker.errors:
             return wanted, None
         again = intent.also if intent.fresh is not None else ()
-        if intent.fresh is not None:
+        if fresh:
             self.locker.say_untold([m for m in wanted.values() if m.name not in again], there)
         if intent.dry_run:
             known = [m for m in wanted.values() if all(f.is_pinned for f in m.files)]
             return wanted, settled(manifest, before.lock, [m.lock({}) for m in known])
-        pinned = self.locker.pin(wanted.values(), there, again)
-        return wanted, None if self.locker.errors else settled(manifest, before.lock, pinned.values())
+        new = self.locker.pin(wanted.values(), there, again)
+        return wanted, None if self.locker.errors else settled(manifest, before.lock, new.values())
+
+    def _kept(self, manifest: Manifest, before: State, intent: Intent) -> dict[str, LockedModel]:
+        """Return what is locked and stays so, by name, once it was held against its spec and the manifest's rules."""
+        kept = {name: m for name, m in pinned(manifest, before.lock).items() if name not in (intent.fresh or ())}
+        found = self.judge.offences(kept.values(), manifest)
+        if intent.verb == "lock":
+            for offence in [o for o in found if o.kind in {SOURCE, LICENSE}]:
+                self.working.audience.warn(f"{offence}: it is locked again")
+                kept.pop(offence.name, None)
+        refuse([offence for offence in found if offence.name in kept], self.site.lock.name)
+        for model in kept.values():
+            manifest.check(model, [f.path for f in model.files])
+        return kept
+
+    def _hold_against_catalogs(self, models: Sequence[LockedModel]) -> None:
+        refused, moved = self.judge.entries(models)
+        for text in moved:
+            self.working.audience.warn(text)
+        refuse(refused, self.site.lock.name)
 
     def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
         if not intent.sync:
@@ -222,10 +250,6 @@ class Changer:
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
         )
-        notes = []
-        if before.healed:
-            kept, again = len(before.lock.models), len([n for n in before.undecided if n in wanted])
-            notes.append(f"Repaired the merge conflict in {self.site.lock.name}: kept {kept}, locked {again} again")
         return Report(
             changes=tuple(changes),
             models=tuple(installed_model(self.environment, m) for m in lock.models),
@@ -233,8 +257,18 @@ class Changer:
             dry_run=intent.dry_run,
             lock=self.site.lock,
             lock_action="unchanged" if self.locker.errors else action,
-            notes=tuple(notes),
+            notes=_healed(before, wanted, self.locker.torn, self.site.lock.name),
         )
+
+
+def _healed(before: State, wanted: Collection[str], torn: Collection[str], lock: str) -> tuple[str, ...]:
+    """Say what came of a merge."""
+    if before.merged is None:
+        return ()
+    again = [name for name in wanted if name in torn]
+    pinned = [name for name in wanted if name in before.merged.doubts and name not in torn]
+    kept = len(before.lock.models) + len(pinned)
+    return (f"Repaired the merge conflict in {lock}: kept {kept}, locked {len(again)} again",)
 
 
 def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:

@@ -48,13 +48,14 @@ def no_lock(site: "Site") -> CheckFailedError:
 
 
 def drifted(site: "Site", reasons: "Sequence[Reason]", why: str) -> CheckFailedError:
-    """Make the error for a lock that does not fit its manifest: one line a reason."""
+    """Make the error for a lock that does not fit its manifest, or says what no lock may: one line a reason."""
     name = site.manifest.name if site.manifest else FILE
+    hints = [hint for reason in reasons if (hint := getattr(reason, "hint", ""))]
     return CheckFailedError(
         "\n".join([f"{site.lock.name} does not fit {name}, and {why}", *map(str, reasons)]),
         code="lock_drift",
         reasons=[{"name": r.name, "why": r.why} for r in reasons],
-        hints=["`modelpm lock` brings the lock up to date"],
+        hints=list(dict.fromkeys(hints)) or ["`modelpm lock` brings the lock up to date"],
     )
 
 

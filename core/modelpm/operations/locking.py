@@ -1,12 +1,16 @@
 """Lock: from a manifest's wishes to locked models; bytes are fetched only where nothing else can tell their digest."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelpm.catalog import satisfies
 from modelpm.errors import Denied, Interrupted, ModelpmError
+from modelpm.lock.doubt import Doubt, digests_in
+from modelpm.lock.merging import Merged
 from modelpm.lock.model import LockedModel, Wish
-from modelpm.manifest.rules import Rules
+from modelpm.manifest.file import Manifest
+from modelpm.manifest.rules import PICKLE
+from modelpm.operations.healing import pins_of
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.resolving import Identified
 from modelpm.operations.tracking import Working
@@ -23,12 +27,18 @@ class Locker:
     Attributes:
         installer: Resolves, and fetches.
         working: Who acts, who watches, and what stops it.
+        errors: What failed.
+        downloaded: Bytes, by model.
+        torn: Models that the sides of a merge pin to different revisions.
     """
 
     installer: Installer
     working: Working
     errors: list[ModelpmError] = field(default_factory=list)
     downloaded: dict[str, int] = field(default_factory=dict)
+    torn: set[str] = field(default_factory=set)
+    _healed: dict[str, LockedModel] = field(default_factory=dict)
+    _digests: dict[str, Collection[str]] = field(default_factory=dict)
     _wanted: dict[tuple[str, Wish], WantedModel] = field(default_factory=dict)
     _locked: dict[tuple[str, Wish], LockedModel] = field(default_factory=dict)
 
@@ -37,22 +47,31 @@ class Locker:
         return self.installer.resolver.identify(spec, name=name, include=tuple(include), exclude=tuple(exclude))
 
     def resolve(
-        self, wishes: Mapping[str, Wish], before: Mapping[str, LockedModel], rules: Rules, *, fresh: bool
+        self,
+        names: Iterable[str],
+        before: Mapping[str, LockedModel],
+        manifest: Manifest,
+        merged: Merged | None = None,
+        *,
+        fresh: bool,
     ) -> dict[str, WantedModel]:
-        """Resolve wishes; what fails is in ``errors``.
+        """Resolve models of a manifest; what fails is in ``errors``.
 
         Args:
-            wishes: What is wanted, by name.
+            names: Which.
             before: What is locked now, by name.
-            rules: What is allowed.
+            manifest: What is wanted, and allowed.
+            merged: What a merge says of models that are not locked; None where the lock was not merged.
             fresh: Whether the newest is wanted, not what is locked where it still fits.
         """
         found = {}
-        for name, wish in wishes.items():
+        for name in names:
+            key = name, manifest.models[name]
             try:
-                if (name, wish) not in self._wanted:
-                    self._wanted[name, wish] = self._resolve(name, wish, before.get(name), rules, fresh=fresh)
-                found[name] = self._wanted[name, wish]
+                if key not in self._wanted:
+                    said = merged.said(name) if merged and name not in before and not fresh else ()
+                    self._wanted[key] = self._resolve(name, before.get(name), manifest, said, fresh=fresh)
+                found[name] = self._wanted[key]
             except Interrupted:
                 raise
             except ModelpmError as error:
@@ -72,18 +91,24 @@ class Locker:
         """
         pinned = {}
         for model in models:
-            old = before.get(model.name)
+            old = before.get(model.name, self._healed.get(model.name))
             try:
                 if old is None or not same(old, model) or (model.name in again and untold(model)):
                     pinned[model.name] = self._pin(model, old)
                 else:
-                    pinned[model.name] = replace(old, wish=model.wish)
+                    pinned[model.name] = replace(old, wish=model.wish, allow=model.allow)
+                self._say_other(pinned[model.name])
             except Interrupted:
                 raise
             except ModelpmError as error:
                 error.details.setdefault("name", model.name)
                 self.errors.append(error)
         return pinned
+
+    def _say_other(self, model: LockedModel) -> None:
+        """Say where what a merge left of a model was not enough to keep its files."""
+        if model.digest not in self._digests.get(model.name, (model.digest,)):
+            self.working.audience.warn(f"{model.name}: its files are not those that one of the merged locks has")
 
     def say_untold(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> None:
         """Say which of the models stay as they are because nobody can tell whether they changed."""
@@ -92,21 +117,45 @@ class Locker:
             if old is not None and same(old, model) and untold(model):
                 say_untold(model.name, self.working.audience.warn)
 
-    def _resolve(self, name: str, wish: Wish, old: LockedModel | None, rules: Rules, *, fresh: bool) -> WantedModel:
+    def _resolve(
+        self, name: str, old: LockedModel | None, manifest: Manifest, said: Sequence[Doubt], *, fresh: bool
+    ) -> WantedModel:
+        wish = manifest.models[name]
         spec = wish.spec if fresh or old is None else _keeping(wish.spec, old)
         found = replace(self.identify(spec, name, wish.include, wish.exclude), wish=wish)
+        if said:
+            found, block = self._as_merged(found, said)
+            if block is not None:
+                manifest.check(block, [f.path for f in block.files])
+                return WantedModel.of_locked(block)
         try:
-            model = self.installer.resolver.resolve(found, allow_pickle=rules.allow_pickle)
+            model = self.installer.resolver.resolve(found, allow_pickle=PICKLE in manifest.words(name))
         except Denied as error:
             if error.code != "pickle":
                 raise
-            hint = 'if you trust the publisher, put "pickle" into `allow-formats` of [settings]'
+            hint = f"if you trust the publisher: modelpm add {wish} --as {name} --allow-pickle"
             raise Denied(error.message, code=error.code, hints=[hint], **error.details) from None
-        rules.check(name, format_=model.format, license_=model.license, paths=[f.path for f in model.files])
-        rules.check_digests(name, (f.path for f in model.files if f.digest is None))
+        manifest.check(model, [f.path for f in model.files])
+        manifest.rules.check_digests(name, (f.path for f in model.files if f.digest is None))
         for warning in model.warnings:
             self.working.audience.warn(warning)
         return model
+
+    def _as_merged(self, found: Identified, said: Sequence[Doubt]) -> tuple[Identified, LockedModel | None]:
+        """Return what is wanted, at the only pin that a merge left; or its block, where no source has revisions."""
+        healer, pins = pins_of(self.installer.resolver, found, said)
+        if len(pins) > 1:
+            self.torn.add(found.name)
+            sides = " and ".join(map(str, pins))
+            self.working.audience.warn(f"{found.name}: the merged locks have {sides}; it is locked again")
+        elif pins or len(said) > 1:  # the merge knows its name
+            self._digests[found.name] = digests_in(healer.doubt.text)
+        if len(pins) != 1:
+            return found, None
+        block = healer.block(pins[0])
+        if block is not None:
+            self._healed[found.name] = block
+        return healer.pinned(pins[0]), block if pins[0].digest else None
 
     def _pin(self, model: WantedModel, old: LockedModel | None) -> LockedModel:
         if all(file.is_pinned for file in model.files):

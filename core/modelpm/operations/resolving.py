@@ -1,10 +1,11 @@
 """From specs to wanted models: the rim around the pure ``resolve``, which fetches the listings it needs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelpm.catalog import Catalogs, Entry, Release, Variant, choose
 from modelpm.lock.model import LockedModel, Wish
+from modelpm.manifest.rules import needed_words
 from modelpm.names import check_model_name
 from modelpm.operations.locating import Listings, parse_reference
 from modelpm.resolve import (
@@ -102,6 +103,10 @@ class Resolver:
         Raises:
             ModelpmError: As :func:`modelpm.resolve.from_listing` and the source say.
         """
+        model = self._resolved(found, allow_pickle=allow_pickle)
+        return replace(model, allow=needed_words(model, [f.path for f in model.files]))
+
+    def _resolved(self, found: Identified, *, allow_pickle: bool) -> WantedModel:
         if isinstance(found.target, Reference):
             snapshot = self.listings.of(found.target)
             self.listings.put(snapshot.reference, snapshot)

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
@@ -15,6 +16,9 @@ from modelpm.manifest.file import DEFAULT_DIR, MAX_MANIFEST_BYTES, STARTER, Mani
 from modelpm.manifest.governing import FILE, LOCK, PYPROJECT, TABLE, has_table
 from modelpm.store import Store
 from modelpm.view import View
+
+if TYPE_CHECKING:  # start-up: few locks were merged line by line
+    from modelpm.lock.merging import Merged
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +72,19 @@ class State:
         manifest: What it wants; None as above.
         lock_text: The lock's file; None where there is none.
         lock: What it says; of a lock with conflict markers, what both sides let stand.
-        undecided: Models that both sides of a conflict changed.
-        healed: Whether there was a conflict.
+        merged: What came of a lock that git merged line by line; None where it was not.
     """
 
     manifest_text: str | None
     manifest: Manifest | None
     lock_text: str | None
     lock: Lock
-    undecided: tuple[str, ...] = ()
-    healed: bool = False
+    merged: "Merged | None" = None
+
+    @property
+    def healed(self) -> bool:
+        """Whether the lock had to be repaired."""
+        return self.merged is not None
 
 
 def site_of(file: Path) -> Site:
@@ -91,6 +98,17 @@ def say_unread(file: Path, warn: Callable[[str], None]) -> None:
     """Say that one of two manifests in a folder is not read."""
     if file.name == FILE and has_table(file.with_name(PYPROJECT)):
         warn(f"{file} is the manifest; [{'.'.join(TABLE)}] in the {PYPROJECT} beside it is not read")
+
+
+def folder_of(site: Site) -> str:
+    """Return where a project's manifest wants its files, as a lock writes it: empty for the default.
+
+    Raises:
+        ModelpmError: The manifest cannot be used.
+    """
+    text = site.text()
+    manifest = None if text is None else parse_manifest(text, str(site.manifest), site.table)
+    return "" if manifest is None or manifest.dir == DEFAULT_DIR else manifest.dir
 
 
 def begin(folder: Path) -> Site:
@@ -137,4 +155,4 @@ def read_state(site: Site, *, heal: bool) -> State:
     from modelpm.lock.merging import heal as healed
 
     merged = healed(locked, str(site.lock))
-    return State(text, manifest, locked, merged.lock, merged.undecided, healed=True)
+    return State(text, manifest, locked, merged.lock, merged)

@@ -8,6 +8,7 @@ from packaging.version import Version
 from modelpm.catalog import Entry, Release, choose
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.lock.model import LockedModel
+from modelpm.manifest.rules import needed_words
 from modelpm.operations.install import Installer, Task
 from modelpm.operations.locking import learn, same, say_untold, untold, would_compare
 from modelpm.operations.resolving import Resolver
@@ -130,8 +131,7 @@ def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> Want
     wish = old.wish
     spec = latest(resolver, wish.spec) if to_latest else wish.spec
     found = resolver.identify(spec, name=old.name, include=wish.include, exclude=wish.exclude)
-    # What was installed was allowed to be what it is.
-    return resolver.resolve(found, allow_pickle=old.format == "pickle")
+    return resolver.resolve(found, allow_pickle=_has_code(old))
 
 
 def _upgraded(installer: Installer, old: LockedModel, new: WantedModel, working: Working, *, dry_run: bool) -> Change:
@@ -206,7 +206,12 @@ def _of_source(resolver: Resolver, model: LockedModel, warn: Callable[[str], Non
 def _resolved(resolver: Resolver, model: LockedModel) -> WantedModel:
     wish = model.wish
     found = resolver.identify(wish.spec, name=model.name, include=wish.include, exclude=wish.exclude)
-    return resolver.resolve(found, allow_pickle=True)
+    return resolver.resolve(found, allow_pickle=_has_code(model))
+
+
+def _has_code(model: LockedModel) -> bool:
+    """Whether a model holds files that can run code: what is installed was allowed to be what it is."""
+    return bool(needed_words(model, [f.path for f in model.files]))
 
 
 def _revision(resolver: Resolver, upstream: str) -> str:

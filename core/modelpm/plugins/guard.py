@@ -15,9 +15,9 @@ from modelpm.errors import ModelpmError, PluginError
 from modelpm.names import printable, shortened
 from modelpm.plugins.blame import blame, presentable, sound
 from modelpm.plugins.index import Entry
+from modelpm.redact import FOREIGN_CAP
 from modelpm.types import (
     MAX_FILES,
-    MAX_LICENSE,
     MAX_SIZE,
     CatalogText,
     Digest,
@@ -155,7 +155,7 @@ class GuardedSource(_Guarded[Source]):
         for file in files:
             self._check_file(file)
         # The licence is a publisher's text, on its way into a lock.
-        return replace(snapshot, files=files, license=printable(snapshot.license[:MAX_LICENSE])[:MAX_LICENSE])
+        return replace(snapshot, files=files, license=printable(snapshot.license[:FOREIGN_CAP]))
 
     @contextmanager
     def open(
