@@ -85,6 +85,7 @@ __all__ = [
     "Stream",
     "Unavailable",
     "UsageError",
+    "WholeSource",
     "binary_size",
     "cells",
     "duration",
@@ -139,6 +140,21 @@ class Parser(Protocol):
 
         Raises:
             UsageError: The text is malformed.
+        """
+        ...
+
+
+@runtime_checkable
+class WholeSource(Protocol):
+    """What a source offers that can ask for a whole file in another way than for a range of it."""
+
+    def open_whole(self, file: RemoteFile, location: str) -> AbstractContextManager[Stream]:
+        """Return a context that yields all bytes of a file from a plain request, and nothing but the file.
+
+        Asked once after the bytes that ranges brought were wrong: proxies and caches damage answers to ranges.
+
+        Raises:
+            ModelpmError: As ``open``; the file is then asked for in ranges, one after the other.
         """
         ...
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
-from modelpm.api import Context, Digest, Reference, RemoteFile, Snapshot, Unavailable, UsageError, printable
+from modelpm.api import Context, Digest, Reference, RemoteFile, Snapshot, UsageError, printable
 from modelpm.http import HttpSource, is_signed, label, origin
 
 _DIGEST = re.compile(r"sha256=([0-9a-fA-F]{64})")
@@ -55,14 +55,7 @@ class Web(HttpSource):
         return (_split(reference)._replace(fragment="").geturl(),)
 
     def _first_byte(self, file: RemoteFile) -> tuple[int | None, str | None]:
-        location = file.locations[0]
-        try:
-            with self.open(file, location, start=0, stop=1) as stream:
-                return stream.total, stream.validator
-        except Unavailable as error:
-            if error.code != "bad_range":
-                raise
-        with self.open(file, location) as stream:
+        with self.open(file, file.locations[0], start=0, stop=1) as stream:
             return stream.total, stream.validator
 
 

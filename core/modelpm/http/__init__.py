@@ -5,7 +5,8 @@ credentials bound to their origin, proxies, the system's certificates, offline m
 that name host and reason and never a query.
 
 * ``urls``, ``answers``: pure; what a URL and the head of an answer tell.
-* ``pool``, ``body``, ``targets``: the rim; connections, bytes, where redirects led.
+* ``pool``, ``body``, ``unpacking``: the rim; connections, bytes, what proxies compressed.
+* ``targets``, ``ranging``: where redirects led, and which locations serve ranges.
 * ``failures``: what broken connections mean.
 * ``source``: puts them together.
 """
