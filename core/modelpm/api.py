@@ -33,7 +33,7 @@ from modelpm.errors import (
 from modelpm.files import LocalSource
 from modelpm.folder import FolderCatalog
 from modelpm.names import printable
-from modelpm.text import binary_size, cells, duration, shorten
+from modelpm.text import MAX_SIZE, binary_size, cells, duration, shorten
 from modelpm.types import (
     CatalogText,
     Context,
@@ -65,6 +65,7 @@ __all__ = [
     "FolderCatalog",
     "Hasher",
     "IntegrityError",
+    "MAX_SIZE",
     "Listener",
     "LocalSource",
     "Locator",

@@ -3,6 +3,9 @@
 import re
 import unicodedata
 
+MAX_SIZE = (1 << 62) - 1
+"""Most bytes that a file may have: a larger number is not a size, and no arithmetic has to cope with it."""
+
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from modelpm.api import (
+    MAX_SIZE,
     Context,
     Digest,
     ModelpmError,
@@ -128,7 +129,8 @@ class HuggingFace(HttpSource):
         oid, size = (
             (lfs.get("oid"), lfs.get("size")) if isinstance(lfs, Mapping) else (entry.get("oid"), entry.get("size"))
         )
-        if not isinstance(path, str) or not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        whole = isinstance(size, int) and not isinstance(size, bool) and 0 <= size <= MAX_SIZE
+        if not isinstance(path, str) or not whole:
             raise self._malformed(f"its listing of {pinned.path} has a file without name or size")
         try:
             digest = Digest("sha256" if large else "git-sha1", str(oid).removeprefix("sha256:"))

@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from packaging.version import InvalidVersion, Version
 
 from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
-from modelpm.catalog.toml import MAX_SIZE, REFERENCE, Table, invalid, load
+from modelpm.catalog.toml import REFERENCE, Table, invalid, load
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.names import MODEL_ID, check_paths, printable
+from modelpm.text import MAX_SIZE
 from modelpm.types import CatalogText
 
 SCHEMA = 1

@@ -8,11 +8,11 @@ from typing import Any, NoReturn
 
 from modelpm.errors import UsageError
 from modelpm.names import printable
+from modelpm.text import MAX_SIZE
 from modelpm.types import CatalogText
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 8
-MAX_SIZE = (1 << 63) - 1
 REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
 
 # Unterminated strings end with the line or the text, so that one pass is enough whatever the text is.

@@ -147,6 +147,9 @@ def _body(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span:
         # The length is that of the file itself: the file is an archive, and the header names what the archive is.
     if is_part:
         return _part(answer, wanted, ranged=ranged)
+    asked = wanted.stop - wanted.start if ranged and wanted.stop is not None else None
+    if length is not None and length == asked and length != wanted.file.size:
+        raise _unusable(answer, f"sent {length} bytes without saying that they are the range asked for", "bad_range")
     return Span(0, length, length)
 
 

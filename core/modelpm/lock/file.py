@@ -15,6 +15,7 @@ from modelpm.errors import IntegrityError, UsageError
 from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lock.model import LockedFile, LockedModel, Wish
 from modelpm.names import check_model_name, check_path, check_paths
+from modelpm.text import MAX_SIZE
 
 VERSION = 1
 MAX_LOCK_BYTES = 16 << 20
@@ -237,7 +238,7 @@ def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
 
 def _file(table: Mapping[str, Any], name: str) -> LockedFile:
     path, size, sha256 = _text(table, "path"), table.get("size"), _text(table, "sha256")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
         msg = f"`{name}`: size of `{path}` must be a number of bytes"
         raise ValueError(msg)
     if not _SHA256.fullmatch(sha256):

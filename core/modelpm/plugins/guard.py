@@ -13,6 +13,7 @@ from modelpm.errors import ModelpmError, PluginError
 from modelpm.names import printable
 from modelpm.plugins.index import OURS, Entry
 from modelpm.redact import redact_urls
+from modelpm.text import MAX_SIZE
 from modelpm.types import CatalogText, Digest, Event, Progress, Reference, RemoteFile, Snapshot, Stream
 
 _P = ParamSpec("_P")
@@ -190,8 +191,9 @@ class GuardedSource(_Guarded[Source]):
         expect(self.entry, file.locations, tuple, "locations")
         for location in file.locations:
             expect(self.entry, location, str, "location")
-        if file.size is not None and file.size < 0:
-            raise PluginError(f"plugin {self.entry} gave {file.path} a size below zero")
+        if file.size is not None and not 0 <= file.size <= MAX_SIZE:
+            words = "below zero" if file.size < 0 else "that no file can have"
+            raise PluginError(f"plugin {self.entry} gave {printable(file.path)} a size {words}")
 
     def _checked_stream(self, stream: Stream) -> Stream:
         expect(self.entry, stream, Stream, "stream")

@@ -198,7 +198,7 @@ class Attempts:
 
     def _listener(self, work: Work, origin: Origin) -> Callable[[Task], None]:
         enough = min(_PROGRESS, max(1, (work.size or END) // 16))
-        room = Room(work.partial.folder) if self.fetch.size is None else None
+        room = Room(work.partial.folder, self.fetch.path, origin.label) if self.fetch.size is None else None
         seen = 0
 
         def came(task: Task) -> None:
