@@ -52,6 +52,7 @@ from modelpm.types import (
 )
 
 __all__ = [
+    "MAX_SIZE",
     "AuditLog",
     "AuditSink",
     "Catalog",
@@ -65,7 +66,6 @@ __all__ = [
     "FolderCatalog",
     "Hasher",
     "IntegrityError",
-    "MAX_SIZE",
     "Listener",
     "LocalSource",
     "Locator",

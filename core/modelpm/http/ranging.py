@@ -1,5 +1,6 @@
 """Remember which locations serve ranges and which refuse them, so that each is found out once."""
 
+import time
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from threading import Lock
@@ -12,7 +13,6 @@ _MOST = 1024
 _STATUSES = frozenset({400, 403, 405, 501})
 # A refusal that says more than its status is about something else.
 _UNEXPLAINED = frozenset({"denied", "expired", "http_status", "network"})
-_RESETS = 2  # times in a row that a connection breaks before the range may be the reason
 
 
 class Kind(Enum):
@@ -27,7 +27,7 @@ class Ranging:
     """What is known of locations and ranges. Thread-safe."""
 
     _kinds: dict[str, Kind] = field(default_factory=dict)
-    _resets: dict[str, int] = field(default_factory=dict)  # in a row
+    _resets: dict[str, float] = field(default_factory=dict)  # when a connection broke before the answer
     _lock: Lock = field(default_factory=Lock)
 
     def of(self, location: str) -> Kind | None:
@@ -47,11 +47,16 @@ class Ranging:
             else:
                 self._kinds[location] = kind
 
-    def may_refuse(self, location: str, error: ModelpmError) -> bool:
+    def may_refuse(self, location: str, error: ModelpmError, began: float) -> bool:
         """Tell whether a request may have failed only because it had a range.
 
         A location that served a range refuses for another reason. A connection that breaks before the answer counts
-        where it is the second in a row: one may be chance.
+        where it is the second in a row: one may be chance, and those that break together are one.
+
+        Args:
+            location: What was asked.
+            error: How it failed.
+            began: When it was asked, by the monotonic clock.
         """
         if error.code not in _UNEXPLAINED or self.of(location) is Kind.SERVES:
             return False
@@ -61,5 +66,5 @@ class Ranging:
         if not isinstance(error, Unavailable) or not error.unanswered or cause is None or not closed_early(cause):
             return False
         with self._lock:
-            self._resets[location] = self._resets.get(location, 0) + 1
-            return self._resets[location] >= _RESETS
+            before = self._resets.setdefault(location, time.monotonic())
+            return before < began

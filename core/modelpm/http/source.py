@@ -190,11 +190,12 @@ class HttpSource(ABC):
             except ModelpmError:
                 ranging.note(location, None)
                 raise
+        began = time.monotonic()
         try:
             return self._range(wanted, validator)
         except ModelpmError as error:
             unusable = wanted.start == 0 and error.code in _NO_RANGES
-            if not unusable and not ranging.may_refuse(location, error):
+            if not unusable and not ranging.may_refuse(location, error, began):
                 raise
             try:
                 found = self._ask(wanted, location, {})
