@@ -34,10 +34,9 @@ from modelpm.errors import (
 from modelpm.files import LocalSource
 from modelpm.folder import FolderCatalog
 from modelpm.names import printable
-from modelpm.text import binary_size, cells, duration, shorten
+from modelpm.text import MAX_SIZE, binary_size, cells, duration, shorten
 from modelpm.types import (
     MAX_FILES,
-    MAX_SIZE,
     CatalogText,
     Context,
     Digest,
@@ -92,6 +91,7 @@ __all__ = [
     "Stream",
     "Unavailable",
     "UsageError",
+    "WholeSource",
     "binary_size",
     "cells",
     "duration",
@@ -149,6 +149,21 @@ class Parser(Protocol):
 
         Raises:
             UsageError: The text is malformed.
+        """
+        ...
+
+
+@runtime_checkable
+class WholeSource(Protocol):
+    """What a source offers that can ask for a whole file in another way than for a range of it."""
+
+    def open_whole(self, file: RemoteFile, location: str) -> AbstractContextManager[Stream]:
+        """Return a context that yields all bytes of a file from a plain request, and nothing but the file.
+
+        Asked once after the bytes that ranges brought were wrong: proxies and caches damage answers to ranges.
+
+        Raises:
+            ModelpmError: As ``open``; the file is then asked for in ranges, one after the other.
         """
         ...
 

@@ -38,10 +38,31 @@ class WantedFile:
         """The content's identity, where it is known."""
         return self.digest.hex if self.digest and self.digest.algorithm == "sha256" else None
 
+    def has_own_sources(self, upstream: str) -> bool:
+        """Tell whether its sources are others than its path at the model's upstream."""
+        return self.sources not in ((), (_under(upstream, self.path),))
+
     @property
     def is_pinned(self) -> bool:
         """Whether its content is known before it is here."""
         return self.sha256 is not None and self.size is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one source of a file says of it.
+
+    Attributes:
+        text: The source as the catalog writes it.
+        snapshot: Its listing, or None where none was needed or none could be had.
+        remote: The file in it.
+        is_fixed: Whether the catalog pins the source to one revision, so that its listing never changes.
+    """
+
+    text: str
+    snapshot: Snapshot | None = None
+    remote: RemoteFile | None = None
+    is_fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,31 +133,38 @@ def from_catalog(entry: Entry, release: Release, variant: Variant, *, name: str,
     )
 
 
-def complete(model: WantedModel, snapshot: Snapshot) -> WantedModel:
-    """Fill what a catalog left open from a listing, and hold the listing against what it did say.
+def complete(model: WantedModel, snapshot: Snapshot, *, is_fixed: bool) -> WantedModel:
+    """Fill what a catalog left open from its upstream's listing, and compare the listing with what it did say.
+
+    Args:
+        model: What the catalog says.
+        snapshot: The listing.
+        is_fixed: Whether the catalog pins the upstream: where it does, a contradiction is a broken promise; where it
+            does not, the upstream moved on, which is said, and only the bytes that the catalog promises are taken.
 
     Raises:
-        IntegrityError: They contradict each other.
+        IntegrityError: They contradict each other, and the upstream is pinned.
         NotFound: The listing has no such file.
     """
     upstream = str(snapshot.reference)
     there = {f.path: f for f in snapshot.files}
-    files = []
+    files, warnings = [], list(model.warnings)
     for file in model.files or tuple(_of_listing(f, snapshot) for f in snapshot.files):
         remote = there.get(file.path)
         if remote is None:
+            if file.has_own_sources(model.upstream):
+                files.append(file)
+                continue
             raise NotFound(f"{upstream} has no file `{shortened(file.path)}`, which {model.model} names")
-        _hold_against(file, remote, model.model)
-        default = file.sources in ((), (_under(model.upstream, file.path),))
-        files.append(
-            replace(
-                file,
-                size=file.size if file.size is not None else remote.size,
-                digest=file.digest or remote.digest,
-                sources=(_under(upstream, file.path),) if default else file.sources,
-                remote=remote,
-            )
-        )
+        if other := contradiction(file, remote):
+            if is_fixed:
+                raise _broken_promise(file, model.model, other)
+            warnings.append(_moved_on(file, model.model, upstream, other))
+            files.append(file)
+            continue
+        own = file.has_own_sources(model.upstream)
+        sources = file.sources if own else (_under(upstream, file.path),)
+        files.append(replace(_learned(file, remote), sources=sources))
     check_paths(f.path for f in files)
     theirs, warned = ("", ()) if model.license else _license(snapshot.license, upstream)
     return replace(
@@ -145,8 +173,56 @@ def complete(model: WantedModel, snapshot: Snapshot) -> WantedModel:
         upstream=upstream,
         pinned=snapshot.reference,
         license=model.license or theirs,
-        warnings=(*model.warnings, *warned),
+        warnings=(*warnings, *warned),
     )
+
+
+def complete_file(model: WantedModel, file: WantedFile, found: Sequence[Found]) -> WantedModel:
+    """Fill what a catalog left open of a file with sources of its own, and compare their listings with what it said.
+
+    The first source that says something decides: one that has other bytes is left out, or, where the catalog itself
+    promised the bytes, kept as it is written, for it may have them again.
+
+    Args:
+        model: Has the file.
+        file: What is known of it.
+        found: What each of its sources says, in order of preference.
+
+    Raises:
+        IntegrityError: A source that never changes contradicts the catalog.
+    """
+    learned, sources, warnings, license_ = file, [], list(model.warnings), model.license
+    for source in found:
+        if source.remote is None or source.snapshot is None:
+            sources.append(source.text)
+            continue
+        if other := contradiction(file, source.remote):
+            if source.is_fixed:
+                raise _broken_promise(file, model.model, other)
+            warnings.append(_moved_on(file, model.model, source.text, other))
+            sources.append(source.text)
+        elif other := contradiction(learned, source.remote):
+            warnings.append(_left_out(file, model.model, source.text, other))
+        else:
+            learned = _learned(learned, source.remote)
+            sources.append(reference_in(source.snapshot, source.remote))
+            if not license_:
+                license_, warned = _license(source.snapshot.license, source.text)
+                warnings += warned
+    learned = replace(learned, sources=tuple(dict.fromkeys(sources)))
+    files = tuple(learned if each is file else each for each in model.files)
+    return replace(model, files=files, license=license_, warnings=tuple(warnings))
+
+
+def file_in(snapshot: Snapshot, path: str) -> RemoteFile | None:
+    """Return the file of that path; the only one of a listing has whatever path is asked for."""
+    found = next((f for f in snapshot.files if f.path == path), None)
+    return snapshot.files[0] if found is None and len(snapshot.files) == 1 else found
+
+
+def _learned(file: WantedFile, remote: RemoteFile) -> WantedFile:
+    size = remote.size if file.size is None else file.size
+    return replace(file, size=size, digest=file.digest or remote.digest, remote=file.remote or remote)
 
 
 def from_listing(
@@ -232,30 +308,60 @@ def _of_catalog(file: CatalogFile, upstream: str) -> WantedFile:
 
 
 def _of_listing(file: RemoteFile, snapshot: Snapshot) -> WantedFile:
-    source = str(file.reference) if file.reference else _under(str(snapshot.reference), file.path)
-    return WantedFile(file.path, file.size, file.digest, (source,), file)
+    return WantedFile(file.path, file.size, file.digest, (reference_in(snapshot, file),), file)
+
+
+def reference_in(snapshot: Snapshot, file: RemoteFile) -> str:
+    """Return the reference of one file of a listing, pinned as the listing is."""
+    return str(file.reference) if file.reference else _under(str(snapshot.reference), file.path)
 
 
 def _under(upstream: str, path: str) -> str:
     return f"{upstream.rstrip('/')}/{path}"
 
 
-def _hold_against(file: WantedFile, remote: RemoteFile, model: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What a listing says otherwise than what is known: ``digest`` or ``size``, and both values."""
+
+    what: str
+    expected: str
+    actual: str
+
+
+def contradiction(file: WantedFile, remote: RemoteFile) -> Contradiction | None:
+    """Return in what a listing contradicts what is known of a file; None where it does not."""
     theirs = remote.digest
     if file.digest and theirs and file.digest.algorithm == theirs.algorithm and file.digest != theirs:
-        raise _contradiction(file, model, "digest", str(file.digest), str(theirs))
+        return Contradiction("digest", str(file.digest), str(theirs))
     if file.size is not None and remote.size is not None and file.size != remote.size:
-        raise _contradiction(file, model, "size", str(file.size), str(remote.size))
+        return Contradiction("size", str(file.size), str(remote.size))
+    return None
 
 
-def _contradiction(file: WantedFile, model: str, what: str, expected: str, actual: str) -> IntegrityError:
+def _broken_promise(file: WantedFile, model: str, other: Contradiction) -> IntegrityError:
     return IntegrityError(
-        f"the {what} of `{shortened(file.path)}` of {model} is not what was promised",
-        code=f"{what}_mismatch",
+        f"the {other.what} of `{shortened(file.path)}` of {model} is not what was promised:"
+        f" expected {other.expected}, got {other.actual}",
+        code=f"{other.what}_mismatch",
         hints=["the file at the source was changed after it was catalogued or locked; tell the catalog's maintainer"],
         file=file.path,
-        expected=expected,
-        actual=actual,
+        expected=other.expected,
+        actual=other.actual,
+    )
+
+
+def _moved_on(file: WantedFile, model: str, source: str, other: Contradiction) -> str:
+    return (
+        f"{source} has another `{shortened(file.path)}` than {model} promises"
+        f" ({other.what} {other.actual}, expected {other.expected}); only the promised bytes are taken"
+    )
+
+
+def _left_out(file: WantedFile, model: str, source: str, other: Contradiction) -> str:
+    return (
+        f"{source} is left out: it has another `{shortened(file.path)}` than the first source of {model}"
+        f" ({other.what} {other.actual}, expected {other.expected})"
     )
 
 

@@ -1,7 +1,12 @@
 """Numbers and names as people read them. Pure: values in, text out."""
 
+import re
 import unicodedata
 
+MAX_SIZE = (1 << 62) - 1
+"""Most bytes that a file may have: a larger number is not a size, and no arithmetic has to cope with it."""
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -15,6 +20,15 @@ def binary_size(count: int | None) -> str:
         value /= 1024
         unit += 1
     return f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
+
+
+def number_of(text: str) -> int | None:
+    """Return the whole number that a text from outside is, or None where it is anything else.
+
+    At most 18 ASCII digits: ``int`` also takes signs, spaces, underscores and the digits of other scripts, and raises
+    for thousands of digits, which no number of bytes has.
+    """
+    return int(text) if _NUMBER.fullmatch(text) else None
 
 
 def duration(seconds: float) -> str:

@@ -40,7 +40,6 @@ class Digest:
 
 
 MAX_FILES = 250_000  # of one listing; a lock holds a quarter of that
-MAX_SIZE = (1 << 63) - 1  # bytes of one file: what systems can count
 
 
 def too_many(what: str) -> UsageError:

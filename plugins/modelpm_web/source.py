@@ -5,17 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from modelpm.api import (
-    Context,
-    Digest,
-    IntegrityError,
-    Reference,
-    RemoteFile,
-    Snapshot,
-    Unavailable,
-    UsageError,
-    printable,
-)
+from modelpm.api import Context, Digest, IntegrityError, Reference, RemoteFile, Snapshot, UsageError, printable
 from modelpm.http import Address, HttpSource, address, origin
 
 _DIGEST = re.compile(r"sha256=([0-9a-fA-F]{64})")
@@ -72,14 +62,7 @@ class Web(HttpSource):
         return (str(_plain(reference)),)
 
     def _first_byte(self, file: RemoteFile) -> "_First":
-        location = file.locations[0]
-        try:
-            with self.open(file, location, start=0, stop=1) as stream:
-                return _First(stream.total, stream.validator, stream.name)
-        except Unavailable as error:
-            if error.code != "bad_range":
-                raise
-        with self.open(file, location) as stream:
+        with self.open(file, file.locations[0], start=0, stop=1) as stream:
             return _First(stream.total, stream.validator, stream.name)
 
 

@@ -59,6 +59,7 @@ UNTRUE = {"short", "lying_range", "flip", "changed"}
 RESUMED = (
     *("ignore_range", "wrong_range", "missing_range", "lying_range", "unknown_total", "multipart", "weak_etag"),
     *("not_satisfiable", "garbage", "chunked", "portal", "flip"),
+    *("part_as_whole", "silent_part", "lying_total", "range_refused", "range_reset", "compressed"),
 )
 SPLICED = "half of another file"
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from modelpm.cli.app import cli
+from modelpm.testing import FaultServer
 from tests.support.models import folder_of
 from tests.support.projects import Shop, stocked_shop
 
@@ -23,13 +25,19 @@ def shop(tmp_path: Path) -> Shop:
 
 
 @pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer({}) as running:
+        yield running
+
+
+@pytest.fixture
 def run(shop: Shop, tmp_path: Path) -> Run:
-    """Return what runs a command line in a folder of no project."""
+    """Return what runs a command line in a folder of no project, without the network unless it is told otherwise."""
     assert shop.folder.is_dir()
 
     def invoke(*args: str, at: Path = tmp_path, **env: str) -> Result:
-        environ = {"MODELPM_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hf"), **env}
-        return CliRunner(env=environ).invoke(cli, ["-C", str(at), "--offline", *args], prog_name="modelpm")
+        environ = {"MODELPM_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hf"), "MODELPM_OFFLINE": "1"}
+        return CliRunner(env={**environ, **env}).invoke(cli, ["-C", str(at), *args], prog_name="modelpm")
 
     return invoke
 
@@ -121,7 +129,7 @@ def notes(run: Run) -> list[tuple[str, str]]:
     return [(row["newest"], row["note"]) for row in document(run("outdated", "--json"))["items"]]
 
 
-def test_outdated_says_what_became_of_what_is_locked(run: Run, shop: Shop) -> None:
+def test_outdated_says_what_became_of_what_is_locked(run: Run, shop: Shop, server: FaultServer) -> None:
     run("install", "chat@1")
     shop.offer("chat", "1.0")
     assert notes(run) == [("1.0", "1.1 is not in the catalog any more")]
@@ -133,22 +141,28 @@ def test_outdated_says_what_became_of_what_is_locked(run: Run, shop: Shop) -> No
     assert notes(run) == [("1.1", "its catalog entry changed")]
     shop.offer("chat", "1.0", "1.1", "1.2")
     assert notes(run) == [("1.2", "")]
-    shop.offer("chat", "1.0", "1.1", pinned=False)
-    result = run("outdated")
+    shop.offer("chat", "1.0", "1.1", server=server)
+    online = partial(run, MODELPM_OFFLINE="0")
+    assert notes(online) == [("1.1", "its catalog entry changed")]  # the source is another one
+    online("upgrade")
+    result = online("outdated")
     assert "whether `chat` changed cannot be told" in result.stderr
 
 
-def test_a_dry_run_does_not_promise_a_change_that_only_bytes_can_tell(run: Run, shop: Shop, project: Path) -> None:
-    shop.offer("chat", "1.0", pinned=False)
+def test_a_dry_run_does_not_promise_a_change_that_only_bytes_can_tell(
+    run: Run, shop: Shop, project: Path, server: FaultServer
+) -> None:
+    run = partial(run, MODELPM_OFFLINE="0")
+    shop.offer("chat", "1.0", server=server)
     assert run("install", "chat").exit_code == run("add", "chat", at=project).exit_code == 0
     for at in (project.parent, project):
         result = run("upgrade", "chat", "--dry-run", at=at)
-        assert " ? chat  1.0 q4  would fetch and compare: nobody promises its digest" in result.stderr
+        assert " ? chat  1.0 q4  would fetch 1000 B and compare: nobody promises its digest" in result.stderr
         assert "pdate" not in result.stderr
         (change,) = document(run("upgrade", "chat", "--dry-run", "--json", at=at))["changes"]
         assert [change[key] for key in ("action", "digest", "from")] == ["compare", None, "1.0"]
     assert "nothing to upgrade" in run("upgrade", "chat").stderr
-    shop.offer("chat", "1.0", "1.1", pinned=False)
+    shop.offer("chat", "1.0", "1.1", server=server)
     assert "Would update chat 1.0 -> 1.1" in run("upgrade", "chat", "--dry-run", at=project).stderr
 
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
-from modelpm.api import Denied, ModelpmError, NotFound, RemoteFile, Unavailable
+from modelpm.api import Denied, Digest, ModelpmError, NotFound, RemoteFile, Unavailable
 from modelpm.http.answers import MAX_WAIT, Answer, Span, Wanted, error_of, span_of, strong_validator, wait_of
 
 SIZE = 1000
@@ -37,6 +37,10 @@ def judged(answer: Answer, wanted: Wanted) -> Span | None:
         (answered(200, content_length="7", content_encoding="identity"), asked(size=None), Span(0, 7, 7)),
         (answered(200, content_length="7, 7"), asked(size=None), Span(0, 7, 7)),
         (answered(200, content_length="-5", transfer_encoding="chunked"), asked(), Span(0, None, None)),
+        (answered(206, content_range="bytes 100-999/*"), asked(100), Span(100, 900, None)),
+        (answered(200, content_range="bytes 100-199/1000", content_length="100"), asked(100), Span(100, 100, SIZE)),
+        (answered(200, content_range="bytes 0-0/1000", content_length="1"), asked(0, 1, None), Span(0, 1, SIZE)),
+        (answered(200, content_range="bytes 0-999/1000", content_length="1000"), asked(), Span(0, SIZE, SIZE)),
         (answered(403), asked(), None),
         (answered(204), asked(), None),
     ],
@@ -50,7 +54,18 @@ def test_bytes_that_can_be_placed_are_placed(answer: Answer, wanted: Wanted, spa
     [
         (answered(206), asked(100), "bad_range"),
         (answered(206, content_range="bytes 0-999/1000"), asked(100), "bad_range"),
-        (answered(206, content_range="bytes 100-999/*"), asked(100), "bad_range"),
+        (answered(206, content_range="bytes 100-999/*"), asked(100, size=None), "bad_range"),
+        (answered(206, content_range="bytes 100-1000/*"), asked(100), "bad_range"),
+        (answered(200, content_range="bytes 0-0/1000", content_length="1000"), asked(0, 1), "bad_range"),
+        (answered(200, content_range="bytes 0-0/1000"), asked(100), "bad_range"),
+        (answered(200, content_range="bytes 100-199/1000"), asked(100, 150), "bad_range"),
+        (answered(200, content_range="bytes */1000", content_length="1000"), asked(), "bad_range"),
+        (answered(200, content_range="rubbish", content_length="1000"), asked(), "bad_range"),
+        (answered(206, content_range="bytes 0-9/" + "9" * 5000), asked(0, 10), "bad_range"),
+        (answered(206, content_range="bytes \u00b2-9/1000"), asked(2, 10), "bad_range"),
+        (answered(206, content_range="bytes \u0661-9/1000"), asked(1, 10), "bad_range"),
+        (answered(200, content_range="bytes 0-899/900", content_length="900"), asked(), "size_mismatch"),
+        (answered(206, content_range="bytes 0-9/2000"), asked(0, 10), "size_mismatch"),
         (answered(206, content_range="bytes 100-300/1000"), asked(100, 200), "bad_range"),
         (answered(206, content_range="bytes 100-99/1000"), asked(100), "bad_range"),
         (answered(206, content_range="bytes 100-1000/1000"), asked(100), "bad_range"),
@@ -64,6 +79,11 @@ def test_bytes_that_can_be_placed_are_placed(answer: Answer, wanted: Wanted, spa
         (answered(200, content_length="5, 7"), asked(size=None), "bad_answer"),
         (answered(200, content_length="many"), asked(), "bad_answer"),
         (answered(200, content_length="9" * 19), asked(), "bad_answer"),
+        (answered(200, content_length="9" * 5000), asked(), "bad_answer"),
+        (answered(200, content_length="\u00b2"), asked(), "bad_answer"),
+        (answered(200, content_length="\u0663"), asked(), "bad_answer"),
+        (answered(200, content_length="+5"), asked(), "bad_answer"),
+        (answered(200, content_length="1_000"), asked(), "bad_answer"),
         (answered(206, content_range="bytes 100-999/1000", content_length="-5"), asked(100), "bad_answer"),
         (answered(416, content_range="bytes */900"), asked(SIZE), "range_not_satisfiable"),
         (answered(416), asked(SIZE), "range_not_satisfiable"),
@@ -83,9 +103,52 @@ def test_bytes_that_cannot_be_placed_are_refused_and_worth_another_try(
     assert "canary" not in refused.value.message
 
 
-def test_a_part_that_nobody_asked_for_is_refused() -> None:
+@pytest.mark.parametrize("status", [200, 206])
+@pytest.mark.parametrize("part", ["bytes 0-99/1000", "bytes 100-999/1000", "bytes 1-1000/1000"])
+def test_a_part_is_not_taken_for_the_whole_file(status: int, part: str) -> None:
     with pytest.raises(Unavailable):
-        span_of(answered(206, content_range="bytes 0-999/1000"), asked(), ranged=False)
+        span_of(answered(status, content_range=part), asked(), ranged=False)
+
+
+@pytest.mark.parametrize("status", [200, 206])
+def test_a_part_that_is_the_whole_file_is_one(status: int) -> None:
+    answer = answered(status, content_range="bytes 0-999/1000", content_length="1000")
+    assert span_of(answer, asked(), ranged=False) == Span(0, SIZE, SIZE)
+
+
+SHA256 = Digest("sha256", "a" * 64)
+
+
+def promised(start: int = 0, size: int | None = SIZE, digest: Digest | None = SHA256) -> Wanted:
+    return Wanted(RemoteFile("file.gguf", size, digest, (URL,)), URL, start, None)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate", " GZIP "])
+def test_what_a_digest_proves_may_be_unpacked(encoding: str) -> None:
+    answer = answered(200, content_length="77", content_encoding=encoding, etag='"a"')
+    for wanted in (promised(), promised(100), promised(size=None)):
+        assert judged(answer, wanted) == Span(0, 77, None, packed=True)
+
+
+def test_an_archive_that_is_called_packed_is_taken_as_it_is() -> None:
+    answer = answered(200, content_length=str(SIZE), content_encoding="x-gzip")
+    assert judged(answer, promised()) == Span(0, SIZE, SIZE)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [
+        (answered(200, content_encoding="gzip"), promised(digest=None)),
+        (answered(206, content_encoding="gzip", content_range="bytes 0-999/1000"), promised()),
+        (answered(200, content_encoding="gzip", content_range="bytes 0-999/1000"), promised()),
+        (answered(200, content_encoding="br"), promised()),
+        (answered(200, content_encoding="gzip, br"), promised()),
+    ],
+)
+def test_what_cannot_be_unpacked_with_proof_is_refused(answer: Answer, wanted: Wanted) -> None:
+    with pytest.raises(Unavailable) as refused:
+        judged(answer, wanted)
+    assert refused.value.code == "content_encoding"
 
 
 @given(st.text(), st.integers(0, 2000), st.none() | st.integers(1, 2000))
@@ -99,9 +162,15 @@ def test_any_content_range_is_refused_or_lies_within_what_was_asked(value: str, 
     assert span.start == start
 
 
-@given(st.integers(0, 1100), st.integers(0, 1100), st.integers(0, 1100), st.integers(0, 1100))
-def test_a_range_is_believed_only_where_it_fits(first: int, last: int, total: int, start: int) -> None:
-    answer = answered(206, content_range=f"bytes {first}-{last}/{total}")
+@given(
+    st.sampled_from([200, 206]),
+    st.integers(0, 1100),
+    st.integers(0, 1100),
+    st.integers(0, 1100),
+    st.integers(0, 1100),
+)
+def test_a_range_is_believed_only_where_it_fits(status: int, first: int, last: int, total: int, start: int) -> None:
+    answer = answered(status, content_range=f"bytes {first}-{last}/{total}")
     try:
         span = judged(answer, asked(start))
     except Unavailable:

@@ -12,7 +12,8 @@ from modelpm.errors import ModelpmError, NotFound, PluginError, Unavailable, Usa
 from modelpm.plugins.guard import GuardedCatalog, GuardedLog, GuardedSource
 from modelpm.plugins.index import Entry
 from modelpm.redact import FOREIGN_CAP
-from modelpm.types import MAX_FILES, MAX_SIZE, Digest, Reference, RemoteFile, Snapshot, Stream
+from modelpm.text import MAX_SIZE
+from modelpm.types import MAX_FILES, Digest, Reference, RemoteFile, Snapshot, Stream
 from tests.conftest import Ran
 from tests.support.scaling import growth
 

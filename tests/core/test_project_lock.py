@@ -1,6 +1,7 @@
 """A project's manifest and lock, through the library: what is kept, what is locked again, what is refused."""
 
 import asyncio
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import modelpm
 from modelpm.errors import CheckFailedError, Denied, IntegrityError, ModelpmError, NotFound, UsageError
 from modelpm.lock.file import parse_lock
 from modelpm.project import Project
+from modelpm.testing import FaultServer
 from tests.support.hub import Hub
 from tests.support.projects import Shop, reopened, shop_in, stocked_shop
 
@@ -17,6 +19,12 @@ from tests.support.projects import Shop, reopened, shop_in, stocked_shop
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return stocked_shop(tmp_path / "home", tmp_path / "shop")
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer({}) as running:
+        yield running
 
 
 @pytest.fixture
@@ -28,6 +36,13 @@ def manager(tmp_path: Path, shop: Shop) -> modelpm.Manager:  # noqa: ARG001 - is
 def project(manager: modelpm.Manager, tmp_path: Path) -> Project:
     (tmp_path / "p").mkdir()
     return manager.init(tmp_path / "p")
+
+
+@pytest.fixture
+def online(tmp_path: Path, shop: Shop) -> Project:  # noqa: ARG001 - is offered there
+    """Return a project that may use the network."""
+    (tmp_path / "p").mkdir()
+    return modelpm.Manager(home=tmp_path / "home", user="tester").init(tmp_path / "p")
 
 
 def lock_of(project: Project) -> str:
@@ -225,8 +240,11 @@ def test_a_conflict_heals_and_only_what_both_changed_is_locked_again(project: Pr
         ("require-digest = true", "acme/loose", "require-digest"),
     ],
 )
-def test_rules_refuse_at_lock_time_and_later(project: Project, shop: Shop, settings: str, spec: str, rule: str) -> None:
-    shop.offer("loose", "1.0", pinned=False)
+def test_rules_refuse_at_lock_time_and_later(
+    online: Project, shop: Shop, server: FaultServer, settings: str, spec: str, rule: str
+) -> None:
+    project = online
+    shop.offer("loose", "1.0", server=server)
     (project.root / "models.toml").write_text(f'[models]\nm = "{spec}"\n')
     assert not project.lock().errors
     (project.root / "models.toml").write_text(f'[models]\nm = "{spec}"\n[settings]\n{settings}\n')
@@ -240,9 +258,10 @@ def test_rules_refuse_at_lock_time_and_later(project: Project, shop: Shop, setti
     assert not (project.root / "models.lock").exists()
 
 
-def test_what_fails_for_one_model_is_told_with_its_name(project: Project, shop: Shop) -> None:
-    shop.offer("loose", "1.0", pinned=False)
-    shop.file("loose", "1.0", "model.gguf").unlink()
+def test_what_fails_for_one_model_is_told_with_its_name(online: Project, shop: Shop, server: FaultServer) -> None:
+    project = online
+    shop.offer("loose", "1.0", server=server)
+    server.files.clear()
     write(project, 'chat = "acme/chat"\nmine = "acme/loose"\n')
     report = project.lock()
     assert [(e.code, e.details["name"]) for e in report.errors] == [("not_found", "mine")]

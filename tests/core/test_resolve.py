@@ -65,7 +65,8 @@ def test_a_complete_catalog_entry_needs_nobody() -> None:
 
 
 def test_what_a_catalog_leaves_open_is_learned_from_the_listing_and_pinned() -> None:
-    model = complete(of_catalog(1), snapshot(remote("m8.gguf", 8, Digest("sha256", SHA)), remote("other")))
+    listing = snapshot(remote("m8.gguf", 8, Digest("sha256", SHA)), remote("other"))
+    model = complete(of_catalog(1), listing, is_fixed=False)
     assert model.name == "m-q8"
     assert model.upstream == f"hf://o/r@{COMMIT}"
     assert model.lock({}).files[0].size == 8
@@ -78,14 +79,14 @@ def test_what_a_catalog_leaves_open_is_learned_from_the_listing_and_pinned() -> 
 )
 def test_a_listing_that_contradicts_the_catalog_is_an_integrity_error(file: RemoteFile, code: str) -> None:
     with pytest.raises(IntegrityError) as caught:
-        complete(of_catalog(1 if "8" in file.path else 0), snapshot(file))
+        complete(of_catalog(1 if "8" in file.path else 0), snapshot(file), is_fixed=True)
     assert caught.value.code == code
     assert caught.value.details["expected"] != caught.value.details["actual"]
 
 
 def test_a_listing_without_the_file_is_not_found() -> None:
     with pytest.raises(NotFound):
-        complete(of_catalog(1), snapshot(remote("gone")))
+        complete(of_catalog(1), snapshot(remote("gone")), is_fixed=True)
 
 
 def listed(*files: RemoteFile, **wish: Any) -> WantedModel:

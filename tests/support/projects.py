@@ -10,11 +10,12 @@ import tomli_w
 
 import modelpm
 from modelpm.project import Project
+from modelpm.testing import FaultServer
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """A catalog named ``acme`` in ``folder``, in which every file's source is a file."""
+    """A catalog named ``acme`` in ``folder``, in which a file's source is a file, unless a server has it."""
 
     folder: Path
 
@@ -25,13 +26,16 @@ class Shop:
         files: Sequence[str] = ("model.gguf",),
         license: str = "mit",  # noqa: A002 - the key's name
         format: str = "gguf",  # noqa: A002 - as above
-        pinned: bool = True,
+        server: FaultServer | None = None,
         **facts: Mapping[str, str],
     ) -> None:
-        """Write a model; ``facts`` are further keys of a release: ``v1_0={"yanked": …}``."""
+        """Write a model; ``facts`` are further keys of a release: ``v1_0={"yanked": …}``.
+
+        Of what a server has neither the catalog nor the source promises a digest.
+        """
         releases = []
         for version in versions:
-            made = [self._file(id_, version, path, pinned=pinned) for path in files]
+            made = [self._file(id_, version, path, server) for path in files]
             extra = facts.get("v" + version.replace(".", "_"), {})
             variant = {"name": "q4", "format": format, "file": made}
             releases.append({"version": version, "default-variant": "q4", "variant": [variant], **extra})
@@ -46,12 +50,16 @@ class Shop:
     def file(self, id_: str, version: str, path: str) -> Path:
         return self.folder / "files" / id_ / version / path
 
-    def _file(self, id_: str, version: str, path: str, *, pinned: bool) -> dict[str, Any]:
+    def _file(self, id_: str, version: str, path: str, server: FaultServer | None) -> dict[str, Any]:
         target, data = self.file(id_, version, path), self.content(id_, version, path)
+        if server is not None:
+            served = f"/{id_}/{version}/{path}"
+            server.files[served] = data
+            return {"path": path, "sources": [server.url(served)]}
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
-        promised = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} if pinned else {}
-        return {"path": path, "sources": [target.as_uri()], **promised}
+        sha256 = hashlib.sha256(data).hexdigest()
+        return {"path": path, "sources": [target.as_uri()], "size": len(data), "sha256": sha256}
 
 
 def shop_in(home: Path, folder: Path) -> Shop:

@@ -10,7 +10,7 @@ from modelpm.catalog.toml import REFERENCE, Table, invalid, load
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.lock.model import MAX_LICENSE
 from modelpm.names import MODEL_ID, check_paths, printable
-from modelpm.toml import MAX_NUMBER
+from modelpm.text import MAX_SIZE
 from modelpm.types import CatalogText
 
 SCHEMA = 1
@@ -136,7 +136,7 @@ def _memory(table: Table) -> int | None:
     if not match:
         return None
     amount = int(float(match[1]) * _UNITS[match[2]])
-    if amount > MAX_NUMBER:
+    if amount > MAX_SIZE:
         table.fail("min-memory", allowed)
     return amount
 

@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 
 from modelpm.errors import UsageError
 from modelpm.names import printable
-from modelpm.toml import MAX_NUMBER, TomlError, loads
+from modelpm.text import MAX_SIZE
+from modelpm.toml import TomlError, loads
 from modelpm.types import CatalogText
 
 MAX_TEXT = 8192  # characters: of a description, no more is read on a screen
@@ -83,7 +84,7 @@ class Table:
         value = self.values.get(key)
         if value is None:
             return None
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_SIZE:
             self.fail(key, "a whole number of bytes")
         return value
 

@@ -6,7 +6,8 @@ that name host and reason and never a query.
 
 * ``urls``, ``answers``: pure; what a URL and the head of an answer tell.
 * ``pool``, ``proxies``, ``connections``, ``racing``: how a connection is made, and to which of a host's addresses.
-* ``body``, ``targets``, ``reach``: bytes, where redirects led, whether a server answers at all.
+* ``body``, ``unpacking``: bytes, and what proxies compressed; ``reach``: whether a server answers at all.
+* ``targets``, ``ranging``: where redirects led, and which locations serve ranges.
 * ``failures``: what broken connections mean.
 * ``source``: puts them together.
 """

@@ -16,12 +16,13 @@ from modelpm.errors import Denied, ModelpmError, NotFound, Unavailable
 from modelpm.http.errors import PermanentError
 from modelpm.http.urls import host, label, origin
 from modelpm.names import printable
+from modelpm.text import number_of
 from modelpm.types import RemoteFile
 
 MAX_WAIT = 120.0
-_LENGTH = re.compile(r"[0-9]{1,18}")
-_CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
-_UNSATISFIED = re.compile(r"bytes\s+\*/(\d{1,18})", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes\s+([0-9]+)-([0-9]+)/([0-9]+|\*)", re.IGNORECASE)
+_UNSATISFIED = re.compile(r"bytes\s+\*/([0-9]+)", re.IGNORECASE)
+_GZIP = frozenset({"gzip", "x-gzip", "deflate"})  # what zlib unpacks
 _LOGIN = re.compile(r"/(?:users?/|accounts?/)?(?:log|sign)[-_]?in\b|/(?:sso|saml2?|oauth2?|auth)/", re.IGNORECASE)
 _MAX_DISPOSITION = 2048
 _ENCODED_NAME = re.compile(r";\s*filename\*\s*=\s*UTF-8'[^';]*'([^;\s]+)", re.IGNORECASE)
@@ -76,28 +77,30 @@ class Span:
 
     Attributes:
         start: Offset of the first.
-        length: How many, or None where only the end of the body tells.
-        total: Size of the whole file, or None where it is not said.
+        length: How many bytes the body has, or None where only its end tells.
+        total: Size of the whole file, or None where the answer does not say it.
+        packed: Whether the body must be unpacked to get the bytes of the file; ``length`` is then the packed one.
     """
 
     start: int
     length: int | None
     total: int | None
+    packed: bool = False
 
 
 def span_of(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span | None:
-    """Return what the body holds, held against what was asked; None where the answer is a refusal.
+    """Return what the body holds, compared with what was asked; None where the answer is a refusal.
+
+    Some servers answer a range with 200 and ``Content-Range``: what a body holds is read from its headers, and the
+    status only decides where they say nothing. Headers that contradict each other are refused.
 
     Raises:
         Unavailable: The bytes cannot be placed in the file with certainty, or are not the file's.
     """
     match answer.status:
-        case HTTPStatus.OK:
-            refuse_unreadable(answer)
-            span = Span(0, length_of(answer.headers), length_of(answer.headers))
-        case HTTPStatus.PARTIAL_CONTENT:
-            refuse_unreadable(answer)
-            span = _part(answer, wanted, ranged=ranged)
+        case HTTPStatus.OK | HTTPStatus.PARTIAL_CONTENT:
+            refuse_unreadable_length(answer)
+            span = _body(answer, wanted, ranged=ranged)
         case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             span = _past_the_end(answer, wanted)
         case _:
@@ -106,40 +109,85 @@ def span_of(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span | None:
     return span
 
 
-def refuse_unreadable(answer: Answer) -> None:
-    """Refuse a body whose offsets mean nothing, or whose end is anywhere.
+def refuse_unreadable_length(answer: Answer) -> None:
+    """Refuse a body whose end cannot be known, because its length is not a number.
 
     Raises:
-        Unavailable: It is compressed, though asked not to; or its length is no number.
+        Unavailable: ``bad_answer``.
     """
     said = _said_length(answer.headers)
-    if said and not _LENGTH.fullmatch(said):
+    if said and number_of(said) is None:
         raise _unusable(answer, f"announced `{printable(said[:40])}` as the length of its answer", "bad_answer")
+
+
+def is_packed(answer: Answer) -> bool:
+    """Tell whether a body is compressed, though asked not to be, in a way that can be unpacked.
+
+    Raises:
+        Unavailable: ``content_encoding``; it is encoded in another way.
+    """
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
-    if encoding not in {"", "identity"}:
-        raise _unusable(answer, f"sent the bytes encoded as {encoding!r} though asked not to", "content_encoding")
+    if encoding in {"", "identity"}:
+        return False
+    if encoding not in _GZIP:
+        raise _encoded(answer)
+    return True
+
+
+def _encoded(answer: Answer) -> Unavailable:
+    encoding = printable(answer.headers.get("Content-Encoding", "").strip().lower()[:40])
+    return _unusable(answer, f"sent the bytes encoded as '{encoding}' though asked not to", "content_encoding")
+
+
+def _body(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span:
+    """Return what the body of a success holds."""
+    is_part = answer.status == HTTPStatus.PARTIAL_CONTENT or "Content-Range" in answer.headers
+    length = length_of(answer.headers)
+    if is_packed(answer):
+        # Offsets into packed bytes mean nothing; a whole file can be unpacked where a digest proves the result.
+        if is_part or wanted.file.digest is None:
+            raise _encoded(answer)
+        if wanted.file.size is None or length != wanted.file.size:
+            return Span(0, length, None, packed=True)
+        # The length is that of the file itself: the file is an archive, and the header names what the archive is.
+    if is_part:
+        return _part(answer, wanted, ranged=ranged)
+    asked = wanted.stop - wanted.start if ranged and wanted.stop is not None else None
+    if length is not None and length == asked and length != wanted.file.size:
+        raise _unusable(answer, f"sent {length} bytes without saying that they are the range asked for", "bad_range")
+    return Span(0, length, length)
 
 
 def _part(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span:
-    if not ranged:
-        raise _unusable(answer, "sent a part when asked for the whole file", "bad_range")
     if answer.headers.get("Content-Type", "").lower().startswith("multipart/"):
         raise _unusable(answer, "answered one range with several parts", "bad_range")
-    found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
-    if not found:
-        raise _unusable(answer, "sent a part of the file without saying which", "bad_range")
-    first, last, total = (int(group) for group in found.groups())
-    if first != wanted.start or not first <= last < total or (wanted.stop is not None and last >= wanted.stop):
-        raise _unusable(answer, f"sent bytes {first}-{last} of {total} when asked from {wanted.start} on", "bad_range")
+    first, last, total = _content_range(answer)
+    if total is None and wanted.file.size is None:
+        raise _unusable(answer, "sent a part of the file without saying how large the file is", "bad_range")
+    size = total if total is not None else wanted.file.size or 0
+    if not ranged and (first, last) != (0, size - 1):
+        raise _unusable(answer, "sent a part when asked for the whole file", "bad_range")
+    start, stop = (wanted.start, wanted.stop) if ranged else (0, None)
+    if first != start or not first <= last < size or (stop is not None and last >= stop):
+        raise _unusable(answer, f"sent bytes {first}-{last} of {size} when asked from {start} on", "bad_range")
     length = length_of(answer.headers)
     if length not in {None, last - first + 1}:
         raise _unusable(answer, f"announced {length} bytes for a range of {last - first + 1}", "bad_range")
     return Span(first, last - first + 1, total)
 
 
+def _content_range(answer: Answer) -> tuple[int, int, int | None]:
+    """Return the first and the last byte of a part, and the size of the whole file, None where that is ``*``."""
+    found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    first, last, total = (number_of(group) for group in found.groups()) if found else (None, None, None)
+    if found is None or first is None or last is None or (total is None and found[3] != "*"):
+        raise _unusable(answer, "sent a part of the file without saying which", "bad_range")
+    return first, last, total
+
+
 def _past_the_end(answer: Answer, wanted: Wanted) -> Span:
     found = _UNSATISFIED.fullmatch(answer.headers.get("Content-Range", "").strip())
-    if found and int(found[1]) == wanted.start:
+    if found and number_of(found[1]) == wanted.start:
         return Span(wanted.start, 0, wanted.start)
     raise _unusable(answer, f"has no bytes from {wanted.start} on", "range_not_satisfiable")
 
@@ -153,7 +201,7 @@ def _refuse_other_sizes(answer: Answer, wanted: Wanted, span: Span) -> None:
     if size is None or span.total is None:
         return
     # A whole body that is longer is cut at the size that was promised, and its digest judged.
-    if not (answer.status == HTTPStatus.OK and span.total > size):
+    if not ((span.start, span.length) == (0, span.total) and span.total > size):
         raise Unavailable(
             f"{host(answer.url)} has {path} with {span.total} bytes, expected {size}",
             hints=["it was changed or cut there since it was pinned"],
@@ -212,11 +260,11 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
     A used-up ``RateLimit`` says it exactly; ``Retry-After`` is a number or a date, which is held against the server's
     own clock.
     """
-    used_up = [float(t) for t in re.findall(r";\s*r=0\s*;\s*t=(\d{1,9})", headers.get("RateLimit", ""))]
+    used_up = [float(t) for t in re.findall(r";\s*r=0\s*;\s*t=([0-9]{1,9})", headers.get("RateLimit", ""))]
     if used_up:
         return min(max(used_up), MAX_WAIT)
     asked = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"-?\d{1,12}(\.\d+)?", asked):
+    if re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", asked):
         seconds = float(asked)
     else:
         until = _date(asked)
@@ -252,8 +300,7 @@ def said_by(answer: Answer) -> str:
 
 def length_of(headers: Mapping[str, str]) -> int | None:
     """Return how many bytes the body will have, where that is announced."""
-    said = _said_length(headers)
-    return int(said) if _LENGTH.fullmatch(said) else None
+    return number_of(_said_length(headers))
 
 
 def _said_length(headers: Mapping[str, str]) -> str:

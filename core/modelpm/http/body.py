@@ -2,7 +2,7 @@
 
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import DEFAULT_BUFFER_SIZE, BufferedReader
 
@@ -12,6 +12,7 @@ from modelpm.errors import ModelpmError, Unavailable
 from modelpm.http.answers import length_of
 from modelpm.http.failures import BREAKS, failure
 from modelpm.http.urls import host
+from modelpm.text import number_of
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16
@@ -158,22 +159,27 @@ def _secure(connected: ssl.SSLSocket) -> Callable[[memoryview], int]:
 def read_capped(response: urllib3.BaseHTTPResponse, url: str, cap: int, length: int | None = None) -> bytes | None:
     """Read a small body and let go of the connection; None where it is longer than ``cap`` bytes."""
     body = Body(response, url, length)
-    data = bytearray()
     try:
-        for chunk in body.chunks():
-            data += chunk
-            if len(data) > cap:
-                return None
+        return capped(body.chunks(), cap)
     finally:
         body.close()
+
+
+def capped(chunks: Iterable[bytes], cap: int) -> bytes | None:
+    """Return the bytes of all chunks; None where they are more than ``cap``."""
+    data = bytearray()
+    for chunk in chunks:
+        data += chunk
+        if len(data) > cap:
+            return None
     return bytes(data)
 
 
 def discard(response: urllib3.BaseHTTPResponse, url: str) -> None:
     """Read off the body of a redirect where it is small, so that the connection can be used again; else close it."""
-    said = response.headers.get("Content-Length", "")
-    if said.isdigit() and int(said) <= _SMALL:
+    length = number_of(response.headers.get("Content-Length", ""))
+    if length is not None and length <= _SMALL:
         with suppress(ModelpmError):
-            read_capped(response, url, _SMALL, int(said))
+            read_capped(response, url, _SMALL, length)
     else:
         response.close()

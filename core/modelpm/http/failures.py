@@ -107,6 +107,16 @@ def _certificate_problem(error: BaseException) -> str | None:
     return None
 
 
+# What a parser stumbled over says nothing to a user; what the server did does.
+_NOT_HTTP: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((http.client.RemoteDisconnected,), "it closed the connection without an answer"),
+    ((http.client.IncompleteRead,), "the body ended too early"),
+    ((http.client.LineTooLong,), "it sent a line without end"),
+    ((http.client.BadStatusLine,), "it does not speak HTTP"),
+    ((ValueError, AttributeError), "it sent something that is not HTTP"),
+)
+
+
 def closed_early(error: BaseException) -> bool:
     """Whether the other side closed the connection instead of answering."""
     return any(isinstance(cause, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError) for cause in _causes(error))
@@ -115,6 +125,9 @@ def closed_early(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """Return the operating system's or TLS library's own words for it, or the kind of error."""
     causes = list(_causes(error))
+    for kinds, words in _NOT_HTTP:
+        if isinstance(causes[-1], kinds):
+            return words
     for cause in reversed(causes):
         if isinstance(cause, ssl.SSLError) and cause.reason:
             return str(cause.reason).replace("_", " ").lower()

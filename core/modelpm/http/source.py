@@ -18,17 +18,20 @@ from modelpm.http.answers import (
     Span,
     Wanted,
     error_of,
+    is_packed,
     length_of,
     name_of,
-    refuse_unreadable,
+    refuse_unreadable_length,
     said_by,
     span_of,
     strong_validator,
 )
-from modelpm.http.body import Body, discard, read_capped
+from modelpm.http.body import Body, capped, discard, read_capped
 from modelpm.http.errors import PermanentError
 from modelpm.http.pool import Pool
+from modelpm.http.ranging import Kind, Ranging
 from modelpm.http.targets import Targets
+from modelpm.http.unpacking import unpacked
 from modelpm.http.urls import host, is_signed, label, origin, redirect_target
 from modelpm.redact import withhold
 from modelpm.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
@@ -66,6 +69,7 @@ class HttpSource(ABC):
         self.context = context
         self._pool = Pool(context.network)
         self._targets = Targets()
+        self._ranging = Ranging()
         self._jitter = random.Random()  # noqa: S311 - no cryptography, and nobody else's sequence
         self._hosts = Hosts(time.monotonic)
 
@@ -113,14 +117,18 @@ class HttpSource(ABC):
             Denied: The server refused.
             OfflineError: The network is forbidden.
         """
-        response, url, span = self._content(Wanted(file, location, start, stop), validator)
-        body = Body(response, url, span.length)
-        try:
-            tag = strong_validator(response.headers)
-            name = name_of(response.headers)
-            yield Stream(body.chunks(), span.start, span.total, tag, body.readinto, body.abort, name)
-        finally:
-            body.close()
+        with _streaming(*self._content(Wanted(file, location, start, stop), validator)) as stream:
+            yield stream
+
+    @contextmanager
+    def open_whole(self, file: RemoteFile, location: str) -> Iterator[Stream]:
+        """As :meth:`modelpm.api.WholeSource.open_whole`: ask without a range.
+
+        Raises:
+            ModelpmError: As :meth:`open`.
+        """
+        with _streaming(*self._ask(Wanted(file, location, 0, None), location, {})) as stream:
+            yield stream
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None, cap: int = _DOCUMENT_CAP) -> Answer:
         """Return a small document; asks again a few times where that may help.
@@ -180,14 +188,48 @@ class HttpSource(ABC):
         if response.status != HTTPStatus.OK:
             raise self._refusal(response, reached)
         answer = Answer(reached, response.status, response.headers)
-        refuse_unreadable(answer)
+        try:
+            refuse_unreadable_length(answer)
+            packed = is_packed(answer)
+        except BaseException:
+            response.close()
+            raise
         body = read_capped(response, reached, cap, length_of(response.headers))
+        if body is not None and packed:
+            body = capped(unpacked([body], reached), cap)
         if body is None:
             raise PermanentError(f"{label(reached)} is larger than the {cap} bytes it may have", code="too_big")
         return Answer(reached, answer.status, answer.headers, body)
 
     def _content(self, wanted: Wanted, validator: str | None) -> tuple[BaseHTTPResponse, str, Span]:
-        """Ask for content: at the place the location led to lately, else at the location, last without a range."""
+        """Ask for a range, and for the whole file where that is refused because it is a range.
+
+        The whole file is never asked for first: the Hub refuses that for huge files, and serves ranges of them.
+        """
+        location, ranging = wanted.location, self._ranging
+        if ranging.of(location) is Kind.REFUSES:
+            try:
+                return self._ask(wanted, location, {})
+            except ModelpmError:
+                ranging.note(location, None)
+                raise
+        began = time.monotonic()
+        try:
+            return self._range(wanted, validator)
+        except ModelpmError as error:
+            unusable = wanted.start == 0 and error.code in _NO_RANGES
+            if not unusable and not ranging.may_refuse(location, error, began):
+                raise
+            try:
+                found = self._ask(wanted, location, {})
+            except ModelpmError:
+                raise error from error.__cause__  # it was not the range: the first answer counts
+            if not unusable:
+                ranging.note(location, Kind.REFUSES)
+            return found
+
+    def _range(self, wanted: Wanted, validator: str | None) -> tuple[BaseHTTPResponse, str, Span]:
+        """Ask for a range: at the place the location led to lately, else at the location."""
         stop = "" if wanted.stop is None else wanted.stop - 1
         headers = {"Range": f"bytes={wanted.start}-{stop}"}
         if wanted.start and validator and validator.startswith('"'):
@@ -200,12 +242,7 @@ class HttpSource(ABC):
                 self._targets.forget(wanted.location)  # the location may lead elsewhere by now
                 if _wants_rest(error):
                     raise
-        try:
-            return self._ask(wanted, wanted.location, headers)
-        except Unavailable as error:
-            if wanted.start or wanted.stop is not None or error.code not in _NO_RANGES:
-                raise
-        return self._ask(wanted, wanted.location, {})
+        return self._ask(wanted, wanted.location, headers)
 
     def _ask(self, wanted: Wanted, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str, Span]:
         response, reached = self._follow(url, headers)
@@ -221,6 +258,8 @@ class HttpSource(ABC):
             discard(response, reached)
         if reached != wanted.location:
             self._targets.put(wanted.location, reached)
+        if (span.start, span.length) != (0, span.total) and not span.packed:
+            self._ranging.note(wanted.location, Kind.SERVES)
         return response, reached, span
 
     def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
@@ -257,6 +296,11 @@ class HttpSource(ABC):
         with suppress(ModelpmError):  # the status says enough
             body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
         answer = Answer(url, response.status, response.headers, body or b"")
+        error = self._meaning(answer, url, location)
+        error.details.setdefault("status", answer.status)
+        return error
+
+    def _meaning(self, answer: Answer, url: str, location: str) -> ModelpmError:
         # Whoever answers for a listing, the source knows what it asked for; a file's location may just have run out.
         direct = not location or (not self.endpoint and origin(url) == origin(location))
         if (direct or self.is_own(answer)) and not is_signed(url):
@@ -264,6 +308,19 @@ class HttpSource(ABC):
         if location and answer.status in _RAN_OUT:
             return Expired(f"the link to {host(url)} has run out ({said_by(answer)})", status=answer.status)
         return error_of(answer)
+
+
+@contextmanager
+def _streaming(response: BaseHTTPResponse, url: str, span: Span) -> Iterator[Stream]:
+    body, name = Body(response, url, span.length), name_of(response.headers)
+    try:
+        if span.packed:  # the validator is that of the packed bytes
+            yield Stream(unpacked(body.chunks(), url), span.start, span.total, abort=body.abort, name=name)
+        else:
+            tag = strong_validator(response.headers)
+            yield Stream(body.chunks(), span.start, span.total, tag, body.readinto, body.abort, name)
+    finally:
+        body.close()
 
 
 def _wants_rest(error: ModelpmError) -> bool:

@@ -15,6 +15,7 @@ from modelpm.errors import IntegrityError, ModelpmError, UsageError
 from modelpm.lock.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lock.model import MAX_TEXT, LockedFile, LockedModel, Wish
 from modelpm.names import check_model_name, check_path, check_paths, shortened
+from modelpm.text import MAX_SIZE
 from modelpm.toml import TomlError, loads
 
 VERSION = 1
@@ -275,7 +276,7 @@ def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
 
 def _file(table: Mapping[str, Any], name: str) -> LockedFile:
     path, size, sha256 = _text(table, "path"), table.get("size"), _text(table, "sha256")
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
         msg = f"`{name}`: size of `{shortened(path)}` must be a number of bytes"
         raise ValueError(msg)
     if not _SHA256.fullmatch(sha256):

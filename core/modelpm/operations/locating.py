@@ -12,7 +12,7 @@ from modelpm.names import printable
 from modelpm.operations.waiting import unless
 from modelpm.plugins.registry import Registry
 from modelpm.redact import redact_urls
-from modelpm.resolve import WantedFile, WantedModel
+from modelpm.resolve import WantedFile, WantedModel, contradiction, file_in
 from modelpm.spec import UriSpec, parse_spec
 from modelpm.transfer import Origin
 from modelpm.types import Digest, Reference, RemoteFile, Snapshot
@@ -118,7 +118,7 @@ def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str
         if again:
             listings.forget(listed)
         remote = _in_listing(listings.of(listed), file, reference)
-    origins = []
+    origins: list[Origin] = []
     for location in remote.locations:
         for uri in mirrored(listings.mirrors, text, location, source.base):
             origins += _of_mirror(registry, file, uri)
@@ -134,7 +134,7 @@ def _of_mirror(registry: Registry, file: WantedFile, uri: str) -> list[Origin]:
     source = registry.source(reference.scheme)  # so that no credential of the original's source goes there
     locations = source.locate(reference, file.path)
     remote = RemoteFile(file.path, file.size, file.digest, locations)
-    return [Origin(source, remote, location, redact_urls(location)) for location in locations]
+    return [Origin(source, remote, location, redact_urls(location), mirror=True) for location in locations]
 
 
 def _listed_in(registry: Registry, model: WantedModel, file: WantedFile, text: str) -> Reference | None:
@@ -145,20 +145,20 @@ def _listed_in(registry: Registry, model: WantedModel, file: WantedFile, text: s
 
 
 def _in_listing(snapshot: Snapshot, file: WantedFile, reference: Reference) -> RemoteFile:
+    """Return the file of a listing, with what is known of it already, which it must not contradict."""
     path = reference.file or file.path
-    found = next((f for f in snapshot.files if f.path == path), None)
-    if found is None and len(snapshot.files) == 1:
-        found = snapshot.files[0]
+    found = file_in(snapshot, path)
     if found is None:
         raise NotFound(f"{snapshot.reference} has no file `{printable(path)}` any more")
-    theirs, ours = found.digest, file.digest
-    if ours and theirs and ours.algorithm == theirs.algorithm and ours != theirs:
+    if other := contradiction(file, found):
         raise IntegrityError(
-            f"the digest of `{printable(path)}` at {snapshot.reference} is not what was pinned",
-            code="digest_mismatch",
+            f"the {other.what} of `{printable(path)}` at {snapshot.reference} is not what was pinned:"
+            f" expected {other.expected}, got {other.actual}",
+            code=f"{other.what}_mismatch",
             file=file.path,
-            expected=str(ours),
-            actual=str(theirs),
+            expected=other.expected,
+            actual=other.actual,
             hints=["the file was changed at the source; another source of the same bytes is needed"],
         )
-    return found
+    size = found.size if file.size is None else file.size
+    return replace(found, size=size, digest=file.digest or found.digest)

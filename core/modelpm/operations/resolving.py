@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from modelpm.catalog import Catalogs, Entry, Release, Variant, choose
+from modelpm.errors import Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
 from modelpm.lock.model import LockedModel, Wish
 from modelpm.manifest.rules import needed_words
-from modelpm.names import check_model_name
+from modelpm.names import check_model_name, printable
 from modelpm.operations.locating import Listings, parse_reference
 from modelpm.resolve import (
+    Found,
+    WantedFile,
     WantedModel,
     complete,
+    complete_file,
+    file_in,
     from_catalog,
     from_listing,
     name_of_reference,
@@ -18,7 +23,10 @@ from modelpm.resolve import (
 )
 from modelpm.select import refuse_pickles
 from modelpm.spec import CatalogSpec, parse_spec
-from modelpm.types import Reference
+from modelpm.types import Reference, Snapshot
+
+# Why one source cannot be asked while another may be: it is away or refuses, has no such file, or no plugin serves it.
+_FAILURES = (Unavailable, Denied, NotFound, UsageError, PluginError, StoreError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,25 +116,75 @@ class Resolver:
 
     def _resolved(self, found: Identified, *, allow_pickle: bool) -> WantedModel:
         if isinstance(found.target, Reference):
-            snapshot = self.listings.of(found.target)
-            self.listings.put(snapshot.reference, snapshot)
+            snapshot = self._listed(found.target)
             return from_listing(found.target, snapshot, name=found.name, wish=found.wish, allow_pickle=allow_pickle)
         chosen = found.target
         model = from_catalog(chosen.entry, chosen.release, chosen.variant, name=found.name, wish=found.wish)
         if not allow_pickle:
             refuse_pickles([f.path for f in model.files], model.format, model.model)
-        if not self._needs_listing(model):
-            return model
-        snapshot = self.listings.of(parse_reference(self.listings.registry, model.upstream))
+        if self._needs_listing(model):
+            model = self._with_upstream(model)
+        for file in model.files:
+            if file.has_own_sources(model.upstream):
+                model = complete_file(model, file, self._asked(file))
+        return model
+
+    def _with_upstream(self, model: WantedModel) -> WantedModel:
+        """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
+        reference = parse_reference(self.listings.registry, model.upstream)
+        try:
+            snapshot = self._listed(reference)
+        except _FAILURES:
+            if model.files and all(file.has_own_sources(model.upstream) for file in model.files):
+                return model
+            raise
+        return complete(model, snapshot, is_fixed=_is_fixed(reference, snapshot))
+
+    def _asked(self, file: WantedFile) -> list[Found]:
+        """Ask each source of a file that is not pinned, or that may know what the catalog does not say.
+
+        Raises:
+            ModelpmError: The first source's failure, where none could be asked and the file's bytes are not known.
+        """
+        found, errors = [], []
+        for text in file.sources:
+            try:
+                found.append(self._of_source(file, text))
+            except _FAILURES as error:
+                errors.append(error)
+                found.append(Found(text))
+        if len(errors) == len(found) and not file.is_pinned:
+            raise errors[0]
+        return found
+
+    def _of_source(self, file: WantedFile, text: str) -> Found:
+        reference = parse_reference(self.listings.registry, text)
+        source = self.listings.registry.source(reference.scheme)
+        if file.is_pinned and source.locate(reference, file.path):
+            return Found(text)
+        snapshot = self._listed(reference)
+        path = reference.file or file.path
+        remote = file_in(snapshot, path)
+        if remote is None:
+            raise NotFound(f"{snapshot.reference} has no file `{printable(path)}`")
+        return Found(text, snapshot, remote, _is_fixed(reference, snapshot))
+
+    def _listed(self, reference: Reference) -> Snapshot:
+        snapshot = self.listings.of(reference)
         self.listings.put(snapshot.reference, snapshot)
-        return complete(model, snapshot)
+        return snapshot
 
     def _needs_listing(self, model: WantedModel) -> bool:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
-        if not model.upstream:  # each file has sources of its own, and what nobody promised is learned with its bytes
+        if not model.upstream:
             return False
         if not model.files or not all(f.is_pinned for f in model.files):
             return True
         reference = parse_reference(self.listings.registry, model.upstream)
         source = self.listings.registry.source(reference.scheme)
         return reference.revision is None and not source.locate(reference, model.files[0].path)
+
+
+def _is_fixed(reference: Reference, snapshot: Snapshot) -> bool:
+    """Tell whether a reference names a revision that never changes: it stands for itself."""
+    return reference.revision is not None and reference.revision == snapshot.reference.revision

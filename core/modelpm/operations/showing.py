@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from modelpm.catalog import Entry, Variant
+from modelpm.catalog import Entry, Release, Variant
+from modelpm.errors import Denied, IntegrityError, NotFound, PluginError, StoreError, Unavailable, UsageError
 from modelpm.installed import InstalledModel
+from modelpm.lock.model import Wish
 from modelpm.operations.locating import parse_reference
-from modelpm.operations.resolving import Resolver
+from modelpm.operations.resolving import FromCatalog, Identified, Resolver
 from modelpm.report import Details, FileDetails, VariantDetails
-from modelpm.resolve import name_of_reference
+from modelpm.resolve import WantedModel, name_of_reference
 from modelpm.select import choices, format_of
 from modelpm.spec import CatalogSpec, parse_spec
 from modelpm.types import RemoteFile
@@ -30,10 +32,10 @@ def show(resolver: Resolver, spec: str, installed: Sequence[InstalledModel]) -> 
         return _from_source(resolver, here.model if here else spec, here)
     entry = resolver.catalogs.find(parsed.id, parsed.catalog or None)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
-    return _from_catalog(entry, parsed, found)
+    return _from_catalog(resolver, entry, parsed, found)
 
 
-def _from_catalog(entry: Entry, spec: CatalogSpec, installed: InstalledModel | None) -> Details:
+def _from_catalog(resolver: Resolver, entry: Entry, spec: CatalogSpec, installed: InstalledModel | None) -> Details:
     from modelpm.catalog import choose
 
     release, _ = choose(entry, spec.release or None, spec.variant or None)
@@ -41,17 +43,19 @@ def _from_catalog(entry: Entry, spec: CatalogSpec, installed: InstalledModel | N
     notes = [f"deprecated: {entry.deprecated.reason}"] if entry.deprecated else []
     if release.yanked:
         notes.append(f"{release.version} is yanked: {release.yanked}")
+    listed = _listed(resolver, entry, release, wanted)
+    files = {v.name: listed[v.name].files if v.name in listed else v.files for v in wanted}
     variants = tuple(
         VariantDetails(
             name=v.name,
             release=release.version,
             format=v.format,
             quantization=v.quantization,
-            bytes=_total([f.size for f in v.files]) if v.files else None,
+            bytes=_total([f.size for f in files[v.name]]) if files[v.name] else None,
             min_memory=v.min_memory,
             recommended=v.name == release.default_variant,
             source=_source_of(v),
-            files=tuple(FileDetails(f.path, f.size, f.sha256) for f in v.files),
+            files=tuple(FileDetails(f.path, f.size, f.sha256) for f in files[v.name]),
         )
         for v in wanted
     )
@@ -61,7 +65,7 @@ def _from_catalog(entry: Entry, spec: CatalogSpec, installed: InstalledModel | N
         catalog=entry.catalog,
         title=entry.title,
         description=entry.description,
-        license=entry.license,
+        license=entry.license or next((model.license for model in listed.values() if model.license), ""),
         homepage=entry.homepage,
         tasks=entry.tasks,
         tags=entry.tags,
@@ -71,6 +75,22 @@ def _from_catalog(entry: Entry, spec: CatalogSpec, installed: InstalledModel | N
         installed=installed,
         notes=tuple(notes),
     )
+
+
+def _listed(resolver: Resolver, entry: Entry, release: Release, variants: Sequence[Variant]) -> dict[str, WantedModel]:
+    """Return by name the variants whose sizes their sources had to be asked for, as far as they answer."""
+    found: dict[str, WantedModel] = {}
+    for variant in variants:
+        if variant.files and variant.size is not None:
+            continue
+        chosen = Identified(entry.id, Wish(entry.name), FromCatalog(entry, release, variant))
+        try:
+            found[variant.name] = resolver.resolve(chosen, allow_pickle=True)
+        except Unavailable:  # the others would wait as long for nothing
+            break
+        except (Denied, IntegrityError, NotFound, PluginError, StoreError, UsageError):
+            continue
+    return found
 
 
 def _from_source(resolver: Resolver, spec: str, installed: InstalledModel | None) -> Details:

@@ -5,20 +5,31 @@ Only the plugin's own code is guarded: what the core does between two calls keep
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
-from modelpm.api import AuditLog, AuditSink, AuditTail, Catalog, Hasher, Listener, Locator, Parser, Source
+from modelpm.api import (
+    AuditLog,
+    AuditSink,
+    AuditTail,
+    Catalog,
+    Hasher,
+    Listener,
+    Locator,
+    Parser,
+    Source,
+    WholeSource,
+)
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.names import printable, shortened
 from modelpm.plugins.blame import blame, presentable, sound
 from modelpm.plugins.index import Entry
 from modelpm.redact import FOREIGN_CAP
+from modelpm.text import MAX_SIZE
 from modelpm.types import (
     MAX_FILES,
-    MAX_SIZE,
     CatalogText,
     Digest,
     Event,
@@ -162,8 +173,24 @@ class GuardedSource(_Guarded[Source]):
         self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
     ) -> Iterator[Stream]:
         """As :meth:`modelpm.api.Source.open`; only the plugin's own code is guarded, not the caller's."""
+        with self._opened(lambda: self.made.open(file, location, start=start, stop=stop, validator=validator)) as found:
+            yield found
+
+    @contextmanager
+    def open_whole(self, file: RemoteFile, location: str) -> Iterator[Stream]:
+        """As :meth:`modelpm.api.WholeSource.open_whole`; as :meth:`open` where the plugin has no such way."""
+        made = self.made
+        if not isinstance(made, WholeSource):
+            with self.open(file, location) as found:
+                yield found
+            return
+        with self._opened(lambda: made.open_whole(file, location)) as found:
+            yield found
+
+    @contextmanager
+    def _opened(self, ask: Callable[[], AbstractContextManager[Stream]]) -> Iterator[Stream]:
         with guarded(self.entry):
-            manager = self.made.open(file, location, start=start, stop=stop, validator=validator)
+            manager = ask()
             stream = manager.__enter__()
         try:
             yield self._checked_stream(stream)

@@ -1,5 +1,6 @@
 """What servers, proxies and networks do to downloads. Each fault answers one request."""
 
+import gzip as gzip_
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -100,6 +101,42 @@ def unknown_total(exchange: Exchange) -> None:
     _part(exchange, lambda start, stop, _total: f"bytes {start}-{stop - 1}/*")
 
 
+def part_as_whole(exchange: Exchange) -> None:
+    """200 for a part, which only its header tells; ``rclone serve s3`` does that."""
+    start, stop = exchange.range or (0, len(exchange.data))
+    said = {"Content_Range": f"bytes {start}-{stop - 1}/{len(exchange.data)}"} if exchange.range else {}
+    exchange.head("200 OK", stop - start, ETag=exchange.etag, **said)
+    exchange.body(exchange.data[start:stop])
+
+
+def silent_part(exchange: Exchange) -> None:
+    """200 for a part, and nothing tells that it is one."""
+    start, stop = exchange.range or (0, len(exchange.data))
+    exchange.head("200 OK", stop - start, ETag=exchange.etag)
+    exchange.body(exchange.data[start:stop])
+
+
+def lying_total(exchange: Exchange) -> None:
+    """The right part of the file, and half of its size as the size of the whole."""
+    _part(exchange, lambda start, stop, total: f"bytes {start}-{stop - 1}/{total // 2}")
+
+
+def range_refused(exchange: Exchange) -> None:
+    """403 for whatever has a range, as some firewalls answer."""
+    if exchange.range is None:
+        exchange.serve()
+    else:
+        exchange.refuse("403 Forbidden", "blocked")
+
+
+def range_reset(exchange: Exchange) -> None:
+    """A reset for whatever has a range."""
+    if exchange.range is None:
+        exchange.serve()
+    else:
+        exchange.reset()
+
+
 def multipart(exchange: Exchange) -> None:
     """One range asked for, several parts sent."""
     exchange.head("206 Partial Content", 10, Content_Type="multipart/byteranges; boundary=x")
@@ -177,6 +214,13 @@ def gzip(exchange: Exchange) -> None:
     exchange.body(body)
 
 
+def compressed(exchange: Exchange) -> None:
+    """The whole file, compressed though identity was asked for, as some proxies do."""
+    packed = gzip_.compress(exchange.data)
+    exchange.head("200 OK", len(packed), Content_Encoding="gzip", ETag=exchange.etag)
+    exchange.body(packed)
+
+
 def garbage(exchange: Exchange) -> None:
     """A whole file with more behind it, announced as its length."""
     more = b"!" * (1 << 20)
@@ -248,6 +292,7 @@ FAULTS: dict[str, Fault] = {
         *(multipart, weak_etag, not_satisfiable, too_many, too_many_until, unavailable, broken, no_answer, rubbish),
         *(long_header, forbidden, redirect_loop, redirect_nowhere, gzip, garbage, endless, chunked, chunked_cut),
         *(portal, flip, changed, no_plain_get),
+        *(part_as_whole, silent_part, lying_total, range_refused, range_reset, compressed),
     )
 }
 """Every fault by its name."""

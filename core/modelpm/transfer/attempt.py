@@ -9,7 +9,8 @@ from typing import Any
 from modelpm.errors import IntegrityError, ModelpmError, StoreError, Unavailable
 from modelpm.hosts import Hosts
 from modelpm.store.ranges import END
-from modelpm.transfer.connection import Aborted, Connection, refused_to_range
+from modelpm.transfer.connection import Aborted, Connection
+from modelpm.transfer.doubt import passed_over, refused_to_range, worth_asking_plainly_again
 from modelpm.transfer.mirrors import Choice, Mirrors
 from modelpm.transfer.policy import Budget, Verdict, judge
 from modelpm.transfer.rate import Limiter
@@ -42,6 +43,7 @@ class Attempts:
         restart: Origin and validator of another version of the object: its own thread begins anew.
         source: Label of the origin that sent bytes last.
         sources: Labels of all that sent some.
+        plain: Whether to ask for the whole file without a range, because the bytes of ranges were wrong.
     """
 
     fetch: Fetch
@@ -56,6 +58,7 @@ class Attempts:
     restart: tuple[str, str | None] | None = None
     source: str = ""
     sources: set[str] = field(default_factory=set)
+    plain: bool = False
     _mirrors: Mirrors = field(init=False)
     _budget: Budget = field(init=False)
     _versions: Versions = field(init=False)
@@ -63,7 +66,7 @@ class Attempts:
     _last: str = ""
 
     def __post_init__(self) -> None:
-        self._mirrors = Mirrors(self._locate, self.hosts)
+        self._mirrors = Mirrors(self._locate, self.hosts, in_order=self.fetch.digest is None)
         self._versions = Versions(self.fetch)
         self._budget = Budget(self.options.retries, self.options.backoff, random.SystemRandom().random)
 
@@ -97,9 +100,9 @@ class Attempts:
                 self._failed(work, task, choice, error)
 
     def _locate(self) -> Sequence[Origin]:
-        """Return the origins; without a digest only the first: nothing proves that the others have the same bytes."""
-        origins = self.fetch.locate()
-        return origins if self.fetch.digest is not None else origins[:1]
+        """Return the origins; a mirror is only asked for what is known already: nothing is learned from one."""
+        known = self.fetch.digest is not None and self.fetch.size is not None
+        return [origin for origin in self.fetch.locate() if known or not origin.mirror]
 
     def lost(self, work: Work, task: Task) -> None:
         """Take note that a connection did not come back from its source."""
@@ -124,8 +127,11 @@ class Attempts:
         validator = self._versions.validator(work.partial, origin.label)
         to_the_end = task.stop == END
         stop = None if work.single or to_the_end else task.stop
-        with origin.source.open(
-            origin.remote, origin.location, start=task.start, stop=stop, validator=validator
+        source, remote, location = origin.source, origin.remote, origin.location
+        with (
+            source.open_whole(remote, location)
+            if self.plain
+            else source.open(remote, location, start=task.start, stop=stop, validator=validator)
         ) as stream:
             if not task.opened(stream.abort):
                 raise Aborted
@@ -192,7 +198,7 @@ class Attempts:
 
     def _listener(self, work: Work, origin: Origin) -> Callable[[Task], None]:
         enough = min(_PROGRESS, max(1, (work.size or END) // 16))
-        room = Room(work.partial.folder) if self.fetch.size is None else None
+        room = Room(work.partial.folder, self.fetch.path, origin.label) if self.fetch.size is None else None
         seen = 0
 
         def came(task: Task) -> None:
@@ -219,11 +225,18 @@ class Attempts:
             self.scheduler.widen(work)
 
     def _failed(self, work: Work, task: Task, choice: Choice | None, error: ModelpmError) -> None:
+        if self.plain and choice is not None and (task.received or not worth_asking_plainly_again(error)):
+            self._consecutively(work, error)
+            return
         if refused_to_range(error) and not work.single and task.start > 0:
             self._whole(work, task)
+        if error.code == "size_mismatch" and self.fetch.digest is None:  # a part would only repeat what is in doubt
+            self._no_ranges = work.single = True
         verdict = judge(error)
         if choice is None:  # nobody could say where the file is
             verdict = Verdict.RETRY if verdict in {Verdict.RETRY, Verdict.RELOCATE} else Verdict.FATAL
+        elif choice.origin.mirror and passed_over(error):
+            verdict = Verdict.NEXT
         if verdict is Verdict.FATAL:
             self.fail(work, error)
         elif verdict is Verdict.NEXT and choice is not None:
@@ -232,6 +245,13 @@ class Attempts:
             self._retry(work, task, choice, error)
             if verdict is Verdict.RELOCATE and choice is not None:
                 self._relocate(work, choice)
+
+    def _consecutively(self, work: Work, error: ModelpmError) -> None:
+        """Go on with one connection and range after range: a plain request is refused, or it broke on the way."""
+        self.plain = False
+        with self.scheduler.changed:
+            work.single, work.alone = False, True
+        self._tell(error, 0.0)
 
     def _next(self, work: Work, choice: Choice, error: ModelpmError) -> None:
         if self._mirrors.exclude(choice.origin, error):
@@ -268,12 +288,24 @@ class Attempts:
         if wait is None:
             if away:
                 self.hosts.gave_up(away)
-            self.fail(work, self._gave_up(error))
+            if not self._falls_back(work, choice, error):
+                self.fail(work, self._gave_up(error))
             return
         if judge(error) is Verdict.RELOCATE and self._budget.strikes == 1:
             wait = 0.0
         self._tell(error, wait)
         self.scheduler.delay(work, wait, narrow=True)
+
+    def _falls_back(self, work: Work, choice: Choice | None, error: ModelpmError) -> bool:
+        """Go on to the next source of a file that nothing is promised of, where the first one brought nothing."""
+        started = self.fetch.digest is not None or work.partial.present > 0
+        if choice is None or started or error.code == "size_mismatch":
+            return False
+        if not self._mirrors.exclude(choice.origin, error):
+            return False
+        self._tell(error, 0.0)
+        self._budget.progress()
+        return True
 
     def _gave_up(self, error: ModelpmError) -> ModelpmError:
         path, tries = self.fetch.path, self._budget.strikes

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelpm.errors import ModelpmError, PluginError, Unavailable
+from modelpm.errors import PluginError, Unavailable
 from modelpm.store.partial import Partial
 from modelpm.store.ranges import END
 from modelpm.transfer.rate import Limiter
@@ -133,8 +133,3 @@ def _reader(stream: Stream) -> Callable[[memoryview], memoryview]:
         return buffer[:count]
 
     return fill
-
-
-def refused_to_range(error: ModelpmError) -> bool:
-    """Whether a failure means that this source has no ranges that can be trusted."""
-    return error.code in {"bad_range", "range_not_satisfiable"}

@@ -17,6 +17,7 @@ from modelpm.store.layout import is_sha256
 from modelpm.store.locks import Held
 from modelpm.store.partial import Partial, progress
 from modelpm.store.ranges import END, Ranges
+from modelpm.text import number_of
 from modelpm.transfer.attempt import Attempts
 from modelpm.transfer.following import Follower
 from modelpm.transfer.hashing import Digests
@@ -156,11 +157,12 @@ class Job:
 
     def _brought(self, lock: Held) -> Fetched | None:
         """Return what another process has fetched, by the word that it left; None where that is not what is wanted."""
-        sha256, _, size = lock.found.partition(" ")
-        if not (is_sha256(sha256) and size.isdecimal() and self._size in {None, int(size)}):
+        sha256, _, said = lock.found.partition(" ")
+        size = number_of(said)
+        if not is_sha256(sha256) or size is None or self._size not in {None, size}:
             return None
-        there = self.shared.store.has(sha256, int(size))
-        return Fetched(sha256, int(size), 0, "") if there and self._wanted(sha256, int(size), lock) else None
+        there = self.shared.store.has(sha256, size)
+        return Fetched(sha256, size, 0, "") if there and self._wanted(sha256, size, lock) else None
 
     def _wanted(self, sha256: str, size: int, lock: Held) -> bool:
         """Whether a blob keeps the promise; where there is none, whether another run brought it just now."""
@@ -229,6 +231,7 @@ class Job:
                 raise error
             self._emit("file.retry", reason=error.message, code=error.code, attempt=1, wait=0.0)
             attempts.suspect()
+            attempts.plain = True
             partial.open()
         raise AssertionError  # the loop ends above
 
@@ -249,7 +252,7 @@ class Job:
     def _complete(self, partial: Partial, attempts: Attempts) -> Digests:
         """Fetch all that is missing, and hash it as it comes."""
         missing = Ranges(partial.gaps(0, END if self._size is None else self._size))
-        single = self.fetch.digest is None and partial.header.validator is None
+        single = attempts.plain or (self.fetch.digest is None and partial.header.validator is None)
         work = Work(partial, attempts, self._size, missing, single=single)
         self._work, self.status = work, Status.DOWNLOADING
         self.shared.scheduler.offer(work)

@@ -36,13 +36,17 @@ class Mirrors:
     Attributes:
         locate: Returns the origins, best first.
         hosts: How servers fared with other files.
+        in_order: Whether the first that is left is asked, however it fares: nothing proves that another one has the
+            same bytes.
     """
 
     locate: Callable[[], Sequence[Origin]]
     hosts: Hosts
+    in_order: bool = False
     _origins: tuple[Origin, ...] = ()
     _round: int = 0
     _health: dict[str, _Health] = field(default_factory=dict)
+    _distrust: bool = False  # wrong bytes came: what only stands in for the origin is asked after it
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _locating: threading.Lock = field(default_factory=threading.Lock)
 
@@ -61,16 +65,20 @@ class Mirrors:
             return Choice(origin, self._round)
 
     def _next(self) -> Origin | None:
-        return min(self._left(), key=self._reluctance, default=None)
+        left = self._left()
+        if self.in_order:
+            return left[0] if left else None
+        return min(left, key=self._reluctance, default=None)
 
     def _left(self) -> list[Origin]:
         return [o for o in self._origins if self._of(o).out is None]
 
-    def _reluctance(self, origin: Origin) -> tuple[float, bool, int, float]:
+    def _reluctance(self, origin: Origin) -> tuple[float, bool, bool, int, float]:
         """Return what makes others go first: of those whose rest is over, the one that failed least often."""
         health = self._of(origin)
         rest = health.rest.left(self.hosts.clock())
-        return rest, health.suspect, health.rest.failures, self.hosts.rest(origin.label)
+        doubtful = self._distrust and origin.mirror
+        return rest, health.suspect, doubtful, health.rest.failures, self.hosts.rest(origin.label)
 
     def relocate(self, round_: int) -> None:
         """Ask again where the bytes are; of several that saw the same answer run out, one asks."""
@@ -96,7 +104,7 @@ class Mirrors:
         One whose rest is over is not fresh: where every failure takes long, there would always be one.
         """
         with self._lock:
-            origin = self._next()
+            origin = None if self.in_order else self._next()
             return origin is not None and not self._of(origin).rest.failures
 
     def hopeless(self) -> bool:
@@ -117,8 +125,9 @@ class Mirrors:
             return bool(self._left())
 
     def suspect(self, labels: set[str]) -> None:
-        """Prefer other origins than those of bytes that turned out wrong."""
+        """Prefer other origins than those of bytes that turned out wrong, and any before a mirror."""
         with self._lock:
+            self._distrust = True
             for origin in self._origins:
                 self._of(origin).suspect |= origin.label in labels
 
@@ -131,5 +140,7 @@ class Mirrors:
         return self._health.setdefault(origin.label, _Health())
 
     def _nothing_left(self) -> ModelpmError:
-        reasons = [h.out for h in map(self._of, self._origins) if h.out is not None]
+        # What the origin says counts, not that a mirror lacks the file.
+        known = sorted(self._origins, key=lambda origin: origin.mirror)
+        reasons = [h.out for h in map(self._of, known) if h.out is not None]
         return reasons[0] if reasons else NotFound("no source says where the file is")

@@ -46,14 +46,19 @@ def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
 
 @dataclass(slots=True)
 class Room:
-    """How much may be written of a file whose size nobody promised: a server that never ends must not fill the disk.
+    """How much may be written of a file whose size is not promised: a server that never ends must not fill the disk.
 
     Attributes:
         folder: Where it is written.
+        path: The file, for the message.
+        label: What sends it, for the message.
     """
 
     folder: Path
+    path: str
+    label: str
     _left: int = 0
+    _taken: int = 0
 
     def took(self, count: int) -> None:
         """Take note of bytes that were written.
@@ -62,6 +67,7 @@ class Room:
             StoreError: ``no_space``; only the reserve is left.
         """
         self._left -= count
+        self._taken += count
         if self._left > 0:
             return
         size, _, free = shutil.disk_usage(self.folder)
@@ -69,9 +75,13 @@ class Room:
         if free <= reserve:
             mount = disk.mount_point(self.folder)
             raise StoreError(
-                f"not enough space on {mount} for a download of unknown size: {free:,} bytes free are kept in reserve",
+                f"{self.label} sent {self._taken:,} bytes of {self.path} and did not end, and its size was not known"
+                f" before: the last {free:,} bytes free on {mount} are kept in reserve",
                 code="no_space",
-                hints=[f"Free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
+                hints=[
+                    "check that the address is that of a file, and not of an endless stream",
+                    f"free some space on {mount}, or put the store on another disk (MODELPM_STORE)",
+                ],
                 free=free,
                 mount=str(mount),
             )

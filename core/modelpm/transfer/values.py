@@ -17,12 +17,15 @@ class Origin:
         remote: The file as that source listed it.
         location: Where, in the source's own words; never leaves the process.
         label: The same without query and credentials, for messages, events and the audit log.
+        mirror: Whether it only stands in for where the file comes from: it serves bytes that are known already, and
+            nothing is learned from it.
     """
 
     source: GuardedSource
     remote: RemoteFile
     location: str
     label: str
+    mirror: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Whether what an origin sends is of the same version of a file as what is there: never are two put together."""
 
+import threading
 from dataclasses import dataclass, field
 
 from modelpm.errors import IntegrityError, ModelpmError, Unavailable
@@ -26,6 +27,8 @@ class Versions:
     _seen: dict[str, str] = field(default_factory=dict)  # strong validators by label, where a digest is promised
     _ignored: bool = False
     _restarts: int = 0
+    _wanted: tuple[str, str | None] | None = None  # origin and validator with which everything begins anew
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def validator(self, partial: Partial, label: str) -> str | None:
         """Return the validator that an origin's answer should have, where one is known."""
@@ -61,16 +64,27 @@ class Versions:
             self._check_promised(label, stream, alone=alone)
             return None
         theirs = (label, stream.validator) if stream.validator is not None else ("", None)
-        known = (partial.header.origin, partial.header.validator)
-        if known == theirs and (stream.validator is not None or not partial.present):
-            return None
-        if known[1] is None and not partial.present:
-            partial.identify(*theirs)
-            return None
-        self._restarts += known[1] is not None
+        with self._lock:
+            known = (partial.header.origin, partial.header.validator)
+            if known == theirs and (stream.validator is not None or not partial.present):
+                return None
+            if known[1] is None and not partial.present:
+                partial.identify(*theirs)
+                return None
+            self._count(known, theirs, label)
+            return theirs
+
+    def _count(self, known: tuple[str, str | None], theirs: tuple[str, str | None], label: str) -> None:
+        """Count a change of the object; every range that is under way notices the same one."""
+        if theirs != self._wanted and known[1] is not None and known[0] == label:
+            self._restarts += 1
+        self._wanted = theirs
         if self._restarts > _RESTARTS:
-            raise IntegrityError(f"{label} changes all the time while it is fetched", code="changed")
-        return theirs
+            raise IntegrityError(
+                f"{label} changed {self._restarts} times while it was fetched",
+                code="changed",
+                hints=["run the same command again when the file at the source stays the same"],
+            )
 
     def _check_promised(self, label: str, stream: Stream, *, alone: bool) -> None:
         came = stream.validator

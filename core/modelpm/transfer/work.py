@@ -33,6 +33,7 @@ class Work:
         unassigned: What nobody is fetching.
         tasks: What somebody is.
         single: Whether the source serves only whole files: one connection, from the beginning.
+        alone: Whether to fetch range after range over one connection.
         narrow: Whether to try with one connection, because the last attempt failed.
         not_before: No new attempt until then.
         closed: Whether nothing more shall be fetched.
@@ -46,6 +47,7 @@ class Work:
     unassigned: Ranges
     tasks: list[Task] = field(default_factory=list)
     single: bool = False
+    alone: bool = False
     narrow: bool = False
     not_before: float = 0.0
     closed: bool = False
@@ -59,7 +61,7 @@ class Work:
 
     def ready(self, now: float) -> bool:
         """Whether another connection may begin."""
-        alone = self.single or self.narrow or self.size is None
+        alone = self.single or self.alone or self.narrow or self.size is None
         return not self.closed and now >= self.not_before and not (alone and self.tasks)
 
     def so_far(self) -> int:
