@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from modelpm.config import Config
+from modelpm.config.values import seconds_of
 from modelpm.environment import Environment
 from modelpm.errors import StoreError
 from modelpm.operations.flights import Flights
@@ -79,7 +80,9 @@ class Parts(Reader):
             }
         )
         caches = [self.config.hub_cache]
-        self.store = Store(self.config.paths.store, tiers=self.config["store.path"], caches=caches)
+        kept = seconds_of(self.config["store.keep-unseen"])
+        tiers = self.config["store.path"]
+        self.store = Store(self.config.paths.store, tiers=tiers, caches=caches, keep_unseen=kept)
         self.store.look()  # from now on it is followed
         self.warnings: list[str] = []
         self._sinks, self._listener = tuple(audit), listener

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from modelpm.environment import Environment
-from modelpm.errors import UsageError
+from modelpm.errors import ModelpmError, UsageError
 from modelpm.lock.model import LockedModel
 from modelpm.manifest.drift import Reason, drift, selected
 from modelpm.manifest.governing import FILE
@@ -80,6 +80,13 @@ class Project(Reader):
     def _environment(self) -> Environment:
         text_only = self.workshop.environment(self.site, "")
         return self.workshop.environment(self.site, text_only.read().dir)
+
+    def as_root(self) -> Environment:
+        """Return the environment as one that counts on blobs, also where its lock is damaged or in conflict."""
+        try:
+            return self.environment
+        except ModelpmError:
+            return self.workshop.environment(self.site, "")
 
     # ------------------------------------------------------------------ what there is
 
@@ -155,6 +162,7 @@ class Project(Reader):
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
             environment = self.workshop.environment(self.site, state.lock.dir)
+            environment.seen()
             if not environment.incomplete([m for m in state.lock.models if m.name in names]):
                 self._check_rules(state)
                 return self._unchanged(state)
@@ -179,6 +187,7 @@ class Project(Reader):
         state = read_state(self.site, heal=True)
         if not state.healed and self._settled(state):
             self._check_rules(state)
+            self.workshop.environment(self.site, state.lock.dir).seen()
             return self._unchanged(state)
         return run.report("lock", sync=False)
 
@@ -222,6 +231,8 @@ class Project(Reader):
             models = selected(state.lock, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
             strays = environment.view.strays([m.name for m in state.lock.models])
+            if not check:
+                environment.seen()  # before anything is said to be there: what is not counted on could be freed
             missing = environment.incomplete(models)
             if check and (missing or (exact and strays)):
                 raise unsynced(missing, strays if exact else [])

@@ -6,7 +6,6 @@ nothing is written through a symlink.
 
 import contextlib
 import os
-import stat
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.store import Store
+from modelpm.store.layout import FRESH, MARK
 from modelpm.view.ledger import NAME, Entry, ledger_text, read_ledger
 
 
@@ -41,6 +41,26 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     def file(self, name: str, path: str) -> Path:
         """Return where a file of a model appears."""
         return self.root / name / path
+
+    def own(self) -> None:
+        """Make the folder, with what tells git to leave it alone.
+
+        Raises:
+            StoreError: A symlink stands there or above it, or the system refuses.
+        """
+        self._refuse_symlinks(self.root)
+        with explained(self.root, "make the folder"):
+            self.root.mkdir(parents=True, exist_ok=True)
+        ignore = self.root / ".gitignore"
+        if not ignore.exists():
+            write_atomic(ignore, b"*\n")
+
+    def was_seen_lately(self, now: float) -> bool:
+        """Whether the record of the root that it belongs to was renewed lately, by one look at the file with the id."""
+        try:
+            return 0 <= now - os.stat(f"{self.root}/{MARK}").st_mtime < FRESH  # noqa: PTH116 - asked for at every start
+        except OSError:
+            return False
 
     def lacks(self, model: LockedModel) -> list[LockedFile]:
         """Return the files of a model that do not appear as they should; hashes nothing."""
@@ -95,27 +115,14 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     def renew(self, digests: Collection[str]) -> int:
         """Make entries anew whose blobs were replaced, or went elsewhere; return how many those are."""
         ledger = read_ledger(self.root)
-        keys = [key for key, entry in ledger.items() if entry.sha256 in digests and self._is_stale(key, entry)]
+        blob = self.store.blob
+        stale = ((key, e) for key, e in ledger.items() if e.sha256 in digests)
+        keys = [key for key, entry in stale if entry.is_stale(self.root / key, blob(entry.sha256))]
         for key in keys:
             ledger[key] = self._link(key, ledger[key].sha256)
         if keys:
             self._write(ledger)
         return len(keys)
-
-    def _is_stale(self, key: str, entry: Entry) -> bool:
-        """Whether an entry of ours, as we made it, shows a file that is not the blob any more."""
-        path, blob = self.root / key, self.store.blob(entry.sha256)
-        try:
-            found, now = path.lstat(), blob.stat()
-            if entry.kind == "symlink":
-                return stat.S_ISLNK(found.st_mode) and path.readlink() != blob
-        except OSError:
-            return False
-        as_made = found.st_ino == entry.inode
-        if entry.kind == "hardlink":
-            return as_made and not os.path.samestat(found, now)
-        # A clone shares blocks with the file that was replaced; a copy shares nothing.
-        return entry.kind == "reflink" and as_made and found.st_mtime_ns == entry.mtime_ns
 
     def check_names(self, *names: str) -> None:
         """Make sure that the system can be given the name of every entry of models, before they are taken out.
@@ -198,14 +205,17 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     def _safe(self, key: str) -> Path:
         """Return the entry's path after making sure that no folder on the way is a symlink."""
         folder = (self.root / key).parent
-        for above in (*_folders_above(folder, self.base or self.root.parent), folder):
-            if above.is_symlink():
-                raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
+        self._refuse_symlinks(folder)
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"the folder {folder} cannot be made: {error.strerror}", code="no_permission") from error
         return self.root / key
+
+    def _refuse_symlinks(self, folder: Path) -> None:
+        for above in (*_folders_above(folder, self.base or self.root.parent), folder):
+            if above.is_symlink():
+                raise StoreError(f"{above} is a symlink; modelpm writes through none", code="symlink")
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
         """Return the entry of what stands there, if its bytes are right; None if it is ours to make anew.
@@ -249,11 +259,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return not os.path.lexists(target) or entry.stands_at(target)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
-        with explained(self.root, "make the folder"):
-            self.root.mkdir(parents=True, exist_ok=True)
-        ignore = self.root / ".gitignore"
-        if not ignore.exists():
-            write_atomic(ignore, b"*\n")
+        self.own()
         write_atomic(self.root / NAME, ledger_text(ledger))
 
 
