@@ -11,7 +11,7 @@ from modelpm.disk.atomic import write_atomic
 from modelpm.errors import ModelpmError, StoreError
 from modelpm.lock.file import Lock, parse_lock
 from modelpm.lock.model import LockedModel
-from modelpm.store import Store
+from modelpm.store import Store, marks
 from modelpm.view import View
 
 if TYPE_CHECKING:  # start-up
@@ -89,19 +89,18 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         It is no failure where that cannot be done: a root or a store that is read-only needs no record.
 
         Args:
-            quick: Whether the time of one file in the view is enough to tell; at every start there is time for no more.
+            quick: Whether the mark in the view is enough to tell; at every start there is time for no more.
         """
-        now = time.time()
-        if quick and self.view.was_seen_lately(now):
+        now, store = time.time(), self.store
+        if quick and marks.was_recorded_lately(self.view.root, self.lock_path, store.layout.projects, now):
             return
-        store = self.store
         if not (self.lock_path.exists() and store.layout.version.exists()):
             return
         from modelpm.store import registry
 
         with suppress(ModelpmError, OSError):
             if registry.due(store.layout, self.root, now) is None:
-                registry.touch(self.root, now)
+                registry.touch(store.layout, self.root, now)
                 return
             with store.lock("store", shared=True, timeout=_PATIENCE):
                 self.register()

@@ -266,7 +266,7 @@ def test_a_project_in_the_middle_of_a_merge_keeps_what_it_names_and_nothing_else
         assert change["freed"] > 0
         assert change["note"] == ""
     run("prune", "-y")
-    assert list((project / "models").rglob("*.gguf"))[0].read_bytes()
+    assert next((project / "models").rglob("*.gguf")).read_bytes()
 
 
 def test_a_record_that_cannot_be_read_keeps_everything(run: Run, project: Path) -> None:

@@ -19,7 +19,7 @@ import modelpm
 from modelpm.errors import ModelpmError
 from modelpm.project import Project
 from modelpm.store import registry
-from modelpm.store.layout import FRESH, MARK
+from modelpm.store.marks import FRESH, MARK, read_id
 from modelpm.store.roots import Record, digest_of
 from tests.core.test_store_machine import counting, wait_for
 from tests.support.models import folder_of, manager_in, names
@@ -187,12 +187,23 @@ def test_every_run_makes_up_for_a_record_that_is_not_there(
     project = project_in(manager, tmp_path / "p", spec)
     for path in manager.store.layout.projects.glob("*.json"):
         path.unlink()
-    os.utime(tmp_path / "p" / "models" / MARK, (0, 0))
     verbs(spec)[verb](project)
     (record,) = records(manager)
     assert record.digests >= {sha256 for sha256, _ in manager.store.blobs()}
     manager.housekeeping.prune()
     assert shown(tmp_path / "p") == BYTES
+
+
+@pytest.mark.parametrize("verb", ["path", "list"])
+def test_a_look_at_a_folder_that_was_just_moved_or_copied_records_it(
+    manager: modelpm.Manager, tmp_path: Path, spec: str, verb: str
+) -> None:
+    project_in(manager, tmp_path / "p", spec)
+    shutil.copytree(tmp_path / "p", tmp_path / "copied", symlinks=True)
+    (tmp_path / "p").rename(tmp_path / "moved")
+    for name in ("copied", "moved"):
+        verbs(spec)[verb](manager.project(tmp_path / name))
+    assert {r.root.lock.parent.name for r in records(manager)} == {"p", "copied", "moved"}
 
 
 def test_an_install_of_what_is_there_makes_up_for_the_record(manager: modelpm.Manager, spec: str) -> None:
@@ -255,7 +266,7 @@ def test_a_store_that_cannot_be_written_needs_no_write(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="dying at a chosen call needs fork")
-@pytest.mark.parametrize("verb", ["add", "install", "dir"])
+@pytest.mark.parametrize("verb", ["add", "dir"])
 def test_whoever_is_killed_at_any_call_has_linked_nothing_that_is_not_recorded(
     tmp_path: Path, spec: str, monkeypatch: pytest.MonkeyPatch, verb: str
 ) -> None:
@@ -272,7 +283,7 @@ def test_whoever_is_killed_at_any_call_has_linked_nothing_that_is_not_recorded(
                 if verb == "add":
                     manager.init(place / "p").add([spec])
                 else:
-                    manager.install(spec, dir=place / "out" if verb == "dir" else None)
+                    manager.install(spec, dir=place / "out")
                 undo()
             finally:
                 os._exit(0)
@@ -316,7 +327,7 @@ def test_many_processes_that_record_one_root_at_once_leave_one_record(
     running = [subprocess.Popen(command) for _ in range(6)]
     assert [process.wait(60) for process in running] == [0] * 6
     (record,) = records(manager)
-    assert record.id == (tmp_path / "p" / "models" / MARK).read_text().strip()
+    assert record.id == read_id(tmp_path / "p" / "models")
 
 
 # ---------------------------------------------------------------------- prune and uninstall inside of a project
@@ -458,9 +469,15 @@ def test_a_folder_that_was_filled_by_an_earlier_version_is_taken_over(
     model = manager.install(spec)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "a.gguf").symlink_to(manager.store.blob(model.files[0].sha256))
+    other = manager.install(folder_of(tmp_path / "n", {"n.gguf": b"n" * 100}))
+    (tmp_path / "out" / "n.gguf").symlink_to(manager.store.blob(other.files[0].sha256))
     manager.install(spec, dir=tmp_path / "out")
-    assert manager.uninstall("m").freed == 0
+    for name in ("m", "n"):
+        assert manager.uninstall(name).freed == 0
     assert (tmp_path / "out" / "a.gguf").read_bytes() == BYTES
+    assert (tmp_path / "out" / "n.gguf").read_bytes() == b"n" * 100
+    manager.uninstall("m", with_dir=True)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["n.gguf"]
 
 
 def test_a_folder_shows_a_newer_version_in_place_of_ours(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:

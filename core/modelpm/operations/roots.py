@@ -13,6 +13,7 @@ from modelpm.errors import ModelpmError
 from modelpm.lock.file import parse_lock
 from modelpm.store import leases, registry
 from modelpm.store.leases import Lease
+from modelpm.store.marks import read_id
 from modelpm.store.roots import (
     Place,
     Record,
@@ -21,7 +22,6 @@ from modelpm.store.roots import (
     digests_in,
     is_sound,
     is_written_by,
-    read_id,
     read_lock,
     real,
 )

@@ -22,8 +22,6 @@ from typing import NamedTuple
 
 from modelpm.errors import IntegrityError
 
-MARK = ".modelpm.id"  # the file in a view that holds the random id of its root
-FRESH = 3600  # seconds in which a further use of an unchanged root is not worth a write
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{1,128}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")

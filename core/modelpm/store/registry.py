@@ -15,7 +15,9 @@ from modelpm.disk import system
 from modelpm.disk.atomic import write_atomic
 from modelpm.errors import IntegrityError, StoreError
 from modelpm.names import check_path
-from modelpm.store.layout import FRESH, MARK, Layout, is_sha256
+from modelpm.store import marks
+from modelpm.store.layout import Layout, is_sha256
+from modelpm.store.marks import FRESH, make_id, read_id
 from modelpm.store.roots import (
     Place,
     Record,
@@ -23,8 +25,6 @@ from modelpm.store.roots import (
     digest_of,
     digests_in,
     is_sound,
-    make_id,
-    read_id,
     read_lock,
     real,
 )
@@ -67,13 +67,14 @@ def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ())
         before = load(layout.project(record.key))
         save(layout, record)
         _supersede(layout, record, {record.text, before.text if before else record.text})
-    touch(root, now)
+    touch(layout, root, now)
 
 
-def touch(root: Root, now: float) -> None:
-    """Let the file with the id say when the root was seen, where it can be written."""
+def touch(layout: Layout, root: Root, now: float) -> None:
+    """Let the mark of a root say that its record is fresh, where that can be written."""
     with contextlib.suppress(OSError):
-        os.utime(root.view / MARK, (now, now))
+        record = Record(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))
+        marks.touch(root.view, root.lock, layout.project(record.key), now)
 
 
 def _supersede(layout: Layout, record: Record, texts: Collection[str]) -> None:
@@ -165,9 +166,10 @@ def load(path: Path) -> Record | None:
     try:
         record = _parsed(json.loads(read_lock(path) or b""))
         sound = record.root.lock.is_absolute() and all(is_sha256(d) for d in record.digests)
-        return record if sound and record.key == path.stem else None
+        named = record.key == path.stem
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, IntegrityError):
         return None
+    return record if sound and named else None
 
 
 def _parsed(found: Mapping[str, Any]) -> Record:

@@ -5,7 +5,6 @@ a copied folder, an image or a second container at the same path is a root of it
 shrink the record of another.
 """
 
-import contextlib
 import errno
 import os
 import re
@@ -14,14 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm import disk
 from modelpm.disk import system
-from modelpm.disk.atomic import write_atomic
-from modelpm.errors import ModelpmError, StoreError
-from modelpm.store.layout import MARK
+from modelpm.errors import ModelpmError
 
 _DIGEST = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")  # whatever stands for it: too many do no harm
-_ID = re.compile(rb"[0-9a-f]{32}")
 _LARGEST = 64 << 20  # bytes of a lock with both sides of a conflict, and of a record
 
 
@@ -149,40 +144,6 @@ def is_sound(text: bytes) -> bool:
 def is_written_by(record: Record, text: bytes) -> bool:
     """Whether a lock still is what it was when it was remembered."""
     return record.text == digest_of(text)
-
-
-# ---------------------------------------------------------------------- the id
-
-
-def read_id(view: Path) -> str:
-    """Return the id that is kept in a view; empty where there is none."""
-    try:
-        fd = system.open_file(view / MARK, os.O_RDONLY)
-        with os.fdopen(fd, "rb") as file:
-            found = _ID.fullmatch(file.read(64).strip())
-    except OSError:
-        return ""
-    return found[0].decode() if found else ""
-
-
-def make_id(view: Path) -> str:
-    """Return the id that is kept in a view, made where there is none; empty where it cannot be written."""
-    known = read_id(view)
-    if known or view.is_symlink() or not view.is_dir():
-        return known
-    text = os.urandom(16).hex().encode() + b"\n"
-    with contextlib.suppress(OSError, StoreError):
-        if (view / MARK).exists():  # cut short by a crash
-            write_atomic(view / MARK, text)
-            return read_id(view)
-        with contextlib.suppress(FileExistsError):  # another process was first: its id counts
-            fd = disk.create(view / MARK, 0o666, os.O_WRONLY | os.O_EXCL)
-            try:
-                system.pwrite(fd, text, 0)
-                system.fsync(fd)
-            finally:
-                os.close(fd)
-    return read_id(view)
 
 
 def digest_of(data: bytes) -> str:

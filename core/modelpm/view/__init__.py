@@ -15,7 +15,6 @@ from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.store import Store
-from modelpm.store.layout import FRESH, MARK
 from modelpm.view.ledger import NAME, Entry, ledger_text, read_ledger
 
 
@@ -54,13 +53,6 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         ignore = self.root / ".gitignore"
         if not ignore.exists():
             write_atomic(ignore, b"*\n")
-
-    def was_seen_lately(self, now: float) -> bool:
-        """Whether the record of the root that it belongs to was renewed lately, by one look at the file with the id."""
-        try:
-            return 0 <= now - os.stat(f"{self.root}/{MARK}").st_mtime < FRESH  # noqa: PTH116 - asked for at every start
-        except OSError:
-            return False
 
     def lacks(self, model: LockedModel) -> list[LockedFile]:
         """Return the files of a model that do not appear as they should; hashes nothing."""

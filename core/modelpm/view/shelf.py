@@ -17,7 +17,9 @@ from modelpm.disk import explained
 from modelpm.errors import StoreError
 from modelpm.lock.model import LockedFile
 from modelpm.store import Store, registry
-from modelpm.store.roots import Place, Record, Root, digest_of, read_id, real
+from modelpm.store.layout import is_sha256
+from modelpm.store.marks import read_id
+from modelpm.store.roots import Place, Record, Root, digest_of, real
 from modelpm.view.ledger import Entry
 
 _LOCK = ".modelpm.dir"  # stands for a lock where a folder has none
@@ -84,10 +86,12 @@ class Shelf(NamedTuple):
             StoreError: Something else stands in the way; nothing was linked then.
         """
         with self._alone() as known:
-            entries, missing = dict(known), dict[str, LockedFile]()
+            entries, missing = dict(known) or self._links_beside(files), dict[str, LockedFile]()
+            others = self._of_others()
             for file in files:
                 key = f"{name}/{file.path}"
-                found = self._found(file, entries.get(key))
+                entries.pop(f"/{file.path}", None)
+                found = self._found(file, entries.get(key), others)
                 if found is None:
                     missing[key] = file
                 elif found.kind:
@@ -147,7 +151,26 @@ class Shelf(NamedTuple):
         else:
             registry.forget(self.store.layout, record)
 
-    def _found(self, file: LockedFile, known: Entry | None) -> Entry | None:
+    def _links_beside(self, files: Sequence[LockedFile]) -> dict[str, Entry]:
+        """Return the links into the store that nothing is known of, without a model's name: they hold, and stay.
+
+        An earlier version made them, or the store lost its record of the folder.
+        """
+        found = {}
+        for folder in {(self.folder / file.path).parent for file in files}:
+            with contextlib.suppress(OSError):
+                for path in folder.iterdir():
+                    sha256 = path.readlink().name if path.is_symlink() else ""
+                    if is_sha256(sha256) and path.readlink() == self.store.layout.blob(sha256):
+                        found[f"/{path.relative_to(self.folder).as_posix()}"] = Entry(sha256, "symlink")
+        return found
+
+    def _of_others(self) -> set[Path]:
+        """Return the files that other environments put into the folder."""
+        records = (r for r in registry.readable(self.store.layout) if r.root == self.record.root)
+        return {self._target(key) for r in records if r.key != self.record.key for key in r.entries}
+
+    def _found(self, file: LockedFile, known: Entry | None, others: Collection[Path]) -> Entry | None:
         """Return what stands at a file's place, with no kind where it is not ours; None where it is to be linked.
 
         Raises:
@@ -161,7 +184,7 @@ class Shelf(NamedTuple):
         kind = self.store.shown_by(target, file.sha256, file.size)
         if kind:
             # What an earlier version linked has no entry; a hardlink without one may be the user's own file.
-            ours = kind == "symlink" or (known is not None and known.sha256 == file.sha256)
+            ours = known.sha256 == file.sha256 if known else kind == "symlink" and target not in others
             facts = target.stat()
             return Entry(file.sha256, kind if ours else "", facts.st_mtime_ns, facts.st_ino)
         if known is not None and known.stands_at(target):  # of another version of the model
