@@ -1,18 +1,25 @@
 """An environment: a set of locked models, described by a ``models.lock``, and the folder in which they appear."""
 
 import os
+import time
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
+from modelpm.errors import ModelpmError
 from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
 from modelpm.lock.model import LockedFile, LockedModel
-from modelpm.store import Store
+from modelpm.store import Store, marks
 from modelpm.view import View
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.store.roots import Root
+
+_PATIENCE = 1.0  # seconds to wait for others before a record is renewed at another time
 
 
 class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at every start
@@ -42,8 +49,9 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return Lock() if text is None else parse_lock(text, str(self.lock_path))
 
     def put(self, model: LockedModel) -> set[str]:
-        """Make a model part of the environment: view, then lock; return the kinds of links that were made."""
+        """Make a model part of the environment: record, view, then lock; return the kinds of links that were made."""
         with self.held():
+            self.register(model)
             kinds = self.view.place(model)
             self.write(self.read().changed(put=[model]))
         return kinds
@@ -54,6 +62,50 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             self.view.check_names(name)
             self.write(self.read().changed(drop=[name]))
             return self.view.drop(name)
+
+    @property
+    def root(self) -> "Root":
+        """Who counts on the store's blobs."""
+        from modelpm.store.roots import Root
+
+        return Root(self.kind, self.lock_path, self.view.root)
+
+    def register(self, *models: LockedModel) -> None:
+        """Take note in the store that this environment counts on what its lock names, and on some models.
+
+        Call it before the models are linked, and after the lock was written.
+
+        Raises:
+            StoreError: The lock cannot be read, or the store cannot be written.
+        """
+        from modelpm.store import registry
+
+        self.store.open()
+        if models:
+            self.view.own()
+        registry.remember(self.store.layout, self.root, time.time(), {f.sha256 for m in models for f in m.files})
+
+    def seen(self, *, quick: bool = False) -> None:
+        """Renew what the store knows of this environment, where that was not done lately.
+
+        It is no failure where that cannot be done: a root or a store that is read-only needs no record.
+
+        Args:
+            quick: Whether the mark in the view is enough to tell; at every start there is time for no more.
+        """
+        now, store = time.time(), self.store
+        if quick and marks.was_recorded_lately(self.view.root, self.lock_path, store.layout.projects, now):
+            return
+        if not (self.lock_path.exists() and store.layout.version.exists()):
+            return
+        from modelpm.store import registry
+
+        with suppress(ModelpmError, OSError):
+            if registry.due(store.layout, self.root, now) is None:
+                registry.touch(store.layout, self.root, now)
+                return
+            with store.lock("store", shared=True, timeout=_PATIENCE):
+                self.register()
 
     def renew(self, digests: Collection[str]) -> int:
         """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from modelpm.errors import ModelpmError, NotFound
+from modelpm.errors import NotFound
 from modelpm.installed import InstalledModel
 from modelpm.manifest.governing import find_governing
 from modelpm.operations.reading import find_installed, named_in
@@ -14,7 +14,6 @@ from modelpm.parts import Parts
 # What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
 if TYPE_CHECKING:
     from modelpm.catalog import Entry
-    from modelpm.lock.model import LockedModel
     from modelpm.operations.bundling import Taken
     from modelpm.operations.tracking import Acting, Installing
     from modelpm.project import Project
@@ -174,49 +173,49 @@ class Manager(Parts):
             batch.install(folder)
         return batch.report(dry_run=dry_run)
 
-    def uninstall(self, name: str, *, user: str | None = None) -> "Change":
+    def uninstall(self, name: str, *, with_dir: bool = False, user: str | None = None) -> "Change":
         """Take a model out and free the bytes that nothing else needs.
+
+        Args:
+            name: The model.
+            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
+            user: Who is named in the audit log.
 
         Raises:
             NotFound: It is not installed.
         """
-        report = self.uninstall_all([name], user=user)
+        report = self.uninstall_all([name], with_dir=with_dir, user=user)
         if report.errors:
             raise report.errors[0]
         return report.changes[0]
 
-    def uninstall_all(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> "Report":
-        """Take several models out; where one fails the others are finished."""
+    def uninstall_all(
+        self,
+        names: Sequence[str],
+        *,
+        with_dir: bool = False,
+        dry_run: bool = False,
+        project: "Project | None" = None,
+        user: str | None = None,
+    ) -> "Report":
+        """Take several models out; where one fails the others are finished.
+
+        Args:
+            names: The models.
+            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
+            dry_run: Say what would be done, and do nothing.
+            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
+            user: Who is named in the audit log.
+        """
         from modelpm.operations.uninstall import Uninstaller
         from modelpm.report import Report
 
-        uninstaller = Uninstaller(self.environment, self._auditor)
-        changes: list[Change] = []
-        errors: list[ModelpmError] = []
-        for name in dict.fromkeys(names):
-            try:
-                model = self._to_uninstall(name, user, dry_run=dry_run)
-                if dry_run:
-                    changes.append(uninstaller.would(model, [change.name for change in changes]))
-                else:
-                    changes.append(uninstaller.uninstall(model, user=user))
-            except ModelpmError as error:
-                error.details.setdefault("name", name)
-                errors.append(error)
-            else:
-                self._flights.forget(model.name)
+        here = project.as_root() if project is not None else None
+        uninstaller = Uninstaller(self.environment, self._auditor, here, with_dir)
+        changes, errors = uninstaller.each(names, dry_run=dry_run, user=user)
+        for change in changes:
+            self._flights.forget(change.name)
         return Report(tuple(changes), (), tuple(errors), self._taken_warnings(), dry_run)
-
-    def _to_uninstall(self, name: str, user: str | None, *, dry_run: bool) -> "LockedModel":
-        try:
-            model = find_installed(self.environment, name)
-        except ModelpmError as error:
-            if not dry_run:
-                self._auditor.failure("uninstall", "model", name, error, user=user)
-            raise
-        if not dry_run:
-            self._open_store()
-        return model
 
     def verify(
         self,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from modelpm.config import Config
+from modelpm.config.values import seconds_of
 from modelpm.environment import Environment
 from modelpm.errors import StoreError
 from modelpm.operations.flights import Flights
@@ -80,8 +81,9 @@ class Parts(Reader):
             }
         )
         caches = [self.config.hub_cache]
-        paths = self.config.paths
-        self.store = Store(paths.store, tiers=self.config["store.path"], caches=caches, notes=paths.cache / "files")
+        paths, tiers = self.config.paths, self.config["store.path"]
+        kept = seconds_of(self.config["store.keep-unseen"])
+        self.store = Store(paths.store, tiers=tiers, caches=caches, notes=paths.cache / "files", keep_unseen=kept)
         self.store.look()  # from now on it is followed
         self.warnings: list[str] = []
         self._sinks, self._listener = tuple(audit), listener

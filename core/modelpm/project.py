@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from modelpm.environment import Environment
-from modelpm.errors import UsageError
+from modelpm.errors import ModelpmError, UsageError
 from modelpm.lock.model import LockedModel
 from modelpm.manifest.drift import Reason, drift, pinned, selected, settled
 from modelpm.manifest.governing import FILE
@@ -85,6 +85,13 @@ class Project(Reader):
         text_only = self.workshop.environment(self.site, "")
         return self.workshop.environment(self.site, text_only.read().dir)
 
+    def as_root(self) -> Environment:
+        """Return the environment as one that counts on blobs, also where its lock is damaged or in conflict."""
+        try:
+            return self.environment
+        except ModelpmError:
+            return self.workshop.environment(self.site, "")
+
     # ------------------------------------------------------------------ what there is
 
     def drift(self) -> tuple[Reason, ...]:
@@ -160,6 +167,7 @@ class Project(Reader):
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
             environment = self.workshop.environment(self.site, state.lock.dir)
+            environment.seen()
             if not run.missing(environment, [m for m in state.lock.models if m.name in names]):
                 self._check(state)
                 return self._unchanged(state)
@@ -184,6 +192,7 @@ class Project(Reader):
         state = read_state(self.site, heal=True)
         if not state.healed and self._settled(state) and self._is_complete(state):
             self._check(state)
+            self.workshop.environment(self.site, state.lock.dir).seen()
             return self._unchanged(state)
         return run.report("lock", sync=False)
 
@@ -230,6 +239,8 @@ class Project(Reader):
             models = selected(state.lock, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
             strays = environment.view.strays([m.name for m in state.lock.models])
+            if not check:
+                environment.seen()  # before anything is said to be there: what is not counted on could be freed
             missing = run.missing(environment, models)
             to_fetch = [m for m in missing if not environment.has(m)]
             if what and (refused := self.workshop.judge.entries(to_fetch)[0]):

@@ -166,12 +166,13 @@ class Outdated:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """One model of an environment that holds bytes of the store.
+    """One model of an environment, or of a folder, that holds bytes of the store.
 
     Attributes:
-        environment: ``user`` or ``project``.
-        lock: The lock that names it.
-        name: The model's name there.
+        environment: ``user`` or ``project``; ``dir`` of a folder that ``install --dir`` filled; ``unknown`` of
+            projects whose records were lost.
+        lock: The lock that names it; the folder where there is none.
+        name: The model's name there; empty where only the digest is known.
         model: The catalog's full name, or the spec.
         file: The file's path in the model; empty where the whole model was asked for.
         sha256: Its content; empty as above.

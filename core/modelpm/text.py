@@ -42,6 +42,12 @@ def duration(seconds: float) -> str:
     return f"{hours}h {minutes:02d}m {rest:02d}s" if hours else f"{minutes}m {rest:02d}s"
 
 
+def in_days(seconds: float) -> str:
+    """Return a long time in whole days, at least one: ``1 day``, ``90 days``."""
+    days = max(1, round(seconds / 86_400))
+    return f"{days} day" if days == 1 else f"{days} days"
+
+
 def cells(text: str) -> int:
     """Return how many terminal cells the text takes."""
     if text.isascii():

@@ -270,15 +270,30 @@ def test_what_another_name_still_holds_is_not_said_to_be_freed(run: Run, tmp_pat
     assert freed(run, "own", "--dry-run") == freed(run, "own") == [0]
 
 
-def test_where_a_project_cannot_be_read_nothing_would_be_freed(run: Run, project: Path) -> None:
+def test_a_project_in_the_middle_of_a_merge_keeps_what_it_names_and_nothing_else(run: Run, project: Path) -> None:
     run("install", "embed")
     run("add", "chat", at=project)
-    (project / "models.lock").write_text("<<<<<<< ours\n")
+    text = (project / "models.lock").read_text()
+    (project / "models.lock").write_text(f"{text}<<<<<<< ours\n=======\n>>>>>>> theirs\n")
+    for args in (("--dry-run",), ()):
+        change = document(run("uninstall", "embed", *args, "--json"))["changes"][0]
+        assert change["freed"] > 0
+        assert change["note"] == ""
+    run("prune", "-y")
+    assert next((project / "models").rglob("*.gguf")).read_bytes()
+
+
+def test_a_record_that_cannot_be_read_keeps_everything(run: Run, project: Path) -> None:
+    run("install", "embed")
+    run("add", "chat", at=project)
+    folder = project.parent / "home" / "store" / "projects"
+    record = next(path for path in folder.glob("*.json") if str(project) in path.read_text())
+    record.write_bytes(b"")
     for args in (("--dry-run",), ()):
         change = document(run("uninstall", "embed", *args, "--json"))["changes"][0]
         assert change["freed"] == 0
         assert "its bytes stay for now: " in change["note"]
-        assert str(project / "models.lock") in change["note"]
+        assert str(record) in change["note"]
 
 
 # ---------------------------------------------------------------- options that exclude each other, and exports

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import ssl
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import modelpm
 from modelpm.operations.checkup import Check
 from tests.conftest import Ran
 from tests.support.models import folder_of, manager_in, names
-from tests.support.projects import shop_in
+from tests.support.projects import project_with, shop_in
 from tests.support.raw import answer, raw_server, sends
 from tests.support.stores import put, read_only
 
@@ -105,14 +104,12 @@ def test_a_broken_view_is_mended(manager: modelpm.Manager) -> None:
 
 
 def test_a_vanished_project_is_told(manager: modelpm.Manager, tmp_path: Path) -> None:
-    lock = tmp_path / "p" / "models.lock"
-    lock.parent.mkdir()
-    shutil.copy(manager.environment.lock_path, lock)
-    manager.store.remember_project(lock)
+    lock = project_with(manager, tmp_path / "p").lock_path
     lock.unlink()
     assert str(lock) in rows(manager)["project"].text
+    assert "90 days more" in rows(manager)["project"].text
     lock.write_text("<<<<<<<\n")
-    assert rows(manager)["projects"].state == "fail"
+    assert rows(manager)["projects"].text == "2 projects and folders count on the store"
 
 
 def test_leftovers_are_told_and_swept(manager: modelpm.Manager) -> None:

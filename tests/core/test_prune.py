@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from modelpm.environment import Environment
 from modelpm.errors import StoreError, UsageError
 from modelpm.lock.file import Lock
 from modelpm.operations.prune import Limits
-from modelpm.store import meta, projects
+from modelpm.store import meta, registry
 from modelpm.view import View
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import put, sha256
@@ -40,12 +41,11 @@ def aged(manager: modelpm.Manager, data: bytes, days: float) -> str:
 def project_of(manager: modelpm.Manager, folder: Path, name: str) -> Environment:
     """Make a project that synced a model of the user's."""
     folder.mkdir()
-    store = manager.store
-    made = Environment("project", folder / "models.lock", View(folder / "models", store), store)
+    made = Environment("project", folder / "models.lock", View(folder / "models", manager.store), manager.store)
     model = manager.environment.read().get(name)
     assert model is not None
     made.put(model)
-    store.remember_project(made.lock_path)
+    made.register()
     return made
 
 
@@ -72,22 +72,26 @@ def test_a_project_that_synced_holds_its_blobs(manager: modelpm.Manager, tmp_pat
     assert (tmp_path / "p/models" / model.name / "a.gguf").read_bytes() == b"a" * 5000
 
 
-def test_a_vanished_project_is_told_and_kept_for_thirty_days(manager: modelpm.Manager, tmp_path: Path) -> None:
+def test_a_vanished_project_is_told_and_kept_until_it_was_not_seen_for_long(
+    manager: modelpm.Manager, tmp_path: Path
+) -> None:
     model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
     project = project_of(manager, tmp_path / "p", model.name)
     manager.uninstall(model.name)
     project.lock_path.unlink()
-    told = manager.housekeeping.prune()
-    assert "30 more days" in told.notes[0]
+    (note,) = manager.housekeeping.prune().notes
+    assert str(project.lock_path) in note
+    assert "90 days more" in note
     assert names(manager.store)
-    path = projects.entry(manager.store.layout, project.lock_path)
-    known = projects.load(path)
-    assert known is not None
-    assert known.missing_since is not None
-    path.write_text(path.read_text().replace(str(known.missing_since), str(known.missing_since - 31 * DAY)))
-    manager.housekeeping.prune()
+    (record,) = [r for r in registry.listing(manager.store.layout) if r.root.kind == "project"]
+    registry.save(manager.store.layout, replace(record, seen=int(time.time() - 89 * DAY)))
+    assert "1 day more" in manager.housekeeping.prune().notes[0]
+    registry.save(manager.store.layout, replace(record, seen=int(time.time() - 91 * DAY)))
+    (note,) = manager.housekeeping.prune().notes
+    assert "counts no more" in note
+    assert str(project.lock_path) in note
     assert not names(manager.store)
-    assert not path.exists()
+    assert [r.root.kind for r in registry.listing(manager.store.layout)] == ["user"]
 
 
 def test_a_project_that_came_back_counts_again(manager: modelpm.Manager, tmp_path: Path) -> None:
@@ -104,24 +108,25 @@ def test_a_project_that_came_back_counts_again(manager: modelpm.Manager, tmp_pat
 @pytest.mark.parametrize(
     "text", ["", "version = 1\n[[model]]\nname =", "<<<<<<< ours\n", "version = 99\n", "\x00" * 300]
 )
-def test_a_root_that_cannot_be_read_stops_it_by_name(manager: modelpm.Manager, tmp_path: Path, text: str) -> None:
+def test_a_lock_that_says_less_than_it_did_holds_what_it_held_and_stops_nothing(
+    manager: modelpm.Manager, tmp_path: Path, text: str
+) -> None:
     model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
     project = project_of(manager, tmp_path / "p", model.name)
     stray = put(manager.store, b"nobody's")
     project.lock_path.write_text(text)
-    with pytest.raises(StoreError) as caught:
+    for _ in range(2):  # pruning remembers what it finds
         manager.housekeeping.prune()
-    assert caught.value.code == "root_unreadable"
-    assert str(project.lock_path) in str(caught.value)
-    assert stray in names(manager.store)
-    change = manager.uninstall(model.name)
-    assert "stay for now" in change.note
-    assert model.files[0].sha256 in names(manager.store)
+        assert names(manager.store) == {model.files[0].sha256}
+    assert stray not in names(manager.store)
+    assert str(project.lock_path) in manager.uninstall(model.name).note
+    assert names(manager.store) == {model.files[0].sha256}
+    assert manager.warnings == []
 
 
 def test_a_registry_entry_that_was_damaged_stops_it_too(manager: modelpm.Manager, tmp_path: Path) -> None:
     manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
-    (entry,) = manager.store.layout.projects.iterdir()
+    (entry,) = manager.store.layout.projects.glob("*.json")
     entry.write_bytes(b"")
     with pytest.raises(StoreError) as caught:
         manager.housekeeping.prune()

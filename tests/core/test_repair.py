@@ -15,6 +15,7 @@ from modelpm.installed import InstalledModel
 from modelpm.view import View
 from tests.support.hub import Hub
 from tests.support.models import PIECE, folder_of, manager_in
+from tests.support.projects import project_with
 from tests.support.stores import damage
 
 DATA = os.urandom(2 * PIECE + 12_345)
@@ -170,7 +171,7 @@ def test_a_project_that_shows_the_same_blob_is_mended_too(
     other = Environment("project", project / "models.lock", View(project / "models", manager.store), manager.store)
     (model,) = manager.environment.read().models
     other.put(replace(model, name="mine"))
-    manager.store.remember_project(other.lock_path)
+    other.register()
     damage(blob_of(manager, installed), 9)
     mended(manager, installed)
     assert (project / "models" / "mine" / "m.gguf").read_bytes() == DATA
@@ -195,17 +196,14 @@ def test_a_mirror_that_lies_is_left_for_one_that_does_not(
         assert hashlib.sha256(model.path.read_bytes()).hexdigest() == model.files[0].sha256
 
 
-def test_a_project_whose_lock_cannot_be_read_is_said_to_show_what_was(
+def test_a_project_in_the_middle_of_a_merge_is_mended_too(
     manager: modelpm.Manager, installed: InstalledModel, tmp_path: Path
 ) -> None:
-    lock = tmp_path / "project" / "models.lock"
-    lock.parent.mkdir()
-    lock.write_bytes(manager.environment.lock_path.read_bytes())
-    manager.store.remember_project(lock)
-    lock.write_text("<<<<<<< ours\n")
+    (model,) = manager.environment.read().models
+    other = project_with(manager, tmp_path / "project")
+    other.put(model)
+    other.lock_path.write_text("<<<<<<< ours\n")
     damage(blob_of(manager, installed), 9)
     assert manager.verify(repair=True)[0].ok
-    (warning,) = manager.warnings
-    assert warning.startswith("other projects may still show the bytes of before: ")
-    assert str(lock) in warning
-    assert installed.path.read_bytes() == DATA
+    assert other.view.file(model.name, "m.gguf").read_bytes() == DATA
+    assert manager.warnings == []

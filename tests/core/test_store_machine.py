@@ -152,7 +152,7 @@ class StoreMachine(RuleBasedStateMachine):
         needed = {f.sha256 for m in self.manager.installed() for f in m.files}
         needed |= {CONTENT[key] for key in CONTENT if key.partition("/")[0] in self.added}
         survey = Roots(self.manager.environment).survey()
-        needed |= {sha256 for project in survey.vanished for sha256 in project.digests}
+        needed |= {sha256 for standing in survey.standings for sha256 in standing.holds}
         assert {sha256 for sha256, _ in self.manager.store.blobs()} <= needed, survey
         assert not list(self.manager.store.layout.partials.iterdir())
 

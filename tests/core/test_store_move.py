@@ -12,6 +12,7 @@ import pytest
 from modelpm.errors import Interrupted, ModelpmError, UsageError
 from modelpm.store import Store
 from tests.support.models import folder_of, manager_in, names
+from tests.support.projects import project_with
 from tests.support.stores import damage, put, tmpfs
 
 FILES = {"m.gguf": os.urandom(70_000), "config.json": b"{}"}
@@ -93,10 +94,7 @@ def test_unfinished_downloads_and_projects_come_along(tmp_path: Path) -> None:
         folder = manager.store.partial("a" * 64)
         folder.mkdir()
         (folder / "data").write_bytes(b"half")
-        lock = tmp_path / "p" / "models.lock"
-        lock.parent.mkdir()
-        lock.write_bytes(manager.environment.lock_path.read_bytes())
-        manager.store.remember_project(lock)
+        lock = project_with(manager, tmp_path / "p").lock_path
         manager.housekeeping.move_store(tmp_path / "new")
     with manager_in(tmp_path) as manager:
         assert (manager.store.partial("a" * 64) / "data").read_bytes() == b"half"

@@ -9,8 +9,10 @@ from typing import Any
 import tomli_w
 
 import modelpm
+from modelpm.environment import Environment
 from modelpm.project import Project
 from modelpm.testing import FaultServer
+from modelpm.view import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,16 @@ def stocked_shop(home: Path, folder: Path) -> Shop:
     made = shop_in(home, folder)
     made.offer("chat", "1.0", "1.1", "2.0")
     made.offer("embed", "1.0", files=("model.onnx", "config.json"), format="onnx")
+    return made
+
+
+def project_with(manager: modelpm.Manager, folder: Path) -> Environment:
+    """Make a project that the store knows, with the lock of the user's models and nothing to see yet."""
+    folder.mkdir(exist_ok=True)
+    (folder / "models.lock").write_bytes(manager.environment.lock_path.read_bytes())
+    view = View(folder / "models", manager.store, base=folder)
+    made = Environment("project", folder / "models.lock", view, manager.store)
+    made.register()
     return made
 
 

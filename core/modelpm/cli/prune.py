@@ -36,12 +36,13 @@ _WORDS = {
 def command(session: Session, *, dry_run: bool, older_than: str, max_size: str) -> Outcome:
     """Say it, ask, then do it."""
     with session.manager() as manager:
-        keeping = manager.housekeeping
-        found = keeping.prune(dry_run=True, older_than=older_than, max_size=max_size)
+        keeping, project = manager.housekeeping, manager.find_project()
+        here = project.as_root() if project is not None else None
+        found = keeping.prune(dry_run=True, older_than=older_than, max_size=max_size, project=here)
         if not dry_run and found.removed:
             confirm(session, f"Free {binary_size(found.freed)}: {_listed(found)}?")
         if not dry_run:
-            found = keeping.prune(older_than=older_than, max_size=max_size)
+            found = keeping.prune(older_than=older_than, max_size=max_size, project=here)
     return Outcome(
         notes=_notes(found, session.elapsed),
         changes=[_row(item) for item in found.removed],

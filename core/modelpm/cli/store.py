@@ -46,9 +46,10 @@ def total(session: Session) -> Outcome:
     )
 
 
-_BLOBS = ("model", "shared", "unneeded")
+_BLOBS = ("model", "shared", "held", "unneeded")
 _WORDS = {
     "shared": "(shared by several)",
+    "held": "(held by folders, and by projects not seen lately)",
     "unneeded": "(needed by nobody)",
     "partial": "(unfinished downloads)",
     "quarantine": "(set aside)",

@@ -19,11 +19,12 @@ if TYPE_CHECKING:  # start-up
 
 @verb("uninstall", "modelpm uninstall qwen3-8b", "modelpm uninstall qwen3-8b tiny --dry-run")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=installed_names)
+@click.option("--with-dir", is_flag=True, help="Remove the files, too, that `install --dir` put into other folders.")
 @options.dry_run
-def command(session: Session, *, names: tuple[str, ...], dry_run: bool) -> Outcome:
+def command(session: Session, *, names: tuple[str, ...], with_dir: bool, dry_run: bool) -> Outcome:
     """Uninstall every name; where one fails, the others are finished."""
     with session.manager() as manager:
-        report = manager.uninstall_all(names, dry_run=dry_run)
+        report = manager.uninstall_all(names, with_dir=with_dir, dry_run=dry_run, project=manager.find_project())
     return outcome(session, report)
 
 

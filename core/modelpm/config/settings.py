@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from modelpm.config.values import (
+    as_age,
     as_bool,
     as_count,
     as_mirrors,
@@ -49,6 +50,7 @@ SETTINGS = (
     Setting("store.dir", as_path, None, "folder of the store"),
     Setting("store.path", as_paths, (), "stores of others, only read, to look into before downloading"),
     Setting("store.link-mode", as_text, "auto", "auto, reflink, hardlink, symlink or copy"),
+    Setting("store.keep-unseen", as_age, "90d", "how long what a project needs is kept after it was last seen"),
     Setting("network.offline", as_bool, default=False, help="never use the network"),
     Setting("network.jobs", as_count, 16, "connections at once, over all files"),
     Setting("network.retries", as_retries, 5, "tries without progress before giving up"),

@@ -1,11 +1,14 @@
 """Read the values of settings, as text or TOML has them. A ``ValueError`` says what they must be."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
+_AGE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhdwy]?)")
+_UNITS = {"": 86_400, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
 
 def as_bool(value: Any) -> bool:
@@ -46,6 +49,22 @@ def as_seconds(value: Any) -> float:
         msg = "a number of seconds above 0"
         raise ValueError(msg)
     return number
+
+
+def seconds_of(age: str) -> float:
+    """Return the seconds of an age like ``90d``, ``12h`` or ``2w``; a plain number counts days."""
+    found = _AGE.fullmatch(age.strip().lower())
+    if found is None:
+        msg = "an age like 90d, 12h or 2w"
+        raise ValueError(msg)
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def as_age(value: Any) -> str:
+    """Read an age; it stays a text, as people write it."""
+    text = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
+    seconds_of(text)
+    return text
 
 
 def as_rate(value: Any) -> int:

@@ -87,6 +87,7 @@ class Batch:
         working, publish = self.working, self.working.audience.publish
         with self.flights.alone(name, working.cancelled, lambda progress: publish([progress])):
             # Asked again: another thread or process may have brought it while this one waited.
+            self.installer.environment.seen()  # first: what is not counted on could be freed
             locked = self.installer.complete(found, self.working)
             if locked is not None:
                 made, change = self.installer.already(locked)

@@ -373,5 +373,5 @@ def settle(environment: Environment, lock: Lock, folder: str = "") -> list[str]:
         elif there is None or not environment.complete(there):
             environment.put(model)
     with environment.store.lock("store", shared=True):
-        environment.store.remember_project(environment.lock_path)
+        environment.register()
     return problems

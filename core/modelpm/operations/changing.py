@@ -136,8 +136,7 @@ class Changer:
                 outcome.success = False
                 outcome.details["note"] = "changed by somebody else meanwhile: planned again"
                 return None
-            if models:
-                self.environment.store.remember_project(self.site.lock)
+            self.environment.register()
         view = self.environment.view
         say_copied(kinds, view.mode, view.root, self.working.audience.warn)
         return self._report(intent, before, lock, wanted, placed, strays)

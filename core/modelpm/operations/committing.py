@@ -41,6 +41,8 @@ def commit(environment: Environment, site: Site, before: State, after: Commit) -
             return None
         new = after.manifest_text
         environment.view.check_names(*after.drop)
+        if after.place:
+            environment.register(*after.place)
         try:
             kinds = environment.view.place(*after.place) if after.place else set[str]()
             if site.manifest is not None and new is not None and new != before.manifest_text:

@@ -16,7 +16,7 @@ from modelpm.lock.file import parse_lock
 from modelpm.operations.checkup import Check, access, ages, catalogs, credentials, endpoints, plugins
 from modelpm.operations.roots import Roots
 from modelpm.store import leases, leftovers
-from modelpm.text import binary_size
+from modelpm.text import binary_size, in_days
 
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
@@ -186,10 +186,14 @@ class Doctor:
 
     def _roots(self) -> Iterator[Check]:
         survey = Roots(self.environment).survey()
-        for project in survey.vanished:
-            yield Check("project", "warn", f"{project.lock} is gone; what it needed is kept for 30 days")
-        if not survey.vanished:
-            yield Check("projects", "ok", f"{len(survey.locks)} locks count on the store, and can be read")
+        keep, now = self.environment.store.keep_unseen, time.time()
+        away = [root for root in survey.of_state("unseen") if not root.is_elsewhere]
+        for root in away:
+            left = in_days(keep - root.record.age(now))
+            yield Check("project", "warn", f"{root.who}: what it needs is kept for {left} more")
+        if not away:
+            there = len(survey.of_state("there"))
+            yield Check("projects", "ok", f"{there} projects and folders count on the store")
 
     def _leftovers(self) -> Iterator[Check]:
         now = time.time()

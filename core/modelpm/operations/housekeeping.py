@@ -49,6 +49,7 @@ class Housekeeping:
         dry_run: bool = False,
         older_than: str = "",
         max_size: str = "",
+        project: Environment | None = None,
         user: str | None = None,
         waiting: Callable[[str], bool] | None = None,
     ) -> Pruned:
@@ -58,6 +59,7 @@ class Housekeeping:
             dry_run: Whether to say only what would be freed.
             older_than: Spare what was used later: ``90d``.
             max_size: Free no more than it takes to get below: ``200G``.
+            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
             user: Who is named in the audit log.
             waiting: Called with the holder while another modelpm is at work; False gives up.
 
@@ -65,7 +67,7 @@ class Housekeeping:
             UsageError: A limit is none.
             StoreError: ``root_unreadable``: it is not known what somebody needs; ``lock_timeout``.
         """
-        limits, pruner = Limits.parse(older_than, max_size), Pruner(self.environment, self.auditor())
+        limits, pruner = Limits.parse(older_than, max_size), Pruner(self.environment, self.auditor(), project)
         if dry_run:
             return pruner.would(limits)
         self.open_store()

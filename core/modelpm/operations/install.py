@@ -134,7 +134,7 @@ class Installer:
 
         with self.counting_on([task.model]):
             locked, downloaded = self.bring(task, audience=audience, cancelled=cancelled, user=user, settle=settle)
-            self.environment.store.remember_project(self.environment.lock_path)
+            self.environment.register()
         made = installed_model(self.environment, locked)
         return made, change_of("install", made, downloaded)
 
@@ -214,7 +214,7 @@ class Installer:
     def link(self, made: InstalledModel, folder: Path, warn: Callable[[str], None]) -> Change:
         """Make the model's files appear in another folder, too; ``warn`` is told where they had to be copied."""
         mode = self.environment.view.mode
-        say_copied(link_into(self.environment.store, made.files, folder, mode), mode, folder, warn)
+        say_copied(link_into(self.environment, made, folder), mode, folder, warn)
         say_left_out(made, folder, warn)
         return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
 

@@ -1,16 +1,13 @@
 """Make a model's files appear in a folder of the user's own, without ever replacing what is there."""
 
-import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-from modelpm.disk import explained, symlink
-from modelpm.errors import StoreError
+from modelpm.environment import Environment
 from modelpm.installed import InstalledModel
-from modelpm.lock.model import LockedFile
 from modelpm.names import shortened
-from modelpm.store import Store, shown
+from modelpm.view.shelf import Shelf
 
 _NAMED = 20  # files that are left out, in a warning
 
@@ -49,8 +46,10 @@ def say_left_out(made: InstalledModel, folder: Path, warn: Callable[[str], None]
         warn(f"left out of {folder}, because programs there may run them: {shown}; they are in {made.folder}")
 
 
-def link_into(store: Store, files: Sequence[LockedFile], folder: Path, mode: str) -> set[str]:
-    """Link every file under its own path below ``folder``, but those that programs run by themselves.
+def link_into(environment: Environment, made: InstalledModel, folder: Path) -> set[str]:
+    """Link the files of an installed model under their own paths below ``folder``, which counts on them from now on.
+
+    Files that programs run because of their names are left out.
 
     Returns:
         The kinds of links that were made; files that already are the store's are left as they are.
@@ -58,28 +57,12 @@ def link_into(store: Store, files: Sequence[LockedFile], folder: Path, mode: str
     Raises:
         StoreError: Something else stands in the way; nothing was linked then.
     """
-    missing = []
-    for file in files:
-        if is_run_by_tools(file.path):
-            continue
-        target = folder / file.path
-        for above in target.parents:
-            if folder in above.parents and above.is_symlink():
-                raise symlink(above, "link files into")
-        if not os.path.lexists(target):
-            missing.append((file, target))
-        elif not shown.shown_by(store, target, file.sha256, file.size):
-            raise StoreError(
-                f"{target} is in the way: it is not the file of that name of the model",
-                code="in_the_way",
-                hints=["move it away, or choose another folder with --dir PATH"],
-            )
-    kinds = set[str]()
-    for file, target in missing:
-        with explained(target.parent, "make the folder"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        kinds.add(store.link(file.sha256, target, mode))
-    return kinds
+    store, files = environment.store, [f for f in made.files if not is_run_by_tools(f.path)]
+    shelf = Shelf.at(folder, store, environment.root)
+    if not shelf.is_kept:
+        return shelf.place(made.name, files, environment.view.mode)
+    with store.lock("store", shared=True):  # nothing is freed meanwhile
+        return shelf.place(made.name, files, environment.view.mode)
 
 
 def say_copied(kinds: Collection[str], mode: str, folder: Path, warn: Callable[[str], None]) -> None:

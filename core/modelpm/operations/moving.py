@@ -18,8 +18,8 @@ from modelpm.disk.atomic import TEMPORARY, write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, StoreError, UsageError
-from modelpm.operations.roots import Roots
-from modelpm.store import Store, leftovers, projects, version
+from modelpm.operations.roots import Roots, taken_over
+from modelpm.store import Store, leftovers, registry, version
 from modelpm.store.layout import Layout
 
 _WAIT = 5.0
@@ -143,21 +143,26 @@ class Mover:
             step(0)
             if not new.adopt(old.blob(sha256), sha256, step=step):
                 damaged.append(sha256)
-        for project in projects.listing(old.layout):
-            projects.save(new.layout, project)
+        for record in registry.listing(old.layout):
+            registry.save(new.layout, taken_over(record))
         leftovers.copy_partials(old.layout, new.layout)
         return Moved(old.root, new.root, len(blobs), sum(size for _, size in blobs), tuple(damaged))
 
     def _renew(self, old: Store, new: Store) -> None:
         """Let every view lead to the new store."""
         digests = {sha256 for sha256, _ in new.blobs()}
-        own = self.environment
-        for environment in (own, *Roots(own._replace(store=old)).environments()):
+        roots = Roots(self.environment._replace(store=old))
+        for environment in (self.environment, *roots.environments()):
             view = environment.view._replace(store=new)
             try:
                 environment._replace(store=new, view=view).renew(digests)
             except ModelpmError as error:
                 self.warn(f"{view.root} still leads to {old.root}: {error}")
+        for shelf in roots.shelves():
+            try:
+                shelf._replace(store=new).renew(digests)
+            except ModelpmError as error:
+                self.warn(f"{shelf.folder} still leads to {old.root}: {error}")
 
     def _let_go(self, old: Store, new: Store) -> None:
         if old.root.exists():

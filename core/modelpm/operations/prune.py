@@ -3,23 +3,24 @@
 import contextlib
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from modelpm.audit import Auditor
+from modelpm.config.values import seconds_of
 from modelpm.disk.atomic import dead_drafts
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError, StoreError, UsageError
 from modelpm.names import printable
 from modelpm.operations.roots import Roots, Survey
-from modelpm.store import leases, leftovers, projects
+from modelpm.store import leases, leftovers
 from modelpm.store.leftovers import Leftover
+from modelpm.text import in_days
 
 _PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is let go by itself
 _DRAFTS = 3600
 _WAIT = 5.0  # seconds for those who are at work
 _DAY = 86_400
-_AGES = {"": _DAY, "s": 1, "m": 60, "h": 3600, "d": _DAY, "w": 7 * _DAY, "y": 365 * _DAY}
 _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -45,8 +46,8 @@ class Limits:
             UsageError: One of them is none.
         """
         return cls(
-            _number(older_than, _AGES, "an age like 90d, 12h or 2w"),
-            None if not max_size else int(_number(max_size, _SIZES, "a size like 200G, 1.5T or plain bytes") or 0),
+            _age(older_than) if older_than else None,
+            _size(max_size) if max_size else None,
         )
 
 
@@ -58,7 +59,7 @@ class Pruned:
         removed: One a file or partial; ``bytes`` are those of the disk.
         kept: Bytes on the disk of the blobs that somebody needs.
         spared: Bytes on the disk of what nobody needs and the limits spare.
-        notes: What the user should know: vanished projects, a size that cannot be reached.
+        notes: What the user should know: roots that are not there, a size that cannot be reached.
         dry_run: Whether nothing was done.
     """
 
@@ -81,10 +82,16 @@ class Pruner:
     Attributes:
         environment: The user's.
         auditor: Is told before and after.
+        project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
     """
 
     environment: Environment
     auditor: Auditor
+    project: Environment | None = None
+
+    @property
+    def _roots(self) -> Roots:
+        return Roots(self.environment, () if self.project is None else (self.project,))
 
     def would(self, limits: Limits) -> Pruned:
         """Return what :meth:`prune` would do; changes nothing.
@@ -92,7 +99,7 @@ class Pruner:
         Raises:
             StoreError: ``root_unreadable``.
         """
-        return self._decide(Roots(self.environment).survey(), limits)
+        return self._decide(self._roots.survey(), limits)
 
     def prune(
         self, limits: Limits, *, user: str | None, waiting: Callable[[str], bool] | None = None, wait: float = _WAIT
@@ -113,18 +120,14 @@ class Pruner:
             store.lock("store", timeout=wait, waiting=waiting),
             self.auditor.operation("prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,
         ):
-            survey = Roots(self.environment).survey()
+            survey = self._roots.survey()
             pruned = self._decide(survey, limits)
-            now = time.time()
-            for project in survey.vanished:
-                projects.gone(store.layout, project, now)
             for item in pruned.removed:
                 if item.kind == "blob":
                     store.remove(item.path.name)
                 else:
                     leftovers.remove(item)
-            for project in survey.expired:
-                projects.forget(store.layout, project)
+            self._roots.settle(survey)
             leases.sweep(store.layout)
             outcome.details.update(freed=pruned.freed, removed=len(pruned.removed))
         return Pruned(pruned.removed, pruned.kept, pruned.spared, pruned.notes, dry_run=False)
@@ -132,10 +135,10 @@ class Pruner:
     def _decide(self, survey: Survey, limits: Limits) -> Pruned:
         layout, now = self.environment.store.layout, time.time()
         unneeded: list[Leftover] = []
-        kept = 0
+        kept, needed = 0, survey.needed
         dated = limits.older_than is not None or limits.max_size is not None or survey.leases
         for sha256, blob in leftovers.all_blobs(layout):
-            if sha256 in survey.needed:
+            if sha256 in needed:
                 kept += blob.size
             else:
                 unneeded.append(leftovers.used(layout, sha256, blob) if dated else blob)
@@ -154,7 +157,7 @@ class Pruner:
                 removed.append(other)
             else:
                 left += other.bytes
-        notes = [_vanished(p.lock, now - (p.missing_since or now)) for p in survey.vanished]
+        notes = list(_of_roots(survey, now, self.environment.store.keep_unseen))
         if limits.max_size is not None and kept + left > limits.max_size:
             notes.append(f"the store stays above {limits.max_size:,} bytes: the rest is needed, or not finished yet")
         return Pruned(tuple(removed), kept, left, tuple(notes), dry_run=True)
@@ -166,7 +169,7 @@ class Pruner:
             return []
         own = self.environment
         paths = dead_drafts(store.layout.partials)
-        for environment in (own, *Roots(own).environments()):
+        for environment in (own, *self._roots.environments()):
             with contextlib.suppress(ModelpmError):  # a view that cannot be read is for doctor to name
                 paths += environment.view.drafts()
         return list(leftovers.drafts(paths))
@@ -185,13 +188,18 @@ class Pruner:
         return True
 
 
-def _number(text: str, units: Mapping[str, int], what: str) -> float | None:
-    if not text:
-        return None
+def _age(text: str) -> float:
+    try:
+        return seconds_of(text)
+    except ValueError as error:
+        raise UsageError(f"`{printable(text)}` is not {error}") from None
+
+
+def _size(text: str) -> int:
     found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?)\s*([a-z]?)(?:ib|b)?", text.strip().lower())
-    if found is None or found[2] not in units:
-        raise UsageError(f"`{printable(text)}` is not {what}")
-    return float(found[1]) * units[found[2]]
+    if found is None or found[2] not in _SIZES:
+        raise UsageError(f"`{printable(text)}` is not a size like 200G, 1.5T or plain bytes")
+    return int(float(found[1]) * _SIZES[found[2]])
 
 
 def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> list[Leftover]:
@@ -210,6 +218,11 @@ def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> 
     return chosen
 
 
-def _vanished(lock: object, seconds: float) -> str:
-    days = max(0, 30 - int(seconds // _DAY))
-    return f"{lock} is gone; what it needed is kept for {days} more days"
+def _of_roots(survey: Survey, now: float, keep: float) -> Iterator[str]:
+    """Say which roots are not where they were, and which of them count no more."""
+    for root in survey.of_state("expired"):
+        yield f"{root.who} counts no more: it was not seen for {in_days(root.record.age(now))}"
+    for root in survey.of_state("unseen"):
+        if not root.is_elsewhere:
+            left = in_days(keep - root.record.age(now))
+            yield f"{root.who}: what it needs is kept for {left} more"

@@ -24,6 +24,7 @@ class Reader(ABC):
     def installed(self) -> tuple[InstalledModel, ...]:
         """Return what is installed, sorted by name."""
         environment = self.environment  # once: each time it is asked for, somebody may have moved its store
+        environment.seen(quick=True)
         return tuple(installed_model(environment, model) for model in environment.read().models)
 
     def is_installed(self, model: str) -> bool:
@@ -44,7 +45,9 @@ class Reader(ABC):
         Raises:
             NotFound: It is not installed, or has no such file.
         """
-        return path_of(self.environment, find_installed(self.environment, name), file, folder=dir)
+        environment = self.environment
+        environment.seen(quick=True)
+        return path_of(environment, find_installed(environment, name), file, folder=dir)
 
     def _named(self, names: Sequence[str]) -> Sequence[LockedModel]:
         """Return the models of these names; no names mean all."""

@@ -1,21 +1,72 @@
-"""Roots: who needs a blob. The user's own environment, every lock that was written or synced here, running installs."""
+"""Roots: who needs a blob. Environments, folders with links into the store, running installs."""
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpm.disk import system
 from modelpm.environment import Environment
-from modelpm.errors import ModelpmError, StoreError
+from modelpm.errors import ModelpmError
 from modelpm.lock.file import parse_lock
-from modelpm.store import leases, projects
+from modelpm.store import leases, registry
 from modelpm.store.leases import Lease
-from modelpm.store.projects import Project
+from modelpm.store.marks import read_id
+from modelpm.store.roots import (
+    Place,
+    Record,
+    Root,
+    digest_of,
+    digests_in,
+    is_sound,
+    is_written_by,
+    read_lock,
+    real,
+)
 from modelpm.view import View
+from modelpm.view.shelf import Shelf
 
-KEPT_SECONDS = 30 * 86_400  # for which what a vanished lock needed is kept
+_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One root, as it was found.
+
+    Attributes:
+        record: What the store knows of it.
+        state: ``there``; ``unseen``: it is not, or cannot be seen from here; ``expired``: it has been so for too long.
+        holds: The digests that must not be freed.
+        is_lock_there: Whether a lock is where the root's was, be it another root's.
+        is_own: Whether it is the environment of the user who asks.
+    """
+
+    record: Record
+    state: str
+    holds: frozenset[str]
+    is_lock_there: bool = False
+    is_own: bool = False
+
+    @property
+    def who(self) -> str:
+        """What people call it."""
+        name = self.record.root.name
+        if self.record.root.kind == "unknown":
+            name = "projects that synced before the store lost its records"
+        return name if self.state == "there" else f"{name} ({self._last()})"
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it was seen on another host, or in another container, only."""
+        return self.record.place is not None and self.record.place.host != system.host_name()
+
+    def _last(self) -> str:
+        if self.record.seen is None:
+            return "not there now"
+        host = f" by {self.record.place.host}" if self.is_elsewhere and self.record.place else ""
+        return f"last seen on {time.strftime('%Y-%m-%d', time.localtime(self.record.seen))}{host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +74,30 @@ class Survey:
     """Who needs what, at one moment.
 
     Attributes:
-        needed: For each sha256 that somebody needs, who: a lock's path, or a process.
-        locks: Every lock that counts, vanished ones too.
-        vanished: Locks that are gone for less than 30 days: what they needed is kept.
-        expired: Locks that are gone for longer: they count no more.
+        standings: Every root.
         leases: Of running installs.
     """
 
-    needed: dict[str, str]
-    locks: tuple[Path, ...]
-    vanished: tuple[Project, ...]
-    expired: tuple[Project, ...]
+    standings: tuple[Standing, ...]
     leases: tuple[Lease, ...]
+
+    @property
+    def needed(self) -> dict[str, str]:
+        """For each sha256 that must not be freed, who needs it."""
+        return _named(self.standings) | {
+            sha256: f"process {lease.pid} on {lease.host}, which installs it"
+            for lease in self.leases
+            for sha256 in lease.digests
+        }
 
     @property
     def oldest_lease(self) -> float | None:
         """When the oldest running install began, seconds since 1970: what came since may be its own."""
         return min((lease.since for lease in self.leases), default=None)
+
+    def of_state(self, state: str) -> list[Standing]:
+        """Return the roots in a state."""
+        return [standing for standing in self.standings if standing.state == state]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,55 +106,105 @@ class Roots:
 
     Attributes:
         environment: The user's; its store is the one in question.
+        also: Environments that are known to be there, whether the store knows of them or not.
     """
 
     environment: Environment
+    also: tuple[Environment, ...] = ()
 
-    def survey(self) -> Survey:
+    def survey(self, *, strict: bool = True) -> Survey:
         """Look at every root.
 
+        Args:
+            strict: Whether a record that cannot be read is an error; it must be where blobs are freed.
+
         Raises:
-            StoreError: ``root_unreadable``: one of them, which it names, cannot be read.
+            StoreError: ``root_unreadable``: a record, which it names, cannot be read.
         """
         layout, now = self.environment.store.layout, time.time()
-        own = Path(os.path.realpath(self.environment.lock_path))
-        known = list(projects.listing(layout))
-        if own not in {p.lock for p in known}:
-            known.append(Project(own, frozenset(), "", int(now)))
-        needed: dict[str, str] = {}
-        vanished, expired, locks = [], [], []
-        for project in known:
-            digests = _digests(project)
-            if digests is None and project.lock == own:
-                continue
-            if digests is None:
-                since = project.missing_since if project.missing_since is not None else now
-                if now - since >= KEPT_SECONDS:
-                    expired.append(project)
-                    continue
-                vanished.append(project)
-            locks.append(project.lock)
-            needed.update(dict.fromkeys(project.digests if digests is None else digests, str(project.lock)))
-        living = tuple(lease for lease in leases.listing(layout) if lease.alive)
-        for lease in living:
-            needed.update(dict.fromkeys(lease.digests, f"process {lease.pid} on {lease.host}, which installs it"))
-        return Survey(needed, tuple(locks), tuple(vanished), tuple(expired), living)
+        known = list(registry.listing(layout) if strict else registry.readable(layout))
+        if lost := registry.unknown(layout, now):
+            known.append(lost)
+        found: list[Standing] = []
+        for each in (self.environment, *self.also):
+            for record, text in _fresh(each, now):
+                same = [it for it in known if _is_same(it, record)]
+                known = [it for it in known if it not in same]
+                found.append(_there(record, text, same))
+        own = real(self.environment.root).lock
+        found = [replace(standing, is_own=standing.record.root.lock == own) for standing in found]
+        found += [self._look(record, now) for record in known]
+        return Survey(tuple(found), tuple(lease for lease in leases.listing(layout) if lease.alive))
 
-    def environments(self) -> Iterator[Environment]:
-        """Yield every other environment that counts on this store, and whose lock can be read.
+    def _look(self, record: Record, now: float) -> Standing:
+        """Say what a root holds: what its lock names if it is that root's, else what it was remembered to need."""
+        store = self.environment.store
+        is_old = record.age(now) >= store.keep_unseen
+        away = Standing(record, "expired" if is_old else "unseen", frozenset() if is_old else record.digests)
+        if record.root.kind == "unknown":
+            return away
+        try:
+            is_place = record.place is not None and _place(record.root) == record.place
+            text = read_lock(record.root.lock)
+        except OSError:  # closed to us, or the disk has trouble: whether it is there cannot be told
+            is_here = record.place is None or record.place.host == system.host_name()
+            return Standing(record, "there", record.digests) if is_here else away
+        if record.root.kind == "dir":
+            return Standing(record, "there", Shelf(store, record).holds()) if is_place else away
+        if text is None:
+            return away
+        is_root = is_place and record.id in {"", read_id(record.root.view)}
+        if is_root or (record.place is None and is_written_by(record, text)):
+            return _there(record, text, [record])
+        # Another root's lock, or this one's after a move of its disk: what it names counts, too.
+        return replace(away, holds=away.holds | digests_in(text), is_lock_there=True)
 
-        Raises:
-            StoreError: As :meth:`survey`.
+    def settle(self, survey: Survey) -> None:
+        """Renew the records of roots that are there, and remove those of roots that hold nothing any more.
+
+        The caller keeps others out of the store.
         """
-        own = self.environment
-        for lock in self.survey().locks:
-            if lock == Path(os.path.realpath(own.lock_path)):
-                continue
-            try:
-                folder = lock.parent / (Environment("project", lock, own.view, own.store).read().dir or "models")
-            except ModelpmError:  # gone, or another user's
-                continue
-            yield Environment("project", lock, View(folder, own.store, own.view.mode), own.store)
+        layout, now = self.environment.store.layout, time.time()
+        for standing in survey.standings:
+            record = standing.record
+            if standing.is_lock_there:
+                with suppress(ModelpmError, OSError):
+                    registry.remember(layout, _with_view(record.root), now)
+            elif standing.state == "there" and standing.holds and record.age(now) >= _DAY:
+                registry.save(layout, replace(record, seen=int(now)))
+            if standing.state == "expired" or (record.root.kind == "dir" and not standing.holds):
+                registry.forget(layout, record)
+            elif record.is_earlier and layout.project(record.key).exists():
+                registry.save(layout, taken_over(record))
+
+    def environments(self, standings: Iterable[Standing] | None = None) -> list[Environment]:
+        """Return every other environment that counts on this store and is there; its lock may be damaged."""
+        known = self.survey(strict=False).standings if standings is None else standings
+        own, found = self.environment, []
+        there = {s.record.root.lock: s.record.root for s in known if s.is_lock_there and not s.is_own}
+        for lock, root in sorted(there.items()):
+            folder = _with_view(root).view
+            base = lock.parent if lock.parent in folder.parents else None
+            found.append(Environment(root.kind, lock, View(folder, own.store, own.view.mode, base), own.store))
+        return found
+
+    def shelves(self, standings: Iterable[Standing] | None = None) -> list[Shelf]:
+        """Return the folders in which this user put models of this store."""
+        store, found = self.environment.store, []
+        for standing in self.survey(strict=False).standings if standings is None else standings:
+            record = standing.record
+            if (
+                record.root.kind == "dir"
+                and standing.state == "there"
+                and _is_own_file(store.layout.project(record.key))
+            ):
+                found.append(Shelf(store, record))
+        return found
+
+    def shelves_of(self, name: str) -> list[Shelf]:
+        """Return the folders in which a model of this environment is."""
+        own = str(real(self.environment.root).lock)
+        return [shelf for shelf in self.shelves() if shelf.record.owner == own and shelf.files_of(name)]
 
     def show_anew(self, digests: Collection[str], warn: Callable[[str], None]) -> None:
         """Let every view that shows some blobs show the files that took their places.
@@ -105,70 +213,109 @@ class Roots:
             digests: The blobs.
             warn: Is told of views that could not be renewed, and may show the bytes of before.
         """
-        try:
-            needed = self.survey().needed.keys() & set(digests)
-            others = list(self.environments()) if needed else []
-        except ModelpmError as error:
-            warn(f"other projects may still show the bytes of before: {error}")
-            others = []
-        for environment in (self.environment, *others):
+        known = self.survey(strict=False).standings
+        showing = [s for s in known if not (s.record.digests | s.holds).isdisjoint(digests)]
+        views: list[Environment | Shelf] = [self.environment, *self.environments(showing), *self.shelves(showing)]
+        for each in views:
             try:
-                environment.renew(digests)
+                each.renew(digests)
             except ModelpmError as error:
-                warn(f"{environment.view.root} may still show the bytes of before: {error}")
+                folder = each.folder if isinstance(each, Shelf) else each.view.root
+                warn(f"{folder} may still show the bytes of before: {error}")
 
-    def others(self, names: Sequence[str]) -> dict[str, str]:
+    def others(self, names: Sequence[str], *, without_dirs_of: Collection[str] = ()) -> dict[str, str]:
         """Return who needs a blob besides some models of the user's environment; models are named by their names.
+
+        Args:
+            names: The models.
+            without_dirs_of: Models whose files in other folders do not count, as they would be removed.
 
         Raises:
             StoreError: As :meth:`survey`.
             UsageError: The user's own lock cannot be read.
         """
-        survey, own = self.survey(), os.path.realpath(self.environment.lock_path)
-        needed = {sha256: who for sha256, who in survey.needed.items() if who != own}
+        survey = self.survey()
+        standings = [s for s in survey.standings if not s.is_own]
+        if without_dirs_of:
+            standings = [self._without(standing, without_dirs_of) for standing in standings]
+        strangers = replace(survey, standings=tuple(standings))
         models = [m for m in self.environment.read().models if m.name not in names]
-        return needed | {f.sha256: f"`{m.name}`" for m in models for f in m.files}
+        return strangers.needed | {f.sha256: f"`{m.name}`" for m in models for f in m.files}
+
+    def _without(self, standing: Standing, names: Collection[str]) -> Standing:
+        """Return what a folder would hold without some models; another root holds what it holds."""
+        record = standing.record
+        if record.root.kind != "dir" or record.owner != str(real(self.environment.root).lock):
+            return standing
+        rest = {key: entry for key, entry in record.entries.items() if key.partition("/")[0] not in names}
+        shelf = Shelf(self.environment.store, replace(record, entries=rest))
+        return replace(standing, holds=standing.holds & shelf.holds())
 
 
-def _digests(project: Project) -> frozenset[str] | None:
-    """Return what a lock needs; None where it is gone.
+def taken_over(record: Record) -> Record:
+    """Return a record of an earlier version as one of this version, whose root was seen today; another as it is."""
+    if not record.is_earlier:
+        return record
+    return replace(record, root=_with_view(record.root), seen=int(time.time()))
 
-    Raises:
-        StoreError: It is there, and nobody knows what is in it.
-    """
+
+def _named(standings: Iterable[Standing]) -> dict[str, str]:
+    """Return who needs each blob; a root that is there is named before one that is not."""
+    needed: dict[str, str] = {}
+    for standing in sorted(standings, key=lambda s: s.state == "there"):
+        needed.update(dict.fromkeys(standing.holds, standing.who))
+    return needed
+
+
+def _fresh(environment: Environment, now: float) -> list[tuple[Record, bytes]]:
+    """Return what would be remembered of an environment now, and its lock; nothing where that cannot be read."""
     try:
-        raw = projects.read_lock(project.lock)
+        root = real(environment.root)
+        text = read_lock(root.lock)
+        if text is None:
+            return []
+        digests, place = digests_in(text), Place.of(root)
+    except OSError:
+        return []
+    return [(Record(root, digests, digest_of(text), int(now), read_id(root.view), place), text)]
+
+
+def _there(record: Record, text: bytes, known: Iterable[Record]) -> Standing:
+    """Return a root that is there: it holds what its lock names, and where that is damaged, what was known before."""
+    holds = digests_in(text)
+    more = holds.union(*(it.digests for it in known))
+    return Standing(record, "there", holds if more == holds or is_sound(text) else more, is_lock_there=True)
+
+
+def _is_same(record: Record, fresh: Record) -> bool:
+    """Whether a record is that of a root that was looked at just now."""
+    if record.root.lock != fresh.root.lock:
+        return False
+    if record.place is None:
+        return record.text == fresh.text
+    return record.place == fresh.place and record.id in {"", fresh.id}
+
+
+def _place(root: Root) -> Place | None:
+    try:
+        return Place.of(root)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except OSError as error:
-        if isinstance(error, PermissionError) and _is_foreign(project):
-            return project.digests  # somebody who shares this store: what was true when that user last changed it
-        raise _unreadable(project.lock, error.strerror or str(error)) from error
-    found = projects.digests_in(raw)
-    if not projects.is_unchanged(project, raw):
-        try:
-            parse_lock(raw.decode(), str(project.lock))
-        except (ModelpmError, UnicodeDecodeError) as error:
-            raise _unreadable(project.lock, str(error)) from error
-    return found
 
 
-def _is_foreign(project: Project) -> bool:
-    """Whether the folder of a lock belongs to another user, and is closed to us."""
-    folder = project.lock.parent
-    while True:
-        try:
-            return not system.is_own(folder.stat())
-        except OSError:
-            if folder == folder.parent:
-                return False
-            folder = folder.parent
+def _with_view(root: Root) -> Root:
+    """Return a root with its view; a record of an earlier version has none, and the lock says where it is."""
+    if root.view.is_absolute():
+        return root
+    folder = ""
+    with suppress(ModelpmError, OSError):
+        folder = parse_lock((read_lock(root.lock) or b"").decode(errors="replace"), str(root.lock)).dir
+    return root._replace(view=root.lock.parent / (folder or "models"))
 
 
-def _unreadable(lock: Path, reason: str) -> StoreError:
-    return StoreError(
-        f"what {lock} needs is unknown: {reason}",
-        code="root_unreadable",
-        hints=["nothing was freed; mend the file, or remove it if the project is no longer wanted"],
-        path=str(lock),
-    )
+def _is_own_file(path: Path) -> bool:
+    """Whether a record is this user's: what another one wrote says nothing of what may be removed here."""
+    try:
+        return system.is_own(os.stat(path))  # noqa: PTH116 - as its neighbors
+    except OSError:
+        return False

@@ -1,12 +1,11 @@
 """What takes the space: by model, each byte counted once."""
 
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelpm.environment import Environment
 from modelpm.errors import ModelpmError
-from modelpm.operations.roots import Roots
+from modelpm.operations.roots import Roots, Survey
 from modelpm.store import leftovers
 
 
@@ -15,7 +14,8 @@ class Share:
     """One part of what a store holds.
 
     Attributes:
-        kind: ``model``; or ``shared`` (by several models), ``unneeded``, ``partial``, ``quarantine``, ``draft``.
+        kind: ``model``; or ``shared`` (by several models), ``held`` (by folders, and by projects that cannot be read or
+            were not seen lately), ``unneeded``, ``partial``, ``quarantine``, ``draft``.
         name: The model; empty for the other kinds.
         environment: ``user``, or the path of the project's lock; empty for the other kinds.
         files: How many blobs, or other things.
@@ -35,11 +35,8 @@ def shares(environment: Environment) -> tuple[Share, ...]:
     Raises:
         StoreError: A root or the store cannot be read.
     """
-    owners: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for label, each in _environments(environment):
-        for model in each.read().models:
-            for file in model.files:
-                owners[file.sha256].add((label, model.name))
+    survey = Roots(environment).survey(strict=False)
+    owners, needed = _owners(environment, survey), survey.needed
     found: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for sha256, size in environment.store.blobs():
         who = owners.get(sha256, set())
@@ -47,16 +44,23 @@ def shares(environment: Environment) -> tuple[Share, ...]:
             ((label, name),) = who
             found["model", name, label].append(size)
         else:
-            found["shared" if who else "unneeded", "", ""].append(size)
+            found["shared" if who else "held" if sha256 in needed else "unneeded", "", ""].append(size)
     for other in leftovers.others(environment.store.layout):
         found[other.kind, "", ""].append(other.bytes)
     rows = [Share(*key, len(sizes), sum(sizes)) for key, sizes in found.items()]
     return tuple(sorted(rows, key=lambda row: (-row.bytes, row.name, row.environment)))
 
 
-def _environments(own: Environment) -> Sequence[tuple[str, Environment]]:
-    try:
-        others = [(str(e.lock_path), e) for e in Roots(own).environments()]
-    except ModelpmError:  # a root that cannot be read; prune refuses, a sum need not
-        others = []
-    return [("user", own), *others]
+def _owners(own: Environment, survey: Survey) -> dict[str, set[tuple[str, str]]]:
+    """Return, by digest, the models that have it, each with its environment."""
+    owners: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    others = [(str(e.lock_path), e) for e in Roots(own).environments(survey.standings)]
+    for label, each in [("user", own), *others]:
+        try:
+            models = each.read().models
+        except ModelpmError:  # in the middle of a merge, or damaged
+            continue
+        for model in models:
+            for file in model.files:
+                owners[file.sha256].add((label, model.name))
+    return owners

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from modelpm.audit import Auditor
 from modelpm.environment import Environment
-from modelpm.errors import StoreError
+from modelpm.errors import ModelpmError, StoreError
 from modelpm.lock.model import LockedModel
 from modelpm.names import printable
+from modelpm.operations.reading import find_installed
 from modelpm.operations.roots import Roots
 from modelpm.report import Change
 
@@ -19,45 +20,113 @@ class Uninstaller:
     Attributes:
         environment: Where they are.
         auditor: Is told before and after.
+        project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
+        with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
     """
 
     environment: Environment
     auditor: Auditor
+    project: Environment | None = None
+    with_dir: bool = False
+
+    def each(self, names: Sequence[str], *, dry_run: bool, user: str | None) -> tuple[list[Change], list[ModelpmError]]:
+        """Take several models out, or say what that would do; where one fails the others are finished."""
+        changes: list[Change] = []
+        errors: list[ModelpmError] = []
+        for name in dict.fromkeys(names):
+            try:
+                if dry_run:
+                    gone = [change.name for change in changes]
+                    changes.append(self.would(find_installed(self.environment, name), gone))
+                else:
+                    changes.append(self._one(name, user=user))
+            except ModelpmError as error:
+                error.details.setdefault("name", name)
+                errors.append(error)
+        return changes, errors
+
+    def _one(self, name: str, *, user: str | None) -> Change:
+        try:
+            model = find_installed(self.environment, name)
+        except ModelpmError as error:
+            shown = self._uninstall_shown(name, user=user) if error.code == "not_installed" and self.with_dir else None
+            if shown is None:
+                self.auditor.failure("uninstall", "model", name, error, user=user)
+                raise
+            return shown
+        return self.uninstall(model, user=user)
 
     def uninstall(self, model: LockedModel, *, user: str | None) -> Change:
         """Take one model out and free its blobs."""
         with self.auditor.operation(
             "uninstall", resource_type="model", resource_id=model.model, user=user, details={"name": model.name}
         ) as outcome:
+            self.environment.seen()  # what was known of it by its lock is taken over before that changes
             changed = self.environment.drop(model.name)
-            freed, note = self._free(model)
+            shown, kept = self._shown(model.name, remove=self.with_dir)
+            freed, note = self._free([f.sha256 for f in model.files], model.name)
             outcome.details.update(digest=model.digest, freed=freed)
-        return _change(model, freed, "; ".join(filter(None, [note, _left(changed)])))
+        return _change(model, freed, _joined(note, _left([*changed, *kept]), shown))
+
+    def _uninstall_shown(self, name: str, *, user: str | None) -> Change | None:
+        """Remove what other folders show of a model that is not installed any more; None where none does."""
+        shelves = self._roots.shelves_of(name)
+        if not shelves:
+            return None
+        digests = {e[0] for s in shelves for key, e in s.record.entries.items() if key.startswith(f"{name}/")}
+        with self.auditor.operation(
+            "uninstall", resource_type="model", resource_id=name, user=user, details={"name": name}
+        ) as outcome:
+            shown, kept = self._shown(name, remove=True)
+            freed, note = self._free(sorted(digests), name)
+            outcome.details.update(freed=freed)
+        return Change("uninstall", name, name, freed=freed, note=_joined(note, _left(kept), shown))
 
     def would(self, model: LockedModel, before: Sequence[str] = ()) -> Change:
         """Return what :meth:`uninstall` would do, once other models were taken out before; ``before`` names them."""
         gone = [*before, model.name]
+        digests = [f.sha256 for f in model.files]
         try:
-            needed = Roots(self.environment).others(gone)
+            needed = self._roots.others(gone, without_dirs_of=gone if self.with_dir else ())
             going = self.environment.view.going(*gone)
-            unneeded = {f.sha256 for f in model.files} - needed.keys()
+            unneeded = set(digests) - needed.keys()
             freed = sum(self.environment.store.freed(sha256, going) for sha256 in unneeded)
-            note = _kept(model, needed)
+            note = _kept(digests, needed)
         except StoreError as error:
             freed, note = 0, _stays(error)
-        return _change(model, freed, note)
+        return _change(model, freed, _joined(note, self._shown(model.name, remove=False)[0]))
 
-    def _free(self, model: LockedModel) -> tuple[int, str]:
+    @property
+    def _roots(self) -> Roots:
+        return Roots(self.environment, () if self.project is None else (self.project,))
+
+    def _shown(self, name: str, *, remove: bool) -> tuple[str, list[str]]:
+        """Say what folders of the user's own show of a model; return what stays there though it was to be removed."""
+        parts, kept = [], list[str]()
+        for shelf in self._roots.shelves_of(name):
+            files = shelf.files_of(name)
+            count = f"{len(files)} files" if len(files) > 1 else "1 file"
+            if remove:
+                kept += map(str, shelf.drop(name))
+                parts.append(f"{count} removed from {shelf.folder}")
+            elif self.with_dir:
+                parts.append(f"{count} would be removed from {shelf.folder}")
+            else:
+                verb = "stay" if len(files) > 1 else "stays"
+                parts.append(f"{count} {verb} in {shelf.folder}: `modelpm uninstall {name} --with-dir` removes them")
+        return "; ".join(parts), kept
+
+    def _free(self, digests: Sequence[str], name: str) -> tuple[int, str]:
         store = self.environment.store
         try:
             with store.lock("store", timeout=0.0):
                 if self.environment.lock_path.exists():
-                    store.remember_project(self.environment.lock_path)
-                needed = Roots(self.environment).others([model.name])
-                freed = sum(store.remove(f.sha256) for f in model.files if f.sha256 not in needed)
+                    self.environment.register()
+                needed = self._roots.others([name])
+                freed = sum(store.remove(sha256) for sha256 in dict.fromkeys(digests) if sha256 not in needed)
         except StoreError as error:
             return 0, _stays(error)
-        return freed, _kept(model, needed)
+        return freed, _kept(digests, needed)
 
 
 def _change(model: LockedModel, freed: int, note: str) -> Change:
@@ -72,6 +141,10 @@ def _change(model: LockedModel, freed: int, note: str) -> Change:
         freed=freed,
         note=note,
     )
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(filter(None, notes))
 
 
 def _left(keys: list[str]) -> str:
@@ -92,10 +165,10 @@ def _stays(error: StoreError) -> str:
     raise error
 
 
-def _kept(model: LockedModel, needed: dict[str, str]) -> str:
-    kept = [f for f in model.files if f.sha256 in needed]
+def _kept(digests: Sequence[str], needed: dict[str, str]) -> str:
+    kept = [sha256 for sha256 in digests if sha256 in needed]
     if not kept:
         return ""
-    who = sorted({needed[f.sha256] for f in kept})
+    who = sorted({needed[sha256] for sha256 in kept})
     count = f"{len(kept)} files stay" if len(kept) > 1 else "1 file stays"
     return f"{count} in the store: needed by {', '.join(who)}"

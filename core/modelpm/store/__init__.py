@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
 
 __all__ = ["Store"]
 
+KEEP_UNSEEN = 90 * 86_400.0  # seconds
 _MOVES = 16  # that are followed at once; more are files that somebody wrote to lead us round
 
 
@@ -39,12 +40,19 @@ class Store:
         layout: Where things are in it.
         known: What is known of files without reading them.
         caches: Hugging Face caches.
+        keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
         locks_work: Whether locks keep other processes out here; known after :meth:`open`. Where they don't, what is
             stored is right all the same, and only sharing of a download between processes is lost.
     """
 
     def __init__(
-        self, root: Path, *, tiers: Sequence[Path] = (), caches: Sequence[Path] = (), notes: Path | None = None
+        self,
+        root: Path,
+        *,
+        tiers: Sequence[Path] = (),
+        caches: Sequence[Path] = (),
+        notes: Path | None = None,
+        keep_unseen: float = KEEP_UNSEEN,
     ) -> None:
         """Name the folders; touches nothing.
 
@@ -53,12 +61,14 @@ class Store:
             tiers: Stores of others, whose blobs are used and never written.
             caches: Hugging Face caches, from which blobs are taken rather than downloaded.
             notes: Where this user keeps what was found out about files of others; None keeps it for this run.
+            keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
         """
         self.root = root.absolute()
         self.layout = Layout(self.root)
         self.known = Known(notes)
         self._others = tuple(tiers)
         self.caches = tuple(caches)
+        self.keep_unseen = keep_unseen
         self.locks_work = True
         self._opening = threading.Lock()
         self._opened = False
@@ -83,7 +93,7 @@ class Store:
             UsageError: A newer modelpm made the folder, or VERSION is not a number.
             StoreError: It cannot be written; names path and reason.
         """
-        from modelpm.store import locks, version
+        from modelpm.store import locks, registry, version
 
         with self._opening:
             if self._opened:
@@ -93,6 +103,7 @@ class Store:
             for folder in (self.layout.blobs, self.layout.records, self.layout.partials, self.layout.locks):
                 disk.make_folder(folder, below=self.root)
             self.locks_work = locks.work(self.layout.lock("self-test"))
+            registry.begin(self.layout, time.time())
             self._opened = True
 
     def look(self) -> None:
@@ -353,19 +364,6 @@ class Store:
         self.open()
         with leases.hold(self.layout, digests):
             yield
-
-    def remember_project(self, lock: Path) -> None:
-        """Take note that an environment's lock, as it stands in its file now, counts on blobs of this store.
-
-        Call it whenever the lock was written or its view was made, while the lock ``store`` is held shared.
-
-        Raises:
-            StoreError: The lock cannot be read, or the store cannot be written.
-        """
-        from modelpm.store import projects
-
-        self.open()
-        projects.remember(self.layout, lock, time.time())
 
     def link(self, sha256: str, target: Path, mode: str = "auto", *, below: Path | None = None) -> str:
         """Make a blob appear under a name, atomically, never through a symlink.

@@ -10,7 +10,8 @@
     ROOT/partial/<64 hex>/              unfinished downloads
     ROOT/locks/<name>.lock              never deleted
     ROOT/quarantine/<wanted>-<got>      bytes that were not what was promised
-    ROOT/projects/<64 hex>.json         locks that count on this store, and what they need
+    ROOT/projects/<64 hex>.json         roots: who counts on this store, and on which blobs
+    ROOT/projects/complete              says that these records are complete
     ROOT/leases/<pid>-<start>-<n>.json  what running installs count on
 """
 
@@ -76,8 +77,13 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
 
     @property
     def projects(self) -> Path:
-        """The folder of what is remembered of locks."""
+        """The folder of the records of roots."""
         return self.root / "projects"
+
+    @property
+    def complete(self) -> Path:
+        """The file that says that the records of roots are complete."""
+        return self.projects / "complete"
 
     @property
     def leases(self) -> Path:
@@ -119,8 +125,8 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return self.locks / f"{name}.lock"
 
     def project(self, key: str) -> Path:
-        """Where a lock is remembered, by 64 hex digits that stand for its path."""
-        _require(_SHA256, key, "the key of a project")
+        """Where a root is remembered, by 64 hex digits that stand for its identity."""
+        _require(_SHA256, key, "the key of a root")
         return self.projects / f"{key}.json"
 
     def lease(self, name: str) -> Path:

@@ -133,7 +133,7 @@ def clear(layout: Layout) -> None:
     for folder, is_ours in (
         (layout.partials, is_sha256),
         (layout.quarantine, _is_quarantined),
-        (layout.projects, _is_record),
+        (layout.projects, lambda name: _is_record(name) or name == layout.complete.name),
         (layout.leases, _is_lease),
     ):
         _empty(folder, is_ours)

@@ -6,7 +6,6 @@ nothing is written through a symlink.
 
 import contextlib
 import os
-import stat
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -43,6 +42,18 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     def file(self, name: str, path: str) -> Path:
         """Return where a file of a model appears."""
         return self.root / name / path
+
+    def own(self) -> None:
+        """Make the folder, with what tells git to leave it alone.
+
+        Raises:
+            StoreError: A symlink stands there or above it, or the system refuses.
+        """
+        self._refuse_symlinks(self.root)
+        make_folder(self.root, below=self.root)
+        ignore = self.root / ".gitignore"
+        if not ignore.exists():
+            write_atomic(ignore, b"*\n")
 
     def lacks(self, model: LockedModel) -> list[LockedFile]:
         """Return the files of a model that do not appear as they should; hashes nothing."""
@@ -117,27 +128,14 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     def renew(self, digests: Collection[str]) -> int:
         """Make entries anew whose blobs were replaced, or went elsewhere; return how many those are."""
         ledger = read_ledger(self.root)
-        keys = [key for key, entry in ledger.items() if entry.sha256 in digests and self._is_stale(key, entry)]
+        blob = self.store.blob
+        stale = ((key, e) for key, e in ledger.items() if e.sha256 in digests)
+        keys = [key for key, entry in stale if entry.is_stale(self.root / key, blob(entry.sha256))]
         for key in keys:
             ledger[key] = self._link(key, ledger[key].sha256, ledger[key])
         if keys:
             self._write(ledger)
         return len(keys)
-
-    def _is_stale(self, key: str, entry: Entry) -> bool:
-        """Whether an entry of ours, as we made it, shows a file that is not the blob any more."""
-        path, blob = self.root / key, self.store.blob(entry.sha256)
-        try:
-            found, now = path.lstat(), blob.stat()
-            if entry.kind == "symlink":
-                return stat.S_ISLNK(found.st_mode) and path.readlink() != blob
-        except OSError:
-            return False
-        as_made = found.st_ino == entry.inode
-        if entry.kind == "hardlink":
-            return as_made and not os.path.samestat(found, now)
-        # A clone shares blocks with the file that was replaced; a copy shares nothing.
-        return entry.kind == "reflink" and as_made and found.st_mtime_ns == entry.mtime_ns
 
     def check_names(self, *names: str) -> None:
         """Make sure that the system can be given the name of every entry of models, before they are taken out.
@@ -222,12 +220,17 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
 
     def _safe(self, key: str) -> Path:
         """Return the entry's path after making sure that no folder on the way is a symlink or a file."""
+        folder = (self.root / key).parent
+        self._refuse_symlinks(folder)
         for above in _folders_above(self.root / key, self.base or self.root.parent):
-            if above.is_symlink():
-                raise symlink(above, "link files into")
             if above.exists() and not above.is_dir():
                 raise _in_the_way(above)
         return self.root / key
+
+    def _refuse_symlinks(self, folder: Path) -> None:
+        for above in (*_folders_above(folder, self.base or self.root.parent), folder):
+            if above.is_symlink():
+                raise symlink(above, "link files into")
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
         """Return the entry of what stands there, if its bytes are right; None if it is ours to replace.
@@ -290,10 +293,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return shown.is_known(self.store, str(target), entry.sha256, size)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
-        make_folder(self.root, below=self.root)
-        ignore = self.root / ".gitignore"
-        if not ignore.exists():
-            write_atomic(ignore, b"*\n")
+        self.own()
         write_atomic(self.root / NAME, ledger_text(ledger))
 
 

@@ -48,6 +48,20 @@ class Entry(NamedTuple):
             return found.st_ino == self.inode
         return self.kind in {"reflink", "copy"} and (found.st_ino, found.st_mtime_ns) == (self.inode, self.mtime_ns)
 
+    def is_stale(self, path: Path, blob: Path) -> bool:
+        """Whether what is there, as we made it, shows a file that is not the blob any more."""
+        try:
+            found, now = path.lstat(), blob.stat()
+            if self.kind == "symlink":
+                return stat.S_ISLNK(found.st_mode) and path.readlink() != blob
+        except OSError:
+            return False
+        as_made = found.st_ino == self.inode
+        if self.kind == "hardlink":
+            return as_made and not os.path.samestat(found, now)
+        # A clone shares blocks with the file that was replaced; a copy shares nothing.
+        return self.kind == "reflink" and as_made and found.st_mtime_ns == self.mtime_ns
+
 
 def read_ledger(root: Path) -> dict[str, Entry]:
     """Return the entries by key, ``model/path``; a ledger that is gone or damaged has none.
