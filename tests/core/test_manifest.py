@@ -104,7 +104,7 @@ def test_a_group_has_a_name_like_a_model(name: str) -> None:
     assert "names are 1 to 64 of a-z" in caught.value.hints[0]
 
 
-@pytest.mark.parametrize("folder", ["../out", "/abs", "a/../../b", ".git/hooks", "a\\b", ".", "~", "~user/x"])
+@pytest.mark.parametrize("folder", ["../out", "/abs", "a/../../b", ".git/hooks", "a\\b", "."])
 def test_the_view_stays_inside_the_project(folder: str) -> None:
     with pytest.raises(IntegrityError):
         parse_manifest(f"[settings]\ndir = '{folder}'", "models.toml")

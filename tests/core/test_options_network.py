@@ -237,6 +237,14 @@ def test_certificates_of_ones_own_are_trusted(
     assert modelpm("install", pinned(secure)).code == 0
 
 
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@about("SSL_CERT_FILE")
+def test_variables_of_other_programs_name_certificates(
+    modelpm: Run, secure: str, certificates: Path, variable: str
+) -> None:
+    assert modelpm("install", pinned(secure), env={variable: str(certificates)}).code == 0
+
+
 @pytest.mark.parametrize(
     "variable", ["http_proxy", "ALL_PROXY", *(pytest.param(name, marks=marathon) for name in PROXIES[1:3])]
 )

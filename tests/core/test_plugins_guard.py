@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from modelpm.errors import ModelpmError, NotFound, PluginError, Unavailable, UsageError
+from modelpm.lock.model import MAX_LICENSE
 from modelpm.plugins.guard import GuardedCatalog, GuardedLog, GuardedSource
 from modelpm.plugins.index import Entry
 from modelpm.redact import FOREIGN_CAP
@@ -112,7 +113,7 @@ def test_an_error_of_ours_arrives_short_and_plain() -> None:
     assert (caught.value.code, caught.value.retry_after) == ("network", None)
     assert len(caught.value.message) < FOREIGN_CAP + 100
     assert len(json.dumps([*caught.value.hints, caught.value.details])) < 1 << 20
-    assert caught.value.message.endswith(f"({50 << 20} characters)")
+    assert caught.value.message.endswith(f"({(50 << 20) - FOREIGN_CAP} characters more)")
 
 
 def test_an_error_of_the_plugins_own_class_becomes_ours() -> None:
@@ -151,10 +152,11 @@ def test_a_listing_that_never_ends_does() -> None:
     assert len(GuardedSource(ENTRY, Source(lambda: as_many)).resolve(REFERENCE).files) == MAX_FILES
 
 
-def test_a_licence_is_cut_and_made_printable() -> None:
+def test_a_licence_is_bounded_and_made_printable() -> None:
     made = Snapshot(REFERENCE, "x", (FILE,), "mit\u200b\x1b" + "x" * (1 << 20))
     found = GuardedSource(ENTRY, Source(lambda: made)).resolve(REFERENCE).license
-    assert (found[:15], len(found), found.isprintable()) == ("mit\\u200b\\x1bxxx"[:15], 200, True)
+    assert (found[:15], found.isprintable()) == ("mit\\u200b\\x1bxxx"[:15], True)
+    assert MAX_LICENSE < len(found) < 2 * FOREIGN_CAP, "what is too long for a licence is told apart where it is locked"
 
 
 @pytest.mark.parametrize("total", [-1, 1 << 63])

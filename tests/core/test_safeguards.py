@@ -17,11 +17,13 @@ import pytest
 import modelpm
 from modelpm.api import Context, Event
 from modelpm.disk import system
+from modelpm.environment import Environment
 from modelpm.errors import IntegrityError, ModelpmError, StoreError, UsageError
 from modelpm.lock.file import parse_lock
 from modelpm.store import Store, blobs, meta
 from modelpm.testing import FaultServer
 from modelpm.transfer import Fetched
+from modelpm.view import View
 from modelpm.view.ledger import Entry, ledger_text
 from modelpm_jsonl.log import JsonLinesLog
 from tests.conftest import Ran
@@ -108,8 +110,9 @@ def test_a_blob_that_another_replaces_by_the_same_bytes_is_fine(
 
 def test_a_lock_that_cannot_be_read_is_an_error_in_words(tmp_path: Path) -> None:
     (tmp_path / "models.lock").mkdir()
+    store = Store(tmp_path / "store")
     with pytest.raises(StoreError, match="cannot read") as caught:
-        Store(tmp_path / "store").remember_project(tmp_path / "models.lock")
+        Environment("project", tmp_path / "models.lock", View(tmp_path / "models", store), store).register()
     assert caught.value.exit_code == 8
 
 

@@ -84,10 +84,11 @@ class Trace:
         """Return what a power cut after the end could undo or tear, in words.
 
         Args:
-            spared: Patterns of paths below the root for which nothing is promised.
+            spared: Patterns of how the lines begin for which nothing is promised: of paths below the root, as a rule.
         """
         found = [*self._torn_names(), *self._lost_names(), *self._torn_files()]
-        return [f"{path}: {what}" for path, what in found if not any(fnmatch(path, pattern) for pattern in spared)]
+        told = [f"{path}: {what}" for path, what in found]
+        return [line for line in told if not any(fnmatch(line, f"{pattern}*") for pattern in spared)]
 
     def _syncs(self, path: str) -> list[Call]:
         return [c for c in self.calls if c.kind == "sync" and c.paths[0] == path]

@@ -60,9 +60,10 @@ def presentable(error: BaseException) -> BaseException:
         said = "".join(format_exception(error))
     except BaseException:  # noqa: BLE001 - the plugin's own code, too
         said = ""
-    if said and without_secrets(said) == said:
+    words = _words(error)
+    if said and without_secrets(said) == said and redact_urls(words) == words:
         return error
-    shown = RuntimeError(redact_urls(f"{type(error).__name__[:_MAX_NAME]}: {_words(error)}"))
+    shown = RuntimeError(redact_urls(f"{type(error).__name__[:_MAX_NAME]}: {words}"))
     return shown.with_traceback(error.__traceback__)
 
 
