@@ -24,9 +24,11 @@ Modelpm = Callable[..., Ran]
 Traced = Callable[..., Trace]
 # Lock files hold the name of their holder only, a lease ends with its process, and of a partial its journal tells what
 # counts. Bundles that are being written are compared, whatever there is of them.
-SPARED = ("*/store/locks/*", "*/audit/lock", "*/store/leases/*", "*/store/partial/*", "trace-*", "*/__pycache__*")
-# What costs no more than a hash where it is lost: notes on files, and the ctime in a record, renewed in place.
-SPARED += ("*/cache/files/*", "*/store/meta/sha256/*: written and not synced")
+SPARED = (
+    *("*/store/locks/*", "*/audit/lock", "*/store/leases/*", "*/store/partial/*", "trace-*", "*/__pycache__*"),
+    # What costs no more than a hash where it is lost: notes on files, and the ctime in a record, renewed in place.
+    *("*/cache/files/*", "*/store/meta/sha256/*: written and not synced"),
+)
 HOME = "home/modelpm"
 BLOB, RECORD = f"{HOME}/store/blobs/sha256/*", f"{HOME}/store/meta/sha256/*"
 LOCK, LEDGER, NEEDS = f"{HOME}/env/models.lock", f"{HOME}/env/models/.modelpm.json", f"{HOME}/store/projects/*"
