@@ -94,18 +94,26 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             quick: Whether the mark in the view is enough to tell; at every start there is time for no more.
         """
         now, store = time.time(), self.store
-        if quick and marks.was_recorded_lately(self.view.root, self.lock_path, store.layout.projects, now):
-            return
-        if not (self.lock_path.exists() and store.layout.version.exists()):
+        is_marked = marks.was_recorded_lately(self.view.root, self.lock_path, store.layout.projects, now)
+        if (quick and is_marked) or not (self.lock_path.exists() and store.layout.version.exists()):
             return
         from modelpm.store import registry
+        from modelpm.view.foreign import is_foreign
 
         with suppress(ModelpmError, OSError):
-            if registry.due(store.layout, self.root, now) is None:
-                registry.touch(store.layout, self.root, now)
-                return
-            with store.lock("store", shared=True, timeout=_PATIENCE):
-                self.register()
+            if registry.due(store.layout, self.root, now) is not None:
+                if not is_foreign(self.view.root, self._models()):  # nothing is written into a folder of others
+                    with store.lock("store", shared=True, timeout=_PATIENCE):
+                        self.register()
+            elif not is_marked:
+                registry.freshen(store.layout, self.root, now)
+
+    def _models(self) -> Sequence[LockedModel]:
+        """Return what is locked; nothing where that cannot be read."""
+        try:
+            return self.read().models
+        except ModelpmError:
+            return ()
 
     def renew(self, digests: Collection[str]) -> int:
         """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""

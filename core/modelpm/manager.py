@@ -210,7 +210,9 @@ class Manager(Parts):
         from modelpm.operations.uninstall import Uninstaller
         from modelpm.report import Report
 
-        here = project.as_root() if project is not None else None
+        if not dry_run:
+            self.config.check()
+        here = project.as_root if project is not None else None
         uninstaller = Uninstaller(self.environment, self._auditor, here, with_dir)
         changes, errors = uninstaller.each(names, dry_run=dry_run, user=user)
         for change in changes:

@@ -85,6 +85,7 @@ class Project(Reader):
         text_only = self.workshop.environment(self.site, "")
         return self.workshop.environment(self.site, text_only.read().dir)
 
+    @property
     def as_root(self) -> Environment:
         """Return the environment as one that counts on blobs, also where its lock is damaged or in conflict."""
         try:

@@ -125,9 +125,21 @@ def test_yes_is_an_answer_where_nobody_can_be_asked(modelpm: Run, home: Path, sp
     assert modelpm("install", spec).code == 0
     (home / "modelpm" / "env" / "models.lock").unlink()
     arguments, env = flagged("yes", typed=typed)
-    assert modelpm("prune").code == 2
+    forgetful = {"MODELPM_KEEP_UNSEEN": "0"}
+    assert modelpm("prune", env=forgetful).code == 2
     assert list((home / "modelpm" / "store" / "blobs").rglob("?" * 64))
-    assert modelpm("prune", *arguments, env=env).code == 0
+    assert modelpm("prune", *arguments, env=env | forgetful).code == 0
+    assert not list((home / "modelpm" / "store" / "blobs").rglob("?" * 64))
+
+
+@arrives("store.keep-unseen", "0", "variable", "config")
+def test_what_an_unseen_project_needs_is_kept_so_long(modelpm: Run, home: Path, spec: str, given: Given) -> None:
+    assert modelpm("install", spec).code == 0
+    (home / "modelpm" / "env" / "models.lock").unlink()
+    assert modelpm("prune", "-y").code == 0
+    assert list((home / "modelpm" / "store" / "blobs").rglob("?" * 64)), "for 90 days"
+    given.write(home / "modelpm")
+    assert modelpm("prune", "-y", env=dict(given.env)).code == 0
     assert not list((home / "modelpm" / "store" / "blobs").rglob("?" * 64))
 
 
@@ -178,6 +190,7 @@ VALUES = {
     "store.dir": "/somewhere/store",
     "store.path": ["/somewhere/else"],
     "store.link-mode": "copy",
+    "store.keep-unseen": "30d",
     "network.offline": True,
     "network.jobs": 3,
     "network.retries": 7,

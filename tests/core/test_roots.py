@@ -347,7 +347,7 @@ def test_what_is_asked_inside_of_a_project_never_frees_what_that_project_has(
         lock.write_text(lock.read_text() + "<<<<<<< ours\n=======\n>>>>>>> theirs\n")
     (change,) = manager.uninstall_all(["m"], dry_run=dry_run, project=project).changes
     assert str(tmp_path / "p") in change.note
-    found = manager.housekeeping.prune(project=project.as_root(), dry_run=dry_run)
+    found = manager.housekeeping.prune(project=project.as_root, dry_run=dry_run)
     assert found.removed == ()
     assert shown(tmp_path / "p") == BYTES
 

@@ -276,7 +276,7 @@ class RootsMachine(RuleBasedStateMachine):
         known = None if outside else self.pick(which, "project", sound=False)
         self.freeing(self.user(), *([known] if known else []))
         before, manager = self.blobs(), self.manager()
-        project = manager.project(self.here(known)).as_root() if known else None
+        project = manager.project(self.here(known)).as_root if known else None
         manager.housekeeping.prune(project=project)
         counts["freed"] += len(before - self.blobs())
         survey = Roots(manager.environment, (project,) if project else ()).survey()

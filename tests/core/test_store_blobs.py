@@ -51,7 +51,7 @@ def test_opening_twice_is_opening_once(store: Store) -> None:
     store.open()
     Store(store.root).open()
     assert store.layout.version.read_text() == "1\n"
-    assert everything(store.root) == {"VERSION", "locks/self-test.lock"}
+    assert everything(store.root) == {"VERSION", "locks/self-test.lock", "projects/complete"}
 
 
 def test_a_store_of_a_newer_modelpm_is_refused_and_left_alone(store: Store) -> None:
@@ -119,7 +119,7 @@ def test_nothing_is_left_beside_a_committed_blob(store: Store) -> None:
     put(store, b"")
     blobs = {str(store.blob(name).relative_to(store.root)) for name in (NAME, sha256(b""))}
     records = {str(store.layout.record(name).relative_to(store.root)) for name in (NAME, sha256(b""))}
-    assert everything(store.root) == {"VERSION", "locks/self-test.lock"} | blobs | records
+    assert everything(store.root) == {"VERSION", "locks/self-test.lock", "projects/complete"} | blobs | records
 
 
 def test_committing_again_heals_what_rotted_unseen(store: Store) -> None:
@@ -366,7 +366,7 @@ def test_removing_frees_the_bytes_and_the_record(store: Store) -> None:
     (name, _size), *_ = store.blobs()
     assert store.remove(name) >= 100_000
     assert store.remove(name) == 0
-    assert everything(store.root) == {"VERSION", "locks/self-test.lock"}
+    assert everything(store.root) == {"VERSION", "locks/self-test.lock", "projects/complete"}
 
 
 def test_removing_frees_nothing_while_a_view_holds_the_file(store: Store, tmp_path: Path) -> None:

@@ -67,10 +67,10 @@ def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ())
         before = load(layout.project(record.key))
         save(layout, record)
         _supersede(layout, record, {record.text, before.text if before else record.text})
-    touch(layout, root, now)
+    freshen(layout, root, now)
 
 
-def touch(layout: Layout, root: Root, now: float) -> None:
+def freshen(layout: Layout, root: Root, now: float) -> None:
     """Let the mark of a root say that its record is fresh, where that can be written."""
     with contextlib.suppress(OSError):
         record = Record(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))

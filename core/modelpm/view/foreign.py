@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from modelpm.lock.model import LockedModel
+from modelpm.store.marks import MARK
 from modelpm.view.ledger import NAME
 
-_EMPTY = {".gitignore", ".gitkeep", ".keep"}  # what people commit to keep an empty folder
+_EMPTY = {".gitignore", ".gitkeep", ".keep", MARK}  # what keeps an empty folder in git, and our own mark
 
 
 def is_foreign(root: Path, models: Iterable[LockedModel]) -> bool:
