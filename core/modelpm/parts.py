@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from modelpm.config import Config
 from modelpm.environment import Environment
 from modelpm.errors import StoreError
+from modelpm.hosts import Hosts
 from modelpm.operations.flights import Flights
 from modelpm.operations.reading import Reader
 from modelpm.store import Store
@@ -85,6 +86,7 @@ class Parts(Reader):
         self._sinks, self._listener = tuple(audit), listener
         self._on_event, self._on_warning = on_event, on_warning
         self._flights = Flights()
+        self._hosts = Hosts()
         self._lock = threading.RLock()
 
     def __enter__(self) -> Self:
@@ -117,7 +119,7 @@ class Parts(Reader):
         """The plugins of this installation."""
         from modelpm.operations.context import make_registry
 
-        return make_registry(self.config)
+        return make_registry(self.config, self._hosts, self._tell)
 
     @cached_property
     def catalogs(self) -> "Catalogs":
@@ -180,7 +182,7 @@ class Parts(Reader):
 
         run = new_run()
         return make_engine(
-            self.config, self.store, self.registry, lambda action, fields: self._emit(run, action, fields)
+            self.config, self.store, self.registry, self._hosts, lambda action, fields: self._emit(run, action, fields)
         )
 
     def _working(
@@ -234,6 +236,10 @@ class Parts(Reader):
         from modelpm.operations.carrying import Carrier
 
         return Carrier((project or self).environment, self.environment, self._auditor, self.warn)
+
+    def _tell(self, action: str, fields: Mapping[str, Any]) -> None:
+        """Take an event of a plugin; it belongs to no run of the engine."""
+        self._emit("", action, fields)
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
         if self._on_event is not None:

@@ -48,6 +48,11 @@ def as_seconds(value: Any) -> float:
     return number
 
 
+def as_span(value: Any) -> float:
+    """Read a number of seconds that may be 0."""
+    return 0.0 if str(value).strip() in {"0", "0.0"} else as_seconds(value)
+
+
 def as_rate(value: Any) -> int:
     """Read a rate like ``8M`` (MiB a second), ``500K``, ``1.5G`` or plain bytes; 0 means no limit."""
     text = str(value).strip().upper().removesuffix("/S").removesuffix("IB").removesuffix("B")

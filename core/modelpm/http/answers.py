@@ -16,7 +16,6 @@ from modelpm.http.urls import host, label, origin
 from modelpm.names import printable
 from modelpm.types import RemoteFile
 
-MAX_WAIT = 120.0
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18})", re.IGNORECASE)
 _UNSATISFIED = re.compile(r"bytes\s+\*/(\d{1,18})", re.IGNORECASE)
@@ -174,14 +173,14 @@ def looks_like_page(headers: Mapping[str, str]) -> bool:
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds the server asks to wait, capped at :data:`MAX_WAIT`, or None.
+    """Return how many seconds the server asks to wait, however many, or None.
 
     A used-up ``RateLimit`` says it exactly; ``Retry-After`` is a number or a date, which is held against the server's
     own clock.
     """
-    used_up = [float(t) for t in re.findall(r";\s*r=0\s*;\s*t=(\d{1,9})", headers.get("RateLimit", ""))]
+    used_up = [int(t) for t in re.findall(r";\s*r=0\s*;\s*t=(\d{1,9})", headers.get("RateLimit", ""))]
     if used_up:
-        return min(max(used_up), MAX_WAIT)
+        return max(used_up)
     asked = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"-?\d{1,12}(\.\d+)?", asked):
         seconds = float(asked)
@@ -191,7 +190,7 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
             return None
         now = _date(headers.get("Date", "")) or datetime.now(UTC)
         seconds = (until - now).total_seconds()
-    return min(max(math.ceil(seconds), 0.0), MAX_WAIT)
+    return max(math.ceil(seconds), 0)
 
 
 def error_of(answer: Answer) -> ModelpmError:

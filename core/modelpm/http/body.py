@@ -11,6 +11,8 @@ import urllib3
 from modelpm.errors import ModelpmError, Unavailable
 from modelpm.http.answers import length_of
 from modelpm.http.failures import BREAKS, failure
+from modelpm.http.pacing import in_time
+from modelpm.http.timing import idle_of
 from modelpm.http.urls import host
 
 _CHUNK = 1 << 20
@@ -156,11 +158,15 @@ def _secure(connected: ssl.SSLSocket) -> Callable[[memoryview], int]:
 
 
 def read_capped(response: urllib3.BaseHTTPResponse, url: str, cap: int, length: int | None = None) -> bytes | None:
-    """Read a small body and let go of the connection; None where it is longer than ``cap`` bytes."""
+    """Read a small body and release the connection; None where it is longer than ``cap`` bytes.
+
+    Raises:
+        Unavailable: The connection broke, went silent, drips, or ended too early.
+    """
     body = Body(response, url, length)
     data = bytearray()
     try:
-        for chunk in body.chunks():
+        for chunk in in_time(body.chunks(), url, idle_of(response), body.abort):
             data += chunk
             if len(data) > cap:
                 return None

@@ -15,6 +15,7 @@ from urllib3.util import Timeout, make_headers
 from modelpm import __version__
 from modelpm.errors import UsageError
 from modelpm.http.failures import BREAKS, closed_early, failure, reason
+from modelpm.http.timing import timed
 from modelpm.http.urls import proxy_for
 from modelpm.types import Network
 
@@ -63,12 +64,11 @@ class Pool:
         options: dict[str, Any] = {
             "num_pools": _CONNECTIONS,
             "maxsize": _CONNECTIONS,
-            "timeout": Timeout(connect=network.connect_timeout, read=network.idle_timeout),
+            "timeout": Timeout(connect=network.connect_timeout, read=network.first_byte_timeout),
             "ssl_context": _trust(network) if secure else None,
         }
-        if proxy is None:
-            return urllib3.PoolManager(**options)
-        return _through(proxy if "://" in proxy else f"http://{proxy}", options)
+        manager = urllib3.PoolManager(**options) if proxy is None else _through(proxy, options)
+        return timed(manager, network.idle_timeout, network.first_byte_timeout)
 
 
 def _send(manager: urllib3.PoolManager, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
@@ -85,6 +85,7 @@ def _send(manager: urllib3.PoolManager, url: str, headers: Mapping[str, str]) ->
 
 
 def _through(proxy: str, options: dict[str, Any]) -> urllib3.PoolManager:
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
     malformed = UsageError(
         "the address of the proxy is malformed",
         hints=["write it like HTTPS_PROXY=http://proxy.example:3128 or ALL_PROXY=socks5h://127.0.0.1:1080"],

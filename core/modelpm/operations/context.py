@@ -9,6 +9,7 @@ from modelpm.audit import Auditor
 from modelpm.catalog import Catalogs
 from modelpm.config import Config
 from modelpm.folder import FolderCatalog
+from modelpm.hosts import Hosts
 from modelpm.plugins.index import scan
 from modelpm.plugins.registry import Registry
 from modelpm.store import Store
@@ -17,9 +18,9 @@ from modelpm.transfer.rate import RateLimit
 from modelpm.types import Context, Network, Secret
 
 
-def make_registry(config: Config) -> Registry:
+def make_registry(config: Config, hosts: Hosts, emit: Callable[[str, Mapping[str, Any]], None]) -> Registry:
     """Return the plugins of this installation, each with what it may know of the world."""
-    network = _network(config)
+    network = _network(config, hosts)
 
     def context(kind: str, name: str) -> Context:
         return Context(
@@ -29,6 +30,7 @@ def make_registry(config: Config) -> Registry:
             offline=config["network.offline"],
             folder=config.paths.audit if kind == "audit" else None,
             network=network,
+            emit=emit,
         )
 
     return Registry(scan(), context, frozenset(config["plugins.disabled"]), config["plugins.prefer"])
@@ -61,19 +63,21 @@ def make_auditor(
 
 
 def make_engine(
-    config: Config, store: Store, registry: Registry, emit: Callable[[str, Mapping[str, Any]], None]
+    config: Config, store: Store, registry: Registry, hosts: Hosts, emit: Callable[[str, Mapping[str, Any]], None]
 ) -> Engine:
     """Return a transfer engine."""
     options = Options(
         jobs=config["network.jobs"],
         retries=config["network.retries"],
+        outage=config.outage,
         idle_timeout=config["network.idle-timeout"],
+        first_byte_timeout=config["network.first-byte-timeout"],
         limit=RateLimit(config["network.limit-rate"], config["network.limit"]),
     )
-    return Engine(store, registry.hasher, options, emit)
+    return Engine(store, registry.hasher, options, emit, hosts)
 
 
-def _network(config: Config) -> Network:
+def _network(config: Config, hosts: Hosts) -> Network:
     environ = config.environ
     schemes = {scheme: environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY") for scheme in _PROXIED}
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
@@ -83,6 +87,9 @@ def _network(config: Config) -> Network:
         proxies={scheme: url for scheme, url in schemes.items() if url},
         no_proxy=tuple(host.strip() for host in no_proxy.split(",") if host.strip()),
         retries=config["network.retries"],
+        first_byte_timeout=config["network.first-byte-timeout"],
+        outage=config.outage,
+        hosts=hosts,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
 from modelpm.api import AuditLog, AuditSink, Catalog, Hasher, Listener, Locator, Parser, Source
-from modelpm.errors import ModelpmError, PluginError
+from modelpm.errors import ModelpmError, PluginError, Unavailable
 from modelpm.names import printable
 from modelpm.plugins.index import OURS, Entry
 from modelpm.redact import redact_urls
@@ -66,6 +66,21 @@ def signed(entry: Entry) -> Iterator[None]:
     except ModelpmError as error:
         error.message = f"{error.message} (the {entry.kind} `{entry.name}` of {entry})"
         raise
+
+
+@contextmanager
+def networked(entry: Entry) -> Iterator[None]:
+    """As :func:`guarded`; what the operating system says of a connection is worth another try, and names the plugin.
+
+    Every library has errors of its own for that; those of the standard library need no translation by the plugin.
+    """
+    with guarded(entry):
+        try:
+            yield
+        except (OSError, EOFError) as error:  # a TimeoutError is an OSError
+            said = _words(error) or type(error).__name__
+            code = "stalled" if isinstance(error, TimeoutError) else "network"
+            raise Unavailable(f"{redact_urls(said)} (the {entry.kind} `{entry.name}` of {entry})", code=code) from error
 
 
 def expect(entry: Entry, answer: object, wanted: _Types, what: str) -> None:
@@ -144,13 +159,13 @@ class GuardedSource(_Guarded[Source]):
         self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
     ) -> Iterator[Stream]:
         """As :meth:`modelpm.api.Source.open`; only the plugin's own code is guarded, not the caller's."""
-        with guarded(self.entry):
+        with networked(self.entry):
             manager = self.made.open(file, location, start=start, stop=stop, validator=validator)
             stream = manager.__enter__()
         try:
             yield self._checked_stream(stream)
         finally:
-            with guarded(self.entry):
+            with networked(self.entry):
                 manager.__exit__(None, None, None)
 
     def parse(self, rest: str) -> Reference:
@@ -190,7 +205,7 @@ class GuardedSource(_Guarded[Source]):
         )
 
     def _chunks(self, stream: Stream) -> Iterator[bytes]:
-        with guarded(self.entry):
+        with networked(self.entry):
             for chunk in stream.chunks:
                 expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
                 yield chunk
@@ -200,7 +215,7 @@ class GuardedSource(_Guarded[Source]):
             return None
 
         def wrapped(*args: _P.args, **options: _P.kwargs) -> _R:
-            with guarded(self.entry):
+            with networked(self.entry):
                 return call(*args, **options)
 
         return wrapped
