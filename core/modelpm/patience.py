@@ -15,8 +15,9 @@ LONGEST_WAIT = 600.0  # seconds a server may ask for; twice the window in which 
 _LONGEST_PAUSE = 5.0  # seconds between two tries, so that the end of an outage is noticed soon
 _DAYS = 2 * 86400.0  # from there on a wait is told in days
 # Retries of what more of them would hardly cure: a cut copy in a cache may be replaced, a wrong listing stays; storage
-# that refuses a fresh link refuses the next one; a server that was mute for a minute, or drips, goes on doing so.
-_FEWER = {"size_mismatch": 2, "expired": 2, "no_answer": 2, "slow": 1}
+# that refuses a fresh link refuses the next one; a server that was mute for a minute goes on being so.
+_FEWER = {"size_mismatch": 2, "expired": 2, "no_answer": 2}
+_STALLS = frozenset({"stalled", "trickle"})
 _AWAY = frozenset({"network", "stalled", "proxy", "rate_limited", "no_answer"})
 
 
@@ -48,17 +49,17 @@ class Budget:
     patience: Patience
     random: Callable[[], float]
     strikes: int = 0
-    _trickles: int = 0
+    _stalls: int = 0
     _since: float | None = None
     _struck_at: float = float("-inf")
 
     def progress(self) -> None:
-        """Count from zero again: bytes came. Trickles stay counted: each may begin with a burst."""
-        self.strikes, self._since = self._trickles, None
+        """Count from zero again: bytes came. Stalls stay counted: each try may begin with a burst and end in another."""
+        self.strikes, self._since = self._stalls, None
 
     def finished(self) -> None:
-        """Count from zero again: so much came that trickles are forgotten, too."""
-        self._trickles = 0
+        """Count from zero again: so much came that it was worth the time, stalls and all."""
+        self._stalls = 0
         self.progress()
 
     def strike(self, started: float, now: float, error: ModelpmError, *, served: bool = False) -> float | None:
@@ -79,7 +80,7 @@ class Budget:
         self._since = now if self._since is None else self._since
         if started >= self._struck_at:
             self.strikes += 1
-            self._trickles += error.code == "trickle"
+            self._stalls += error.code in _STALLS
             self._struck_at = now
         wait = self._pause(error)
         if wait > LONGEST_WAIT + 1:

@@ -79,7 +79,7 @@ def test_without_an_outage_the_tries_alone_decide() -> None:
         (Unavailable("short", code="size_mismatch"), 3),
         (Expired("403"), 3),
         (Unavailable("mute", code="no_answer"), 3),
-        (Unavailable("drips", code="slow"), 2),
+        (Unavailable("drips", code="slow"), 6),
         (Unavailable("page", code="html_page"), 6),
         (Unavailable("trickle", code="trickle"), 6),
     ],
@@ -91,10 +91,11 @@ def test_what_time_does_not_cure_is_no_outage_and_may_get_fewer_tries(error: Una
         assert outlived(budget(), error, served=True)[1] == tries
 
 
-def test_progress_does_not_forget_a_trickle_and_much_progress_does() -> None:
+@pytest.mark.parametrize("code", ["trickle", "stalled"])
+def test_progress_does_not_forget_a_stall_and_much_progress_does(code: str) -> None:
     """A server that sends a burst and then next to nothing is not asked for ever."""
     it, tries, now = budget(outage=0.0), 0, 0.0
-    while (wait := it.strike(now, now, Unavailable("1 B/s", code="trickle"))) is not None:
+    while (wait := it.strike(now, now, Unavailable("1 B/s", code=code))) is not None:
         tries, now = tries + 1, now + wait + 1
         it.progress()
     assert tries == 5

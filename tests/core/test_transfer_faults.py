@@ -18,7 +18,7 @@ from tests.support.transfers import Trial, noise, pinned, sha256, unpinned
 MIB = 1 << 20
 HASTY = Options(jobs=4, retries=3, outage=0.0, idle_timeout=0.8, first_byte_timeout=2.0, backoff=0.01)
 REFUSED = {"forbidden", "redirect_loop", "redirect_nowhere"}  # asking again would not help
-HARMLESS = {"ignore_range", "weak_etag", "garbage", "endless", "chunked", "no_plain_get"}
+HARMLESS = {"ignore_range", "weak_etag", "garbage", "endless", "chunked", "no_plain_get", "trailers"}
 UNTRUE = {"short", "lying_range", "flip", "changed"}
 SMALL, LARGE = noise(300_001), noise(17 * MIB + 5, 1)
 
@@ -35,7 +35,8 @@ def trial(tmp_path: Path) -> Trial:
 
 
 def origin(server: FaultServer, path: str = "/w", query: str = "") -> Origin:
-    source = Plain(Context(network=Network(connect_timeout=2.0, idle_timeout=HASTY.idle_timeout)))
+    limits = {"idle_timeout": HASTY.idle_timeout, "first_byte_timeout": HASTY.first_byte_timeout}
+    source = Plain(Context(network=Network(connect_timeout=2.0, **limits)))
     url = server.url(path) + query
     return Origin(
         GuardedSource.of(ENTRY, source), RemoteFile(path, len(server.files[path]), None, (url,)), url, server.url(path)

@@ -67,7 +67,7 @@ def _too_late(error: BaseException, name: str) -> ModelpmError | None:
     """Return what it means that an answer did not begin in time, or that it drips."""
     for cause in _causes(error):
         if isinstance(cause, TooSlowError):
-            return PermanentError(f"{name} sends the head of its answer too slowly, and never ends it", code="slow")
+            return Unavailable(f"{name} sends the head of its answer too slowly, and does not end it", code="slow")
         if isinstance(cause, NoAnswerError):
             return Unavailable(
                 f"{name} sent no answer within {duration(cause.seconds)}", hints=[_PATIENT], code="no_answer"

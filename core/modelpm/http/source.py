@@ -41,6 +41,7 @@ _RAN_OUT = frozenset({400, 401, 403, 410})
 _NO_RANGES = frozenset({"bad_range", "range_not_satisfiable"})
 # An answer came, and is none: it would be the same a second later.
 _NO_ANSWERS = frozenset({"html_page", "content_encoding", "bad_answer"}) | _NO_RANGES
+_DRIPS = "slow"  # a document that did not end in time had its time
 _T = TypeVar("_T")
 
 
@@ -145,7 +146,7 @@ class HttpSource(ABC):
 
     def _pause(self, budget: Budget, started: float, server: str, error: Unavailable) -> float | None:
         """Return the seconds to wait before a document is asked for again, or None where it shall not be."""
-        if not error.retryable or error.code in _NO_ANSWERS:
+        if not error.retryable or error.code in _NO_ANSWERS or error.code == _DRIPS:
             return None
         away = bool(server) and error.unanswered
         if away:

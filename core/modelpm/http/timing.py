@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import urllib3
 from urllib3.connection import HTTPConnection
 
-from modelpm.http.watchdog import WATCHDOG
+from modelpm.http.watchdog import WATCHDOG, TooSlowError
 
 _IDLE = 30.0  # seconds, where a connection was not made here
 _HEAD = 1.1  # times the limit for the first byte: then the whole head of an answer must be there
@@ -33,12 +33,16 @@ class _Timed(HTTPConnection):
 
     def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override] # as urllib3 has it
         """Return the answer with its head read and its body unread."""
-        sock = self.sock
-        with WATCHDOG.guard(self.first_byte * _HEAD, partial(_cut, sock)):
-            try:
+        sock, response = self.sock, None
+        try:
+            with WATCHDOG.guard(self.first_byte * _HEAD, partial(_cut, sock)):
                 response = super().getresponse()
-            except TimeoutError as error:
-                raise NoAnswerError(self.first_byte) from error
+        except TooSlowError:
+            if response is not None:  # to the library, a head that ends with the connection is a head
+                response.close()
+            raise
+        except TimeoutError as error:
+            raise NoAnswerError(self.first_byte) from error
         sock.settimeout(self.idle)
         return response
 

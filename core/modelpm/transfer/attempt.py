@@ -24,7 +24,7 @@ from modelpm.transfer.work import Work
 from modelpm.types import Stream
 
 _PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted from zero again …
-_AMPLE = 8 << 20  # … and trickles, too: what brings that much is no server that sends a burst and then next to nothing
+_AMPLE = 16 << 10  # … and this times the idle timeout: that is worth the time, though the attempt may stall again
 _TOLD = 1.0  # seconds between two notes that a host brings bytes
 _NAP = 0.005  # seconds
 
@@ -216,7 +216,7 @@ class Attempts:
                 self.hosts.brought(origin.label)
             failing = bool(self._budget.strikes) or work.narrow
             if failing and task.gained >= enough and self._versions.provable(work.partial, origin.label):
-                if task.gained >= _AMPLE:
+                if task.gained >= _AMPLE * self.options.idle_timeout:
                     self._budget.finished()
                 self._progressed(work, origin)
             while work.hasty() and task.aborted is None:
