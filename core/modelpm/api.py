@@ -129,7 +129,9 @@ class Source(Protocol):
     ) -> AbstractContextManager[Stream]:
         """Open the bytes from ``start`` to ``stop`` (exclusive); called from several threads at once.
 
-        A source that cannot begin at ``start`` says so in ``Stream.start``; one that cannot stop may send more.
+        A source that cannot begin at ``start`` says so in ``Stream.start``; one that cannot stop may send more. An
+        ``OSError``, ``TimeoutError`` or ``EOFError`` out of this call, ``chunks`` or ``readinto`` is the network's, and
+        counts as :class:`Unavailable`.
 
         Raises:
             Expired: The location has run out; resolve again.

@@ -5,6 +5,7 @@ anything else that reaches the top is a bug.
 """
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any, ClassVar
 
 from modelpm.redact import cleaned, without_secrets
@@ -76,11 +77,7 @@ class NotFound(ModelpmError):  # noqa: N818 - the name plugin authors raise; fix
 
 
 class Unavailable(ModelpmError):  # noqa: N818 - as above
-    """The network or a server failed in a way that is worth retrying.
-
-    Attributes:
-        retry_after: Seconds the server asked to wait, or None.
-    """
+    """The network or a server failed in a way that is worth retrying."""
 
     code = "network"
     exit_code = 6
@@ -95,13 +92,20 @@ class Unavailable(ModelpmError):  # noqa: N818 - as above
         code: str | None = None,
         **details: Any,
     ) -> None:
+        if retry_after is not None and isfinite(retry_after):
+            details["retry_after"] = retry_after
         super().__init__(message, hints=hints, code=code, **details)
-        self.retry_after = retry_after
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds the server asked to wait, or None."""
+        seconds: float | None = self.details.get("retry_after")
+        return seconds
 
     @property
     def unanswered(self) -> bool:
-        """Whether nobody answered at all, which is nothing that is about one file."""
-        return self.code in {"network", "stalled"} and "status" not in self.details
+        """Whether no answer came at all, which is nothing that is about one file."""
+        return self.code in {"network", "stalled", "no_answer"} and "status" not in self.details
 
 
 class Expired(Unavailable):

@@ -1,6 +1,7 @@
-"""How servers fared, whoever asked them: what one file or listing found out the hard way, the next need not."""
+"""How servers fared in this run: what one file or listing found out the hard way, the next need not."""
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -8,6 +9,7 @@ from urllib.parse import urlsplit
 _REST_CAP = 60.0
 _GIVEN_UP = 30.0  # seconds for which nobody tries as long again as who gave up …
 _OUTAGE = 15.0  # … where the server had been away for so long: one that is only restarted must not cost a run its files
+_JUST_NOW = 30.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,16 @@ class _Record:
 
 @dataclass(slots=True)
 class Hosts:
-    """Failures by server. Thread-safe.
+    """What is known of each server. Thread-safe.
 
     Attributes:
         clock: Seconds, monotonic.
     """
 
-    clock: Callable[[], float]
+    clock: Callable[[], float] = time.monotonic
     _records: dict[str, _Record] = field(default_factory=dict)
+    _served: set[str] = field(default_factory=set)
+    _brought: dict[str, float] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def failed(self, label: str) -> None:
@@ -67,10 +71,26 @@ class Hosts:
             self._records.setdefault(_host(label), _Record(now)).given_up = now
 
     def worked(self, label: str) -> None:
-        """Note that bytes came."""
-        if self._records:
-            with self._lock:
-                self._records.pop(_host(label), None)
+        """Note that a server served what it was asked for; an error status is no answer."""
+        host = _host(label)
+        with self._lock:
+            self._served.add(host)
+            self._records.pop(host, None)
+
+    def brought(self, label: str) -> None:
+        """Note that bytes of a file came; the failures of a server are forgotten when :meth:`worked` says so."""
+        host = _host(label)
+        with self._lock:
+            self._served.add(host)
+            self._brought[host] = self.clock()
+
+    def served(self, label: str) -> bool:
+        """Whether a server has served a listing or bytes in this run."""
+        return _host(label) in self._served
+
+    def brings(self, label: str) -> bool:
+        """Whether bytes of some file came from a server just now."""
+        return self.clock() - self._brought.get(_host(label), float("-inf")) < _JUST_NOW
 
     def rest(self, label: str) -> float:
         """Return for how many seconds others should be asked first."""

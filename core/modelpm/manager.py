@@ -29,7 +29,7 @@ class Manager(Parts):
         store: Folder of the store, where it is elsewhere.
         offline: Never use the network.
         jobs: Connections at once.
-        retries: Tries without progress before giving up.
+        retries: Retries without progress before giving up; given, they alone decide, however short an outage is.
         idle_timeout: Seconds without a byte after which a connection is given up.
         limit_rate: Bytes a second over all connections, or a text like ``8M``.
         cacert: File of additional trusted certificates.

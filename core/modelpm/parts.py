@@ -10,6 +10,7 @@ from modelpm.config import Config
 from modelpm.config.values import seconds_of
 from modelpm.environment import Environment
 from modelpm.errors import StoreError
+from modelpm.hosts import Hosts
 from modelpm.operations.flights import Flights
 from modelpm.operations.reading import Reader
 from modelpm.redact import cleaned, without_secrets
@@ -89,6 +90,7 @@ class Parts(Reader):
         self._sinks, self._listener = tuple(audit), listener
         self._on_event, self._on_warning = on_event, on_warning
         self._flights = Flights()
+        self._hosts = Hosts()
         self._lock = threading.RLock()
         for problem in self.config.problems:
             self.warn(f"{problem.message}; {problem.hints[0]}")
@@ -123,7 +125,7 @@ class Parts(Reader):
         """The plugins of this installation."""
         from modelpm.operations.context import make_registry
 
-        return make_registry(self.config)
+        return make_registry(self.config, self._hosts, self._tell)
 
     @cached_property
     def catalogs(self) -> "Catalogs":
@@ -187,7 +189,7 @@ class Parts(Reader):
 
         run = new_run()
         return make_engine(
-            self.config, self.store, self.registry, lambda action, fields: self._emit(run, action, fields)
+            self.config, self.store, self.registry, self._hosts, lambda action, fields: self._emit(run, action, fields)
         )
 
     def _working(
@@ -244,6 +246,10 @@ class Parts(Reader):
 
         site = project.site if project else None
         return Carrier((project or self).environment, self.environment, self._auditor, self.warn, site)
+
+    def _tell(self, action: str, fields: Mapping[str, Any]) -> None:
+        """Take an event of a plugin; it belongs to no run of the engine."""
+        self._emit("", action, fields)
 
     def _emit(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
         if self._on_event is not None:

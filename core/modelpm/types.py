@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from modelpm.errors import UsageError
+from modelpm.hosts import Hosts
 from modelpm.redact import withhold
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -270,6 +271,10 @@ def no_secret(_origin: str) -> Secret | None:
     return None
 
 
+def no_event(_action: str, _fields: Mapping[str, Any]) -> None:
+    """Tell no listener."""
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """How plugins shall use the network.
@@ -282,6 +287,9 @@ class Network:
         proxies: Proxy URL by scheme (``http``, ``https``, ``all``).
         no_proxy: Host suffixes that are reached directly.
         retries: Tries that may follow a failed one, where trying again may help.
+        first_byte_timeout: Seconds that a server may take until its answer begins.
+        outage: Seconds for which a server that has served something in this run is tried again, even after more tries.
+        hosts: How servers fared in this run.
     """
 
     connect_timeout: float = 10.0
@@ -291,6 +299,9 @@ class Network:
     proxies: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
     no_proxy: tuple[str, ...] = ()
     retries: int = 5
+    first_byte_timeout: float = 75.0
+    outage: float = 0.0
+    hosts: Hosts = field(default_factory=Hosts, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +315,7 @@ class Context:
         offline: Whether the network is forbidden.
         folder: Where the plugin may write, or None.
         network: Timeouts, certificates, proxies.
+        emit: Takes an event, its action and its fields; may be called from any thread.
     """
 
     settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
@@ -312,3 +324,4 @@ class Context:
     offline: bool = False
     folder: Path | None = None
     network: Network = field(default_factory=Network)
+    emit: Callable[[str, Mapping[str, Any]], None] = no_event

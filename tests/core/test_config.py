@@ -12,6 +12,7 @@ from modelpm.config import Config
 from modelpm.config.settings import setting
 from modelpm.config.values import as_rate
 from modelpm.errors import UsageError
+from modelpm.hosts import Hosts
 from modelpm.operations.context import network_of
 from tests.conftest import Ran
 
@@ -181,4 +182,9 @@ def test_bundles_of_other_programs_count_where_nothing_of_ours_is_set(tmp_path: 
 
 def test_proxies_are_left_out_by_lists_in_every_spelling(tmp_path: Path) -> None:
     environ = {"MODELPM_HOME": str(tmp_path), "NO_PROXY": " a.example; b.example\tc.example,,d.example "}
-    assert network_of(Config.load(environ=environ)).no_proxy == ("a.example", "b.example", "c.example", "d.example")
+    assert network_of(Config.load(environ=environ), Hosts()).no_proxy == (
+        "a.example",
+        "b.example",
+        "c.example",
+        "d.example",
+    )

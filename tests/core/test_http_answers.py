@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from urllib3 import HTTPHeaderDict
 
 from modelpm.api import Denied, Digest, ModelpmError, NotFound, RemoteFile, Unavailable
-from modelpm.http.answers import MAX_WAIT, Answer, Span, Wanted, error_of, span_of, strong_validator, wait_of
+from modelpm.http.answers import Answer, Span, Wanted, error_of, span_of, strong_validator, wait_of
 
 SIZE = 1000
 URL = "https://host.example/dir/file.gguf?Signature=canary"
@@ -189,12 +189,12 @@ DATE = "Sun, 22 Nov 2026 10:00:00 GMT"
         ({"Retry-After": "2"}, 2),
         ({"Retry-After": "1.5"}, 2),
         ({"Retry-After": "-3"}, 0),
-        ({"Retry-After": "999999"}, MAX_WAIT),
+        ({"Retry-After": "999999999"}, 999_999_999),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After": "Sun, 22 Nov 2026 10:00:07 +99999999999999"}, None),
         ({"Retry-After": "Sun, 22 Nov 2026 10:00:07 GMT", "Date": DATE}, 7),
         ({"Retry-After": "Sun, 22 Nov 2026 09:00:00 GMT", "Date": DATE}, 0),
-        ({"Retry-After": "Sun, 22 Nov 2099 09:00:00 GMT", "Date": DATE}, MAX_WAIT),
+        ({"Retry-After": "Mon, 23 Nov 2026 10:00:00 GMT", "Date": DATE}, 86_400),
         ({"Retry-After": "Sun, 22 Nov 1999 09:00:00 GMT"}, 0),
         ({"RateLimit": '"api";r=0;t=55'}, 55),
         ({"RateLimit": '"api";r=12;t=55'}, None),
@@ -202,15 +202,13 @@ DATE = "Sun, 22 Nov 2026 10:00:00 GMT"
         ({"RateLimit": '"api";r=0;t=20, "resolvers";r=0;t=31'}, 31),
     ],
 )
-def test_what_a_server_asks_to_wait_is_read_by_its_own_clock_and_capped(
-    headers: dict[str, str], seconds: float | None
-) -> None:
+def test_what_a_server_asks_to_wait_is_read_by_its_own_clock(headers: dict[str, str], seconds: float | None) -> None:
     assert wait_of(headers) == seconds
 
 
 @given(st.text())
-def test_no_retry_after_is_more_than_can_be_waited(value: str) -> None:
-    assert 0 <= (wait_of({"Retry-After": value}) or 0) <= MAX_WAIT
+def test_any_retry_after_is_a_wait_or_none(value: str) -> None:
+    assert (wait_of({"Retry-After": value}) or 0) >= 0
 
 
 @pytest.mark.parametrize(

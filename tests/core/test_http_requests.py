@@ -134,13 +134,13 @@ def test_where_a_redirect_led_lately_is_forgotten_at_once_where_it_is_no_way_any
     [
         (answer("429 Too Many Requests", Retry_After="60"), "rate_limited"),
         (answer("503 Service Unavailable"), "network"),
-        (b"", "stalled"),
+        (b"", "no_answer"),
     ],
 )
 def test_where_a_redirect_led_lately_is_left_in_peace_where_it_is_busy(then: bytes, code: str) -> None:
     ways = {"/file": redirect("/a"), "/a": part(0, 4)}
     with raw_server(routes(ways)) as server:
-        plain = Plain(Context(network=Network(idle_timeout=0.5)))
+        plain = Plain(Context(network=Network(idle_timeout=0.5, first_byte_timeout=0.5)))
         download(plain, server.url(), 10, 0, 4)
         ways.update({"/file": redirect("/b"), "/a": then, "/b": part(4, 10)})
         with pytest.raises(Unavailable) as refused:

@@ -107,7 +107,7 @@ def test_an_error_of_ours_arrives_short_and_plain() -> None:
         "text": "y" * 10_000,
     }
     error = Unavailable("A" * (50 << 20), hints=["h" * 10_000] * 1000, code="network", **details)
-    error.retry_after = float("inf")
+    error.details["retry_after"] = float("inf")
     with pytest.raises(Unavailable) as caught:
         GuardedSource(ENTRY, raising(error)).resolve(REFERENCE)
     assert (caught.value.code, caught.value.retry_after) == ("network", None)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from modelpm.api import AuditLog
-from modelpm.errors import IntegrityError, ModelpmError, NotFound, PluginError, UsageError
+from modelpm.errors import IntegrityError, ModelpmError, NotFound, PluginError, Unavailable, UsageError
 from modelpm.plugins.checking import check_all
 from modelpm.plugins.index import Entry, scan
 from modelpm.plugins.registry import PROTECTED, Registry
@@ -277,16 +277,50 @@ def test_a_source_that_answers_with_something_else_than_a_listing_is_named(
 
 
 STREAMS: dict[str, tuple[str, str]] = {
-    "raises before": ("raise OSError('gone')\n        yield", "OSError: gone"),
+    "raises before": ("raise RuntimeError('gone')\n        yield", "RuntimeError: gone"),
     "is no stream": ("yield b'abc'", "bytes as stream"),
     "starts nowhere": ("yield Stream(iter([]), None, 3)", "NoneType as start"),
     "raises midway": ("yield Stream(midway(), 0, 3)", "ValueError: midway"),
     "gives up midway": ("yield Stream(leaving(), 0, 3)", "Left: midway"),
     "yields text": ("yield Stream(iter(['abc']), 0, 3)", "str as piece"),
-    "raises after": ("yield Stream(iter([]), 0, 3)\n        raise OSError('after')", "OSError: after"),
+    "raises after": ("yield Stream(iter([]), 0, 3)\n        raise LookupError('after')", "LookupError: after"),
     "raises in readinto": ("yield Stream(iter([]), 0, 3, readinto=lambda b: 1 / 0)", "ZeroDivisionError"),
     "raises in abort": ("yield Stream(iter([]), 0, 3, abort=lambda: 1 / 0)", "ZeroDivisionError"),
 }
+
+
+CUT = {
+    "as it opens": "raise {error}\n        yield",
+    "in a piece": "yield Stream(broken(), 0, 3)",
+    "in readinto": "yield Stream(iter([]), 0, 3, readinto=lambda b: next(broken()))",
+    "as it closes": "yield Stream(iter([]), 0, 3)\n        raise {error}",
+}
+
+
+@pytest.mark.parametrize("error", ["ConnectionResetError(104, 'reset')", "TimeoutError('reset')", "EOFError('reset')"])
+@pytest.mark.parametrize("where", CUT)
+def test_a_connection_of_a_plugin_that_breaks_is_worth_another_try_and_names_the_plugin(
+    installation: Installation, where: str, error: str
+) -> None:
+    code = (
+        "from contextlib import contextmanager\nfrom modelpm.api import *\n"
+        f"def broken():\n    raise {error}\n    yield\n"
+        "class Far:\n    def resolve(self): ...\n    @contextmanager\n"
+        f"    def open(self, file, location, *, start, stop, validator):\n        {CUT[where].format(error=error)}\n"
+        "@hookimpl\ndef modelpm_source(name):\n    return Far()\n"
+    )
+    installation.add("far", "[modelpm.source.v1]\nx = {m}\n", code)
+    source = installation.registry().source("x")
+
+    def read() -> None:
+        with source.open(SNAPSHOT.files[0], "x") as stream:
+            list(stream.chunks)
+            if stream.readinto:
+                stream.readinto(memoryview(bytearray(3)))
+
+    with pytest.raises(Unavailable, match=r"reset \(the source `x` of far 1\.0\)") as caught:
+        read()
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize("fault", STREAMS)

@@ -355,9 +355,9 @@ def test_a_drip_is_given_up(trial: Trial) -> None:
             yield body[i : i + 1]
 
     source.fault = lambda r, d: Answer(drip(d), 0, len(d), abort=stop.set) if r.number == 0 else None
-    fetched = trial.fetch(pinned("w", data, [source.origin("w")]), rate_window=0.5)
+    fetched = trial.fetch(pinned("w", data, [source.origin("w")]), idle_timeout=0.5)
     assert trial.bytes_of(fetched) == data
-    assert "bytes a second" in next(f["reason"] for a, f in trial.events if a == "file.retry")
+    assert "B a second" in next(f["reason"] for a, f in trial.events if a == "file.retry")
 
 
 @pytest.mark.parametrize("abortable", [True, False])

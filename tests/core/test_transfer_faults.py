@@ -16,12 +16,11 @@ from tests.support.sources import Plain
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned
 
 MIB = 1 << 20
-HASTY = Options(jobs=4, retries=3, idle_timeout=0.8, min_rate=1024, rate_window=1.0, backoff=0.01)
+HASTY = Options(jobs=4, retries=3, outage=0.0, idle_timeout=0.8, first_byte_timeout=2.0, backoff=0.01)
 REFUSED = {"forbidden", "redirect_loop", "redirect_nowhere"}  # asking again would not help
 HARMLESS = {
     *("ignore_range", "weak_etag", "garbage", "endless", "chunked", "no_plain_get", "unknown_total", "part_as_whole"),
-    *("range_refused", "range_reset", "compressed", "gzip"),
-    "silent_part",
+    *("range_refused", "range_reset", "compressed", "gzip", "silent_part", "trailers"),
 }
 UNTRUE = {"short", "lying_range", "flip", "changed"}
 SMALL, LARGE = noise(300_001), noise(17 * MIB + 5, 1)
@@ -39,7 +38,9 @@ def trial(tmp_path: Path) -> Trial:
 
 
 def origin(server: FaultServer, path: str = "/w", query: str = "") -> Origin:
-    source = Plain(Context(network=Network(connect_timeout=2.0, idle_timeout=HASTY.idle_timeout)))
+    idle, first_byte = HASTY.idle_timeout, HASTY.first_byte_timeout
+    network = Network(connect_timeout=2.0, idle_timeout=idle, first_byte_timeout=first_byte)
+    source = Plain(Context(network=network))
     url = server.url(path) + query
     return Origin(
         GuardedSource.of(ENTRY, source),

@@ -30,8 +30,8 @@ from modelpm.transfer.connection import Pace
 from modelpm.transfer.hashing import Digests
 from modelpm.transfer.meter import Speed
 from modelpm.transfer.mirrors import Mirrors
-from modelpm.transfer.policy import Budget, Verdict, judge
-from modelpm.transfer.rate import Limiter
+from modelpm.transfer.policy import Verdict, judge
+from modelpm.transfer.rate import Limiter, Span
 from modelpm.transfer.task import Task
 from modelpm.transfer.width import Width
 from modelpm.types import Digest
@@ -58,34 +58,6 @@ MIB = 1 << 20
 )
 def test_what_an_error_means(error: ModelpmError, verdict: Verdict) -> None:
     assert judge(error) is verdict
-
-
-def test_waits_grow_and_progress_resets_them() -> None:
-    budget = Budget(5, 0.5, lambda: 1.0)
-    error = Unavailable("no")
-    assert [budget.strike(t, t, error) for t in range(1, 6)] == [0.5, 1.0, 2.0, 4.0, 8.0]
-    assert budget.strike(6, 6, error) is None
-    budget.progress()
-    assert budget.strike(7, 7, error) == 0.5
-
-
-def test_connections_that_fail_together_count_once() -> None:
-    budget = Budget(5, 0.5, lambda: 1.0)
-    for _ in range(8):
-        budget.strike(started=1.0, now=2.0, error=Unavailable("restart"))
-    assert budget.strikes == 1
-
-
-@given(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), st.floats(0, 1), st.integers(1, 40))
-def test_no_wait_is_longer_than_two_minutes(asked: float | None, chance: float, strikes: int) -> None:
-    budget = Budget(100, 0.5, lambda: chance, strikes=strikes)
-    assert 0.0 <= budget.wait(Unavailable("no", retry_after=asked)) <= 120.25
-
-
-def test_a_wrong_size_is_not_asked_for_as_often() -> None:
-    budget = Budget(5, 0.5, lambda: 0.0)
-    error = Unavailable("short", code="size_mismatch")
-    assert [budget.strike(t, t, error) for t in (1, 2, 3)] == [0.0, 0.0, None]
 
 
 def test_a_limit_by_time_of_day() -> None:
@@ -223,29 +195,34 @@ def test_a_task_that_is_one_too_many_ends_at_the_next_boundary() -> None:
     assert Task(0, END).cut(1) is None
 
 
-def test_trouble_is_silence_or_a_trickle_but_not_a_limit() -> None:
+def test_silence_is_noticed_and_what_opens_slowly_has_a_limit_of_its_own() -> None:
     task = Task(0, 100)
-    assert task.trouble(task.started + 1, idle=1, rate=10, window=5) is None
-    assert "no answer" in (task.trouble(task.started + 30, idle=1, rate=10, window=5) or "")
+    assert task.silence(task.started + 19, idle=1, opening=20) is None
+    assert task.silence(task.started + 21, idle=1, opening=20) == "no answer for 20 s"
     assert task.opened(None)
     now = time.monotonic()
-    assert "no byte" in (task.trouble(now + 2, idle=1, rate=10, window=5) or "")
-    task.heard(10)
-    assert "bytes a second" in (task.trouble(now + 6, idle=60, rate=10, window=5) or "")
-    other = Task(0, 100)
-    other.opened(None)
-    other.waits(5.9)  # on purpose
-    assert other.trouble(time.monotonic() + 6, idle=60, rate=10, window=5) is None
+    assert task.silence(now + 0.9, idle=1, opening=20) is None
+    assert task.silence(now + 2, idle=1, opening=20) == "no byte for 1 s"
 
 
-def test_a_wait_on_purpose_is_neither_silence_nor_a_trickle_while_it_lasts_and_counts_no_longer() -> None:
+def test_a_wait_on_purpose_is_no_silence_while_it_lasts_and_counts_no_longer() -> None:
     task = Task(0, 100)
     task.opened(None)
     now = time.monotonic()
     task.waits(20.0)  # for a chunk that was many seconds' worth
-    assert [task.trouble(now + second, idle=1, rate=10, window=5) for second in range(21)] == [None] * 21
-    assert "no byte" in (task.trouble(now + 22, idle=1, rate=10, window=5) or "")
-    assert "bytes a second" in (task.trouble(now + 26, idle=60, rate=10, window=5) or "")
+    assert [task.silence(now + second, idle=1, opening=20) for second in range(21)] == [None] * 21
+    assert "no byte" in (task.silence(now + 22, idle=1, opening=20) or "")
+
+
+def test_a_rate_is_of_the_last_seconds_without_those_that_were_waited_on_purpose() -> None:
+    span = Span(10.0)
+    assert [span.rate(float(t), t * 100) for t in range(10)] == [None] * 10
+    assert [span.rate(float(t), 1000) for t in range(10, 21)][::10] == [100.0, 0.0]
+    limited = Span(10.0)
+    looks = [limited.rate(float(t), t * 100, t * 0.4) for t in range(12)]
+    assert looks[11] == pytest.approx(100 / 0.6)
+    idle = Span(10.0)
+    assert [idle.rate(float(t), t * 100, t * 0.6) for t in range(12)] == [None] * 12
 
 
 def test_large_chunks_are_waited_for_at_the_limit(tmp_path: Path) -> None:

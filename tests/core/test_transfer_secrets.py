@@ -14,7 +14,7 @@ from tests.support.transfers import Trial, noise, pinned
 
 TOKEN, SIGNATURE = "canary-token-7f3a", "canary-signature-91bc"
 DATA = noise(200_000)
-HASTY = Options(jobs=2, retries=1, idle_timeout=0.6, rate_window=0.6, backoff=0.01)
+HASTY = Options(jobs=2, retries=1, outage=0.0, idle_timeout=0.6, first_byte_timeout=1.5, backoff=0.01)
 
 
 def everything_on_disk(root: Path) -> bytes:

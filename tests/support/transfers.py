@@ -14,7 +14,7 @@ from modelpm.store import Store
 from modelpm.transfer import Engine, Fetch, Fetched, FileProgress, Options, Origin, RunProgress
 from modelpm.types import Digest
 
-QUICK = Options(jobs=4, retries=5, idle_timeout=1.0, min_rate=1024, rate_window=2.0, backoff=0.01)
+QUICK = Options(jobs=4, outage=0.0, idle_timeout=1.0, first_byte_timeout=2.0, backoff=0.01)
 
 
 def noise(size: int, seed: int = 0) -> bytes:

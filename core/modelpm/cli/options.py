@@ -98,7 +98,7 @@ GLOBALS: Sequence[click.Option] = (
         "--limit-rate", type=SettingType("network.limit-rate", "rate"), help="At most so much a second: 8M is MiB."
     ),
     _option("--jobs", type=SettingType("network.jobs", "number"), help="Connections at once (16)."),
-    _option("--retries", type=SettingType("network.retries", "number"), help="Tries without progress (5)."),
+    _option("--retries", type=SettingType("network.retries", "number"), help="Retries without progress (5)."),
     _option("--idle-timeout", type=SettingType("network.idle-timeout", "seconds"), help="Seconds without a byte (30)."),
     _option("--cacert", metavar="FILE", help="Trust the certificates in FILE (PEM), too."),
     click.Option(

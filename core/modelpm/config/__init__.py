@@ -5,12 +5,13 @@ The only module that reads the environment of the process.
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelpm.config.settings import BY_KEY, SETTINGS, Setting, nearest
-from modelpm.config.values import absolute
+from modelpm.config.values import absolute, as_seconds
 from modelpm.disk.reading import read_text
 from modelpm.errors import StoreError, UsageError
 from modelpm.names import shortened
@@ -52,6 +53,7 @@ class Row(NamedTuple):
 
 _WITH_ADDRESSES = ("http_proxy", "https_proxy", "all_proxy", "HF_ENDPOINT")
 _PLACES = "set MODELPM_HOME to the folder in which modelpm shall keep everything"
+_FIRST_BYTES = 2.5  # idle timeouts
 _LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
 
@@ -92,6 +94,7 @@ class Config:
         tables = read_tables(folders["config"] / "config.toml")
         _withhold(environ, tables)
         rows = tuple(_row(setting, given, environ, tables, folders["config"]) for setting in SETTINGS)
+        rows = tuple(_first_byte(row, rows, environ) for row in rows)
         problems = tuple(_unknown_keys(folders["config"] / "config.toml", tables))
         config = cls(_paths(folders, rows), rows, tables, dict(environ), problems)
         if config["store.link-mode"] not in _LINK_MODES:
@@ -111,6 +114,13 @@ class Config:
         """
         if self.problems:
             raise self.problems[0]
+
+    @property
+    def outage(self) -> float:
+        """Seconds for which a server that is away is tried again; none where the retries were given for this run."""
+        origin = next(row.origin for row in self.rows if row.key == "network.retries")
+        given = origin in {"option", BY_KEY["network.retries"].variable}
+        return 0.0 if given else float(self["network.outage"])
 
     @property
     def hub_cache(self) -> Path:
@@ -195,6 +205,23 @@ def _row(
             return _read(setting, environ[other], other)
         return Row(setting.key, setting.default, "default")
     return _read(setting, value, str(folder / "config.toml"))
+
+
+def _first_byte(row: Row, rows: tuple[Row, ...], environ: Mapping[str, str]) -> Row:
+    """Put in how long a server may take to begin its answer, where the user did not say so.
+
+    A gateway answers by itself, with 504, after a minute; to hear that takes a little longer. Registries that fetch a
+    whole file before they answer have their users set the variables of the Hub's own client, which are heard as well:
+    they can make us more patient, not less.
+    """
+    if row.key != "network.first-byte-timeout" or row.value is not None:
+        return row
+    idle = next(r.value for r in rows if r.key == "network.idle-timeout")
+    best = row._replace(value=_FIRST_BYTES * idle)
+    for name in ("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"):
+        with suppress(ValueError):
+            best = max(best, row._replace(value=as_seconds(environ.get(name)), origin=name), key=lambda r: r.value)
+    return best
 
 
 def _read(setting: Setting, value: Any, origin: str) -> Row:

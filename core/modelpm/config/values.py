@@ -51,6 +51,11 @@ def as_seconds(value: Any) -> float:
     return number
 
 
+def as_span(value: Any) -> float:
+    """Read a number of seconds that may be 0."""
+    return 0.0 if str(value).strip() in {"0", "0.0"} else as_seconds(value)
+
+
 def seconds_of(age: str) -> float:
     """Return the seconds of an age like ``90d``, ``12h`` or ``2w``; a plain number counts days."""
     found = _AGE.fullmatch(age.strip().lower())

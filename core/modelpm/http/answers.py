@@ -19,7 +19,6 @@ from modelpm.names import printable
 from modelpm.text import number_of
 from modelpm.types import RemoteFile
 
-MAX_WAIT = 120.0
 _CONTENT_RANGE = re.compile(r"bytes\s+([0-9]+)-([0-9]+)/([0-9]+|\*)", re.IGNORECASE)
 _UNSATISFIED = re.compile(r"bytes\s+\*/([0-9]+)", re.IGNORECASE)
 _GZIP = frozenset({"gzip", "x-gzip", "deflate"})  # what zlib unpacks
@@ -255,14 +254,14 @@ def looks_like_page(headers: Mapping[str, str]) -> bool:
 
 
 def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds the server asks to wait, capped at :data:`MAX_WAIT`, or None.
+    """Return how many seconds the server asks to wait, however many, or None.
 
     A used-up ``RateLimit`` says it exactly; ``Retry-After`` is a number or a date, which is held against the server's
     own clock.
     """
-    used_up = [float(t) for t in re.findall(r";\s*r=0\s*;\s*t=([0-9]{1,9})", headers.get("RateLimit", ""))]
+    used_up = [int(t) for t in re.findall(r";\s*r=0\s*;\s*t=([0-9]{1,9})", headers.get("RateLimit", ""))]
     if used_up:
-        return min(max(used_up), MAX_WAIT)
+        return max(used_up)
     asked = headers.get("Retry-After", "").strip()
     if re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", asked):
         seconds = float(asked)
@@ -272,7 +271,7 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
             return None
         now = _date(headers.get("Date", "")) or datetime.now(UTC)
         seconds = (until - now).total_seconds()
-    return min(max(math.ceil(seconds), 0.0), MAX_WAIT)
+    return max(math.ceil(seconds), 0)
 
 
 def error_of(answer: Answer) -> ModelpmError:

@@ -11,6 +11,8 @@ import urllib3
 from modelpm.errors import ModelpmError, Unavailable
 from modelpm.http.answers import length_of
 from modelpm.http.failures import BREAKS, failure
+from modelpm.http.pacing import in_time
+from modelpm.http.timing import idle_of
 from modelpm.http.urls import host
 from modelpm.text import number_of
 
@@ -157,10 +159,14 @@ def _secure(connected: ssl.SSLSocket) -> Callable[[memoryview], int]:
 
 
 def read_capped(response: urllib3.BaseHTTPResponse, url: str, cap: int, length: int | None = None) -> bytes | None:
-    """Read a small body and let go of the connection; None where it is longer than ``cap`` bytes."""
+    """Read a small body and release the connection; None where it is longer than ``cap`` bytes.
+
+    Raises:
+        Unavailable: The connection broke, went silent, drips, or ended too early.
+    """
     body = Body(response, url, length)
     try:
-        return capped(body.chunks(), cap)
+        return capped(in_time(body.chunks(), url, idle_of(response), body.abort), cap)
     finally:
         body.close()
 

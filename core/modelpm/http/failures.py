@@ -20,8 +20,11 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from modelpm.errors import ModelpmError, Unavailable
 from modelpm.http.connections import TunnelRefusedError
 from modelpm.http.errors import PermanentError
+from modelpm.http.timing import NoAnswerError
 from modelpm.http.urls import host
+from modelpm.http.watchdog import TooSlowError
 from modelpm.names import printable
+from modelpm.text import duration
 
 # All that a connection may raise. ValueError and AttributeError come from a socket that another thread has shut down
 # in mid-read.
@@ -35,6 +38,9 @@ def failure(error: BaseException, url: str, proxy: str = "") -> ModelpmError:
     certificate = _certificate_problem(error)
     if certificate:
         return _untrusted(host(url), certificate)
+    late = _too_late(error, host(url))
+    if late is not None:
+        return late
     for kinds, explain in _MEANINGS:
         if isinstance(error, kinds):
             return explain(host(url), error)
@@ -56,6 +62,24 @@ _MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[str, BaseException], M
         (SSLError, ssl.SSLError),
         lambda name, error: Unavailable(f"the encrypted connection to {name} broke: {reason(error)}"),
     ),
+)
+
+
+def _too_late(error: BaseException, name: str) -> ModelpmError | None:
+    """Return what it means that an answer did not begin in time, or that it drips."""
+    for cause in _causes(error):
+        if isinstance(cause, TooSlowError):
+            return Unavailable(f"{name} sends the head of its answer too slowly, and does not end it", code="slow")
+        if isinstance(cause, NoAnswerError):
+            return Unavailable(
+                f"{name} sent no answer within {duration(cause.seconds)}", hints=[_PATIENT], code="no_answer"
+            )
+    return None
+
+
+_PATIENT = (
+    "a registry that fetches a file before it answers may need longer:"
+    " modelpm config set network.first-byte-timeout 1800"
 )
 
 
@@ -119,7 +143,10 @@ _NOT_HTTP: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
 
 def closed_early(error: BaseException) -> bool:
     """Whether the other side closed the connection instead of answering."""
-    return any(isinstance(cause, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError) for cause in _causes(error))
+    causes = _causes(error)
+    if any(isinstance(cause, TooSlowError) for cause in causes):  # we did
+        return False
+    return any(isinstance(cause, ConnectionResetError | BrokenPipeError | ssl.SSLEOFError) for cause in causes)
 
 
 def reason(error: BaseException) -> str:

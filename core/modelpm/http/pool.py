@@ -19,6 +19,7 @@ from modelpm.http.connections import racing
 from modelpm.http.errors import PermanentError
 from modelpm.http.failures import BREAKS, closed_early, failure, proxy_wants_a_name, reason
 from modelpm.http.proxies import Proxy, manager_through, parse_proxy
+from modelpm.http.timing import timed
 from modelpm.http.urls import address, proxy_for
 from modelpm.redact import without_secrets
 from modelpm.types import Network
@@ -87,10 +88,11 @@ class Pool:
         options: dict[str, Any] = {
             "num_pools": _CONNECTIONS,
             "maxsize": _CONNECTIONS,
-            "timeout": Timeout(connect=network.connect_timeout, read=network.idle_timeout),
+            "timeout": Timeout(connect=network.connect_timeout, read=network.first_byte_timeout),
             "ssl_context": _trust(network) if secure else None,
         }
-        return racing(urllib3.PoolManager(**options)) if proxy is None else manager_through(proxy, options)
+        manager = racing(urllib3.PoolManager(**options)) if proxy is None else manager_through(proxy, options)
+        return timed(manager, network.idle_timeout, network.first_byte_timeout)
 
 
 def _is_forwarded(scheme: str, proxy: Proxy | None) -> bool:

@@ -5,14 +5,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from http import HTTPStatus
-from itertools import count
 from typing import Any, TypeVar
 
 from urllib3 import BaseHTTPResponse
 
 from modelpm.errors import Expired, ModelpmError, OfflineError, Unavailable, UsageError
-from modelpm.hosts import Hosts
 from modelpm.http.answers import (
     Answer,
     Span,
@@ -33,13 +32,13 @@ from modelpm.http.ranging import Kind, Ranging
 from modelpm.http.targets import Targets
 from modelpm.http.unpacking import unpacked
 from modelpm.http.urls import host, is_signed, label, origin, redirect_target
+from modelpm.http.words import words_of
+from modelpm.patience import Budget, Patience, explained
 from modelpm.redact import withhold
 from modelpm.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 10
-_PAUSE = 0.25  # seconds before the second try; doubled for each further one
-_MAX_PAUSE = 20.0  # longer than that a caller would rather know than wait
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
 # What storage answers when a signature has run out.
@@ -47,6 +46,7 @@ _RAN_OUT = frozenset({400, 401, 403, 410})
 _NO_RANGES = frozenset({"bad_range", "range_not_satisfiable"})
 # An answer came, and is none: it would be the same a second later.
 _NO_ANSWERS = frozenset({"html_page", "content_encoding", "bad_answer"}) | _NO_RANGES
+_DRIPS = "slow"  # a document that did not end in time had its time
 _T = TypeVar("_T")
 
 
@@ -70,8 +70,8 @@ class HttpSource(ABC):
         self._pool = Pool(context.network)
         self._targets = Targets()
         self._ranging = Ranging()
-        self._jitter = random.Random()  # noqa: S311 - no cryptography, and nobody else's sequence
-        self._hosts = Hosts(time.monotonic)
+        self._jitter = random.Random()  # noqa: S311 - no cryptography, and a sequence of its own
+        self._hosts = context.network.hosts
 
     @abstractmethod
     def resolve(self, reference: Reference) -> Snapshot:
@@ -148,7 +148,7 @@ class HttpSource(ABC):
         return self.get(url, headers={"Accept": "application/json", **(headers or {})}).json()
 
     def retrying(self, ask: Callable[[], _T], server: str = "") -> _T:
-        """Return what ``ask`` returns; it is called again, as often as the user allows, where that may help.
+        """Return what ``ask`` returns; it is called again, as long as the user allows, where that may help.
 
         For what a ``resolve`` asks. :meth:`open` tries once: its caller knows how far the bytes have come.
 
@@ -159,25 +159,47 @@ class HttpSource(ABC):
         Raises:
             ModelpmError: As ``ask`` raises, the last time.
         """
-        for attempt in count():
+        network = self.context.network
+        budget = Budget(Patience(network.retries, network.outage), self._jitter.random)
+        while True:
+            started = time.monotonic()
             try:
                 answer = ask()
             except Unavailable as error:
-                away = bool(server) and error.unanswered
-                if away:
-                    self._hosts.failed(server)
-                tries = 0 if away and self._hosts.hopeless(server) else self.context.network.retries
-                pause = error.retry_after if error.retry_after is not None else min(_PAUSE * 2.0**attempt, _MAX_PAUSE)
-                lasting = not error.retryable or error.code in _NO_ANSWERS or pause > _MAX_PAUSE
-                if lasting or attempt >= tries:
-                    if away:
-                        self._hosts.gave_up(server)
-                    raise
-                time.sleep(pause + self._jitter.uniform(0, _PAUSE))
+                wait = self._pause(budget, started, server, error)
+                if wait is None:
+                    raise self._given_up(budget, error) from error
+                self._tell(budget, server, error, wait)
+                time.sleep(wait)
             else:
-                self._hosts.worked(server)
+                if server:
+                    self._hosts.worked(server)
                 return answer
-        raise AssertionError  # the loop ends above
+
+    def _pause(self, budget: Budget, started: float, server: str, error: Unavailable) -> float | None:
+        """Return the seconds to wait before a document is asked for again, or None where it shall not be."""
+        if not error.retryable or error.code in _NO_ANSWERS or error.code == _DRIPS:
+            return None
+        away = bool(server) and error.unanswered
+        if away:
+            self._hosts.failed(server)
+        wait = budget.strike(started, time.monotonic(), error, served=self._hosts.served(server))
+        if away and self._hosts.hopeless(server):
+            wait = None
+        if away and wait is None:
+            self._hosts.gave_up(server)
+        return wait
+
+    def _given_up(self, budget: Budget, error: Unavailable) -> Unavailable:
+        """Return the last error, with how often it was tried and until when the server wants to be left alone."""
+        said = explained(error, datetime.now().astimezone())
+        spent = f"{said}; {budget.spent()}" if budget.strikes > 1 else said
+        return type(error)(spent, hints=error.hints, code=error.code, **error.details)
+
+    def _tell(self, budget: Budget, server: str, error: Unavailable, wait: float) -> None:
+        reason = explained(error, datetime.now().astimezone())
+        fields = {"server": server, "reason": reason, "code": error.code}
+        self.context.emit("listing.retry", {**fields, "attempt": budget.strikes, "wait": round(wait, 3)})
 
     def close(self) -> None:
         """Close the connections nobody uses."""
@@ -306,7 +328,9 @@ class HttpSource(ABC):
         if (direct or self.is_own(answer)) and not is_signed(url):
             return self.error_for(answer)
         if location and answer.status in _RAN_OUT:
-            return Expired(f"the link to {host(url)} has run out ({said_by(answer)})", status=answer.status)
+            words = f": {said}" if (said := words_of(answer)) else ""
+            refused = f"{host(url)} refuses the link to the file ({said_by(answer)}{words})"
+            return Expired(refused, status=answer.status)
         return error_of(answer)
 
 

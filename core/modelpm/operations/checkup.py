@@ -130,6 +130,7 @@ def endpoints(config: "Config") -> Iterator[Check]:
 
 
 def _answers(config: "Config", url: str, name: str) -> Check:
+    from modelpm.hosts import Hosts
     from modelpm.http.reach import reach
     from modelpm.http.urls import address
     from modelpm.operations.context import network_of
@@ -139,7 +140,7 @@ def _answers(config: "Config", url: str, name: str) -> Check:
         place = address(url)
     except UsageError as error:
         return Check("network", "warn", f"{name} is set to {error.message}", "write it as https://host/path")
-    problem = reach(place.url, network_of(config))
+    problem = reach(place.url, network_of(config, Hosts()))
     if problem is None:
         return Check("network", "ok", f"{place.origin} answers, in {(time.monotonic() - begin) * 1000:.0f} ms")
     cure = next(iter(problem.hints), "check the connection, the proxy and HF_ENDPOINT; --offline uses what is here")

@@ -11,6 +11,7 @@ from modelpm.audit import Auditor
 from modelpm.catalog import Catalogs
 from modelpm.config import Config
 from modelpm.folder import FolderCatalog
+from modelpm.hosts import Hosts
 from modelpm.operations.credentials import Keyring
 from modelpm.plugins.index import scan
 from modelpm.plugins.registry import Registry
@@ -20,9 +21,9 @@ from modelpm.transfer.rate import RateLimit
 from modelpm.types import Context, Network
 
 
-def make_registry(config: Config) -> Registry:
+def make_registry(config: Config, hosts: Hosts, emit: Callable[[str, Mapping[str, Any]], None]) -> Registry:
     """Return the plugins of this installation, each with what it may know of the world."""
-    network, keyring = network_of(config), Keyring(config)
+    network, keyring = network_of(config, hosts), Keyring(config)
 
     def context(kind: str, name: str) -> Context:
         return Context(
@@ -32,6 +33,7 @@ def make_registry(config: Config) -> Registry:
             offline=config["network.offline"],
             folder=config.paths.audit if kind == "audit" else None,
             network=network,
+            emit=emit,
         )
 
     return Registry(scan(), context, frozenset(config["plugins.disabled"]), config["plugins.prefer"])
@@ -64,20 +66,22 @@ def make_auditor(
 
 
 def make_engine(
-    config: Config, store: Store, registry: Registry, emit: Callable[[str, Mapping[str, Any]], None]
+    config: Config, store: Store, registry: Registry, hosts: Hosts, emit: Callable[[str, Mapping[str, Any]], None]
 ) -> Engine:
     """Return a transfer engine."""
     options = Options(
         jobs=config["network.jobs"],
         retries=config["network.retries"],
+        outage=config.outage,
         idle_timeout=config["network.idle-timeout"],
+        first_byte_timeout=config["network.first-byte-timeout"],
         limit=RateLimit(config["network.limit-rate"], config["network.limit"]),
     )
-    return Engine(store, registry.hasher, options, emit)
+    return Engine(store, registry.hasher, options, emit, hosts)
 
 
-def network_of(config: Config) -> Network:
-    """Return how the network is used: timeouts, certificates, proxies."""
+def network_of(config: Config, hosts: Hosts) -> Network:
+    """Return how the network is used: timeouts, certificates, proxies, and what is known of hosts."""
     environ = config.environ
     schemes = {scheme: environ.get(f"{scheme}_proxy") or environ.get(f"{scheme.upper()}_PROXY") for scheme in _PROXIED}
     no_proxy = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
@@ -88,6 +92,9 @@ def network_of(config: Config) -> Network:
         proxies={scheme: url for scheme, url in schemes.items() if url and url.strip()},
         no_proxy=tuple(host for host in re.split(r"[\s,;]+", no_proxy) if host),
         retries=config["network.retries"],
+        first_byte_timeout=config["network.first-byte-timeout"],
+        outage=config.outage,
+        hosts=hosts,
     )
 
 

@@ -49,9 +49,16 @@ def sound(entry: Entry, error: ModelpmError) -> ModelpmError:
     told = without_secrets if entry.distribution == OURS else redact_urls
     error.hints = tuple(told(capped(hint)) for hint in error.hints[:_MAX_ITEMS])
     error.details = cleaned(_plain(error.details))
-    if isinstance(error, Unavailable) and not _is_wait(error.retry_after):
-        error.retry_after = None
+    if not _is_wait(error.details.get("retry_after")):
+        del error.details["retry_after"]
     return error
+
+
+def broken(entry: Entry, error: OSError | EOFError) -> Unavailable:
+    """Return the error for a connection of a plugin that broke: worth another try."""
+    said = redact_urls(_words(error)) or type(error).__name__
+    code = "stalled" if isinstance(error, TimeoutError) else "network"
+    return Unavailable(f"{said} (the {entry.kind} `{entry.name}` of {entry})", code=code)
 
 
 def presentable(error: BaseException) -> BaseException:
@@ -84,13 +91,11 @@ def _is_whole(error: ModelpmError) -> bool:
 def _copied(base: type[Any], error: ModelpmError) -> ModelpmError:
     made = base(error.message, hints=error.hints, code=error.code)
     made.details = error.details
-    if isinstance(made, Unavailable):
-        made.retry_after = getattr(error, "retry_after", None)
     return made  # type: ignore[no-any-return] # one of ModelpmError's
 
 
 def _is_wait(seconds: Any) -> bool:
-    return seconds is None or (isinstance(seconds, int | float) and math.isfinite(seconds) and seconds >= 0)
+    return seconds is None or (type(seconds) in {int, float} and math.isfinite(seconds) and seconds >= 0)
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -24,7 +24,7 @@ from modelpm.api import (
 )
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.names import printable, shortened
-from modelpm.plugins.blame import blame, presentable, sound
+from modelpm.plugins.blame import blame, broken, presentable, sound
 from modelpm.plugins.index import Entry
 from modelpm.redact import FOREIGN_CAP
 from modelpm.text import MAX_SIZE
@@ -77,12 +77,27 @@ def signed(entry: Entry) -> Iterator[None]:
         raise
 
 
-def each(entry: Entry, things: Iterable[_T]) -> Iterator[_T]:
-    """Yield what a plugin yields; guards its code, and nothing of the caller's."""
+@contextmanager
+def networked(entry: Entry) -> Iterator[None]:
+    """As :func:`guarded`; what the operating system says of a connection is worth another try, and names the plugin.
+
+    Every library has errors of its own for that; those of the standard library need no translation by the plugin.
+    """
     with guarded(entry):
+        try:
+            yield
+        except (OSError, EOFError) as error:  # a TimeoutError is an OSError
+            raise broken(entry, error) from presentable(error)
+
+
+def each(
+    entry: Entry, things: Iterable[_T], guard: Callable[[Entry], AbstractContextManager[None]] = guarded
+) -> Iterator[_T]:
+    """Yield what a plugin yields; guards its code, and nothing of the caller's."""
+    with guard(entry):
         iterator = iter(things)
     while True:
-        with guarded(entry):
+        with guard(entry):
             try:
                 thing = next(iterator)
             except StopIteration:
@@ -189,13 +204,13 @@ class GuardedSource(_Guarded[Source]):
 
     @contextmanager
     def _opened(self, ask: Callable[[], AbstractContextManager[Stream]]) -> Iterator[Stream]:
-        with guarded(self.entry):
+        with networked(self.entry):
             manager = ask()
             stream = manager.__enter__()
         try:
             yield self._checked_stream(stream)
         finally:
-            with guarded(self.entry):
+            with networked(self.entry):
                 manager.__exit__(None, None, None)
 
     def parse(self, rest: str) -> Reference:
@@ -238,7 +253,7 @@ class GuardedSource(_Guarded[Source]):
         )
 
     def _chunks(self, stream: Stream) -> Iterator[bytes]:
-        for chunk in each(self.entry, stream.chunks):
+        for chunk in each(self.entry, stream.chunks, networked):
             expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
             yield chunk
 
@@ -247,7 +262,7 @@ class GuardedSource(_Guarded[Source]):
             return None
 
         def wrapped(*args: _P.args, **options: _P.kwargs) -> _R:
-            with guarded(self.entry):
+            with networked(self.entry):
                 return call(*args, **options)
 
         return wrapped

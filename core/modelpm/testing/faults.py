@@ -21,6 +21,22 @@ def first(count: int, fault: Fault) -> Fault:
     return some
 
 
+def outage(seconds: float) -> Fault:
+    """Send half of the first body; from then on reset every connection, for so long; then serve well."""
+    until: list[float] = []
+
+    def some(exchange: Exchange) -> None:
+        if not until:
+            body = exchange.begin()
+            exchange.body(body[: len(body) // 2])
+            until.append(time.monotonic() + seconds)
+        if time.monotonic() < until[0]:
+            exchange.reset()
+        exchange.serve()
+
+    return some
+
+
 def on_resume(fault: Fault) -> Fault:
     """Misbehave where a range begins behind the first byte, and serve all else well."""
 
@@ -64,6 +80,43 @@ def drip(exchange: Exchange) -> None:
     for byte in exchange.begin():
         exchange.body(bytes([byte]))
         if exchange.ended.wait(0.02):
+            exchange.hang_up()
+
+
+def trickle(exchange: Exchange) -> None:
+    """A third of the body, then five bytes a second."""
+    body = exchange.begin()
+    exchange.body(body[: len(body) // 3])
+    _slowly(exchange, body[len(body) // 3 :])
+
+
+def drip_head(exchange: Exchange) -> None:
+    """A header that grows by five bytes a second and never ends."""
+    exchange.raw(b"HTTP/1.1 200 OK\r\nX-Drip: ")
+    _slowly(exchange, b"x" * 1000)
+
+
+def continues(exchange: Exchange) -> None:
+    """Interim answers, five a second, and no other."""
+    while not exchange.ended.wait(0.2):
+        exchange.raw(b"HTTP/1.1 100 Continue\r\n\r\n")
+    exchange.hang_up()
+
+
+def trailers(exchange: Exchange) -> None:
+    """The whole file without a length, and behind it trailers without an end."""
+    exchange.head("200 OK", None, Transfer_Encoding="chunked", ETag=exchange.etag)
+    _chunk(exchange, exchange.data)
+    exchange.raw(b"0\r\n")
+    while not exchange.ended.wait(0.2):
+        exchange.raw(b"X-Trailer: x\r\n")
+    exchange.hang_up()
+
+
+def _slowly(exchange: Exchange, body: bytes) -> None:
+    for byte in body:
+        exchange.raw(bytes([byte]))
+        if exchange.ended.wait(0.2):
             exchange.hang_up()
 
 
@@ -291,7 +344,7 @@ FAULTS: dict[str, Fault] = {
         *(reset, end, short, stall, drip, ignore_range, wrong_range, missing_range, lying_range, unknown_total),
         *(multipart, weak_etag, not_satisfiable, too_many, too_many_until, unavailable, broken, no_answer, rubbish),
         *(long_header, forbidden, redirect_loop, redirect_nowhere, gzip, garbage, endless, chunked, chunked_cut),
-        *(portal, flip, changed, no_plain_get),
+        *(portal, flip, changed, no_plain_get, trickle, drip_head, continues, trailers),
         *(part_as_whole, silent_part, lying_total, range_refused, range_reset, compressed),
     )
 }

@@ -4,15 +4,17 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from modelpm.errors import IntegrityError, ModelpmError, StoreError, Unavailable
+from modelpm.errors import ModelpmError, StoreError, Unavailable
 from modelpm.hosts import Hosts
+from modelpm.patience import LONGEST_WAIT, Budget, Patience, asked, explained
 from modelpm.store.ranges import END
 from modelpm.transfer.connection import Aborted, Connection
 from modelpm.transfer.doubt import passed_over, refused_to_range, worth_asking_plainly_again
 from modelpm.transfer.mirrors import Choice, Mirrors
-from modelpm.transfer.policy import Budget, Verdict, judge
+from modelpm.transfer.policy import Verdict, given_up, is_refusal, judge
 from modelpm.transfer.rate import Limiter
 from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.space import Room
@@ -22,7 +24,9 @@ from modelpm.transfer.versions import Versions
 from modelpm.transfer.work import Work
 from modelpm.types import Stream
 
-_PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted anew
+_PROGRESS = 64 << 10  # bytes of one attempt after which failures are counted from zero again …
+_AMPLE = 16 << 10  # … and this times the idle timeout: that is worth the time, though the attempt may stall again
+_TOLD = 1.0  # seconds between two notes that a host brings bytes
 _NAP = 0.005  # seconds
 
 
@@ -68,7 +72,9 @@ class Attempts:
     def __post_init__(self) -> None:
         self._mirrors = Mirrors(self._locate, self.hosts, in_order=self.fetch.digest is None)
         self._versions = Versions(self.fetch)
-        self._budget = Budget(self.options.retries, self.options.backoff, random.SystemRandom().random)
+        options = self.options
+        patience = Patience(options.retries, options.outage, options.backoff)
+        self._budget = Budget(patience, random.SystemRandom().random)
 
     def suspect(self) -> None:
         """Prefer other origins from now on: the bytes of those used so far were wrong."""
@@ -90,12 +96,15 @@ class Attempts:
         try:
             choice = self._choose()
             self._copy(work, task, choice.origin, buffer)
+            self._budget.finished()
             self._progressed(work, choice.origin)
         except (Aborted, ModelpmError) as error:
             if task.finished:  # it was left to itself, and counted, long ago
                 return
-            if task.aborted:
-                self._failed(work, task, choice, Unavailable(task.aborted, code="stalled"))
+            if task.aborted and task.code == "replaced":
+                self._tell(Unavailable(task.aborted, code=task.code), 0.0)
+            elif task.aborted:
+                self._failed(work, task, choice, Unavailable(task.aborted, code=task.code))
             elif isinstance(error, ModelpmError) and task.aborted is None:
                 self._failed(work, task, choice, error)
 
@@ -106,7 +115,7 @@ class Attempts:
 
     def lost(self, work: Work, task: Task) -> None:
         """Take note that a connection did not come back from its source."""
-        self._failed(work, task, None, Unavailable(task.aborted or "", code="stalled"))
+        self._failed(work, task, None, Unavailable(task.aborted or "", code=task.code))
 
     def fail(self, work: Work, error: BaseException) -> None:
         """Give the file up."""
@@ -199,17 +208,22 @@ class Attempts:
     def _listener(self, work: Work, origin: Origin) -> Callable[[Task], None]:
         enough = min(_PROGRESS, max(1, (work.size or END) // 16))
         room = Room(work.partial.folder, self.fetch.path, origin.label) if self.fetch.size is None else None
-        seen = 0
+        seen, told = 0, float("-inf")
 
         def came(task: Task) -> None:
-            nonlocal seen
+            nonlocal seen, told
             if room is not None:
                 room.took(task.received - seen)
                 seen = task.received
             self.source = origin.label
             self.sources.add(origin.label)
+            if (now := time.monotonic()) - told >= _TOLD:
+                told = now
+                self.hosts.brought(origin.label)
             failing = bool(self._budget.strikes) or work.narrow
             if failing and task.gained >= enough and self._versions.provable(work.partial, origin.label):
+                if task.gained >= _AMPLE * self.options.idle_timeout:
+                    self._budget.finished()
                 self._progressed(work, origin)
             while work.hasty() and task.aborted is None:
                 task.waits(_NAP)
@@ -240,10 +254,11 @@ class Attempts:
         if verdict is Verdict.FATAL:
             self.fail(work, error)
         elif verdict is Verdict.NEXT and choice is not None:
-            self._next(work, choice, error)
+            if not self._beside_progress(work, task, choice, error):
+                self._next(work, choice, error)
         else:
-            self._retry(work, task, choice, error)
-            if verdict is Verdict.RELOCATE and choice is not None:
+            again = self._retry(work, task, choice, error)
+            if again and verdict is Verdict.RELOCATE and choice is not None:
                 self._relocate(work, choice)
 
     def _consecutively(self, work: Work, error: ModelpmError) -> None:
@@ -252,6 +267,26 @@ class Attempts:
         with self.scheduler.changed:
             work.single, work.alone = False, True
         self._tell(error, 0.0)
+
+    def _beside_progress(self, work: Work, task: Task, choice: Choice, error: ModelpmError) -> bool:
+        """Ask again with fewer connections where the origin refuses one while others bring bytes, or just did.
+
+        Some servers answer so to what is one connection too many, and one of many servers behind a name may lack a
+        file. Where nothing comes any more, it is a verdict.
+        """
+        label = choice.origin.label
+        same_file = label in self.sources
+        if not is_refusal(error, same_file=same_file) or not (same_file or self.hosts.brings(label)):
+            return False
+        now = time.monotonic()
+        wait = self._budget.strike(task.started, now, error)
+        if wait is None:
+            return False
+        with self.scheduler.changed:
+            self.scheduler.width.throttled(now)
+        self._tell(error, wait)
+        self.scheduler.delay(work, wait, narrow=work.narrow)
+        return True
 
     def _next(self, work: Work, choice: Choice, error: ModelpmError) -> None:
         if self._mirrors.exclude(choice.origin, error):
@@ -270,31 +305,32 @@ class Attempts:
         except ModelpmError as error:
             self.fail(work, error)
 
-    def _retry(self, work: Work, task: Task, choice: Choice | None, error: ModelpmError) -> None:
-        now = time.monotonic()
-        if error.code == "rate_limited" or getattr(error, "retry_after", None):
+    def _retry(self, work: Work, task: Task, choice: Choice | None, error: ModelpmError) -> bool:
+        """Have it tried again after a while; return False where that was done often enough."""
+        now, label = time.monotonic(), choice.origin.label if choice is not None else ""
+        if error.code == "rate_limited" or asked(error):
             with self.scheduler.changed:
                 self.scheduler.width.throttled(now)
         if choice is not None and judge(error) is Verdict.RETRY:
-            asked = getattr(error, "retry_after", None) or 0.0
-            self._mirrors.failed(choice.origin, asked)
+            self._mirrors.failed(choice.origin, min(asked(error) or 0.0, LONGEST_WAIT))
             if self._mirrors.has_fresh():  # each is asked once before a try counts
                 self._tell(error, 0.0)
-                return
-        wait = self._budget.strike(task.started, now, error)
-        away = choice.origin.label if choice and isinstance(error, Unavailable) and error.unanswered else ""
+                return True
+        wait = self._budget.strike(task.started, now, error, served=self.hosts.served(label))
+        away = isinstance(error, Unavailable) and error.unanswered and bool(label)
         if away and not work.so_far() and self._mirrors.hopeless():
             wait = None
         if wait is None:
             if away:
-                self.hosts.gave_up(away)
+                self.hosts.gave_up(label)
             if not self._falls_back(work, choice, error):
-                self.fail(work, self._gave_up(error))
-            return
+                self._spent(work, choice, error)
+            return False
         if judge(error) is Verdict.RELOCATE and self._budget.strikes == 1:
             wait = 0.0
         self._tell(error, wait)
         self.scheduler.delay(work, wait, narrow=True)
+        return True
 
     def _falls_back(self, work: Work, choice: Choice | None, error: ModelpmError) -> bool:
         """Go on to the next source of a file that nothing is promised of, where the first one brought nothing."""
@@ -307,27 +343,18 @@ class Attempts:
         self._budget.progress()
         return True
 
-    def _gave_up(self, error: ModelpmError) -> ModelpmError:
-        path, tries = self.fetch.path, self._budget.strikes
-        if error.code == "size_mismatch":
-            return IntegrityError(
-                f"{path}: {error.message}",
-                code="size_mismatch",
-                hints=error.hints,
-                **{**error.details, "model": self.fetch.model, "file": path},
-            )
-        return Unavailable(
-            f"{path}: gave up after {tries} {'try' if tries == 1 else 'tries'} without progress: {error.message}",
-            retry_after=getattr(error, "retry_after", None),
-            code=error.code if error.code != "expired" else "network",
-            hints=[*error.hints, "run the same command again later: what was downloaded is kept"],
-            **{**error.details, "model": self.fetch.model, "file": path},
-        )
+    def _spent(self, work: Work, choice: Choice | None, error: ModelpmError) -> None:
+        """Give up the file, or only the origin where it refuses every link and there are others."""
+        last = given_up(self.fetch, error, self._budget, datetime.now().astimezone())
+        if choice is not None and judge(error) is Verdict.RELOCATE:
+            self._next(work, choice, last)
+        else:
+            self.fail(work, last)
 
     def _tell(self, error: ModelpmError, wait: float) -> None:
         self._emit(
             "file.retry",
-            reason=error.message,
+            reason=explained(error, datetime.now().astimezone()),
             code=error.code,
             attempt=self._budget.strikes,
             wait=round(wait, 3),

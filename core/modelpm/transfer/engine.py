@@ -15,6 +15,7 @@ from modelpm.transfer.job import Job, Shared
 from modelpm.transfer.meter import Meter
 from modelpm.transfer.rate import Limiter
 from modelpm.transfer.scheduler import Scheduler
+from modelpm.transfer.trickle import Trickles
 from modelpm.transfer.values import Fetch, Fetched, Options, RunProgress
 
 Emit = Callable[[str, Mapping[str, Any]], None]
@@ -23,6 +24,7 @@ Tick = Callable[[RunProgress], None]
 BUFFER_BYTES = 4 << 20  # of one connection …
 ALL_BUFFERS_BYTES = 32 << 20  # … and of all of them
 _INTERVAL = 0.1  # seconds between two looks
+_OPENING = 10.0  # seconds beyond the limit for the first byte: to connect, and to follow redirects
 _GRACE = 0.8  # seconds that a cancelled run waits for its threads
 
 
@@ -32,7 +34,14 @@ class Engine:
     Thread-safe: several runs may be under way at once; they share the limit on bandwidth.
     """
 
-    def __init__(self, store: Store, hasher: Callable[[str, int | None], Hasher], options: Options, emit: Emit) -> None:
+    def __init__(
+        self,
+        store: Store,
+        hasher: Callable[[str, int | None], Hasher],
+        options: Options,
+        emit: Emit,
+        hosts: Hosts | None = None,
+    ) -> None:
         """Touch nothing.
 
         Args:
@@ -40,13 +49,14 @@ class Engine:
             hasher: Begins a digest by the name of its algorithm and the size of the file.
             options: How to behave.
             emit: Takes events, action and fields; called on the thread that called :meth:`run`.
+            hosts: How servers fared, where sources share that.
         """
         self._store = store
         self._hasher = hasher
         self._options = options
         self._emit = emit
         self._limiter = Limiter(options.limit)
-        self._hosts = Hosts(time.monotonic)
+        self._hosts = hosts or Hosts()
 
     def run(
         self, fetches: Sequence[Fetch], *, tick: Tick, cancelled: threading.Event
@@ -80,6 +90,7 @@ class _Run:
         self._emit = engine._emit  # noqa: SLF001
         self._options = options
         self._cancelled = cancelled
+        self._trickles = Trickles(options.idle_timeout, options.min_rate)
         self._scheduler = Scheduler(options.jobs, min(BUFFER_BYTES, max(1 << 16, ALL_BUFFERS_BYTES // options.jobs)))
         self._events: queue.SimpleQueue[tuple[str, Mapping[str, Any]]] = queue.SimpleQueue()
         self._stopped = threading.Event()
@@ -191,14 +202,17 @@ class _Run:
             return job
 
     def _watch(self, now: float) -> None:
-        self._scheduler.observe(now)
-        options = self._options
-        for work, task in self._scheduler.running():
+        received = self._scheduler.observe(now)
+        idle, opening = self._options.idle_timeout, self._options.first_byte_timeout + _OPENING
+        running = self._scheduler.running()
+        for work, task in running:
             if task.aborted is not None:
                 if now - task.aborted_at > 2 * _GRACE:  # its source cannot be interrupted
                     self._scheduler.abandon(work, task)
-            elif trouble := task.trouble(now, options.idle_timeout, options.min_rate, options.rate_window):
+            elif trouble := task.silence(now, idle, opening):
                 task.abort(trouble)
+        for trickle in self._trickles.look(now, received, [(task, not work.single) for work, task in running]):
+            trickle.task.abort(trickle.reason, trickle.code)
 
     def _sync(self) -> None:
         """Bring to the medium what was written; on a thread of its own, for the disk may take its time."""

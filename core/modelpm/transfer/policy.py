@@ -1,7 +1,6 @@
 """What to do after a failure. Pure: no clock, no network."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum, auto
 
 from modelpm.errors import (
@@ -14,10 +13,12 @@ from modelpm.errors import (
     PluginError,
     Unavailable,
 )
+from modelpm.patience import Budget, explained
+from modelpm.transfer.values import Fetch
 
-RETRY_AFTER_CAP = 120.0
-_WAIT_CAP = 30.0
-_WRONG_SIZE_TRIES = 3  # a truncated answer may be a bad moment of a cache; a wrong listing stays
+# What a server says that has a bad moment, or too many connections of one client. A source that knows better has codes
+# of its own: a gated repository stays gated.
+_PLAIN = frozenset({"denied", "not_found", "http_status"})
 
 
 class Verdict(Enum):
@@ -44,52 +45,29 @@ def judge(error: ModelpmError) -> Verdict:
             return Verdict.FATAL
 
 
-@dataclass(slots=True)
-class Budget:
-    """How often a file may fail without progress.
+def is_refusal(error: ModelpmError, *, same_file: bool) -> bool:
+    """Whether an error is a 4xx that is no verdict where other connections bring bytes.
 
-    Attributes:
-        retries: So many tries may follow a failure.
-        base: Seconds; the first wait is at most that.
-        random: Returns a number from 0.0 to 1.0.
+    Args:
+        error: How an attempt failed.
+        same_file: Whether the bytes are of the same file; else only what says nothing of this one is passed over.
     """
+    refused = isinstance(error, Denied | NotFound) or error.code == "http_status"
+    return refused and (same_file or error.code in _PLAIN)
 
-    retries: int
-    base: float
-    random: Callable[[], float]
-    strikes: int = 0
-    _struck_at: float = float("-inf")
 
-    def progress(self) -> None:
-        """Begin to count anew: bytes came."""
-        self.strikes = 0
-
-    def strike(self, started: float, now: float, error: ModelpmError) -> float | None:
-        """Count a failure.
-
-        Connections that fail together, as when a server restarts, count once: an attempt that had begun before the
-        last failure was counted says nothing new.
-
-        Args:
-            started: When the attempt began.
-            now: When it failed, of the same clock.
-            error: How.
-
-        Returns:
-            Seconds to wait before the next try, or None where there shall be none.
-        """
-        if started >= self._struck_at:
-            self.strikes += 1
-            self._struck_at = now
-        limit = min(self.retries, _WRONG_SIZE_TRIES - 1) if error.code == "size_mismatch" else self.retries
-        if self.strikes > limit:
-            return None
-        return self.wait(error)
-
-    def wait(self, error: ModelpmError) -> float:
-        """Return the seconds to wait: what the server asked for, within reason, else exponential with full jitter."""
-        jitter = self.random() * min(_WAIT_CAP, self.base * 2.0 ** max(0, self.strikes - 1))
-        asked = getattr(error, "retry_after", None)
-        if asked is None:
-            return jitter
-        return min(max(0.0, float(asked)), RETRY_AFTER_CAP) + min(jitter, 0.25)
+def given_up(fetch: Fetch, error: ModelpmError, budget: Budget, now: datetime) -> ModelpmError:
+    """Return the error of a file that was tried as long as it was worth."""
+    if error.code == "size_mismatch":
+        return IntegrityError(
+            f"{fetch.path}: {error.message}",
+            code="size_mismatch",
+            hints=error.hints,
+            **{**error.details, "model": fetch.model, "file": fetch.path},
+        )
+    return Unavailable(
+        f"{fetch.path}: {budget.spent()}: {explained(error, now)}",
+        code=error.code if error.code != "expired" else "network",
+        hints=[*error.hints, "run the same command again later: what was downloaded is kept"],
+        **{**error.details, "model": fetch.model, "file": fetch.path},
+    )

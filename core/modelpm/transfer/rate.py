@@ -1,13 +1,15 @@
-"""The limit on bandwidth: one bucket over all connections, whose rate may depend on the time of day."""
+"""Bytes a second: what came lately, and the limit, one bucket over all connections, that depends on the time of day."""
 
 import threading
 import time
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from datetime import datetime
 
 _BURST = 0.25  # seconds' worth that may be taken at once
 _QUANTUM = 0.05  # seconds' worth of one read, so that many connections share evenly
 _SMALLEST = 1024
+_MARKS = 8  # looks within a span
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +73,34 @@ class Limiter:
             if rate != self._rate:
                 self._rate, self._next = rate, now
         return self._rate
+
+
+@dataclass(slots=True)
+class Span:
+    """Bytes a second over the last seconds.
+
+    Attributes:
+        seconds: So many.
+    """
+
+    seconds: float
+    _marks: deque[tuple[float, int, float]] = field(default_factory=deque)
+
+    def rate(self, now: float, received: int, waited: float = 0.0) -> float | None:
+        """Take a look, and return the rate; None before the span is over, or where most of it was waited on purpose.
+
+        Args:
+            now: Seconds, monotonic.
+            received: Bytes that came since the beginning.
+            waited: Seconds that were waited on purpose since then.
+        """
+        marks = self._marks
+        if not marks or now - marks[-1][0] >= self.seconds / _MARKS:
+            marks.append((now, received, waited))
+        while len(marks) > 1 and now - marks[1][0] >= self.seconds:
+            marks.popleft()
+        since, before, paused = marks[0]
+        busy = now - since - (waited - paused)
+        if now - since < self.seconds or busy < self.seconds / 2:
+            return None
+        return (received - before) / busy

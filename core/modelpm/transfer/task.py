@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError
 from modelpm.store.ranges import END
+from modelpm.transfer.rate import Span
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +24,7 @@ class Task:
         gained: Those of them that were missing.
         asked: Bytes behind ``position`` that are being read right now.
         aborted: Why it was given up, in words for an error; empty where only the plan changed; None while it runs.
+        code: What kind of failure that is.
         aborted_at: When.
     """
 
@@ -34,6 +36,7 @@ class Task:
     gained: int = 0
     asked: int = 0
     aborted: str | None = None
+    code: str = "stalled"
     aborted_at: float = 0.0
     finished: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -41,11 +44,10 @@ class Task:
     _heard: float = field(default_factory=time.monotonic)
     _streaming: bool = False
     _waits: tuple[float, float] = (0.0, 0.0)  # seconds waited on purpose, with those to come, and until when
-    _window: tuple[float, int, float] = (0.0, 0, 0.0)
+    _span: Span | None = None
 
     def __post_init__(self) -> None:
         self.position = self.start
-        self._window = (self.started, 0, 0.0)
 
     @property
     def left(self) -> int:
@@ -63,7 +65,6 @@ class Task:
         with self.lock:
             self._abort, self._streaming = abort, True
             self._heard = time.monotonic()
-            self._window = (self._heard, 0, 0.0)
             return self.aborted is None
 
     def heard(self, count: int) -> None:
@@ -103,39 +104,34 @@ class Task:
             self.stop = begin
             return begin
 
-    def abort(self, reason: str) -> None:
+    def abort(self, reason: str, code: str = "stalled") -> None:
         """Make the thread give up as soon as it can."""
         with self.lock:
             if self.aborted is not None or self.finished:
                 return
-            self.aborted, self.aborted_at = reason, time.monotonic()
+            self.aborted, self.code, self.aborted_at = reason, code, time.monotonic()
             abort = self._abort
         if abort is not None:
             with suppress(ModelpmError):  # where it does not help, the thread is abandoned, as where there is none
                 abort()
 
-    def trouble(self, now: float, idle: float, rate: int, window: float) -> str | None:
-        """Say what is wrong with the connection.
+    def silence(self, now: float, idle: float, opening: float) -> str | None:
+        """Say what is wrong with the connection, where it is that nothing comes.
 
         Args:
             now: By the monotonic clock.
             idle: Seconds it may be silent.
-            rate: Bytes per second it must bring …
-            window: … over so many seconds.
+            opening: Seconds it may take to open; a source has timeouts of its own for that, and a plugin may have none.
         """
         if not self._streaming:
-            # To connect and to get an answer have timeouts of their own; this is for a plugin that has none.
-            return f"no answer for {2 * idle:.0f} s" if now - self.started > 2 * idle + 10 else None
-        if now - self._heard > idle:
-            return f"no byte for {idle:.0f} s"
-        since, received, before = self._window
-        if now - since < window:
+            return f"no answer for {opening:g} s" if now - self.started > opening else None
+        return f"no byte for {idle:g} s" if now - self._heard > idle else None
+
+    def rate(self, now: float, seconds: float) -> float | None:
+        """Return the bytes a second over the last so many seconds; None where that cannot be said yet."""
+        if not self._streaming:
             return None
+        if self._span is None:
+            self._span = Span(seconds)
         waited, until = self._waits
-        waited -= max(0.0, until - now)
-        busy = now - since - (waited - before)
-        came = self.received - received
-        self._window = (now, self.received, waited)
-        if busy >= window / 2 and came < rate * busy:
-            return f"only {came / busy:.0f} bytes a second over {busy:.0f} s"
-        return None
+        return self._span.rate(now, self.received, waited - max(0.0, until - now))

@@ -112,18 +112,20 @@ class Options:
 
     Attributes:
         jobs: Connections at once, over all files, at most.
-        retries: Tries without progress before a file is given up.
+        retries: Retries without progress before a file is given up.
+        outage: Seconds for which a host that has served something is tried again, even after more retries.
         idle_timeout: Seconds without a byte after which a connection is given up.
-        min_rate: Bytes per second, over ``rate_window``, below which a connection is given up.
-        rate_window: Seconds over which ``min_rate`` is judged.
+        first_byte_timeout: Seconds a server may take until its answer begins.
+        min_rate: Bytes per second, over the idle timeout, that all connections together must bring.
         limit: The most that all connections together may take.
         backoff: Seconds; the first wait is at most that, and each further one at most twice the last.
     """
 
     jobs: int = 8
     retries: int = 5
+    outage: float = 60.0
     idle_timeout: float = 30.0
+    first_byte_timeout: float = 75.0
     min_rate: int = 1024
-    rate_window: float = 30.0
     limit: RateLimit = field(default_factory=RateLimit)
     backoff: float = 0.5

@@ -46,6 +46,7 @@ class Width:
     _bytes: int = 0
     _worked: float = 0.0
     _steady_since: float = 0.0
+    _throttled_at: float = float("-inf")
     _humbled: bool = False  # a server said that it was too much
 
     def __post_init__(self) -> None:
@@ -88,7 +89,10 @@ class Width:
         return self.target if self._humbled else self.most
 
     def throttled(self, now: float) -> None:
-        """Take half: a server said that it is too much."""
+        """Take half: a server said that it is too much. Connections that hear it together count once."""
+        if now - self._throttled_at < _INTERVAL:
+            return
+        self._throttled_at = now
         before, self.target = self.target, max(1, self.target // 2)
         self._reference *= self.target / before
         self._humbled = True
