@@ -17,5 +17,6 @@ def test_everything_that_can_be_set_has_a_test_of_what_it_does() -> None:
 def test_what_has_a_test_can_still_be_set() -> None:
     """Names that are made of others, or belong to other programs, are not in the tables."""
     others = {"http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
-    lists = {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
+    lists = {"HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"}
+    lists |= {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}
     assert TESTED - promised() - others - lists == set()

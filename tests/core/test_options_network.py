@@ -14,6 +14,7 @@ import tomli_w
 import trustme
 
 from modelpm.testing import Exchange, FaultServer
+from modelpm.testing.faults import outage
 from tests.conftest import Ran
 from tests.support.arriving import Given, about, arrives
 from tests.support.hub import Hub
@@ -164,6 +165,46 @@ def test_a_source_of_a_plugin_is_silent_for_so_many_seconds_at_most(run: Run, tm
     ran = run(given, "install", "shelf://x", "--retries", "0", env={"PYTHONPATH": str(folder)})
     assert ran.code == 6, ran.stderr
     assert time.monotonic() - begun < 25
+
+
+@arrives("network.first-byte-timeout", 0.7, "variable", "config")
+def test_an_answer_begins_within_so_many_seconds(run: Run, server: FaultServer, given: Given) -> None:
+    heard: list[float] = []
+
+    def silent(exchange: Exchange) -> None:
+        heard.append(seconds_heard(exchange))
+        exchange.hang_up()
+
+    server.fault = silent
+    ran = run(given, "install", pinned(server.url("/w.gguf")), "--retries", "0", "--jobs", "1")
+    assert ran.code == 6, ran.stderr
+    assert 0.5 < heard[0] < 15
+    assert "network.first-byte-timeout" in ran.stderr
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT"])
+@about("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT")
+def test_the_hubs_own_variables_let_an_answer_begin_later(modelpm: Run, server: FaultServer, variable: str) -> None:
+    def cold(exchange: Exchange) -> None:
+        exchange.ended.wait(2.0)
+        exchange.serve()
+
+    server.fault = cold
+    arguments = ("install", pinned(server.url("/w.gguf")), "--retries", "0", "--idle-timeout", "0.4")
+    assert modelpm(*arguments).code == 6
+    assert modelpm(*arguments, env={variable: "20"}).code == 0
+
+
+@arrives("network.outage", 0, "variable")
+def test_a_server_that_has_served_something_is_waited_for(
+    modelpm: Run, home: Path, server: FaultServer, given: Given
+) -> None:
+    tries = Given("config", tables={"network": {"retries": 0}})
+    tries.write(home / "modelpm")
+    server.fault = outage(2.0)
+    assert modelpm("install", pinned(server.url("/w.gguf")), env=dict(given.env)).code == 6
+    server.fault = outage(2.0)
+    assert modelpm("install", pinned(server.url("/w.gguf"))).code == 0
 
 
 @arrives("network.limit-rate", "1M")

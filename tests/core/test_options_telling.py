@@ -195,6 +195,8 @@ VALUES = {
     "network.jobs": 3,
     "network.retries": 7,
     "network.idle-timeout": 11.5,
+    "network.first-byte-timeout": 77.5,
+    "network.outage": 33.5,
     "network.limit-rate": 12345678,
     "network.cacert": "/somewhere/ca.pem",
     "audit.sinks": ["jsonl"],

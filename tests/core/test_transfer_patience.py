@@ -62,7 +62,7 @@ def reasons(trial: Trial) -> list[str]:
 
 def test_an_outage_is_outlived_where_the_host_has_served_something(trial: Trial, server: FaultServer) -> None:
     assert isinstance(run(trial, server, outage(2.0), outage=10.0), Fetched)
-    assert server.sent <= len(DATA)
+    assert server.sent < 2 * len(DATA)  # what a reset throws away on the way was sent, too
 
 
 def test_an_outage_costs_the_tries_alone_where_they_were_given(trial: Trial, server: FaultServer) -> None:
@@ -76,7 +76,8 @@ def test_an_outage_costs_the_tries_alone_where_they_were_given(trial: Trial, ser
 def test_a_host_that_never_served_anything_costs_the_tries_alone(trial: Trial, server: FaultServer) -> None:
     began = time.monotonic()
     assert isinstance(run(trial, server, FAULTS["no_answer"], outage=20.0), Unavailable)
-    assert len(server.heads) <= 2 * 3  # what closes without an answer is asked once more by a fresh connection
+    # What closes without an answer is asked once more by a fresh connection, and once without a range.
+    assert len(server.heads) <= 2 * (3 + 1)
     assert time.monotonic() - began < 5.0
 
 
@@ -118,7 +119,7 @@ def test_one_404_among_bytes_that_flow_is_no_verdict(trial: Trial, server: Fault
 
 def test_a_refusal_before_any_byte_is_a_verdict_at_once(trial: Trial, server: FaultServer) -> None:
     assert isinstance(run(trial, server, FAULTS["forbidden"], outage=20.0), Denied)
-    assert len(server.heads) <= SHORT.jobs
+    assert len(server.heads) <= 2 * SHORT.jobs  # each also without a range
 
 
 def test_a_file_that_goes_away_while_it_is_fetched_ends_in_what_the_server_says(
@@ -180,11 +181,13 @@ def test_storage_that_refuses_every_link_says_so_in_its_own_words_and_soon(trial
             exchange.refuse("302 Found", "", Location=links[-1])
 
         with FaultServer({"/w": DATA}) as server:
-            result = run(trial, server, redirect, retries=5)
+            began = time.monotonic()
+            result = run(trial, server, redirect, retries=5, jobs=1)
     assert isinstance(result, Unavailable)
     assert words in result.message
     assert "canary" not in result.message
-    assert len(links) == 3
+    assert len(links) <= 2 * 3  # each try also without a range
+    assert time.monotonic() - began < 5.0
 
 
 def test_a_trickle_on_every_connection_ends_and_keeps_what_came(trial: Trial, server: FaultServer) -> None:

@@ -269,13 +269,15 @@ class Attempts:
         self._tell(error, 0.0)
 
     def _beside_progress(self, work: Work, task: Task, choice: Choice, error: ModelpmError) -> bool:
-        """Ask again with fewer connections where the origin refuses one while others bring bytes, or just did.
+        """Ask again with fewer connections where the origin refuses one while others are open, or just brought bytes.
 
         Some servers answer so to what is one connection too many, and one of many servers behind a name may lack a
-        file. Where nothing comes any more, it is a verdict.
+        file. Where nothing comes any more, it is a verdict: the last connection that is refused has none beside it.
         """
         label = choice.origin.label
-        same_file = label in self.sources
+        with self.scheduler.changed:
+            alone = all(other is task for other in work.tasks)
+        same_file = label in self.sources or not alone
         if not is_refusal(error, same_file=same_file) or not (same_file or self.hosts.brings(label)):
             return False
         now = time.monotonic()
