@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -55,6 +56,7 @@ class Hosts:
     _records: dict[str, _Record] = field(default_factory=dict)
     _served: set[str] = field(default_factory=set)
     _brought: dict[str, float] = field(default_factory=dict)
+    _hurried: set[int] = field(default_factory=set)  # threads
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def failed(self, label: str) -> None:
@@ -98,8 +100,19 @@ class Hosts:
             record = self._records.get(_host(label))
             return record.rest.left(self.clock()) if record is not None else 0.0
 
+    @contextmanager
+    def hurried(self) -> Iterator[None]:
+        """Let one try be enough for what this thread asks while the block runs: it is welcome, and not needed."""
+        self._hurried.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            self._hurried.discard(threading.get_ident())
+
     def hopeless(self, label: str) -> bool:
-        """Whether one try is enough, because somebody has just tried as often as allowed."""
+        """Whether one try is enough: all tries were just made in vain, or what is asked for is not needed."""
+        if threading.get_ident() in self._hurried:
+            return True
         with self._lock:
             record = self._records.get(_host(label))
             if record is None:

@@ -61,7 +61,7 @@ class Manager(Parts):
         return tuple(self.catalogs.search(text, task=task or "", license=license or "", format=format or ""))
 
     def show(self, spec: str, *, project: "Project | None" = None) -> "Details":
-        """Return everything that is known of one model; asks the source only for a URI.
+        """Return everything that is known of one model; asks the source for a URI, and for sizes no catalog has.
 
         Args:
             spec: A spec, or the name of something installed.
@@ -72,7 +72,7 @@ class Manager(Parts):
         """
         from modelpm.operations.showing import show
 
-        return show(self._resolver(), spec, [*(project.installed() if project else ()), *self.installed()])
+        return show(self._resolver(), self._hosts, spec, [*(project.installed() if project else ()), *self.installed()])
 
     def path(self, name: str, file: str | None = None, *, dir: bool = False, ensure: bool = False) -> Path:  # noqa: A002
         """Return the path that a program is given; as of a project, and more.

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.errors import Expired, Unavailable
+from modelpm.hosts import Hosts
 from modelpm.http import PermanentError
 from modelpm.patience import LONGEST_WAIT, Budget, Patience, explained
 
@@ -158,3 +159,10 @@ def test_how_often_it_was_tried_is_said_in_the_words_of_the_option() -> None:
 def test_the_seconds_are_in_the_details_of_the_error() -> None:
     assert Unavailable("busy", retry_after=25).details == {"retry_after": 25}
     assert Unavailable("busy", retry_after=float("inf")).details == {}
+
+
+def test_what_is_not_needed_is_asked_for_once() -> None:
+    hosts = Hosts()
+    with hosts.hurried():
+        assert hosts.hopeless("https://h")
+    assert not hosts.hopeless("https://h")

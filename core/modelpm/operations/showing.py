@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from modelpm.catalog import Entry, Release, Variant
 from modelpm.errors import Denied, IntegrityError, NotFound, PluginError, StoreError, Unavailable, UsageError
+from modelpm.hosts import Hosts
 from modelpm.installed import InstalledModel
 from modelpm.lock.model import Wish
 from modelpm.operations.locating import parse_reference
@@ -15,11 +16,12 @@ from modelpm.spec import CatalogSpec, parse_spec
 from modelpm.types import RemoteFile
 
 
-def show(resolver: Resolver, spec: str, installed: Sequence[InstalledModel]) -> Details:
+def show(resolver: Resolver, hosts: Hosts, spec: str, installed: Sequence[InstalledModel]) -> Details:
     """Return everything that is known of a model.
 
     Args:
         resolver: Where to look it up.
+        hosts: How servers fared; what a catalog leaves open is asked for once.
         spec: A spec, or the name of something installed.
         installed: What is installed.
 
@@ -32,10 +34,12 @@ def show(resolver: Resolver, spec: str, installed: Sequence[InstalledModel]) -> 
         return _from_source(resolver, here.model if here else spec, here)
     entry = resolver.catalogs.find(parsed.id, parsed.catalog or None)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
-    return _from_catalog(resolver, entry, parsed, found)
+    return _from_catalog(resolver, hosts, entry, parsed, found)
 
 
-def _from_catalog(resolver: Resolver, entry: Entry, spec: CatalogSpec, installed: InstalledModel | None) -> Details:
+def _from_catalog(
+    resolver: Resolver, hosts: Hosts, entry: Entry, spec: CatalogSpec, installed: InstalledModel | None
+) -> Details:
     from modelpm.catalog import choose
 
     release, _ = choose(entry, spec.release or None, spec.variant or None)
@@ -43,7 +47,7 @@ def _from_catalog(resolver: Resolver, entry: Entry, spec: CatalogSpec, installed
     notes = [f"deprecated: {entry.deprecated.reason}"] if entry.deprecated else []
     if release.yanked:
         notes.append(f"{release.version} is yanked: {release.yanked}")
-    listed = _listed(resolver, entry, release, wanted)
+    listed = _listed(resolver, hosts, entry, release, wanted)
     files = {v.name: listed[v.name].files if v.name in listed else v.files for v in wanted}
     variants = tuple(
         VariantDetails(
@@ -77,7 +81,9 @@ def _from_catalog(resolver: Resolver, entry: Entry, spec: CatalogSpec, installed
     )
 
 
-def _listed(resolver: Resolver, entry: Entry, release: Release, variants: Sequence[Variant]) -> dict[str, WantedModel]:
+def _listed(
+    resolver: Resolver, hosts: Hosts, entry: Entry, release: Release, variants: Sequence[Variant]
+) -> dict[str, WantedModel]:
     """Return by name the variants whose sizes their sources had to be asked for, as far as they answer."""
     found: dict[str, WantedModel] = {}
     for variant in variants:
@@ -85,7 +91,8 @@ def _listed(resolver: Resolver, entry: Entry, release: Release, variants: Sequen
             continue
         chosen = Identified(entry.id, Wish(entry.name), FromCatalog(entry, release, variant))
         try:
-            found[variant.name] = resolver.resolve(chosen, allow_pickle=True)
+            with hosts.hurried():
+                found[variant.name] = resolver.resolve(chosen, allow_pickle=True)
         except Unavailable:  # the others would wait as long for nothing
             break
         except (Denied, IntegrityError, NotFound, PluginError, StoreError, UsageError):
