@@ -56,7 +56,7 @@ class Hosts:
     _records: dict[str, _Record] = field(default_factory=dict)
     _served: set[str] = field(default_factory=set)
     _brought: dict[str, float] = field(default_factory=dict)
-    _hurried: set[int] = field(default_factory=set)  # threads
+    _hurried: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def failed(self, label: str) -> None:
@@ -102,17 +102,22 @@ class Hosts:
 
     @contextmanager
     def hurried(self) -> Iterator[None]:
-        """Let one try be enough for what this thread asks while the block runs: it is welcome, and not needed."""
-        self._hurried.add(threading.get_ident())
+        """Let one try be enough for every listing while the block runs: it is welcome, and not needed."""
+        with self._lock:
+            self._hurried += 1
         try:
             yield
         finally:
-            self._hurried.discard(threading.get_ident())
+            with self._lock:
+                self._hurried -= 1
+
+    @property
+    def hurries(self) -> bool:
+        """Whether one try of a listing is enough."""
+        return self._hurried > 0
 
     def hopeless(self, label: str) -> bool:
-        """Whether one try is enough: all tries were just made in vain, or what is asked for is not needed."""
-        if threading.get_ident() in self._hurried:
-            return True
+        """Whether one try is enough, because all tries were just made there in vain."""
         with self._lock:
             record = self._records.get(_host(label))
             if record is None:

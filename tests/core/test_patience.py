@@ -164,5 +164,5 @@ def test_the_seconds_are_in_the_details_of_the_error() -> None:
 def test_what_is_not_needed_is_asked_for_once() -> None:
     hosts = Hosts()
     with hosts.hurried():
-        assert hosts.hopeless("https://h")
-    assert not hosts.hopeless("https://h")
+        assert hosts.hurries
+    assert not hosts.hurries

@@ -178,7 +178,7 @@ class HttpSource(ABC):
 
     def _pause(self, budget: Budget, started: float, server: str, error: Unavailable) -> float | None:
         """Return the seconds to wait before a document is asked for again, or None where it shall not be."""
-        if not error.retryable or error.code in _NO_ANSWERS or error.code == _DRIPS:
+        if not error.retryable or self._hosts.hurries or error.code in {*_NO_ANSWERS, _DRIPS}:
             return None
         away = bool(server) and error.unanswered
         if away:
