@@ -19,19 +19,19 @@ The way of the data, and the rooms it passes through::
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelpm.aio import AsyncManager
+    from modelpm.api.types import Progress
     from modelpm.errors import ModelpmError
-    from modelpm.manager import Manager
-    from modelpm.types import Progress
+    from modelpm.library.aio import AsyncManager
+    from modelpm.library.manager import Manager
 
 __version__ = "0.1.0"
 __all__ = ["AsyncManager", "Manager", "ModelpmError", "Progress", "__version__"]
 
 _HOMES = {
-    "AsyncManager": "modelpm.aio",
-    "Manager": "modelpm.manager",
+    "AsyncManager": "modelpm.library.aio",
+    "Manager": "modelpm.library.manager",
     "ModelpmError": "modelpm.errors",
-    "Progress": "modelpm.types",
+    "Progress": "modelpm.api.types",
 }
 
 

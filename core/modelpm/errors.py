@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any, ClassVar
 
-from modelpm.redact import cleaned, without_secrets
+from modelpm.network.redact import cleaned, without_secrets
 
 
 class ModelpmError(Exception):

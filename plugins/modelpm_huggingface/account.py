@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.api import Context, Secret, UsageError, read_bytes
+from modelpm.api import Context, Secret, UsageError
+from modelpm.api.toolkit import read_bytes
 from modelpm.http import address
 
 ENDPOINT = "https://huggingface.co"

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
-from modelpm.api import open_file
+from modelpm.api.toolkit import open_file
 from modelpm_jsonl import chain
 from modelpm_jsonl.chain import MAX_LINE
 

@@ -18,17 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from modelpm.api import (
-    Event,
-    IntegrityError,
-    StoreError,
-    explained,
-    fdatasync,
-    make_folder,
-    open_file,
-    try_lock,
-    write_atomic,
-)
+from modelpm.api import Event, IntegrityError, StoreError
+from modelpm.api.toolkit import explained, fdatasync, make_folder, open_file, try_lock, write_atomic
 from modelpm_jsonl import chain
 from modelpm_jsonl.chain import GENESIS, HEAD_LOST, MAX_LINE, RECOVERED, START, Head
 from modelpm_jsonl.files import CURRENT, LogFiles, archives, next_archive

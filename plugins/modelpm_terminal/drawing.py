@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from modelpm.api import Progress, Status, binary_size, cells, duration, printable, shorten
+from modelpm.api import Progress, Status, binary_size, duration, printable
+from modelpm.api.toolkit import cells, shorten
 
 _WIDE = 69  # cells; below there is no room for a bar beside the numbers
 _PERCENT, _AMOUNT, _SPEED, _LEFT = 4, 17, 12, 11  # cells that the columns take

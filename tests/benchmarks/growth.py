@@ -21,10 +21,10 @@ from unittest.mock import patch
 
 from modelpm.api import Event
 from modelpm.disk import system
-from modelpm.lock.file import Lock
-from modelpm.lock.model import LockedFile, LockedModel, Wish
+from modelpm.environment.view import View
+from modelpm.lockfile.file import Lock
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
-from modelpm.view import View
 from modelpm_jsonl import chain
 from tests.support.stores import put
 

@@ -17,10 +17,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from modelpm.lock.file import Lock
-from modelpm.lock.model import LockedFile, LockedModel, Wish
+from modelpm.environment.view import View
+from modelpm.lockfile.file import Lock
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
-from modelpm.view import View
 from tests.support.hub import Hub, running_hub
 
 COMMAND = Path(sys.executable).with_name("modelpm")

@@ -22,10 +22,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import modelpm
-from modelpm.lock.file import Lock
-from modelpm.lock.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.file import Lock
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
-from modelpm.store.verify import Target, verify
+from modelpm.store.blobs.verify import Target, verify
 from tests.support.hub import running_hub
 from tests.support.models import PIECE, folder_of, manager_in
 from tests.support.stores import damage, put

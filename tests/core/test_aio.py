@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 import modelpm
-from modelpm.aio import AsyncHousekeeping, AsyncProject
-from modelpm.manager import Manager
-from modelpm.operations.housekeeping import Housekeeping
-from modelpm.project import Project
-from modelpm.types import Progress
+from modelpm.api.types import Progress
+from modelpm.library.aio import AsyncHousekeeping, AsyncProject
+from modelpm.library.maintenance import Housekeeping
+from modelpm.library.manager import Manager
+from modelpm.library.project import Project
 from tests.support.hub import Hub
 
 WEIGHTS = bytes(range(256)) * 8192

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from modelpm.audit import Auditor
+from modelpm.api.types import Event, Secret
 from modelpm.errors import IntegrityError, ModelpmError, PluginError, StoreError
-from modelpm.types import Event, Secret
+from modelpm.events.audit import Auditor
 from tests.support.codes import coded
 
 

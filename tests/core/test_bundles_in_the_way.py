@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from modelpm.store import Store, claims
+from modelpm.bundle.target import held
+from modelpm.store import Store
 from tests.conftest import Ran
 from tests.support.stores import fixed, tmpfs
 
@@ -33,8 +34,8 @@ raise SystemExit(main())
 HOLDING = """
 import sys, time
 from pathlib import Path
-from modelpm.store import claims
-with claims.held(Path(sys.argv[1])):
+from modelpm.bundle.target import held
+with held(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -233,7 +234,7 @@ def test_two_at_once_are_told_who_the_other_is(
     target = tmp_path / "s.tar"
     if folder:
         target.mkdir()
-    with claims.held(target):
+    with held(target):
         for options in ((), ("--split", "1M")):
             ran = modelpm("export", "--bundle", "s.tar", *options, "--json", env=stocked)
             assert code_of(ran) == (8, "in_use")

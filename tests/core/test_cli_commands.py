@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from modelpm import __version__
-from modelpm.cli.app import cli
+from modelpm.cli.main import cli
 from modelpm.cli.options import GLOBALS
 from modelpm.cli.verbs import ALIASES, ELSEWHERE, VERBS
 
@@ -497,7 +497,7 @@ def test_a_bug_is_an_internal_error_with_a_way_on(run: Run, monkeypatch: pytest.
     def broken(_: object) -> None:
         raise KeyError("x")
 
-    monkeypatch.setattr("modelpm.manager.Manager.installed", broken)
+    monkeypatch.setattr("modelpm.library.manager.Manager.installed", broken)
     result = run("list")
     assert result.exit_code == 1
     assert result.stderr.startswith("error: internal: KeyError: 'x'\n\nhint: ")

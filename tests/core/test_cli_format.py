@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm.cli.format import count, line, table
-from modelpm.cli.output import Outcome, document, error_lines, error_row, internal
+from modelpm.cli.terminal.format import count, line, table
+from modelpm.cli.terminal.output import Outcome, document, error_lines, error_row, internal
 from modelpm.errors import (
     Denied,
     IntegrityError,
@@ -17,7 +17,7 @@ from modelpm.errors import (
     Unavailable,
     UsageError,
 )
-from modelpm.text import binary_size, cells, duration, shorten
+from modelpm.text.human import binary_size, cells, duration, shorten
 
 
 def plain(lines: object) -> list[str]:

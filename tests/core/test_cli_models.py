@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from modelpm.cli.app import cli
+from modelpm.cli.main import cli
 from modelpm.testing import FaultServer
 from tests.support.models import folder_of
 from tests.support.projects import Shop, stocked_shop

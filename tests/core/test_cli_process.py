@@ -68,7 +68,7 @@ def test_what_is_typed_most_starts_without_network_drawing_or_plugins(
     probe = [sys.executable, "-c", PROBE, *args]
     ran = subprocess.run(probe, env=clean_environ, capture_output=True, text=True, check=False, cwd=tmp_path)
     modules = ran.stderr.partition("MODULES\n")[2].splitlines()
-    assert "modelpm.cli.app" in modules
+    assert "modelpm.cli.main" in modules
     heavy = [name for name in modules if name.startswith("modelpm_") or name.split(".")[0] in HEAVY or name in HEAVY]
     assert heavy == []
     assert {f"modelpm.{name}" for name in OF_PROJECTS} & {*modules} == set()

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.config import Config
+from modelpm.config.network import network_of
 from modelpm.config.settings import setting
 from modelpm.config.values import as_rate
 from modelpm.errors import UsageError
-from modelpm.hosts import Hosts
-from modelpm.operations.context import network_of
+from modelpm.network.health import Hosts
 from tests.conftest import Ran
 
 Modelpm = Callable[..., Ran]

@@ -12,7 +12,7 @@ import pytest
 from modelpm.api import Context, Reference, Secret, Snapshot, UsageError
 from modelpm.config import Config
 from modelpm.http import HttpSource
-from modelpm.operations.credentials import Keyring
+from modelpm.plugins.credentials import Keyring
 from tests.conftest import Ran
 from tests.support.raw import always, answer, raw_server, sends
 from tests.support.sources import Plain, download

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.folder_catalog import read_text as read_catalog
 from modelpm.disk.reading import read_bytes, read_text
 from modelpm.disk.system import UnfitError
+from modelpm.environment.ledger import NAME, read_ledger
 from modelpm.errors import UsageError
-from modelpm.folder import read_text as read_catalog
-from modelpm.view.ledger import NAME, read_ledger
 from tests.conftest import Ran
 
 Modelpm = Callable[..., Ran]

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 import modelpm
-from modelpm.operations.checkup import Check
+from modelpm.operations.checks import Check
 from tests.conftest import Ran
 from tests.support.models import folder_of, manager_in, names
 from tests.support.projects import project_with, shop_in

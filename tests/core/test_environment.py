@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from modelpm.environment import Environment
+from modelpm.environment import ledger
+from modelpm.environment.environment import Environment
+from modelpm.environment.view import View
 from modelpm.errors import IntegrityError, StoreError, UsageError
-from modelpm.lock.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
 from modelpm.store import Store
-from modelpm.view import View, ledger
 from tests.support.codes import coded
 
 

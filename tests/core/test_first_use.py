@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.types import Context, Digest, Network, RemoteFile, Stream
 from modelpm.errors import Denied, IntegrityError, NotFound, Unavailable
 from modelpm.plugins.guard import GuardedSource
-from modelpm.store.journal import Header
-from modelpm.store.partial import Partial
+from modelpm.store.partials.journal import Header
+from modelpm.store.partials.partial import Partial
 from modelpm.testing import FAULTS, Exchange, FaultServer, first
 from modelpm.testing.exchange import Fault
 from modelpm.transfer import Fetch, Origin
-from modelpm.transfer.versions import Versions
-from modelpm.types import Context, Digest, Network, RemoteFile, Stream
+from modelpm.transfer.validators import Versions
 from tests.support.memory_source import ENTRY, Answer, MemorySource, Request
 from tests.support.sources import Plain
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned

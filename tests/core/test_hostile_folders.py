@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelpm.environment.link_into import is_run_by_tools
 from modelpm.errors import UsageError
-from modelpm.lock.file import parse_lock
-from modelpm.lock.model import LockedFile, LockedModel, Wish
-from modelpm.manifest.file import parse_manifest
-from modelpm.operations.exporting import FORMATS, export
-from modelpm.operations.linking import is_run_by_tools
+from modelpm.lockfile.file import parse_lock
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.operations.export import FORMATS, export
+from modelpm.project.manifest import parse_manifest
 from tests.conftest import Ran
 from tests.support.hub import Hub
 from tests.support.scaling import growth

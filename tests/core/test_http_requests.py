@@ -324,7 +324,7 @@ def test_a_server_that_was_given_up_after_a_short_outage_gets_all_its_tries_agai
 
 
 def test_a_server_that_was_given_up_gets_one_try_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelpm.hosts._OUTAGE", 0.0)
+    monkeypatch.setattr("modelpm.network.health._OUTAGE", 0.0)
     source = Plain(Context(network=Network(retries=1)))
     with raw_server(sends(b"")) as server, raw_server(sends(answer("503 Service Unavailable"))) as other:
         for path, connections in (("/a", 2), ("/b", 3)):

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm.store import journal
-from modelpm.store.journal import RECORD_SIZE, Contents, Header, Journal, Kind, decode, encode, encode_header
-from modelpm.store.ranges import Ranges
+from modelpm.store.partials import journal
+from modelpm.store.partials.journal import RECORD_SIZE, Contents, Header, Journal, Kind, decode, encode, encode_header
+from modelpm.store.partials.ranges import Ranges
 
 HEADER = Header("ab" * 32, 1000, "sha256:" + "cd" * 32, "label", '"etag"', "boot-1")
 Extents = st.lists(st.tuples(st.integers(0, 1 << 40), st.integers(1, 1 << 30)), max_size=20)

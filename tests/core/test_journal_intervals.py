@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.disk import system
-from modelpm.store.journal import Contents, Header, Journal, Kind, decode, encode, encode_header, read
-from modelpm.store.partial import Partial, progress
-from modelpm.store.ranges import Ranges
+from modelpm.store.partials.journal import Contents, Header, Journal, Kind, decode, encode, encode_header, read
+from modelpm.store.partials.partial import Partial, progress
+from modelpm.store.partials.ranges import Ranges
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import Trial, noise, pinned, sha256
 

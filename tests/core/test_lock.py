@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelpm.errors import IntegrityError, ModelpmError, UsageError
-from modelpm.lock.canonical import read_canonical
-from modelpm.lock.file import MAX_LOCK_BYTES, Lock, parse_lock
-from modelpm.lock.merging import heal
-from modelpm.lock.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.canonical import read_canonical
+from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lockfile.merge import heal
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
 from tests.support.codes import coded
 
 sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)

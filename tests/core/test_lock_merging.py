@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelpm.errors import ModelpmError, UsageError
-from modelpm.lock.file import Lock, parse_lock
-from modelpm.lock.merging import HEALABLE, heal
-from modelpm.lock.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.file import Lock, parse_lock
+from modelpm.lockfile.merge import HEALABLE, heal
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
 
 STYLES = ("", "--diff3", "--zdiff3")
 Models = Mapping[str, LockedModel]

@@ -13,18 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modelpm
+from modelpm.api.folder_catalog import FolderCatalog
+from modelpm.api.types import Context
 from modelpm.catalog import Catalogs
 from modelpm.errors import CheckFailedError, IntegrityError, ModelpmError
-from modelpm.folder import FolderCatalog
-from modelpm.lock.file import Lock, parse_lock
-from modelpm.lock.model import LockedFile, LockedModel, Wish
-from modelpm.manifest.offences import is_clearly_of
-from modelpm.operations.judging import Judge
-from modelpm.plugins.index import scan
+from modelpm.library.project import Project
+from modelpm.lockfile.file import Lock, parse_lock
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.plugins.discovery import scan
 from modelpm.plugins.registry import Registry
-from modelpm.project import Project
-from modelpm.report import Report
-from modelpm.types import Context
+from modelpm.project.lock_rules import is_clearly_of
+from modelpm.project.provenance import Judge
+from modelpm.results.report import Report
 from tests.support.catalogs import file, model, release, variant, write_catalog
 from tests.support.hub import Hub
 from tests.support.projects import Shop, stocked_shop

@@ -14,8 +14,8 @@ import pytest
 
 import modelpm
 from modelpm.api import Event
+from modelpm.api.types import Progress, Status
 from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
-from modelpm.types import Progress, Status
 from tests.support.codes import coded
 from tests.support.hub import Hub
 from tests.support.models import folder_of

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelpm.errors import Denied, IntegrityError, ModelpmError, UsageError
-from modelpm.lock.file import Lock, parse_lock
-from modelpm.lock.model import LockedFile, LockedModel, Wish
-from modelpm.manifest.drift import drift, settled
-from modelpm.manifest.editing import with_models, without_models
-from modelpm.manifest.file import STARTER, parse_manifest
-from modelpm.manifest.governing import TABLE, governs
-from modelpm.manifest.rules import Rules
+from modelpm.lockfile.file import Lock, parse_lock
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.project.discovery import TABLE, governs
+from modelpm.project.drift import drift, settled
+from modelpm.project.edit import with_models, without_models
+from modelpm.project.manifest import STARTER, parse_manifest
+from modelpm.project.rules import Rules
 
 TEXT = """\
 # ours

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 import modelpm
-from modelpm.lock.file import parse_lock
-from modelpm.project import Project
-from modelpm.report import Report
+from modelpm.library.project import Project
+from modelpm.lockfile.file import parse_lock
+from modelpm.results.report import Report
 from tests.support.hub import Hub
 
 REPOS = ("a", "b", "c", "d")

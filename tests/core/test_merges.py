@@ -14,19 +14,19 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.types import Context
 from modelpm.catalog import Catalogs
 from modelpm.errors import UsageError
-from modelpm.lock.file import Lock, parse_lock
-from modelpm.lock.merging import HEALABLE, Merged, heal
-from modelpm.lock.model import LockedFile, LockedModel, Wish
-from modelpm.manifest.drift import pinned
-from modelpm.manifest.file import Manifest
-from modelpm.operations.healing import pins_of
-from modelpm.operations.locating import Listings
-from modelpm.operations.resolving import Resolver
-from modelpm.plugins.index import scan
+from modelpm.lockfile.file import Lock, parse_lock
+from modelpm.lockfile.merge import HEALABLE, Merged, heal
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.plugins.discovery import scan
 from modelpm.plugins.registry import Registry
-from modelpm.types import Context
+from modelpm.project.drift import pinned
+from modelpm.project.heal import pins_of
+from modelpm.project.manifest import Manifest
+from modelpm.resolution.listings import Listings
+from modelpm.resolution.resolver import Resolver
 
 STYLES = ("", "--diff3", "--zdiff3", "--union")
 Models = Mapping[str, LockedModel]

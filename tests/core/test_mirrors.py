@@ -1,6 +1,6 @@
 """Where else the bytes may be."""
 
-from modelpm.mirrors import mirrored
+from modelpm.network.mirrors import mirrored
 
 REFERENCE = "hf://o/r@abc/dir/m.gguf"
 LOCATION = "https://hub.example/o/r/resolve/abc/dir/m.gguf?token=secret"

@@ -39,7 +39,7 @@ def test_every_kind_of_change_is_made_once_and_compiles() -> None:
 
 
 def test_mutants_of_real_code_compile() -> None:
-    path = ROOT / "core/modelpm/lock/file.py"
+    path = ROOT / "core/modelpm/lockfile/file.py"
     source = path.read_bytes()
     made = mutants("x.py", source)
     assert len(made) > 100

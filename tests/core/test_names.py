@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.errors import IntegrityError, UsageError
-from modelpm.names import (
+from modelpm.text.untrusted import (
     MODEL_ID,
     check_model_name,
     check_path,

@@ -8,10 +8,10 @@ import pytest
 
 from modelpm.disk import system
 from modelpm.errors import StoreError
-from modelpm.store import journal
-from modelpm.store import partial as partials
-from modelpm.store.journal import Header, decode, read
-from modelpm.store.partial import Partial, progress, reserved
+from modelpm.store.partials import journal
+from modelpm.store.partials import partial as partials
+from modelpm.store.partials.journal import Header, decode, read
+from modelpm.store.partials.partial import Partial, progress, reserved
 from tests.support.codes import coded
 
 KEY = "ab" * 32

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelpm.api.patience import LONGEST_WAIT, Budget, Patience, explained
 from modelpm.errors import Expired, Unavailable
-from modelpm.hosts import Hosts
 from modelpm.http import PermanentError
-from modelpm.patience import LONGEST_WAIT, Budget, Patience, explained
+from modelpm.network.health import Hosts
 
 AWAY = Unavailable("connection refused")
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)

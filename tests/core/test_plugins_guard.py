@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import pytest
 
+from modelpm.api.types import MAX_FILES, Digest, Reference, RemoteFile, Snapshot, Stream
 from modelpm.errors import ModelpmError, NotFound, PluginError, Unavailable, UsageError
-from modelpm.lock.model import MAX_LICENSE
+from modelpm.lockfile.model import MAX_LICENSE
+from modelpm.network.redact import FOREIGN_CAP
+from modelpm.plugins.discovery import Entry
 from modelpm.plugins.guard import GuardedCatalog, GuardedLog, GuardedSource
-from modelpm.plugins.index import Entry
-from modelpm.redact import FOREIGN_CAP
-from modelpm.text import MAX_SIZE
-from modelpm.types import MAX_FILES, Digest, Reference, RemoteFile, Snapshot, Stream
+from modelpm.text.human import MAX_SIZE
 from tests.conftest import Ran
 from tests.support.scaling import growth
 

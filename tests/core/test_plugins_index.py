@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm.plugins.index import Entry, normalized, parse, scan
+from modelpm.plugins.discovery import Entry, normalized, parse, scan
 
 
 def installed(folder: Path, name: str, text: str | bytes) -> None:
@@ -107,7 +107,7 @@ def test_all_spellings_of_a_distribution_are_one() -> None:
 
 def test_the_index_imports_next_to_nothing() -> None:
     code = (
-        "import sys; from modelpm.plugins.index import scan; scan()\n"
+        "import sys; from modelpm.plugins.discovery import scan; scan()\n"
         "bad = {'importlib.metadata', 'email', 'pluggy', 'click', 'urllib3', 'modelpm.api', 'modelpm_digests'}\n"
         "sys.exit(', '.join(bad & set(sys.modules)) or 0)"
     )

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from modelpm.api import AuditLog
+from modelpm.api.types import Context, Event, Reference, RemoteFile, Snapshot
 from modelpm.errors import IntegrityError, ModelpmError, NotFound, PluginError, Unavailable, UsageError
-from modelpm.plugins.checking import check_all
-from modelpm.plugins.index import Entry, scan
+from modelpm.plugins.check import check_all
+from modelpm.plugins.discovery import Entry, scan
 from modelpm.plugins.registry import PROTECTED, Registry
-from modelpm.types import Context, Event, Reference, RemoteFile, Snapshot
 
 GOOD = """
 from contextlib import contextmanager

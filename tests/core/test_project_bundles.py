@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import modelpm
+from modelpm.bundle import volumes
 from modelpm.errors import IntegrityError, NotFound, UsageError
-from modelpm.project import Project
-from modelpm.store import parts
+from modelpm.library.project import Project
 from tests.support.codes import coded
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import damage
@@ -277,8 +277,8 @@ def test_a_folder_with_a_bad_part_is_refused_and_named(
 
 
 def test_parts_of_4g_fit_on_the_disks_that_people_mean_by_it() -> None:
-    assert parts.largest_part(4 << 30) == (4 << 30) - 1  # the most that FAT32 takes
-    assert parts.largest_part(700 << 20) == 700 << 20
+    assert volumes.largest_part(4 << 30) == (4 << 30) - 1  # the most that FAT32 takes
+    assert volumes.largest_part(700 << 20) == 700 << 20
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "folder of parts"])

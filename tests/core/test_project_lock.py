@@ -9,8 +9,8 @@ import pytest
 
 import modelpm
 from modelpm.errors import CheckFailedError, Denied, IntegrityError, ModelpmError, NotFound, UsageError
-from modelpm.lock.file import parse_lock
-from modelpm.project import Project
+from modelpm.library.project import Project
+from modelpm.lockfile.file import parse_lock
 from modelpm.testing import FaultServer
 from tests.support.hub import Hub
 from tests.support.projects import Shop, reopened, shop_in, stocked_shop

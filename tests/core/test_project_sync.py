@@ -17,7 +17,7 @@ import pytest
 import modelpm
 from modelpm.disk.atomic import write_atomic
 from modelpm.errors import CheckFailedError, IntegrityError, StoreError, UsageError
-from modelpm.project import Project
+from modelpm.library.project import Project
 from tests.conftest import Ran
 from tests.support.hub import Hub
 from tests.support.projects import Shop, shop_in
@@ -177,7 +177,7 @@ def test_ctrl_c_at_the_last_moment_rolls_back_both_files(project: Project, monke
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("modelpm.environment.write_atomic", interrupted)
+        patch.setattr("modelpm.environment.environment.write_atomic", interrupted)
         with pytest.raises(KeyboardInterrupt):
             project.add(["style"])
     assert {n: (project.root / n).read_bytes() for n in before} == before

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 import modelpm
-from modelpm.environment import Environment
+from modelpm.environment.environment import Environment
+from modelpm.environment.view import View
 from modelpm.errors import StoreError, UsageError
-from modelpm.lock.file import Lock
+from modelpm.lockfile.file import Lock
 from modelpm.operations.prune import Limits
-from modelpm.store import meta, registry
-from modelpm.view import View
+from modelpm.store.blobs import records
+from modelpm.store.gc import registry
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import put, sha256
 
@@ -259,7 +260,7 @@ def test_an_empty_lock_holds_nothing(manager: modelpm.Manager, tmp_path: Path) -
     assert (change.freed, change.note) == (8192, "")
     assert manager.environment.read() == Lock(texts={}) or not manager.environment.read().models
     assert not names(manager.store)
-    assert meta.read(manager.store.layout.record(sha256(b"a" * 5000))) is None
+    assert records.read(manager.store.layout.record(sha256(b"a" * 5000))) is None
 
 
 def test_an_install_on_another_machine_holds_its_blobs_for_a_time(manager: modelpm.Manager) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import modelpm
+from modelpm.api.types import Progress
 from modelpm.errors import Interrupted
-from modelpm.types import Progress
 from tests.support.transfers import noise, sha256
 
 DATA = noise(24 << 20, 5)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm import redact
+from modelpm.api.types import Secret
 from modelpm.errors import NotFound
-from modelpm.redact import MARK, capped, cleaned, redact_urls, withhold, withhold_in_url, without_secrets
-from modelpm.spec import parse_spec
-from modelpm.types import Secret
+from modelpm.network import redact
+from modelpm.network.redact import MARK, capped, cleaned, redact_urls, withhold, withhold_in_url, without_secrets
+from modelpm.resolution.spec import parse_spec
 
 
 @pytest.fixture(autouse=True, scope="module")

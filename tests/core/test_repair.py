@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import modelpm
-from modelpm.environment import Environment
+from modelpm.environment.environment import Environment
+from modelpm.environment.view import View
 from modelpm.errors import ModelpmError
-from modelpm.installed import InstalledModel
-from modelpm.view import View
+from modelpm.results.installed import InstalledModel
 from tests.support.hub import Hub
 from tests.support.models import PIECE, folder_of, manager_in
 from tests.support.projects import project_with

@@ -4,12 +4,19 @@ from typing import Any
 
 import pytest
 
+from modelpm.api.types import CatalogText, Digest, Reference, RemoteFile, Snapshot
 from modelpm.catalog import parse_entry
 from modelpm.errors import IntegrityError, NotFound, UsageError
-from modelpm.lock.model import Wish
-from modelpm.plan import make_plan
-from modelpm.resolve import WantedModel, complete, from_catalog, from_listing, name_of_reference, name_of_variant
-from modelpm.types import CatalogText, Digest, Reference, RemoteFile, Snapshot
+from modelpm.lockfile.model import Wish
+from modelpm.resolution.plan import make_plan
+from modelpm.resolution.resolve import (
+    WantedModel,
+    complete,
+    from_catalog,
+    from_listing,
+    name_of_reference,
+    name_of_variant,
+)
 
 SHA, OTHER, GIT = "a" * 64, "b" * 64, "c" * 40
 COMMIT = "0" * 40

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import modelpm
 from modelpm.errors import ModelpmError
-from modelpm.project import Project
-from modelpm.store import registry
-from modelpm.store.marks import FRESH, MARK, read_id
-from modelpm.store.roots import Record, digest_of
+from modelpm.library.project import Project
+from modelpm.store.gc import registry
+from modelpm.store.gc.marks import FRESH, MARK, read_id
+from modelpm.store.gc.roots import Record, digest_of
 from tests.core.test_store_machine import counting, wait_for
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import read_only, tmpfs

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 import modelpm
+from modelpm.environment.roots import Roots
 from modelpm.errors import ModelpmError
-from modelpm.operations.roots import Roots
-from modelpm.project import Project
-from modelpm.store import registry
-from modelpm.store.roots import digests_in
+from modelpm.library.project import Project
+from modelpm.store.gc import registry
+from modelpm.store.gc.roots import digests_in
 from tests.core.test_store_machine import REAL_TIME, counting, wait_for
 from tests.support.models import folder_of
 

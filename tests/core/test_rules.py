@@ -29,7 +29,8 @@ WRITING_FUNCTIONS = {
 WRITERS = (
     "core/modelpm/store/",
     "core/modelpm/disk/",
-    "core/modelpm/view/",  # the links that the store makes, and their ledger
+    "core/modelpm/environment/",  # the links that the store makes, and their ledger
+    "core/modelpm/bundle/",  # tars and folders that the user asked for
     "plugins/modelpm_jsonl/",
 )
 
@@ -126,23 +127,23 @@ RULES: tuple[Rule, ...] = (
     goes_round_the_public_api,
 )
 PLANTED: tuple[tuple[Rule, str, str], ...] = (
-    (reads_the_environment, "core/modelpm/view/__init__.py", "import os\nx = os.environ['HOME']"),
+    (reads_the_environment, "core/modelpm/environment/view.py", "import os\nx = os.environ['HOME']"),
     (reads_the_environment, "plugins/modelpm_web/source.py", "from os import environ"),
-    (prints_or_exits, "core/modelpm/view/__init__.py", "print('hello')"),
-    (prints_or_exits, "core/modelpm/view/__init__.py", "raise SystemExit(1)"),
-    (prints_or_exits, "core/modelpm/view/__init__.py", "import sys\nsys.exit(1)"),
-    (reaches_the_network, "core/modelpm/view/__init__.py", "from urllib3.util import Retry"),
-    (writes_files, "core/modelpm/manager.py", "from pathlib import Path\nPath('x').write_text('y')"),
-    (writes_files, "core/modelpm/manager.py", "open('x', mode='ab')"),
-    (writes_files, "core/modelpm/manager.py", "import os\nos.open('x', os.O_WRONLY)"),
-    (writes_files, "core/modelpm/manager.py", "import shutil\nshutil.rmtree('x')"),
+    (prints_or_exits, "core/modelpm/environment/view.py", "print('hello')"),
+    (prints_or_exits, "core/modelpm/environment/view.py", "raise SystemExit(1)"),
+    (prints_or_exits, "core/modelpm/environment/view.py", "import sys\nsys.exit(1)"),
+    (reaches_the_network, "core/modelpm/environment/view.py", "from urllib3.util import Retry"),
+    (writes_files, "core/modelpm/library/manager.py", "from pathlib import Path\nPath('x').write_text('y')"),
+    (writes_files, "core/modelpm/library/manager.py", "open('x', mode='ab')"),
+    (writes_files, "core/modelpm/library/manager.py", "import os\nos.open('x', os.O_WRONLY)"),
+    (writes_files, "core/modelpm/library/manager.py", "import shutil\nshutil.rmtree('x')"),
     (writes_files, "plugins/modelpm_web/source.py", "from pathlib import Path\nPath('x').open('r+b')"),
-    (knows_one_system, "core/modelpm/view/__init__.py", "import fcntl"),
+    (knows_one_system, "core/modelpm/environment/view.py", "import fcntl"),
     (knows_one_system, "plugins/modelpm_jsonl/log.py", "import os\nos.fdatasync(3)"),
-    (goes_round_the_public_api, "plugins/modelpm_web/source.py", "from modelpm.types import Digest"),
+    (goes_round_the_public_api, "plugins/modelpm_web/source.py", "from modelpm.api.types import Digest"),
     (goes_round_the_public_api, "plugins/modelpm_web/source.py", "from modelpm import store"),
     (goes_round_the_public_api, "plugins/modelpm_web/source.py", "import modelpm_jsonl"),
-    (goes_round_the_public_api, "core/modelpm/view/__init__.py", "import modelpm_jsonl.log"),
+    (goes_round_the_public_api, "core/modelpm/environment/view.py", "import modelpm_jsonl.log"),
 )
 
 

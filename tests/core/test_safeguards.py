@@ -17,14 +17,15 @@ import pytest
 import modelpm
 from modelpm.api import Context, Event
 from modelpm.disk import system
-from modelpm.environment import Environment
+from modelpm.environment.environment import Environment
+from modelpm.environment.ledger import Entry, ledger_text
+from modelpm.environment.view import View
 from modelpm.errors import IntegrityError, ModelpmError, StoreError, UsageError
-from modelpm.lock.file import parse_lock
-from modelpm.store import Store, blobs, meta
+from modelpm.lockfile.file import parse_lock
+from modelpm.store import Store
+from modelpm.store.blobs import blobs, records
 from modelpm.testing import FaultServer
 from modelpm.transfer import Fetched
-from modelpm.view import View
-from modelpm.view.ledger import Entry, ledger_text
 from modelpm_jsonl.log import JsonLinesLog
 from tests.conftest import Ran
 from tests.support.hub import Hub
@@ -47,9 +48,9 @@ SAFE, PICKLE, OTHER = b"safe" * 500, b"\x80\x04pickle" * 50, b"\x80\x04other" * 
 @pytest.mark.parametrize("prefixes", [0, 1, 200, *range(236, 242), 500, 5000])
 @pytest.mark.parametrize("boot", ["", "b" * 36, "b" * 53])
 def test_a_record_of_any_length_is_read_as_it_was_written(tmp_path: Path, prefixes: int, boot: str) -> None:
-    made = meta.Record(prefixes << 24, 1, 2, boot, 3, tuple(f"{n:064x}" for n in range(prefixes)))
-    meta.write(tmp_path / "record.json", made)
-    assert meta.read(tmp_path / "record.json") == made
+    made = records.Record(prefixes << 24, 1, 2, boot, 3, tuple(f"{n:064x}" for n in range(prefixes)))
+    records.write(tmp_path / "record.json", made)
+    assert records.read(tmp_path / "record.json") == made
 
 
 def test_a_blob_with_a_record_of_more_than_16_kib_is_there(tmp_path: Path) -> None:
@@ -63,11 +64,11 @@ def test_a_blob_with_a_record_of_more_than_16_kib_is_there(tmp_path: Path) -> No
 
 
 def test_a_record_that_is_cut_is_none(tmp_path: Path) -> None:
-    meta.write(tmp_path / "record.json", meta.Record(1, 1, 2, "", 3, tuple(f"{n:064x}" for n in range(1000))))
+    records.write(tmp_path / "record.json", records.Record(1, 1, 2, "", 3, tuple(f"{n:064x}" for n in range(1000))))
     whole = (tmp_path / "record.json").read_bytes()
     for length in (0, 100, 16 << 10, len(whole) - 2):
         (tmp_path / "record.json").write_bytes(whole[:length])
-        assert meta.read(tmp_path / "record.json") is None
+        assert records.read(tmp_path / "record.json") is None
 
 
 # ---------------------------------------------------------------- blobs and locks

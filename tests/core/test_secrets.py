@@ -11,11 +11,11 @@ from urllib.parse import quote
 import pytest
 
 import modelpm
-from modelpm import redact
-from modelpm.audit import Auditor
+from modelpm.api.types import Event, Reference, Secret
 from modelpm.errors import ModelpmError, PluginError, Unavailable
+from modelpm.events.audit import Auditor
+from modelpm.network import redact
 from modelpm.plugins.guard import GuardedSource
-from modelpm.types import Event, Reference, Secret
 from tests.conftest import Ran
 from tests.support.memory_source import ENTRY
 from tests.support.raw import answer, raw_server, sends

@@ -2,9 +2,9 @@
 
 import pytest
 
+from modelpm.api.types import RemoteFile
 from modelpm.errors import Denied, NotFound, UsageError
-from modelpm.select import choices, first_shard, format_of, quantization_of, select
-from modelpm.types import RemoteFile
+from modelpm.resolution.selection import choices, first_shard, format_of, quantization_of, select
 from tests.support.codes import coded
 
 

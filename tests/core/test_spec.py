@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.errors import UsageError
-from modelpm.names import printable
-from modelpm.spec import CatalogSpec, UriSpec, parse_spec
+from modelpm.resolution.spec import CatalogSpec, UriSpec, parse_spec
+from modelpm.text.untrusted import printable
 from tests.support.codes import coded
 
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from modelpm.disk import system
 from modelpm.errors import IntegrityError, StoreError, UsageError
-from modelpm.store import Store, meta
+from modelpm.store import Store
+from modelpm.store.blobs import records
 from tests.support.stores import damage, draft, put, read_only, sha256, tmpfs, umask
 
 DATA = b"weights" * 1000
@@ -107,7 +108,7 @@ def test_a_committed_blob_is_there_recorded_and_read_only(store: Store) -> None:
     assert store.check(NAME, len(DATA)) is None
     assert store.check(NAME, len(DATA), quick=True) is None
     assert list(store.blobs()) == [(NAME, len(DATA))]
-    record = meta.read(store.layout.record(NAME))
+    record = records.read(store.layout.record(NAME))
     assert record is not None
     assert record.prefixes == ("ab" * 32,)
     assert record.boot == system.boot_id()
@@ -313,7 +314,7 @@ def test_a_restored_backup_is_trusted_again_after_one_full_check_that_finds_its_
     assert not store.has(name, len(data))
     assert store.check(name, len(data)) is None
     assert store.has(name, len(data))
-    record = meta.read(store.layout.record(name))
+    record = records.read(store.layout.record(name))
     assert record is not None
     assert record.prefixes == (sha256(data[: 16 << 20]),)
 
@@ -339,7 +340,7 @@ def test_a_read_only_store_is_checked_like_any_other(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=200) | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
 def test_a_record_may_hold_anything_and_nothing_breaks(text: bytes | str) -> None:
-    meta.parse(text if isinstance(text, bytes) else text.encode())
+    records.parse(text if isinstance(text, bytes) else text.encode())
 
 
 @given(
@@ -349,7 +350,7 @@ def test_a_record_may_hold_anything_and_nothing_breaks(text: bytes | str) -> Non
     )
 )  # fmt: skip
 def test_a_record_is_only_believed_with_the_right_types(fields: dict[str, object]) -> None:
-    record = meta.parse(json.dumps(fields).encode())
+    record = records.parse(json.dumps(fields).encode())
     if record is not None:
         assert all(
             type(getattr(record, name)) is int

@@ -8,7 +8,7 @@ import pytest
 
 import modelpm
 from modelpm.disk import system
-from modelpm.store import boots
+from modelpm.store.gc import crash
 from tests.support.models import folder_of, manager_in
 from tests.support.stores import damage
 
@@ -19,7 +19,7 @@ SHUTDOWN, BOOT, LOGIN = (1, b"shutdown"), (2, b"reboot"), (7, b"me")
 @pytest.fixture
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> modelpm.Manager:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    monkeypatch.setattr(boots, "_WTMP", tmp_path / "wtmp")
+    monkeypatch.setattr(crash, "_WTMP", tmp_path / "wtmp")
     made = manager_in(tmp_path)
     made.install(folder_of(tmp_path / "m", {"m.gguf": b"m" * 5000}))
     made.install(folder_of(tmp_path / "n", {"n.gguf": b"n" * 5000}))
@@ -33,7 +33,7 @@ def crashed(manager: modelpm.Manager, monkeypatch: pytest.MonkeyPatch) -> modelp
 
 
 def suspects(manager: modelpm.Manager) -> set[str]:
-    return {sha256 for sha256, _ in boots.suspects(manager.store.layout)}
+    return {sha256 for sha256, _ in crash.suspects(manager.store.layout)}
 
 
 def blob(manager: modelpm.Manager, name: str) -> str:
@@ -90,8 +90,8 @@ def test_a_damaged_note_doubts_nothing_and_stops_nobody(crashed: modelpm.Manager
 def test_the_systems_log_says_how_a_boot_ended(tmp_path: Path, events: list[tuple[int, bytes]], clean: bool) -> None:
     path = tmp_path / "log"
     path.write_bytes(b"".join(ENTRY.pack(*event) for event in events))
-    assert boots.ended_cleanly(path) is clean
-    assert boots.ended_cleanly(tmp_path / "none") is False
+    assert crash.ended_cleanly(path) is clean
+    assert crash.ended_cleanly(tmp_path / "none") is False
 
 
 def test_after_a_clean_end_nothing_is_doubted(crashed: modelpm.Manager, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.disk import system
-from modelpm.store import Store, meta, shown
+from modelpm.store import Store
+from modelpm.store.blobs import records, shown
 from tests.support.stores import damage, put, sha256, umask
 
 DATA = b"weights" * 1000
@@ -127,7 +128,7 @@ def test_a_record_of_an_older_version_is_believed_and_completed_by_a_hash(store:
     assert store.has(NAME, SIZE)
     assert not store.has(NAME, SIZE, exact=True)
     store.link(NAME, tmp_path / "view")
-    known = meta.read(store.layout.record(NAME))
+    known = records.read(store.layout.record(NAME))
     assert known is not None
     assert known.mode == stat.S_IMODE(store.blob(NAME).stat().st_mode)
     assert again(store).has(NAME, SIZE, exact=True)
@@ -145,12 +146,12 @@ def test_a_file_that_an_older_version_shared_with_its_owner_keeps_its_mode(store
 
 def test_the_time_of_a_commit_outlasts_a_check(store: Store) -> None:
     path = store.layout.record(NAME)
-    known = meta.read(path)
+    known = records.read(path)
     assert known is not None
-    meta.write(path, known._replace(committed_at=1, boot="of then"))
+    records.write(path, known._replace(committed_at=1, boot="of then"))
     store.blob(NAME).chmod(0o644)
     assert hashed(store) == SIZE
-    known = meta.read(path)
+    known = records.read(path)
     assert known is not None
     assert (known.committed_at, known.boot) == (1, "of then")
 
@@ -195,7 +196,7 @@ def test_a_planted_blob_with_a_fitting_record_is_not_believed(store: Store) -> N
     path.write_bytes(evil)
     path.chmod(0o444)
     give_away(path)
-    meta.write(store.layout.record(NAME), meta.record(path.stat(), 1))
+    records.write(store.layout.record(NAME), records.record(path.stat(), 1))
     give_away(store.layout.record(NAME))
     assert not store.has(NAME, SIZE)
     assert put(store, DATA) == NAME
@@ -226,12 +227,12 @@ def test_a_record_is_renewed_in_place(
     tmp_path_factory: pytest.TempPathFactory, one: int, two: int, more: list[str]
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "record.json"
-    it = meta.Record(1, 2, 3, "boot", 5, tuple(more), 0o444, one)
-    meta.write(path, it, durable=False)
-    assert meta.read(path) == it
+    it = records.Record(1, 2, 3, "boot", 5, tuple(more), 0o444, one)
+    records.write(path, it, durable=False)
+    assert records.read(path) == it
     before = path.stat()
-    assert meta.renew(path, two)
-    assert meta.read(path) == it._replace(ctime_ns=two)
+    assert records.renew(path, two)
+    assert records.read(path) == it._replace(ctime_ns=two)
     assert (path.stat().st_ino, path.stat().st_size) == (before.st_ino, before.st_size)
 
 
@@ -239,10 +240,10 @@ def test_a_record_is_renewed_in_place(
 def test_what_is_no_record_of_ours_is_not_renewed(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(content)
-    assert not meta.renew(path, 7)
+    assert not records.renew(path, 7)
     assert path.read_bytes() == content
-    assert meta.read(path) is None
-    assert not meta.renew(tmp_path / "missing", 7)
+    assert records.read(path) is None
+    assert not records.renew(tmp_path / "missing", 7)
 
 
 def test_trust_is_a_matter_of_owner_and_mode(tmp_path: Path) -> None:

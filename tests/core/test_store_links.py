@@ -6,7 +6,7 @@ import pytest
 
 from modelpm.errors import StoreError, UsageError
 from modelpm.store import Store
-from modelpm.store.links import ORDER
+from modelpm.store.blobs.linker import ORDER
 from tests.support.stores import put, read_only, sha256, tmpfs
 
 DATA = os.urandom(100_000)

@@ -26,8 +26,8 @@ from hypothesis.stateful import (
 
 import modelpm
 from modelpm.disk import system
+from modelpm.environment.roots import Roots
 from modelpm.errors import ModelpmError
-from modelpm.operations.roots import Roots
 from tests.support.models import folder_of
 from tests.support.stores import put
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from modelpm.operations.obtaining import obtain, offers
 from modelpm.store import Store
+from modelpm.store.reuse import obtain, offers
 from tests.conftest import Ran
 from tests.support.hub import Hub
 from tests.support.models import folder_of, manager_in, names

@@ -6,7 +6,7 @@ import pytest
 
 from modelpm.errors import Interrupted
 from modelpm.store import Store
-from modelpm.store.verify import Target, verify
+from modelpm.store.blobs.verify import Target, verify
 from tests.support.stores import damage, put
 
 

@@ -12,9 +12,9 @@ import pytest
 
 import tests.support.memory_source as not_a_plugin
 from modelpm.api import Digest, NotFound, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.types import Context
 from modelpm.errors import PluginError
 from modelpm.testing import FAULTS, FaultServer, check_source, registry_of, run
-from modelpm.types import Context
 from tests.support.codes import coded
 from tests.support.sources import Plain
 from tests.support.transfers import noise, sha256

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.types import Context
 from modelpm.errors import ModelpmError
-from modelpm.plugins.index import API_VERSION, Entry
+from modelpm.plugins.discovery import API_VERSION, Entry
 from modelpm.plugins.registry import Registry
-from modelpm.store import partial as partials
-from modelpm.store.journal import Header, decode, read
-from modelpm.store.partial import Partial
+from modelpm.store.partials import partial as partials
+from modelpm.store.partials.journal import Header, decode, read
+from modelpm.store.partials.partial import Partial
 from modelpm.transfer import Fetched
-from modelpm.types import Context
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned
 

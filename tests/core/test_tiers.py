@@ -12,8 +12,8 @@ import pytest
 
 import modelpm
 from modelpm.config import Config
-from modelpm.operations.obtaining import obtain
 from modelpm.store import Store
+from modelpm.store.reuse import obtain
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import damage, put, read_only, sha256, umask
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm.toml import MAX_DEPTH, TomlError, loads
+from modelpm.text.toml import MAX_DEPTH, TomlError, loads
 from tests.support.scaling import growth
 
 HOSTILE = {

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.types import Context, Digest, Network, RemoteFile
 from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.plugins.guard import GuardedSource
 from modelpm.store import Store
-from modelpm.store.partial import progress
+from modelpm.store.partials.partial import progress
 from modelpm.testing import Exchange, FaultServer
 from modelpm.transfer import Fetch, Origin, check_space
-from modelpm.types import Context, Digest, Network, RemoteFile
 from tests.support.memory_source import ENTRY, MemorySource
 from tests.support.raw import answer, raw_server
 from tests.support.sources import Plain
@@ -220,7 +220,7 @@ def test_what_cannot_fit_is_refused_before_the_first_byte(tmp_path: Path) -> Non
 
 
 def test_what_a_partial_has_is_not_needed_again(tmp_path: Path) -> None:
-    from modelpm.transfer.space import missing_bytes
+    from modelpm.transfer.disk_space import missing_bytes
 
     trial = Trial(tmp_path / "store")
     source = MemorySource({"w": DATA})

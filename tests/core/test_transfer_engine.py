@@ -8,12 +8,12 @@ from typing import Any, SupportsIndex
 
 import pytest
 
+from modelpm.api.types import Digest, Status, Stream
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
-from modelpm.store.meta import PIECE
+from modelpm.store.blobs.records import PIECE
 from modelpm.transfer import Engine, Fetch, Fetched
+from modelpm.transfer.download import Job
 from modelpm.transfer.engine import _Run
-from modelpm.transfer.job import Job
-from modelpm.types import Digest, Status, Stream
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256, unpinned
 
@@ -261,7 +261,7 @@ def test_retries_without_progress_end(trial: Trial) -> None:
 
 
 def test_retries_end_where_no_mirror_ever_answers_however_slowly(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelpm.hosts._REST_CAP", 0.0)  # every rest is over when the next one has failed
+    monkeypatch.setattr("modelpm.network.health._REST_CAP", 0.0)  # every rest is over when the next one has failed
     silent = MemorySource({"w": b"x"}, fault=lambda _r, _d: Unavailable("went silent", code="stalled"))
     (result,) = trial.run(pinned("w", b"x", [silent.origin("w", label=name) for name in "abc"]), retries=3)
     assert isinstance(result, Unavailable)
@@ -269,7 +269,7 @@ def test_retries_end_where_no_mirror_ever_answers_however_slowly(trial: Trial, m
 
 
 def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("modelpm.hosts._OUTAGE", 0.0)
+    monkeypatch.setattr("modelpm.network.health._OUTAGE", 0.0)
     source = MemorySource({"a": b"a", "b": b"b"}, fault=lambda _r, _d: Unavailable("no answer", code="network"))
     fetches = [pinned(path, path.encode(), [source.origin(path, label="https://dead.example")]) for path in "ab"]
     engine = Engine(trial.store, hasher, replace(QUICK, retries=3), lambda _action, _fields: None)

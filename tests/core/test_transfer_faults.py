@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.types import Context, Digest, Network, RemoteFile
 from modelpm.errors import Denied, IntegrityError, ModelpmError, Unavailable
 from modelpm.plugins.guard import GuardedSource
 from modelpm.testing import FAULTS, Exchange, FaultServer, first
 from modelpm.testing.faults import end
 from modelpm.transfer import Fetch, Options, Origin
-from modelpm.types import Context, Digest, Network, RemoteFile
 from tests.support.memory_source import ENTRY
 from tests.support.sources import Plain
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from modelpm.api import Context, Network
+from modelpm.api.types import RemoteFile
 from modelpm.errors import Denied, ModelpmError, NotFound, Unavailable
 from modelpm.plugins.guard import GuardedSource
 from modelpm.testing import FAULTS, Exchange, Fault, FaultServer
 from modelpm.testing.faults import outage
 from modelpm.transfer import Fetched, Options, Origin
-from modelpm.types import RemoteFile
 from tests.support.memory_source import ENTRY, MemorySource, Request
 from tests.support.sources import Plain
 from tests.support.transfers import Trial, noise, pinned

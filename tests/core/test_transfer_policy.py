@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modelpm
+from modelpm.api.types import Digest
 from modelpm.errors import (
     Denied,
     Expired,
@@ -20,21 +21,20 @@ from modelpm.errors import (
     StoreError,
     Unavailable,
 )
-from modelpm.hosts import Hosts
 from modelpm.http import PermanentError
-from modelpm.store.meta import PIECE
-from modelpm.store.ranges import END
+from modelpm.network.health import Hosts
+from modelpm.store.blobs.records import PIECE
+from modelpm.store.partials.ranges import END
 from modelpm.testing import FaultServer
 from modelpm.transfer import Options, RateLimit
+from modelpm.transfer.bandwidth import Limiter, Span
+from modelpm.transfer.concurrency import Width
 from modelpm.transfer.connection import Pace
 from modelpm.transfer.hashing import Digests
-from modelpm.transfer.meter import Speed
-from modelpm.transfer.mirrors import Mirrors
-from modelpm.transfer.policy import Verdict, judge
-from modelpm.transfer.rate import Limiter, Span
-from modelpm.transfer.task import Task
-from modelpm.transfer.width import Width
-from modelpm.types import Digest
+from modelpm.transfer.origins import Mirrors
+from modelpm.transfer.progress import Speed
+from modelpm.transfer.retry import Verdict, judge
+from modelpm.transfer.segment import Task
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256
 

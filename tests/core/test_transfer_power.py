@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from modelpm.store import Store
-from modelpm.store.journal import decode, read
+from modelpm.store.partials.journal import decode, read
 from modelpm.testing import Exchange, FaultServer
 from tests.support.transfers import noise, sha256
 

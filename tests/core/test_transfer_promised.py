@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.types import Digest
 from modelpm.errors import Expired, Unavailable
 from modelpm.transfer import Fetch, Origin
-from modelpm.types import Digest
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.types import Context, Network, RemoteFile, Secret
 from modelpm.plugins.guard import GuardedSource
 from modelpm.testing import FAULTS, Exchange, FaultServer, first
 from modelpm.transfer import Options, Origin
-from modelpm.types import Context, Network, RemoteFile, Secret
 from tests.support.memory_source import ENTRY
 from tests.support.sources import Plain
 from tests.support.transfers import Trial, noise, pinned

@@ -11,10 +11,10 @@ from typing import TypeAlias
 
 import pytest
 
+from modelpm.api.types import Digest
 from modelpm.errors import Unavailable
 from modelpm.store import Store
 from modelpm.transfer import Fetch, Fetched
-from modelpm.types import Digest
 from tests.support.codes import coded
 from tests.support.memory_source import MemorySource
 from tests.support.stores import put, umask

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.types import Digest
 from modelpm.errors import Expired, IntegrityError, Unavailable
-from modelpm.store.journal import Header
-from modelpm.store.partial import Partial
+from modelpm.store.partials.journal import Header
+from modelpm.store.partials.partial import Partial
 from modelpm.transfer import Fetch, Origin
-from modelpm.transfer.width import Width
-from modelpm.types import Digest
+from modelpm.transfer.concurrency import Width
 from tests.support.memory_source import Answer, Fault, MemorySource, Request
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import modelpm
-from modelpm.project import Project
+from modelpm.library.project import Project
 from modelpm.testing import FaultServer
 
 OLD, NEW = b"the first bytes " * 4096, b"the other bytes " * 4096

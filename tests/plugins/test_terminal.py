@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from modelpm.api import Progress, Status, cells
+from modelpm.api import Progress, Status
+from modelpm.api.toolkit import cells
 from modelpm_terminal import modelpm_listener
 from modelpm_terminal.bar import Bar
 from modelpm_terminal.drawing import amount, draw, rows

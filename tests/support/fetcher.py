@@ -8,11 +8,11 @@ import sys
 import threading
 from pathlib import Path
 
+from modelpm.api.types import Context, Digest, RemoteFile
 from modelpm.errors import ModelpmError
 from modelpm.plugins.guard import GuardedSource
 from modelpm.store import Store
 from modelpm.transfer import Engine, Fetch, Options, Origin, check_space
-from modelpm.types import Context, Digest, RemoteFile
 from tests.support.memory_source import ENTRY
 from tests.support.sources import Plain
 from tests.support.transfers import hasher

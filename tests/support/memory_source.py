@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from modelpm.api.types import Reference, RemoteFile, Snapshot, Stream
 from modelpm.errors import ModelpmError
+from modelpm.plugins.discovery import Entry
 from modelpm.plugins.guard import GuardedSource
-from modelpm.plugins.index import Entry
 from modelpm.transfer import Origin
-from modelpm.types import Reference, RemoteFile, Snapshot, Stream
 
 ENTRY = Entry("source", 1, "memory", "tests.support.memory_source", "modelpm-tests", "1")
 

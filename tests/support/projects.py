@@ -9,10 +9,10 @@ from typing import Any
 import tomli_w
 
 import modelpm
-from modelpm.environment import Environment
-from modelpm.project import Project
+from modelpm.environment.environment import Environment
+from modelpm.environment.view import View
+from modelpm.library.project import Project
 from modelpm.testing import FaultServer
-from modelpm.view import View
 
 
 @dataclass(frozen=True, slots=True)

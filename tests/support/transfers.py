@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from modelpm.api import Hasher
+from modelpm.api.types import Digest
 from modelpm.errors import ModelpmError
 from modelpm.store import Store
 from modelpm.transfer import Engine, Fetch, Fetched, FileProgress, Options, Origin, RunProgress
-from modelpm.types import Digest
 
 QUICK = Options(jobs=4, outage=0.0, idle_timeout=1.0, first_byte_timeout=2.0, backoff=0.01)
 

@@ -7,7 +7,7 @@ from packaging.version import InvalidVersion, Version
 
 from modelpm.catalog.entry import Entry, Release, Variant
 from modelpm.errors import Denied, NotFound, UsageError
-from modelpm.names import printable
+from modelpm.text.untrusted import printable
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet

@@ -8,14 +8,14 @@ from typing import Any
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
-from modelpm.api import Catalog
+from modelpm.api.folder_catalog import FolderCatalog, read_text
+from modelpm.api.kinds import Catalog
+from modelpm.api.types import CatalogText, Finding, Severity
 from modelpm.catalog.entry import CatalogFile, Entry, Variant
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.catalog.toml import load
 from modelpm.errors import ModelpmError, NotFound
-from modelpm.folder import FolderCatalog, read_text
-from modelpm.names import check_model_name, printable
-from modelpm.types import CatalogText, Finding, Severity
+from modelpm.text.untrusted import check_model_name, printable
 
 _ABOUT_KEYS: dict[str, Any] = {"schema": None, "name": None, "title": None, "aliases": None}
 _ENTRY_KEYS: dict[str, Any] = {

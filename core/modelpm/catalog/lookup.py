@@ -8,13 +8,13 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
-from modelpm.api import Catalog
+from modelpm.api.kinds import Catalog
+from modelpm.api.types import CatalogText, Finding, Severity
 from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.catalog.toml import invalid
 from modelpm.errors import ModelpmError, NotFound, PluginError, UsageError
-from modelpm.names import MODEL_ID, printable
-from modelpm.types import CatalogText, Finding, Severity
+from modelpm.text.untrusted import MODEL_ID, printable
 
 _MOST_NEAR = 3
 _T = TypeVar("_T")

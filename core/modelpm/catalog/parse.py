@@ -5,13 +5,13 @@ from collections.abc import Iterable
 
 from packaging.version import Version
 
+from modelpm.api.types import CatalogText
 from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
 from modelpm.catalog.toml import REFERENCE, Table, invalid, load
 from modelpm.errors import IntegrityError, UsageError
-from modelpm.lock.model import MAX_LICENSE
-from modelpm.names import MODEL_ID, check_paths, printable
-from modelpm.text import MAX_SIZE
-from modelpm.types import CatalogText
+from modelpm.lockfile.model import MAX_LICENSE
+from modelpm.text.human import MAX_SIZE
+from modelpm.text.untrusted import MODEL_ID, check_paths, printable
 
 SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from modelpm.api.types import CatalogText
 from modelpm.errors import UsageError
-from modelpm.names import printable
-from modelpm.text import MAX_SIZE
-from modelpm.toml import TomlError, loads
-from modelpm.types import CatalogText
+from modelpm.text.human import MAX_SIZE
+from modelpm.text.toml import TomlError, loads
+from modelpm.text.untrusted import printable
 
 MAX_TEXT = 8192  # characters: of a description, no more is read on a screen
 REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")

@@ -3,9 +3,9 @@
 
 def main() -> None:
     """Run the command line; the console script."""
-    from modelpm.cli.streams import claim
+    from modelpm.cli.terminal.streams import claim
 
     claim()
-    from modelpm.cli.app import cli
+    from modelpm.cli.main import cli
 
     cli.main()

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from modelpm import __version__
-from modelpm.cli.session import Session
+from modelpm.cli.context import Session
 
 
 class SettingType(click.ParamType):  # type: ignore[type-arg] # generic in newer Click only

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpm.cli.format import Line, count, line
-from modelpm.cli.output import Outcome
-from modelpm.cli.rows import change_line, change_row, compared, model_row, of_action, total
-from modelpm.cli.session import Session
-from modelpm.text import binary_size, duration
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.format import Line, count, line
+from modelpm.cli.terminal.output import Outcome
+from modelpm.cli.terminal.rows import change_line, change_row, compared, model_row, of_action, total
+from modelpm.text.human import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.report import Change, Report
+    from modelpm.results.report import Change, Report
 
 _PLANNED = {"lock-add": "add", "lock-update": "update", "lock-remove": "remove"}
 _LOCKING = {"lock-add": "Added", "lock-update": "Updated", "lock-remove": "Removed"}

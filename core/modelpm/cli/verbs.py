@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import click
 
+from modelpm.cli.context import Session
 from modelpm.cli.options import GLOBALS, Command, example_text, format_options
-from modelpm.cli.session import Session
 from modelpm.errors import PluginError, UsageError
 
 if TYPE_CHECKING:  # start-up: help prints without it
-    from modelpm.cli.output import Outcome
+    from modelpm.cli.terminal.output import Outcome
 
 
 class Verb(NamedTuple):
@@ -30,32 +30,36 @@ class Verb(NamedTuple):
 
 _MODELS, _PROJECT, _PLACE = "Models", "Projects", "Housekeeping"
 VERBS: Mapping[str, Verb] = {
-    "install": Verb("modelpm.cli.install", "Download, verify and keep models.", _MODELS),
-    "uninstall": Verb("modelpm.cli.uninstall", "Let go of models, and free what nothing else needs.", _MODELS),
-    "list": Verb("modelpm.cli.list", "List what is installed: the project's models, and your own.", _MODELS),
-    "show": Verb("modelpm.cli.show", "Show one model: variants, files, size, licence.", _MODELS),
-    "search": Verb("modelpm.cli.search", "Search the catalogs.", _MODELS),
-    "path": Verb("modelpm.cli.path", "Print where an installed model is.", _MODELS),
-    "verify": Verb("modelpm.cli.verify", "Check what is stored, byte by byte.", _MODELS),
-    "outdated": Verb("modelpm.cli.outdated", "List what is newer than what you have.", _MODELS),
-    "upgrade": Verb("modelpm.cli.upgrade", "Move models to the newest their specs allow.", _MODELS),
-    "why": Verb("modelpm.cli.why", "Say who holds a model, a file or a digest.", _MODELS),
-    "init": Verb("modelpm.cli.init", "Begin a project: write models.toml.", _PROJECT),
-    "add": Verb("modelpm.cli.add", "Add models to the project, lock and sync.", _PROJECT),
-    "remove": Verb("modelpm.cli.remove", "Remove models from the project; without one, uninstall them.", _PROJECT),
-    "lock": Verb("modelpm.cli.lock", "Pin what models.toml wants in models.lock.", _PROJECT),
-    "sync": Verb("modelpm.cli.sync", "Bring what models.lock pins, after locking what drifted.", _PROJECT),
-    "export": Verb("modelpm.cli.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
-    "import": Verb("modelpm.cli.importing", "Take over a bundle, or model files that are here already.", _PROJECT),
-    "catalog": Verb("modelpm.cli.catalog", "List, show and check catalogs.", _PLACE),
-    "config": Verb("modelpm.cli.config", "List, read and write settings.", _PLACE),
-    "prune": Verb("modelpm.cli.prune", "Free what no model, no project and no running install needs.", _PLACE),
-    "doctor": Verb("modelpm.cli.doctor", "Check everything, and say the cure.", _PLACE),
-    "store": Verb("modelpm.cli.store", "Say where the store is and what takes its space; move it.", _PLACE),
-    "cache": Verb("modelpm.cli.cache", "Say where the cache is, and how large; clean it.", _PLACE),
-    "plugins": Verb("modelpm.cli.plugins", "List plugins, and check that they work.", _PLACE),
-    "audit": Verb("modelpm.cli.audit", "Show the audit log, and check that it is whole.", _PLACE),
-    "completions": Verb("modelpm.cli.completions", "Print a completion script for a shell.", _PLACE),
+    "install": Verb("modelpm.cli.commands.install", "Download, verify and keep models.", _MODELS),
+    "uninstall": Verb("modelpm.cli.commands.uninstall", "Let go of models, and free what nothing else needs.", _MODELS),
+    "list": Verb("modelpm.cli.commands.list", "List what is installed: the project's models, and your own.", _MODELS),
+    "show": Verb("modelpm.cli.commands.show", "Show one model: variants, files, size, licence.", _MODELS),
+    "search": Verb("modelpm.cli.commands.search", "Search the catalogs.", _MODELS),
+    "path": Verb("modelpm.cli.commands.path", "Print where an installed model is.", _MODELS),
+    "verify": Verb("modelpm.cli.commands.verify", "Check what is stored, byte by byte.", _MODELS),
+    "outdated": Verb("modelpm.cli.commands.outdated", "List what is newer than what you have.", _MODELS),
+    "upgrade": Verb("modelpm.cli.commands.upgrade", "Move models to the newest their specs allow.", _MODELS),
+    "why": Verb("modelpm.cli.commands.why", "Say who holds a model, a file or a digest.", _MODELS),
+    "init": Verb("modelpm.cli.commands.init", "Begin a project: write models.toml.", _PROJECT),
+    "add": Verb("modelpm.cli.commands.add", "Add models to the project, lock and sync.", _PROJECT),
+    "remove": Verb(
+        "modelpm.cli.commands.remove", "Remove models from the project; without one, uninstall them.", _PROJECT
+    ),
+    "lock": Verb("modelpm.cli.commands.lock", "Pin what models.toml wants in models.lock.", _PROJECT),
+    "sync": Verb("modelpm.cli.commands.sync", "Bring what models.lock pins, after locking what drifted.", _PROJECT),
+    "export": Verb("modelpm.cli.commands.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
+    "import": Verb(
+        "modelpm.cli.commands.import_", "Take over a bundle, or model files that are here already.", _PROJECT
+    ),
+    "catalog": Verb("modelpm.cli.commands.catalog", "List, show and check catalogs.", _PLACE),
+    "config": Verb("modelpm.cli.commands.config", "List, read and write settings.", _PLACE),
+    "prune": Verb("modelpm.cli.commands.prune", "Free what no model, no project and no running install needs.", _PLACE),
+    "doctor": Verb("modelpm.cli.commands.doctor", "Check everything, and say the cure.", _PLACE),
+    "store": Verb("modelpm.cli.commands.store", "Say where the store is and what takes its space; move it.", _PLACE),
+    "cache": Verb("modelpm.cli.commands.cache", "Say where the cache is, and how large; clean it.", _PLACE),
+    "plugins": Verb("modelpm.cli.commands.plugins", "List plugins, and check that they work.", _PLACE),
+    "audit": Verb("modelpm.cli.commands.audit", "Show the audit log, and check that it is whole.", _PLACE),
+    "completions": Verb("modelpm.cli.commands.completions", "Print a completion script for a shell.", _PLACE),
 }
 ALIASES: Mapping[str, str] = {
     "info": "show",
@@ -173,7 +177,7 @@ def _command(function: Callable[..., "Outcome"], name: str, summary: str, exampl
 
 def plugin_command(session: Session, name: str) -> click.Command | None:
     """Return the command that a plugin offers under a name that is not ours, or None."""
-    from modelpm.plugins.index import scan
+    from modelpm.plugins.discovery import scan
 
     if not any((entry.kind, entry.name) == ("command", name) for entry in scan()):
         return None

@@ -14,9 +14,9 @@ from modelpm.config.settings import BY_KEY, SETTINGS, Setting, nearest
 from modelpm.config.values import absolute, as_seconds
 from modelpm.disk.reading import read_text
 from modelpm.errors import StoreError, UsageError
-from modelpm.names import shortened
-from modelpm.redact import withhold_in_url
-from modelpm.toml import TomlError, loads
+from modelpm.network.redact import withhold_in_url
+from modelpm.text.toml import TomlError, loads
+from modelpm.text.untrusted import shortened
 
 MAX_CONFIG_BYTES = 1 << 20
 _PLUGIN_KINDS = ("source", "catalog", "listener", "command")  # tables `[kind.name]` are the plugins' own

@@ -12,12 +12,12 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote
 
+from modelpm.api.types import RemoteFile
 from modelpm.errors import Denied, ModelpmError, NotFound, Unavailable
 from modelpm.http.errors import PermanentError
 from modelpm.http.urls import host, label, origin
-from modelpm.names import printable
-from modelpm.text import number_of
-from modelpm.types import RemoteFile
+from modelpm.text.human import number_of
+from modelpm.text.untrusted import printable
 
 _CONTENT_RANGE = re.compile(r"bytes\s+([0-9]+)-([0-9]+)/([0-9]+|\*)", re.IGNORECASE)
 _UNSATISFIED = re.compile(r"bytes\s+\*/([0-9]+)", re.IGNORECASE)

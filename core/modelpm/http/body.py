@@ -14,7 +14,7 @@ from modelpm.http.failures import BREAKS, failure
 from modelpm.http.pacing import in_time
 from modelpm.http.timing import idle_of
 from modelpm.http.urls import host
-from modelpm.text import number_of
+from modelpm.text.human import number_of
 
 _CHUNK = 1 << 20
 _SMALL = 1 << 16

@@ -23,8 +23,8 @@ from modelpm.http.errors import PermanentError
 from modelpm.http.timing import NoAnswerError
 from modelpm.http.urls import host
 from modelpm.http.watchdog import TooSlowError
-from modelpm.names import printable
-from modelpm.text import duration
+from modelpm.text.human import duration
+from modelpm.text.untrusted import printable
 
 # All that a connection may raise. ValueError and AttributeError come from a socket that another thread has shut down
 # in mid-read.

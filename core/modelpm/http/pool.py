@@ -14,6 +14,7 @@ import urllib3
 from urllib3.util import Timeout
 
 from modelpm import __version__
+from modelpm.api.types import Network
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.http.connections import racing
 from modelpm.http.errors import PermanentError
@@ -21,8 +22,7 @@ from modelpm.http.failures import BREAKS, closed_early, failure, proxy_wants_a_n
 from modelpm.http.proxies import Proxy, manager_through, parse_proxy
 from modelpm.http.timing import timed
 from modelpm.http.urls import address, proxy_for
-from modelpm.redact import without_secrets
-from modelpm.types import Network
+from modelpm.network.redact import without_secrets
 
 USER_AGENT = f"modelpm/{__version__} (python/{sys.version_info.major}.{sys.version_info.minor})"
 _CONNECTIONS = 32  # a host; above it connections are made and thrown away

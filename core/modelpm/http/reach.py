@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
+from modelpm.api.types import Network
 from modelpm.errors import ModelpmError
 from modelpm.http.pool import Pool
-from modelpm.types import Network
 
 _PATIENCE = 5.0  # seconds; who waits for a diagnosis wants it soon
 

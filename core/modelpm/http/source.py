@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from urllib3 import BaseHTTPResponse
 
+from modelpm.api.patience import Budget, Patience, explained
+from modelpm.api.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
 from modelpm.errors import Expired, ModelpmError, OfflineError, Unavailable, UsageError
 from modelpm.http.answers import (
     Answer,
@@ -33,9 +35,7 @@ from modelpm.http.targets import Targets
 from modelpm.http.unpacking import unpacked
 from modelpm.http.urls import host, is_signed, label, origin, redirect_target
 from modelpm.http.words import words_of
-from modelpm.patience import Budget, Patience, explained
-from modelpm.redact import withhold
-from modelpm.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
+from modelpm.network.redact import withhold
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 10

@@ -7,8 +7,8 @@ from contextlib import suppress
 from urllib.parse import parse_qsl, urlsplit
 
 from modelpm.http.answers import Answer, looks_like_page
-from modelpm.names import printable
-from modelpm.redact import redact_urls
+from modelpm.network.redact import redact_urls
+from modelpm.text.untrusted import printable
 
 _READ = 4096  # characters of a body that are looked at
 _LOOKED_AT = 1000  # of what is meant for people

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from modelpm import disk
 from modelpm.disk import closed, system
 from modelpm.disk.atomic import write_atomic
-from modelpm.environment import Environment, lock_text
+from modelpm.environment.environment import Environment, lock_text
+from modelpm.environment.roots import Roots
 from modelpm.errors import ModelpmError
-from modelpm.lock.file import parse_lock
-from modelpm.operations.checkup import Check, access, ages, catalogs, credentials, endpoints, plugins
-from modelpm.operations.roots import Roots
-from modelpm.store import leases, leftovers
-from modelpm.text import binary_size, in_days
+from modelpm.lockfile.file import parse_lock
+from modelpm.operations.checks import Check, access, ages, catalogs, credentials, endpoints, plugins
+from modelpm.store.gc import leases, leftovers
+from modelpm.text.human import binary_size, in_days
 
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
@@ -76,7 +76,7 @@ class Doctor:
         }
 
     def _store(self) -> Iterator[Check]:
-        from modelpm.store.probing import keeps_modes
+        from modelpm.store.blobs.probe import keeps_modes
 
         store = self.environment.store
         try:
@@ -105,7 +105,7 @@ class Doctor:
             yield Check("move", "warn", "a move of the store was not finished", f"modelpm store move {store.root}")
 
     def _links(self) -> Iterator[Check]:
-        from modelpm.store.probing import link_kind
+        from modelpm.store.blobs.probe import link_kind
 
         view = self.environment.view
         if not self.environment.store.layout.partials.is_dir():  # the check of the store says why

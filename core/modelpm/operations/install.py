@@ -1,336 +1,117 @@
-"""Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
+"""Several installs in one call: all are decided first, then done one by one; one that fails stops no other."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event
-from typing import Any
 
-from modelpm.audit import Auditor
-from modelpm.environment import Environment
-from modelpm.errors import Interrupted, ModelpmError, OfflineError, UsageError
-from modelpm.installed import InstalledModel
-from modelpm.lock.model import LockedFile, LockedModel
-from modelpm.names import printable
-from modelpm.operations.linking import link_into, say_copied, say_left_out
-from modelpm.operations.locating import locator
-from modelpm.operations.obtaining import obtain, offers
-from modelpm.operations.reading import installed_model
-from modelpm.operations.recognizing import recognize
-from modelpm.operations.resolving import Identified, Resolver
-from modelpm.operations.roots import Roots
-from modelpm.operations.tracking import Audience, Tracker, Working
-from modelpm.plan import Plan, make_plan
-from modelpm.report import Change
-from modelpm.resolve import WantedFile, WantedModel
-from modelpm.transfer import Engine, Fetch, Fetched, check_space
-from modelpm.types import Status
-
-# Over several files the failure that is told first: integrity, disk, refused, missing, usage, plugin, network.
-_GRAVITY = (4, 8, 7, 5, 2, 1, 6)
+from modelpm.api.types import Progress, Status
+from modelpm.errors import Interrupted, ModelpmError
+from modelpm.events.progress import Working
+from modelpm.operations.acquire import Installer, Request, Task
+from modelpm.operations.singleflight import Flights
+from modelpm.resolution.resolver import Identified
+from modelpm.results.installed import InstalledModel
+from modelpm.results.report import Change, Report
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the caller asked for.
+@dataclass(slots=True)
+class Batch:
+    """One call of ``install_all``.
 
     Attributes:
-        spec: As typed.
-        name: The name it shall have, or None for the default.
-        include: Globs of the files to take.
-        exclude: Globs of the files to leave out.
-        allow_pickle: Whether files that can run code when loaded may be taken.
+        installer: Does one model.
+        working: Who acts, who watches, and what stops it.
+        flights: What other threads of this process are at.
+        warnings: Returns what was warned of.
+        warn: Takes a warning.
     """
 
-    spec: str
-    name: str | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    allow_pickle: bool = False
+    installer: Installer
+    working: Working
+    flights: Flights
+    warnings: Callable[[], tuple[str, ...]]
+    warn: Callable[[str], None]
+    _tasks: list[tuple[Request, Identified, Task]] = field(default_factory=list)
+    _models: list[InstalledModel] = field(default_factory=list)
+    _changes: list[Change] = field(default_factory=list)
+    _errors: list[ModelpmError] = field(default_factory=list)
 
+    def is_there(self, requests: Sequence[Request]) -> bool:
+        """Whether nothing has to be done for any of them; what cannot be told is not there."""
+        try:
+            return all(self.installer.complete(self.installer.identify(request), self.working) for request in requests)
+        except ModelpmError:
+            return False
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One model to bring in, or to bring back where parts of it are missing."""
+    def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
+        """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
+        auditor, user = self.installer.auditor, self.working.user
+        for request in requests:
+            with self._collecting(request.spec):
+                try:
+                    found = self.installer.identify(request)
+                    if any(found.name == other.name and found.target == other.target for _, other, _ in self._tasks):
+                        continue  # `tiny` and `tiny:f16` are one
+                    self._tasks.append((request, found, self.installer.prepare(request, found)))
+                except ModelpmError as error:
+                    if not dry_run:
+                        auditor.failure("install", "model", str(request.spec), error, user=user)
+                    raise
 
-    model: WantedModel
-    plan: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Installer:
-    """Brings models into an environment.
-
-    Attributes:
-        environment: Where they go.
-        resolver: Turns specs into wanted models.
-        engine: Brings the bytes.
-        auditor: Is told before and after.
-        plugins: Names the plugins whose code was loaded, for the audit log.
-    """
-
-    environment: Environment
-    resolver: Resolver
-    engine: Engine
-    auditor: Auditor
-    plugins: Callable[[], list[str]]
-
-    def identify(self, request: Request) -> Identified:
-        """Give a request its name; see :meth:`Resolver.identify`."""
-        return self.resolver.identify(request.spec, name=request.name, include=request.include, exclude=request.exclude)
-
-    def standing(self, found: Identified) -> LockedModel | None:
-        """Return the locked model of that name, if it is what is asked for.
+    def install(self, folder: Path | None) -> None:
+        """Install model by model, so that what is finished stays finished whatever comes.
 
         Raises:
-            UsageError: The name is taken by something else.
+            StoreError: There is no space for the whole of it; nothing was begun.
+            Interrupted: Cancelled; what was downloaded is kept.
         """
-        locked = self.environment.read().get(found.name)
-        if locked is None or found.is_met_by(locked):
-            return locked
-        raise UsageError(
-            f"`{found.name}` is already installed from `{locked.wish}`, not from `{found.wish}`",
-            code="name_taken",
-            hints=[
-                f"to keep both: modelpm install {found.wish} --as ANOTHER-NAME",
-                f"to move to another release: modelpm upgrade {found.name}",
-                f"to replace it: modelpm uninstall {found.name}, then install again",
-            ],
-            name=found.name,
-        )
+        self.installer.check_space([task for _, _, task in self._tasks])
+        for request, found, task in self._tasks:
+            with self._collecting(request.spec):
+                self._install(found, task, folder)
 
-    def complete(self, found: Identified, working: Working) -> LockedModel | None:
-        """Return the locked model of that name, if it is what is asked for and every file of it is there."""
-        locked = self.standing(found)
-        return None if locked is None or recognize(self.environment, working, [locked]) else locked
+    def would(self) -> None:
+        """Note what :meth:`install` would do."""
+        for _, found, task in self._tasks:
+            self._warn_of(task)
+            locked = self.installer.complete(found, self.working)
+            self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
 
-    def prepare(self, request: Request, found: Identified) -> Task:
-        """Decide what has to be fetched; asks the source where nothing is locked yet."""
-        locked = self.standing(found)
-        if locked is None:
-            model = self.resolver.resolve(found, allow_pickle=request.allow_pickle)
-        else:
-            model = WantedModel.of_locked(locked)
-        return Task(model, make_plan([model], self.present(model)))
+    def report(self, *, dry_run: bool = False) -> Report:
+        """Return what it came to."""
+        return Report(tuple(self._changes), tuple(self._models), tuple(self._errors), self.warnings(), dry_run)
 
-    def check_space(self, tasks: Sequence[Task]) -> None:
-        """Hold the whole plan against the free space, less what partial downloads already have.
+    def _install(self, found: Identified, task: Task, folder: Path | None) -> None:
+        name = task.model.name
+        working, publish = self.working, self.working.audience.publish
+        with self.flights.alone(name, working.cancelled, lambda progress: publish([progress])):
+            # Asked again: another thread or process may have brought it while this one waited.
+            self.installer.environment.seen()  # first: what is not counted on could be freed
+            locked = self.installer.complete(found, self.working)
+            if locked is not None:
+                made, change = self.installer.already(locked)
+                publish([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])
+            else:
+                self._warn_of(task)
+                made, change = self.installer.install(
+                    task, audience=working.audience, cancelled=working.cancelled, user=working.user
+                )
+        self._models.append(made)
+        self._changes.append(change)
+        if folder is not None:
+            self._changes.append(self.installer.link(made, folder, self.warn))
 
-        Raises:
-            StoreError: Code ``no_space``, with figures.
-        """
-        check_space(self.environment.store, [fetch for task in tasks for fetch in self._fetches(task)])
-
-    def install(
-        self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
-    ) -> tuple[InstalledModel, Change]:
-        """Fetch what is missing of one model, link it, lock it."""
-        view = self.environment.view
-
-        def settle(locked: LockedModel) -> None:
-            say_copied(self.environment.put(locked), view.mode, view.root, audience.warn)
-
-        with self.counting_on([task.model]):
-            locked, downloaded = self.bring(task, audience=audience, cancelled=cancelled, user=user, settle=settle)
-            self.environment.register()
-        made = installed_model(self.environment, locked)
-        return made, change_of("install", made, downloaded)
+    def _warn_of(self, task: Task) -> None:
+        for warning in task.model.warnings:
+            self.warn(warning)
 
     @contextmanager
-    def counting_on(self, models: Sequence[WantedModel]) -> Iterator[None]:
-        """Keep every blob that the models need, there or to come, from being freed while the block runs."""
-        store = self.environment.store
-        with store.lock("store", shared=True), store.lease(f.sha256 for m in models for f in m.files if f.sha256):
-            yield
-
-    def bring(
-        self,
-        task: Task,
-        *,
-        audience: Audience,
-        cancelled: Event,
-        user: str | None,
-        settle: Callable[[LockedModel], None] | None = None,
-        learn: bool = False,
-    ) -> tuple[LockedModel, int]:
-        """Fetch what is missing of one model; the caller counts on its blobs.
-
-        Args:
-            task: The model.
-            audience: Is shown progress.
-            cancelled: Stops it.
-            user: Who acts.
-            settle: Makes the locked model part of its environment, before it is called done.
-            learn: Whether only those files are wanted whose content nobody could name, to lock them.
-
-        Returns:
-            The locked model, and the bytes that were downloaded.
-        """
-        # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
-        present = set[str]() if learn else self._obtained(task.model, cancelled)
-        plan = make_plan([task.model], present)
-        if learn:
-            plan = Plan(tuple(replace(step, fetch=not step.file.is_pinned) for step in plan.steps))
-        task = replace(task, plan=plan)
-        model = task.model
-        reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
-        tracker = Tracker(model, reused, audience.publish)
-        tracker.queued()
-        details = {"spec": model.wish.spec, "name": model.name, "plugins": self.plugins()}
+    def _collecting(self, spec: str) -> Iterator[None]:
         try:
-            with self.auditor.operation(
-                "lock" if learn else "install",
-                resource_type="model",
-                resource_id=model.model,
-                user=user,
-                details=details,
-            ) as outcome:
-                fetched = self._fetch(task, tracker, cancelled)
-                locked = model.lock(_learned(fetched))
-                _say_learned(model, locked, audience)
-                if settle is not None:
-                    settle(locked)
-                if fetched:  # whoever showed a blob that was damaged or missing shows the new one
-                    Roots(self.environment).show_anew({f.sha256 for f in fetched.values()}, audience.warn)
-                downloaded = sum(f.downloaded for f in fetched.values())
-                outcome.details.update(_done(locked, fetched, downloaded), plugins=self.plugins())
-        except (Interrupted, KeyboardInterrupt):
-            tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
+            yield
+        except Interrupted:
             raise
         except ModelpmError as error:
-            error.details.setdefault("name", model.name)
-            tracker.failed(Status.FAILED, str(error))
-            raise
-        tracker.completed(locked.size)
-        return locked, downloaded
-
-    def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
-        """Return what stands, as the outcome of an install that had nothing to do."""
-        made = installed_model(self.environment, locked)
-        return made, change_of("reuse", made, 0)
-
-    def link(self, made: InstalledModel, folder: Path, warn: Callable[[str], None]) -> Change:
-        """Make the model's files appear in another folder, too; ``warn`` is told where they had to be copied."""
-        mode = self.environment.view.mode
-        say_copied(link_into(self.environment, made, folder), mode, folder, warn)
-        say_left_out(made, folder, warn)
-        return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
-
-    def would(self, task: Task) -> Change:
-        """Return what :meth:`install` would do."""
-        model = task.model
-        sizes = [f.size for f in model.files]
-        size = None if None in sizes else sum(s or 0 for s in sizes)
-        digest = model.lock({}).digest if all(f.is_pinned for f in model.files) else None
-        return Change(
-            "install", model.name, model.model, model.release, model.variant, digest, size, task.plan.download
-        )
-
-    def present(self, model: WantedModel) -> set[str]:
-        """Return the sha256 of those of a model's blobs that need no download."""
-        store, shown = self.environment.store, self._shown(model)
-        return {
-            sha256
-            for path, sha256, size in _pinned(model)
-            if offers(store, sha256, size, path=path, shown=shown.get(path))
-        }
-
-    def _shown(self, model: WantedModel) -> dict[str, Path]:
-        """Return where the view may have files of a model, by path."""
-        return self.environment.view.offered(model.name, {path: sha256 for path, sha256, _ in _pinned(model)})
-
-    def _obtained(self, model: WantedModel, cancelled: Event) -> set[str]:
-        """Return the sha256 of the files that need no download: the view has them, or their blobs are in place now."""
-        store, view, step = self.environment.store, self.environment.view, _until(cancelled)
-        shown = self._shown(model)
-        return {
-            sha256
-            for path, sha256, size in _pinned(model)
-            if view.stands_alone(model.name, path, sha256, size)
-            or obtain(store, sha256, size, path=path, shown=shown.get(path), step=step)
-        }
-
-    def _fetches(self, task: Task) -> list[Fetch]:
-        listings, model = self.resolver.listings, task.model
-        files = [s.file for s in task.plan.steps if s.fetch]
-        return [Fetch(model.name, f.path, f.size, f.digest, _key(f), locator(listings, model, f)) for f in files]
-
-    def _fetch(self, task: Task, tracker: Tracker, cancelled: Event) -> dict[str, Fetched]:
-        fetches = self._fetches(task)
-        if not fetches:
-            return {}
-        results = self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled)
-        errors = [_naming(f, r) for f, r in zip(fetches, results, strict=True) if isinstance(r, ModelpmError)]
-        if errors:
-            raise gravest(errors)
-        return {f.path: r for f, r in zip(fetches, results, strict=True) if isinstance(r, Fetched)}
-
-
-def gravest(errors: Sequence[ModelpmError]) -> ModelpmError:
-    """Return the error that decides the exit code: an interruption, else by gravity, else the first."""
-    order = {code: rank for rank, code in enumerate((130, *_GRAVITY))}
-    return min(errors, key=lambda e: order.get(e.exit_code, len(order)))
-
-
-def _pinned(model: WantedModel) -> Iterator[tuple[str, str, int]]:
-    """Yield path, sha256 and size of the files whose content is known."""
-    for file in model.files:
-        if file.sha256 and file.size is not None:
-            yield file.path, file.sha256, file.size
-
-
-def _until(cancelled: Event) -> Callable[[int], None]:
-    def step(_count: int) -> None:
-        if cancelled.is_set():
-            raise Interrupted("interrupted while bytes that are here were checked")
-
-    return step
-
-
-def _naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
-    """Let the failure say which file it is about."""
-    error.details.setdefault("file", fetch.path)
-    if not isinstance(error, OfflineError):
-        return error
-    what = f"`{printable(fetch.path)}` of `{fetch.model}` is not on this machine: {error.message}"
-    return OfflineError(what, hints=error.hints, **error.details)
-
-
-def _key(file: WantedFile) -> str:
-    """Return the partial's name: the content's, so that a resume survives a change of mirror; else the reference's."""
-    return file.sha256 or hashlib.sha256("\n".join(file.sources).encode()).hexdigest()
-
-
-def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
-    return {path: (f.sha256, f.size) for path, f in fetched.items()}
-
-
-def _say_learned(model: WantedModel, locked: LockedModel, audience: Audience) -> None:
-    """Nobody had promised these bytes: say what they are from now on."""
-    unpromised = {f.path for f in model.files if f.digest is None}
-    for file in locked.files:
-        if file.path in unpromised:
-            audience.warn(f"nobody promised a digest of `{file.path}`; from now on it is sha256={file.sha256}")
-
-
-def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -> dict[str, Any]:
-    def row(file: LockedFile) -> dict[str, Any]:
-        source = fetched[file.path].source if file.path in fetched else "store"
-        return {"path": file.path, "bytes": file.size, "sha256": file.sha256, "source": source}
-
-    return {
-        "digest": locked.digest,
-        "bytes": locked.size,
-        "downloaded": downloaded,
-        "upstream": locked.upstream,
-        "files": [row(f) for f in locked.files[:100]],
-    }
-
-
-def change_of(action: str, made: InstalledModel, downloaded: int) -> Change:
-    """Return the change that a model's row makes."""
-    return Change(
-        action, made.name, made.model, made.release, made.variant, made.digest, made.bytes, downloaded, made.path
-    )
+            error.details.setdefault("name", spec)
+            self._errors.append(error)

@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from modelpm.audit import Auditor
 from modelpm.config.values import seconds_of
 from modelpm.disk.atomic import dead_drafts
-from modelpm.environment import Environment
+from modelpm.environment.environment import Environment
+from modelpm.environment.roots import Roots, Survey
 from modelpm.errors import ModelpmError, StoreError, UsageError
-from modelpm.names import printable
-from modelpm.operations.roots import Roots, Survey
-from modelpm.store import leases, leftovers
-from modelpm.store.leftovers import Leftover
-from modelpm.text import in_days
+from modelpm.events.audit import Auditor
+from modelpm.store.gc import leases, leftovers
+from modelpm.store.gc.leftovers import Leftover
+from modelpm.text.human import in_days
+from modelpm.text.untrusted import printable
 
 _PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is let go by itself
 _DRAFTS = 3600

@@ -4,18 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Event
 
-from modelpm.audit import Auditor
-from modelpm.environment import Environment
+from modelpm.api.types import Digest, Status
+from modelpm.environment.environment import Environment
+from modelpm.environment.roots import Roots
 from modelpm.errors import Interrupted, ModelpmError
-from modelpm.lock.model import LockedFile, LockedModel
-from modelpm.operations.locating import Listings, locator
-from modelpm.operations.obtaining import obtain
-from modelpm.operations.roots import Roots
-from modelpm.operations.tracking import Audience, Tracker
-from modelpm.report import Verified
-from modelpm.resolve import WantedModel
+from modelpm.events.audit import Auditor
+from modelpm.events.progress import Audience, Tracker
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.resolution.listings import Listings, locator
+from modelpm.resolution.resolve import WantedModel
+from modelpm.results.report import Verified
+from modelpm.store.reuse import obtain
 from modelpm.transfer import Engine, Fetch, Fetched
-from modelpm.types import Digest, Status
 
 
 @dataclass(frozen=True, slots=True)

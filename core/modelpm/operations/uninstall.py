@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelpm.audit import Auditor
-from modelpm.environment import Environment
+from modelpm.environment.environment import Environment
+from modelpm.environment.query import find_installed
+from modelpm.environment.roots import Roots
 from modelpm.errors import ModelpmError, StoreError
-from modelpm.lock.model import LockedModel
-from modelpm.names import printable
-from modelpm.operations.reading import find_installed
-from modelpm.operations.roots import Roots
-from modelpm.report import Change
+from modelpm.events.audit import Auditor
+from modelpm.lockfile.model import LockedModel
+from modelpm.results.report import Change
+from modelpm.text.untrusted import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,17 @@ from pathlib import Path
 from threading import Event
 
 from modelpm import disk
-from modelpm.audit import Auditor
-from modelpm.environment import Environment
+from modelpm.environment.environment import Environment
+from modelpm.environment.recognize import say_unkept
 from modelpm.errors import StoreError, UsageError
-from modelpm.lock.model import LockedFile, LockedModel
-from modelpm.names import printable
-from modelpm.operations.recognizing import say_unkept
-from modelpm.operations.tracking import Audience, Checking
-from modelpm.report import Verified
-from modelpm.store.shown import is_known
-from modelpm.store.verify import Target
-from modelpm.store.verify import verify as verify_files
+from modelpm.events.audit import Auditor
+from modelpm.events.progress import Audience, Checking
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.results.report import Verified
+from modelpm.store.blobs.shown import is_known
+from modelpm.store.blobs.verify import Target
+from modelpm.store.blobs.verify import verify as verify_files
+from modelpm.text.untrusted import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from traceback import format_exception
 from typing import Any
 
 from modelpm.errors import ModelpmError, PluginError, Unavailable
-from modelpm.plugins.index import OURS, Entry
-from modelpm.redact import capped, cleaned, redact_urls, without_secrets
+from modelpm.network.redact import capped, cleaned, redact_urls, without_secrets
+from modelpm.plugins.discovery import OURS, Entry
 
 _MAX_ITEMS = 100  # hints, and entries of a detail
 _MAX_DEPTH = 4

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, cast
 
-from modelpm.api import (
+from modelpm.api.kinds import (
     AuditLog,
     AuditSink,
     AuditTail,
@@ -22,13 +22,7 @@ from modelpm.api import (
     Source,
     WholeSource,
 )
-from modelpm.errors import ModelpmError, PluginError
-from modelpm.names import printable, shortened
-from modelpm.plugins.blame import blame, broken, presentable, sound
-from modelpm.plugins.index import Entry
-from modelpm.redact import FOREIGN_CAP
-from modelpm.text import MAX_SIZE
-from modelpm.types import (
+from modelpm.api.types import (
     MAX_FILES,
     CatalogText,
     Digest,
@@ -40,6 +34,12 @@ from modelpm.types import (
     Stream,
     too_many,
 )
+from modelpm.errors import ModelpmError, PluginError
+from modelpm.network.redact import FOREIGN_CAP
+from modelpm.plugins.blame import blame, broken, presentable, sound
+from modelpm.plugins.discovery import Entry
+from modelpm.text.human import MAX_SIZE
+from modelpm.text.untrusted import printable, shortened
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")

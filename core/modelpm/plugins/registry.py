@@ -14,9 +14,11 @@ from typing import Any
 
 import pluggy
 
-from modelpm.api import AuditLog, AuditSink, Catalog, Hasher, Listener
+from modelpm.api.kinds import AuditLog, AuditSink, Catalog, Hasher, Listener
+from modelpm.api.types import Context
 from modelpm.errors import ModelpmError, NotFound, PluginError, UsageError
-from modelpm.plugins import spec
+from modelpm.plugins import hookspecs
+from modelpm.plugins.discovery import API_VERSION, KINDS, OURS, Entry, normalized
 from modelpm.plugins.guard import (
     GuardedCatalog,
     GuardedHasher,
@@ -26,8 +28,6 @@ from modelpm.plugins.guard import (
     GuardedSource,
     guarded,
 )
-from modelpm.plugins.index import API_VERSION, KINDS, OURS, Entry, normalized
-from modelpm.types import Context
 
 # Where trust is decided, a name that we ship cannot be taken over: ours serves, the claim is reported.
 PROTECTED = frozenset({"digest"})
@@ -39,7 +39,7 @@ class Registry:
     """A typed façade over the plugins of one installation. Thread-safe.
 
     Attributes:
-        entries: What :func:`modelpm.plugins.index.scan` found.
+        entries: What :func:`modelpm.plugins.discovery.scan` found.
         context: Makes the context of a plugin from its kind and name.
         disabled: Distributions that are left out, in any spelling; ours cannot be.
         prefer: Which distribution serves a name that two claim, by ``kind.name``.
@@ -203,7 +203,7 @@ class Registry:
 
 def _load(entry: Entry) -> pluggy.PluginManager:
     manager = pluggy.PluginManager("modelpm")
-    manager.add_hookspecs(spec)
+    manager.add_hookspecs(hookspecs)
     with guarded(entry):
         manager.register(import_module(entry.module), name=entry.module)
         manager.check_pending()

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 from modelpm import disk
 from modelpm.disk import system
 from modelpm.errors import StoreError
-from modelpm.store import blobs
-from modelpm.store.known import Known, Place
+from modelpm.store.blobs import blobs
+from modelpm.store.blobs.known import Known, Place
 from modelpm.store.layout import Layout
 
 if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
-    from modelpm.store.links import Linker
+    from modelpm.store.blobs.linker import Linker
     from modelpm.store.locks import Held
 
 __all__ = ["Store"]
@@ -82,7 +82,7 @@ class Store:
 
     @cached_property
     def _linker(self) -> "Linker":
-        from modelpm.store.links import Linker
+        from modelpm.store.blobs.linker import Linker
 
         return Linker()
 
@@ -93,7 +93,8 @@ class Store:
             UsageError: A newer modelpm made the folder, or VERSION is not a number.
             StoreError: It cannot be written; names path and reason.
         """
-        from modelpm.store import locks, registry, version
+        from modelpm.store import locks, version
+        from modelpm.store.gc import registry
 
         with self._opening:
             if self._opened:
@@ -217,7 +218,7 @@ class Store:
         Returns:
             The sha256 of its bytes.
         """
-        from modelpm.store.taking import take
+        from modelpm.store.blobs.take import take
 
         self.open()
         return take(self.known, self.layout, self._linker, path, only, step)
@@ -228,10 +229,10 @@ class Store:
         Raises:
             IntegrityError: The bytes are not what the name says.
         """
-        from modelpm.store import archive
+        from modelpm.store.blobs.receive import receive
 
         self.open()
-        archive.receive(self.known, self.layout, chunks, sha256)
+        receive(self.known, self.layout, chunks, sha256)
 
     def seed(self, sha256: str, size: int) -> int:
         """Make the bytes of a damaged blob the beginning of a download, which then fetches only what is wrong.
@@ -248,10 +249,10 @@ class Store:
         Raises:
             StoreError: The system refuses, or there is no space for both.
         """
-        from modelpm.store import seeding
+        from modelpm.store.partials import seed
 
         self.open()
-        return seeding.seed(self.layout, self.partial(sha256), sha256, size)
+        return seed.seed(self.layout, self.partial(sha256), sha256, size)
 
     def doubt(self, sha256: str) -> None:
         """Let a blob be found damaged by every quick check, until its bytes are found good.
@@ -359,7 +360,7 @@ class Store:
     @contextmanager
     def lease(self, digests: Iterable[str]) -> Iterator[None]:
         """Keep blobs, there or to come, from being freed while the block runs, also where locks don't work."""
-        from modelpm.store import leases
+        from modelpm.store.gc import leases
 
         self.open()
         with leases.hold(self.layout, digests):

@@ -9,8 +9,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from modelpm.files import cache_roots
-from modelpm.store.known import Place
+from modelpm.api.local_source import cache_roots
+from modelpm.store.blobs.known import Place
 from modelpm.store.layout import Layout
 
 

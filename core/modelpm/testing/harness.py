@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from modelpm.plugins.index import API_VERSION, Entry
+from modelpm.api.types import Context
+from modelpm.plugins.discovery import API_VERSION, Entry
 from modelpm.plugins.registry import Registry
-from modelpm.types import Context
 
 
 def registry_of(module: ModuleType | str, kind: str, name: str, context: Context | None = None) -> Registry:

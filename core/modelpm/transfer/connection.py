@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from modelpm.api.types import Stream
 from modelpm.errors import PluginError, Unavailable
-from modelpm.store.partial import Partial
-from modelpm.store.ranges import END
-from modelpm.transfer.rate import Limiter
-from modelpm.transfer.task import Task
-from modelpm.types import Stream
+from modelpm.store.partials.partial import Partial
+from modelpm.store.partials.ranges import END
+from modelpm.transfer.bandwidth import Limiter
+from modelpm.transfer.segment import Task
 
 _SMALLEST = 16 << 10
 _FIRST = 64 << 10

@@ -7,16 +7,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from modelpm.api import Hasher
+from modelpm.api.kinds import Hasher
 from modelpm.errors import Interrupted, ModelpmError
-from modelpm.hosts import Hosts
+from modelpm.network.health import Hosts
 from modelpm.store import Store
-from modelpm.transfer.job import Job, Shared
-from modelpm.transfer.meter import Meter
-from modelpm.transfer.rate import Limiter
+from modelpm.transfer.bandwidth import Limiter
+from modelpm.transfer.download import Job, Shared
+from modelpm.transfer.model import Fetch, Fetched, Options, RunProgress
+from modelpm.transfer.progress import Meter
 from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.trickle import Trickles
-from modelpm.transfer.values import Fetch, Fetched, Options, RunProgress
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 Tick = Callable[[RunProgress], None]

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modelpm import disk
-from modelpm.api import Hasher
+from modelpm.api.kinds import Hasher
+from modelpm.api.types import Digest
 from modelpm.disk import system
 from modelpm.errors import ModelpmError, PluginError
-from modelpm.store.meta import PIECE
-from modelpm.types import Digest
+from modelpm.store.blobs.records import PIECE
 
 BLOCK = 1 << 17  # bytes to take in at once: fits the processor's cache; a larger one is slower
 

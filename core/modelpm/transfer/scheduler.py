@@ -9,10 +9,10 @@ import os
 import threading
 import time
 
-from modelpm.store.ranges import END, Ranges
-from modelpm.transfer.task import Task
-from modelpm.transfer.width import Width
-from modelpm.transfer.work import Work
+from modelpm.store.partials.ranges import END, Ranges
+from modelpm.transfer.concurrency import Width
+from modelpm.transfer.file_state import Work
+from modelpm.transfer.segment import Task
 
 _ALIGN = 1 << 20
 _SMALLEST = 8 << 20  # bytes of a range, where the file has more

@@ -7,9 +7,9 @@ what there was a moment ago, is replaced; where all of them together bring less 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from modelpm.text import binary_size
-from modelpm.transfer.rate import Span
-from modelpm.transfer.task import Task
+from modelpm.text.human import binary_size
+from modelpm.transfer.bandwidth import Span
+from modelpm.transfer.segment import Task
 
 _SHARE = 20  # who brings less than this part of the fastest is far below it
 _ENOUGH = 64 << 10  # bytes a second that are enough, whatever others bring

@@ -1,0 +1,181 @@
+"""The public plugin API: Protocols to implement, values to answer with, errors to raise.
+
+A plugin is a module named by an entry point. The entry's group is ``modelpm.<kind>.v1``, its name is the routing key
+(a scheme, an algorithm, …), and the module holds one hook implementation a kind, which answers ``name → object``::
+
+    from modelpm.api import Source, hookimpl
+
+    @hookimpl
+    def modelpm_source(name: str) -> Source | None:
+        return Folder() if name == "folder" else None
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from modelpm.api.folder_catalog import FolderCatalog
+    from modelpm.api.kinds import (
+        AuditLog,
+        AuditSink,
+        AuditTail,
+        Catalog,
+        Hasher,
+        Listener,
+        Locator,
+        Parser,
+        Source,
+        WholeSource,
+        hookimpl,
+    )
+    from modelpm.api.local_source import LocalSource
+    from modelpm.api.types import (
+        MAX_FILES,
+        CatalogText,
+        Context,
+        Digest,
+        Event,
+        Finding,
+        Network,
+        Progress,
+        Reference,
+        RemoteFile,
+        Secret,
+        Severity,
+        Snapshot,
+        Status,
+        Stream,
+        too_many,
+    )
+    from modelpm.errors import (
+        Denied,
+        Expired,
+        IntegrityError,
+        ModelpmError,
+        NotFound,
+        OfflineError,
+        StoreError,
+        Unavailable,
+        UsageError,
+    )
+    from modelpm.text.human import MAX_SIZE, binary_size, duration
+    from modelpm.text.untrusted import printable
+
+_HOMES = {
+    "modelpm.api.folder_catalog": ("FolderCatalog",),
+    "modelpm.api.kinds": (
+        "AuditLog",
+        "AuditSink",
+        "AuditTail",
+        "Catalog",
+        "Hasher",
+        "Listener",
+        "Locator",
+        "Parser",
+        "Source",
+        "WholeSource",
+        "hookimpl",
+    ),
+    "modelpm.api.local_source": ("LocalSource",),
+    "modelpm.api.types": (
+        "CatalogText",
+        "Context",
+        "Digest",
+        "Event",
+        "Finding",
+        "MAX_FILES",
+        "Network",
+        "Progress",
+        "Reference",
+        "RemoteFile",
+        "Secret",
+        "Severity",
+        "Snapshot",
+        "Status",
+        "Stream",
+        "too_many",
+    ),
+    "modelpm.errors": (
+        "Denied",
+        "Expired",
+        "IntegrityError",
+        "ModelpmError",
+        "NotFound",
+        "OfflineError",
+        "StoreError",
+        "Unavailable",
+        "UsageError",
+    ),
+    "modelpm.text.human": ("MAX_SIZE", "binary_size", "duration"),
+    "modelpm.text.untrusted": ("printable",),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+_MOVED = frozenset(
+    ["cells", "explained", "fdatasync", "make_folder", "open_file", "read_bytes", "shorten", "try_lock", "write_atomic"]
+)
+
+__all__ = [
+    "MAX_FILES",
+    "MAX_SIZE",
+    "AuditLog",
+    "AuditSink",
+    "AuditTail",
+    "Catalog",
+    "CatalogText",
+    "Context",
+    "Denied",
+    "Digest",
+    "Event",
+    "Expired",
+    "Finding",
+    "FolderCatalog",
+    "Hasher",
+    "IntegrityError",
+    "Listener",
+    "LocalSource",
+    "Locator",
+    "ModelpmError",
+    "Network",
+    "NotFound",
+    "OfflineError",
+    "Parser",
+    "Progress",
+    "Reference",
+    "RemoteFile",
+    "Secret",
+    "Severity",
+    "Snapshot",
+    "Source",
+    "Status",
+    "StoreError",
+    "Stream",
+    "Unavailable",
+    "UsageError",
+    "WholeSource",
+    "binary_size",
+    "duration",
+    "hookimpl",
+    "printable",
+    "too_many",
+]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+if not TYPE_CHECKING:  # a type checker reads the imports above, and would believe any name of a __getattr__
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used, so that a start pays only for what it needs."""
+        module = _MODULES.get(name)
+        if module is None and name in _MOVED:
+            import warnings
+
+            text = f"modelpm.api.{name} is modelpm.api.toolkit.{name} now; the old name goes with 1.0"
+            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            module = "modelpm.api.toolkit"
+        if module is None:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        return getattr(import_module(module), name)

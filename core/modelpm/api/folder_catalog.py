@@ -1,0 +1,88 @@
+"""A catalog that is a plain folder: ``catalog.toml`` and ``models/<id>.toml``."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelpm.api.types import CatalogText
+from modelpm.disk.reading import read_bytes
+from modelpm.disk.system import UnfitError
+from modelpm.errors import NotFound, UsageError
+from modelpm.text.untrusted import MODEL_ID, printable
+
+_MAX_BYTES = 1 << 20
+
+
+class FolderCatalog:
+    """The catalog in a folder; a catalog plugin needs to be no more than this and the folder.
+
+    Args:
+        path: The folder. Read anew each time it is asked for.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def ids(self) -> Iterable[str]:
+        """Return the ids there are, by the files' names.
+
+        Raises:
+            NotFound: There is no such folder.
+        """
+        try:
+            return sorted(p.stem for p in (self._path / "models").iterdir() if p.suffix == ".toml" and _is_id(p.stem))
+        except OSError as error:
+            what = f"the catalog {printable(str(self._path))} cannot be read: {printable(str(self._path / 'models'))}"
+            raise _unreadable(what, error) from None
+
+    def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
+        """Return the TOML of one model.
+
+        Raises:
+            NotFound: There is no such id.
+            UsageError: The file is no text, or too big.
+        """
+        if not _is_id(id):
+            raise NotFound(f"{self._path} has no model `{printable(id)}`")
+        return read_text(self._path / "models" / f"{id}.toml")
+
+    def about(self) -> CatalogText:
+        """Return ``catalog.toml``.
+
+        Raises:
+            NotFound: There is none, so this is no catalog.
+            UsageError: The file is no text, or too big.
+        """
+        return read_text(self._path / "catalog.toml")
+
+
+def read_text(path: Path) -> CatalogText:
+    """Return the TOML in a file.
+
+    Raises:
+        NotFound: There is none; code ``unreadable_catalog`` where the system does not let us look.
+        UsageError: The file is no text, or too big.
+    """
+    try:
+        content = read_bytes(path, _MAX_BYTES, follow=True)
+    except FileNotFoundError:
+        raise NotFound(f"there is no file {printable(str(path))}") from None
+    except UnfitError as error:
+        raise UsageError(f"{path}: {error.strerror}", code="invalid_catalog") from None
+    except OSError as error:
+        raise _unreadable(f"{printable(str(path))} cannot be read", error) from None
+    try:
+        return CatalogText(str(path), content.decode())
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: it is no UTF-8 text at byte {error.start}", code="invalid_catalog") from None
+
+
+def _unreadable(what: str, error: OSError) -> NotFound:
+    return NotFound(
+        f"{what}: {error.strerror}",
+        hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`"],
+        code="unreadable_catalog",
+    )
+
+
+def _is_id(name: str) -> bool:
+    return MODEL_ID.fullmatch(name) is not None

@@ -1,0 +1,161 @@
+"""The protocols a plugin implements, one or more a kind, and the marker of its hooks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, runtime_checkable
+
+import pluggy
+
+from modelpm.api.types import CatalogText, Event, Progress, Reference, RemoteFile, Snapshot, Stream
+
+hookimpl = pluggy.HookimplMarker("modelpm")
+
+
+class Source(Protocol):
+    """Serves a URI scheme: lists files and opens ranges of their bytes."""
+
+    def resolve(self, reference: Reference) -> Snapshot:
+        """List everything at an immutable revision.
+
+        Raises:
+            NotFound: There is no such thing.
+            Denied: It exists, or may exist, and is not for this caller.
+            Unavailable: Worth retrying.
+        """
+        ...
+
+    def open(
+        self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
+    ) -> AbstractContextManager[Stream]:
+        """Open the bytes from ``start`` to ``stop`` (exclusive); called from several threads at once.
+
+        A source that cannot begin at ``start`` says so in ``Stream.start``; one that cannot stop may send more. An
+        ``OSError``, ``TimeoutError`` or ``EOFError`` out of this call, ``chunks`` or ``readinto`` is the network's, and
+        counts as :class:`Unavailable`.
+
+        Raises:
+            Expired: The location has run out; resolve again.
+            Unavailable: Worth retrying.
+            NotFound: The file is gone.
+            Denied: The server refused.
+        """
+        ...
+
+
+@runtime_checkable
+class Parser(Protocol):
+    """What a source with a grammar of its own offers besides."""
+
+    def parse(self, rest: str) -> Reference:
+        """Read what follows ``scheme://``. Without it, all of the rest is the path.
+
+        Raises:
+            UsageError: The text is malformed.
+        """
+        ...
+
+
+@runtime_checkable
+class WholeSource(Protocol):
+    """What a source offers that can ask for a whole file in another way than for a range of it."""
+
+    def open_whole(self, file: RemoteFile, location: str) -> AbstractContextManager[Stream]:
+        """Return a context that yields all bytes of a file from a plain request, and nothing but the file.
+
+        Asked once after the bytes that ranges brought were wrong: proxies and caches damage answers to ranges.
+
+        Raises:
+            ModelpmError: As ``open``; the file is then asked for in ranges, one after the other.
+        """
+        ...
+
+
+@runtime_checkable
+class Locator(Protocol):
+    """What a source offers that knows the location of a pinned file without a listing."""
+
+    def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
+        """Return the locations of one file of a pinned reference; asks nobody."""
+        ...
+
+
+class Hasher(Protocol):
+    """A running digest; the objects of ``hashlib`` are hashers as they are."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Feed bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """Return the digest of all bytes so far, in lower-case hexadecimal."""
+        ...
+
+
+class AuditSink(Protocol):
+    """Records what was done. Calls are serialised by the core."""
+
+    def write(self, event: Event) -> None:
+        """Record one event; raise when it could not be recorded."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class AuditLog(Protocol):
+    """What a sink offers that can read its own records back."""
+
+    def records(self) -> Iterable[Mapping[str, Any]]:
+        """Yield the records, oldest first."""
+        ...
+
+    def verify(self) -> int:
+        """Check the chain and return how many records stand.
+
+        Raises:
+            IntegrityError: Names the first bad line.
+        """
+        ...
+
+
+@runtime_checkable
+class AuditTail(Protocol):
+    """What a log offers that need not be read from its beginning to show its end."""
+
+    def tail(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Return the last ``limit`` records, oldest first."""
+        ...
+
+
+class Catalog(Protocol):
+    """Names models. Data only: the core parses what it returns."""
+
+    def ids(self) -> Iterable[str]:
+        """Return the ids there are."""
+        ...
+
+    def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
+        """Return the TOML of one model.
+
+        Raises:
+            NotFound: There is no such id.
+        """
+        ...
+
+    def about(self) -> CatalogText:
+        """Return the catalog's own TOML: schema, name, title, aliases."""
+        ...
+
+
+class Listener(Protocol):
+    """Shows progress; called on the calling thread only, at most ten times a second."""
+
+    def show(self, progress: Sequence[Progress]) -> None:
+        """Take the state of every model and file under way."""
+        ...
+
+    def close(self) -> None:
+        """Clear away what was drawn."""
+        ...

@@ -1,0 +1,126 @@
+"""How long to try again: the one rule for listings and files. Pure: no clock, no network.
+
+Patience is time, not tries. A host that has served something in this run is away only for a moment, and a laptop that
+wakes, a VPN that reconnects or a server that restarts takes longer than a handful of tries.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from modelpm.errors import ModelpmError, Unavailable
+from modelpm.text.human import duration
+
+LONGEST_WAIT = 600.0  # seconds a server may ask for; twice the window in which the Hub counts requests
+_LONGEST_PAUSE = 5.0  # seconds between two tries, so that the end of an outage is noticed soon
+_DAYS = 2 * 86400.0  # from there on a wait is told in days
+# Retries of what more of them would hardly cure: a cut copy in a cache may be replaced, a wrong listing stays; storage
+# that refuses a fresh link refuses the next one; a server that was mute for a minute goes on being so.
+_FEWER = {"size_mismatch": 2, "expired": 2, "no_answer": 2}
+_STALLS = frozenset({"stalled", "trickle"})
+_AWAY = frozenset({"network", "stalled", "proxy", "rate_limited", "no_answer"})
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long something is tried again.
+
+    Attributes:
+        retries: So many tries may follow a failure without progress.
+        outage: Seconds for which a host that has served something is tried again, however many tries that takes.
+        backoff: Seconds; the first pause is at most that, each further one at most twice the last.
+    """
+
+    retries: int = 5
+    outage: float = 0.0
+    backoff: float = 0.5
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of the patience with one file or listing.
+
+    Attributes:
+        patience: All of it.
+        random: Returns a number from 0.0 to 1.0.
+        strikes: Failures since the last progress.
+    """
+
+    patience: Patience
+    random: Callable[[], float]
+    strikes: int = 0
+    _stalls: int = 0
+    _since: float | None = None
+    _struck_at: float = float("-inf")
+
+    def progress(self) -> None:
+        """Count from zero again: bytes came. Stalls stay counted: each try may begin with a burst."""
+        self.strikes, self._since = self._stalls, None
+
+    def finished(self) -> None:
+        """Count from zero again: so much came that it was worth the time, stalls and all."""
+        self._stalls = 0
+        self.progress()
+
+    def strike(self, started: float, now: float, error: ModelpmError, *, served: bool = False) -> float | None:
+        """Count a failure.
+
+        Connections that fail together, as when a server restarts, count once: an attempt that had begun before the
+        last failure was counted says nothing new.
+
+        Args:
+            started: When the attempt began.
+            now: When it failed, of the same clock.
+            error: How.
+            served: Whether the host has served a listing or bytes in this run.
+
+        Returns:
+            Seconds to wait before the next try, or None where there shall be none.
+        """
+        self._since = now if self._since is None else self._since
+        if started >= self._struck_at:
+            self.strikes += 1
+            self._stalls += error.code in _STALLS
+            self._struck_at = now
+        wait = self._pause(error)
+        if wait > LONGEST_WAIT + 1:
+            return None
+        if self.strikes <= min(self.patience.retries, _FEWER.get(error.code, self.patience.retries)):
+            return wait
+        left = self._since + self.patience.outage - now if served and error.code in _AWAY else 0.0
+        if left <= 0 or (asked(error) or 0.0) > left:
+            return None
+        return min(wait, left)  # the last try is at the end of the outage
+
+    def _pause(self, error: ModelpmError) -> float:
+        """Return the seconds to wait: what the server asked for, else longer each time, with jitter."""
+        longest = min(_LONGEST_PAUSE, self.patience.backoff * 2.0 ** min(max(0, self.strikes - 1), 16))
+        pause = longest * (1 + self.random()) / 2
+        wanted = asked(error)
+        return pause if wanted is None else wanted + min(pause, 0.25)
+
+    def spent(self) -> str:
+        """Say how often it was tried, in the words of ``--retries``."""
+        tries, retries = self.strikes, self.strikes - 1
+        if not retries:
+            return "gave up after the first try"
+        return f"gave up after {tries} tries ({retries} {'retry' if retries == 1 else 'retries'}) without progress"
+
+
+def asked(error: ModelpmError) -> float | None:
+    """Return the seconds a server asked to wait, or None."""
+    seconds = error.retry_after if isinstance(error, Unavailable) else None
+    return None if seconds is None else max(0.0, seconds)
+
+
+def explained(error: ModelpmError, now: datetime) -> str:
+    """Return the message of an error, and until when the server wants to be left alone, where it said so."""
+    seconds = asked(error)
+    if not seconds:
+        return error.message
+    if seconds > LONGEST_WAIT:
+        days = f"{seconds / 86400:.0f} days" if seconds >= _DAYS else duration(seconds)
+        return f"{error.message}; it asks to wait {days}, and modelpm waits {duration(LONGEST_WAIT)} at most"
+    until = f"{now + timedelta(seconds=seconds):%H:%M:%S}"
+    limited = "rate limited until" if error.code == "rate_limited" else "it asks to wait until"
+    return f"{error.message}; {limited} {until}"

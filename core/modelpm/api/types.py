@@ -1,0 +1,327 @@
+"""The public values: frozen, slotted, and all that passes between the core and its plugins."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from modelpm.errors import UsageError
+from modelpm.network.health import Hosts
+from modelpm.network.redact import withhold
+
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+_HEX_LENGTHS = {"sha256": 64, "git-sha1": 40}
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest that carries its algorithm.
+
+    Attributes:
+        algorithm: Name of a digest plugin, e.g. ``sha256``, ``git-sha1``.
+        hex: Lower-case hexadecimal.
+    """
+
+    algorithm: str
+    hex: str
+
+    def __post_init__(self) -> None:
+        length = _HEX_LENGTHS.get(self.algorithm)
+        if not re.fullmatch(r"[0-9a-f]+", self.hex) or (length and len(self.hex) != length):
+            msg = f"not a {self.algorithm} digest: {self.hex[:80]!r}"
+            raise ValueError(msg)
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.hex}"
+
+
+MAX_FILES = 250_000  # of one listing; a lock holds a quarter of that
+
+
+def too_many(what: str) -> UsageError:
+    """Return the error of a listing that has more than :data:`MAX_FILES` entries."""
+    return UsageError(
+        f"{what} lists more than {MAX_FILES:,} files, the most that modelpm takes",
+        code="too_many_files",
+        hints=["choose a repository or folder with fewer files; `modelpm search TEXT` finds models"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Where something lives, as a user or a lock writes it: ``scheme://path[@revision][/file][:quantization]``.
+
+    Attributes:
+        scheme: Name of the source plugin.
+        path: What the source's own grammar makes of the rest, e.g. ``owner/repo``.
+        revision: Branch, tag or commit; None means the source's default.
+        file: A path or glob inside the listing; empty means all of it.
+        quantization: A GGUF quantization to pick, e.g. ``Q4_K_M``; empty means no choice.
+    """
+
+    scheme: str
+    path: str
+    revision: str | None = None
+    file: str = ""
+    quantization: str = ""
+
+    def __str__(self) -> str:
+        revision = f"@{self.revision.replace('/', '%2F')}" if self.revision else ""
+        file = f"/{self.file}" if self.file else ""
+        quantization = f":{self.quantization}" if self.quantization else ""
+        return f"{self.scheme}://{self.path}{revision}{file}{quantization}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file of a listing.
+
+    Attributes:
+        path: Relative POSIX path inside the model. Hostile until the core has checked it.
+        size: Bytes, or None where the source does not know.
+        digest: What the source promises of the bytes; None where it promises nothing.
+        locations: Where the bytes are, best first. Opaque to the core, handed back to ``Source.open``; never stored.
+        reference: The reference of this one file, where it is not the listing's reference and the path.
+    """
+
+    path: str
+    size: int | None
+    digest: Digest | None
+    locations: tuple[str, ...]
+    reference: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A complete, immutable listing.
+
+    Attributes:
+        reference: How a lock shall write it: with the immutable revision where the source has one, without selection.
+        revision: What the reference resolved to, e.g. a commit.
+        files: Every file there is.
+        license: SPDX identifier where the source knows it.
+    """
+
+    reference: Reference
+    revision: str
+    files: tuple[RemoteFile, ...]
+    license: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """Bytes of one file from ``start`` on.
+
+    Attributes:
+        chunks: The bytes, in pieces of any size.
+        start: Offset in the file at which the bytes really begin, whatever was asked for.
+        total: Size of the whole file in bytes, or None where the server does not say.
+        validator: A strong ETag to send back when resuming, or None.
+        readinto: Where there is one: fills the buffer without copies and returns the count, 0 at the end.
+        abort: Where there is one: unblocks a read from another thread.
+        name: What the server calls the file (``Content-Disposition``); empty where it does not say. Hostile until the
+            core has checked it.
+    """
+
+    chunks: Iterator[bytes]
+    start: int
+    total: int | None
+    validator: str | None = None
+    readinto: Callable[[memoryview], int] | None = None
+    abort: Callable[[], None] | None = None
+    name: str = ""
+
+
+class Severity(StrEnum):
+    """How much a finding weighs."""
+
+    NOTE = "note"
+    WARN = "warn"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found.
+
+    Attributes:
+        severity: Whether it is a remark, a warning or a reason to refuse.
+        code: Stable name of the kind of finding.
+        message: What is wrong and where.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        time: When, UTC.
+        run: Identifies the operation it belongs to.
+        action: What happened, e.g. ``install.begin``, ``file.retry``.
+        fields: JSON types only; secrets and signed queries never.
+    """
+
+    time: datetime
+    run: str
+    action: str
+    fields: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+
+class Status(StrEnum):
+    """Where a model is on its way."""
+
+    QUEUED = "queued"
+    DOWNLOADING = "downloading"
+    VERIFYING = "verifying"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a model, or one file of it, has come.
+
+    Attributes:
+        model_id: Name the model has, or will have, in its environment.
+        downloaded_bytes: Bytes present, those of an earlier run included. Never goes back.
+        total_bytes: Bytes in all, or None where that is not known yet.
+        percentage: 0.0 to 100.0; 100.0 only when the model is installed.
+        speed: Bytes per second, lately.
+        status: See :class:`Status`.
+        error: Message of the failure, or None.
+        file: The file's path; empty for the model as a whole.
+    """
+
+    model_id: str
+    downloaded_bytes: int
+    total_bytes: int | None
+    percentage: float
+    speed: float
+    status: Status
+    error: str | None = None
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogText:
+    """TOML of a catalog, unparsed: the core parses and validates.
+
+    Attributes:
+        origin: Where it was read, for error messages.
+        toml: The text.
+    """
+
+    origin: str
+    toml: str
+
+
+class Secret:
+    """A credential that cannot be printed by accident: texts that hold it lose it on their way out.
+
+    Attributes:
+        username: Whose password it is, for Basic; None where it is a token.
+        header: The header that carries it by itself; empty for ``Authorization``.
+    """
+
+    __slots__ = ("_value", "header", "username")
+
+    def __init__(self, value: str, *, username: str | None = None, header: str = "") -> None:
+        self._value = value
+        self.username = username
+        self.header = header
+        withhold(value)
+        if username is not None:
+            withhold(f"{username}:{value}")
+
+    def reveal(self) -> str:
+        """Return the value, for the one place that sends it."""
+        return self._value
+
+    def headers(self) -> dict[str, str]:
+        """Return the header that proves who asks: Basic, Bearer, or one of its own."""
+        if self.username is not None:
+            pair = f"{self.username}:{self._value}".encode()
+            return {"Authorization": f"Basic {b64encode(pair).decode()}"}
+        value = self._value.strip()
+        return {self.header: value} if self.header else {"Authorization": f"Bearer {value}"}
+
+    def __repr__(self) -> str:
+        return "Secret(…)"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> str:
+        msg = "a secret is not pickled"
+        raise TypeError(msg)
+
+
+def no_secret(_origin: str) -> Secret | None:
+    """Know no credentials."""
+    return None
+
+
+def no_event(_action: str, _fields: Mapping[str, Any]) -> None:
+    """Tell no listener."""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """How plugins shall use the network.
+
+    Attributes:
+        connect_timeout: Seconds until a connection must stand.
+        idle_timeout: Seconds without a byte after which a read fails.
+        cacert: File of additional trusted certificates (PEM), or None for the system's alone.
+        cert_file: What SSL_CERT_FILE says stands in for the system's certificates; OpenSSL reads it by itself.
+        proxies: Proxy URL by scheme (``http``, ``https``, ``all``).
+        no_proxy: Host suffixes that are reached directly.
+        retries: Tries that may follow a failed one, where trying again may help.
+        first_byte_timeout: Seconds that a server may take until its answer begins.
+        outage: Seconds for which a server that has served something in this run is tried again, even after more tries.
+        hosts: How servers fared in this run.
+    """
+
+    connect_timeout: float = 10.0
+    idle_timeout: float = 30.0
+    cacert: Path | None = None
+    cert_file: Path | None = None
+    proxies: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    no_proxy: tuple[str, ...] = ()
+    retries: int = 5
+    first_byte_timeout: float = 75.0
+    outage: float = 0.0
+    hosts: Hosts = field(default_factory=Hosts, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a plugin may know of the world outside.
+
+    Attributes:
+        settings: The plugin's own table of the user's configuration.
+        environ: The environment variables of the process.
+        secret: Credential for an origin (``https://host:port``), or None.
+        offline: Whether the network is forbidden.
+        folder: Where the plugin may write, or None.
+        network: Timeouts, certificates, proxies.
+        emit: Takes an event, its action and its fields; may be called from any thread.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    environ: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
+    secret: Callable[[str], Secret | None] = no_secret
+    offline: bool = False
+    folder: Path | None = None
+    network: Network = field(default_factory=Network)
+    emit: Callable[[str, Mapping[str, Any]], None] = no_event

@@ -1,0 +1,1 @@
+"""Bundles: models as one archive, written and read; shared by export and import."""

@@ -1,0 +1,379 @@
+"""Bundles for machines without a network: a lock and its blobs, out of the store and into another."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from errno import EFBIG
+from pathlib import Path
+
+from modelpm.api.local_source import stays_in
+from modelpm.bundle import archive, volumes
+from modelpm.bundle.target import claim, held, release
+from modelpm.disk import explained, make_folder
+from modelpm.disk.atomic import write_atomic
+from modelpm.environment.environment import Environment, lock_text
+from modelpm.errors import IntegrityError, NotFound, StoreError, UsageError
+from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.project.discovery import FILE, LOCK
+from modelpm.store import Store
+from modelpm.store.layout import is_sha256
+from modelpm.store.reuse import obtain
+from modelpm.text.untrusted import printable
+
+_HIDDEN = "."  # so begin our own drafts, too
+_DRAFT = ".partial"
+_PIECE = re.compile(r"(.+)\.\d{3,}(?:\.partial)?")
+_BLOBS = Path("blobs", "sha256")
+_UNWRITABLE = frozenset({"no_permission", "no_space"})
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One file that was taken over.
+
+    Attributes:
+        file: Its path in the bundle or folder.
+        sha256: Its content.
+        size: Bytes.
+        state: ``adopted``, or ``present`` where the store had it.
+        models: Full names of the locked models that it belongs to.
+    """
+
+    file: str
+    sha256: str
+    size: int
+    state: str
+    models: tuple[str, ...] = ()
+
+
+def write_bundle(environment: Environment, target: Path, split: int | None) -> list[Path]:
+    """Write the lock and every blob it names, to a file, to parts of it, or into a folder that is there.
+
+    Args:
+        environment: Whose lock.
+        target: The file or folder.
+        split: The most bytes of a file, where what is larger shall be cut into parts; the lock is never cut.
+
+    Raises:
+        NotFound: A blob is not in the store.
+        IntegrityError: One is damaged.
+        StoreError: Something else stands where it shall be written, or somebody is writing it.
+    """
+    lock = environment.read()
+    files = {f.sha256: f.size for m in lock.models for f in m.files}
+    store = environment.store
+    for model in lock.models:
+        for file in model.files:
+            shown = environment.view.file(model.name, file.path)
+            if not store.has(file.sha256, file.size) and not _brought(store, file, shown):
+                raise NotFound(
+                    f"`{printable(file.path)}` of `{model.name}` is not in the store",
+                    code="missing",
+                    hints=["`modelpm sync --all-groups` brings everything that is locked"],
+                    name=model.name,
+                    file=file.path,
+                )
+    blobs = [(sha256, size, store.blob(sha256)) for sha256, size in sorted(files.items())]
+    text = (environment.text() or lock.render()).encode()
+    if target.is_dir():
+        _check_folder(target)
+    with _kept(store), _told_of(target, store), held(target):
+        if target.is_dir():
+            _write_folder(store, target, blobs, split)
+            write_atomic(target / LOCK, text)  # last: a bundle without it is not complete
+            return [target]
+        older = claim(target, split=split is not None)
+        with explained(target.parent, "write"):
+            made = volumes.write(archive.packed([(LOCK, text)], blobs), target, split)
+        release(older, made)
+        return made
+
+
+def _brought(store: Store, file: LockedFile, shown: Path) -> bool:
+    """Take a blob that the store lacks from the view that shows it; where nothing can be written, none is taken."""
+    try:
+        return obtain(store, file.sha256, file.size, shown=shown)
+    except StoreError as error:
+        if error.code not in _UNWRITABLE:
+            raise
+        return False
+
+
+@contextmanager
+def _kept(store: Store) -> Iterator[None]:
+    """Keep blobs from being pruned while the block runs; where nothing can be written, nothing can be pruned."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(store.lock("store", shared=True))
+        except StoreError as error:
+            if error.code not in _UNWRITABLE:
+                raise
+        yield
+
+
+@contextmanager
+def _told_of(target: Path, store: Store) -> Iterator[None]:
+    """Let what the disk of a bundle refuses be told with the cure for that disk, not with the one for the store's."""
+    place = target if target.is_dir() else target.parent
+    try:
+        yield
+    except StoreError as error:
+        path = Path(error.details.get("path", "/"))
+        if error.code not in _UNWRITABLE or not path.is_relative_to(place) or path.is_relative_to(store.root):
+            raise
+        full = error.code == "no_space"
+        cure = f"free some space on {error.details['mount']}" if full else f"make {place} writable for this user"
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == EFBIG:
+            cure = "let `--split 4G` cut it into parts"
+        hints = [f"{cure}, or write the bundle to another disk"]
+        raise StoreError(error.message, code=error.code, hints=hints, **error.details) from error
+
+
+def _check_folder(target: Path) -> None:
+    """Refuse a project's folder: a bundle's lock would replace the project's."""
+    if os.path.lexists(target / FILE):
+        raise volumes.in_the_way(target / FILE, "a bundle's lock would replace that project's")
+    if os.path.lexists(target / LOCK) and not (target / _BLOBS).is_dir():
+        raise volumes.in_the_way(target / LOCK, "it is not a bundle's, which has its blobs beside it")
+
+
+def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Path]], split: int | None) -> None:
+    for sha256, size, blob in blobs:
+        path = target / archive.member_of(sha256)
+        make_folder(path.parent, below=target)
+        volumes.drop_shared(path)
+        if split is not None and size > volumes.largest_part(split):
+            made = volumes.write(archive.verified(blob, sha256, size), path, split)
+        else:
+            made = _write_whole(store, target, path, (sha256, size, blob))
+        volumes.keep_only(path, made)
+
+
+def _write_whole(store: Store, target: Path, path: Path, named: tuple[str, int, Path]) -> list[Path]:
+    """Put one blob into a bundle's folder, by a link where that is possible."""
+    sha256, size, blob = named
+    with explained(path, "read"):
+        there = path.is_file() and path.stat().st_size == size
+    if there and archive.digest(path) == sha256:
+        return [path]  # of an interrupted run
+    for mode in ("reflink", "hardlink"):
+        try:
+            store.link(sha256, path, mode, below=target)
+        except StoreError:
+            continue
+        if archive.digest(path) == sha256:
+            return [path]
+        volumes.keep_only(path, ())
+        break  # reading it says what is wrong
+    return volumes.write(archive.verified(blob, sha256, size), path)
+
+
+def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
+    """Take a bundle's blobs into the store; each is hashed on the way, and those that are there are passed over.
+
+    Args:
+        store: Where they go.
+        source: The file, its first part, or the folder.
+        step: Is told the name of each blob before it is read; may raise to stop.
+
+    Raises:
+        IntegrityError: It is no bundle, damaged, or lacks a blob.
+    """
+    store.open()
+    lock, taken = _of_folder(store, source, step) if source.is_dir() else _of_file(store, source, step)
+    for model in lock.models:
+        for file in model.files:
+            if not store.has(file.sha256, file.size):
+                raise IntegrityError(
+                    f"{source} lacks `{printable(file.path)}` of `{model.name}`",
+                    code="bundle_incomplete",
+                    hints=["copy the bundle again"],
+                )
+    return lock, taken
+
+
+def is_bundle(source: Path) -> bool:
+    """Whether something is a bundle, and not just a file or folder of a model.
+
+    Raises:
+        IntegrityError: It is a piece of one.
+    """
+    if not source.is_dir():
+        piece = _PIECE.fullmatch(source.name)
+        if piece and archive.begun(first := source.with_name(f"{piece[1]}.001")) and first != source:
+            raise _incomplete(source, f"it is a part of a bundle: import {first}")
+        _check_first(source, source)
+        return archive.is_bundle(source)
+    if not (source / _BLOBS).is_dir():
+        return False
+    if not (source / LOCK).is_file():
+        raise _incomplete(source, f"it has blobs, but no {LOCK}, which is written last")
+    return True
+
+
+def _check_first(source: Path, path: Path) -> None:
+    """Refuse a part of a bundle whose first part is missing: the others do not tell what they are."""
+    first = volumes.first_of(path)
+    if first is None or first.exists():
+        return
+    name = first.name.removesuffix(".001")
+    # Many a file of a model ends in a number, but none is a digest, follows a first, or ends like a bundle.
+    if is_sha256(name) or first.with_name(f"{name}.002").exists() or archive.ended(path):
+        raise _incomplete(source, f"{first} is missing, of which {path.name} is a later part")
+
+
+def _incomplete(source: Path, why: str) -> IntegrityError:
+    return IntegrityError(
+        f"{source} is no complete bundle: {why}",
+        code="bundle_incomplete",
+        hints=["run `modelpm export --bundle` to its end, which goes on with what is there, or copy the bundle again"],
+    )
+
+
+def take_files(store: Store, source: Path, locks: Sequence[Lock], step: Callable[[str], None]) -> list[Taken]:
+    """Take a model's file, or every file of a folder, into the store: cloned, linked or copied, never moved or changed.
+
+    Names that begin with a dot are left out, unfinished files, too, and so is what leads out of the folder. In the
+    snapshots of a Hugging Face cache, whose files are links to its blobs, they may lead to those.
+
+    Raises:
+        NotFound: There is nothing.
+        IntegrityError: A bundle, or a piece of one, is among them.
+        StoreError: The system refuses.
+    """
+    store.open()
+    with explained(source, "read"):
+        paths = [source] if source.is_file() else _files_below(source)
+    if not paths:
+        raise NotFound(f"{source} holds no files of a model", hints=["names that begin with a dot are left out"])
+    owners = _owners(m for lock in locks for m in lock.models)
+    taken = []
+    for path in paths:
+        name = path.name if path == source else path.relative_to(source).as_posix()
+        step(name)
+        with explained(path, "read"):
+            real = path.resolve(strict=True)
+            size = real.stat().st_size
+        sha256 = store.take(real)
+        taken.append(Taken(name, sha256, size, "adopted", owners.get(sha256, ())))
+    return taken
+
+
+def _files_below(folder: Path) -> list[Path]:
+    found = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
+        for name in sorted(names):
+            path = Path(here, name)
+            if name.startswith(_HIDDEN) or not path.is_file() or not stays_in(path, folder):
+                continue
+            if archive.begun(path):
+                raise _incomplete(folder, f"there is a bundle, or a piece of one, in it: import {path}")
+            _check_first(folder, path)
+            if not name.endswith(_DRAFT):
+                found.append(path)
+    return found
+
+
+def _owners(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for model in models:
+        for file in model.files:
+            found.setdefault(file.sha256, []).append(model.name)
+    return {sha256: tuple(dict.fromkeys(names)) for sha256, names in found.items()}
+
+
+def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
+    lock = parse_lock(lock_text(source / LOCK) or "", f"the lock in {source}")
+    owners, taken = _owners(lock.models), []
+    for sha256, size in sorted({(f.sha256, f.size) for m in lock.models for f in m.files}):
+        name = archive.member_of(sha256)
+        step(name)
+        state = "present"
+        if not store.has(sha256, size):
+            if not _adopted(store, source / name, sha256, size):
+                continue  # told below, with the model's name
+            state = "adopted"
+        taken.append(Taken(name, sha256, size, state, owners[sha256]))
+    return lock, taken
+
+
+def _adopted(store: Store, path: Path, sha256: str, size: int) -> bool:
+    """Take a blob of a bundle's folder, whole or in parts; return whether there is one."""
+    if path.is_file():
+        if not store.adopt(path.resolve(), sha256):
+            raise IntegrityError(f"{path} is damaged", code="digest_mismatch", expected=sha256)
+        return True
+    chunks = volumes.joined(path, size)
+    if chunks is not None:
+        store.receive(chunks, sha256)
+    return chunks is not None
+
+
+def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
+    lock: Lock | None = None
+    owners: dict[str, tuple[str, ...]] = {}
+    wanted: dict[str, tuple[str, int]] = {}
+    taken = []
+    for name, size, chunks in archive.unpacked(source):
+        if lock is None:
+            if name != LOCK or size > MAX_LOCK_BYTES:
+                raise IntegrityError(
+                    f"{source} is no bundle of modelpm: {LOCK} is not the first in it", code="no_bundle"
+                )
+            lock = _lock(b"".join(chunks), source)
+            owners = _owners(lock.models)
+            wanted = {archive.member_of(f.sha256): (f.sha256, f.size) for m in lock.models for f in m.files}
+            continue
+        sha256, expected = wanted.get(name, ("", -1))
+        if size != expected:
+            raise IntegrityError(f"{source}: `{printable(name)}` does not belong there", code="no_bundle")
+        step(name)
+        state = "present"
+        if not store.has(sha256, size):
+            store.receive(chunks, sha256)
+            state = "adopted"
+        taken.append(Taken(name, sha256, size, state, owners[sha256]))
+    if lock is None:
+        raise IntegrityError(f"{source} is no bundle of modelpm: it is empty", code="no_bundle")
+    return lock, taken
+
+
+def _lock(content: bytes, source: Path) -> Lock:
+    if len(content) > MAX_LOCK_BYTES:
+        raise UsageError(f"the lock in {source} is larger than {MAX_LOCK_BYTES} bytes", code="lock_unreadable")
+    return parse_lock(content.decode(errors="replace"), f"the lock in {source}")
+
+
+def settle(environment: Environment, lock: Lock, folder: str = "") -> list[str]:
+    """Make the models of a bundle the environment's.
+
+    A project that has a lock keeps it: what it wants is said there. Where it has none it gets the bundle's, for a sync
+    to follow, but for the folder of the view. Among the user's models a name that means something else is left alone.
+
+    Args:
+        environment: The user's, or a project's.
+        lock: The bundle's.
+        folder: Where the project's manifest wants its files; empty for the default.
+
+    Returns:
+        What could not be taken over, in words.
+    """
+    if environment.kind == "project":
+        with environment.held():
+            if environment.text() is None:
+                environment.write(lock.with_settings(folder, lock.default_groups))
+        return []
+    problems = []
+    for model in lock.models:
+        there = environment.read().get(model.name)
+        if there is not None and there.digest != model.digest:
+            problems.append(f"`{model.name}` is installed with other files, and was left alone")
+        elif there is None or not environment.complete(there):
+            environment.put(model)
+    with environment.store.lock("store", shared=True):
+        environment.register()
+    return problems

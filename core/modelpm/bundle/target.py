@@ -1,0 +1,127 @@
+"""What stands where a bundle shall be written: ours, to be gone on with or removed, or somebody's, and left alone."""
+
+import contextlib
+import os
+import re
+import stat
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from modelpm import disk
+from modelpm.bundle import archive
+from modelpm.bundle.volumes import in_the_way, is_alone
+from modelpm.disk import atomic, system
+from modelpm.errors import StoreError
+from modelpm.store import locks
+
+_NOT_OURS = "it is no part of a bundle that modelpm began there"
+
+
+@contextmanager
+def held(target: Path) -> Iterator[None]:
+    """Keep everybody else from writing the same bundle while the block runs; where no locks work, nobody is kept.
+
+    Args:
+        target: The bundle's file or folder.
+
+    Raises:
+        StoreError: ``in_use``, naming who writes it.
+    """
+    inside = target.is_dir()
+    path = (target if inside else target.parent) / f"{atomic.TEMPORARY}{'bundle' if inside else target.name}.lock"
+    if os.path.lexists(path) and not is_alone(path):  # the holder's name is written into it
+        raise in_the_way(path, "it is no lock of ours")
+    with contextlib.ExitStack() as stack:
+        try:
+            if locks.work(path):
+                stack.enter_context(locks.hold(path, timeout=0))
+        except StoreError as error:
+            if error.code != "lock_timeout":
+                raise
+            holder = error.details.get("holder", "another process")
+            hint = "wait for that process to end, or choose another name"
+            raise StoreError(
+                f"{target} is being written by {holder}", code="in_use", hints=[hint], path=str(target), holder=holder
+            ) from None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # while it is held: who waits for it finds that the name is gone
+                path.unlink(missing_ok=True)
+
+
+def claim(target: Path, *, split: bool) -> list[Path]:
+    """Make sure that a bundle's file, or its parts, will be written over nothing but an older bundle of ours.
+
+    The file itself is named by the user, and may be replaced. Drafts and parts are not: they must be ours.
+
+    Args:
+        target: The file; where it is split, its name without the part's number.
+        split: Whether parts will be written.
+
+    Returns:
+        Files of the older bundle, whole or in parts, and drafts of it.
+
+    Raises:
+        StoreError: ``in_the_way``; nothing was written.
+    """
+    with disk.explained(target, "write"):
+        ours, others = _numbered(target)
+        if split and others:
+            raise in_the_way(others[0], _NOT_OURS)
+        draft = target.with_name(target.name + ".partial")
+        if os.path.lexists(draft):
+            if _is_begun(draft, draft=True):
+                ours.append(draft)
+            elif not split:
+                raise in_the_way(draft, _NOT_OURS)
+    if split and archive.begun(target):
+        ours.append(target)
+    return ours
+
+
+def release(older: Collection[Path], made: Collection[Path]) -> None:
+    """Remove what is left of an older bundle, lest it is taken for the new one.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    for path in older:
+        if path not in made:
+            with disk.explained(path, "remove"), contextlib.suppress(FileNotFoundError):
+                system.unlink(path)
+
+
+def _numbered(target: Path) -> tuple[list[Path], list[Path]]:
+    """Return the parts, and drafts of parts, of our older bundle, and what else is numbered like them.
+
+    Only the first part tells whose it is. What follows it without a gap is taken for the same bundle's, as it is by
+    who reads it; that nobody's file gets there in between is sure, since we refuse to begin where one is.
+    """
+    pattern = re.compile(re.escape(target.name) + r"\.(\d{3,})(\.partial)?")
+    found = []
+    for path in target.parent.iterdir():
+        named = pattern.fullmatch(path.name)
+        if named and named[1] == f"{int(named[1]):03}":
+            found.append((int(named[1]), path, bool(named[2])))
+    found.sort()
+    wanted, ours = 1, list[Path]()
+    for at, (number, path, draft) in enumerate(found):
+        fits = _is_begun(path, draft=draft) if number == 1 else _is_regular(path)
+        if number not in {wanted, wanted - 1} or not fits or (draft and not is_alone(path)):
+            return ([], [p for _, p, _ in found]) if number == 1 else (ours, [p for _, p, _ in found[at:]])
+        ours.append(path)
+        wanted = number + 1
+    return ours, []
+
+
+def _is_begun(path: Path, *, draft: bool) -> bool:
+    """Whether a file is a bundle of ours; a draft may be so new that nothing is in it, but has no second name."""
+    if not draft:
+        return archive.begun(path)
+    return is_alone(path) and (path.stat().st_size == 0 or archive.begun(path))
+
+
+def _is_regular(path: Path) -> bool:
+    return stat.S_ISREG(path.lstat().st_mode)

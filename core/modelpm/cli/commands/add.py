@@ -1,0 +1,27 @@
+"""``modelpm add``."""
+
+from typing import Any
+
+import click
+
+from modelpm.cli import options, projects
+from modelpm.cli.completion import catalog_names
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.output import Outcome
+from modelpm.cli.verbs import verb
+
+
+@verb("add", "modelpm add qwen3-8b --as chat", "modelpm add hf://acme/style-lora@v3 --group gpu")
+@click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
+@options.named
+@click.option("--group", metavar="GROUP", help="Put it into GROUP: synced where that group is wanted.")
+@options.include
+@options.exclude
+@options.allow_pickle
+@projects.link_mode
+@options.dry_run
+def command(session: Session, /, *, specs: tuple[str, ...], **given: Any) -> Outcome:
+    """Edit the manifest, comments kept; where anything fails, manifest and lock stay as they were."""
+    with session.manager() as manager:
+        report = session.needed_project(manager).add(session.meant(manager, specs), **given)
+    return projects.outcome(session, report)

@@ -1,0 +1,74 @@
+"""``modelpm config``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.format import line, table
+from modelpm.cli.terminal.output import Outcome, width
+from modelpm.cli.verbs import group
+
+command = group(
+    "config", "modelpm config list", "modelpm config get store.dir", "modelpm config set network.limit-rate 8M"
+)
+
+
+@command.verb("list", "List all settings, and where each comes from.", "modelpm config list")
+def list_(session: Session) -> Outcome:
+    """List every setting as it stands."""
+    from modelpm.config.edit import plain
+
+    with session.manager() as manager:
+        rows = manager.config.rows
+    return Outcome(
+        lines=table(("KEY", "VALUE", "ORIGIN"), [(r.key, _text(r.value), r.origin) for r in rows], width()),
+        items=[{"key": row.key, "value": plain(row.value), "origin": row.origin} for row in rows],
+    )
+
+
+@command.verb("get", "Print the value of one setting.", "modelpm config get network.jobs")
+@click.argument("key")
+def get(session: Session, *, key: str) -> Outcome:
+    """Print one value, and nothing else."""
+    from modelpm.config.edit import plain
+    from modelpm.config.settings import setting
+
+    setting(key)
+    with session.manager() as manager:
+        row = next(row for row in manager.config.rows if row.key == key)
+    return Outcome(
+        lines=[line(_text(row.value))], items=[{"key": key, "value": plain(row.value), "origin": row.origin}]
+    )
+
+
+@command.verb(
+    "set",
+    "Write a setting to config.toml; what stands there else, comments too, is kept.",
+    "modelpm config set network.jobs 16",
+    "modelpm config set catalogs.acme ~/models/catalog",
+)
+@click.argument("key")
+@click.argument("value")
+def set_(session: Session, *, key: str, value: str) -> Outcome:
+    """Check the value first; a wrong one changes nothing."""
+    from modelpm.config.edit import write_setting
+
+    with session.manager() as manager:
+        path = manager.config.paths.config
+    write_setting(path, key, value)
+    return Outcome(notes=[line(f"Set {key} in {path}")], items=[{"key": key, "value": value, "origin": str(path)}])
+
+
+def _text(value: Any) -> str:
+    """Return a value as one cell."""
+    if value is None or value in ((), {}):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(_text(inner) for inner in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} = {_text(inner)}" for name, inner in value.items())
+    return str(value)

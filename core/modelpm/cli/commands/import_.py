@@ -1,0 +1,27 @@
+"""``modelpm import``."""
+
+from dataclasses import asdict
+
+import click
+
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.format import count, line
+from modelpm.cli.terminal.output import Outcome
+from modelpm.cli.verbs import verb
+from modelpm.text.human import binary_size, duration
+
+
+@verb("import", "modelpm import models.tar", "modelpm import models.tar.001", "modelpm import ~/Downloads/models")
+@click.argument("source", metavar="FILE|DIR", type=click.Path(exists=False))
+def command(session: Session, *, source: str) -> Outcome:
+    """Hash every byte; clone or link files where that is possible, never move or change them."""
+    with session.manager() as manager:
+        project = session.project(manager)
+        taken = manager.take_over(source, project=project)
+        warnings = manager.warnings
+    size = binary_size(sum(t.size for t in taken))
+    new = sum(t.state == "adopted" for t in taken)
+    notes = [line(f"Took over {count(len(taken), 'file')} ({size}), {new} of them new, in {duration(session.elapsed)}")]
+    if project is not None:
+        notes.append(line(("`modelpm sync --frozen --offline` puts what is locked in place", "dim")))
+    return Outcome(notes=notes, items=[{**asdict(t), "models": list(t.models)} for t in taken], warnings=warnings)

@@ -1,0 +1,90 @@
+"""``modelpm plugins``."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.output import Outcome, listing
+from modelpm.cli.verbs import Group, is_taken
+from modelpm.errors import ModelpmError, PluginError
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.plugins.discovery import Entry
+    from modelpm.plugins.registry import Registry
+
+_HEADERS = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT")
+_IMPORTABLE = frozenset({"ok", "shadowed", "conflict"})
+
+
+@click.group(
+    "plugins",
+    cls=Group,
+    invoke_without_command=True,
+    help="List plugins, and check that they work.",
+    examples=("modelpm plugins", "modelpm plugins check", "MODELPM_DISABLE_PLUGINS=acme-source modelpm install tiny"),
+)
+@click.pass_context
+def command(ctx: click.Context) -> Outcome | None:
+    """List what is installed; imports none of it."""
+    if ctx.invoked_subcommand is not None:
+        return None
+    session = ctx.ensure_object(Session)
+    with session.manager() as manager:
+        states = list(manager.registry.states())
+    return _outcome([_row(entry, state) for entry, state in states])
+
+
+@command.verb("check", "Import every plugin, and say what is wrong.", "modelpm plugins check")
+def check(session: Session) -> Outcome:
+    """Import, each in a process of its own, what could be asked for."""
+    from modelpm.plugins.check import check_all
+
+    with session.manager() as manager:
+        registry = manager.registry
+        states = dict(registry.states())
+    checked = {c.entry: c for c in check_all(entry for entry, state in states.items() if state in _IMPORTABLE)}
+    rows: list[dict[str, Any]] = []
+    errors: list[ModelpmError] = []
+    for entry, state in states.items():
+        result = checked.get(entry)
+        bad = result is not None and result.state != "ok"
+        rows.append({**_row(entry, "failed" if bad else state), "import_ms": result.import_ms if result else None})
+        error = PluginError(result.message) if result and bad else _problem(registry, entry)
+        errors += [error] if error and str(error) not in map(str, errors) else []
+    return _outcome(rows, errors)
+
+
+def _problem(registry: "Registry", entry: "Entry") -> ModelpmError | None:
+    """Say why a name that is claimed is not served."""
+    try:
+        registry.entry(entry.kind, entry.name)
+    except PluginError as error:
+        return error
+    except ModelpmError:  # nobody claims it: all who do are disabled
+        return None
+    return None
+
+
+def _row(entry: "Entry", state: str) -> dict[str, Any]:
+    if state == "ok" and entry.kind == "command" and is_taken(entry.name):
+        state = "shadowed"
+    return {
+        "kind": entry.kind,
+        "name": entry.name,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "state": state,
+    }
+
+
+def _outcome(rows: list[dict[str, Any]], errors: list[ModelpmError] | None = None) -> Outcome:
+    texts = [[*map(str, list(row.values())[:5]), *_duration(row)] for row in rows]
+    shown = listing(_HEADERS[: len(texts[0])] if texts else (), texts, rows, "no plugin is installed")
+    return shown._replace(errors=errors or [])
+
+
+def _duration(row: dict[str, Any]) -> list[str]:
+    if "import_ms" not in row:
+        return []
+    return ["" if row["import_ms"] is None else f"{row['import_ms']} ms"]

@@ -1,0 +1,69 @@
+"""``modelpm prune``."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.confirm import confirm
+from modelpm.cli.terminal.format import Line, count, line
+from modelpm.cli.terminal.output import Outcome
+from modelpm.cli.verbs import verb
+from modelpm.text.human import binary_size, duration
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.operations.prune import Pruned
+    from modelpm.store.gc.leftovers import Leftover
+
+_WORDS = {
+    "blob": ("file", ""),
+    "partial": ("unfinished download", ""),
+    "quarantine": ("file set aside", "files set aside"),
+    "draft": ("draft", ""),
+}
+
+
+@verb(
+    "prune",
+    "modelpm prune --dry-run",
+    "modelpm prune -y",
+    "modelpm prune --older-than 90d",
+    "modelpm prune --max-size 200G",
+)
+@click.option("--dry-run", is_flag=True, help="Say what would be freed, and do nothing.")
+@click.option("--older-than", metavar="AGE", default="", help="Spare what was used later than that: 90d, 12h.")
+@click.option("--max-size", metavar="SIZE", default="", help="Free only until the store is no larger: 200G.")
+def command(session: Session, *, dry_run: bool, older_than: str, max_size: str) -> Outcome:
+    """Say it, ask, then do it."""
+    with session.manager() as manager:
+        keeping, project = manager.housekeeping, manager.find_project()
+        here = project.as_root if project is not None else None
+        found = keeping.prune(dry_run=True, older_than=older_than, max_size=max_size, project=here)
+        if not dry_run and found.removed:
+            confirm(session, f"Free {binary_size(found.freed)}: {_listed(found)}?")
+        if not dry_run:
+            found = keeping.prune(older_than=older_than, max_size=max_size, project=here)
+    return Outcome(
+        notes=_notes(found, session.elapsed),
+        changes=[_row(item) for item in found.removed],
+        items=[{"freed": found.freed, "kept": found.kept, "spared": found.spared}],
+        warnings=found.notes,
+        dry_run=dry_run,
+    )
+
+
+def _row(item: "Leftover") -> dict[str, Any]:
+    return {"action": "free", "kind": item.kind, "name": item.path.name, "bytes": item.bytes, "path": str(item.path)}
+
+
+def _listed(found: "Pruned") -> str:
+    kinds = [item.kind for item in found.removed]
+    return ", ".join(count(kinds.count(kind), *words) for kind, words in _WORDS.items() if kind in kinds)
+
+
+def _notes(found: "Pruned", seconds: float) -> list[Line]:
+    if not found.removed:
+        return [line(("nothing to free", "dim"))]
+    done = "Would free" if found.dry_run else "Freed"
+    took = "" if found.dry_run else f" in {duration(seconds)}"
+    return [line(f"{done} {binary_size(found.freed)}{took}: {_listed(found)}")]

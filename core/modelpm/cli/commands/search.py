@@ -1,0 +1,43 @@
+"""``modelpm search``."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.output import Outcome, listing
+from modelpm.cli.verbs import verb
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.catalog.entry import Entry
+
+
+@verb("search", "modelpm search embedding", "modelpm search --task chat --license apache-2.0 --format gguf")
+@click.argument("text", nargs=-1)
+@click.option("--task", metavar="NAME", help="Only models for this task: chat, embedding, …")
+@click.option("--license", metavar="SPDX", help="Only models under this licence.")
+@click.option("--format", metavar="NAME", help="Only models with a variant of this format: gguf, safetensors, …")
+def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None) -> Outcome:
+    """Look through the catalogs; nothing found is no failure."""
+    with session.manager() as manager:
+        entries = manager.search(" ".join(text), **filters)
+    rows = [(f"{e.catalog}/{e.id}", e.title, e.license, ", ".join(e.tasks), ", ".join(variants(e))) for e in entries]
+    headers = ("MODEL", "TITLE", "LICENCE", "TASKS", "VARIANTS")
+    return listing(headers, rows, [entry_row(entry) for entry in entries], "no model matches")
+
+
+def entry_row(entry: "Entry") -> dict[str, Any]:
+    """Return the JSON of a catalog's model."""
+    return {
+        "id": entry.id,
+        "catalog": entry.catalog,
+        "title": entry.title,
+        "license": entry.license,
+        "tasks": list(entry.tasks),
+        "variants": variants(entry),
+    }
+
+
+def variants(entry: "Entry") -> list[str]:
+    """Return the names of all variants, each once."""
+    return list(dict.fromkeys(variant.name for release in entry.releases for variant in release.variants))

@@ -1,0 +1,79 @@
+"""``modelpm show``."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from modelpm.cli.completion import catalog_names
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.format import Line, line, table
+from modelpm.cli.terminal.output import Outcome, width
+from modelpm.cli.terminal.rows import details_row
+from modelpm.cli.verbs import verb
+from modelpm.text.human import binary_size
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.results.report import Details, VariantDetails
+
+_MANY_FILES = 20
+
+
+@verb("show", "modelpm show qwen3-8b", "modelpm show qwen3-8b:q5_k_m", "modelpm show hf://Qwen/Qwen3-8B-GGUF")
+@click.argument("spec", shell_complete=catalog_names)
+def command(session: Session, *, spec: str) -> Outcome:
+    """Ask the catalogs, or the source of a URI."""
+    with session.manager() as manager:
+        details = manager.show(session.meant(manager, [spec])[0], project=session.project(manager))
+    return Outcome(lines=_lines(details, width()), items=[details_row(details)])
+
+
+def _lines(details: "Details", width: int | None) -> list[Line]:
+    lines = [line((details.name, "bold"), f"  {details.title}" if details.title not in {"", details.name} else "")]
+    lines += [line(text) for text in _wrapped(details.description, width)]
+    installed = details.installed
+    facts = (
+        ("Model", details.model),
+        ("Release", details.release),
+        ("Licence", details.license),
+        ("Tasks", ", ".join(details.tasks)),
+        ("Tags", ", ".join(details.tags)),
+        ("Homepage", details.homepage),
+        ("Source", details.source),
+        ("Installed", f"as {installed.name}: {installed.path}" if installed else "no"),
+    )
+    lines += [(), *(line((f"{label:<10} ", "dim"), value) for label, value in facts if value)]
+    lines += [(), *_variants(details, width)]
+    lines += _files(details.variants, width)
+    if details.notes:
+        lines += [(), *(line(note) for note in details.notes)]
+    return lines
+
+
+def _variants(details: "Details", width: int | None) -> list[Line]:
+    rows = [
+        (
+            variant.name or "-",
+            variant.format,
+            variant.quantization,
+            binary_size(variant.bytes),
+            binary_size(variant.min_memory) if variant.min_memory else "",
+            "recommended" if variant.recommended else "",
+        )
+        for variant in details.variants
+    ]
+    return table(("VARIANT", "FORMAT", "QUANTIZATION", ">SIZE", ">MEMORY", ""), rows, width)
+
+
+def _files(variants: "tuple[VariantDetails, ...]", width: int | None) -> list[Line]:
+    files = [file for variant in variants for file in variant.files]
+    rows = [(file.path, binary_size(file.size), file.sha256 or "learned at install") for file in files[:_MANY_FILES]]
+    lines: list[Line] = [(), *table(("FILE", ">SIZE", "SHA256"), rows, width)] if rows else []
+    if len(files) > _MANY_FILES:
+        lines.append(line((f"… and {len(files) - _MANY_FILES} more; --json has all of them", "dim")))
+    return lines
+
+
+def _wrapped(text: str, width: int | None) -> list[str]:
+    from textwrap import wrap
+
+    return wrap(text, width or 100)

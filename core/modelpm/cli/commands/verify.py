@@ -1,0 +1,93 @@
+"""``modelpm verify``."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.completion import installed_names
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.format import Line, count, line
+from modelpm.cli.terminal.output import Outcome
+from modelpm.cli.verbs import verb
+from modelpm.errors import IntegrityError
+from modelpm.text.human import binary_size, duration
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.results.report import Verified
+
+
+@verb(
+    "verify",
+    "modelpm verify",
+    "modelpm verify qwen3-8b --repair",
+    "modelpm verify --quick",
+    "modelpm verify --subset 1/7",
+)
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
+@click.option("--quick", is_flag=True, help="Compare sizes and times only.")
+@click.option("--repair", is_flag=True, help="Mend what is damaged; only that is fetched.")
+@click.option(
+    "--subset", metavar="PART", default="", help="Check a part only: 5% at random, or 2/7, the second of seven."
+)
+def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
+    """Re-hash; exits with 4 where a byte is not what was locked."""
+    with session.manager() as manager:
+        project = session.project(manager)
+        rows = manager.verify(names, project=project, **options)
+        models = [*manager.installed(), *(project.installed() if project is not None else ())]
+    sizes = {(m.name, file.path): file.size for m in models for file in m.files}
+    total = sum(sizes.get((row.name, row.file), 0) for row in rows)
+    return Outcome(
+        notes=_notes(rows, total, session.elapsed, part=bool(models and options["subset"])),
+        items=[_row(row) for row in rows],
+        changes=[_change(row) for row in rows if row.repaired],
+        errors=[_error(row) for row in rows if not row.ok],
+    )
+
+
+def _row(row: "Verified") -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "file": row.file,
+        "ok": row.ok,
+        "problem": row.problem,
+        "repaired": row.repaired,
+        "downloaded": row.downloaded,
+    }
+
+
+def _change(row: "Verified") -> dict[str, Any]:
+    return {"action": "repair", "name": row.name, "file": row.file, "downloaded": row.downloaded}
+
+
+def _error(row: "Verified") -> IntegrityError:
+    what = "does not appear as it should" if row.only_shown_badly else "is damaged"
+    return IntegrityError(
+        f"`{row.file}` of `{row.name}` {what}: {row.problem}",
+        hints=[f"`modelpm verify {row.name} --repair` mends it, and fetches only what is damaged"],
+        code="damaged",
+        name=row.name,
+        file=row.file,
+    )
+
+
+def _notes(rows: "Sequence[Verified]", total: int, seconds: float, *, part: bool) -> list[Line]:
+    if not rows:
+        words = "nothing of what is installed is in that part" if part else "nothing is installed"
+        return [line((words, "dim"))]
+    bad = sum(not row.ok for row in rows)
+    summary = f"Verified {count(len(rows), 'file')} ({binary_size(total)}) in {duration(seconds)}"
+    mended = [row for row in rows if row.repaired]
+    return [
+        line(f"{summary}: {bad} damaged" if bad else summary),
+        *(
+            line(
+                (" ~ ", "warning"),
+                (row.name, "bold"),
+                (f"  {row.file}  mended", "dim"),
+                f", {binary_size(row.downloaded)} fetched",
+            )
+            for row in mended
+        ),
+    ]

@@ -1,0 +1,42 @@
+"""What a shell offers behind TAB: installed names and names of catalogs. Never the network, never an error."""
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from modelpm.cli.terminal.streams import reserved
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.library.manager import Manager
+
+
+def installed_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the installed models whose names begin so."""
+
+    def names(manager: "Manager") -> Iterable[str]:
+        project = manager.find_project()
+        models = [*(project.installed() if project is not None else ()), *manager.installed()]
+        return dict.fromkeys(model.name for model in models)
+
+    return _starting(incomplete, names)
+
+
+def catalog_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the catalogs' models whose ids or full names begin so."""
+
+    def names(manager: "Manager") -> Iterable[str]:
+        full = manager.catalogs.names()
+        return full if "/" in incomplete else [name.partition("/")[2] for name in full]
+
+    return _starting(incomplete, names)
+
+
+def _starting(incomplete: str, names: "Callable[[Manager], Iterable[str]]") -> list[str]:
+    from modelpm.library.manager import Manager
+
+    try:
+        with reserved(), Manager(offline=True) as manager:
+            return [name for name in names(manager) if name.startswith(incomplete)]
+    except Exception:  # noqa: BLE001 - a shell that asks for completions can show no error
+        return []

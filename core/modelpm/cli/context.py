@@ -1,0 +1,143 @@
+"""What one run of the command line knows: the options of every verb, and how a Manager is made of them."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.terminal.signals import stoppable
+from modelpm.cli.terminal.streams import reserved
+from modelpm.errors import UsageError
+
+if TYPE_CHECKING:  # start-up: verbs import the library when they run, and help needs neither it nor the printer
+    from modelpm.api.types import Event
+    from modelpm.cli.terminal.output import Printer
+    from modelpm.library.manager import Manager
+    from modelpm.library.project import Project
+    from modelpm.plugins.discovery import Entry
+
+_FOR_THE_MANAGER = ("offline", "jobs", "retries", "idle_timeout", "limit_rate", "cacert", "link_mode", "user")
+
+
+class Session:
+    """One run.
+
+    Attributes:
+        options: Values of the options of every verb that were given, by name.
+        typed: Those that stood on the command line; the others came from the environment.
+        command: The verb, as the JSON document names it; empty until it is known.
+        base: The folder the run started in, once it was left.
+        plugin: Who serves the verb, where that is a plugin.
+        warnings: What went wrong without stopping anything, told at the end: a bar may be on the screen.
+    """
+
+    def __init__(self) -> None:
+        self.options: dict[str, Any] = {}
+        self.typed: set[str] = set()
+        self.command = ""
+        self.base = ""
+        self.plugin: Entry | None = None
+        self.warnings: list[str] = []
+        self._started = monotonic()
+
+    def __getitem__(self, name: str) -> Any:
+        return self.options.get(name)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return monotonic() - self._started
+
+    @property
+    def printer(self) -> "Printer":
+        """What prints as the options say that are known by now: those behind a plugin's verb come late."""
+        from modelpm.cli.terminal.output import Printer
+
+        return Printer(json=bool(self["json"]), quiet=bool(self["quiet"]), color=self._color())
+
+    @contextmanager
+    def manager(self) -> Iterator["Manager"]:
+        """Open the library as the options say; what it draws is gone when the block is left."""
+        from modelpm.cli.terminal.progress import Display, Records, display_name
+        from modelpm.library.manager import Manager
+
+        given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
+        name = display_name(self.options, tty=sys.stderr.isatty())
+        display = Display(name, lambda: manager.registry.listener(name)) if name else None
+        listener = Records(self.printer.record) if self["json"] and self["progress"] else display
+        watching = self._on_event()
+        with (
+            reserved(),
+            stoppable(),
+            Manager(**given, listener=listener, on_event=watching, on_warning=self.warnings.append) as manager,
+        ):
+            try:
+                yield manager
+            finally:
+                if display is not None:
+                    display.close()
+
+    def meant(self, manager: "Manager", specs: Sequence[str]) -> tuple[str, ...]:
+        """Return the specs as they are written down; what was pasted from a browser is read, and that is said."""
+        from modelpm.network.redact import redact_urls
+        from modelpm.resolution.pasted import hub_spec
+
+        config = manager.config
+        endpoint = config.environ.get("HF_ENDPOINT") or str(config.table("source", "hf").get("endpoint") or "")
+        full = [hub_spec(spec, endpoint) or spec for spec in specs]
+        self.warnings += [f"`{redact_urls(s)}` is read as {f}" for s, f in zip(specs, full, strict=True) if s != f]
+        return tuple(full)
+
+    def project(self, manager: "Manager") -> "Project | None":
+        """Return the project that governs this folder, unless the user means their own models."""
+        return None if self["global"] else manager.find_project()
+
+    def needed_project(self, manager: "Manager", *, frozen: bool = False) -> "Project":
+        """Return the project that governs this folder.
+
+        Raises:
+            UsageError: There is none, or the user means their own models.
+        """
+        self.refuse_global()
+        return manager.project(frozen=frozen)
+
+    def refuse_global(self) -> None:
+        """Refuse ``-g`` for a verb that only projects have, rather than change the project all the same.
+
+        Raises:
+            UsageError: It was given.
+        """
+        if self["global"]:
+            raise UsageError(
+                f"`{self.command}` is for projects, and -g means your own models",
+                hints=["leave out -g (MODELPM_GLOBAL); your own models have install, uninstall and upgrade"],
+            )
+
+    def _color(self) -> bool | None:
+        """Return what the user decided: the option over NO_COLOR over FORCE_COLOR; None asks the stream."""
+        if self["color"]:
+            return {"always": True, "never": False}.get(self["color"])
+        if variable("NO_COLOR"):
+            return False
+        return True if variable("FORCE_COLOR") else None
+
+    def _on_event(self) -> "Callable[[Event], None] | None":
+        from modelpm.cli.terminal.progress import event_line, event_record
+
+        printer = self.printer
+        if self["json"]:
+            return (lambda event: printer.record(event_record(event))) if self["progress"] else None
+        return (lambda event: printer.log(event_line(event))) if self["verbose"] else None
+
+
+def variable(name: str) -> str:
+    """Return an environment variable, empty where it is not set.
+
+    Asks Click, which reads the variables of options anyway: the configuration, where all others are read, may be what
+    is broken, and help does without it.
+    """
+    option = click.Option(["--variable"], envvar=name)
+    return option.resolve_envvar_value(click.Context(click.Command("modelpm"))) or ""

@@ -1,0 +1,124 @@
+"""The command line as a whole: runs a verb, and turns whatever it ends in into output and an exit code."""
+
+import re
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.context import Session, variable
+from modelpm.cli.terminal.streams import CLOSED, UnwritableError, end, lost_code
+from modelpm.cli.verbs import RootGroup
+from modelpm.errors import Interrupted, ModelpmError, PluginError, UsageError
+
+if TYPE_CHECKING:  # start-up: help prints without it
+    from modelpm.cli.terminal.output import Outcome
+
+# What these had downloaded is found again by the next run.
+_KEEPING = ("add", "install", "lock", "path", "sync", "upgrade", "verify")
+
+
+class App(RootGroup):
+    """The group of all verbs; the only place that exits."""
+
+    def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_more: Any) -> Any:  # type: ignore[override] # one way to run
+        """Run the command line and exit."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        code = 0
+        try:
+            code = self._run(arguments, prog_name or "modelpm")
+            sys.stdout.flush()  # what a plugin's command printed
+        except UnwritableError as error:
+            Session().printer.unwritable(error)
+            code = code or lost_code(error)
+        except KeyboardInterrupt:
+            code = Interrupted.exit_code
+        end(code)
+
+    def _run(self, args: list[str], name: str) -> int:
+        if not args and not variable("_MODELPM_COMPLETE"):
+            click.echo(self.get_help(self.context_class(self, info_name=name, **self.context_settings)), err=True)
+            return UsageError.exit_code
+        session, stdout = Session(), sys.stdout
+        try:
+            came_to = super().main(args, name, standalone_mode=False, obj=session)
+        except UnwritableError:
+            raise
+        except SystemExit:
+            if getattr(getattr(stdout, "buffer", None), "lost", False):  # Click's own end where a pipe is closed
+                return CLOSED
+            raise
+        except (Exception, GeneratorExit) as error:  # noqa: BLE001 - whatever a verb ends in is told here
+            came_to = _failure(error, session, args)
+        if isinstance(came_to, int):  # --help and --version
+            return came_to
+        if came_to is None:  # a plugin's command prints for itself
+            return 0
+        return session.printer.finish(came_to, session.command, session.elapsed, session.warnings)
+
+
+def _failure(error: BaseException, session: Session, args: Sequence[str]) -> "Outcome":
+    """Make an outcome of what a verb raised."""
+    from modelpm.cli.terminal.output import Outcome
+
+    if "--json" in args or variable("MODELPM_JSON"):
+        session.options["json"] = True  # it may stand behind what could not be read
+    return Outcome(errors=[_explained(error, session)])
+
+
+def _explained(error: BaseException, session: Session) -> ModelpmError:
+    if isinstance(error, click.Abort | Interrupted):
+        kept = session.command in _KEEPING
+        return Interrupted(
+            "interrupted: what was downloaded is kept" if kept else "interrupted",
+            hints=["run the same command again to resume"] if kept else [],
+        )
+    if isinstance(error, click.UsageError):
+        return _usage(error)
+    if isinstance(error, click.ClickException):
+        return ModelpmError(error.format_message())
+    from modelpm.cli.failures import of_the_surroundings
+    from modelpm.cli.terminal.output import internal, with_traceback
+
+    surroundings = of_the_surroundings(error)
+    if surroundings is not None:
+        return surroundings
+    if isinstance(error, ModelpmError):
+        known = error
+    elif session.plugin is not None:
+        from modelpm.plugins.blame import blame
+
+        known = blame(session.plugin, error)
+    else:
+        return internal(error, traceback=bool(session["verbose"]))
+    return with_traceback(known, error) if isinstance(known, PluginError) and session["verbose"] else known
+
+
+def _near_options(error: click.NoSuchOption) -> list[str]:
+    from difflib import get_close_matches
+
+    known = [name for param in error.ctx.command.get_params(error.ctx) for name in param.opts] if error.ctx else []
+    return get_close_matches(error.option_name, known, 1)
+
+
+def _usage(error: click.UsageError) -> UsageError:
+    path = error.ctx.command_path if error.ctx else "modelpm"
+    if isinstance(error, click.NoSuchOption):
+        near = _near_options(error)
+        hint = f"did you mean `{near[0]}`?" if near else f"`{path} --help` lists the options"
+        return UsageError(f"`{path}` has no option `{error.option_name}`", hints=[hint])
+    message = re.sub(r"'([^']*)'", r"`\1`", error.format_message().rstrip("."))
+    return UsageError(message[:1].lower() + message[1:], hints=[f"`{path} --help` shows how it is used"])
+
+
+cli = App(
+    "modelpm",
+    help="The package manager for model weights: verified, resumable, reproducible.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    examples=(
+        "modelpm install qwen3-8b",
+        'llama-cli -m "$(modelpm path qwen3-8b)"',
+        "modelpm install hf://Qwen/Qwen3-8B-GGUF:Q4_K_M",
+    ),
+)

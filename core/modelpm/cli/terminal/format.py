@@ -1,0 +1,82 @@
+"""Lines and tables as people read them. Pure: text in, text out."""
+
+from collections.abc import Sequence
+
+from modelpm.text.human import cells, shorten
+from modelpm.text.untrusted import printable
+
+# A line is made of spans, each a text and the name of its style; escaping and colour are the printer's business.
+Span = tuple[str, str]
+Line = tuple[Span, ...]
+
+_MIN_COLUMN = 6
+_GAP = 2
+
+
+def line(*spans: str | Span) -> Line:
+    """Make a line; a plain text is a span without a style."""
+    return tuple((span, "") if isinstance(span, str) else span for span in spans)
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """Return ``1 model``, ``2 models``."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[Line]:
+    """Lay out rows under dim headers, the first column bold.
+
+    Args:
+        headers: One a column; a header that begins with ``>`` aligns its column right.
+        rows: Texts, as many in each row as there are headers.
+        width: Cells a line may take; None means no limit. What is copied stands first: it stays whole while the other
+            columns can be shortened, or those at the end be left out.
+    """
+    names = [header.removeprefix(">") for header in headers]
+    texts = [names, *([printable(cell) for cell in row] for row in rows)]
+    right = [header.startswith(">") for header in headers]
+    widths = _fitted([max(cells(row[i]) for row in texts) for i in range(len(names))], right, width)
+    return [_row(row, widths, right, "dim" if index == 0 else "") for index, row in enumerate(texts)]
+
+
+def _fitted(widths: list[int], right: Sequence[bool], limit: int | None) -> list[int]:
+    """Return the widths of the columns that are shown."""
+    if limit is None:
+        return widths
+    for shown in range(len(widths), 0, -1):
+        words = [i for i in range(1, shown) if not right[i]]  # half a number is another number
+        fitted = _shrunk(widths[:shown], words, limit)
+        if _total(fitted) <= limit:
+            return fitted
+    return _shrunk(widths, range(len(widths)), limit)  # too narrow even for the first alone: it is no use to spare it
+
+
+def _shrunk(widths: list[int], columns: Sequence[int], limit: int) -> list[int]:
+    """Take from the widest of some columns until all fit, or none can give any more."""
+    widths = list(widths)
+    while _total(widths) > limit and columns:
+        widest = max(columns, key=lambda i: widths[i])
+        if widths[widest] <= _MIN_COLUMN:
+            break
+        widths[widest] -= 1
+    return widths
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
+
+
+def _row(row: Sequence[str], widths: Sequence[int], right: Sequence[bool], style: str) -> Line:
+    spans: list[Span] = []
+    for index, text in enumerate(row[: len(widths)]):
+        cell = shorten(text, widths[index])
+        pad = " " * (widths[index] - cells(cell))
+        last = index == len(widths) - 1
+        if right[index]:
+            spans.append((pad + cell, style))
+        else:
+            spans.append((cell, style or ("bold" if index == 0 else "")))
+            spans.append(("" if last else pad, ""))
+        if not last:
+            spans.append((" " * _GAP, ""))
+    return tuple(span for span in spans if span[0])

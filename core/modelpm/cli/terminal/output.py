@@ -1,0 +1,233 @@
+"""The one place that prints: what was asked for goes to stdout, everything else to stderr."""
+
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from errno import EPIPE
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import click
+
+from modelpm.cli.terminal.format import Line, line, table
+from modelpm.cli.terminal.streams import UnwritableError, lost_code
+from modelpm.errors import Interrupted, ModelpmError, StoreError
+from modelpm.network.redact import cleaned, redact_urls, without_secrets
+from modelpm.text.untrusted import printable
+
+# Of several failures, the first of these that occurred decides: what must never be overlooked comes first.
+_LONGEST_TRACE = 1 << 15  # characters; its end says most
+_PRECEDENCE = (130, 4, 8, 7, 5, 2, 3, 1, 6)
+_STYLES: Mapping[str, Mapping[str, Any]] = {
+    "added": {"fg": "green"},
+    "bold": {"bold": True},
+    "dim": {"dim": True},
+    "error": {"fg": "red", "bold": True},
+    "hint": {"fg": "cyan", "bold": True},
+    "removed": {"fg": "red"},
+    "warning": {"fg": "yellow", "bold": True},
+}
+
+
+class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every start
+    """What a command came to; the printer makes a document or lines of it.
+
+    Attributes:
+        lines: What was asked for, for people: goes to stdout.
+        raw: Bytes for stdout that must not be touched, e.g. a path.
+        notes: The summary: goes to stderr, and nowhere with ``-q``.
+        items: Rows of the JSON document.
+        changes: Changes of the JSON document.
+        errors: What failed, in order.
+        warnings: What the user should know.
+        dry_run: Whether nothing was done on purpose.
+        lock: The project's lock in the JSON document: ``path`` and ``action``.
+    """
+
+    lines: Sequence[Line] = ()
+    raw: bytes = b""
+    notes: Sequence[Line] = ()
+    items: Sequence[Mapping[str, Any]] = ()
+    changes: Sequence[Mapping[str, Any]] = ()
+    errors: Sequence[ModelpmError] = ()
+    warnings: Sequence[str] = ()
+    dry_run: bool = False
+    lock: Mapping[str, Any] | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What the process exits with."""
+        codes = {error.exit_code for error in self.errors}
+        return next((code for code in _PRECEDENCE if code in codes), 1) if codes else 0
+
+
+def listing(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], items: Sequence[Mapping[str, Any]], nothing: str
+) -> Outcome:
+    """Return rows as a table; where there are none, the words for it, if any."""
+    if not rows:
+        return Outcome(notes=[line((nothing, "dim"))] if nothing else ())
+    return Outcome(lines=table(headers, rows, width()), items=items)
+
+
+def place(path: Path, **more: str) -> Outcome:
+    """Return where something is: a path and nothing else, whatever bytes it is made of."""
+    return Outcome(raw=os.fsencode(path) + b"\n", items=[{**more, "path": str(path)}])
+
+
+class Printer:
+    """Prints as the options say.
+
+    Args:
+        json: One document instead of lines.
+        quiet: No notes and no warnings.
+        color: True or False where the user decided; None asks the stream.
+    """
+
+    def __init__(self, *, json: bool = False, quiet: bool = False, color: bool | None = None) -> None:
+        self._json = json
+        self._quiet = quiet
+        self._color = color
+
+    def finish(self, outcome: Outcome, command: str, elapsed: float, warnings: Sequence[str] = ()) -> int:
+        """Print an outcome with the warnings of the run, each text once, and return the exit code."""
+        outcome = outcome._replace(warnings=list(dict.fromkeys([*outcome.warnings, *warnings])))
+        code = outcome.exit_code
+        try:
+            self._data(outcome, command, elapsed)
+        except UnwritableError as error:
+            self.unwritable(error)
+            code = code or lost_code(error)
+        if not self._json:
+            if not self._quiet:
+                self._lines([line(("warning:", "warning"), f" {text}") for text in outcome.warnings], sys.stderr)
+                self._lines(outcome.notes, sys.stderr)
+            self._lines(error_lines(outcome.errors), sys.stderr)
+        return code
+
+    def _data(self, outcome: Outcome, command: str, elapsed: float) -> None:
+        if self._json:
+            self._print(_json(document(outcome, command, elapsed)), sys.stdout)
+        else:
+            if outcome.raw:
+                click.echo(outcome.raw, nl=False)
+            self._lines(outcome.lines, sys.stdout)
+        sys.stdout.flush()
+
+    def unwritable(self, error: OSError) -> None:
+        """Say that stdout takes nothing; not where its reader has seen enough and closed it."""
+        if error.errno != EPIPE:
+            text = f"what was asked for cannot be written to stdout: {error.strerror}"
+            self._lines(error_lines([StoreError(text)]), sys.stderr)
+
+    def log(self, text: str) -> None:
+        """Print a line of what is going on, for ``-v``."""
+        self._lines([line((text, "dim"))], sys.stderr)
+
+    def record(self, fields: Mapping[str, Any]) -> None:
+        """Print one event as one line of JSON on stderr; whole lines, whatever thread it comes from."""
+        sys.stderr.write(_json(fields) + "\n")
+        sys.stderr.flush()
+
+    def _lines(self, lines: Iterable[Line], stream: IO[str]) -> None:
+        color = stream.isatty() if self._color is None else self._color
+        for spans in lines:
+            self._print("".join(_styled(text, style, color=color) for text, style in spans), stream)
+
+    def _print(self, text: str, stream: IO[str]) -> None:
+        click.echo(text, file=stream, color=True)  # what has colour by now was meant to
+
+
+def width() -> int | None:
+    """Return how many cells a line on stdout may take; None where nobody looks at it."""
+    if not sys.stdout.isatty():
+        return None
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
+
+
+def document(outcome: Outcome, command: str, elapsed: float) -> dict[str, Any]:
+    """Return the JSON document of an outcome; ``elapsed`` in seconds."""
+    return {
+        "schema": 1,
+        "command": command,
+        "ok": outcome.exit_code == 0,
+        "exit_code": outcome.exit_code,
+        "dry_run": outcome.dry_run,
+        **({} if outcome.lock is None else {"lock": dict(outcome.lock)}),
+        "changes": list(outcome.changes),
+        "items": list(outcome.items),
+        "errors": [error_row(error) for error in outcome.errors],
+        "warnings": list(outcome.warnings),
+        "elapsed_ms": round(elapsed * 1000),
+    }
+
+
+def error_row(error: ModelpmError) -> dict[str, Any]:
+    """Return the JSON of an error: its details, then the fields every error has."""
+    return {
+        **error.details,
+        "code": error.code,
+        "message": error.message,
+        "hints": list(error.hints),
+        "retryable": error.retryable,
+    }
+
+
+def error_lines(errors: Sequence[ModelpmError]) -> list[Line]:
+    """Lay out errors: what failed, why (indented), and below all of them what to do next, each hint once."""
+    lines: list[Line] = []
+    for error in errors:
+        if isinstance(error, Interrupted):  # no failure: one line
+            lines.append(line("; ".join([error.message, *error.hints])))
+            continue
+        first, *rest = error.message.splitlines() or [error.code]
+        lines.append(line(("error:", "error"), f" {first}"))
+        lines += [line(f"  {text}") for text in rest]
+        lines += [line(f"  {label}: {value}") for label, value in _causes(error)]
+    hints = dict.fromkeys(hint for error in errors if not isinstance(error, Interrupted) for hint in error.hints)
+    if hints:
+        lines.append(())
+    for hint in hints:
+        first, *rest = hint.splitlines() or [""]
+        lines += [line(("hint:", "hint"), f" {first}"), *(line(f"      {text}") for text in rest)]
+    return lines
+
+
+def internal(error: BaseException, *, traceback: bool) -> ModelpmError:
+    """Make an error of a bug; its traceback, without the secrets of URLs, only when asked for."""
+    cause = redact_urls(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    hint = "this is a fault in modelpm: please report it" + (
+        "" if traceback else "; -v shows the traceback to send along"
+    )
+    shown = ModelpmError(f"internal: {cause}", hints=[hint], code="internal")
+    return with_traceback(shown, error) if traceback else shown
+
+
+def with_traceback(error: ModelpmError, cause: BaseException | None = None) -> ModelpmError:
+    """Return the error with the traceback of its cause below its message, for whoever has to mend it."""
+    from traceback import format_exception
+
+    trace = redact_urls("".join(format_exception(cause or error)).rstrip()[-_LONGEST_TRACE:])
+    return type(error)(f"{error.message}\n{trace}", hints=error.hints, code=error.code, **error.details)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    import json
+
+    return json.dumps(
+        cleaned(value), ensure_ascii=True, default=str
+    )  # ASCII: nothing in it can move a cursor or break a line
+
+
+def _causes(error: ModelpmError) -> Iterable[tuple[str, str]]:
+    for key, label in (("cause", "cause"), ("expected", "expected"), ("actual", "got")):
+        value = error.details.get(key)
+        if value is not None and str(value) not in error.message:
+            yield label, str(value)
+
+
+def _styled(text: str, style: str, *, color: bool) -> str:
+    safe = printable(without_secrets(text))
+    return click.style(safe, **_STYLES[style]) if color and style else safe

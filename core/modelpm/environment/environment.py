@@ -1,0 +1,199 @@
+"""An environment: a set of locked models, described by a ``models.lock``, and the folder in which they appear."""
+
+import os
+import time
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from modelpm.disk import make_folder
+from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_text
+from modelpm.environment.view import View
+from modelpm.errors import ModelpmError
+from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.store import Store
+from modelpm.store.gc import marks
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.store.gc.roots import Root
+
+_PATIENCE = 1.0  # seconds to wait for others before a record is renewed at another time
+
+
+class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at every start
+    """The user environment or a project; the same thing in two places.
+
+    Attributes:
+        kind: ``user`` or ``project``.
+        lock_path: Its ``models.lock``.
+        view: Where its files appear.
+        store: Where their bytes are.
+        keep_previous: Whether the previous lock stays beside the new one as ``models.lock~``.
+    """
+
+    kind: str
+    lock_path: Path
+    view: View
+    store: Store
+    keep_previous: bool = False
+
+    def read(self) -> Lock:
+        """Read the lock; an absent one is empty.
+
+        Raises:
+            UsageError: It is damaged or of a newer version.
+        """
+        text = self.text()
+        return Lock() if text is None else parse_lock(text, str(self.lock_path))
+
+    def put(self, model: LockedModel) -> set[str]:
+        """Make a model part of the environment: record, view, then lock; return the kinds of links that were made."""
+        with self.held():
+            self.register(model)
+            kinds = self.view.place(model)
+            self.write(self.read().changed(put=[model]))
+        return kinds
+
+    def drop(self, name: str) -> list[str]:
+        """Take a model out of the environment: lock, then view; return the entries that stay, as they were changed."""
+        with self.held():
+            self.view.check_names(name)
+            self.write(self.read().changed(drop=[name]))
+            return self.view.drop(name)
+
+    @property
+    def root(self) -> "Root":
+        """Who counts on the store's blobs."""
+        from modelpm.store.gc.roots import Root
+
+        return Root(self.kind, self.lock_path, self.view.root)
+
+    def register(self, *models: LockedModel) -> None:
+        """Take note in the store that this environment counts on what its lock names, and on some models.
+
+        Call it before the models are linked, and after the lock was written.
+
+        Raises:
+            StoreError: The lock cannot be read, or the store cannot be written.
+        """
+        from modelpm.store.gc import registry
+
+        self.store.open()
+        if models:
+            self.view.own()
+        registry.remember(self.store.layout, self.root, time.time(), {f.sha256 for m in models for f in m.files})
+
+    def seen(self, *, quick: bool = False) -> None:
+        """Renew what the store knows of this environment, where that was not done lately.
+
+        It is no failure where that cannot be done: a root or a store that is read-only needs no record.
+
+        Args:
+            quick: Whether the mark in the view is enough to tell; at every start there is time for no more.
+        """
+        now, store = time.time(), self.store
+        is_marked = marks.was_recorded_lately(self.view.root, self.lock_path, store.layout.projects, now)
+        if (quick and is_marked) or not (self.lock_path.exists() and store.layout.version.exists()):
+            return
+        from modelpm.environment.foreign import is_foreign
+        from modelpm.store.gc import registry
+
+        with suppress(ModelpmError, OSError):
+            if registry.due(store.layout, self.root, now) is not None:
+                if not is_foreign(self.view.root, self._models()):  # nothing is written into a folder of others
+                    with store.lock("store", shared=True, timeout=_PATIENCE):
+                        self.register()
+            elif not is_marked:
+                registry.freshen(store.layout, self.root, now)
+
+    def _models(self) -> Sequence[LockedModel]:
+        """Return what is locked; nothing where that cannot be read."""
+        try:
+            return self.read().models
+        except ModelpmError:
+            return ()
+
+    def renew(self, digests: Collection[str]) -> int:
+        """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""
+        with self.held():
+            return self.view.renew(digests)
+
+    def complete(self, model: LockedModel) -> bool:
+        """Whether every file of a locked model appears and is good, by the quick rules."""
+        return not self.incomplete([model])
+
+    def incomplete(self, models: Sequence[LockedModel]) -> list[LockedModel]:
+        """Return the models of which a file does not appear, or is not known to be good, by the quick rules."""
+        hidden = self.view.lacking(models)
+        return [m for m in models if m.name in hidden or not self.has(m)]
+
+    def has(self, model: LockedModel) -> bool:
+        """Whether the bytes of every file of a model are known to be good, by the quick rules."""
+        return all(self.is_good(model.name, file) for file in model.files)
+
+    def is_good(self, name: str, file: LockedFile) -> bool:
+        """Whether the bytes of a file are known to be good, in the store or where the view shows them."""
+        if self.store.has(file.sha256, file.size):
+            return True
+        return self.view.stands_alone(name, file.path, file.sha256, file.size)
+
+    def path(self, model: LockedModel) -> Path:
+        """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""
+        paths = [f.path for f in model.files]
+        if len(paths) == 1:
+            return self.view.file(model.name, paths[0])
+        from modelpm.resolution.selection import first_shard  # start-up: one file needs no rules
+
+        entry = first_shard(paths)
+        return self.view.folder(model.name) if entry is None else self.view.file(model.name, entry)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the environment's process lock; for a commit only, never for a download."""
+        import hashlib
+
+        name = "environment-" + hashlib.sha256(os.fsencode(self.lock_path)).hexdigest()[:16]
+        with self.store.lock(name, timeout=60.0):
+            yield
+
+    def write(self, lock: Lock) -> None:
+        """Write the lock, where it differs from what stands; the caller holds the process lock.
+
+        Raises:
+            StoreError: The system refuses.
+        """
+        old, new = self.text(), _render(lock)
+        if new == old:
+            return
+        make_folder(self.lock_path.parent, below=self.lock_path.parent)
+        if old is not None and self.keep_previous:
+            write_atomic(self.lock_path.with_name(self.lock_path.name + "~"), old.encode())
+        write_atomic(self.lock_path, new.encode())
+
+    def text(self) -> str | None:
+        """Return the lock as it stands in its file; None where there is none."""
+        return lock_text(self.lock_path)
+
+
+def lock_text(path: Path) -> str | None:
+    """Read a lock's file; None where there is none.
+
+    Raises:
+        UsageError: It is not a regular file, it is too large, or it is not UTF-8.
+        StoreError: The system refuses.
+    """
+    text = read_text(path, MAX_LOCK_BYTES, code="lock_unreadable")
+    # What editors and git put there is not ours to keep: lines end as we write them, without a byte order mark.
+    return None if text is None else text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def _render(lock: Lock) -> str:
+    """Return the text, written anew from the values where a hand-edited block would not come back as what it was."""
+    text = lock.render()
+    again = parse_lock(text, "models.lock")
+    if (again.models, again.dir, again.default_groups) == (lock.models, lock.dir, lock.default_groups):
+        return text
+    return lock.plain().render()

@@ -1,0 +1,33 @@
+"""Whether a folder that stands where a view shall appear is somebody else's."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from modelpm.environment.ledger import NAME
+from modelpm.lockfile.model import LockedModel
+from modelpm.store.gc.marks import MARK
+
+_EMPTY = {".gitignore", ".gitkeep", ".keep", MARK}  # what keeps an empty folder in git, and our own mark
+
+
+def is_foreign(root: Path, models: Iterable[LockedModel]) -> bool:
+    """Whether a folder is there and is neither empty nor a view.
+
+    A view has its ledger; one that lost it holds nothing but files of locked models.
+
+    Args:
+        root: The folder.
+        models: What is locked.
+    """
+    if not root.is_dir() or root.is_symlink():  # what is no folder is refused where it is written to
+        return False
+    entries = set(os.listdir(root))  # noqa: PTH208 - names are all that is asked for
+    if NAME in entries or entries <= _EMPTY:
+        return False
+    known = {f"{model.name}/{file.path}" for model in models for file in model.files} | _EMPTY
+    return any(
+        Path(here, name).relative_to(root).as_posix() not in known
+        for here, folders, names in os.walk(root)
+        for name in (*names, *([] if folders or names else ["."]))
+    )

@@ -1,0 +1,111 @@
+"""The ledger of a view: which entries are ours, and how to tell them from what somebody put in their place.
+
+It lies in a folder that can come from anywhere (a clone, an archive), so its keys are hostile until they are checked.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from modelpm.disk.reading import read_bytes
+from modelpm.errors import IntegrityError, UsageError
+from modelpm.text.untrusted import MODEL_ID, check_path, shortened
+
+NAME = ".modelpm.json"
+VERSION = 1
+MAX_BYTES = 32 << 20  # twice what a lock may have, which says more of each file
+
+
+class Entry(NamedTuple):
+    """What the ledger says of one entry.
+
+    Attributes:
+        sha256: Whose bytes it shows.
+        kind: ``hardlink``, ``symlink``, ``reflink`` or ``copy``; empty until it is made.
+        mtime_ns: Modification time of the bytes when it was made.
+        inode: Of the bytes when it was made.
+    """
+
+    sha256: str
+    kind: str = ""
+    mtime_ns: int = 0
+    inode: int = 0
+
+    def stands_at(self, path: Path) -> bool:
+        """Whether what is there is what we made, as far as its inode tells: only that may be replaced or removed.
+
+        A copy that was edited in place is no longer ours; a hardlink's bytes are the store's whatever happened to them.
+        """
+        try:
+            found = path.lstat()
+        except OSError:
+            return False
+        if stat.S_ISLNK(found.st_mode):
+            return self.kind == "symlink" and os.path.basename(os.readlink(path)) == self.sha256  # noqa: PTH115, PTH119 - as text
+        if self.kind == "hardlink":
+            return found.st_ino == self.inode
+        return self.kind in {"reflink", "copy"} and (found.st_ino, found.st_mtime_ns) == (self.inode, self.mtime_ns)
+
+    def is_stale(self, path: Path, blob: Path) -> bool:
+        """Whether what is there, as we made it, shows a file that is not the blob any more."""
+        try:
+            found, now = path.lstat(), blob.stat()
+            if self.kind == "symlink":
+                return stat.S_ISLNK(found.st_mode) and path.readlink() != blob
+        except OSError:
+            return False
+        as_made = found.st_ino == self.inode
+        if self.kind == "hardlink":
+            return as_made and not os.path.samestat(found, now)
+        # A clone shares blocks with the file that was replaced; a copy shares nothing.
+        return self.kind == "reflink" and as_made and found.st_mtime_ns == self.mtime_ns
+
+
+def read_ledger(root: Path) -> dict[str, Entry]:
+    """Return the entries by key, ``model/path``; a ledger that is gone or damaged has none.
+
+    Raises:
+        UsageError: A newer modelpm wrote it.
+        IntegrityError: One of its keys leads out of the view.
+    """
+    import json
+
+    path = root / NAME
+    try:
+        table = json.loads(read_bytes(path, MAX_BYTES))
+        version, values = table["version"], table["entries"]
+        entries = {key: Entry(*map(_of_type, value, (str, str, int, int))) for key, value in values.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}  # what stands in the view then is looked at byte by byte before it is believed to be ours
+    if not isinstance(version, int) or version > VERSION:
+        raise UsageError(
+            f"{path} is of a newer modelpm: version {shortened(str(version), 20)}; this one reads version {VERSION}",
+            code="ledger_too_new",
+            hints=["update modelpm; the file was left as it is"],
+        )
+    for key in entries:
+        name, _, rest = key.partition("/")
+        try:
+            check_path(rest)
+        except IntegrityError as error:
+            raise IntegrityError(f"{path} is not of modelpm's making: {error.message}", code="hostile_name") from error
+        if not MODEL_ID.fullmatch(name):
+            text = f"{path} is not of modelpm's making: `{shortened(name)}` cannot be a model's name"
+            raise IntegrityError(text, code="hostile_name")
+    return entries
+
+
+def ledger_text(entries: Mapping[str, Entry]) -> bytes:
+    """Return the file's content."""
+    import json
+
+    rows = {key: list(entry) for key, entry in sorted(entries.items())}
+    return json.dumps({"version": VERSION, "entries": rows}, indent=0).encode()
+
+
+def _of_type(value: Any, kind: type) -> Any:
+    if type(value) is not kind:
+        raise TypeError(kind)
+    return value

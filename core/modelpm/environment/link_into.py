@@ -1,0 +1,71 @@
+"""Make a model's files appear in a folder of the user's own, without ever replacing what is there."""
+
+import sys
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from modelpm.environment.environment import Environment
+from modelpm.environment.shelf import Shelf
+from modelpm.results.installed import InstalledModel
+from modelpm.text.untrusted import shortened
+
+_NAMED = 20  # files that are left out, in a warning
+
+
+# Not ours to put into a folder of the user's: what a program reads or runs because it lies there. Lower case.
+_RUN_BY_TOOLS = frozenset(
+    {
+        *("conftest.py", "pytest.ini", "tox.ini", "noxfile.py", "setup.py", "setup.cfg", "pyproject.toml", "pipfile"),
+        *("sitecustomize.py", "usercustomize.py", "ipython_config.py", "jupyter_config.py", "jupyter_server_config.py"),
+        *("jupyter_notebook_config.py", "models.toml", "models.lock", "makefile", "gnumakefile", "justfile"),
+        *("rakefile", "taskfile.yml", "taskfile.yaml", "gruntfile.js", "gulpfile.js", "package.json", "cmakelists.txt"),
+        *("build.gradle", "build.xml", "meson.build", "workspace", "workspace.bazel", "module.bazel", "build.bazel"),
+        *("dockerfile", "containerfile", "compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"),
+        *("vagrantfile", "procfile", "jenkinsfile", "autorun.inf", "desktop.ini"),
+    }
+)
+
+
+def is_run_by_tools(path: str) -> bool:
+    """Whether some program reads or runs a file of that name because of where it lies.
+
+    That is every name that begins with a dot, in any folder of the path, what build and test tools look for, and what
+    Python imports in place of a module of its own.
+    """
+    parts = path.lower().split("/")
+    stem, _, ending = parts[-1].rpartition(".")
+    shadows = ending in {"py", "pyc", "so", "pyd"} and stem.split(".")[0] in sys.stdlib_module_names
+    return any(part.startswith(".") for part in parts) or parts[-1] in _RUN_BY_TOOLS or shadows
+
+
+def say_left_out(made: InstalledModel, folder: Path, warn: Callable[[str], None]) -> None:
+    """Name the files that :func:`link_into` leaves out."""
+    names = [f"`{shortened(file.path, 200)}`" for file in made.files if is_run_by_tools(file.path)]
+    if names:
+        shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        warn(f"left out of {folder}, because programs there may run them: {shown}; they are in {made.folder}")
+
+
+def link_into(environment: Environment, made: InstalledModel, folder: Path) -> set[str]:
+    """Link the files of an installed model under their own paths below ``folder``, which counts on them from now on.
+
+    Files that programs run because of their names are left out.
+
+    Returns:
+        The kinds of links that were made; files that already are the store's are left as they are.
+
+    Raises:
+        StoreError: Something else stands in the way; nothing was linked then.
+    """
+    store, files = environment.store, [f for f in made.files if not is_run_by_tools(f.path)]
+    shelf = Shelf.at(folder, store, environment.root)
+    if not shelf.is_kept:
+        return shelf.place(made.name, files, environment.view.mode)
+    with store.lock("store", shared=True):  # nothing is freed meanwhile
+        return shelf.place(made.name, files, environment.view.mode)
+
+
+def say_copied(kinds: Collection[str], mode: str, folder: Path, warn: Callable[[str], None]) -> None:
+    """Say that files take their space twice, where nobody asked for that."""
+    if "copy" in kinds and mode == "auto":
+        warn(f"files had to be copied to {folder}: it can share none with the store")

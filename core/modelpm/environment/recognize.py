@@ -1,0 +1,63 @@
+"""Recognize what is here: files that fail the quick rules are hashed, and believed from then on, before any is fetched.
+
+A view that was copied without its store, a store that came to another machine with new inodes, a blob whose
+permissions changed: all of them are complete if their bytes are.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+
+from modelpm.environment.environment import Environment
+from modelpm.errors import StoreError
+from modelpm.events.progress import Checking, Working
+from modelpm.lockfile.model import LockedModel
+from modelpm.store import Store
+from modelpm.store.blobs.verify import Target, verify
+
+
+def recognize(environment: Environment, working: Working, models: Sequence[LockedModel]) -> list[LockedModel]:
+    """Return the models of which a file is missing or damaged; what only its bytes can tell is hashed, once.
+
+    Raises:
+        Interrupted: Cancelled.
+    """
+    doubtful = environment.incomplete(models)
+    targets = [target for model in doubtful for target in _targets(environment, model)]
+    if targets:
+        name = doubtful[0].name if len(doubtful) == 1 else f"{len(doubtful)} models"
+        checking = Checking(name, sum(t.size for t in targets), working.audience.publish)
+        problems = verify(environment.store, targets, quick=True, cancelled=working.cancelled, on_bytes=checking.add)
+        checking.ended("" if not any(problems) else "some files are missing or damaged")
+        say_unkept(environment.store, working.audience.warn)
+    return [m for m in doubtful if not _is_complete(environment, m)]
+
+
+def say_unkept(store: Store, warn: Callable[[str], None]) -> None:
+    """Say where nothing can be kept of what was hashed, so that every run hashes it again."""
+    if store.known.unkept:
+        warn(
+            f"what was hashed cannot be kept: {store.root} and {store.known.folder} cannot be written;"
+            " the next run will hash it again"
+        )
+
+
+def _targets(environment: Environment, model: LockedModel) -> Iterator[Target]:
+    """Yield what must be hashed of a model: blobs that stand, and files of the view that are no links to them."""
+    store, view = environment.store, environment.view
+    for file in model.files:
+        if store.facts(file.sha256) is not None and not store.has(file.sha256, file.size):
+            yield Target(file.sha256, file.size)
+        path = view.file(model.name, file.path)
+        if not view.shows(model.name, file) and path.is_file() and not path.is_symlink():
+            yield Target(file.sha256, file.size, path)
+
+
+def _is_complete(environment: Environment, model: LockedModel) -> bool:
+    """Whether everything of a model is there; entries that the ledger does not know as ours are noted in it."""
+    view = environment.view
+    if not all(view.shows(model.name, f) and environment.is_good(model.name, f) for f in model.files):
+        return False
+    if view.lacks(model):
+        with suppress(StoreError), environment.held():  # it is there all the same
+            view.place(model)
+    return True

@@ -1,0 +1,313 @@
+"""The view: the folder in which an environment's files appear under their own names.
+
+A ledger beside the view's ``.gitignore`` says which entries are ours; nothing else is ever replaced or removed, and
+nothing is written through a symlink.
+"""
+
+import contextlib
+import os
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+from modelpm.disk import make_folder, symlink, unnameable
+from modelpm.disk.atomic import dead_drafts, write_atomic
+from modelpm.environment.ledger import NAME, Entry, ledger_text, read_ledger
+from modelpm.errors import StoreError
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.store import Store
+from modelpm.store.blobs import shown
+from modelpm.store.layout import is_sha256
+
+
+class View(NamedTuple):  # a dataclass takes a millisecond to make, at every start
+    """Links into the store.
+
+    Attributes:
+        root: The folder.
+        store: Where the links lead.
+        mode: How to link; see :meth:`modelpm.store.Store.link`.
+        base: Where trust begins: no folder from there down to an entry may be a symlink. None means above ``root``.
+    """
+
+    root: Path
+    store: Store
+    mode: str = "auto"
+    base: Path | None = None
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a model."""
+        return self.root / name
+
+    def file(self, name: str, path: str) -> Path:
+        """Return where a file of a model appears."""
+        return self.root / name / path
+
+    def own(self) -> None:
+        """Make the folder, with what tells git to leave it alone.
+
+        Raises:
+            StoreError: A symlink stands there or above it, or the system refuses.
+        """
+        self._refuse_symlinks(self.root)
+        make_folder(self.root, below=self.root)
+        ignore = self.root / ".gitignore"
+        if not ignore.exists():
+            write_atomic(ignore, b"*\n")
+
+    def lacks(self, model: LockedModel) -> list[LockedFile]:
+        """Return the files of a model that do not appear as they should; hashes nothing."""
+        return self.lacking([model]).get(model.name, [])
+
+    def lacking(self, models: Iterable[LockedModel]) -> dict[str, list[LockedFile]]:
+        """Return, by model, the files that do not appear as they should; models that lack none are left out."""
+        ledger = read_ledger(self.root)
+        found = {m.name: [f for f in m.files if not self._stands(ledger, m.name, f)] for m in models}
+        return {name: files for name, files in found.items() if files}
+
+    def shows(self, name: str, file: LockedFile) -> bool:
+        """Whether a file of a model is there with its bytes, as far as can be told without reading them."""
+        return shown.shows(self.store, f"{self.root}/{name}/{file.path}", file.sha256, file.size)
+
+    def stands_alone(self, name: str, path: str, sha256: str, size: int) -> bool:
+        """Whether a file of a model is known to have its bytes by itself, so that no store need have them."""
+        return shown.is_known(self.store, f"{self.root}/{name}/{path}", sha256, size)
+
+    def offered(self, name: str, files: Mapping[str, str]) -> dict[str, Path]:
+        """Return where files of a model may stand, by path; nothing is hashed.
+
+        Args:
+            name: The model.
+            files: The sha256 that is wanted, by path. What the ledger knows as other bytes is left out.
+        """
+        ledger = read_ledger(self.root)
+        entries = {path: ledger.get(f"{name}/{path}") for path in files}
+        return {path: self.file(name, path) for path, e in entries.items() if e is None or e.sha256 == files[path]}
+
+    def strays(self, names: Collection[str]) -> list[str]:
+        """Return the names of models that appear, by our doing, and are not among ``names``."""
+        try:
+            there = set(os.listdir(self.root))  # noqa: PTH208 - names are all that is asked for
+        except OSError:
+            return []
+        if all(name.startswith(".") for name in there - set(names)):  # no need to read the ledger
+            return []
+        return sorted({key.partition("/")[0] for key in read_ledger(self.root)} - set(names))
+
+    def place(self, *models: LockedModel) -> set[str]:
+        """Make the files of models appear, and those they no longer have go away.
+
+        Returns:
+            The kinds of links that were made.
+
+        Raises:
+            StoreError: Something that is not ours stands in the way.
+        """
+        ledger = read_ledger(self.root)
+        names = {m.name for m in models}
+        wanted = {f"{m.name}/{f.path}": (m.name, f) for m in models for f in m.files}
+        stale = [key for key in ledger if key.partition("/")[0] in names and key not in wanted]
+        missing = [(key, f) for key, (name, f) in wanted.items() if not self._stands(ledger, name, f)]
+        found = {key: entry for key, f in missing if (entry := self._found(ledger, key, f))}
+        missing = [(key, f) for key, f in missing if key not in found]
+        self._sweep({(self.root / key).parent for key, _ in missing})
+        for key in stale:
+            self._remove(key, ledger.pop(key))
+        before = dict(ledger)
+        # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
+        ledger.update(found)
+        ledger.update((key, Entry(file.sha256)) for key, file in missing)
+        if missing or stale or found:
+            self._write(ledger)
+        for key, file in missing:
+            ledger[key] = self._link(key, file.sha256, before.get(key))
+        if missing:
+            self._write(ledger)
+        return {ledger[key].kind for key, _ in missing}
+
+    def renew(self, digests: Collection[str]) -> int:
+        """Make entries anew whose blobs were replaced, or went elsewhere; return how many those are."""
+        ledger = read_ledger(self.root)
+        blob = self.store.blob
+        stale = ((key, e) for key, e in ledger.items() if e.sha256 in digests)
+        keys = [key for key, entry in stale if entry.is_stale(self.root / key, blob(entry.sha256))]
+        for key in keys:
+            ledger[key] = self._link(key, ledger[key].sha256, ledger[key])
+        if keys:
+            self._write(ledger)
+        return len(keys)
+
+    def check_names(self, *names: str) -> None:
+        """Make sure that the system can be given the name of every entry of models, before they are taken out.
+
+        Raises:
+            StoreError: Code ``encoding``: the locale has no such characters.
+        """
+        for key in read_ledger(self.root):
+            if key.partition("/")[0] in names:
+                try:
+                    os.fsencode(self.root / key)
+                except UnicodeEncodeError as error:
+                    raise unnameable(error) from None
+
+    def drop(self, name: str) -> list[str]:
+        """Make a model disappear.
+
+        Returns:
+            The entries that stay, because somebody changed or replaced them.
+        """
+        ledger = read_ledger(self.root)
+        ours = [key for key in ledger if key.startswith(f"{name}/")]
+        self._sweep({(self.root / key).parent for key in ours})
+        kept = [key for key in ours if not self._remove(key, ledger.pop(key))]
+        if ours:
+            self._write(ledger)
+        return kept
+
+    def going(self, *names: str) -> list[os.stat_result]:
+        """Return what the system says of every entry that dropping models would remove."""
+        found = []
+        for key, entry in read_ledger(self.root).items():
+            if key.partition("/")[0] in names and self._is_removable(key, entry):
+                with contextlib.suppress(OSError):  # gone already
+                    found.append((self.root / key).lstat())
+        return found
+
+    def drafts(self, folders: Collection[Path] | None = None) -> list[Path]:
+        """Return what a process that was killed had begun to link; looks through no symlink.
+
+        Args:
+            folders: Where to look; None means wherever the ledger has an entry.
+        """
+        if folders is None:
+            folders = {self.root, *((self.root / key).parent for key in read_ledger(self.root))}
+        base, found = self.base or self.root.parent, []
+        for folder in folders:
+            if not folder.is_symlink() and not any(f.is_symlink() for f in _folders_above(folder, base)):
+                found += dead_drafts(folder)
+        return found
+
+    def _sweep(self, folders: Collection[Path]) -> None:
+        """Remove drafts; whoever holds the environment's lock is the only one who could be at work on one."""
+        if self.store.locks_work:
+            for draft in self.drafts(folders):
+                draft.unlink(missing_ok=True)
+
+    def _link(self, key: str, sha256: str, before: Entry | None) -> Entry:
+        """Make an entry; ``before`` is what it replaces, which may be a name of another blob."""
+        target = self._safe(key)
+        try:
+            make_folder(target.parent, below=self.root)
+            with self._renaming(before):
+                kind = self.store.link(sha256, target, self.mode)
+        except BaseException:
+            self._remove_empty(target)
+            raise
+        made = target.stat()
+        if kind in {"reflink", "copy"}:
+            shown.vouch(self.store, target, sha256)
+        return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)
+
+    def _renaming(self, entry: Entry | None) -> AbstractContextManager[None]:
+        """Let the block remove a name: what that changes in a blob is no reason to hash it."""
+        linked = entry is not None and entry.kind == "hardlink" and is_sha256(entry.sha256)
+        return self.store.renaming(entry.sha256) if entry is not None and linked else contextlib.nullcontext()
+
+    def _stands(self, ledger: Mapping[str, Entry], name: str, file: LockedFile) -> bool:
+        """Whether an entry is known as ours, and shows what it should."""
+        entry = ledger.get(f"{name}/{file.path}")
+        return entry is not None and entry.sha256 == file.sha256 and self.shows(name, file)
+
+    def _safe(self, key: str) -> Path:
+        """Return the entry's path after making sure that no folder on the way is a symlink or a file."""
+        folder = (self.root / key).parent
+        self._refuse_symlinks(folder)
+        for above in _folders_above(self.root / key, self.base or self.root.parent):
+            if above.exists() and not above.is_dir():
+                raise _in_the_way(above)
+        return self.root / key
+
+    def _refuse_symlinks(self, folder: Path) -> None:
+        for above in (*_folders_above(folder, self.base or self.root.parent), folder):
+            if above.is_symlink():
+                raise symlink(above, "link files into")
+
+    def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
+        """Return the entry of what stands there, if its bytes are right; None if it is ours to replace.
+
+        Raises:
+            StoreError: It is somebody else's.
+        """
+        target = self._safe(key)
+        if not os.path.lexists(target):
+            return None
+        entry = ledger.get(key)
+        if entry is not None and entry.stands_at(target):
+            return None
+        kind = shown.shown_by(self.store, target, file.sha256, file.size)
+        if not kind and entry is not None and self._is_copy(target, entry, read=True):
+            return None
+        if not kind:
+            raise _in_the_way(target)
+        facts = target.stat()
+        return Entry(file.sha256, kind, facts.st_mtime_ns, facts.st_ino)
+
+    def _remove(self, key: str, entry: Entry) -> bool:
+        """Remove an entry, if it is ours, and the folders that this empties; return whether it is gone."""
+        target = self.root / key
+        if not self._is_removable(key, entry):
+            return False
+        with self._renaming(entry), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            target.unlink()
+        self._remove_empty(target)
+        return True
+
+    def _remove_empty(self, target: Path) -> None:
+        """Remove the folders above an entry that hold nothing."""
+        for folder in _folders_above(target, self.root):
+            try:
+                folder.rmdir()
+            except OSError:  # somebody's file is in it, or it is gone already
+                break
+
+    def _is_removable(self, key: str, entry: Entry) -> bool:
+        """Whether an entry is as we made it, or gone, and no symlink stands on the way to it."""
+        target = self.root / key
+        if any(folder.is_symlink() for folder in _folders_above(target, self.base or self.root.parent)):
+            return False
+        return not os.path.lexists(target) or entry.stands_at(target) or self._is_copy(target, entry)
+
+    def _is_copy(self, target: Path, entry: Entry, *, read: bool = False) -> bool:
+        """Whether an entry is another file than the one we made, with the same bytes: its view was copied.
+
+        Args:
+            target: The file.
+            entry: What we made.
+            read: Whether to hash a file that nothing is known of.
+        """
+        if not is_sha256(entry.sha256):
+            return False
+        size = target.lstat().st_size
+        if read:
+            return shown.check(self.store, target, entry.sha256, size, quick=True) is None
+        return shown.is_known(self.store, str(target), entry.sha256, size)
+
+    def _write(self, ledger: Mapping[str, Entry]) -> None:
+        self.own()
+        write_atomic(self.root / NAME, ledger_text(ledger))
+
+
+def _in_the_way(path: Path) -> StoreError:
+    return StoreError(
+        f"{path} is in the way: modelpm did not make it, or it was changed since",
+        code="in_the_way",
+        hints=["move it away, or choose another name with --as NAME"],
+    )
+
+
+def _folders_above(target: Path, root: Path) -> Iterable[Path]:
+    folder = target.parent
+    while folder != root:
+        yield folder
+        folder = folder.parent

@@ -1,0 +1,182 @@
+"""The library for asyncio: the verbs of :class:`modelpm.library.manager.Manager`, awaitable and cancellable."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
+
+from modelpm.api.types import Progress
+from modelpm.library.maintenance import Housekeeping
+from modelpm.library.manager import Manager
+from modelpm.library.project import Project
+
+_T_co = TypeVar("_T_co", covariant=True)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_PATIENCE = 1.0  # seconds a cancelled verb has to put its partial down
+
+
+class _Async(Generic[_T_co]):
+    """Somebody whose verbs are awaited here."""
+
+    def __init__(self, own: _T_co) -> None:
+        self._own = own
+
+
+_Verb = Callable[Concatenate[_T_co, _P], _R]
+_AsyncVerb = Callable[Concatenate[_Async[_T_co], _P], Coroutine[Any, Any, _R]]
+
+
+def _awaitable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
+    """Make the verb that runs in a thread of its own; one that is cancelled is waited for no more."""
+
+    @wraps(verb)
+    async def run(self: _Async[_T_co], /, *args: _P.args, **options: _P.kwargs) -> _R:
+        return await asyncio.to_thread(verb, self._own, *args, **options)
+
+    return run
+
+
+def _cancellable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
+    """Make the same of a verb that takes ``cancelled``: a cancellation is passed on to it.
+
+    The verb is waited for until it has put its partial down. Its callback for progress is run in the loop.
+    """
+
+    @wraps(verb)
+    async def run(self: _Async[_T_co], /, *args: _P.args, **options: _P.kwargs) -> _R:
+        given: dict[str, Any] = dict(options)
+        cancelled = given["cancelled"] = given.get("cancelled") or threading.Event()
+        if given.get("on_progress") is not None:
+            given["on_progress"] = _in_loop(given["on_progress"], cancelled)
+        work = asyncio.ensure_future(asyncio.to_thread(verb, self._own, *args, **given))
+        try:
+            return await asyncio.shield(work)
+        except asyncio.CancelledError:
+            cancelled.set()
+            await asyncio.wait([work], timeout=_PATIENCE)
+            if work.done() and not work.cancelled():
+                work.exception()  # the verb's own word for it; the caller gets the cancellation
+            raise
+
+    return run
+
+
+class AsyncManager(_Async[Manager]):
+    """As :class:`modelpm.library.manager.Manager`; takes the same arguments.
+
+    Each verb runs in a thread of its own. A cancelled one stops within a second and keeps what was downloaded.
+    Progress callbacks run in the event loop, and may be coroutine functions.
+
+    Attributes:
+        manager: The manager.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Manager(**options))
+        self.manager = self._own
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    close = _awaitable(Manager.close)
+    available = _awaitable(Manager.available)
+    search = _awaitable(Manager.search)
+    show = _awaitable(Manager.show)
+    installed = _awaitable(Manager.installed)
+    is_installed = _awaitable(Manager.is_installed)
+    path = _awaitable(Manager.path)
+    status = _awaitable(Manager.status)
+    install = _cancellable(Manager.install)
+    install_all = _cancellable(Manager.install_all)
+    uninstall = _awaitable(Manager.uninstall)
+    uninstall_all = _awaitable(Manager.uninstall_all)
+    verify = _cancellable(Manager.verify)
+    outdated = _awaitable(Manager.outdated)
+    upgrade = _cancellable(Manager.upgrade)
+    why = _awaitable(Manager.why)
+    export = _awaitable(Manager.export)
+    bundle = _awaitable(Manager.bundle)
+    take_over = _awaitable(Manager.take_over)
+
+    async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
+        """As :meth:`Manager.project`."""
+        return AsyncProject(await asyncio.to_thread(self.manager.project, directory, frozen=frozen))
+
+    async def find_project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject | None":
+        """As :meth:`Manager.find_project`."""
+        found = await asyncio.to_thread(self.manager.find_project, directory, frozen=frozen)
+        return None if found is None else AsyncProject(found)
+
+    async def init(self, directory: str | Path = ".") -> "AsyncProject":
+        """As :meth:`Manager.init`."""
+        return AsyncProject(await asyncio.to_thread(self.manager.init, directory))
+
+    @property
+    def housekeeping(self) -> "AsyncHousekeeping":
+        """As :attr:`Manager.housekeeping`."""
+        return AsyncHousekeeping(self.manager.housekeeping)
+
+
+class AsyncHousekeeping(_Async[Housekeeping]):
+    """As :class:`modelpm.library.maintenance.Housekeeping`."""
+
+    prune = _awaitable(Housekeeping.prune)
+    doctor = _awaitable(Housekeeping.doctor)
+    move_store = _cancellable(Housekeeping.move_store)
+    sizes = _awaitable(Housekeeping.sizes)
+    cache_size = _awaitable(Housekeeping.cache_size)
+    clean_cache = _awaitable(Housekeeping.clean_cache)
+
+
+class AsyncProject(_Async[Project]):
+    """As :class:`modelpm.library.project.Project`; a cancelled verb leaves manifest and lock as they were.
+
+    Attributes:
+        project: The project.
+    """
+
+    def __init__(self, project: Project) -> None:
+        super().__init__(project)
+        self.project = project
+
+    installed = _awaitable(Project.installed)
+    is_installed = _awaitable(Project.is_installed)
+    path = _awaitable(Project.path)
+    drift = _awaitable(Project.drift)
+    check_lock = _awaitable(Project.check_lock)
+    digest = _awaitable(Project.digest)
+    add = _cancellable(Project.add)
+    remove = _awaitable(Project.remove)
+    lock = _cancellable(Project.lock)
+    sync = _cancellable(Project.sync)
+    outdated = _awaitable(Project.outdated)
+    upgrade = _cancellable(Project.upgrade)
+
+
+def _in_loop(callback: Callable[[Progress], Any], cancelled: threading.Event) -> Callable[[Progress], None]:
+    """Return what a worker thread may call: it has the callback run in the loop, in order."""
+    loop = asyncio.get_running_loop()
+
+    async def call(value: Progress) -> None:
+        answer = callback(value)
+        if inspect.isawaitable(answer):
+            await answer
+
+    def hand_over(value: Progress) -> None:
+        future = asyncio.run_coroutine_threadsafe(call(value), loop)
+        while not cancelled.is_set():  # a slow callback must not keep a cancelled verb from stopping
+            try:
+                return future.result(timeout=0.1)
+            except TimeoutError:
+                if future.done():  # the callback's own
+                    raise
+        return None
+
+    return hand_over

@@ -1,0 +1,138 @@
+"""What keeps a store in order, as the library offers it: prune, doctor, move, sizes, the cache."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from modelpm.config import Config
+from modelpm.config.edit import given_path
+from modelpm.environment.environment import Environment
+from modelpm.operations.prune import Limits, Pruned, Pruner
+from modelpm.store.gc import leftovers
+
+if TYPE_CHECKING:
+    from modelpm.catalog import Catalogs
+    from modelpm.events.audit import Auditor
+    from modelpm.operations.checks import Check
+    from modelpm.operations.move_store import Moved
+    from modelpm.operations.usage import Share
+    from modelpm.plugins.registry import Registry
+
+
+@dataclass(frozen=True, slots=True)
+class Housekeeping:
+    """Keeps the store of a manager in order.
+
+    Attributes:
+        config: The settings.
+        environment: The user's.
+        auditor: Returns who is told before and after.
+        registry: Returns the plugins.
+        catalogs: Returns the catalogs.
+        open_store: Makes the store ready to be changed.
+        warn: Takes a warning.
+    """
+
+    config: Config
+    environment: Environment
+    auditor: Callable[[], "Auditor"]
+    registry: Callable[[], "Registry"]
+    catalogs: Callable[[], "Catalogs"]
+    open_store: Callable[[], None]
+    warn: Callable[[str], None]
+
+    def prune(
+        self,
+        *,
+        dry_run: bool = False,
+        older_than: str = "",
+        max_size: str = "",
+        project: Environment | None = None,
+        user: str | None = None,
+        waiting: Callable[[str], bool] | None = None,
+    ) -> Pruned:
+        """Free what nobody holds.
+
+        Args:
+            dry_run: Whether to say only what would be freed.
+            older_than: Spare what was used later: ``90d``.
+            max_size: Free no more than it takes to get below: ``200G``.
+            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
+            user: Who is named in the audit log.
+            waiting: Called with the holder while another modelpm is at work; False gives up.
+
+        Raises:
+            UsageError: A limit is none.
+            StoreError: ``root_unreadable``: it is not known what somebody needs; ``lock_timeout``.
+        """
+        limits, pruner = Limits.parse(older_than, max_size), Pruner(self.environment, self.auditor(), project)
+        if dry_run:
+            return pruner.would(limits)
+        self.open_store()
+        return pruner.prune(limits, user=user, waiting=waiting)
+
+    def doctor(self, *, fix: bool = False) -> "tuple[Check, ...]":
+        """Return what every check found; with ``fix``, after what is safe was done."""
+        from modelpm.operations.doctor import Doctor
+
+        doctor = Doctor(self.config, self.environment, self.registry, self.catalogs)
+        return doctor.examine(fix=fix)
+
+    def move_store(
+        self,
+        target: str | Path,
+        *,
+        user: str | None = None,
+        cancelled: Event | None = None,
+        on_bytes: Callable[[int], None] | None = None,
+    ) -> "Moved":
+        """Move the store to another folder; this object, its manager and their projects go on with it there.
+
+        Args:
+            target: An empty or a new folder, or that of a move that was interrupted.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops it; what was copied is kept.
+            on_bytes: Is told how many bytes were checked since the last call.
+
+        Raises:
+            UsageError: The folder cannot be it.
+            StoreError: There is no space, another modelpm is at work, or the system refuses.
+        """
+        from modelpm.operations.move_store import Mover
+
+        self.config.check()
+        mover = Mover(self.environment, self.auditor(), self._settle, self.warn)
+        folder = given_path(target, "the new store")
+        return mover.move(folder, user=user, cancelled=cancelled or Event(), on_bytes=on_bytes)
+
+    def sizes(self) -> "tuple[Share, ...]":
+        """Return what takes the space of the store, each byte once."""
+        from modelpm.operations.usage import shares
+
+        return shares(self.environment)
+
+    def cache_size(self) -> int:
+        """Return the bytes of the cache: what may be deleted at any time."""
+        return leftovers.tree_size(self.config.paths.cache)
+
+    def clean_cache(self) -> int:
+        """Delete the cache; return its bytes.
+
+        Raises:
+            StoreError: The system refuses.
+        """
+        size = self.cache_size()
+        leftovers.remove_tree(self.config.paths.cache)
+        return size
+
+    def _settle(self, folder: Path) -> None:
+        """Write down where the store is; where a variable says it, only the user can."""
+        from modelpm.config.edit import write_setting
+
+        row = next(row for row in self.config.rows if row.key == "store.dir")
+        if row.origin in {"default", str(self.config.paths.config)}:
+            write_setting(self.config.paths.config, "store.dir", str(folder))
+        else:
+            self.warn(f"{row.origin} still names {row.value}: set it to {folder}")

@@ -1,0 +1,415 @@
+"""The library's projects: ``models.toml`` and ``models.lock`` of a folder, and the same verbs as the user's models."""
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+from modelpm.environment.environment import Environment
+from modelpm.environment.query import Reader, installed_model
+from modelpm.errors import ModelpmError, UsageError
+from modelpm.lockfile.model import LockedModel
+from modelpm.project.checks import check_name, drifted, no_lock, stray_warning, unsynced
+from modelpm.project.discovery import FILE
+from modelpm.project.drift import Reason, drift, pinned, selected, settled
+from modelpm.project.files import Site, State, read_state
+from modelpm.project.lock_rules import Offence
+from modelpm.project.provenance import Judge, foreign_folders, refuse
+from modelpm.results.report import Outdated, Report
+from modelpm.store import Store
+
+if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
+    from modelpm.events.progress import Changing, OnProgress, Working
+    from modelpm.operations.acquire import Installer
+    from modelpm.operations.lock import Locker
+    from modelpm.operations.sync import Changer
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """What a project is given by its :class:`modelpm.library.manager.Manager`.
+
+    Attributes:
+        store: Where the bytes are.
+        link_mode: How views link to them.
+        open_store: Makes the store ready to be changed.
+        installer: Makes what brings models into an environment, until the event is set.
+        working: Makes of the keywords of a verb what it works with.
+        outdated: Returns what is newer, and what could not be asked.
+        warnings: Returns what was warned of.
+        judge: Holds what is locked against its specs.
+    """
+
+    store: Store
+    link_mode: str
+    open_store: Callable[[], None]
+    installer: Callable[[Environment, threading.Event | None], "Installer"]
+    working: Callable[["OnProgress | None", str | None, threading.Event | None], "Working"]
+    outdated: Callable[[Sequence[LockedModel]], tuple[tuple[Outdated, ...], Report]]
+    warnings: Callable[[], tuple[str, ...]]
+    judge: Judge
+
+    def environment(self, site: Site, folder: str) -> Environment:
+        """Return a project's environment over the store, wherever that was moved; as :meth:`Site.environment`."""
+        self.store.look()
+        return site.environment(self.store, folder, self.link_mode)
+
+
+@dataclass(frozen=True)
+class Project(Reader):
+    """A folder with a manifest, a lock, or both; see :meth:`modelpm.library.manager.Manager.project`.
+
+    Attributes:
+        site: Where it is.
+        workshop: What it works with.
+    """
+
+    site: Site
+    workshop: Workshop
+
+    @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.site.root
+
+    @property
+    def environment(self) -> Environment:
+        """The lock, and the folder in which the files appear."""
+        self.workshop.store.look()
+        return self._environment
+
+    @cached_property
+    def _environment(self) -> Environment:
+        text_only = self.workshop.environment(self.site, "")
+        return self.workshop.environment(self.site, text_only.read().dir)
+
+    @property
+    def as_root(self) -> Environment:
+        """Return the environment as one that counts on blobs, also where its lock is damaged or in conflict."""
+        try:
+            return self.environment
+        except ModelpmError:
+            return self.workshop.environment(self.site, "")
+
+    # ------------------------------------------------------------------ what there is
+
+    def drift(self) -> tuple[Reason, ...]:
+        """Return why :meth:`lock` would change anything; reads the two files and nothing else.
+
+        Raises:
+            CheckFailedError: There is no lock.
+            UsageError: One of the files is damaged, has conflict markers, or is of a newer version.
+        """
+        return self._reasons(read_state(self.site, heal=False))
+
+    def check_lock(self) -> Report:
+        """Hold the lock against the manifest and its rules; offline, and nothing is changed.
+
+        Raises:
+            CheckFailedError: :meth:`lock` would change something, or the lock says what no lock may; one line a reason.
+            Denied: A rule of the manifest refuses what is locked.
+        """
+        self._needs_manifest()
+        state = read_state(self.site, heal=False)
+        self._refuse_drift(state, "lock --check")
+        self._check(state)
+        return self._unchanged(state)
+
+    def digest(self) -> str:
+        """Return what changes exactly when the bytes change that are locked, for the key of a cache.
+
+        Raises:
+            CheckFailedError: There is no lock.
+        """
+        import hashlib
+
+        if self.environment.text() is None:
+            raise no_lock(self.site)
+        lines = (f"{m.digest}  {m.name}\n" for m in self.environment.read().models)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    # ------------------------------------------------------------------ change it
+
+    def add(
+        self,
+        specs: Sequence[str],
+        *,
+        name: str | None = None,
+        group: str | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        allow_pickle: bool = False,
+        **changing: "Unpack[Changing]",
+    ) -> Report:
+        """Put models into the manifest, lock and sync; manifest and lock stay as they were where anything fails.
+
+        Args:
+            specs: As on the command line.
+            name: The one model's name, as ``--as``.
+            group: A group they shall belong to.
+            include: Globs of the files to take.
+            exclude: Globs of the files to leave out.
+            allow_pickle: Whether they may hold files that can run code when loaded; is written to manifest and lock.
+            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.events.progress.Changing`.
+
+        Raises:
+            UsageError: A name is taken by another spec, or one name is given for several.
+        """
+        from modelpm.operations.add import Addition
+
+        run = _Run(self, self.site, **changing)
+        check_name(name, specs, "add")
+        self._needs_manifest()
+        globs, allow = (tuple(include), tuple(exclude)), ("pickle",) if allow_pickle else ()
+        addition = Addition(self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, *globs, allow)
+        state = read_state(self.site, heal=True)
+        if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
+            names = {m.name for m in selected(state.lock, ())} | set(addition.names)
+            environment = self.workshop.environment(self.site, state.lock.dir)
+            environment.seen()
+            if not run.missing(environment, [m for m in state.lock.models if m.name in names]):
+                self._check(state)
+                return self._unchanged(state)
+        return run.report("add", edit=addition.edit, also=addition.names)
+
+    def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Report:
+        """Take models out of the manifest, the lock and the view; their bytes stay until they are pruned.
+
+        Raises:
+            NotFound: The manifest has no such model.
+        """
+        from modelpm.operations.add import removal
+
+        self._needs_manifest()
+        run = _Run(self, self.site, dry_run=dry_run, user=user)
+        return run.report("remove", edit=removal(self.site, names), only=True)
+
+    def lock(self, **changing: "Unpack[Changing]") -> Report:
+        """Lock what drifted; what did not keeps its block to the byte."""
+        run = _Run(self, self.site, **changing)
+        self._needs_manifest()
+        state = read_state(self.site, heal=True)
+        if not state.healed and self._settled(state) and self._is_complete(state):
+            self._check(state)
+            self.workshop.environment(self.site, state.lock.dir).seen()
+            return self._unchanged(state)
+        return run.report("lock", sync=False)
+
+    def sync(
+        self,
+        *,
+        locked: bool = False,
+        frozen: bool = False,
+        check: bool = False,
+        exact: bool = False,
+        groups: Collection[str] = (),
+        all_groups: bool = False,
+        only: Collection[str] = (),
+        **changing: "Unpack[Changing]",
+    ) -> Report:
+        """Lock what drifted, then make the view show what is locked; never upgrades, never deletes bytes.
+
+        Args:
+            locked: Fail where anything drifted, before anything is done.
+            frozen: Use the lock as it is; the manifest is not opened.
+            check: Fail where anything would be done.
+            exact: Take out of the view what is not locked any more.
+            groups: Groups that are wanted besides the default ones.
+            all_groups: Whether every group is wanted.
+            only: Names of models, where not all that are selected are meant.
+            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.events.progress.Changing`.
+
+        Raises:
+            CheckFailedError: A check says no.
+        """
+        if locked and frozen:
+            raise UsageError("`--locked` and `--frozen` exclude each other", hints=["`--frozen` ignores models.toml"])
+        site = replace(self.site, manifest=None) if frozen else self.site
+        run = _Run(self, site, **changing)
+        state = read_state(site, heal=not (locked or frozen or check))
+        environment = self.workshop.environment(self.site, state.lock.dir)
+        what = "sync --check" if check else "sync --locked" if locked else ""
+        if what:
+            self._refuse_drift(state, what)
+        elif site.manifest is None:
+            self._reasons(state)  # where there is no lock, nothing can be done
+        self._check_groups(state, groups)
+        if not state.healed and (site.manifest is None or self._settled(state)):
+            models = selected(state.lock, groups, everything=all_groups or bool(only))
+            models = tuple(m for m in models if not only or m.name in only)
+            strays = environment.view.strays([m.name for m in state.lock.models])
+            if not check:
+                environment.seen()  # before anything is said to be there: what is not counted on could be freed
+            missing = run.missing(environment, models)
+            to_fetch = [m for m in missing if not environment.has(m)]
+            if what and (refused := self.workshop.judge.entries(to_fetch)[0]):
+                raise drifted(self.site, refused, f"`{what}` changes nothing")
+            if check and (missing or (exact and strays)):
+                raise unsynced(missing, strays if exact else [])
+            if not missing and not (exact and strays):
+                self._check(state)
+                return self._unchanged(state, strays=strays)
+        everything, wanted = all_groups, {"also": only, "only": bool(only)}
+        return run.report("sync", groups=groups, everything=everything, locked=locked, exact=exact, **wanted)
+
+    def upgrade(
+        self,
+        names: Sequence[str] = (),
+        *,
+        latest: bool = False,
+        sync: bool = True,
+        **changing: "Unpack[Changing]",
+    ) -> Report:
+        """Move models to the newest their specs allow; every other block of the lock stays as it is, to the byte.
+
+        Args:
+            names: Which; none means all.
+            latest: Whether specs are rewritten that do not allow the newest release.
+            sync: Whether the view shall show it.
+            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.events.progress.Changing`.
+
+        Raises:
+            NotFound: The manifest has no such model.
+        """
+        from modelpm.operations.add import check_names, rewriting
+        from modelpm.operations.upgrade import held_back
+
+        run = _Run(self, self.site, **changing)
+        self._needs_manifest()
+        state = read_state(self.site, heal=True)
+        fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
+        edit = rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
+        report = run.report("upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(names), only=bool(names))
+        models = [m for m in self.environment.read().models if m.name in fresh] if not run.dry_run else []
+        held = held_back(run.locker.installer.resolver, models)
+        return replace(report, warnings=(*report.warnings, *held))
+
+    def outdated(self, names: Sequence[str] = ()) -> tuple[tuple[Outdated, ...], Report]:
+        """Return rows for what is newer than locked; and what could not be asked, as the report's errors."""
+        return self.workshop.outdated(self._named(names))
+
+    # ------------------------------------------------------------------ the parts
+
+    def _needs_manifest(self) -> None:
+        if self.site.manifest is None:
+            raise UsageError(
+                f"{self.site.root} has a {self.site.lock.name}, but no {FILE}",
+                code="no_manifest",
+                hints=["`modelpm sync --frozen` uses the lock as it is; `modelpm init` begins a manifest"],
+            )
+
+    def _settled(self, state: State) -> bool:
+        return (
+            state.manifest is not None
+            and state.lock_text is not None
+            and not drift(state.manifest, state.lock)
+            and state.lock.render() == state.lock_text
+        )
+
+    def _reasons(self, state: State) -> tuple[Reason, ...]:
+        if state.lock_text is None:
+            raise no_lock(self.site)
+        reasons = drift(state.manifest, state.lock) if state.manifest else ()
+        if state.manifest and not reasons and state.lock.render() != state.lock_text:
+            reasons = (Reason("", f"{self.site.lock.name} is not written as modelpm writes it"),)
+        return reasons
+
+    def _refuse_drift(self, state: State, what: str) -> None:
+        if reasons := (*self._reasons(state), *self._offences(state)):
+            raise drifted(self.site, reasons, f"`{what}` changes nothing")
+
+    def _is_complete(self, state: State) -> bool:
+        """Whether locking would leave the lock as it is: it says nothing it may not, and has every key of today."""
+        manifest = state.manifest
+        return (
+            manifest is not None
+            and settled(manifest, state.lock).render() == state.lock_text
+            and not self._offences(state)
+        )
+
+    def _offences(self, state: State) -> list[Offence]:
+        """Return what the lock says and may not."""
+        manifest, lock = state.manifest, state.lock
+        models = tuple(pinned(manifest, lock).values()) if manifest else lock.models
+        named = {lock.dir, manifest.dir if manifest else ""}
+        return [*self.workshop.judge.offences(models, manifest), *foreign_folders(self.root, named, models)]
+
+    def _check(self, state: State) -> None:
+        """Refuse a lock that says what it may not, or that the manifest's rules refuse."""
+        refuse(self._offences(state), self.site.lock.name)
+        for model in state.lock.models if state.manifest else ():
+            state.manifest.check(model, [f.path for f in model.files])  # type: ignore[union-attr]
+
+    def _check_groups(self, state: State, groups: Collection[str]) -> None:
+        known = set(state.manifest.groups) if state.manifest else {g for m in state.lock.models for g in m.groups}
+        for group in groups:
+            if group not in known:
+                there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
+                raise UsageError(f"there is no group `{group}`", hints=[there])
+
+    def _unchanged(self, state: State, *, strays: Sequence[str] = ()) -> Report:
+        environment = self.workshop.environment(self.site, state.lock.dir)
+        return Report(
+            models=tuple(installed_model(environment, m) for m in state.lock.models),
+            warnings=(*self.workshop.warnings(), *stray_warning(environment, strays)),
+            lock=self.site.lock,
+            lock_action="unchanged",
+        )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One change of a project; what it needs is made when something has to be done.
+
+    Attributes:
+        project: The project.
+        site: Where it is, as the verb shall see it.
+    """
+
+    project: Project
+    site: Site
+    dry_run: bool = False
+    on_progress: "OnProgress | None" = None
+    user: str | None = None
+    cancelled: threading.Event | None = None
+
+    @cached_property
+    def changer(self) -> "Changer":
+        """What changes it."""
+        from modelpm.operations.sync import Changer
+
+        workshop = self.project.workshop
+        working = workshop.working(self.on_progress, self.user, self.cancelled)
+        text_only = workshop.environment(self.site, "")
+        installer = workshop.installer(text_only, working.cancelled)
+        return Changer(self.site, text_only, installer, workshop.judge, working)
+
+    @property
+    def locker(self) -> "Locker":
+        """What looks names up."""
+        return self.changer.locker
+
+    def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
+        """Return the models of which a file is not there; see :func:`modelpm.environment.recognize.recognize`."""
+        if not environment.incomplete(models):
+            return []
+        from modelpm.environment.recognize import recognize
+
+        working = self.project.workshop.working(self.on_progress, self.user, self.cancelled)
+        return recognize(environment, working, models)
+
+    def report(self, verb: str, **wanted: Any) -> Report:
+        """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""
+        from modelpm.operations.sync import Intent
+
+        intent = Intent(verb, dry_run=self.dry_run, **wanted)
+        if not self.dry_run:
+            self.project.workshop.open_store()
+        report = self.changer.change(intent)
+        environment = self.changer.environment
+        strays = [] if intent.exact else environment.view.strays([m.name for m in report.models])
+        warned = (*self.project.workshop.warnings(), *stray_warning(environment, strays if intent.sync else []))
+        self.project.__dict__.pop("_environment", None)
+        return replace(report, warnings=warned)

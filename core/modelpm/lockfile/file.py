@@ -1,0 +1,331 @@
+"""``models.lock``: text to values and back. Pure.
+
+Blocks are spans of text, and only changed ones are written anew, so that a change touches no line it need not touch,
+merges stay clean, and what a newer modelpm wrote survives.
+"""
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from modelpm.errors import IntegrityError, ModelpmError, UsageError
+from modelpm.lockfile.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
+from modelpm.lockfile.model import MAX_TEXT, LockedFile, LockedModel, Wish
+from modelpm.text.human import MAX_SIZE
+from modelpm.text.toml import TomlError, loads
+from modelpm.text.untrusted import check_model_name, check_path, check_paths, shortened
+
+VERSION = 1
+MAX_LOCK_BYTES = 16 << 20
+_HEADER = re.compile(r"^\[", re.MULTILINE)
+_CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
+_ONCE = ("name", "spec", "catalog", "id", "release", "variant", "upstream", "format", "license", "digest")
+_KEY = re.compile(rf"^({'|'.join(_ONCE)}|path|size|sha256) = ", re.MULTILINE)
+_UPSTREAM = re.compile(r'^upstream = "([^"]+)"$', re.MULTILINE)
+_SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # as far as it is an upstream
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
+_VERSION = r"(?m)^version = [^\n]*\n"
+_MODEL_KEYS = {"name", "spec", "groups", "allow", "digest", "file", *KEYS}
+_FILE_KEYS = {"path", "size", "sha256", "sources"}
+
+
+class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every start
+    """A lock's content, and the text it came from.
+
+    Attributes:
+        models: Every locked model, sorted by name.
+        dir: Folder of the view, where it is not the default; relative to the lock.
+        default_groups: Groups that are selected without being asked for.
+        head: Everything that is no model's block, as it stands in the file.
+        texts: The block of each model, as it stands in the file.
+    """
+
+    models: tuple[LockedModel, ...] = ()
+    dir: str = ""
+    default_groups: tuple[str, ...] = ()
+    head: str = HEAD
+    texts: Mapping[str, str] | None = None
+
+    def get(self, name: str) -> LockedModel | None:
+        """Return the model of that name."""
+        at = bisect_left(self.models, name, key=lambda model: model.name)
+        return self.models[at] if at < len(self.models) and self.models[at].name == name else None
+
+    def changed(self, put: Iterable[LockedModel] = (), drop: Iterable[str] = ()) -> "Lock":
+        """Return the lock with some models put in or replaced, and some dropped; every other block keeps its text."""
+        models = {m.name: m for m in self.models}
+        texts = dict(self.texts or {})
+        for name in drop:
+            models.pop(name, None)
+            texts.pop(name, None)
+        for model in put:
+            if models.get(model.name) != model:
+                texts.pop(model.name, None)
+            models[model.name] = model
+        return self._replace(models=tuple(models[n] for n in sorted(models)), texts=texts)
+
+    def with_blocks(self, blocks: Iterable[tuple[LockedModel, str]]) -> "Lock":
+        """Return the lock with these models, each with the text it came from, in place of its own."""
+        ordered = sorted(blocks, key=lambda block: block[0].name)
+        return self._replace(models=tuple(m for m, _ in ordered), texts={m.name: text for m, text in ordered})
+
+    def with_settings(self, folder: str, groups: Iterable[str]) -> "Lock":
+        """Return the lock with another folder of the view or other default groups; the rest of the head stays."""
+        groups = tuple(groups)
+        if (folder, groups) == (self.dir, self.default_groups):
+            return self
+        rest = self.head
+        for setting in _SETTINGS:
+            rest = re.sub(setting, "", rest, count=1)  # once: in a text of many lines each line would be looked behind
+        version = re.search(_VERSION, rest)
+        cut = version.end() if version else len(rest)
+        head = rest[:cut] + settings_text(folder, groups) + rest[cut:]
+        return self._replace(dir=folder, default_groups=groups, head=head)
+
+    def plain(self) -> "Lock":
+        """Return the lock without the text it came from: all of it is written anew."""
+        return self._replace(head=head_text(self.dir, self.default_groups), texts=None)
+
+    def render(self) -> str:
+        """Return the text of the file."""
+        texts = self.texts or {}
+        blocks = [texts.get(m.name) or block_text(m) for m in self.models]
+        return "\n".join([self.head.rstrip("\n") + "\n", *(b.strip("\n") + "\n" for b in blocks)])
+
+
+def conflict_line(text: str) -> int | None:
+    """Return the number of the first line that marks a merge conflict, or None; manifests have them, too."""
+    found = _CONFLICT.search(text)
+    return text.count("\n", 0, found.start()) + 1 if found else None
+
+
+def check_folder(path: str) -> None:
+    """Refuse a folder of the view that is not plainly one of the project's.
+
+    Raises:
+        IntegrityError: Code ``hostile_name``; says which rule it breaks.
+    """
+    check_path(path)
+    if path.startswith("~"):
+        raise IntegrityError(
+            f"the folder `{path}` is refused: a shell takes it for somebody's home", code="hostile_name", file=path
+        )
+
+
+def parse_lock(text: str, origin: str) -> Lock:
+    """Read a lock.
+
+    Args:
+        text: The file's content.
+        origin: Its path, for messages.
+
+    Raises:
+        UsageError: It is damaged, has conflict markers, or is of a newer version.
+        IntegrityError: A file name is hostile, or a digest does not fit its block.
+    """
+    if len(text) > MAX_LOCK_BYTES:
+        raise _damaged(origin, f"it is larger than {MAX_LOCK_BYTES} bytes")
+    if line := conflict_line(text):
+        raise _merged(f"{origin} has merge conflict markers at line {line}", "lock_conflict")
+    try:
+        return _parsed(text, origin)
+    except ModelpmError as error:
+        if error.code not in {"lock_unreadable", "lock_digest", "hostile_name"} or not _is_union(text):
+            raise
+        raise _merged(f"{origin} has lines of two locks, merged into one: {error.message}", "lock_union") from error
+
+
+def _parsed(text: str, origin: str) -> Lock:
+    tables = _loads(text, origin)
+    empty = _of_tables(tables, origin)
+    try:
+        models = [_model(table, origin) for table in _tables(tables.get("model", []), "model")]
+    except (ValueError, UsageError) as error:
+        raise _damaged(origin, str(error)) from error
+    names = [m.name for m in models]
+    if twins := [name for name, count in Counter(names).items() if count > 1]:
+        raise _damaged(origin, f"`{min(twins)}` stands in it twice; `modelpm lock` locks it again", code="lock_twice")
+    head, spans = split_lock(text)
+    if len(spans) != len(names):  # valid, but not as we write it: the next change writes it anew
+        return empty._replace(models=tuple(sorted(models, key=lambda m: m.name)), texts=None)
+    return empty._replace(head=head).with_blocks(zip(models, spans, strict=True))
+
+
+def parse_head(text: str, origin: str) -> Lock:
+    """Read what is no model's: version and settings.
+
+    Raises:
+        UsageError: As :func:`parse_lock`.
+        IntegrityError: The folder of the view leads out of the project.
+    """
+    return _of_tables(_loads(text, origin), origin)._replace(head=text)
+
+
+def parse_block(text: str) -> LockedModel:
+    """Read the text of one model's block.
+
+    Raises:
+        UsageError: It is damaged.
+        IntegrityError: As :func:`parse_lock`.
+    """
+    try:
+        (table,) = _tables(_loads(text, "the block").get("model", []), "model")
+        return _model(table, "the block")
+    except ValueError as error:
+        raise _damaged("the block", str(error)) from error
+
+
+def split_lock(text: str) -> tuple[str, list[str]]:
+    """Cut the text at its table headers: what is no model's, and the text of each model in order."""
+    cuts = [m.start() for m in _HEADER.finditer(text)] + [len(text)]
+    head, spans = [text[: cuts[0]]], list[list[str]]()
+    for start, stop in pairwise(cuts):
+        piece = text[start:stop]
+        if piece.startswith("[[model]]"):
+            spans.append([piece])
+        elif spans and piece.startswith(("[[model.", "[model.")):
+            spans[-1].append(piece)
+        else:
+            head.append(piece)
+    return "".join(head), ["".join(pieces) for pieces in spans]
+
+
+def _is_union(text: str) -> bool:
+    """Whether lines of two blocks stand in one, as git's union merge leaves them."""
+    spans = split_lock(text)[1]
+    upstreams = {upstream for span in spans for upstream in _UPSTREAM.findall(span)}
+    for span in spans:
+        keys = Counter(_KEY.findall(span))
+        files = span.count("[model.file]")
+        if max(keys[key] for key in _ONCE) > 1 or max(keys["path"], keys["size"], keys["sha256"]) > files:
+            return True
+        if {*_SOURCE.findall(span)} & upstreams - {*_UPSTREAM.findall(span)}:
+            return True
+    return False
+
+
+def _loads(text: str, origin: str) -> dict[str, Any]:
+    if tables := read_canonical(text):
+        return tables
+    try:
+        return loads(text, limit=MAX_LOCK_BYTES)
+    except TomlError as error:
+        raise _damaged(origin, str(error)) from error
+
+
+def _of_tables(tables: Mapping[str, Any], origin: str) -> Lock:
+    version = tables.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise _damaged(origin, "it has no `version`")
+    if version > VERSION:
+        raise UsageError(
+            f"{origin} has version {version}; this modelpm reads version {VERSION}",
+            code="lock_too_new",
+            hints=["update modelpm; the file was left as it is"],
+        )
+    try:
+        groups = _texts(tables.get("default-groups", []), "default-groups")
+        folder = _text(tables, "dir")
+    except ValueError as error:
+        raise _damaged(origin, str(error)) from error
+    if folder:
+        check_folder(folder)
+    return Lock(dir=folder, default_groups=groups, head=head_text(folder, groups))
+
+
+def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
+    name = _text(table, "name")
+    check_model_name(name)
+    files = tuple(_file(t, name) for t in _tables(table.get("file", []), f"{name}: file"))
+    if not files:
+        msg = f"`{name}` has no files"
+        raise ValueError(msg)
+    try:
+        check_paths(f.path for f in files)
+    except IntegrityError as error:
+        hint = "the lock was tampered with or merged wrongly; restore it, or install the model again"
+        raise IntegrityError(f"{origin}: `{name}`: {error.message}", code=error.code, hints=[hint]) from error
+    try:
+        wish = Wish.of_toml(table.get("spec"))
+    except ValueError as error:
+        msg = f"`{name}`: spec {error}"
+        raise ValueError(msg) from error
+    model = LockedModel(
+        name=name,
+        wish=wish,
+        files=files,
+        groups=_texts(table.get("groups", []), f"{name}: groups"),
+        allow=_texts(table.get("allow", []), f"{name}: allow"),
+        extra={k: v for k, v in table.items() if k not in _MODEL_KEYS},
+        **{key: _text(table, key) for key in KEYS},
+    )
+    if table.get("digest") != model.digest:
+        raise IntegrityError(
+            f"{origin}: the digest of `{name}` does not fit its files",
+            code="lock_digest",
+            expected=str(table.get("digest")),
+            actual=model.digest,
+            hints=["the block was edited or merged wrongly: restore the file, or delete the block and lock it again"],
+        )
+    return model
+
+
+def _file(table: Mapping[str, Any], name: str) -> LockedFile:
+    path, size, sha256 = _text(table, "path"), table.get("size"), _text(table, "sha256")
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
+        msg = f"`{name}`: size of `{shortened(path)}` must be a number of bytes"
+        raise ValueError(msg)
+    if not _SHA256.fullmatch(sha256):
+        msg = f"`{name}`: sha256 of `{shortened(path)}` must be 64 hexadecimal digits"
+        raise ValueError(msg)
+    sources = _texts(table.get("sources"), f"{name}: sources of {shortened(path)}")
+    extra = {k: v for k, v in table.items() if k not in _FILE_KEYS}
+    return LockedFile(path, size, sha256, sources, extra)
+
+
+def _tables(value: Any, what: str) -> list[Mapping[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
+        msg = f"{what} must be an array of tables"
+        raise ValueError(msg)
+    return value
+
+
+def _text(table: Mapping[str, Any], key: str) -> str:
+    value = table.get(key, "")
+    if not isinstance(value, str):
+        msg = f"{key} must be a text"
+        raise ValueError(msg)  # noqa: TRY004 - one error for everything that is wrong in a lock
+    if len(value) > MAX_TEXT:
+        msg = f"{key} is longer than {MAX_TEXT} characters"
+        raise ValueError(msg)
+    return value
+
+
+def _texts(value: Any, what: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        msg = f"{what} must be an array of texts"
+        raise ValueError(msg)
+    if any(len(v) > MAX_TEXT for v in value):
+        msg = f"{what} has a text of more than {MAX_TEXT} characters"
+        raise ValueError(msg)
+    return tuple(value)
+
+
+def _merged(what: str, code: str) -> UsageError:
+    hint = "`modelpm lock` repairs it: what one side has is kept, and what both sides changed is locked again"
+    return UsageError(what, code=code, hints=[hint])
+
+
+def _damaged(origin: str, why: str, *, code: str = "lock_unreadable") -> UsageError:
+    return UsageError(
+        f"{origin} cannot be read: {why}",
+        code=code,
+        hints=[
+            "it was left as it is; of a project: take it from version control, or delete it and run `modelpm lock`",
+            "that of your own models is restored from `models.lock~` beside it by `modelpm doctor --fix`",
+        ],
+    )

@@ -1,0 +1,336 @@
+"""Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from modelpm.api.types import Status
+from modelpm.environment.environment import Environment
+from modelpm.environment.link_into import link_into, say_copied, say_left_out
+from modelpm.environment.query import installed_model
+from modelpm.environment.recognize import recognize
+from modelpm.environment.roots import Roots
+from modelpm.errors import Interrupted, ModelpmError, OfflineError, UsageError
+from modelpm.events.audit import Auditor
+from modelpm.events.progress import Audience, Tracker, Working
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.resolution.listings import locator
+from modelpm.resolution.plan import Plan, make_plan
+from modelpm.resolution.resolve import WantedFile, WantedModel
+from modelpm.resolution.resolver import Identified, Resolver
+from modelpm.results.installed import InstalledModel
+from modelpm.results.report import Change
+from modelpm.store.reuse import obtain, offers
+from modelpm.text.untrusted import printable
+from modelpm.transfer import Engine, Fetch, Fetched, check_space
+
+# Over several files the failure that is told first: integrity, disk, refused, missing, usage, plugin, network.
+_GRAVITY = (4, 8, 7, 5, 2, 1, 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the caller asked for.
+
+    Attributes:
+        spec: As typed.
+        name: The name it shall have, or None for the default.
+        include: Globs of the files to take.
+        exclude: Globs of the files to leave out.
+        allow_pickle: Whether files that can run code when loaded may be taken.
+    """
+
+    spec: str
+    name: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One model to bring in, or to bring back where parts of it are missing."""
+
+    model: WantedModel
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Installer:
+    """Brings models into an environment.
+
+    Attributes:
+        environment: Where they go.
+        resolver: Turns specs into wanted models.
+        engine: Brings the bytes.
+        auditor: Is told before and after.
+        plugins: Names the plugins whose code was loaded, for the audit log.
+    """
+
+    environment: Environment
+    resolver: Resolver
+    engine: Engine
+    auditor: Auditor
+    plugins: Callable[[], list[str]]
+
+    def identify(self, request: Request) -> Identified:
+        """Give a request its name; see :meth:`Resolver.identify`."""
+        return self.resolver.identify(request.spec, name=request.name, include=request.include, exclude=request.exclude)
+
+    def standing(self, found: Identified) -> LockedModel | None:
+        """Return the locked model of that name, if it is what is asked for.
+
+        Raises:
+            UsageError: The name is taken by something else.
+        """
+        locked = self.environment.read().get(found.name)
+        if locked is None or found.is_met_by(locked):
+            return locked
+        raise UsageError(
+            f"`{found.name}` is already installed from `{locked.wish}`, not from `{found.wish}`",
+            code="name_taken",
+            hints=[
+                f"to keep both: modelpm install {found.wish} --as ANOTHER-NAME",
+                f"to move to another release: modelpm upgrade {found.name}",
+                f"to replace it: modelpm uninstall {found.name}, then install again",
+            ],
+            name=found.name,
+        )
+
+    def complete(self, found: Identified, working: Working) -> LockedModel | None:
+        """Return the locked model of that name, if it is what is asked for and every file of it is there."""
+        locked = self.standing(found)
+        return None if locked is None or recognize(self.environment, working, [locked]) else locked
+
+    def prepare(self, request: Request, found: Identified) -> Task:
+        """Decide what has to be fetched; asks the source where nothing is locked yet."""
+        locked = self.standing(found)
+        if locked is None:
+            model = self.resolver.resolve(found, allow_pickle=request.allow_pickle)
+        else:
+            model = WantedModel.of_locked(locked)
+        return Task(model, make_plan([model], self.present(model)))
+
+    def check_space(self, tasks: Sequence[Task]) -> None:
+        """Hold the whole plan against the free space, less what partial downloads already have.
+
+        Raises:
+            StoreError: Code ``no_space``, with figures.
+        """
+        check_space(self.environment.store, [fetch for task in tasks for fetch in self._fetches(task)])
+
+    def install(
+        self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
+    ) -> tuple[InstalledModel, Change]:
+        """Fetch what is missing of one model, link it, lock it."""
+        view = self.environment.view
+
+        def settle(locked: LockedModel) -> None:
+            say_copied(self.environment.put(locked), view.mode, view.root, audience.warn)
+
+        with self.counting_on([task.model]):
+            locked, downloaded = self.bring(task, audience=audience, cancelled=cancelled, user=user, settle=settle)
+            self.environment.register()
+        made = installed_model(self.environment, locked)
+        return made, change_of("install", made, downloaded)
+
+    @contextmanager
+    def counting_on(self, models: Sequence[WantedModel]) -> Iterator[None]:
+        """Keep every blob that the models need, there or to come, from being freed while the block runs."""
+        store = self.environment.store
+        with store.lock("store", shared=True), store.lease(f.sha256 for m in models for f in m.files if f.sha256):
+            yield
+
+    def bring(
+        self,
+        task: Task,
+        *,
+        audience: Audience,
+        cancelled: Event,
+        user: str | None,
+        settle: Callable[[LockedModel], None] | None = None,
+        learn: bool = False,
+    ) -> tuple[LockedModel, int]:
+        """Fetch what is missing of one model; the caller counts on its blobs.
+
+        Args:
+            task: The model.
+            audience: Is shown progress.
+            cancelled: Stops it.
+            user: Who acts.
+            settle: Makes the locked model part of its environment, before it is called done.
+            learn: Whether only those files are wanted whose content nobody could name, to lock them.
+
+        Returns:
+            The locked model, and the bytes that were downloaded.
+        """
+        # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
+        present = set[str]() if learn else self._obtained(task.model, cancelled)
+        plan = make_plan([task.model], present)
+        if learn:
+            plan = Plan(tuple(replace(step, fetch=not step.file.is_pinned) for step in plan.steps))
+        task = replace(task, plan=plan)
+        model = task.model
+        reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
+        tracker = Tracker(model, reused, audience.publish)
+        tracker.queued()
+        details = {"spec": model.wish.spec, "name": model.name, "plugins": self.plugins()}
+        try:
+            with self.auditor.operation(
+                "lock" if learn else "install",
+                resource_type="model",
+                resource_id=model.model,
+                user=user,
+                details=details,
+            ) as outcome:
+                fetched = self._fetch(task, tracker, cancelled)
+                locked = model.lock(_learned(fetched))
+                _say_learned(model, locked, audience)
+                if settle is not None:
+                    settle(locked)
+                if fetched:  # whoever showed a blob that was damaged or missing shows the new one
+                    Roots(self.environment).show_anew({f.sha256 for f in fetched.values()}, audience.warn)
+                downloaded = sum(f.downloaded for f in fetched.values())
+                outcome.details.update(_done(locked, fetched, downloaded), plugins=self.plugins())
+        except (Interrupted, KeyboardInterrupt):
+            tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
+            raise
+        except ModelpmError as error:
+            error.details.setdefault("name", model.name)
+            tracker.failed(Status.FAILED, str(error))
+            raise
+        tracker.completed(locked.size)
+        return locked, downloaded
+
+    def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
+        """Return what stands, as the outcome of an install that had nothing to do."""
+        made = installed_model(self.environment, locked)
+        return made, change_of("reuse", made, 0)
+
+    def link(self, made: InstalledModel, folder: Path, warn: Callable[[str], None]) -> Change:
+        """Make the model's files appear in another folder, too; ``warn`` is told where they had to be copied."""
+        mode = self.environment.view.mode
+        say_copied(link_into(self.environment, made, folder), mode, folder, warn)
+        say_left_out(made, folder, warn)
+        return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
+
+    def would(self, task: Task) -> Change:
+        """Return what :meth:`install` would do."""
+        model = task.model
+        sizes = [f.size for f in model.files]
+        size = None if None in sizes else sum(s or 0 for s in sizes)
+        digest = model.lock({}).digest if all(f.is_pinned for f in model.files) else None
+        return Change(
+            "install", model.name, model.model, model.release, model.variant, digest, size, task.plan.download
+        )
+
+    def present(self, model: WantedModel) -> set[str]:
+        """Return the sha256 of those of a model's blobs that need no download."""
+        store, shown = self.environment.store, self._shown(model)
+        return {
+            sha256
+            for path, sha256, size in _pinned(model)
+            if offers(store, sha256, size, path=path, shown=shown.get(path))
+        }
+
+    def _shown(self, model: WantedModel) -> dict[str, Path]:
+        """Return where the view may have files of a model, by path."""
+        return self.environment.view.offered(model.name, {path: sha256 for path, sha256, _ in _pinned(model)})
+
+    def _obtained(self, model: WantedModel, cancelled: Event) -> set[str]:
+        """Return the sha256 of the files that need no download: the view has them, or their blobs are in place now."""
+        store, view, step = self.environment.store, self.environment.view, _until(cancelled)
+        shown = self._shown(model)
+        return {
+            sha256
+            for path, sha256, size in _pinned(model)
+            if view.stands_alone(model.name, path, sha256, size)
+            or obtain(store, sha256, size, path=path, shown=shown.get(path), step=step)
+        }
+
+    def _fetches(self, task: Task) -> list[Fetch]:
+        listings, model = self.resolver.listings, task.model
+        files = [s.file for s in task.plan.steps if s.fetch]
+        return [Fetch(model.name, f.path, f.size, f.digest, _key(f), locator(listings, model, f)) for f in files]
+
+    def _fetch(self, task: Task, tracker: Tracker, cancelled: Event) -> dict[str, Fetched]:
+        fetches = self._fetches(task)
+        if not fetches:
+            return {}
+        results = self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled)
+        errors = [_naming(f, r) for f, r in zip(fetches, results, strict=True) if isinstance(r, ModelpmError)]
+        if errors:
+            raise gravest(errors)
+        return {f.path: r for f, r in zip(fetches, results, strict=True) if isinstance(r, Fetched)}
+
+
+def gravest(errors: Sequence[ModelpmError]) -> ModelpmError:
+    """Return the error that decides the exit code: an interruption, else by gravity, else the first."""
+    order = {code: rank for rank, code in enumerate((130, *_GRAVITY))}
+    return min(errors, key=lambda e: order.get(e.exit_code, len(order)))
+
+
+def _pinned(model: WantedModel) -> Iterator[tuple[str, str, int]]:
+    """Yield path, sha256 and size of the files whose content is known."""
+    for file in model.files:
+        if file.sha256 and file.size is not None:
+            yield file.path, file.sha256, file.size
+
+
+def _until(cancelled: Event) -> Callable[[int], None]:
+    def step(_count: int) -> None:
+        if cancelled.is_set():
+            raise Interrupted("interrupted while bytes that are here were checked")
+
+    return step
+
+
+def _naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
+    """Let the failure say which file it is about."""
+    error.details.setdefault("file", fetch.path)
+    if not isinstance(error, OfflineError):
+        return error
+    what = f"`{printable(fetch.path)}` of `{fetch.model}` is not on this machine: {error.message}"
+    return OfflineError(what, hints=error.hints, **error.details)
+
+
+def _key(file: WantedFile) -> str:
+    """Return the partial's name: the content's, so that a resume survives a change of mirror; else the reference's."""
+    return file.sha256 or hashlib.sha256("\n".join(file.sources).encode()).hexdigest()
+
+
+def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
+    return {path: (f.sha256, f.size) for path, f in fetched.items()}
+
+
+def _say_learned(model: WantedModel, locked: LockedModel, audience: Audience) -> None:
+    """Nobody had promised these bytes: say what they are from now on."""
+    unpromised = {f.path for f in model.files if f.digest is None}
+    for file in locked.files:
+        if file.path in unpromised:
+            audience.warn(f"nobody promised a digest of `{file.path}`; from now on it is sha256={file.sha256}")
+
+
+def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -> dict[str, Any]:
+    def row(file: LockedFile) -> dict[str, Any]:
+        source = fetched[file.path].source if file.path in fetched else "store"
+        return {"path": file.path, "bytes": file.size, "sha256": file.sha256, "source": source}
+
+    return {
+        "digest": locked.digest,
+        "bytes": locked.size,
+        "downloaded": downloaded,
+        "upstream": locked.upstream,
+        "files": [row(f) for f in locked.files[:100]],
+    }
+
+
+def change_of(action: str, made: InstalledModel, downloaded: int) -> Change:
+    """Return the change that a model's row makes."""
+    return Change(
+        action, made.name, made.model, made.release, made.variant, made.digest, made.bytes, downloaded, made.path
+    )

@@ -1,0 +1,123 @@
+"""Edits of a manifest that a verb wants: from what stands to the new text. Looks into catalogs, touches no file."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from modelpm.errors import NotFound, UsageError
+from modelpm.lockfile.model import Wish
+from modelpm.operations.lock import Locker
+from modelpm.operations.upgrade import latest
+from modelpm.project.edit import with_models, without_models
+from modelpm.project.files import Site, State
+from modelpm.project.manifest import Manifest
+from modelpm.resolution.resolver import Resolver
+from modelpm.text.untrusted import printable
+
+
+@dataclass(slots=True)
+class Addition:
+    """Models that shall be added.
+
+    Attributes:
+        site: The project.
+        locker: Looks names up.
+        specs: As typed.
+        name: The one model's name, or None for the default.
+        group: A group they shall belong to.
+        include: Globs of the files to take.
+        exclude: Globs of the files to leave out.
+        allow: What they may hold that can run code.
+        names: What they are called, once the edit was made.
+    """
+
+    site: Site
+    locker: Locker
+    specs: tuple[str, ...]
+    name: str | None
+    group: str | None
+    include: tuple[str, ...]
+    exclude: tuple[str, ...]
+    allow: tuple[str, ...] = ()
+    names: list[str] = field(default_factory=list)
+
+    def edit(self, state: State) -> str:
+        """Return the manifest's new text.
+
+        Raises:
+            UsageError: A name is taken by another spec.
+        """
+        manifest, text = standing(state)
+        wishes: dict[str, Wish] = {}
+        for spec in self.specs:
+            found = self.locker.identify(spec, self.name, self.include, self.exclude)
+            there = manifest.models.get(found.name, wishes.get(found.name))
+            if there is not None and self._full(there, found.name) != found.wish:
+                raise UsageError(
+                    f"`{found.name}` is already in the project as `{there.spec}`, not `{found.wish.spec}`",
+                    code="name_taken",
+                    hints=[
+                        f"to keep both: modelpm add {found.wish.spec} --as ANOTHER-NAME",
+                        f"to move to another release: modelpm upgrade {found.name}",
+                        f"to replace it: modelpm remove {found.name}, then add it again",
+                    ],
+                    name=found.name,
+                )
+            wishes[found.name] = there or found.wish
+        self.names[:] = wishes
+        return with_models(text, str(self.site.manifest), self.site.table, wishes, self.group, self.allow)
+
+    def _full(self, wish: Wish, name: str) -> Wish:
+        return self.locker.identify(wish.spec, name, wish.include, wish.exclude).wish
+
+
+def removal(site: Site, names: Sequence[str]) -> Callable[[State], str]:
+    """Return the edit that takes models out."""
+
+    def edit(state: State) -> str:
+        _, text = standing(state)
+        return without_models(text, str(site.manifest), site.table, check_names(state, names))
+
+    return edit
+
+
+def rewriting(site: Site, resolver: Resolver, names: Sequence[str]) -> Callable[[State], str]:
+    """Return the edit that lets specs allow the newest release there is."""
+
+    def edit(state: State) -> str:
+        manifest, text = standing(state)
+        wishes = {n: manifest.models[n] for n in names}
+        moved = {n: replace(wish, spec=latest(resolver, wish.spec)) for n, wish in wishes.items()}
+        changed = {n: wish for n, wish in moved.items() if wish != wishes[n]}
+        return with_models(text, str(site.manifest), site.table, changed) if changed else text
+
+    return edit
+
+
+def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names, each once.
+
+    Raises:
+        NotFound: The manifest has no such model; names the nearest.
+    """
+    manifest, _ = standing(state)
+    for name in names:
+        if name not in manifest.models:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, manifest.models, 1)
+            hints = [f"did you mean `{near[0]}`?"] if near else []
+            raise NotFound(
+                f"the project has no model `{printable(name)}`",
+                code="not_in_project",
+                name=printable(name),
+                hints=[*hints, f"to let go of one of your own: modelpm uninstall {printable(name)}"],
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def standing(state: State) -> tuple[Manifest, str]:
+    """Return the manifest and its text, which must be there."""
+    if state.manifest is None or state.manifest_text is None:
+        msg = "an edit without a manifest"
+        raise AssertionError(msg)
+    return state.manifest, state.manifest_text

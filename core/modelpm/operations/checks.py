@@ -1,0 +1,147 @@
+"""What a check finds; and the checks of the world beyond the store: catalogs, plugins, credentials, endpoints."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from modelpm.disk import closed
+from modelpm.environment.ledger import NAME as LEDGER
+from modelpm.errors import UsageError
+from modelpm.network.redact import redact_urls
+from modelpm.plugins.credentials import entries
+from modelpm.plugins.discovery import scan
+
+if TYPE_CHECKING:
+    from modelpm.catalog import Catalogs
+    from modelpm.config import Config, Paths
+    from modelpm.plugins.registry import Registry
+
+_HUB = "https://huggingface.co"
+_DAY = 86_400
+_WEB = ("http://", "https://")
+
+State = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What one check found.
+
+    Attributes:
+        name: What was looked at.
+        state: ``ok``; ``warn``: it works, and should be seen to; ``fail``: something does not work.
+        text: What was found.
+        cure: What to do; empty where nothing is to be done.
+        fix: Does it, where that is safe.
+    """
+
+    name: str
+    state: State
+    text: str
+    cure: str = ""
+    fix: Callable[[], object] | None = None
+
+
+def access(paths: "Paths") -> Iterator[Check]:
+    """Say which of our own files and folders are closed to this user: after a run as root, for example."""
+    audit = [paths.audit / name for name in ("audit.jsonl", "lock")]
+    read = [paths.config, paths.lock, paths.audit / "head", paths.view / LEDGER, paths.store / "VERSION"]
+    folders = [paths.lock.parent, paths.view, paths.audit, paths.cache, paths.store, *_folders(paths.store)]
+    looked = [*(closed.look(path) for path in read), *(closed.look(path, write=True) for path in (*folders, *audit))]
+    found = {each.place: each for each in looked if each is not None}
+    for each in found.values():
+        yield Check("access", "fail", each.why, each.hints[0])
+    if not found:
+        yield Check("access", "ok", "this user can read and write what is modelpm's")
+
+
+def _folders(store: Path) -> list[Path]:
+    try:
+        return sorted(path for path in store.iterdir() if path.is_dir() and not path.is_symlink())
+    except OSError:  # told of by itself, or not there yet
+        return []
+
+
+def catalogs(found: "Catalogs") -> Iterator[Check]:
+    """Say what is in each catalog, and what cannot be read."""
+    counts = dict.fromkeys(found.catalogs, 0)
+    for entry in found.entries():
+        counts[entry.catalog] = counts.get(entry.catalog, 0) + 1
+    for error in found.problems:
+        yield Check("catalog", "fail", error.message, error.hints[0] if error.hints else "")
+    for name, count in counts.items():
+        yield Check("catalog", "ok", f"`{name}` has {count} models")
+
+
+def ages(config: "Config", now: float) -> Iterator[Check]:
+    """Say how old the user's own catalogs are."""
+    for name, place in config["catalogs"].items():
+        folder = Path(os.path.expanduser(place), "models")  # noqa: PTH111 - stands where there is no home
+        times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
+        if times:
+            days = max(0, int((now - max(times)) // _DAY))
+            yield Check("catalog", "ok", f"`{name}` was changed {days} days ago")
+
+
+def plugins(registry: "Registry") -> Iterator[Check]:
+    """Say which plugins there are; their code is not run."""
+    entries = scan()
+    ours = [e for e in entries if e in registry.entries]
+    foreign = sorted({f"{e.distribution} {e.version}" for e in ours if e.distribution != "modelpm"})
+    text = f"{len(ours)} plugins" + (f", also of {', '.join(foreign)}" if foreign else "")
+    yield Check("plugins", "ok", text, "modelpm plugins check imports each of them" if foreign else "")
+
+
+def credentials(config: "Config") -> Iterator[Check]:
+    """Say which tokens there are; never what they are."""
+    environ = config.environ
+    stored = Path(environ.get("HF_TOKEN_PATH") or config.hub_cache.parent / "token")
+    if environ.get("HF_TOKEN"):
+        yield Check("token", "ok", "HF_TOKEN is set")
+    elif stored.is_file():
+        yield Check("token", "ok", f"there is a Hugging Face token in {stored}")
+    else:
+        yield Check("token", "ok", "no Hugging Face token; only gated and private models need one")
+    for origin, entry in entries(config).items():
+        sources = [key for key in ("token-env", "password-env") if isinstance(entry, Mapping) and key in entry]
+        for name in (entry[key] for key in sources if isinstance(entry[key], str)):
+            if environ.get(name):
+                yield Check("token", "ok", f"{name}, for {redact_urls(origin)}, is set")
+            else:
+                yield Check("token", "warn", f"{name}, for {redact_urls(origin)}, is not set", f"set {name}")
+
+
+def endpoints(config: "Config") -> Iterator[Check]:
+    """Say whether the servers that are configured answer, asked as a download would ask them."""
+    if config["network.offline"]:
+        yield Check("network", "ok", "offline: nobody is asked")
+        return
+    own = config.environ.get("HF_ENDPOINT") or str(config.table("source", "hf").get("endpoint") or "")
+    wanted = {own.strip().strip("\"'").strip() or _HUB: "HF_ENDPOINT"}
+    for prefix, places in config["mirrors"].items():
+        for place in places:
+            if place.startswith(_WEB):
+                wanted.setdefault(place, f"a mirror of {prefix}")
+    for url, name in wanted.items():
+        yield _answers(config, url, name)
+
+
+def _answers(config: "Config", url: str, name: str) -> Check:
+    from modelpm.config.network import network_of
+    from modelpm.http.reach import reach
+    from modelpm.http.urls import address
+    from modelpm.network.health import Hosts
+
+    begin = time.monotonic()
+    try:
+        place = address(url)
+    except UsageError as error:
+        return Check("network", "warn", f"{name} is set to {error.message}", "write it as https://host/path")
+    problem = reach(place.url, network_of(config, Hosts()))
+    if problem is None:
+        return Check("network", "ok", f"{place.origin} answers, in {(time.monotonic() - begin) * 1000:.0f} ms")
+    cure = next(iter(problem.hints), "check the connection, the proxy and HF_ENDPOINT; --offline uses what is here")
+    return Check("network", "warn", f"{place.origin} does not answer: {problem.message}", cure)

@@ -1,0 +1,72 @@
+"""Carry models from machine to machine, and tell the auditor: a bundle, or model files that are here already."""
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
+from modelpm.environment.environment import Environment
+from modelpm.errors import UsageError
+from modelpm.events.audit import Auditor
+from modelpm.project.files import Site, folder_of
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """Carries the models of an environment out and in.
+
+    Attributes:
+        environment: Whose lock is meant.
+        users: The user's environment, whose locks tell what a file may be, too.
+        auditor: Is told before and after.
+        warn: Takes a warning.
+        site: The project, where the environment is one.
+    """
+
+    environment: Environment
+    users: Environment
+    auditor: Auditor
+    warn: Callable[[str], None]
+    site: Site | None = None
+
+    def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
+        """Write a bundle; see :meth:`modelpm.library.manager.Manager.bundle`."""
+        path = _plain(target, "export --bundle models.tar")
+        with self.auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user, changes=False):
+            return tuple(write_bundle(self.environment, path, split))
+
+    def take_over(self, source: str | Path, user: str | None) -> tuple[Taken, ...]:
+        """Take over a bundle or files; see :meth:`modelpm.library.manager.Manager.take_over`."""
+        path, store = _plain(source, "import models.tar"), self.environment.store
+        with self.auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
+            if is_bundle(path):
+                with store.lock("store", shared=True):
+                    lock, taken = read_bundle(store, path, lambda _name: None)
+                    for problem in settle(self.environment, lock, folder_of(self.site) if self.site else ""):
+                        self.warn(problem)
+            else:
+                locks = [e.read() for e in (self.environment, self.users)]
+                taken = take_files(store, path, locks, lambda _name: None)
+            outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
+        return tuple(taken)
+
+
+def _plain(path: str | Path, example: str) -> Path:
+    """Return a path without ``..``, for messages.
+
+    Raises:
+        UsageError: It is a stream: a bundle is written and read in any order.
+    """
+    found = Path(os.path.abspath(path))  # noqa: PTH100 - see above
+    try:
+        mode = found.stat().st_mode
+    except OSError:  # not there, or told of when it is used
+        mode = 0
+    if str(path) == "-" or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
+        raise UsageError(
+            f"`{path}` is a stream, and a bundle is a file or a folder",
+            hints=[f"name a file: modelpm {example}"],
+        )
+    return found

@@ -1,0 +1,243 @@
+"""Lock: from a manifest's wishes to locked models; bytes are fetched only where nothing else can tell their digest."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from modelpm.catalog import satisfies
+from modelpm.errors import Denied, Interrupted, ModelpmError
+from modelpm.events.progress import Working
+from modelpm.lockfile.merge import Merged
+from modelpm.lockfile.model import LockedModel, Wish
+from modelpm.lockfile.salvage import Doubt, digests_in
+from modelpm.operations.acquire import Installer, Task
+from modelpm.project.heal import pins_of
+from modelpm.project.manifest import Manifest
+from modelpm.resolution.code import PICKLE
+from modelpm.resolution.plan import make_plan
+from modelpm.resolution.resolve import WantedModel
+from modelpm.resolution.resolver import Identified
+from modelpm.resolution.spec import CatalogSpec, parse_spec
+from modelpm.results.report import Change
+
+
+@dataclass(slots=True)
+class Locker:
+    """Locks the models of one run; each is resolved once, however often the run has to plan again.
+
+    Attributes:
+        installer: Resolves, and fetches.
+        working: Who acts, who watches, and what stops it.
+        errors: What failed.
+        downloaded: Bytes, by model.
+        torn: Models that the sides of a merge pin to different revisions.
+    """
+
+    installer: Installer
+    working: Working
+    errors: list[ModelpmError] = field(default_factory=list)
+    downloaded: dict[str, int] = field(default_factory=dict)
+    torn: set[str] = field(default_factory=set)
+    _healed: dict[str, LockedModel] = field(default_factory=dict)
+    _digests: dict[str, Collection[str]] = field(default_factory=dict)
+    _wanted: dict[tuple[str, Wish], WantedModel] = field(default_factory=dict)
+    _locked: dict[tuple[str, Wish], LockedModel] = field(default_factory=dict)
+
+    def identify(self, spec: str, name: str | None, include: Iterable[str], exclude: Iterable[str]) -> Identified:
+        """Give a spec its name; see :meth:`Resolver.identify`."""
+        return self.installer.resolver.identify(spec, name=name, include=tuple(include), exclude=tuple(exclude))
+
+    def resolve(
+        self,
+        names: Iterable[str],
+        before: Mapping[str, LockedModel],
+        manifest: Manifest,
+        merged: Merged | None = None,
+        *,
+        fresh: bool,
+    ) -> dict[str, WantedModel]:
+        """Resolve models of a manifest; what fails is in ``errors``.
+
+        Args:
+            names: Which.
+            before: What is locked now, by name.
+            manifest: What is wanted, and allowed.
+            merged: What a merge says of models that are not locked; None where the lock was not merged.
+            fresh: Whether the newest is wanted, not what is locked where it still fits.
+        """
+        found = {}
+        for name in names:
+            key = name, manifest.models[name]
+            try:
+                if key not in self._wanted:
+                    said = merged.said(name) if merged and name not in before and not fresh else ()
+                    self._wanted[key] = self._resolve(name, before.get(name), manifest, said, fresh=fresh)
+                found[name] = self._wanted[key]
+            except Interrupted:
+                raise
+            except ModelpmError as error:
+                error.details.setdefault("name", name)
+                self.errors.append(error)
+        return found
+
+    def pin(
+        self, models: Iterable[WantedModel], before: Mapping[str, LockedModel], again: Collection[str] = ()
+    ) -> dict[str, LockedModel]:
+        """Lock what was resolved, after fetching the files whose digest nobody knows; failures are in ``errors``.
+
+        Args:
+            models: What was resolved.
+            before: What is locked now, by name.
+            again: Models that are fetched even so where only their bytes can tell whether they changed.
+        """
+        pinned = {}
+        for model in models:
+            old = before.get(model.name, self._healed.get(model.name))
+            try:
+                if old is None or not same(old, model) or (model.name in again and untold(model)):
+                    pinned[model.name] = self._pin(model, old)
+                else:
+                    pinned[model.name] = replace(old, wish=model.wish, allow=model.allow)
+                self._say_other(pinned[model.name])
+            except Interrupted:
+                raise
+            except ModelpmError as error:
+                error.details.setdefault("name", model.name)
+                self.errors.append(error)
+        return pinned
+
+    def _say_other(self, model: LockedModel) -> None:
+        """Say where what a merge left of a model was not enough to keep its files."""
+        if model.digest not in self._digests.get(model.name, (model.digest,)):
+            self.working.audience.warn(f"{model.name}: its files are not those that one of the merged locks has")
+
+    def say_untold(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> None:
+        """Say which of the models stay as they are because nobody can tell whether they changed."""
+        for model in models:
+            old = before.get(model.name)
+            if old is not None and same(old, model) and untold(model):
+                say_untold(model.name, self.working.audience.warn)
+
+    def _resolve(
+        self, name: str, old: LockedModel | None, manifest: Manifest, said: Sequence[Doubt], *, fresh: bool
+    ) -> WantedModel:
+        wish = manifest.models[name]
+        spec = wish.spec if fresh or old is None else _keeping(wish.spec, old)
+        found = replace(self.identify(spec, name, wish.include, wish.exclude), wish=wish)
+        if said:
+            found, block = self._as_merged(found, said)
+            if block is not None:
+                manifest.check(block, [f.path for f in block.files])
+                return WantedModel.of_locked(block)
+        try:
+            model = self.installer.resolver.resolve(found, allow_pickle=PICKLE in manifest.words(name))
+        except Denied as error:
+            if error.code != "pickle":
+                raise
+            hint = f"if you trust the publisher: modelpm add {wish} --as {name} --allow-pickle"
+            raise Denied(error.message, code=error.code, hints=[hint], **error.details) from None
+        manifest.check(model, [f.path for f in model.files])
+        manifest.rules.check_digests(name, (f.path for f in model.files if f.digest is None))
+        for warning in model.warnings:
+            self.working.audience.warn(warning)
+        return model
+
+    def _as_merged(self, found: Identified, said: Sequence[Doubt]) -> tuple[Identified, LockedModel | None]:
+        """Return what is wanted, at the only pin that a merge left; or its block, where no source has revisions."""
+        healer, pins = pins_of(self.installer.resolver, found, said)
+        if len(pins) > 1:
+            self.torn.add(found.name)
+            sides = " and ".join(map(str, pins))
+            self.working.audience.warn(f"{found.name}: the merged locks have {sides}; it is locked again")
+        elif pins or len(said) > 1:  # the merge knows its name
+            self._digests[found.name] = digests_in(healer.doubt.text)
+        if len(pins) != 1:
+            return found, None
+        block = healer.block(pins[0])
+        if block is not None:
+            self._healed[found.name] = block
+        return healer.pinned(pins[0]), block if pins[0].digest else None
+
+    def _pin(self, model: WantedModel, old: LockedModel | None) -> LockedModel:
+        if all(file.is_pinned for file in model.files):
+            return model.lock({})
+        key = (model.name, model.wish)
+        if key not in self._locked:
+            self._locked[key], self.downloaded[model.name] = learn(self.installer, model, self.working, old)
+        return self._locked[key]
+
+
+def learn(
+    installer: Installer, model: WantedModel, working: Working, old: LockedModel | None
+) -> tuple[LockedModel, int]:
+    """Fetch the files whose digest nobody knows, and lock them; what is learned is said where it is not known yet.
+
+    Args:
+        installer: Fetches.
+        model: What was resolved.
+        working: Who acts, who watches, and what stops it.
+        old: What is locked now.
+
+    Returns:
+        The locked model, and the bytes that were downloaded.
+    """
+    said: list[str] = []
+    with installer.counting_on([model]):
+        locked, downloaded = installer.bring(
+            Task(model, make_plan([model], ())),
+            audience=replace(working.audience, warn=said.append),
+            cancelled=working.cancelled,
+            user=working.user,
+            learn=True,
+        )
+    if old is None or old.digest != locked.digest:
+        for warning in said:
+            working.audience.warn(warning)
+    return locked, downloaded
+
+
+def untold(model: WantedModel) -> bool:
+    """Whether only its bytes can tell if a model changed: nobody promises them, and no revision holds them."""
+    immutable = model.pinned is not None and bool(model.pinned.revision)
+    return not immutable and any(file.digest is None for file in model.files)
+
+
+def say_untold(name: str, warn: Callable[[str], None]) -> None:
+    """Say that nothing was said of such a model, and how to know."""
+    warn(
+        f"whether `{name}` changed cannot be told: nobody promises the digest of its files; "
+        f"`modelpm upgrade {name}` fetches and compares them"
+    )
+
+
+def would_compare(old: LockedModel, new: WantedModel) -> Change:
+    """Return the row of a dry run for a model of which only its bytes tell whether it changed."""
+    plan = make_plan([new], {f.sha256 for f in new.files if f.sha256})
+    size = None if plan.unknown else plan.download
+    before = old.release or old.digest
+    return Change("compare", new.name, new.model, new.release, new.variant, None, size, plan.download, before=before)
+
+
+def same(old: LockedModel, new: WantedModel) -> bool:
+    """Whether what was resolved is what is locked, as far as that can be told; see :func:`untold`."""
+    facts = ("catalog", "id", "release", "variant", "upstream", "format", "license")
+    if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
+        return False
+    there = {f.path: f for f in old.files}
+    if there.keys() != {f.path for f in new.files}:
+        return False
+    return all(
+        (f.sha256 is None or f.sha256 == there[f.path].sha256)
+        and (f.size is None or f.size == there[f.path].size)
+        and f.sources == there[f.path].sources
+        for f in new.files
+    )
+
+
+def _keeping(spec: str, old: LockedModel) -> str:
+    """Return the spec, narrowed to the release that is locked where that still fits."""
+    parsed = parse_spec(spec)
+    if not isinstance(parsed, CatalogSpec) or not old.release or old.id != parsed.id:
+        return spec
+    if (parsed.catalog and parsed.catalog != old.catalog) or not satisfies(old.release, parsed.release):
+        return spec
+    return f"{old.catalog}/{old.id}@=={old.release}" + (f":{parsed.variant}" if parsed.variant else "")

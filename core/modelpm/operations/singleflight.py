@@ -1,0 +1,59 @@
+"""What is under way in this process: one thread at a time installs a model, and who waits sees its progress."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from modelpm.errors import Interrupted
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.api.types import Progress
+
+_LOOK = 0.1  # seconds between two looks at the progress of the thread that is waited for
+
+
+class Flights:
+    """The latest progress of each model, and a lock for each. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._progress: dict[str, Progress] = {}
+
+    def latest(self, name: str) -> "Progress | None":
+        """Return the last progress of a model."""
+        return self._progress.get(name)
+
+    def remember(self, progress: "Progress") -> None:
+        """Take the last progress of a model."""
+        self._progress[progress.model_id] = progress
+
+    def forget(self, name: str) -> None:
+        """Know nothing of a model any more."""
+        self._progress.pop(name, None)
+
+    @contextmanager
+    def alone(self, name: str, cancelled: threading.Event, watch: "Callable[[Progress], None]") -> Iterator[None]:
+        """Be the only thread that installs a model.
+
+        Args:
+            name: The model.
+            cancelled: Ends the waiting.
+            watch: Is shown the progress of the thread that is waited for.
+
+        Raises:
+            Interrupted: Cancelled while waiting.
+        """
+        with self._lock:
+            flight = self._locks.setdefault(name, threading.Lock())
+        while not flight.acquire(timeout=_LOOK):
+            if cancelled.is_set():
+                raise Interrupted(f"cancelled while another thread installs `{name}`")
+            progress = self.latest(name)
+            if progress is not None:
+                watch(progress)
+        try:
+            yield
+        finally:
+            flight.release()

@@ -1,0 +1,302 @@
+"""Change a project: edit its manifest, lock what drifted, bring what is missing; then commit all of it, or nothing.
+
+Nothing is written before everything is decided and every byte is here. Where somebody else wrote meanwhile, it is
+planned again on what stands then.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+
+from modelpm.environment.environment import Environment
+from modelpm.environment.link_into import say_copied
+from modelpm.environment.query import installed_model
+from modelpm.environment.recognize import recognize
+from modelpm.errors import Interrupted, ModelpmError, StoreError
+from modelpm.events.audit import Outcome
+from modelpm.events.progress import Working
+from modelpm.lockfile.file import Lock
+from modelpm.lockfile.model import LockedModel
+from modelpm.operations.acquire import Installer, Task
+from modelpm.operations.lock import Locker, same, untold, would_compare
+from modelpm.project.drift import pinned, selected, settled
+from modelpm.project.files import Site, State, read_state
+from modelpm.project.lock_rules import LICENSE, SOURCE
+from modelpm.project.manifest import Manifest, parse_manifest
+from modelpm.project.provenance import Judge, foreign_folders, refuse
+from modelpm.project.transaction import Commit, commit
+from modelpm.resolution.plan import make_plan
+from modelpm.resolution.resolve import WantedModel
+from modelpm.results.report import Change, Report
+
+_TRIES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a verb wants of a project.
+
+    Attributes:
+        verb: Its name, for the audit log.
+        edit: From what stands to the manifest's new text; None leaves the manifest alone.
+        fresh: Models that shall be the newest their specs allow.
+        sync: Whether the view shall show what is locked.
+        groups: Groups that are wanted besides the default ones.
+        everything: Whether all groups are wanted.
+        also: Models that are wanted whatever their groups; where they shall be the newest, too, they are fetched if
+            only their bytes can tell whether they changed.
+        only: Whether nothing but ``also`` shall be synced.
+        locked: Whether the lock stays as it is, to the byte.
+        exact: Whether what is not locked any more shall disappear from the view.
+        dry_run: Whether to say what would be done only.
+    """
+
+    verb: str
+    edit: Callable[[State], str] | None = None
+    fresh: Collection[str] | None = None
+    sync: bool = True
+    groups: Collection[str] = ()
+    everything: bool = False
+    also: Collection[str] = ()
+    only: bool = False
+    locked: bool = False
+    exact: bool = False
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class Changer:
+    """Changes one project.
+
+    Attributes:
+        site: The project.
+        environment: Its lock, and where its files appear.
+        installer: Brings models.
+        judge: Holds what is locked against its specs.
+        working: Who acts, who watches, and what stops it.
+    """
+
+    site: Site
+    environment: Environment
+    installer: Installer
+    judge: Judge
+    working: Working
+    locker: Locker = field(init=False)
+    _brought: dict[LockedModel, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.locker = Locker(self.installer, self.working)
+
+    def change(self, intent: Intent) -> Report:
+        """Do what is wanted.
+
+        Raises:
+            ModelpmError: It cannot be begun. What fails for single models is in the report; then nothing is changed.
+        """
+        for _ in range(_TRIES):
+            self.locker.errors.clear()
+            report = self._attempt(intent)
+            if report is not None:
+                return report
+        raise StoreError(f"{self.site.root} is changed by somebody else all the time", code="lock_timeout")
+
+    def _attempt(self, intent: Intent) -> Report | None:
+        before = read_state(self.site, heal=True)
+        text = intent.edit(before) if intent.edit else before.manifest_text
+        manifest = before.manifest
+        if text is not None and text != before.manifest_text:
+            manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
+        named = {manifest.dir if manifest else before.lock.dir, before.lock.dir if intent.verb != "lock" else ""}
+        refuse(foreign_folders(self.site.root, named, before.lock.models), self.site.lock.name)
+        wanted, lock = self._locked(manifest, before, intent)
+        if self.locker.errors or lock is None:
+            return self._report(intent, before, before.lock, wanted)
+        # The folder of the view may have been changed by the edit.
+        self.environment = self.site.environment(self.environment.store, lock.dir, self.environment.view.mode)
+        self.installer = replace(self.installer, environment=self.environment)
+        models = self._selected(lock, intent)
+        incomplete = self.environment.incomplete(models)
+        self._hold_against_catalogs([m for m in incomplete if m.name not in wanted and not self.environment.has(m)])
+        if intent.dry_run:
+            missing = recognize(self.environment, self.working, models)
+            for model in missing:
+                needed = WantedModel.of_locked(model)
+                self._brought[model] = make_plan([needed], self.installer.present(needed)).download
+            return self._report(intent, before, lock, wanted, missing)
+        needs = [WantedModel.of_locked(m) for m in models]
+        with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
+            missing, failed = self._bring(models)
+            if failed and lock.render() != before.lock_text:
+                return self._report(intent, before, before.lock, wanted)
+            placed = [m for m in missing if m not in failed]
+            gone = [m.name for m in before.lock.models if lock.get(m.name) is None] if intent.verb == "remove" else []
+            strays = self.environment.view.strays([m.name for m in lock.models]) if intent.exact else []
+            kinds = commit(self.environment, self.site, before, Commit(text, lock, placed, [*gone, *strays]))
+            if kinds is None:
+                outcome.success = False
+                outcome.details["note"] = "changed by somebody else meanwhile: planned again"
+                return None
+            self.environment.register()
+        view = self.environment.view
+        say_copied(kinds, view.mode, view.root, self.working.audience.warn)
+        return self._report(intent, before, lock, wanted, placed, strays)
+
+    def _locked(
+        self, manifest: Manifest | None, before: State, intent: Intent
+    ) -> tuple[dict[str, WantedModel], Lock | None]:
+        """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
+        if manifest is None:
+            refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
+            return {}, before.lock
+        kept = self._kept(manifest, before, intent)
+        if intent.locked:
+            return {}, before.lock
+        names = sorted({*manifest.models.keys() - kept.keys(), *(intent.fresh or ())})
+        fresh = intent.fresh is not None
+        there = {m.name: m for m in before.lock.models if fresh or m.wish != manifest.models.get(m.name)} | kept
+        wanted = self.locker.resolve(names, there, manifest, before.merged, fresh=fresh)
+        if self.locker.errors:
+            return wanted, None
+        again = intent.also if intent.fresh is not None else ()
+        if fresh:
+            self.locker.say_untold([m for m in wanted.values() if m.name not in again], there)
+        if intent.dry_run:
+            known = [m for m in wanted.values() if all(f.is_pinned for f in m.files)]
+            return wanted, settled(manifest, before.lock, [m.lock({}) for m in known])
+        new = self.locker.pin(wanted.values(), there, again)
+        return wanted, None if self.locker.errors else settled(manifest, before.lock, new.values())
+
+    def _kept(self, manifest: Manifest, before: State, intent: Intent) -> dict[str, LockedModel]:
+        """Return what is locked and stays so, by name, once it was held against its spec and the manifest's rules."""
+        kept = {name: m for name, m in pinned(manifest, before.lock).items() if name not in (intent.fresh or ())}
+        found = self.judge.offences(kept.values(), manifest)
+        if intent.verb == "lock":
+            for offence in [o for o in found if o.kind in {SOURCE, LICENSE}]:
+                self.working.audience.warn(f"{offence}: it is locked again")
+                kept.pop(offence.name, None)
+        refuse([offence for offence in found if offence.name in kept], self.site.lock.name)
+        for model in kept.values():
+            manifest.check(model, [f.path for f in model.files])
+        return kept
+
+    def _hold_against_catalogs(self, models: Sequence[LockedModel]) -> None:
+        refused, moved = self.judge.entries(models)
+        for text in moved:
+            self.working.audience.warn(text)
+        refuse(refused, self.site.lock.name)
+
+    def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
+        if not intent.sync:
+            return ()
+        models = selected(lock, intent.groups, everything=intent.everything)
+        chosen = set(intent.also) | (set() if intent.only else {m.name for m in models})
+        return tuple(m for m in lock.models if m.name in chosen)
+
+    def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
+        """Fetch what is missing; return the models that were not complete, and those that still are not."""
+        missing, failed = recognize(self.environment, self.working, models), list[LockedModel]()
+        tasks = {m: Task(w := WantedModel.of_locked(m), make_plan([w], self.installer.present(w))) for m in missing}
+        self.installer.check_space(list(tasks.values()))
+        for model, task in tasks.items():
+            try:
+                _, downloaded = self.installer.bring(
+                    task, audience=self.working.audience, cancelled=self.working.cancelled, user=self.working.user
+                )
+                self._brought[model] = self._brought.get(model, 0) + downloaded
+            except Interrupted:
+                raise
+            except ModelpmError as error:
+                self.locker.errors.append(error)
+                failed.append(model)
+        return missing, failed
+
+    def _audited(self, intent: Intent, before: State, lock: Lock) -> AbstractContextManager[Outcome]:
+        details = {
+            "lock": [c.action + " " + c.name for c in _lock_changes(before.lock, lock)][:100],
+            "models": len(lock.models),
+        }
+        return self.installer.auditor.operation(
+            intent.verb,
+            resource_type="project",
+            resource_id=str(self.site.root),
+            user=self.working.user,
+            details=details,
+        )
+
+    def _report(
+        self,
+        intent: Intent,
+        before: State,
+        lock: Lock,
+        wanted: dict[str, WantedModel],
+        placed: Sequence[LockedModel] = (),
+        strays: Sequence[str] = (),
+    ) -> Report:
+        changes = list(_lock_changes(before.lock, lock))
+        if intent.dry_run and not self.locker.errors:
+            found = (_unknown(m, before.lock.get(m.name), intent) for m in wanted.values())
+            changes += [change for change in found if change is not None]
+        for model in placed:
+            row = installed_model(self.environment, model)
+            downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
+            action = "install" if downloaded else "link"
+            changes.append(
+                Change(
+                    action, row.name, row.model, row.release, row.variant, row.digest, row.bytes, downloaded, row.path
+                )
+            )
+        changes += [Change("unlink", name, "") for name in strays]
+        action = (
+            "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
+        )
+        return Report(
+            changes=tuple(changes),
+            models=tuple(installed_model(self.environment, m) for m in lock.models),
+            errors=tuple(self.locker.errors),
+            dry_run=intent.dry_run,
+            lock=self.site.lock,
+            lock_action="unchanged" if self.locker.errors else action,
+            notes=_healed(before, wanted, self.locker.torn, self.site.lock.name),
+        )
+
+
+def _healed(before: State, wanted: Collection[str], torn: Collection[str], lock: str) -> tuple[str, ...]:
+    """Say what came of a merge."""
+    if before.merged is None:
+        return ()
+    again = [name for name in wanted if name in torn]
+    pinned = [name for name in wanted if name in before.merged.doubts and name not in torn]
+    kept = len(before.lock.models) + len(pinned)
+    return (f"Repaired the merge conflict in {lock}: kept {kept}, locked {len(again)} again",)
+
+
+def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:
+    changes = []
+    old = {m.name: m for m in before.models}
+    for model in after.models:
+        there = old.pop(model.name, None)
+        if there is not None and replace(there, groups=()) == replace(model, groups=()):
+            continue
+        action = "lock-update" if there else "lock-add"
+        previous = (there.release or there.digest) if there else ""
+        changes.append(
+            Change(
+                action, model.name, model.model, model.release, model.variant, model.digest, model.size, before=previous
+            )
+        )
+    return changes + [
+        Change("lock-remove", m.name, m.model, m.release, m.variant, m.digest, m.size) for m in old.values()
+    ]
+
+
+def _unknown(model: WantedModel, old: LockedModel | None, intent: Intent) -> Change | None:
+    """Return the row of a model whose digest a dry run cannot know, because only its bytes would tell."""
+    if all(f.is_pinned for f in model.files):
+        return None
+    if old is not None and same(old, model):
+        again = intent.fresh is not None and model.name in intent.also
+        return would_compare(old, model) if again and untold(model) else None
+    sizes = [f.size for f in model.files]
+    size = None if None in sizes else sum(s or 0 for s in sizes)
+    action, before = ("lock-update", old.release or old.digest) if old else ("lock-add", "")
+    return Change(action, model.name, model.model, model.release, model.variant, None, size, before=before)

@@ -1,0 +1,78 @@
+"""What a check of a project says when it says no: one line a reason, and the cure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelpm.environment.environment import Environment
+from modelpm.errors import CheckFailedError, ModelpmError, UsageError
+from modelpm.lockfile.model import LockedModel
+from modelpm.project.discovery import FILE
+
+if TYPE_CHECKING:  # start-up: an install of one's own has no manifest to read
+    from modelpm.project.drift import Reason
+    from modelpm.project.files import Site
+
+
+def no_project(directory: str | Path, *, frozen: bool) -> ModelpmError:
+    """Make the error for a folder that no project governs; or no lock, where only that was looked for."""
+    where = f"in {Path(directory).absolute()} or above it"
+    if frozen:
+        return CheckFailedError(
+            f"there is no models.lock {where}",
+            code="lock_missing",
+            hints=["`modelpm lock` writes it; commit it with models.toml"],
+        )
+    return UsageError(
+        f"there is no project {where}",
+        code="no_project",
+        hints=["`modelpm init` begins one", "for models of your own, outside of projects: modelpm install SPEC"],
+    )
+
+
+def check_name(name: str | None, specs: Sequence[str], verb: str) -> None:
+    """Refuse one name for several models.
+
+    Raises:
+        UsageError: The name is given, and there is not one spec.
+    """
+    if name is not None and len(specs) != 1:
+        raise UsageError(f"`--as` names one model; {verb} them one at a time", hints=["one SPEC with each --as NAME"])
+
+
+def no_lock(site: "Site") -> CheckFailedError:
+    """Make the error for a check, or a frozen sync, without a lock."""
+    return CheckFailedError(
+        f"there is no {site.lock}", code="lock_missing", hints=["`modelpm lock` writes it; commit it with models.toml"]
+    )
+
+
+def drifted(site: "Site", reasons: "Sequence[Reason]", why: str) -> CheckFailedError:
+    """Make the error for a lock that does not fit its manifest, or says what no lock may: one line a reason."""
+    name = site.manifest.name if site.manifest else FILE
+    hints = [hint for reason in reasons if (hint := getattr(reason, "hint", ""))]
+    return CheckFailedError(
+        "\n".join([f"{site.lock.name} does not fit {name}, and {why}", *map(str, reasons)]),
+        code="lock_drift",
+        reasons=[{"name": r.name, "why": r.why} for r in reasons],
+        hints=list(dict.fromkeys(hints)) or ["`modelpm lock` brings the lock up to date"],
+    )
+
+
+def stray_warning(environment: Environment, strays: Sequence[str]) -> tuple[str, ...]:
+    """Say what is still in a view though no lock names it."""
+    if not strays:
+        return ()
+    names = ", ".join(f"`{n}`" for n in strays)
+    return (f"{environment.view.root} still shows {names}, not locked any more: `modelpm sync --exact` takes it out",)
+
+
+def unsynced(missing: Sequence[LockedModel], strays: Sequence[str]) -> CheckFailedError:
+    """Make the error for a project whose view does not show what is locked: one line a reason."""
+    reasons = [f"{m.name}: not complete" for m in missing] + [f"{n}: not locked any more" for n in strays]
+    return CheckFailedError(
+        "\n".join(["the project is not in sync with its lock", *reasons]),
+        code="not_synced",
+        reasons=reasons,
+        hints=["`modelpm sync` brings what is missing"],
+    )

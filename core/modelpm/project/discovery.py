@@ -1,0 +1,77 @@
+"""Which project governs a folder: plain looks at files, since nearly every start comes this way and most find none."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from modelpm.disk.reading import read_bytes
+from modelpm.text.toml import MAX_BYTES, TomlError, loads
+
+FILE, PYPROJECT, LOCK = "models.toml", "pyproject.toml", "models.lock"
+TABLE = ("tool", "modelpm")  # of pyproject.toml
+
+
+def find_governing(directory: str | Path, *, user_lock: Path, lock_only: bool = False) -> Path | None:
+    """Return the file by which a project governs a folder, found by walking up: its manifest, or else its lock.
+
+    Args:
+        directory: Where to begin; a folder that is gone is governed by none.
+        user_lock: The lock of the user's environment, which is no project.
+        lock_only: Whether manifests are not to be looked at.
+    """
+    join = os.path.join  # not pathlib: it takes several times as long
+    try:
+        folder = os.path.abspath(directory)  # noqa: PTH100 - as the user sees it, symlinks and all
+    except FileNotFoundError:
+        return None
+    while True:
+        if not lock_only:
+            if _stands(join(folder, FILE)):
+                return Path(folder, FILE)
+            if has_table(join(folder, PYPROJECT)):
+                return Path(folder, PYPROJECT)
+        lock = join(folder, LOCK)
+        if lock != str(user_lock) and _stands(lock):
+            return Path(lock)
+        above = os.path.dirname(folder)  # noqa: PTH120 - as above
+        if above == folder:
+            return None
+        folder = above
+
+
+def _stands(path: str) -> bool:
+    """Whether a file is there; a pipe or a device counts, so that whoever reads it says what it is."""
+    try:
+        return not stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - as above
+    except OSError:
+        return False
+
+
+def has_table(path: str | Path) -> bool:
+    """Whether a ``pyproject.toml`` is there and holds a manifest."""
+    try:
+        return governs(read_bytes(path, MAX_BYTES, follow=True).decode(errors="replace"), TABLE)
+    except OSError:
+        return False
+
+
+def governs(text: str, table: tuple[str, ...]) -> bool:
+    """Whether a file that may hold a manifest does; a damaged one that speaks of it does, to be told of."""
+    if "modelpm" not in text:
+        return False
+    try:
+        return inner_table(loads(text), table) is not None
+    except TomlError:
+        return f"[{'.'.join(table)}" in text
+
+
+def inner_table(values: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
+    """Return the table below others; None where there is none."""
+    for key in path:
+        inner = values.get(key)
+        if not isinstance(inner, Mapping):
+            return None
+        values = inner
+    return values

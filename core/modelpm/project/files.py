@@ -1,0 +1,158 @@
+"""Where a project is, and what stands there: manifest and lock, read together."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelpm.disk import make_folder
+from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_text
+from modelpm.environment.environment import Environment, lock_text
+from modelpm.environment.view import View
+from modelpm.errors import ModelpmError, UsageError
+from modelpm.lockfile.file import Lock, parse_lock
+from modelpm.project.discovery import FILE, LOCK, PYPROJECT, TABLE, has_table
+from modelpm.project.manifest import DEFAULT_DIR, MAX_MANIFEST_BYTES, STARTER, Manifest, parse_manifest
+from modelpm.store import Store
+
+if TYPE_CHECKING:  # start-up: few locks were merged line by line
+    from modelpm.lockfile.merge import Merged
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The folder of a project.
+
+    Attributes:
+        root: The folder.
+        manifest: The file that holds the manifest; None where there is only a lock.
+        table: The table of that file that is the manifest; empty where all of it is.
+    """
+
+    root: Path
+    manifest: Path | None
+    table: tuple[str, ...] = ()
+
+    @property
+    def lock(self) -> Path:
+        """The project's lock."""
+        return self.root / LOCK
+
+    def text(self) -> str | None:
+        """Return the manifest's file as it stands; None where there is none.
+
+        Raises:
+            UsageError: It is not a regular file, it is too large, or it is not UTF-8.
+            StoreError: The system refuses.
+        """
+        if self.manifest is None:
+            return None
+        return read_text(self.manifest, MAX_MANIFEST_BYTES, code="manifest_invalid")
+
+    def environment(self, store: Store, folder: str, mode: str) -> Environment:
+        """Return the project's environment.
+
+        Args:
+            store: Where its bytes are.
+            folder: Where its files appear, relative to the project; empty means the default.
+            mode: How to link.
+        """
+        view = View(self.root / (folder or DEFAULT_DIR), store, mode, self.root)
+        return Environment("project", self.lock, view, store)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What stands.
+
+    Attributes:
+        manifest_text: The manifest's file; None where there is none.
+        manifest: What it wants; None as above.
+        lock_text: The lock's file; None where there is none.
+        lock: What it says; of a lock with conflict markers, what both sides let stand.
+        merged: What came of a lock that git merged line by line; None where it was not.
+    """
+
+    manifest_text: str | None
+    manifest: Manifest | None
+    lock_text: str | None
+    lock: Lock
+    merged: "Merged | None" = None
+
+    @property
+    def healed(self) -> bool:
+        """Whether the lock had to be repaired."""
+        return self.merged is not None
+
+
+def site_of(file: Path) -> Site:
+    """Return the project of which a file was found by :func:`modelpm.project.discovery.find_governing`."""
+    if file.name == LOCK:
+        return Site(file.parent, None)
+    return Site(file.parent, file, TABLE if file.name == PYPROJECT else ())
+
+
+def say_unread(file: Path, warn: Callable[[str], None]) -> None:
+    """Say that one of two manifests in a folder is not read."""
+    if file.name == FILE and has_table(file.with_name(PYPROJECT)):
+        warn(f"{file} is the manifest; [{'.'.join(TABLE)}] in the {PYPROJECT} beside it is not read")
+
+
+def folder_of(site: Site) -> str:
+    """Return where a project's manifest wants its files, as a lock writes it: empty for the default.
+
+    Raises:
+        ModelpmError: The manifest cannot be used.
+    """
+    text = site.text()
+    manifest = None if text is None else parse_manifest(text, str(site.manifest), site.table)
+    return "" if manifest is None or manifest.dir == DEFAULT_DIR else manifest.dir
+
+
+def begin(folder: Path) -> Site:
+    """Write a manifest to begin with, in a folder that is made where it is missing.
+
+    Raises:
+        ModelpmError: Code ``exists``: the folder has one.
+        StoreError: The system refuses.
+    """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - as above
+    for path in (folder / FILE, folder / PYPROJECT):
+        if os.path.lexists(path) and (path.name == FILE or has_table(path)):
+            raise ModelpmError(
+                f"{path} is there already", code="exists", hints=["`modelpm add SPEC` puts a model into it"]
+            )
+    make_folder(folder, below=folder)
+    write_atomic(folder / FILE, STARTER.encode())
+    return Site(folder, folder / FILE)
+
+
+def read_state(site: Site, *, heal: bool) -> State:
+    """Read manifest and lock.
+
+    Args:
+        site: The project.
+        heal: Whether a lock with conflict markers is repaired, instead of refused.
+
+    Raises:
+        UsageError: One of them is damaged or of a newer version.
+        IntegrityError: A name in them is hostile, or a digest does not fit.
+    """
+    text = site.text()
+    manifest = None if text is None else parse_manifest(text, str(site.manifest), site.table)
+    locked = lock_text(site.lock)
+    if locked is None:
+        return State(text, manifest, None, Lock())
+    try:
+        return State(text, manifest, locked, parse_lock(locked, str(site.lock)))
+    except UsageError as error:
+        from modelpm.lockfile.merge import HEALABLE
+
+        if not heal or error.code not in HEALABLE:
+            raise
+    from modelpm.lockfile.merge import heal as healed
+
+    merged = healed(locked, str(site.lock))
+    return State(text, manifest, locked, merged.lock, merged)

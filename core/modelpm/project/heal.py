@@ -1,0 +1,150 @@
+"""Keep the pins of a lock that git merged line by line: what a model may be, from what the merge's text says of it."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
+
+from modelpm.api.types import Reference
+from modelpm.catalog import choose, satisfies
+from modelpm.errors import ModelpmError
+from modelpm.lockfile.canonical import block_text
+from modelpm.lockfile.file import parse_block
+from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.salvage import Doubt, digests_in, references, single_file
+from modelpm.project.lock_rules import is_clearly_of
+from modelpm.resolution.listings import parse_reference
+from modelpm.resolution.resolver import FromCatalog, Identified, Resolver
+from modelpm.resolution.selection import format_of
+from modelpm.resolution.spec import CatalogSpec, parse_spec
+
+_SHOWN = 12  # characters of a revision
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What one side pins a model to.
+
+    Attributes:
+        release: Of a catalog's model; empty for others.
+        upstream: The reference with its revision; empty where none is pinned.
+        digest: Of a model whose source has no revisions; else empty.
+    """
+
+    release: str = ""
+    upstream: str = ""
+    digest: str = ""
+
+    def __str__(self) -> str:
+        revision = self.upstream.rpartition("@")[2] if "@" in self.upstream else ""
+        return self.release or revision[:_SHOWN] or self.digest[: 3 + _SHOWN] or self.upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Healer:
+    """Finds the pins of one model.
+
+    Attributes:
+        resolver: Reads references and catalogs.
+        found: What the manifest wants.
+        doubt: What the merge says of it.
+    """
+
+    resolver: Resolver
+    found: Identified
+    doubt: Doubt
+
+    def pins(self) -> list[Pin]:
+        """Return the pins that are left: one, or several where both sides changed the model differently."""
+        return sorted(self.doubt.pins(self._in), key=str)
+
+    def pinned(self, pin: Pin) -> Identified:
+        """Return what is wanted, at the release and revision of a pin."""
+        target = self.found.target
+        if isinstance(target, Reference):
+            there = self._parsed(pin.upstream)
+            return replace(self.found, target=replace(target, revision=there.revision)) if there else self.found
+        spec = f"{target.entry.name}@=={pin.release}" + (f":{self._variant}" if self._variant else "")
+        wish = self.found.wish
+        found = self.resolver.identify(spec, name=self.found.name, include=wish.include, exclude=wish.exclude)
+        if pin.upstream and isinstance(found.target, FromCatalog) and found.target.variant.upstream:
+            variant = replace(found.target.variant, upstream=pin.upstream)
+            found = replace(found, target=replace(found.target, variant=variant))
+        return replace(found, wish=wish)
+
+    def block(self, pin: Pin) -> LockedModel | None:
+        """Return a side's block that has a pin, where one can be read."""
+        readable = [m for m in self.doubt.models if m.wish == self.found.wish]
+        found = next((m for m in readable if pin in self._in(block_text(m))), None)
+        return found or (self._alone(pin.digest) if pin.digest else None)
+
+    @property
+    def _variant(self) -> str:
+        spec = parse_spec(self.found.wish.spec)
+        return spec.variant if isinstance(spec, CatalogSpec) else ""
+
+    def _in(self, text: str) -> set[Pin]:
+        target = self.found.target
+        if not isinstance(target, Reference):
+            return self._releases_in(target, text, self._revisions(text))
+        if any(_place(r) == _place(target) for r in self._revisions(self.doubt.text)):
+            return {Pin(upstream=_whole(r)) for r in self._revisions(text) if _place(r) == _place(target)}
+        digests = {m.digest for m in self.doubt.models if m.wish == self.found.wish}
+        return {Pin(digest=d) for d in digests_in(text) if d in digests or self._alone(d)}
+
+    def _revisions(self, text: str) -> list[Reference]:
+        return [r for uri in references(text) if (r := self._parsed(uri)) is not None and r.revision]
+
+    def _alone(self, digest: str) -> LockedModel | None:
+        """Return the model, where it is the one file that its spec names and the digest proves what that is."""
+        text, wish = self.doubt.text, self.found.wish
+        there = [uri for uri in references(text) if is_clearly_of(wish.spec, uri)]
+        name = unquote(re.split("[?#]", there[0])[0]).rpartition("/")[2] if there else ""
+        file = single_file(text, digest, name) if name else None
+        if file is None:
+            return None
+        sources = tuple(uri for uri in there if "#" not in uri)[:1]
+        files = (replace(file, sources=sources),)
+        return LockedModel(self.found.name, wish, files, upstream=there[0], format=format_of([file.path]))
+
+    def _releases_in(self, target: FromCatalog, text: str, there: Sequence[Reference]) -> set[Pin]:
+        """Return the release that a block says, or those of which a text has every file that the catalog promises."""
+        with suppress(ModelpmError):
+            block = parse_block(text)
+            said = self._parsed(block.upstream) if block.upstream else None
+            return {Pin(block.release, _whole(said) if said is not None and said.revision else "")}
+        spec = parse_spec(self.found.wish.spec)
+        wanted = spec.release if isinstance(spec, CatalogSpec) else ""
+        found = set[Pin]()
+        for release in target.entry.releases:
+            try:
+                _, variant = choose(target.entry, f"=={release.version}", self._variant or None)
+            except ModelpmError:  # withdrawn, or it has no such variant
+                continue
+            upstream = self._parsed(variant.upstream) if variant.upstream else None
+            pins = {_whole(r) for r in there if upstream is not None and _place(r) == _place(upstream)}
+            digests = [file.sha256 for file in variant.files if file.sha256]
+            if (digests or pins) and all(digest in text for digest in digests) and satisfies(release.version, wanted):
+                found |= {Pin(release.version, pin) for pin in pins or [""]}
+        return found
+
+    def _parsed(self, uri: str) -> Reference | None:
+        try:
+            return parse_reference(self.resolver.listings.registry, uri)
+        except ModelpmError:
+            return None
+
+
+def pins_of(resolver: Resolver, found: Identified, said: Sequence[Doubt]) -> tuple[Healer, list[Pin]]:
+    """Return the pins in the first of several texts that has one, and who found them."""
+    tried = [(healer, healer.pins()) for healer in (Healer(resolver, found, doubt) for doubt in said)]
+    return next((pair for pair in tried if pair[1]), tried[0])
+
+
+def _place(reference: Reference) -> tuple[str, str]:
+    return reference.scheme, reference.path
+
+
+def _whole(reference: Reference) -> str:
+    return str(replace(reference, file="", quantization=""))

@@ -1,0 +1,83 @@
+"""What the text of a lock may not do, whoever wrote it. Pure: judged from the manifest and the lock alone."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from modelpm.lockfile.model import MAX_LICENSE, LockedModel
+from modelpm.project.drift import Reason
+from modelpm.project.manifest import Manifest
+from modelpm.resolution.code import code_in
+from modelpm.resolution.selection import few
+from modelpm.text.untrusted import printable
+
+SOURCE, DIR, CODE, LICENSE, ALLOW = "source", "dir", "code", "license", "allow"
+LOCK_AGAIN = "`modelpm lock` beside models.toml locks it again from its spec; or take models.lock from version control"
+_PLACES = frozenset({"file", "pkg", "http", "https"})  # their references have no revision: all of it is the place
+_REVISION = re.compile(r"@(?!\.\.?(?:/|$))[^/@:?#]+(/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Offence(Reason):
+    """One thing that a lock may not say.
+
+    Attributes:
+        kind: ``source``, ``dir``, ``code``, ``license``; or ``allow`` for a word that nothing needs.
+        hint: What to do about it.
+    """
+
+    kind: str
+    hint: str
+
+
+def offences(models: Iterable[LockedModel], manifest: Manifest | None) -> list[Offence]:
+    """Return what is wrong with locked models, their sources aside.
+
+    Args:
+        models: What is locked, under the names of the manifest.
+        manifest: Whose word files need that can run code; without one it is the lock's own.
+    """
+    return [found for model in models for found in _of_model(model, manifest)]
+
+
+def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Offence]:
+    words = frozenset(model.allow) if manifest is None else manifest.words(model.name)
+    code = code_in(model, [file.path for file in model.files])
+    if code and "pickle" not in words:
+        who = "the lock" if manifest is None else "the manifest"
+        why = f"files can run code when they are loaded, and {who} does not allow it: {few(code)}"
+        hint = (
+            "if they are wanted: `modelpm lock` beside models.toml writes into the lock what the manifest allows"
+            if manifest is None
+            else f"if you trust the publisher: modelpm add {model.wish} --as {model.name} --allow-pickle"
+        )
+        yield Offence(model.name, why, CODE, hint)
+    elif set(model.allow) - words:
+        why = f"the lock allows {', '.join(map(printable, model.allow))}, and the manifest does not"
+        yield Offence(model.name, why, ALLOW, LOCK_AGAIN)
+    if len(model.license) > MAX_LICENSE:
+        why = f"its licence has {len(model.license):,} characters; at most {MAX_LICENSE} are allowed"
+        yield Offence(model.name, why, LICENSE, LOCK_AGAIN)
+
+
+def is_clearly_of(spec: str, reference: str, path: str = "") -> bool:
+    """Whether a reference is in the place that a spec names, as far as the two texts tell.
+
+    Only the scheme's source can tell that it is not: there are many ways to write one place.
+
+    Args:
+        spec: A reference as a user writes it.
+        reference: One as a lock has it.
+        path: The file of it that is meant; empty means the whole.
+    """
+    scheme, _, rest = spec.partition("://")
+    if scheme.lower() in {"http", "https"}:  # where what follows a `#` is a digest
+        spec, reference = spec.partition("#")[0], reference.partition("#")[0]
+    place = spec.rstrip("/?")
+    if reference in {place, f"{place}/{path}"}:
+        return True
+    place = f"{scheme}://{re.split('[@:#?]', rest, maxsplit=1)[0]}"
+    if scheme.lower() in _PLACES or not reference.startswith(place):
+        return False
+    revision = _REVISION.match(reference, len(place))
+    return revision is not None and reference[revision.end() :] == path

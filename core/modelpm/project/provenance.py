@@ -1,0 +1,217 @@
+"""Whether the sources that a lock names fit its specs: asked of the plugins and of the catalogs on this machine."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from modelpm.environment.foreign import is_foreign
+from modelpm.errors import Denied, IntegrityError, ModelpmError
+from modelpm.lockfile.model import LockedModel
+from modelpm.project.lock_rules import ALLOW, CODE, DIR, LICENSE, LOCK_AGAIN, SOURCE, Offence, is_clearly_of, offences
+from modelpm.project.manifest import DEFAULT_DIR, Manifest
+from modelpm.resolution.spec import CatalogSpec, parse_spec
+from modelpm.text.untrusted import printable
+
+if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
+    from modelpm.api.types import Reference
+    from modelpm.catalog import Catalogs, Entry
+    from modelpm.plugins.registry import Registry
+
+_BUILT_IN = "core"  # our own catalog, which names public repositories and files of packages only
+_AUTHORITY = re.compile(r"(?:[^@/]*@)?(\[[^\]]*\]|[^/:?#]*)")
+_DIR = "name a folder that is not there yet in `dir` of [settings] in models.toml, then run `modelpm lock`"
+_ODD_ADDRESS = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*")  # 127.1, 0x7f000001
+_SHOWN = 200  # characters of a reference
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Holds locked models against their specs.
+
+    Attributes:
+        registry: Makes the sources' plugins.
+        catalogs: Opens the catalogs.
+    """
+
+    registry: "Callable[[], Registry]"
+    catalogs: "Callable[[], Catalogs]"
+
+    def offences(self, models: Iterable[LockedModel], manifest: Manifest | None) -> list[Offence]:
+        """Return what is wrong with locked models, as far as manifest and lock tell; no catalog is opened.
+
+        Args:
+            models: What is locked, under the names of the manifest.
+            manifest: None where only the lock counts.
+        """
+        models = tuple(models)
+        found = offences(models, manifest)
+        for model in models:
+            strange = next(self._strange(model), None)
+            if strange is not None:
+                why = f"its source {strange} does not belong to its spec {_shown(model.wish.spec)}"
+                found.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
+        return found
+
+    def entries(self, models: Iterable[LockedModel]) -> tuple[list[Offence], list[str]]:
+        """Hold models of catalogs against their entries.
+
+        Returns:
+            What is refused; and, in words, what an entry does not name any more.
+        """
+        refused, moved = [], []
+        for model in models:
+            spec = parse_spec(model.wish.spec)
+            if isinstance(spec, CatalogSpec):
+                for reference, certain in self._unnamed(model, spec):
+                    why = f"its source {_shown(reference)} is not named by the catalog's entry of {model.model}"
+                    if certain:
+                        refused.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
+                    else:
+                        moved.append(f"{model.name}: {why}; `modelpm upgrade {model.name}` moves to what is")
+                    break  # one line a model
+        return refused, moved
+
+    def _strange(self, model: LockedModel) -> Iterator[str]:
+        """Yield the references of a model that are not in the place its spec names, each as a message shows it."""
+        spec = parse_spec(model.wish.spec)
+        for text, path in _references(model):
+            if isinstance(spec, CatalogSpec):
+                if _BUILT_IN in {spec.catalog, model.catalog} and _is_local(text):
+                    yield _shown(text)
+            elif not is_clearly_of(model.wish.spec, text, path) and not self._is_of(model.wish.spec, text):
+                yield _shown(text)
+
+    def _is_of(self, spec: str, text: str) -> bool:
+        wanted, found = self._parsed(spec), self._parsed(text)
+        if wanted is None:  # no plugin here can read it, so none will fetch it either
+            return spec.partition("://")[0].lower() == text.partition("://")[0].lower()
+        return found is not None and _is_within(found, wanted)
+
+    def _parsed(self, text: str) -> "Reference | None":
+        from modelpm.resolution.listings import parse_reference
+
+        try:
+            return parse_reference(self.registry(), text)
+        except ModelpmError:
+            return None
+
+    def _unnamed(self, model: LockedModel, spec: CatalogSpec) -> Iterator[tuple[str, bool]]:
+        """Yield the references that the entry does not name, and whether that is no mere change of the entry."""
+        try:
+            entry: Entry | None = self.catalogs().find(spec.id, spec.catalog or None)
+        except ModelpmError:  # not on this machine
+            entry = None
+        texts = _named_by(entry) if entry is not None else set[str]()
+        named = [r for r in map(self._parsed, sorted(texts)) if r is not None]
+        for text, path in _references(model):
+            if any(is_clearly_of(name, text, path) for name in texts):
+                continue
+            found = self._parsed(text)
+            if found is not None and any(_is_within(found, reference) for reference in named):
+                continue
+            if entry is None:
+                if _is_local(text):
+                    yield text, True
+                continue
+            yield text, _is_local(text) or not self._uses(entry, text.partition("://")[0].lower())
+
+    def _uses(self, entry: "Entry", scheme: str) -> bool:
+        """Whether a catalog uses a scheme; its other entries are read only where this one does not."""
+        schemes = {text.partition("://")[0].lower() for text in _named_by(entry)}
+        if scheme in schemes:
+            return True
+        others = self.catalogs().entries(entry.catalog)
+        return any(text.lower().startswith(f"{scheme}://") for other in others for text in _named_by(other))
+
+
+def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Offence]:
+    """Return the folders that a view may not have, because they are there and somebody else's.
+
+    The default folder is exempt: no text chose it, and nothing in it that is not ours is replaced.
+
+    Args:
+        root: The project.
+        named: What manifest and lock say; empty for the default.
+        models: What is locked.
+    """
+    models = tuple(models)
+    return [
+        Offence("", f"its `dir` `{printable(name)}` is a folder that is there and that modelpm did not make", DIR, _DIR)
+        for name in sorted({*named} - {"", DEFAULT_DIR})
+        if is_foreign(root / name, models)
+    ]
+
+
+def refuse(found: Iterable[Offence], lock: str) -> None:
+    """Raise what a lock may not say, if there is anything; what weighs most decides.
+
+    Raises:
+        IntegrityError: Sources or folder are not what spec and manifest say.
+        Denied: Files can run code without a word that allows it, or a licence is a text.
+    """
+    refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind in {CODE, LICENSE})
+    if not refused:
+        return
+    first = refused[0]
+    message = "\n".join([f"{lock} is refused", *map(str, refused)])
+    hints = list(dict.fromkeys(o.hint for o in refused))
+    if first.kind in {CODE, LICENSE}:
+        raise Denied(message, code="pickle" if first.kind == CODE else "policy", hints=hints, name=first.name)
+    raise IntegrityError(message, code=f"lock_{first.kind}", hints=hints, name=first.name)
+
+
+def _references(model: LockedModel) -> Iterator[tuple[str, str]]:
+    if model.upstream:
+        yield model.upstream, ""
+    for file in model.files:
+        for source in file.sources:
+            yield source, file.path
+
+
+def _named_by(entry: "Entry") -> set[str]:
+    variants = [variant for release in entry.releases for variant in release.variants]
+    files = [file for variant in variants for file in variant.files]
+    return {v.upstream for v in variants if v.upstream} | {source for f in files for source in f.sources}
+
+
+def _is_within(found: "Reference", place: "Reference") -> bool:
+    """Whether a reference is in the repository, the folder or the file that another names."""
+    if found.scheme != place.scheme or not _is_plain(found.file):
+        return False
+    here, there = (reference.path.rstrip("/") for reference in (found, place))
+    if found.scheme in {"http", "https"}:
+        here, there = here.partition("#")[0], there.partition("#")[0]
+    rest = here.removeprefix(there)
+    return here == there or (here.startswith(there + "/") and _is_plain(rest[1:]))
+
+
+def _is_plain(path: str) -> bool:
+    """Whether no part of a path leads upwards, however it is encoded."""
+    parts = re.split(r"[/\\]", unquote(unquote(path)))
+    return not {".", ".."} & set(parts)
+
+
+def _is_local(text: str) -> bool:
+    """Whether a reference leads to a file of this machine, or to an address that is nobody else's."""
+    scheme, _, rest = text.partition("://")
+    found = _AUTHORITY.match(rest)
+    host = unquote(found[1] if found else "").strip("[]").rstrip(".").lower()
+    if scheme.lower() == "file" or host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+        return True
+    if scheme.lower() not in {"http", "https"}:
+        return False
+    try:
+        return not ip_address(host.partition("%")[0]).is_global
+    except ValueError:
+        return _ODD_ADDRESS.fullmatch(host) is not None
+
+
+def _shown(text: str) -> str:
+    from modelpm.network.redact import redact_urls
+
+    text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return f"`{printable(redact_urls(text))}`"

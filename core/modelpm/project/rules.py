@@ -1,0 +1,91 @@
+"""What a project allows: formats, licences, code, and files that nobody promised a digest of. Pure."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from modelpm.errors import Denied
+from modelpm.resolution.code import PICKLE
+from modelpm.resolution.selection import format_of
+from modelpm.text.untrusted import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of a manifest's ``[settings]``.
+
+    Attributes:
+        formats: ``allow-formats``; empty means every format but pickle.
+        licenses: ``allow-licenses``, SPDX identifiers; empty means every licence.
+        require_digest: ``require-digest``: whether somebody must have promised a digest of every file.
+    """
+
+    formats: tuple[str, ...] = ()
+    licenses: tuple[str, ...] = ()
+    require_digest: bool = False
+
+    def words(self, own: Collection[str] = ()) -> frozenset[str]:
+        """Return what a model may hold that can run code: by its own ``allow``, and by ``allow-formats``."""
+        listed = PICKLE in (format_.casefold() for format_ in self.formats)
+        return frozenset({*own, PICKLE} if listed else own)
+
+    def check(
+        self, name: str, *, format_: str, license_: str, paths: Iterable[str], allow: Collection[str] = ()
+    ) -> None:
+        """Hold a model against the rules.
+
+        Args:
+            name: Its name, for the message.
+            format_: Its format, as the catalog says; empty where nobody says.
+            license_: SPDX expression; empty where it is not known.
+            paths: Its files.
+            allow: What the manifest lets this model hold, whatever ``allow-formats`` lists.
+
+        Raises:
+            Denied: Code ``policy``; names the rule.
+        """
+        formats = {f for f in (format_.casefold(), format_of(paths)) if f} or {""}
+        allowed = {f.casefold() for f in self.formats}
+        if allowed and not formats <= {*allowed, *allow}:
+            raise _refused(name, "allow-formats", "format", min(formats - {*allowed, *allow}), self.formats)
+        if self.licenses and not _allows({a.casefold() for a in self.licenses}, license_.casefold()):
+            raise _refused(name, "allow-licenses", "licence", license_, self.licenses)
+
+    def check_digests(self, name: str, unpromised: Iterable[str]) -> None:
+        """Refuse files without a digest, where the rules require one.
+
+        Args:
+            name: The model's name, for the message.
+            unpromised: Files that neither the catalog nor the source promised a digest of.
+
+        Raises:
+            Denied: Code ``policy``; names the rule.
+        """
+        files = sorted(unpromised)
+        if self.require_digest and files:
+            raise Denied(
+                f"`{name}` is refused by `require-digest`: nobody promises a digest of `{printable(files[0])}`",
+                code="policy",
+                rule="require-digest",
+                name=name,
+                hints=["take it from a source that does, or write the digest behind the address: #sha256=…"],
+            )
+
+
+def _allows(allowed: set[str], expression: str) -> bool:
+    """Whether an SPDX expression is met; with parentheses only where it is listed as it stands."""
+    if expression in allowed:
+        return True
+    if "(" in expression:
+        return False
+    return any(all(part.strip() in allowed for part in choice.split(" and ")) for choice in expression.split(" or "))
+
+
+def _refused(name: str, rule: str, what: str, found: str, allowed: Iterable[str]) -> Denied:
+    shown = f"its {what} is `{printable(found)}`" if found else f"its {what} is not known"
+    return Denied(
+        f"`{name}` is refused by `{rule}`: {shown}",
+        code="policy",
+        rule=rule,
+        name=name,
+        hints=[f"the project allows {', '.join(allowed)}; choose another model, or change `{rule}` in [settings]"],
+    )

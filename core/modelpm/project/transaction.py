@@ -1,0 +1,76 @@
+"""The one moment at which a project changes: view, manifest, lock; all of it or, whatever comes, nothing."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelpm.disk.atomic import restore, write_atomic
+from modelpm.environment.environment import Environment
+from modelpm.errors import ModelpmError
+from modelpm.lockfile.file import Lock
+from modelpm.lockfile.model import LockedModel
+from modelpm.project.files import Site, State
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What shall stand.
+
+    Attributes:
+        manifest_text: The manifest's file; None leaves it alone.
+        lock: The lock.
+        place: Models that shall appear; their blobs are in the store.
+        drop: Names of models that shall appear no more.
+    """
+
+    manifest_text: str | None
+    lock: Lock
+    place: Sequence[LockedModel] = ()
+    drop: Sequence[str] = ()
+
+
+def commit(environment: Environment, site: Site, before: State, after: Commit) -> set[str] | None:
+    """Make it so, or leave manifest and lock as they were.
+
+    Returns:
+        The kinds of links that were made; None where somebody else changed manifest or lock since they were read:
+        nothing was done then, and it must be planned again.
+    """
+    with environment.held():
+        if environment.text() != before.lock_text or site.text() != before.manifest_text:
+            return None
+        new = after.manifest_text
+        environment.view.check_names(*after.drop)
+        if after.place:
+            environment.register(*after.place)
+        try:
+            kinds = environment.view.place(*after.place) if after.place else set[str]()
+            if site.manifest is not None and new is not None and new != before.manifest_text:
+                write_atomic(site.manifest, new.encode())
+            environment.write(after.lock)
+        except BaseException:  # Ctrl-C too
+            _undo(environment, site, before, after)
+            raise
+        for name in after.drop:
+            environment.view.drop(name)
+    return kinds
+
+
+def _undo(environment: Environment, site: Site, before: State, after: Commit) -> None:
+    """Bring everything back, as far as it goes: the first failure is the one to tell."""
+    if site.manifest is not None and before.manifest_text is not None:
+        with contextlib.suppress(ModelpmError):
+            if site.text() != before.manifest_text:
+                restore(site.manifest, before.manifest_text.encode())
+    with contextlib.suppress(ModelpmError):
+        if environment.text() != before.lock_text:
+            restore(environment.lock_path, None if before.lock_text is None else before.lock_text.encode())
+    for model in after.place:
+        old = before.lock.get(model.name)
+        if old == model:
+            continue
+        with contextlib.suppress(ModelpmError):
+            if old is None:
+                environment.view.drop(model.name)
+            else:
+                environment.view.place(old)

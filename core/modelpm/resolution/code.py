@@ -1,0 +1,26 @@
+"""Which files of a model can run code when they are loaded, and the word that allows them. Pure."""
+
+from collections.abc import Iterable
+
+from modelpm.lockfile.model import Model
+from modelpm.resolution.selection import pickles_in
+from modelpm.resolution.spec import CatalogSpec, parse_spec
+
+PICKLE = "pickle"
+WORDS = (PICKLE,)  # what `allow` of a model may say
+
+
+def code_in(model: Model, paths: Iterable[str]) -> list[str]:
+    """Return the files of a model that can run code when they are loaded.
+
+    Args:
+        model: The model. A catalog's word for its format is believed: ``.bin`` is an ending of harmless formats, too.
+        paths: Its files.
+    """
+    label = model.format if isinstance(parse_spec(model.wish.spec), CatalogSpec) else ""
+    return pickles_in(paths, label)
+
+
+def needed_words(model: Model, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the words of ``allow`` without which a model may not be taken."""
+    return (PICKLE,) if code_in(model, paths) else ()

@@ -1,0 +1,164 @@
+"""From references to locations: where the bytes of one file can be fetched now. Locations never leave the process."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event, Lock
+
+from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
+from modelpm.errors import IntegrityError, ModelpmError, NotFound, UsageError
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.network.mirrors import mirrored
+from modelpm.network.redact import redact_urls
+from modelpm.plugins.registry import Registry
+from modelpm.resolution.cancellable import unless
+from modelpm.resolution.resolve import WantedFile, WantedModel, contradiction, file_in
+from modelpm.resolution.spec import UriSpec, parse_spec
+from modelpm.text.untrusted import printable
+from modelpm.transfer import Origin
+
+
+def parse_reference(registry: Registry, text: str) -> Reference:
+    """Read a reference as its source reads it.
+
+    Raises:
+        UsageError: It is no URI, or no plugin serves its scheme.
+    """
+    spec = parse_spec(text)
+    if not isinstance(spec, UriSpec):
+        raise UsageError(f"`{printable(text)}` is no reference: it has no `scheme://`")
+    return registry.source(spec.scheme).parse(spec.rest)
+
+
+@dataclass(slots=True)
+class Listings:
+    """Each reference is resolved once a run, whoever asks. Thread-safe.
+
+    Attributes:
+        registry: The sources.
+        mirrors: URI prefixes and what to try instead; see :mod:`modelpm.network.mirrors`.
+        cancelled: Set from another thread, ends the waiting for an answer.
+    """
+
+    registry: Registry
+    mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    cancelled: Event = field(default_factory=Event)
+    _snapshots: dict[Reference, Snapshot] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def of(self, reference: Reference) -> Snapshot:
+        """Return the listing behind a reference, whatever it selects of it.
+
+        Raises:
+            Interrupted: Cancelled.
+            ModelpmError: As the source says.
+        """
+        whole = replace(reference, file="", quantization="")
+        with self._lock:
+            if whole not in self._snapshots:
+                source = self.registry.source(whole.scheme)
+                self._snapshots[whole] = unless(self.cancelled, lambda: source.resolve(whole))
+            return self._snapshots[whole]
+
+    def put(self, reference: Reference, snapshot: Snapshot) -> None:
+        """Remember a listing under the reference that pins it, too."""
+        with self._lock:
+            self._snapshots[replace(reference, file="", quantization="")] = snapshot
+
+    def forget(self, reference: Reference) -> None:
+        """Ask anew the next time: a location of it has run out."""
+        with self._lock:
+            self._snapshots.pop(replace(reference, file="", quantization=""), None)
+
+
+def addresses(listings: Listings, model: LockedModel, file: LockedFile) -> list[str]:
+    """Return where a locked file can be had by any program, best first, without signatures and credentials.
+
+    Raises:
+        ModelpmError: Nobody can say.
+    """
+    wanted = WantedFile(file.path, file.size, Digest("sha256", file.sha256), file.sources)
+    labels = [origin.label for origin in locator(listings, WantedModel.of_locked(model), wanted)()]
+    return list(dict.fromkeys(label if "://" in label else Path(label).as_uri() for label in labels))
+
+
+def locator(listings: Listings, model: WantedModel, file: WantedFile) -> Callable[[], Sequence[Origin]]:
+    """Return what finds the places of one file, in order of preference; each call asks anew where it has to.
+
+    What it returns raises, where no source of the file can be reached, the first source's error.
+    """
+    asked: list[str] = []
+
+    def locate() -> Sequence[Origin]:
+        origins: list[Origin] = []
+        errors: list[ModelpmError] = []
+        for source in file.sources:
+            try:
+                origins.extend(_origins(listings, model, file, source, again=source in asked))
+            except ModelpmError as error:
+                errors.append(error)
+            else:
+                asked.append(source)
+        if not origins:
+            raise errors[0] if errors else NotFound(f"`{printable(file.path)}` of {model.name} has no source")
+        return origins
+
+    return locate
+
+
+def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str, *, again: bool) -> list[Origin]:
+    registry = listings.registry
+    reference = parse_reference(registry, text)
+    source = registry.source(reference.scheme)
+    locations = source.locate(reference, file.path)
+    if locations:
+        remote = RemoteFile(file.path, file.size, file.digest, locations)
+    else:
+        listed = _listed_in(registry, model, file, text) or replace(reference, file="")
+        if again:
+            listings.forget(listed)
+        remote = _in_listing(listings.of(listed), file, reference)
+    origins: list[Origin] = []
+    for location in remote.locations:
+        for uri in mirrored(listings.mirrors, text, location, source.base):
+            origins += _of_mirror(registry, file, uri)
+        origins.append(Origin(source, remote, location, redact_urls(location)))
+    return origins
+
+
+def _of_mirror(registry: Registry, file: WantedFile, uri: str) -> list[Origin]:
+    try:
+        reference = parse_reference(registry, uri)
+    except UsageError as error:
+        raise UsageError(f"[mirrors] leads to what cannot be used: {error.message}", hints=error.hints) from error
+    source = registry.source(reference.scheme)  # so that no credential of the original's source goes there
+    locations = source.locate(reference, file.path)
+    remote = RemoteFile(file.path, file.size, file.digest, locations)
+    return [Origin(source, remote, location, redact_urls(location), mirror=True) for location in locations]
+
+
+def _listed_in(registry: Registry, model: WantedModel, file: WantedFile, text: str) -> Reference | None:
+    """Return the reference whose listing has the file, where that is the model's own."""
+    if not model.upstream or text != f"{model.upstream.rstrip('/')}/{file.path}":
+        return None
+    return model.pinned or parse_reference(registry, model.upstream)
+
+
+def _in_listing(snapshot: Snapshot, file: WantedFile, reference: Reference) -> RemoteFile:
+    """Return the file of a listing, with what is known of it already, which it must not contradict."""
+    path = reference.file or file.path
+    found = file_in(snapshot, path)
+    if found is None:
+        raise NotFound(f"{snapshot.reference} has no file `{printable(path)}` any more")
+    if other := contradiction(file, found):
+        raise IntegrityError(
+            f"the {other.what} of `{printable(path)}` at {snapshot.reference} is not what was pinned:"
+            f" expected {other.expected}, got {other.actual}",
+            code=f"{other.what}_mismatch",
+            file=file.path,
+            expected=other.expected,
+            actual=other.actual,
+            hints=["the file was changed at the source; another source of the same bytes is needed"],
+        )
+    size = found.size if file.size is None else file.size
+    return replace(found, size=size, digest=file.digest or found.digest)

@@ -1,0 +1,372 @@
+"""From what was asked for to a model whose every file is known. Pure: catalog entries and listings are passed in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
+from modelpm.catalog import CatalogFile, Entry, Release, Variant
+from modelpm.errors import IntegrityError, NotFound, UsageError
+from modelpm.lockfile.file import MAX_LOCK_BYTES
+from modelpm.lockfile.model import MAX_LICENSE, LockedFile, LockedModel, Model, Wish
+from modelpm.resolution.selection import format_of, select
+from modelpm.text.untrusted import check_paths, shortened, to_model_name
+
+_LINES = 150  # bytes of a file's lines in a lock, besides its path and its sources
+_ENDINGS = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".zip", ".tar", ".json", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class WantedFile:
+    """One file as far as it is known before its bytes are here.
+
+    Attributes:
+        path: Relative POSIX path, checked.
+        size: Bytes, or None where only the download can tell.
+        digest: What the bytes must have; sha256 where it is known, else what the source knows, or None.
+        sources: References, in order of preference.
+        remote: What the listing said, where there was one.
+    """
+
+    path: str
+    size: int | None
+    digest: Digest | None
+    sources: tuple[str, ...]
+    remote: RemoteFile | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The content's identity, where it is known."""
+        return self.digest.hex if self.digest and self.digest.algorithm == "sha256" else None
+
+    def has_own_sources(self, upstream: str) -> bool:
+        """Tell whether its sources are others than its path at the model's upstream."""
+        return self.sources not in ((), (_under(upstream, self.path),))
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether its content is known before it is here."""
+        return self.sha256 is not None and self.size is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one source of a file says of it.
+
+    Attributes:
+        text: The source as the catalog writes it.
+        snapshot: Its listing, or None where none was needed or none could be had.
+        remote: The file in it.
+        is_fixed: Whether the catalog pins the source to one revision, so that its listing never changes.
+    """
+
+    text: str
+    snapshot: Snapshot | None = None
+    remote: RemoteFile | None = None
+    is_fixed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WantedModel(Model):
+    """One model, chosen; its files may lack size or digest.
+
+    Attributes:
+        files: The files that will be there.
+        pinned: The listing's reference, from which files without sources of their own are fetched.
+        warnings: What the user should know: files left out, deprecation.
+    """
+
+    files: tuple[WantedFile, ...]
+    pinned: Reference | None = None
+    warnings: tuple[str, ...] = ()
+
+    def lock(self, learned: Mapping[str, tuple[str, int]]) -> LockedModel:
+        """Return the locked model.
+
+        Args:
+            learned: sha256 and size by path, of every file that was fetched or found in the store.
+        """
+        files = []
+        for file in self.files:
+            sha256, size = learned.get(file.path) or (file.sha256, file.size)
+            if sha256 is None or size is None:
+                msg = f"{file.path} was neither pinned nor fetched"
+                raise AssertionError(msg)
+            files.append(LockedFile(file.path, size, sha256, file.sources))
+        return LockedModel(files=tuple(files), **self.facts())
+
+    @classmethod
+    def of_locked(cls, model: LockedModel) -> "WantedModel":
+        """Return what fetches a locked model again."""
+        files = tuple(WantedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources) for f in model.files)
+        return cls(files=files, **model.facts())
+
+
+def name_of_variant(entry: Entry, release: Release, variant: Variant) -> str:
+    """Return the default name of a catalog model: its id, with the variant unless that is the release's default."""
+    return entry.id if variant.name == release.default_variant else f"{entry.id}-{variant.name}"
+
+
+def name_of_reference(reference: Reference) -> str:
+    """Return the default name of a model from a source: the repository's or the file's, with the quantization."""
+    last = reference.path.split("#", 1)[0].split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
+    stem = next((last[: -len(e)] for e in _ENDINGS if last.lower().endswith(e)), last)
+    return to_model_name(f"{stem}-{reference.quantization}" if reference.quantization else stem)
+
+
+def from_catalog(entry: Entry, release: Release, variant: Variant, *, name: str, wish: Wish) -> WantedModel:
+    """Return the model a catalog describes, as far as the catalog knows it."""
+    check_paths(f.path for f in variant.files)
+    license_, warned = _license(entry.license, entry.name)
+    files = tuple(_of_catalog(f, variant.upstream) for f in variant.files)
+    return WantedModel(
+        name=name,
+        wish=wish,
+        files=files,
+        catalog=entry.catalog,
+        id=entry.id,
+        release=release.version,
+        variant=variant.name,
+        upstream=variant.upstream,
+        format=variant.format,
+        license=license_,
+        warnings=(*_deprecation(entry), *warned),
+    )
+
+
+def complete(model: WantedModel, snapshot: Snapshot, *, is_fixed: bool) -> WantedModel:
+    """Fill what a catalog left open from its upstream's listing, and compare the listing with what it did say.
+
+    Args:
+        model: What the catalog says.
+        snapshot: The listing.
+        is_fixed: Whether the catalog pins the upstream: where it does, a contradiction is a broken promise; where it
+            does not, the upstream moved on, which is said, and only the bytes that the catalog promises are taken.
+
+    Raises:
+        IntegrityError: They contradict each other, and the upstream is pinned.
+        NotFound: The listing has no such file.
+    """
+    upstream = str(snapshot.reference)
+    there = {f.path: f for f in snapshot.files}
+    files, warnings = [], list(model.warnings)
+    for file in model.files or tuple(_of_listing(f, snapshot) for f in snapshot.files):
+        remote = there.get(file.path)
+        if remote is None:
+            if file.has_own_sources(model.upstream):
+                files.append(file)
+                continue
+            raise NotFound(f"{upstream} has no file `{shortened(file.path)}`, which {model.model} names")
+        if other := contradiction(file, remote):
+            if is_fixed:
+                raise _broken_promise(file, model.model, other)
+            warnings.append(_moved_on(file, model.model, upstream, other))
+            files.append(file)
+            continue
+        own = file.has_own_sources(model.upstream)
+        sources = file.sources if own else (_under(upstream, file.path),)
+        files.append(replace(_learned(file, remote), sources=sources))
+    check_paths(f.path for f in files)
+    theirs, warned = ("", ()) if model.license else _license(snapshot.license, upstream)
+    return replace(
+        model,
+        files=tuple(files),
+        upstream=upstream,
+        pinned=snapshot.reference,
+        license=model.license or theirs,
+        warnings=(*warnings, *warned),
+    )
+
+
+def complete_file(model: WantedModel, file: WantedFile, found: Sequence[Found]) -> WantedModel:
+    """Fill what a catalog left open of a file with sources of its own, and compare their listings with what it said.
+
+    The first source that says something decides: one that has other bytes is left out, or, where the catalog itself
+    promised the bytes, kept as it is written, for it may have them again.
+
+    Args:
+        model: Has the file.
+        file: What is known of it.
+        found: What each of its sources says, in order of preference.
+
+    Raises:
+        IntegrityError: A source that never changes contradicts the catalog.
+    """
+    learned, sources, warnings, license_ = file, [], list(model.warnings), model.license
+    for source in found:
+        if source.remote is None or source.snapshot is None:
+            sources.append(source.text)
+            continue
+        if other := contradiction(file, source.remote):
+            if source.is_fixed:
+                raise _broken_promise(file, model.model, other)
+            warnings.append(_moved_on(file, model.model, source.text, other))
+            sources.append(source.text)
+        elif other := contradiction(learned, source.remote):
+            warnings.append(_left_out(file, model.model, source.text, other))
+        else:
+            learned = _learned(learned, source.remote)
+            sources.append(reference_in(source.snapshot, source.remote))
+            if not license_:
+                license_, warned = _license(source.snapshot.license, source.text)
+                warnings += warned
+    learned = replace(learned, sources=tuple(dict.fromkeys(sources)))
+    files = tuple(learned if each is file else each for each in model.files)
+    return replace(model, files=files, license=license_, warnings=tuple(warnings))
+
+
+def file_in(snapshot: Snapshot, path: str) -> RemoteFile | None:
+    """Return the file of that path; the only one of a listing has whatever path is asked for."""
+    found = next((f for f in snapshot.files if f.path == path), None)
+    return snapshot.files[0] if found is None and len(snapshot.files) == 1 else found
+
+
+def _learned(file: WantedFile, remote: RemoteFile) -> WantedFile:
+    size = remote.size if file.size is None else file.size
+    return replace(file, size=size, digest=file.digest or remote.digest, remote=file.remote or remote)
+
+
+def from_listing(
+    reference: Reference, snapshot: Snapshot, *, name: str, wish: Wish, allow_pickle: bool = False
+) -> WantedModel:
+    """Return the model a source lists.
+
+    Raises:
+        IntegrityError: A file name is hostile.
+        NotFound: Nothing matches what was asked for.
+        UsageError: A quantization must be chosen.
+        Denied: It needs files that can run code when they are loaded.
+    """
+    what = str(replace(reference, file="", quantization=""))
+    chosen = select(
+        snapshot.files,
+        what=what,
+        file=reference.file,
+        quantization=reference.quantization,
+        include=wish.include,
+        exclude=wish.exclude,
+        allow_pickle=allow_pickle,
+    )
+    _check_taken([f.path for f in chosen.files])
+    warnings = [
+        f"left out `{shortened(p)}`: it can run code when loaded, and a safe twin is there" for p in chosen.left_out
+    ]
+    files = tuple(_of_listing(f, snapshot) for f in chosen.files)
+    _check_fits_a_lock(files, what)
+    license_, warned = _license(snapshot.license, str(snapshot.reference))
+    return WantedModel(
+        name=name,
+        wish=wish,
+        files=files,
+        upstream=str(snapshot.reference),
+        variant=reference.quantization.lower(),
+        format=format_of([f.path for f in chosen.files]),
+        license=license_,
+        pinned=snapshot.reference,
+        warnings=(*warnings, *warned),
+    )
+
+
+def _check_taken(paths: Sequence[str]) -> None:
+    """Judge the names of the files that are taken, and of no others.
+
+    Raises:
+        IntegrityError: Code ``hostile_name``; says how to go on without the file.
+    """
+    try:
+        check_paths(paths)
+    except IntegrityError as error:
+        hints = ["leave the file out with --exclude GLOB, or take what you need with --include GLOB", *error.hints]
+        raise IntegrityError(error.message, code=error.code, hints=hints, **error.details) from None
+
+
+def _check_fits_a_lock(files: Sequence[WantedFile], what: str) -> None:
+    """Refuse what no lock could hold before any of it is downloaded.
+
+    Raises:
+        UsageError: Code ``too_many_files``.
+    """
+    size = sum(_LINES + len(file.path) + sum(map(len, file.sources)) for file in files)
+    if size > MAX_LOCK_BYTES:
+        raise UsageError(
+            f"{shortened(what)} has {len(files):,} files to take, more than a lock holds",
+            code="too_many_files",
+            hints=["take a part of them with --include GLOB"],
+        )
+
+
+def _license(text: str, where: str) -> tuple[str, tuple[str, ...]]:
+    """Return the licence as a lock may have it, and what to say where it is too long: cut, it would be another one."""
+    if len(text) <= MAX_LICENSE:
+        return text, ()
+    why = f"the licence of {where} counts as unknown: it has {len(text):,} characters, more than {MAX_LICENSE}"
+    return "", (why,)
+
+
+def _of_catalog(file: CatalogFile, upstream: str) -> WantedFile:
+    digest = Digest("sha256", file.sha256) if file.sha256 else None
+    return WantedFile(file.path, file.size, digest, file.sources or (_under(upstream, file.path),))
+
+
+def _of_listing(file: RemoteFile, snapshot: Snapshot) -> WantedFile:
+    return WantedFile(file.path, file.size, file.digest, (reference_in(snapshot, file),), file)
+
+
+def reference_in(snapshot: Snapshot, file: RemoteFile) -> str:
+    """Return the reference of one file of a listing, pinned as the listing is."""
+    return str(file.reference) if file.reference else _under(str(snapshot.reference), file.path)
+
+
+def _under(upstream: str, path: str) -> str:
+    return f"{upstream.rstrip('/')}/{path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """What a listing says otherwise than what is known: ``digest`` or ``size``, and both values."""
+
+    what: str
+    expected: str
+    actual: str
+
+
+def contradiction(file: WantedFile, remote: RemoteFile) -> Contradiction | None:
+    """Return in what a listing contradicts what is known of a file; None where it does not."""
+    theirs = remote.digest
+    if file.digest and theirs and file.digest.algorithm == theirs.algorithm and file.digest != theirs:
+        return Contradiction("digest", str(file.digest), str(theirs))
+    if file.size is not None and remote.size is not None and file.size != remote.size:
+        return Contradiction("size", str(file.size), str(remote.size))
+    return None
+
+
+def _broken_promise(file: WantedFile, model: str, other: Contradiction) -> IntegrityError:
+    return IntegrityError(
+        f"the {other.what} of `{shortened(file.path)}` of {model} is not what was promised:"
+        f" expected {other.expected}, got {other.actual}",
+        code=f"{other.what}_mismatch",
+        hints=["the file at the source was changed after it was catalogued or locked; tell the catalog's maintainer"],
+        file=file.path,
+        expected=other.expected,
+        actual=other.actual,
+    )
+
+
+def _moved_on(file: WantedFile, model: str, source: str, other: Contradiction) -> str:
+    return (
+        f"{source} has another `{shortened(file.path)}` than {model} promises"
+        f" ({other.what} {other.actual}, expected {other.expected}); only the promised bytes are taken"
+    )
+
+
+def _left_out(file: WantedFile, model: str, source: str, other: Contradiction) -> str:
+    return (
+        f"{source} is left out: it has another `{shortened(file.path)}` than the first source of {model}"
+        f" ({other.what} {other.actual}, expected {other.expected})"
+    )
+
+
+def _deprecation(entry: Entry) -> tuple[str, ...]:
+    if entry.deprecated is None:
+        return ()
+    instead = f"; use `{entry.deprecated.replacement}`" if entry.deprecated.replacement else ""
+    return (f"{entry.id} is deprecated: {entry.deprecated.reason}{instead}",)

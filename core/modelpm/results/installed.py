@@ -1,0 +1,41 @@
+"""What is installed: one value, in a room of its own, because verbs that only read need no other."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.lockfile.model import LockedFile
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledModel:
+    """One model of an environment.
+
+    Attributes:
+        name: Its name in the environment.
+        model: The catalog's full name, or the spec it came from.
+        release: Version, empty where there is none.
+        variant: Variant or quantization, empty where there is none.
+        format: gguf, safetensors, onnx, …
+        license: SPDX identifier, empty where unknown.
+        bytes: Size of all files.
+        digest: ``m1:…``, the identity that no mirror changes.
+        source: The pinned reference it is fetched from.
+        environment: ``user`` or ``project``.
+        path: What a program is given: the file, the first shard, else the folder.
+        folder: The folder of its files.
+        files: Every file.
+    """
+
+    name: str
+    model: str
+    release: str
+    variant: str
+    format: str
+    license: str
+    bytes: int
+    digest: str
+    source: str
+    environment: str
+    path: Path
+    folder: Path
+    files: tuple[LockedFile, ...]

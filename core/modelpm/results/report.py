@@ -1,0 +1,186 @@
+"""What the library answers with: frozen values whose attributes are the keys of the command line's JSON rows."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm.errors import ModelpmError
+from modelpm.results.installed import InstalledModel
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that was done, or would be.
+
+    Attributes:
+        action: install, reuse (already there), link, uninstall; of a project: add, remove (in the manifest), lock-add,
+            lock-update, lock-remove (in the lock); compare: a dry run would fetch it to know whether it changed.
+        name: The model's name.
+        model: The catalog's full name, or the spec.
+        release: Version, empty where there is none.
+        variant: Variant, empty where there is none.
+        digest: ``m1:…``, None where a dry run cannot know it.
+        bytes: Size of all files, None where a dry run cannot know it.
+        downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
+        path: Where it is.
+        freed: Bytes that left the disk.
+        note: Why something stayed or was left out.
+        before: The version, or where there is none the digest, that stood there before.
+    """
+
+    action: str
+    name: str
+    model: str
+    release: str = ""
+    variant: str = ""
+    digest: str | None = None
+    bytes: int | None = None
+    downloaded: int = 0
+    path: Path | None = None
+    freed: int = 0
+    note: str = ""
+    before: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a verb over several models came to; where some failed, the others were finished.
+
+    Attributes:
+        changes: What was done.
+        models: The models that are installed now, in the order they were asked for.
+        errors: What failed, each naming its model.
+        warnings: What the user should know.
+        dry_run: Whether nothing was really done.
+        lock: The project's lock, where there is a project.
+        lock_action: ``created``, ``updated`` or ``unchanged``.
+        notes: What was done besides, for people.
+    """
+
+    changes: tuple[Change, ...] = ()
+    models: tuple[InstalledModel, ...] = ()
+    errors: tuple[ModelpmError, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+    lock: Path | None = None
+    lock_action: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FileDetails:
+    """One file of a variant; size and sha256 are None where they are learned at install."""
+
+    path: str
+    size: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class VariantDetails:
+    """One variant of a model.
+
+    Attributes:
+        name: Variant or quantization.
+        release: Version it belongs to.
+        format: gguf, safetensors, onnx, …
+        quantization: As the publisher calls it.
+        bytes: Size of all files, None where one is unknown.
+        min_memory: Bytes of memory it needs at least, None where unknown.
+        recommended: Whether it is the release's default.
+        source: Where it comes from.
+        files: Every file.
+    """
+
+    name: str
+    release: str
+    format: str
+    quantization: str
+    bytes: int | None
+    min_memory: int | None
+    recommended: bool
+    source: str
+    files: tuple[FileDetails, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """One model, as ``show`` shows it."""
+
+    name: str
+    model: str
+    catalog: str
+    title: str
+    description: str
+    license: str
+    homepage: str
+    tasks: tuple[str, ...]
+    tags: tuple[str, ...]
+    release: str
+    source: str
+    variants: tuple[VariantDetails, ...]
+    installed: InstalledModel | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One file that was verified.
+
+    Attributes:
+        name: The model.
+        file: The file's path.
+        ok: Whether its bytes are what was locked.
+        problem: What is wrong, empty where nothing is.
+        only_shown_badly: Whether the stored bytes are right, and only the view does not show them.
+        repaired: Whether it was bad, and was mended.
+        downloaded: Bytes that were fetched to mend it.
+    """
+
+    name: str
+    file: str
+    ok: bool
+    problem: str = ""
+    only_shown_badly: bool = False
+    repaired: bool = False
+    downloaded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """One model of which there is something newer, or something to know.
+
+    Attributes:
+        name: Its name in the environment.
+        locked: What is locked: a release, a revision, or a digest where there is neither.
+        allowed: The newest that its spec allows.
+        newest: The newest there is.
+        note: Withdrawn, blocked, changed in the catalog.
+    """
+
+    name: str
+    locked: str
+    allowed: str
+    newest: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """One model of an environment, or of a folder, that holds bytes of the store.
+
+    Attributes:
+        environment: ``user`` or ``project``; ``dir`` of a folder that ``install --dir`` filled; ``unknown`` of
+            projects whose records were lost.
+        lock: The lock that names it; the folder where there is none.
+        name: The model's name there; empty where only the digest is known.
+        model: The catalog's full name, or the spec.
+        file: The file's path in the model; empty where the whole model was asked for.
+        sha256: Its content; empty as above.
+    """
+
+    environment: str
+    lock: Path
+    name: str
+    model: str
+    file: str = ""
+    sha256: str = ""

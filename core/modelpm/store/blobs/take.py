@@ -1,0 +1,60 @@
+"""Make a file from outside a blob: as a clone, as a second name of one that nobody can write, or as a copy."""
+
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.disk.atomic import temporary
+from modelpm.store.blobs import blobs, records
+from modelpm.store.blobs.known import Known
+from modelpm.store.blobs.linker import Linker
+from modelpm.store.layout import Layout
+
+_COPIED = ("symlink", "hardlink")  # kinds of links that must not be made
+
+
+def take(
+    known: Known, layout: Layout, linker: Linker, path: Path, only: str, step: Callable[[int], None] | None
+) -> str:
+    """Make a file a blob; it is neither moved nor changed.
+
+    Only a file that is read-only, and ours or root's, may be shared with the store: whoever could write it would write
+    a blob, and making it read-only would change a file that is not the store's.
+
+    Args:
+        known: What is known of files.
+        layout: The store's.
+        linker: Makes links.
+        path: The file.
+        only: The one sha256 that is wanted; empty for any.
+        step: Called with the count of bytes after each read; may raise to stop.
+
+    Returns:
+        The sha256 of its bytes.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    draft = temporary(layout.partials)
+    try:
+        with disk.explained(path, "read"):
+            shared = _is_sealed(path)
+        shared = linker.link(path, draft, "auto", without=_COPIED[: 1 if shared else 2]) == "hardlink"
+        if shared and not _is_sealed(draft):  # it was opened for writing in this instant
+            system.unlink(draft)
+            linker.link(path, draft, "auto", without=_COPIED)
+            shared = False
+        found = blobs.digest(draft, step)
+        if only in {"", found.sha256}:
+            blobs.commit(known, layout, draft, found.sha256, found.prefixes, seal=not shared)
+    finally:
+        draft.unlink(missing_ok=True)
+    return found.sha256
+
+
+def _is_sealed(path: Path) -> bool:
+    """Whether a file is ours or root's, and nobody may write it."""
+    facts = path.lstat()
+    return stat.S_ISREG(facts.st_mode) and system.is_trusted(facts) and not facts.st_mode & records.WRITABLE

@@ -1,0 +1,1 @@
+"""What may be freed and what may not: roots, leases, leftovers, crash recovery."""

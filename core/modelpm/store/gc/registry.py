@@ -1,0 +1,221 @@
+"""The registry: every root that counts on blobs of this store, remembered one a file in ``projects/``.
+
+The folder's name and the first five keys of a record are those of earlier versions: these versions on the same store
+count what this one remembers, and their records, which have neither id nor place, are read and replaced here.
+"""
+
+import contextlib
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.disk.atomic import write_atomic
+from modelpm.errors import IntegrityError, StoreError
+from modelpm.store.gc import marks
+from modelpm.store.gc.marks import FRESH, make_id, read_id
+from modelpm.store.gc.roots import (
+    Place,
+    Record,
+    Root,
+    digest_of,
+    digests_in,
+    is_sound,
+    read_lock,
+    real,
+)
+from modelpm.store.layout import Layout, is_sha256
+from modelpm.text.untrusted import check_path
+
+
+def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> Record | None:
+    """Return the record that must be written for an environment; None where the one that is there is good enough.
+
+    Args:
+        layout: The store.
+        root: The environment; its folder is there.
+        now: Seconds since 1970.
+        also: Digests that it is about to count on.
+
+    Raises:
+        StoreError: The lock or its folder cannot be read.
+    """
+    root = real(root)
+    with disk.explained(root.lock, "read"):
+        text = read_lock(root.lock) or b""
+        new = Record(root, digests_in(text) | {*also}, digest_of(text), int(now), read_id(root.view), Place.of(root))
+    known = load(layout.project(new.key))
+    if known is None or (known.text != new.text and is_sound(text)):
+        return new
+    if known.digests >= new.digests and known.root == root and 0 <= now - (known.seen or 0) < FRESH:
+        return None
+    # What another process is about to link stands in no lock yet; and a damaged lock no longer says what was linked.
+    return Record(root, known.digests | new.digests, new.text, new.seen, new.id, new.place)
+
+
+def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> None:
+    """Take note that an environment counts on this store; see :func:`due`.
+
+    Raises:
+        StoreError: The lock cannot be read, or the store cannot be written.
+    """
+    make_id(root.view)
+    record = due(layout, root, now, also)
+    if record is not None:
+        before = load(layout.project(record.key))
+        save(layout, record)
+        _supersede(layout, record, {record.text, before.text if before else record.text})
+    freshen(layout, root, now)
+
+
+def freshen(layout: Layout, root: Root, now: float) -> None:
+    """Let the mark of a root say that its record is fresh, where that can be written."""
+    with contextlib.suppress(OSError):
+        record = Record(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))
+        marks.touch(root.view, root.lock, layout.project(record.key), now)
+
+
+def _supersede(layout: Layout, record: Record, texts: Collection[str]) -> None:
+    """Remove what is known of the same root from before it had an id, or from an earlier version."""
+    place = record.place
+    nameless = Record(record.root, frozenset(), place=place)
+    if record.id and (known := load(layout.project(nameless.key))) is not None and known.place == place:
+        forget(layout, known)
+    lock = Path(os.path.realpath(record.root.lock))
+    earlier = load(layout.project(digest_of(os.fsencode(lock))))
+    if earlier is not None and earlier.place is None and earlier.text in texts:
+        forget(layout, earlier)
+
+
+def save(layout: Layout, record: Record) -> None:
+    """Write a record.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    import json
+
+    disk.make_folder(layout.projects, below=layout.root)
+    place = record.place or Place(0, 0, "")
+    fields = {
+        "lock": os.fspath(record.root.lock),
+        "digests": sorted(record.digests),
+        "text": record.text,
+        "last_use": record.seen or 0,
+        "missing_since": None,
+        "kind": record.root.kind,
+        "view": os.fspath(record.root.view),
+        "id": record.id,
+        **({"device": place.device, "inode": place.inode, "host": place.host} if record.place else {}),
+        **({"owner": record.owner, "entries": record.entries} if record.root.kind == "dir" else {}),
+    }
+    write_atomic(layout.project(record.key), json.dumps(fields, indent=0).encode() + b"\n")
+
+
+def forget(layout: Layout, record: Record) -> None:
+    """Remove a record.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    path = layout.project(record.key)
+    with disk.explained(path, "remove"):
+        path.unlink(missing_ok=True)
+
+
+def listing(layout: Layout) -> Iterator[Record]:
+    """Yield every record, in the order of the paths.
+
+    Raises:
+        StoreError: One of the files, which it names, cannot be read: which blobs it protects is then unknown.
+    """
+    found = []
+    for path in _files(layout):
+        record = load(path)
+        if record is None and path.exists():
+            raise StoreError(
+                f"{path} cannot be read: which project it remembers, and what that needs, is unknown",
+                code="root_unreadable",
+                hints=[f"run `modelpm sync` in your projects, then remove {path}"],
+                path=str(path),
+            )
+        if record is not None:
+            found.append(record)
+    yield from sorted(found, key=lambda r: (r.root.lock, r.key))
+
+
+def readable(layout: Layout) -> Iterator[Record]:
+    """Yield every record that can be read."""
+    yield from (record for path in _files(layout) if (record := load(path)) is not None)
+
+
+def _files(layout: Layout) -> list[Path]:
+    try:
+        names = sorted(os.listdir(layout.projects))  # noqa: PTH208 - names are all that is asked for
+    except FileNotFoundError:
+        return []
+    return [layout.projects / name for name in names if name.endswith(".json") and is_sha256(name[:-5])]
+
+
+def load(path: Path) -> Record | None:
+    """Read a record; None where there is none, or nothing that makes sense."""
+    import json
+
+    try:
+        record = _parsed(json.loads(read_lock(path) or b""))
+        sound = record.root.lock.is_absolute() and all(is_sha256(d) for d in record.digests)
+        named = record.key == path.stem
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError, IntegrityError):
+        return None
+    return record if sound and named else None
+
+
+def _parsed(found: Mapping[str, Any]) -> Record:
+    lock, digests, text = Path(found["lock"]), frozenset(found["digests"]), str(found["text"])
+    if "kind" not in found:
+        return Record(Root("project", lock, Path()), digests, text)
+    place = Place(int(found["device"]), int(found["inode"]), str(found["host"])) if "host" in found else None
+    for key in found.get("entries", {}):
+        check_path(key.partition("/")[2])  # a store may be shared
+    entries = {
+        str(key): (str(sha256), str(kind), int(mtime_ns), int(inode))
+        for key, (sha256, kind, mtime_ns, inode) in found.get("entries", {}).items()
+    }
+    root = Root(str(found["kind"]), lock, Path(found["view"]))
+    seen, owner = int(found["last_use"]), str(found.get("owner", ""))
+    return Record(root, digests, text, seen, str(found["id"]), place, owner, entries)
+
+
+# ---------------------------------------------------------------------- a store without records
+
+
+def begin(layout: Layout, now: float) -> None:
+    """Say, once, that the records of a store are complete.
+
+    A store with blobs and without any record was restored without its records: whoever counts on a blob is unknown, and
+    so all of them are held as those of a root that was seen now.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    if layout.complete.exists():
+        return
+    disk.make_folder(layout.projects, below=layout.root)
+    if lost := unknown(layout, now):
+        save(layout, lost)
+    write_atomic(layout.complete, b"")
+
+
+def unknown(layout: Layout, now: float) -> Record | None:
+    """Return the record of whoever counts on a store that lost its records; None where it did not."""
+    from modelpm.store.blobs import blobs
+
+    if layout.complete.exists() or _files(layout):
+        return None
+    held = frozenset(sha256 for sha256, _ in blobs.listing(layout))
+    if not held:
+        return None
+    root = Root("unknown", layout.projects / "unknown", layout.root)
+    return Record(root, held, seen=int(now), place=Place(0, 0, system.host_name()))

@@ -1,0 +1,153 @@
+"""Roots: who counts on blobs of a store, and how one root is told from another.
+
+A root is a random id that is kept in its view, the real path, the device and inode of the folder, and the host name. So
+a copied folder, an image or a second container at the same path is a root of its own, and none of them can replace or
+shrink the record of another.
+"""
+
+import errno
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from modelpm.disk import system
+from modelpm.errors import ModelpmError
+
+_DIGEST = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")  # whatever stands for it: too many do no harm
+_LARGEST = 64 << 20  # bytes of a lock with both sides of a conflict, and of a record
+
+
+class Root(NamedTuple):
+    """Who counts on blobs.
+
+    Attributes:
+        kind: ``user`` or ``project``: an environment; ``dir``: a folder of the user's with links into the store;
+            ``unknown``: whoever counted on a store whose records were lost.
+        lock: Absolute path of the ``models.lock``; of a ``dir`` a file that never exists.
+        view: The folder in which its files appear.
+    """
+
+    kind: str
+    lock: Path
+    view: Path
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return str(self.view if self.kind == "dir" else self.lock)
+
+
+class Place(NamedTuple):
+    """Where a root stands: device and inode of the lock's folder, and the host name."""
+
+    device: int
+    inode: int
+    host: str
+
+    @classmethod
+    def of(cls, root: Root) -> "Place":
+        """Look at a root's place.
+
+        Raises:
+            OSError: The folder is not there, or closed to us.
+        """
+        facts = root.lock.parent.stat()
+        return cls(facts.st_dev, facts.st_ino, system.host_name())
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A root, as it was remembered.
+
+    Attributes:
+        root: The root; the folder of its lock is a real path.
+        digests: What it counted on when it was last seen.
+        text: SHA-256 of the lock as it was then.
+        seen: Seconds since 1970; None where an earlier version wrote the record: it noted when a root was changed.
+        id: The random id; empty where none could be written.
+        place: Where it stood; None where an earlier version wrote the record.
+        owner: Of a ``dir``: the lock of the environment whose models it shows.
+        entries: Of a ``dir``: ``MODEL/PATH`` of each file, with sha256, kind of link, time and inode.
+    """
+
+    root: Root
+    digests: frozenset[str]
+    text: str = ""
+    seen: int | None = None
+    id: str = ""
+    place: Place | None = None
+    owner: str = ""
+    entries: Mapping[str, tuple[str, str, int, int]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """The name of its file, without the ending."""
+        lock = os.fspath(self.root.lock)
+        if self.place is None:
+            return digest_of(os.fsencode(lock))
+        facts = (self.id, lock, str(self.place.device), str(self.place.inode), self.place.host)
+        return digest_of(os.fsencode("\n".join(facts)))
+
+    @property
+    def is_earlier(self) -> bool:
+        """Whether an earlier version wrote it, and this one has not looked at it yet."""
+        return self.place is None and self.seen is None
+
+    def age(self, now: float) -> float:
+        """Return the seconds since it was seen; a time to come is a clock that was set back."""
+        return max(0.0, now - self.seen) if self.seen is not None else 0.0
+
+
+def real(root: Root) -> Root:
+    """Return a root by the real path of its lock's folder."""
+    folder = Path(os.path.realpath(root.lock.parent))
+    above = Path(os.path.realpath(root.view.parent))  # the view itself must not be a symlink
+    return root._replace(lock=folder / root.lock.name, view=above / root.view.name)
+
+
+def digests_in(text: bytes) -> frozenset[str]:
+    """Return everything in a lock that could be the digest of a blob."""
+    return frozenset(match.decode() for match in _DIGEST.findall(text))
+
+
+def read_lock(path: Path) -> bytes | None:
+    """Return the bytes of a lock; None where there is none.
+
+    Raises:
+        OSError: It cannot be read, or is too large to be one.
+    """
+    try:
+        fd = system.open_file(Path(os.path.realpath(path)), os.O_RDONLY)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    with os.fdopen(fd, "rb") as file:
+        text = file.read(_LARGEST + 1)
+    if len(text) > _LARGEST:
+        raise OSError(errno.EFBIG, "too large for a lock", str(path))
+    return text
+
+
+def is_sound(text: bytes) -> bool:
+    """Whether a lock says all that counts: one in the middle of a merge, cut short or of a newer version may not."""
+    from modelpm.lockfile.file import parse_lock
+
+    try:
+        parse_lock(text.decode(), "")
+    except (ModelpmError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def is_written_by(record: Record, text: bytes) -> bool:
+    """Whether a lock still is what it was when it was remembered."""
+    return record.text == digest_of(text)
+
+
+def digest_of(data: bytes) -> str:
+    """Return the SHA-256 of a text."""
+    import hashlib  # start-up
+
+    return hashlib.sha256(data).hexdigest()

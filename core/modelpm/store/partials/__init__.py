@@ -1,0 +1,1 @@
+"""Unfinished downloads: bytes, journal, ranges."""

@@ -1,0 +1,1 @@
+"""Texts: untrusted names, human formats, bounded TOML."""

@@ -1,0 +1,88 @@
+"""Whether the disk has room: for all that is wanted, before the first byte; for what has no size, on the way."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from modelpm import disk
+from modelpm.disk import system
+from modelpm.errors import StoreError
+from modelpm.store import Store
+from modelpm.store.partials.partial import reserved
+from modelpm.transfer.model import Fetch
+
+_MARGIN = 1 << 16  # for journals, records and folders
+_RESERVE, _SHARE = 1 << 30, 20  # what has no size leaves so many bytes of a disk, or one part in so many
+_STEP = 64 << 20  # bytes after which to look again, at most
+
+
+def missing_bytes(store: Store, fetches: Sequence[Fetch]) -> int:
+    """Return how many bytes of disk the fetches still need: what partials hold or have reserved is not needed again."""
+    needed = {fetch.key: fetch for fetch in fetches if fetch.size is not None}
+    return sum(max(0, (fetch.size or 0) - reserved(store.partial(key))) for key, fetch in needed.items())
+
+
+def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
+    """Refuse what does not fit on the store's file system.
+
+    Raises:
+        StoreError: ``no_space``, with ``needed``, ``free`` (bytes) and ``mount``.
+    """
+    missing = missing_bytes(store, fetches)
+    needed = missing + _MARGIN if missing else 0
+    mount = disk.mount_point(store.root)
+    free = system.free_space(mount)
+    if needed > free:
+        raise StoreError(
+            f"not enough space on {mount} for the download: {needed:,} bytes needed, {free:,} bytes free",
+            code="no_space",
+            hints=[f"Free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
+            needed=needed,
+            free=free,
+            mount=str(mount),
+        )
+
+
+@dataclass(slots=True)
+class Room:
+    """How much may be written of a file whose size is not promised: a server that never ends must not fill the disk.
+
+    Attributes:
+        folder: Where it is written.
+        path: The file, for the message.
+        label: What sends it, for the message.
+    """
+
+    folder: Path
+    path: str
+    label: str
+    _left: int = 0
+    _taken: int = 0
+
+    def took(self, count: int) -> None:
+        """Take note of bytes that were written.
+
+        Raises:
+            StoreError: ``no_space``; only the reserve is left.
+        """
+        self._left -= count
+        self._taken += count
+        if self._left > 0:
+            return
+        size, _, free = shutil.disk_usage(self.folder)
+        reserve = min(_RESERVE, size // _SHARE)
+        if free <= reserve:
+            mount = disk.mount_point(self.folder)
+            raise StoreError(
+                f"{self.label} sent {self._taken:,} bytes of {self.path} and did not end, and its size was not known"
+                f" before: the last {free:,} bytes free on {mount} are kept in reserve",
+                code="no_space",
+                hints=[
+                    "check that the address is that of a file, and not of an endless stream",
+                    f"free some space on {mount}, or put the store on another disk (MODELPM_STORE)",
+                ],
+                free=free,
+                mount=str(mount),
+            )
+        self._left = min(_STEP, (free - reserve) // 2)
