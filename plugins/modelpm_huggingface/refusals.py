@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from urllib.parse import unquote
 
-from modelpm.api import Denied, ModelpmError, NotFound, Unavailable
+from modelpm.api import Code, Denied, ModelpmError, NotFound, Unavailable
 from modelpm.http import Answer, error_of, host, label, origin
 from modelpm_huggingface.grammar import DATASETS
 
@@ -110,7 +110,9 @@ class Refusal:
 
 def _no_revision(refusal: Refusal) -> NotFound:
     what = refusal.what
-    return NotFound(f"{what.repo} has no revision {what.revision}", code="revision_not_found", revision=what.revision)
+    return NotFound(
+        f"{what.repo} has no revision {what.revision}", code=Code.REVISION_NOT_FOUND, revision=what.revision
+    )
 
 
 def _no_file(refusal: Refusal) -> NotFound:
@@ -118,7 +120,7 @@ def _no_file(refusal: Refusal) -> NotFound:
     return NotFound(
         f"{what.repo} has no file {what.file} at {what.revision[:12]}",
         hints=[f"`modelpm show hf://{what.repo}` lists what there is"],
-        code="file_not_found",
+        code=Code.FILE_NOT_FOUND,
     )
 
 
@@ -131,18 +133,18 @@ def _gated(refusal: Refusal) -> Denied:
                 f"accept its conditions at {base}/{repo}",
                 f"then make a token at {base}/settings/tokens and set HF_TOKEN, or run `hf auth login`",
             ],
-            code="gated",
+            code=Code.GATED,
         )
     return Denied(
         f"{repo} is gated, and the account of the token ({refusal.token_from}) is not let in",
         hints=[f"accept its conditions, or ask for access, at {base}/{repo}", "a token sees what its account may see"],
-        code="gated",
+        code=Code.GATED,
     )
 
 
 def _disabled(refusal: Refusal) -> Denied:
     repo = refusal.what.repo
-    return Denied(f"{repo} is disabled", hints=[f"its page may say why: {refusal.base}/{repo}"], code="disabled")
+    return Denied(f"{repo} is disabled", hints=[f"its page may say why: {refusal.base}/{repo}"], code=Code.DISABLED)
 
 
 def _no_password(refusal: Refusal) -> Denied:
@@ -157,7 +159,7 @@ def _no_password(refusal: Refusal) -> Denied:
     return Denied(
         message,
         hints=[f'name them in the configuration: [credentials."{where}"] username = "USER", password-env = "NAME"'],
-        code="login",
+        code=Code.LOGIN,
     )
 
 
@@ -169,7 +171,7 @@ def _bad_token(refusal: Refusal) -> Denied:
             _without(refusal.token_from),
             f"it may have run out or be cut: make a new one at {refusal.base}/settings/tokens",
         ],
-        code="bad_token",
+        code=Code.BAD_TOKEN,
     )
 
 
@@ -195,7 +197,7 @@ def _not_visible(refusal: Refusal) -> ModelpmError:
     return kind(
         f"the Hub shows no repository {repo}: it is private, gated, or not there",
         hints=[f"check the spelling: {refusal.base}/{repo}", *private],
-        code="repo_not_found",
+        code=Code.REPO_NOT_FOUND,
     )
 
 
@@ -215,7 +217,7 @@ def _limited(refusal: Refusal) -> ModelpmError:
         f"{host(refusal.base)} has had too many requests from here",
         retry_after=wait,
         hints=[] if refusal.token_from else [hint],
-        code="rate_limited",
+        code=Code.RATE_LIMITED,
         status=refusal.answer.status,
     )
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from modelpm.api import (
     MAX_FILES,
     MAX_SIZE,
+    Code,
     Context,
     Digest,
     ModelpmError,
@@ -99,7 +100,7 @@ class HuggingFace(HttpSource):
         try:
             info = self.get_json(f"{self._api(path)}/revision/{quote(revision, safe='')}")
         except NotFound as error:
-            if error.code != "revision_not_found":
+            if error.code != Code.REVISION_NOT_FOUND:
                 raise
             raise NotFound(error.message, hints=self._revisions(path), code=error.code, **error.details) from error
         commit = info.get("sha") if isinstance(info, Mapping) else None
@@ -145,7 +146,7 @@ class HuggingFace(HttpSource):
             return self.get(url, headers={"Accept": "application/json"})
         except ModelpmError as error:
             status = error.details.get("status")
-            if error.code not in {"not_found", "http_status", "network"} or status not in _NO_LISTING:
+            if error.code not in {Code.NOT_FOUND, Code.HTTP_STATUS, Code.NETWORK} or status not in _NO_LISTING:
                 raise
             raise Unavailable(
                 f"{host(self.base)} cannot list the files of {path}: it speaks only a part of the Hub's protocol "
@@ -154,7 +155,7 @@ class HuggingFace(HttpSource):
                     "check HF_ENDPOINT; its server must pass on `/api/models/…/tree/…`",
                     f"or install single files by their address: modelpm install {self.base}/{path}/resolve/main/FILE",
                 ],
-                code="no_listing",
+                code=Code.NO_LISTING,
                 status=status,
             ) from error
 
@@ -183,7 +184,7 @@ class HuggingFace(HttpSource):
         return Unavailable(
             f"{host(self.base)} does not answer like a Hub: {what}",
             hints=["check HF_ENDPOINT; a proxy or a captive portal may stand in between"],
-            code="bad_answer",
+            code=Code.BAD_ANSWER,
         )
 
 

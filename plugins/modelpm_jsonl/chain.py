@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from modelpm.api import Event, IntegrityError
+from modelpm.api import Code, Event, IntegrityError
 
 GENESIS = "0" * 64
 MAX_LINE = 64 << 10  # bytes, with the line feed: one write of that size is whole on every system we know
@@ -150,7 +150,7 @@ def broken(line: int, reason: str, explanation: str) -> IntegrityError:
     """Return the error that names the first bad line."""
     return IntegrityError(
         f"the audit log is broken at line {line}: {reason}: {explanation}",
-        code="audit_broken",
+        code=Code.AUDIT_BROKEN,
         hints=[
             "keep the file as it is and find out who changed it; records before that line stand",
             "to begin a new log, move the audit folder away",

@@ -18,7 +18,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from modelpm.api import Event, IntegrityError, StoreError
+from modelpm.api import Code, Event, IntegrityError, StoreError
 from modelpm.api.toolkit import explained, fdatasync, make_folder, open_file, try_lock, write_atomic
 from modelpm_jsonl import chain
 from modelpm_jsonl.chain import GENESIS, HEAD_LOST, MAX_LINE, RECOVERED, START, Head
@@ -136,7 +136,7 @@ class JsonLinesLog:
                 if time.monotonic() > deadline:
                     raise StoreError(
                         f"another process has held {self._lock} for {_PATIENCE:.0f} seconds",
-                        code="lock_timeout",
+                        code=Code.LOCK_TIMEOUT,
                         hints=["find the process that hangs (`lsof`, `fuser`) and end it"],
                     )
                 time.sleep(0.002)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from modelpm.api import Context, Digest, IntegrityError, Reference, RemoteFile, Snapshot, UsageError, printable
+from modelpm.api import Code, Context, Digest, IntegrityError, Reference, RemoteFile, Snapshot, UsageError, printable
 from modelpm.http import Address, HttpSource, address, origin
 
 _DIGEST = re.compile(r"sha256=([0-9a-fA-F]{64})")
@@ -52,7 +52,7 @@ class Web(HttpSource):
             raise IntegrityError(
                 f"the server calls the file `{printable(first.name[:_SHOWN])}`: that is a path, not a name",
                 hints=["nothing was written; tell whoever runs the server"],
-                code="hostile_name",
+                code=Code.HOSTILE_NAME,
             )
         file = replace(unknown, size=first.size, path=first.name or unknown.path)
         return Snapshot(reference, digest.hex if digest else first.validator or "", (file,))

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         too_many,
     )
     from modelpm.errors import (
+        Code,
         Denied,
         Expired,
         IntegrityError,
@@ -96,6 +97,7 @@ _HOMES = {
         "too_many",
     ),
     "modelpm.errors": (
+        "Code",
         "Denied",
         "Expired",
         "IntegrityError",
@@ -122,6 +124,7 @@ __all__ = [
     "AuditTail",
     "Catalog",
     "CatalogText",
+    "Code",
     "Context",
     "Denied",
     "Digest",

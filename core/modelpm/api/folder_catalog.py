@@ -6,7 +6,7 @@ from pathlib import Path
 from modelpm.api.types import CatalogText
 from modelpm.disk.reading import read_bytes
 from modelpm.disk.system import UnfitError
-from modelpm.errors import NotFound, UsageError
+from modelpm.errors import Code, NotFound, UsageError
 from modelpm.text.untrusted import MODEL_ID, printable
 
 _MAX_BYTES = 1 << 20
@@ -67,20 +67,20 @@ def read_text(path: Path) -> CatalogText:
     except FileNotFoundError:
         raise NotFound(f"there is no file {printable(str(path))}") from None
     except UnfitError as error:
-        raise UsageError(f"{path}: {error.strerror}", code="invalid_catalog") from None
+        raise UsageError(f"{path}: {error.strerror}", code=Code.INVALID_CATALOG) from None
     except OSError as error:
         raise _unreadable(f"{printable(str(path))} cannot be read", error) from None
     try:
         return CatalogText(str(path), content.decode())
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: it is no UTF-8 text at byte {error.start}", code="invalid_catalog") from None
+        raise UsageError(f"{path}: it is no UTF-8 text at byte {error.start}", code=Code.INVALID_CATALOG) from None
 
 
 def _unreadable(what: str, error: OSError) -> NotFound:
     return NotFound(
         f"{what}: {error.strerror}",
         hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`"],
-        code="unreadable_catalog",
+        code=Code.UNREADABLE_CATALOG,
     )
 
 

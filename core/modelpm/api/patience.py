@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from modelpm.errors import ModelpmError, Unavailable
+from modelpm.errors import Code, ModelpmError, Unavailable
 from modelpm.text.human import duration
 
 LONGEST_WAIT = 600.0  # seconds a server may ask for; twice the window in which the Hub counts requests
@@ -16,9 +16,9 @@ _LONGEST_PAUSE = 5.0  # seconds between two tries, so that the end of an outage 
 _DAYS = 2 * 86400.0  # from there on a wait is told in days
 # Retries of what more of them would hardly cure: a cut copy in a cache may be replaced, a wrong listing stays; storage
 # that refuses a fresh link refuses the next one; a server that was mute for a minute goes on being so.
-_FEWER = {"size_mismatch": 2, "expired": 2, "no_answer": 2}
-_STALLS = frozenset({"stalled", "trickle"})
-_AWAY = frozenset({"network", "stalled", "proxy", "rate_limited", "no_answer"})
+_FEWER: dict[str, int] = {Code.SIZE_MISMATCH: 2, Code.EXPIRED: 2, Code.NO_ANSWER: 2}
+_STALLS = frozenset({Code.STALLED, Code.TRICKLE})
+_AWAY = frozenset({Code.NETWORK, Code.STALLED, Code.PROXY, Code.RATE_LIMITED, Code.NO_ANSWER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,5 +122,5 @@ def explained(error: ModelpmError, now: datetime) -> str:
         days = f"{seconds / 86400:.0f} days" if seconds >= _DAYS else duration(seconds)
         return f"{error.message}; it asks to wait {days}, and modelpm waits {duration(LONGEST_WAIT)} at most"
     until = f"{now + timedelta(seconds=seconds):%H:%M:%S}"
-    limited = "rate limited until" if error.code == "rate_limited" else "it asks to wait until"
+    limited = "rate limited until" if error.code == Code.RATE_LIMITED else "it asks to wait until"
     return f"{error.message}; {limited} {until}"

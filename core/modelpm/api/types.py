@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from modelpm.errors import UsageError
+from modelpm.errors import Code, UsageError
 from modelpm.network.health import Hosts
 from modelpm.network.redact import withhold
 
@@ -47,7 +47,7 @@ def too_many(what: str) -> UsageError:
     """Return the error of a listing that has more than :data:`MAX_FILES` entries."""
     return UsageError(
         f"{what} lists more than {MAX_FILES:,} files, the most that modelpm takes",
-        code="too_many_files",
+        code=Code.TOO_MANY_FILES,
         hints=["choose a repository or folder with fewer files; `modelpm search TEXT` finds models"],
     )
 

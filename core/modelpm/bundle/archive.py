@@ -10,7 +10,7 @@ from pathlib import Path
 from modelpm import disk
 from modelpm.bundle import volumes
 from modelpm.disk import system
-from modelpm.errors import IntegrityError
+from modelpm.errors import Code, IntegrityError
 from modelpm.store.blobs import blobs
 from modelpm.text.untrusted import printable
 
@@ -66,7 +66,7 @@ def verified(path: Path, sha256: str, size: int) -> Iterator[bytes]:
     if left or hasher.hexdigest() != sha256:
         raise IntegrityError(
             f"the blob {sha256} in the store is damaged",
-            code="damaged",
+            code=Code.DAMAGED,
             expected=sha256,
             actual=hasher.hexdigest(),
             hints=["`modelpm verify --repair` mends it"],
@@ -167,7 +167,9 @@ def _chunks(stream: BufferedIOBase, size: int, path: Path) -> Iterator[bytes]:
 
 
 def _no_bundle(path: Path, why: str) -> IntegrityError:
-    return IntegrityError(f"{path} is no bundle of modelpm: {why}", code="no_bundle", hints=["copy the bundle again"])
+    return IntegrityError(
+        f"{path} is no bundle of modelpm: {why}", code=Code.NO_BUNDLE, hints=["copy the bundle again"]
+    )
 
 
 def digest(path: Path) -> str:

@@ -14,7 +14,7 @@ from modelpm.bundle.target import claim, held, release
 from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.environment.environment import Environment, lock_text
-from modelpm.errors import IntegrityError, NotFound, StoreError, UsageError
+from modelpm.errors import Code, IntegrityError, NotFound, StoreError, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.project.discovery import FILE, LOCK
@@ -27,7 +27,7 @@ _HIDDEN = "."  # so begin our own drafts, too
 _DRAFT = ".partial"
 _PIECE = re.compile(r"(.+)\.\d{3,}(?:\.partial)?")
 _BLOBS = Path("blobs", "sha256")
-_UNWRITABLE = frozenset({"no_permission", "no_space"})
+_UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
             if not store.has(file.sha256, file.size) and not _brought(store, file, shown):
                 raise NotFound(
                     f"`{printable(file.path)}` of `{model.name}` is not in the store",
-                    code="missing",
+                    code=Code.MISSING,
                     hints=["`modelpm sync --all-groups` brings everything that is locked"],
                     name=model.name,
                     file=file.path,
@@ -124,7 +124,7 @@ def _told_of(target: Path, store: Store) -> Iterator[None]:
         path = Path(error.details.get("path", "/"))
         if error.code not in _UNWRITABLE or not path.is_relative_to(place) or path.is_relative_to(store.root):
             raise
-        full = error.code == "no_space"
+        full = error.code == Code.NO_SPACE
         cure = f"free some space on {error.details['mount']}" if full else f"make {place} writable for this user"
         if isinstance(error.__cause__, OSError) and error.__cause__.errno == EFBIG:
             cure = "let `--split 4G` cut it into parts"
@@ -189,7 +189,7 @@ def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tupl
             if not store.has(file.sha256, file.size):
                 raise IntegrityError(
                     f"{source} lacks `{printable(file.path)}` of `{model.name}`",
-                    code="bundle_incomplete",
+                    code=Code.BUNDLE_INCOMPLETE,
                     hints=["copy the bundle again"],
                 )
     return lock, taken
@@ -228,7 +228,7 @@ def _check_first(source: Path, path: Path) -> None:
 def _incomplete(source: Path, why: str) -> IntegrityError:
     return IntegrityError(
         f"{source} is no complete bundle: {why}",
-        code="bundle_incomplete",
+        code=Code.BUNDLE_INCOMPLETE,
         hints=["run `modelpm export --bundle` to its end, which goes on with what is there, or copy the bundle again"],
     )
 
@@ -305,7 +305,7 @@ def _adopted(store: Store, path: Path, sha256: str, size: int) -> bool:
     """Take a blob of a bundle's folder, whole or in parts; return whether there is one."""
     if path.is_file():
         if not store.adopt(path.resolve(), sha256):
-            raise IntegrityError(f"{path} is damaged", code="digest_mismatch", expected=sha256)
+            raise IntegrityError(f"{path} is damaged", code=Code.DIGEST_MISMATCH, expected=sha256)
         return True
     chunks = volumes.joined(path, size)
     if chunks is not None:
@@ -322,7 +322,7 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
         if lock is None:
             if name != LOCK or size > MAX_LOCK_BYTES:
                 raise IntegrityError(
-                    f"{source} is no bundle of modelpm: {LOCK} is not the first in it", code="no_bundle"
+                    f"{source} is no bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE
                 )
             lock = _lock(b"".join(chunks), source)
             owners = _owners(lock.models)
@@ -330,7 +330,7 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
             continue
         sha256, expected = wanted.get(name, ("", -1))
         if size != expected:
-            raise IntegrityError(f"{source}: `{printable(name)}` does not belong there", code="no_bundle")
+            raise IntegrityError(f"{source}: `{printable(name)}` does not belong there", code=Code.NO_BUNDLE)
         step(name)
         state = "present"
         if not store.has(sha256, size):
@@ -338,13 +338,13 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     if lock is None:
-        raise IntegrityError(f"{source} is no bundle of modelpm: it is empty", code="no_bundle")
+        raise IntegrityError(f"{source} is no bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
     return lock, taken
 
 
 def _lock(content: bytes, source: Path) -> Lock:
     if len(content) > MAX_LOCK_BYTES:
-        raise UsageError(f"the lock in {source} is larger than {MAX_LOCK_BYTES} bytes", code="lock_unreadable")
+        raise UsageError(f"the lock in {source} is larger than {MAX_LOCK_BYTES} bytes", code=Code.LOCK_UNREADABLE)
     return parse_lock(content.decode(errors="replace"), f"the lock in {source}")
 
 

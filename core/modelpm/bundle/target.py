@@ -12,7 +12,7 @@ from modelpm import disk
 from modelpm.bundle import archive
 from modelpm.bundle.volumes import in_the_way, is_alone
 from modelpm.disk import atomic, system
-from modelpm.errors import StoreError
+from modelpm.errors import Code, StoreError
 from modelpm.store import locks
 
 _NOT_OURS = "it is no part of a bundle that modelpm began there"
@@ -37,12 +37,16 @@ def held(target: Path) -> Iterator[None]:
             if locks.work(path):
                 stack.enter_context(locks.hold(path, timeout=0))
         except StoreError as error:
-            if error.code != "lock_timeout":
+            if error.code != Code.LOCK_TIMEOUT:
                 raise
             holder = error.details.get("holder", "another process")
             hint = "wait for that process to end, or choose another name"
             raise StoreError(
-                f"{target} is being written by {holder}", code="in_use", hints=[hint], path=str(target), holder=holder
+                f"{target} is being written by {holder}",
+                code=Code.IN_USE,
+                hints=[hint],
+                path=str(target),
+                holder=holder,
             ) from None
         try:
             yield

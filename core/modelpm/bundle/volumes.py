@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelpm import disk
 from modelpm.disk import system
-from modelpm.errors import IntegrityError, StoreError, UsageError
+from modelpm.errors import Code, IntegrityError, StoreError, UsageError
 
 _CHUNK = 4 << 20
 _PART = re.compile(r"(.*)\.(\d{3,})")
@@ -111,7 +111,7 @@ def in_the_way(path: Path, why: str) -> StoreError:
     """Say that something which is not ours stands where we would write."""
     return StoreError(
         f"{path} is in the way: {why}",
-        code="in_the_way",
+        code=Code.IN_THE_WAY,
         hints=["move it away, or choose another name for the bundle"],
         path=str(path),
     )
@@ -162,7 +162,7 @@ def joined(path: Path, size: int) -> Iterator[bytes] | None:
         missing = f"{path.name}.{len(parts) + 1:03} is missing, or " if there < size else ""
         raise IntegrityError(
             f"{path}.001 and what follows are damaged: {missing}a part has not the size it was written with",
-            code="size_mismatch",
+            code=Code.SIZE_MISMATCH,
             expected=size,
             actual=there,
             hints=["copy the bundle again, all parts into one folder"],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from modelpm.catalog.entry import Entry, Release, Variant
-from modelpm.errors import Denied, NotFound, UsageError
+from modelpm.errors import Code, Denied, NotFound, UsageError
 from modelpm.text.untrusted import printable
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _pinned(wanted: str) -> Version | None:
 def _blocked(entry: Entry, release: Release) -> Denied:
     return Denied(
         f"{entry.name} {release.version} is blocked by its catalog: {printable(release.blocked)}",
-        code="blocked",
+        code=Code.BLOCKED,
         hints=["it is refused even where it is locked; choose another release or model"],
     )
 
@@ -99,10 +99,10 @@ def _no_release(entry: Entry, wanted: str, fitting: list[Release]) -> NotFound:
         last = fitting[-1]
         return NotFound(
             f"{asked}: every release that fits was withdrawn; {last.version}: {printable(last.yanked)}",
-            code="yanked",
+            code=Code.YANKED,
             hints=[f"there are: {there}", f"to take it all the same, name it in full: {entry.name}@{last.version}"],
         )
-    return NotFound(f"there is no release {asked}", code="unknown_release", hints=[f"there are: {there}"])
+    return NotFound(f"there is no release {asked}", code=Code.UNKNOWN_RELEASE, hints=[f"there are: {there}"])
 
 
 def _labelled(release: Release) -> str:
@@ -119,5 +119,5 @@ def _variant(entry: Entry, release: Release, name: str) -> Variant:
     hints = [f"did you mean `{entry.id}:{near[0]}`?"] if near else []
     hints.append(f"there are: {', '.join(names)}")
     raise NotFound(
-        f"{entry.name} {release.version} has no variant `{printable(name)}`", code="unknown_variant", hints=hints
+        f"{entry.name} {release.version} has no variant `{printable(name)}`", code=Code.UNKNOWN_VARIANT, hints=hints
     )

@@ -13,7 +13,7 @@ from modelpm.api.types import CatalogText, Finding, Severity
 from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.catalog.toml import invalid
-from modelpm.errors import ModelpmError, NotFound, PluginError, UsageError
+from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
 from modelpm.text.untrusted import MODEL_ID, printable
 
 _MOST_NEAR = 3
@@ -156,7 +156,7 @@ class Catalogs:
         if catalog not in self._opened:
             near = get_close_matches(catalog, self._opened, 1)
             hints = [_did_you_mean(near)] if near else [f"there are: {', '.join(self._opened) or 'none'}"]
-            raise NotFound(f"there is no catalog `{printable(catalog)}`", code="unknown_catalog", hints=hints)
+            raise NotFound(f"there is no catalog `{printable(catalog)}`", code=Code.UNKNOWN_CATALOG, hints=hints)
         return self._opened[catalog]
 
     def _ids(self, opened: "_Opened") -> tuple[str, ...]:
@@ -186,7 +186,7 @@ class Catalogs:
         ]
         where = f"the catalog `{asked.name}` has" if asked else "no catalog has"
         what = f"no model `{printable(wanted)}`" if asked else f"a model `{printable(wanted)}`"
-        return NotFound(f"{where} {what}", code="unknown_model", hints=hints)
+        return NotFound(f"{where} {what}", code=Code.UNKNOWN_MODEL, hints=hints)
 
 
 class _Opened:
@@ -260,7 +260,7 @@ class _Opened:
 def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
     return UsageError(
         f"the catalog `{catalog}` cannot be read, and is asked before `{found}`: {error}",
-        code="unreadable_catalog",
+        code=Code.UNREADABLE_CATALOG,
         hints=[
             f"to take it from there all the same, write `{found}`",
             f"else mend the catalog, or remove `{catalog}` from `[catalogs]` in config.toml",

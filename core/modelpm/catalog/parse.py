@@ -8,7 +8,7 @@ from packaging.version import Version
 from modelpm.api.types import CatalogText
 from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
 from modelpm.catalog.toml import REFERENCE, Table, invalid, load
-from modelpm.errors import IntegrityError, UsageError
+from modelpm.errors import Code, IntegrityError, UsageError
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.text.human import MAX_SIZE
 from modelpm.text.untrusted import MODEL_ID, check_paths, printable
@@ -75,7 +75,7 @@ def _root(text: CatalogText) -> Table:
     if schema > SCHEMA:
         raise UsageError(
             f"{text.origin}: it has schema {schema}, and this modelpm reads up to {SCHEMA}",
-            code="newer_schema",
+            code=Code.NEWER_SCHEMA,
             hints=["update modelpm"],
             origin=text.origin,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from modelpm.api.types import CatalogText
-from modelpm.errors import UsageError
+from modelpm.errors import Code, UsageError
 from modelpm.text.human import MAX_SIZE
 from modelpm.text.toml import TomlError, loads
 from modelpm.text.untrusted import printable
@@ -29,7 +29,7 @@ def load(text: CatalogText) -> dict[str, Any]:
 
 def invalid(origin: str, problem: str, *hints: str) -> UsageError:
     """Return the error of a catalog file that cannot be used."""
-    return UsageError(f"{origin}: {problem}", code="invalid_catalog", hints=hints, origin=origin)
+    return UsageError(f"{origin}: {problem}", code=Code.INVALID_CATALOG, hints=hints, origin=origin)
 
 
 @dataclass(frozen=True, slots=True)

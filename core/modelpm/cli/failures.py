@@ -5,7 +5,7 @@ from errno import EACCES, EDQUOT, EIO, ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EPE
 from pathlib import Path
 
 from modelpm.disk import failure, unnameable
-from modelpm.errors import ModelpmError, UsageError
+from modelpm.errors import Code, ModelpmError, UsageError
 
 _OF_THE_DISK = frozenset({EACCES, EDQUOT, EIO, ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS, ESTALE})
 
@@ -20,7 +20,7 @@ def of_the_surroundings(error: BaseException) -> ModelpmError | None:
         return UsageError(
             "the current folder is gone",
             hints=["go into one that is there, or name only absolute paths"],
-            code="no_folder",
+            code=Code.NO_FOLDER,
         )
     return None
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from modelpm.config.settings import BY_KEY, SETTINGS, Setting, nearest
 from modelpm.config.values import absolute, as_seconds
 from modelpm.disk.reading import read_text
-from modelpm.errors import StoreError, UsageError
+from modelpm.errors import Code, StoreError, UsageError
 from modelpm.network.redact import withhold_in_url
 from modelpm.text.toml import TomlError, loads
 from modelpm.text.untrusted import shortened
@@ -159,7 +159,7 @@ def read_tables(path: Path) -> dict[str, Any]:
         UsageError: It cannot be read, or it is not TOML.
     """
     try:
-        text = read_text(path, MAX_CONFIG_BYTES, code="usage")
+        text = read_text(path, MAX_CONFIG_BYTES, code=Code.USAGE)
         return {} if text is None else loads(text, limit=MAX_CONFIG_BYTES)
     except TomlError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error}", hints=["repair the file"]) from None

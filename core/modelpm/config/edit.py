@@ -9,7 +9,7 @@ from modelpm.config.settings import SETTINGS, setting
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
-from modelpm.errors import UsageError
+from modelpm.errors import Code, UsageError
 
 
 def write_setting(path: Path, key: str, value: str) -> None:
@@ -57,7 +57,7 @@ def _edited(path: Path, key: str, value: str) -> str:
     import tomlkit
 
     parts, made = _parsed(key, value)
-    text = read_text(path, MAX_CONFIG_BYTES, code="usage") or ""
+    text = read_text(path, MAX_CONFIG_BYTES, code=Code.USAGE) or ""
     document = tomlkit.parse(text.removeprefix("\ufeff"))
     table: Any = document
     for part in parts[:-1]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelpm.disk import closed, system
-from modelpm.errors import ModelpmError, StoreError, UsageError
+from modelpm.errors import Code, ModelpmError, StoreError, UsageError
 
 _FULL = {
     errno.ENOSPC: "no space left on {mount}",
@@ -53,14 +53,14 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
     if number in _FORBIDDEN:
         found = closed.find(error, path)
         text = f"cannot {action} {path}: {found.why}"
-        return StoreError(text, code="no_permission", hints=found.hints, path=str(found.place))
+        return StoreError(text, code=Code.NO_PERMISSION, hints=found.hints, path=str(found.place))
     if number == errno.ELOOP:
         return symlink(path, action)
     if number in _NO_FOLDER:
         for above in path.parents:
             if is_dangling(above):
                 return dangling(above)
-    code = "io_error" if number == errno.EIO else "local"
+    code = Code.IO_ERROR if number == errno.EIO else Code.LOCAL
     hints = ["the disk reports a defect: look into the system's log"] if number == errno.EIO else []
     return StoreError(f"cannot {action} {path}: {reason}", code=code, hints=hints, path=str(path))
 
@@ -69,7 +69,7 @@ def symlink(path: Path, action: str) -> StoreError:
     """Say that a symlink stands where we would write."""
     return StoreError(
         f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
-        code="symlink",
+        code=Code.SYMLINK,
         hints=[f"to go on without the link: rm {shlex.quote(str(path))}", *_other_disk(path)],
         path=str(path),
     )
@@ -92,7 +92,7 @@ def dangling(path: Path) -> StoreError:
     """Say that a folder is a symlink which leads nowhere: as one to a disk that is not mounted does."""
     return StoreError(
         f"cannot use {path}: it is a symbolic link to {path.readlink()}, which is no folder",
-        code="symlink",
+        code=Code.SYMLINK,
         hints=["mount that disk, or make that folder; or remove the link"],
         path=str(path),
     )
@@ -102,11 +102,11 @@ def unnameable(error: UnicodeEncodeError) -> ModelpmError:
     """Say that a name cannot be given to the system, and how it could."""
     text = error.object[max(0, error.start - _SHOWN) : error.end + _SHOWN].strip()
     if error.encoding.lower().replace("_", "-") == "utf-8":
-        return UsageError(f"`{text}` is no UTF-8, and is not kept as a name", code="encoding")
+        return UsageError(f"`{text}` is no UTF-8, and is not kept as a name", code=Code.ENCODING)
     return StoreError(
         f"this locale, whose characters are {error.encoding}, has no name for the file `{text}`",
         hints=["choose one with UTF-8: LC_ALL=C.UTF-8, or PYTHONUTF8=1"],
-        code="encoding",
+        code=Code.ENCODING,
     )
 
 
@@ -119,7 +119,7 @@ def _full(number: int, path: Path, action: str, needed: int | None) -> StoreErro
         reason, cure = f"{mount} holds as many files as it can: no inodes left", "remove files, however small,"
     return StoreError(
         f"cannot {action} {path}: {reason} ({sizes})",
-        code="no_space",
+        code=Code.NO_SPACE,
         hints=[f"{cure} on {mount}, or put the store on another disk (MODELPM_STORE)"],
         path=str(path),
         mount=str(mount),

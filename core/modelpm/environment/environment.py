@@ -11,7 +11,7 @@ from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
 from modelpm.environment.view import View
-from modelpm.errors import ModelpmError
+from modelpm.errors import Code, ModelpmError
 from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.store import Store
@@ -185,7 +185,7 @@ def lock_text(path: Path) -> str | None:
         UsageError: It is not a regular file, it is too large, or it is not UTF-8.
         StoreError: The system refuses.
     """
-    text = read_text(path, MAX_LOCK_BYTES, code="lock_unreadable")
+    text = read_text(path, MAX_LOCK_BYTES, code=Code.LOCK_UNREADABLE)
     # What editors and git put there is not ours to keep: lines end as we write them, without a byte order mark.
     return None if text is None else text.removeprefix("\ufeff").replace("\r\n", "\n")
 

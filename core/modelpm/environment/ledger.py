@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelpm.disk.reading import read_bytes
-from modelpm.errors import IntegrityError, UsageError
+from modelpm.errors import Code, IntegrityError, UsageError
 from modelpm.text.untrusted import MODEL_ID, check_path, shortened
 
 NAME = ".modelpm.json"
@@ -82,7 +82,7 @@ def read_ledger(root: Path) -> dict[str, Entry]:
     if not isinstance(version, int) or version > VERSION:
         raise UsageError(
             f"{path} is of a newer modelpm: version {shortened(str(version), 20)}; this one reads version {VERSION}",
-            code="ledger_too_new",
+            code=Code.LEDGER_TOO_NEW,
             hints=["update modelpm; the file was left as it is"],
         )
     for key in entries:
@@ -90,10 +90,12 @@ def read_ledger(root: Path) -> dict[str, Entry]:
         try:
             check_path(rest)
         except IntegrityError as error:
-            raise IntegrityError(f"{path} is not of modelpm's making: {error.message}", code="hostile_name") from error
+            raise IntegrityError(
+                f"{path} is not of modelpm's making: {error.message}", code=Code.HOSTILE_NAME
+            ) from error
         if not MODEL_ID.fullmatch(name):
             text = f"{path} is not of modelpm's making: `{shortened(name)}` cannot be a model's name"
-            raise IntegrityError(text, code="hostile_name")
+            raise IntegrityError(text, code=Code.HOSTILE_NAME)
     return entries
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from modelpm.environment.environment import Environment
-from modelpm.errors import NotFound
+from modelpm.errors import Code, NotFound
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.results.installed import InstalledModel
 from modelpm.store.blobs.shown import check
@@ -94,7 +94,9 @@ def find_installed(environment: Environment, name: str) -> LockedModel:
     )
     shown = printable(name)
     raise NotFound(
-        f"`{shown}` is not installed", code="not_installed", hints=[*hints, f"to install it: modelpm install {shown}"]
+        f"`{shown}` is not installed",
+        code=Code.NOT_INSTALLED,
+        hints=[*hints, f"to install it: modelpm install {shown}"],
     )
 
 
@@ -142,7 +144,7 @@ def path_of(environment: Environment, model: LockedModel, file: str | None = Non
         os.fsencode(path)  # raises where the locale cannot even name it
         raise NotFound(
             f"`{model.name}` is installed, but {path} is gone",
-            code="missing",
+            code=Code.MISSING,
             hints=[f"to bring it back: {_cure(environment, model)}"],
         )
     _look_at(environment, model, [f for f in model.files if file in {None, f.path}])
@@ -167,7 +169,7 @@ def _look_at(environment: Environment, model: LockedModel, files: Sequence[Locke
         if problem is not None:
             raise NotFound(
                 f"`{model.name}` cannot be used: {path} is not the file that is locked: {problem}",
-                code="missing",
+                code=Code.MISSING,
                 hints=[_cure(environment, model)],
             )
 

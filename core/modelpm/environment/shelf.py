@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from modelpm.disk import explained, symlink
 from modelpm.environment.ledger import Entry
-from modelpm.errors import StoreError
+from modelpm.errors import Code, StoreError
 from modelpm.lockfile.model import LockedFile
 from modelpm.store import Store
 from modelpm.store.blobs.shown import shown_by
@@ -194,7 +194,7 @@ class Shelf(NamedTuple):
             return None
         raise StoreError(
             f"{target} is in the way: it is not the file of that name of the model",
-            code="in_the_way",
+            code=Code.IN_THE_WAY,
             hints=["move it away, or choose another folder with --dir PATH"],
         )
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from modelpm.disk import make_folder, symlink, unnameable
 from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.environment.ledger import NAME, Entry, ledger_text, read_ledger
-from modelpm.errors import StoreError
+from modelpm.errors import Code, StoreError
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.store import Store
 from modelpm.store.blobs import shown
@@ -301,7 +301,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
 def _in_the_way(path: Path) -> StoreError:
     return StoreError(
         f"{path} is in the way: modelpm did not make it, or it was changed since",
-        code="in_the_way",
+        code=Code.IN_THE_WAY,
         hints=["move it away, or choose another name with --as NAME"],
     )
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from modelpm.api.kinds import AuditSink
 from modelpm.api.types import Event
-from modelpm.errors import ModelpmError, PluginError, StoreError
+from modelpm.errors import Code, ModelpmError, PluginError, StoreError
 from modelpm.network.redact import capped, redact_urls
 
-_UNWRITABLE = frozenset({"no_permission", "no_space"})
+_UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
 
 
 @dataclass(slots=True)

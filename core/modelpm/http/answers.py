@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from modelpm.api.types import RemoteFile
-from modelpm.errors import Denied, ModelpmError, NotFound, Unavailable
+from modelpm.errors import Code, Denied, ModelpmError, NotFound, Unavailable
 from modelpm.http.errors import PermanentError
 from modelpm.http.urls import host, label, origin
 from modelpm.text.human import number_of
@@ -56,7 +56,7 @@ class Answer:
             raise Unavailable(
                 f"{host(self.url)} answered {label(self.url)} with something that is not JSON",
                 hints=["a proxy or a captive portal may stand in between"],
-                code="bad_answer",
+                code=Code.BAD_ANSWER,
             ) from error
 
 
@@ -116,7 +116,7 @@ def refuse_unreadable_length(answer: Answer) -> None:
     """
     said = _said_length(answer.headers)
     if said and number_of(said) is None:
-        raise _unusable(answer, f"announced `{printable(said[:40])}` as the length of its answer", "bad_answer")
+        raise _unusable(answer, f"announced `{printable(said[:40])}` as the length of its answer", Code.BAD_ANSWER)
 
 
 def is_packed(answer: Answer) -> bool:
@@ -135,7 +135,7 @@ def is_packed(answer: Answer) -> bool:
 
 def _encoded(answer: Answer) -> Unavailable:
     encoding = printable(answer.headers.get("Content-Encoding", "").strip().lower()[:40])
-    return _unusable(answer, f"sent the bytes encoded as '{encoding}' though asked not to", "content_encoding")
+    return _unusable(answer, f"sent the bytes encoded as '{encoding}' though asked not to", Code.CONTENT_ENCODING)
 
 
 def _body(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span:
@@ -153,25 +153,25 @@ def _body(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span:
         return _part(answer, wanted, ranged=ranged)
     asked = wanted.stop - wanted.start if ranged and wanted.stop is not None else None
     if length is not None and length == asked and length != wanted.file.size:
-        raise _unusable(answer, f"sent {length} bytes without saying that they are the range asked for", "bad_range")
+        raise _unusable(answer, f"sent {length} bytes without saying that they are the range asked for", Code.BAD_RANGE)
     return Span(0, length, length)
 
 
 def _part(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span:
     if answer.headers.get("Content-Type", "").lower().startswith("multipart/"):
-        raise _unusable(answer, "answered one range with several parts", "bad_range")
+        raise _unusable(answer, "answered one range with several parts", Code.BAD_RANGE)
     first, last, total = _content_range(answer)
     if total is None and wanted.file.size is None:
-        raise _unusable(answer, "sent a part of the file without saying how large the file is", "bad_range")
+        raise _unusable(answer, "sent a part of the file without saying how large the file is", Code.BAD_RANGE)
     size = total if total is not None else wanted.file.size or 0
     if not ranged and (first, last) != (0, size - 1):
-        raise _unusable(answer, "sent a part when asked for the whole file", "bad_range")
+        raise _unusable(answer, "sent a part when asked for the whole file", Code.BAD_RANGE)
     start, stop = (wanted.start, wanted.stop) if ranged else (0, None)
     if first != start or not first <= last < size or (stop is not None and last >= stop):
-        raise _unusable(answer, f"sent bytes {first}-{last} of {size} when asked from {start} on", "bad_range")
+        raise _unusable(answer, f"sent bytes {first}-{last} of {size} when asked from {start} on", Code.BAD_RANGE)
     length = length_of(answer.headers)
     if length not in {None, last - first + 1}:
-        raise _unusable(answer, f"announced {length} bytes for a range of {last - first + 1}", "bad_range")
+        raise _unusable(answer, f"announced {length} bytes for a range of {last - first + 1}", Code.BAD_RANGE)
     return Span(first, last - first + 1, total)
 
 
@@ -180,7 +180,7 @@ def _content_range(answer: Answer) -> tuple[int, int, int | None]:
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
     first, last, total = (number_of(group) for group in found.groups()) if found else (None, None, None)
     if found is None or first is None or last is None or (total is None and found[3] != "*"):
-        raise _unusable(answer, "sent a part of the file without saying which", "bad_range")
+        raise _unusable(answer, "sent a part of the file without saying which", Code.BAD_RANGE)
     return first, last, total
 
 
@@ -188,7 +188,7 @@ def _past_the_end(answer: Answer, wanted: Wanted) -> Span:
     found = _UNSATISFIED.fullmatch(answer.headers.get("Content-Range", "").strip())
     if found and number_of(found[1]) == wanted.start:
         return Span(wanted.start, 0, wanted.start)
-    raise _unusable(answer, f"has no bytes from {wanted.start} on", "range_not_satisfiable")
+    raise _unusable(answer, f"has no bytes from {wanted.start} on", Code.RANGE_NOT_SATISFIABLE)
 
 
 def _refuse_other_sizes(answer: Answer, wanted: Wanted, span: Span) -> None:
@@ -204,7 +204,7 @@ def _refuse_other_sizes(answer: Answer, wanted: Wanted, span: Span) -> None:
         raise Unavailable(
             f"{host(answer.url)} has {path} with {span.total} bytes, expected {size}",
             hints=["it was changed or cut there since it was pinned"],
-            code="size_mismatch",
+            code=Code.SIZE_MISMATCH,
             expected=size,
             actual=span.total,
         )
@@ -217,12 +217,12 @@ def _page(answer: Answer, wanted: Wanted) -> ModelpmError:
         return Denied(
             f"{host(wanted.location)} wants you to sign in: it leads to {label(answer.url)} instead of a file",
             hints=[f'make a token there, and name it in the configuration: [credentials."{where}"] token-env = "NAME"'],
-            code="login",
+            code=Code.LOGIN,
         )
     return Unavailable(
         f"{host(answer.url)} sent an HTML page instead of {wanted.file.path}, perhaps from a captive portal",
         hints=["open a web page in a browser, sign in to the network if it asks, and try again"],
-        code="html_page",
+        code=Code.HTML_PAGE,
     )
 
 
@@ -284,9 +284,11 @@ def error_of(answer: Answer) -> ModelpmError:
         return NotFound(f"{where} does not exist: {said}", status=answer.status)
     if answer.status in _TRANSIENT or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         wait = wait_of(answer.headers)
-        code = "rate_limited" if answer.status == HTTPStatus.TOO_MANY_REQUESTS else None
+        code = Code.RATE_LIMITED if answer.status == HTTPStatus.TOO_MANY_REQUESTS else None
         return Unavailable(f"{host(answer.url)} answered {said}", retry_after=wait, code=code, status=answer.status)
-    return PermanentError(f"{host(answer.url)} answered {where} with {said}", code="http_status", status=answer.status)
+    return PermanentError(
+        f"{host(answer.url)} answered {where} with {said}", code=Code.HTTP_STATUS, status=answer.status
+    )
 
 
 def said_by(answer: Answer) -> str:

@@ -8,7 +8,7 @@ from io import DEFAULT_BUFFER_SIZE, BufferedReader
 
 import urllib3
 
-from modelpm.errors import ModelpmError, Unavailable
+from modelpm.errors import Code, ModelpmError, Unavailable
 from modelpm.http.answers import length_of
 from modelpm.http.failures import BREAKS, failure
 from modelpm.http.pacing import in_time
@@ -96,12 +96,12 @@ class Body:
             self._finish()
         elif ended and self._failed is None:
             self._failed = Unavailable(
-                f"{host(self._url)} closed the connection {self._left} bytes too early", code="cut_short"
+                f"{host(self._url)} closed the connection {self._left} bytes too early", code=Code.CUT_SHORT
             )
 
     def _broken(self, error: BaseException | None) -> ModelpmError:
         if self._aborted or error is None:
-            return Unavailable(f"the connection to {host(self._url)} was given up", code="aborted")
+            return Unavailable(f"the connection to {host(self._url)} was given up", code=Code.ABORTED)
         return failure(error, self._url)
 
     def _finish(self) -> None:

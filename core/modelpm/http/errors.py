@@ -1,6 +1,6 @@
 """The one failure that only HTTP knows."""
 
-from modelpm.errors import Unavailable
+from modelpm.errors import Code, Unavailable
 
 
 class PermanentError(Unavailable):
@@ -9,5 +9,5 @@ class PermanentError(Unavailable):
     A certificate that is not trusted, a redirect that leads nowhere, a proxy that refuses. Another location may do.
     """
 
-    code = "network"
+    code = Code.NETWORK
     retryable = False

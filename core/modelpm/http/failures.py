@@ -17,7 +17,7 @@ from urllib3.exceptions import (
 )
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from modelpm.errors import ModelpmError, Unavailable
+from modelpm.errors import Code, ModelpmError, Unavailable
 from modelpm.http.connections import TunnelRefusedError
 from modelpm.http.errors import PermanentError
 from modelpm.http.timing import NoAnswerError
@@ -48,7 +48,7 @@ def failure(error: BaseException, url: str, proxy: str = "") -> ModelpmError:
 
 
 _MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[str, BaseException], ModelpmError]], ...] = (
-    (LocationValueError, lambda name, _: PermanentError(f"the address of {name} is malformed", code="bad_address")),
+    (LocationValueError, lambda name, _: PermanentError(f"the address of {name} is malformed", code=Code.BAD_ADDRESS)),
     (
         NameResolutionError,
         lambda name, _: Unavailable(
@@ -57,7 +57,7 @@ _MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[str, BaseException], M
     ),
     (NewConnectionError, lambda name, error: Unavailable(f"{name} cannot be reached: {reason(error)}")),
     (ConnectTimeoutError, lambda name, _: Unavailable(f"{name} cannot be reached: no connection in time")),
-    ((ReadTimeoutError, TimeoutError), lambda name, _: Unavailable(f"{name} went silent", code="stalled")),
+    ((ReadTimeoutError, TimeoutError), lambda name, _: Unavailable(f"{name} went silent", code=Code.STALLED)),
     (
         (SSLError, ssl.SSLError),
         lambda name, error: Unavailable(f"the encrypted connection to {name} broke: {reason(error)}"),
@@ -69,10 +69,10 @@ def _too_late(error: BaseException, name: str) -> ModelpmError | None:
     """Return what it means that an answer did not begin in time, or that it drips."""
     for cause in _causes(error):
         if isinstance(cause, TooSlowError):
-            return Unavailable(f"{name} sends the head of its answer too slowly, and does not end it", code="slow")
+            return Unavailable(f"{name} sends the head of its answer too slowly, and does not end it", code=Code.SLOW)
         if isinstance(cause, NoAnswerError):
             return Unavailable(
-                f"{name} sent no answer within {duration(cause.seconds)}", hints=[_PATIENT], code="no_answer"
+                f"{name} sent no answer within {duration(cause.seconds)}", hints=[_PATIENT], code=Code.NO_ANSWER
             )
     return None
 
@@ -87,7 +87,7 @@ def _untrusted(name: str, problem: str) -> PermanentError:
     return PermanentError(
         f"the certificate of {name} is not trusted: {problem}",
         hints=["if your network inspects TLS, name its certificate with --cacert FILE", "check the machine's clock"],
-        code="certificate",
+        code=Code.CERTIFICATE,
     )
 
 
@@ -103,12 +103,12 @@ def proxy_wants_a_name(proxy: str, challenges: Sequence[str]) -> PermanentError:
                 "run a helper that speaks it, such as cntlm or px, and name that: HTTPS_PROXY=http://127.0.0.1:3128",
                 "or ask the network's administrators to let this host through without a password (NO_PROXY)",
             ],
-            code="proxy",
+            code=Code.PROXY,
         )
     return PermanentError(
         f"the proxy {proxy} wants a user and a password (407)",
         hints=["give them in the proxy's address: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"],
-        code="proxy",
+        code=Code.PROXY,
     )
 
 
@@ -119,7 +119,7 @@ def _proxy_failure(error: ProxyError | NewConnectionError, proxy: str) -> Modelp
         return proxy_wants_a_name(proxy, asked.challenges)
     refused = re.search(r"Tunnel connection failed: (\d{3})", str(inner))
     why = f"it answered {refused[1]}" if refused else reason(inner)
-    return Unavailable(f"the proxy {proxy} does not let us through: {why}", code="proxy")
+    return Unavailable(f"the proxy {proxy} does not let us through: {why}", code=Code.PROXY)
 
 
 def _certificate_problem(error: BaseException) -> str | None:

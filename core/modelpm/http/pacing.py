@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from modelpm.errors import Unavailable
+from modelpm.errors import Code, Unavailable
 from modelpm.http.urls import host
 from modelpm.http.watchdog import WATCHDOG, TooSlowError
 
@@ -49,4 +49,4 @@ def least(seconds: float, idle: float) -> float:
 
 
 def _slow(url: str) -> Unavailable:
-    return Unavailable(f"{host(url)} sends its answer too slowly, and does not end it", code="slow")
+    return Unavailable(f"{host(url)} sends its answer too slowly, and does not end it", code=Code.SLOW)

@@ -15,7 +15,7 @@ from urllib3.util import Timeout
 
 from modelpm import __version__
 from modelpm.api.types import Network
-from modelpm.errors import ModelpmError, UsageError
+from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.http.connections import racing
 from modelpm.http.errors import PermanentError
 from modelpm.http.failures import BREAKS, closed_early, failure, proxy_wants_a_name, reason
@@ -67,13 +67,13 @@ class Pool:
 
     def _failure(self, error: BaseException, url: str, proxy: Proxy | None) -> ModelpmError:
         meant = failure(error, url, "" if proxy is None else proxy.server)
-        broken = _broken_bundle(self._network.cert_file) if meant.code == "certificate" else ""
+        broken = _broken_bundle(self._network.cert_file) if meant.code == Code.CERTIFICATE else ""
         if not broken:
             return meant
         return PermanentError(
             f"{meant.message}\nSSL_CERT_FILE takes the place of the system's certificates, and {broken}",
             hints=["unset SSL_CERT_FILE, or let it name a file of certificates in PEM form"],
-            code="certificate",
+            code=Code.CERTIFICATE,
         )
 
     def _manager(self, proxy: Proxy | None, *, secure: bool) -> urllib3.PoolManager:

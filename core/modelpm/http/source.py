@@ -13,7 +13,7 @@ from urllib3 import BaseHTTPResponse
 
 from modelpm.api.patience import Budget, Patience, explained
 from modelpm.api.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
-from modelpm.errors import Expired, ModelpmError, OfflineError, Unavailable, UsageError
+from modelpm.errors import Code, Expired, ModelpmError, OfflineError, Unavailable, UsageError
 from modelpm.http.answers import (
     Answer,
     Span,
@@ -43,10 +43,10 @@ _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
 # What storage answers when a signature has run out.
 _RAN_OUT = frozenset({400, 401, 403, 410})
-_NO_RANGES = frozenset({"bad_range", "range_not_satisfiable"})
+_NO_RANGES = frozenset({Code.BAD_RANGE, Code.RANGE_NOT_SATISFIABLE})
 # An answer came, and is none: it would be the same a second later.
-_NO_ANSWERS = frozenset({"html_page", "content_encoding", "bad_answer"}) | _NO_RANGES
-_DRIPS = "slow"  # a document that did not end in time had its time
+_NO_ANSWERS = frozenset({Code.HTML_PAGE, Code.CONTENT_ENCODING, Code.BAD_ANSWER}) | _NO_RANGES
+_DRIPS = Code.SLOW  # a document that did not end in time had its time
 _T = TypeVar("_T")
 
 
@@ -220,7 +220,7 @@ class HttpSource(ABC):
         if body is not None and packed:
             body = capped(unpacked([body], reached), cap)
         if body is None:
-            raise PermanentError(f"{label(reached)} is larger than the {cap} bytes it may have", code="too_big")
+            raise PermanentError(f"{label(reached)} is larger than the {cap} bytes it may have", code=Code.TOO_BIG)
         return Answer(reached, answer.status, answer.headers, body)
 
     def _content(self, wanted: Wanted, validator: str | None) -> tuple[BaseHTTPResponse, str, Span]:
@@ -289,7 +289,7 @@ class HttpSource(ABC):
         try:
             origin(url)
         except UsageError as error:  # of a listing, or of a plugin: not what the user wrote
-            raise PermanentError(f"a location cannot be used: {error.message}", code="bad_address") from error
+            raise PermanentError(f"a location cannot be used: {error.message}", code=Code.BAD_ADDRESS) from error
         if self.context.offline:
             raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=[self.offline_hint])
         seen = [url]
@@ -300,9 +300,11 @@ class HttpSource(ABC):
             discard(response, url)
             url = redirect_target(url, response.headers.get("Location"))
             if url in seen:
-                raise PermanentError(f"{host(seen[0])} redirects in a circle, over {label(url)}", code="redirect_loop")
+                raise PermanentError(
+                    f"{host(seen[0])} redirects in a circle, over {label(url)}", code=Code.REDIRECT_LOOP
+                )
             seen.append(url)
-        raise PermanentError(f"{host(seen[0])} redirects more than {_MAX_HOPS} times", code="redirect_loop")
+        raise PermanentError(f"{host(seen[0])} redirects more than {_MAX_HOPS} times", code=Code.REDIRECT_LOOP)
 
     def _proof(self, url: str) -> dict[str, str]:
         proof = dict(self.authorization(url) or {})

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterable, Iterator
 
-from modelpm.errors import Unavailable
+from modelpm.errors import Code, Unavailable
 from modelpm.http.urls import host
 
 _PIECE = 1 << 20  # bytes that come out at once, however few went in
@@ -32,4 +32,4 @@ def unpacked(chunks: Iterable[bytes], url: str) -> Iterator[bytes]:
 
 def _wrong(url: str, why: str) -> Unavailable:
     text = f"{host(url)} sent compressed bytes though asked not to, and the body {why}"
-    return Unavailable(text, code="content_encoding")
+    return Unavailable(text, code=Code.CONTENT_ENCODING)

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urljoin
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
-from modelpm.errors import UsageError
+from modelpm.errors import Code, UsageError
 from modelpm.http.errors import PermanentError
 
 _PORTS = {"http": 80, "https": 443}
@@ -168,7 +168,7 @@ def redirect_target(url: str, location: str | None) -> str:
         PermanentError: It leads nowhere, to another protocol, or from https to http.
     """
     if not location or not location.strip():
-        raise PermanentError(f"{host(url)} sent a redirect that leads nowhere", code="bad_redirect")
+        raise PermanentError(f"{host(url)} sent a redirect that leads nowhere", code=Code.BAD_REDIRECT)
     # Header bytes arrive as Latin-1; what servers mean is UTF-8.
     said = location.strip().encode("latin-1", "replace").decode("utf-8", "replace")
     try:
@@ -177,7 +177,7 @@ def redirect_target(url: str, location: str | None) -> str:
         target = address(whole)
     except (UsageError, ValueError) as error:
         raise PermanentError(
-            f"{host(url)} redirects to something that is not a web address", code="bad_redirect"
+            f"{host(url)} redirects to something that is not a web address", code=Code.BAD_REDIRECT
         ) from error
     here = address(url)
     if here.scheme == "https" and target.scheme != "https":
@@ -192,7 +192,7 @@ def _insecure(here: Address, target: Address) -> PermanentError:
     return PermanentError(
         f"{here.server} redirects from https to plain http ({target.server}), which is refused",
         hints=[hint],
-        code="insecure_redirect",
+        code=Code.INSECURE_REDIRECT,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from modelpm.environment.query import find_installed, named_in
-from modelpm.errors import NotFound
+from modelpm.errors import Code, NotFound
 from modelpm.library.services import Parts
 from modelpm.project.discovery import find_governing
 from modelpm.results.installed import InstalledModel
@@ -89,7 +89,7 @@ class Manager(Parts):
         try:
             return super().path(name, file, dir=dir)
         except NotFound as error:
-            if not ensure or error.code not in {"not_installed", "missing"}:
+            if not ensure or error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
                 raise
         return super().path(self._ensured(name), file, dir=dir)
 

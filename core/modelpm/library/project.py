@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import Reader, installed_model
-from modelpm.errors import ModelpmError, UsageError
+from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.checks import check_name, drifted, no_lock, stray_warning, unsynced
 from modelpm.project.discovery import FILE
@@ -296,7 +296,7 @@ class Project(Reader):
         if self.site.manifest is None:
             raise UsageError(
                 f"{self.site.root} has a {self.site.lock.name}, but no {FILE}",
-                code="no_manifest",
+                code=Code.NO_MANIFEST,
                 hints=["`modelpm sync --frozen` uses the lock as it is; `modelpm init` begins a manifest"],
             )
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from modelpm.errors import IntegrityError, ModelpmError, UsageError
+from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError
 from modelpm.lockfile.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lockfile.model import MAX_TEXT, LockedFile, LockedModel, Wish
 from modelpm.text.human import MAX_SIZE
@@ -112,7 +112,7 @@ def check_folder(path: str) -> None:
     check_path(path)
     if path.startswith("~"):
         raise IntegrityError(
-            f"the folder `{path}` is refused: a shell takes it for somebody's home", code="hostile_name", file=path
+            f"the folder `{path}` is refused: a shell takes it for somebody's home", code=Code.HOSTILE_NAME, file=path
         )
 
 
@@ -134,7 +134,7 @@ def parse_lock(text: str, origin: str) -> Lock:
     try:
         return _parsed(text, origin)
     except ModelpmError as error:
-        if error.code not in {"lock_unreadable", "lock_digest", "hostile_name"} or not _is_union(text):
+        if error.code not in {Code.LOCK_UNREADABLE, Code.LOCK_DIGEST, Code.HOSTILE_NAME} or not _is_union(text):
             raise
         raise _merged(f"{origin} has lines of two locks, merged into one: {error.message}", "lock_union") from error
 
@@ -148,7 +148,9 @@ def _parsed(text: str, origin: str) -> Lock:
         raise _damaged(origin, str(error)) from error
     names = [m.name for m in models]
     if twins := [name for name, count in Counter(names).items() if count > 1]:
-        raise _damaged(origin, f"`{min(twins)}` stands in it twice; `modelpm lock` locks it again", code="lock_twice")
+        raise _damaged(
+            origin, f"`{min(twins)}` stands in it twice; `modelpm lock` locks it again", code=Code.LOCK_TWICE
+        )
     head, spans = split_lock(text)
     if len(spans) != len(names):  # valid, but not as we write it: the next change writes it anew
         return empty._replace(models=tuple(sorted(models, key=lambda m: m.name)), texts=None)
@@ -224,7 +226,7 @@ def _of_tables(tables: Mapping[str, Any], origin: str) -> Lock:
     if version > VERSION:
         raise UsageError(
             f"{origin} has version {version}; this modelpm reads version {VERSION}",
-            code="lock_too_new",
+            code=Code.LOCK_TOO_NEW,
             hints=["update modelpm; the file was left as it is"],
         )
     try:
@@ -266,7 +268,7 @@ def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
     if table.get("digest") != model.digest:
         raise IntegrityError(
             f"{origin}: the digest of `{name}` does not fit its files",
-            code="lock_digest",
+            code=Code.LOCK_DIGEST,
             expected=str(table.get("digest")),
             actual=model.digest,
             hints=["the block was edited or merged wrongly: restore the file, or delete the block and lock it again"],
@@ -320,7 +322,7 @@ def _merged(what: str, code: str) -> UsageError:
     return UsageError(what, code=code, hints=[hint])
 
 
-def _damaged(origin: str, why: str, *, code: str = "lock_unreadable") -> UsageError:
+def _damaged(origin: str, why: str, *, code: str = Code.LOCK_UNREADABLE) -> UsageError:
     return UsageError(
         f"{origin} cannot be read: {why}",
         code=code,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from modelpm.errors import ModelpmError, UsageError
+from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_block, parse_head, split_lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.salvage import (
@@ -28,7 +28,7 @@ from modelpm.lockfile.salvage import (
     strangers_in,
 )
 
-HEALABLE = ("lock_conflict", "lock_twice", "lock_union")  # codes of what `parse_lock` refuses and `heal` repairs
+HEALABLE = ("lock_conflict", Code.LOCK_TWICE, "lock_union")  # codes of what `parse_lock` refuses and `heal` repairs
 _MARKER = re.compile(r"(<{7}|\|{7}|={7}|>{7})(?: .*)?$")
 _SAME_EVERYWHERE = {"", "]", "[[model]]", "[[model.file]]", "sources = ["}  # lines that say nothing of a block
 _OURS, _BASE, _THEIRS = "<<<<<<<", "|||||||", "======="
@@ -257,6 +257,6 @@ def _marked(text: str) -> Iterator[tuple[str, str]]:
 def _senseless(origin: str, why: str) -> UsageError:
     return UsageError(
         f"the merge conflict in {origin} cannot be repaired: {why}",
-        code="lock_unreadable",
+        code=Code.LOCK_UNREADABLE,
         hints=["restore one side of the file from version control, then run `modelpm lock`"],
     )

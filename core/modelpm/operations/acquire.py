@@ -14,7 +14,7 @@ from modelpm.environment.link_into import link_into, say_copied, say_left_out
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
-from modelpm.errors import Interrupted, ModelpmError, OfflineError, UsageError
+from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageError, gravest
 from modelpm.events.audit import Auditor
 from modelpm.events.progress import Audience, Tracker, Working
 from modelpm.lockfile.model import LockedFile, LockedModel
@@ -29,7 +29,6 @@ from modelpm.text.untrusted import printable
 from modelpm.transfer import Engine, Fetch, Fetched, check_space
 
 # Over several files the failure that is told first: integrity, disk, refused, missing, usage, plugin, network.
-_GRAVITY = (4, 8, 7, 5, 2, 1, 6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +91,7 @@ class Installer:
             return locked
         raise UsageError(
             f"`{found.name}` is already installed from `{locked.wish}`, not from `{found.wish}`",
-            code="name_taken",
+            code=Code.NAME_TAKEN,
             hints=[
                 f"to keep both: modelpm install {found.wish} --as ANOTHER-NAME",
                 f"to move to another release: modelpm upgrade {found.name}",
@@ -266,12 +265,6 @@ class Installer:
         if errors:
             raise gravest(errors)
         return {f.path: r for f, r in zip(fetches, results, strict=True) if isinstance(r, Fetched)}
-
-
-def gravest(errors: Sequence[ModelpmError]) -> ModelpmError:
-    """Return the error that decides the exit code: an interruption, else by gravity, else the first."""
-    order = {code: rank for rank, code in enumerate((130, *_GRAVITY))}
-    return min(errors, key=lambda e: order.get(e.exit_code, len(order)))
 
 
 def _pinned(model: WantedModel) -> Iterator[tuple[str, str, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from modelpm.errors import NotFound, UsageError
+from modelpm.errors import Code, NotFound, UsageError
 from modelpm.lockfile.model import Wish
 from modelpm.operations.lock import Locker
 from modelpm.operations.upgrade import latest
@@ -54,7 +54,7 @@ class Addition:
             if there is not None and self._full(there, found.name) != found.wish:
                 raise UsageError(
                     f"`{found.name}` is already in the project as `{there.spec}`, not `{found.wish.spec}`",
-                    code="name_taken",
+                    code=Code.NAME_TAKEN,
                     hints=[
                         f"to keep both: modelpm add {found.wish.spec} --as ANOTHER-NAME",
                         f"to move to another release: modelpm upgrade {found.name}",
@@ -108,7 +108,7 @@ def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:
             hints = [f"did you mean `{near[0]}`?"] if near else []
             raise NotFound(
                 f"the project has no model `{printable(name)}`",
-                code="not_in_project",
+                code=Code.NOT_IN_PROJECT,
                 name=printable(name),
                 hints=[*hints, f"to let go of one of your own: modelpm uninstall {printable(name)}"],
             )

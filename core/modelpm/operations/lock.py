@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelpm.catalog import satisfies
-from modelpm.errors import Denied, Interrupted, ModelpmError
+from modelpm.errors import Code, Denied, Interrupted, ModelpmError
 from modelpm.events.progress import Working
 from modelpm.lockfile.merge import Merged
 from modelpm.lockfile.model import LockedModel, Wish
@@ -131,7 +131,7 @@ class Locker:
         try:
             model = self.installer.resolver.resolve(found, allow_pickle=PICKLE in manifest.words(name))
         except Denied as error:
-            if error.code != "pickle":
+            if error.code != Code.PICKLE:
                 raise
             hint = f"if you trust the publisher: modelpm add {wish} --as {name} --allow-pickle"
             raise Denied(error.message, code=error.code, hints=[hint], **error.details) from None

@@ -17,7 +17,7 @@ from modelpm.disk.atomic import TEMPORARY, write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots, taken_over
-from modelpm.errors import Interrupted, ModelpmError, StoreError, UsageError
+from modelpm.errors import Code, Interrupted, ModelpmError, StoreError, UsageError
 from modelpm.events.audit import Auditor
 from modelpm.store import Store, version
 from modelpm.store.gc import leftovers, registry
@@ -123,7 +123,7 @@ class Mover:
             try:
                 stack.enter_context(old.lock("store", timeout=_WAIT))
             except UsageError as error:
-                if error.code != "store_moved":  # by the run that is finished now
+                if error.code != Code.STORE_MOVED:  # by the run that is finished now
                     raise
             stack.enter_context(new.lock("store", timeout=_WAIT))
             yield
@@ -188,7 +188,7 @@ def _check_space(old: Store, new: Store, needed: int) -> None:
     if mount != disk.mount_point(old.root) and needed + _MARGIN > free:
         raise StoreError(
             f"not enough space on {mount} for the store: {needed:,} bytes needed, {free:,} bytes free",
-            code="no_space",
+            code=Code.NO_SPACE,
             hints=[f"free some space on {mount}, or `modelpm prune` first"],
             needed=needed,
             free=free,

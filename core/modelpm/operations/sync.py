@@ -12,7 +12,7 @@ from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
-from modelpm.errors import Interrupted, ModelpmError, StoreError
+from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
 from modelpm.events.audit import Outcome
 from modelpm.events.progress import Working
 from modelpm.lockfile.file import Lock
@@ -98,7 +98,7 @@ class Changer:
             report = self._attempt(intent)
             if report is not None:
                 return report
-        raise StoreError(f"{self.site.root} is changed by somebody else all the time", code="lock_timeout")
+        raise StoreError(f"{self.site.root} is changed by somebody else all the time", code=Code.LOCK_TIMEOUT)
 
     def _attempt(self, intent: Intent) -> Report | None:
         before = read_state(self.site, heal=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed
 from modelpm.environment.roots import Roots
-from modelpm.errors import ModelpmError, StoreError
+from modelpm.errors import Code, ModelpmError, StoreError
 from modelpm.events.audit import Auditor
 from modelpm.lockfile.model import LockedModel
 from modelpm.results.report import Change
@@ -49,7 +49,9 @@ class Uninstaller:
         try:
             model = find_installed(self.environment, name)
         except ModelpmError as error:
-            shown = self._uninstall_shown(name, user=user) if error.code == "not_installed" and self.with_dir else None
+            shown = (
+                self._uninstall_shown(name, user=user) if error.code == Code.NOT_INSTALLED and self.with_dir else None
+            )
             if shown is None:
                 self.auditor.failure("uninstall", "model", name, error, user=user)
                 raise
@@ -158,9 +160,9 @@ def _stays(error: StoreError) -> str:
     Raises:
         StoreError: It has nothing to do with who needs what.
     """
-    if error.code == "lock_timeout":
+    if error.code == Code.LOCK_TIMEOUT:
         return "its bytes stay for now: another modelpm is at work; `modelpm prune` frees them later"
-    if error.code == "root_unreadable":
+    if error.code == Code.ROOT_UNREADABLE:
         return f"its bytes stay for now: {error}; `modelpm prune` frees them later"
     raise error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots, Standing
-from modelpm.errors import ModelpmError, NotFound
+from modelpm.errors import Code, ModelpmError, NotFound
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.results.report import Holder
@@ -51,7 +51,7 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
         return tuple(rows)
     raise NotFound(
         f"nobody holds `{printable(what)}`",
-        code="not_held",
+        code=Code.NOT_HELD,
         hints=["it must be the name of a model, the path of a file of one, or a sha256 (at least 8 digits)"],
     )
 

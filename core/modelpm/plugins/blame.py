@@ -5,7 +5,7 @@ from itertools import islice
 from traceback import format_exception
 from typing import Any
 
-from modelpm.errors import ModelpmError, PluginError, Unavailable
+from modelpm.errors import Code, ModelpmError, PluginError, Unavailable
 from modelpm.network.redact import capped, cleaned, redact_urls, without_secrets
 from modelpm.plugins.discovery import OURS, Entry
 
@@ -57,7 +57,7 @@ def sound(entry: Entry, error: ModelpmError) -> ModelpmError:
 def broken(entry: Entry, error: OSError | EOFError) -> Unavailable:
     """Return the error for a connection of a plugin that broke: worth another try."""
     said = redact_urls(_words(error)) or type(error).__name__
-    code = "stalled" if isinstance(error, TimeoutError) else "network"
+    code = Code.STALLED if isinstance(error, TimeoutError) else Code.NETWORK
     return Unavailable(f"{said} (the {entry.kind} `{entry.name}` of {entry})", code=code)
 
 

@@ -16,7 +16,7 @@ import pluggy
 
 from modelpm.api.kinds import AuditLog, AuditSink, Catalog, Hasher, Listener
 from modelpm.api.types import Context
-from modelpm.errors import ModelpmError, NotFound, PluginError, UsageError
+from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
 from modelpm.plugins import hookspecs
 from modelpm.plugins.discovery import API_VERSION, KINDS, OURS, Entry, normalized
 from modelpm.plugins.guard import (
@@ -171,7 +171,7 @@ class Registry:
             hints = [f"did you mean `{near[0]}://`?"] if near else []
             served = ", ".join(f"`{n}://`" for n in known)
             hints.append(f"these are served: {served}; a plugin of the group `modelpm.source.v1` adds one")
-            return UsageError(f"no plugin serves the scheme `{name}://`", hints=hints, code="unknown_scheme")
+            return UsageError(f"no plugin serves the scheme `{name}://`", hints=hints, code=Code.UNKNOWN_SCHEME)
         hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(known) or 'none'}"]
         family = UsageError if kind in _CONFIGURED else NotFound
         return family(f"no plugin serves the {kind} `{name}`", hints=hints)
@@ -218,5 +218,5 @@ def _conflict(claims: list[Entry]) -> PluginError:
             f'choose one in the configuration: `[plugins.prefer]` with `"{kind}.{name}" = "{claims[0].distribution}"`',
             f"or leave one out: MODELPM_DISABLE_PLUGINS={claims[-1].distribution}",
         ],
-        code="plugin_conflict",
+        code=Code.PLUGIN_CONFLICT,
     )

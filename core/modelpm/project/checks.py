@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm.environment.environment import Environment
-from modelpm.errors import CheckFailedError, ModelpmError, UsageError
+from modelpm.errors import CheckFailedError, Code, ModelpmError, UsageError
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.discovery import FILE
 
@@ -20,12 +20,12 @@ def no_project(directory: str | Path, *, frozen: bool) -> ModelpmError:
     if frozen:
         return CheckFailedError(
             f"there is no models.lock {where}",
-            code="lock_missing",
+            code=Code.LOCK_MISSING,
             hints=["`modelpm lock` writes it; commit it with models.toml"],
         )
     return UsageError(
         f"there is no project {where}",
-        code="no_project",
+        code=Code.NO_PROJECT,
         hints=["`modelpm init` begins one", "for models of your own, outside of projects: modelpm install SPEC"],
     )
 
@@ -43,7 +43,9 @@ def check_name(name: str | None, specs: Sequence[str], verb: str) -> None:
 def no_lock(site: "Site") -> CheckFailedError:
     """Make the error for a check, or a frozen sync, without a lock."""
     return CheckFailedError(
-        f"there is no {site.lock}", code="lock_missing", hints=["`modelpm lock` writes it; commit it with models.toml"]
+        f"there is no {site.lock}",
+        code=Code.LOCK_MISSING,
+        hints=["`modelpm lock` writes it; commit it with models.toml"],
     )
 
 
@@ -53,7 +55,7 @@ def drifted(site: "Site", reasons: "Sequence[Reason]", why: str) -> CheckFailedE
     hints = [hint for reason in reasons if (hint := getattr(reason, "hint", ""))]
     return CheckFailedError(
         "\n".join([f"{site.lock.name} does not fit {name}, and {why}", *map(str, reasons)]),
-        code="lock_drift",
+        code=Code.LOCK_DRIFT,
         reasons=[{"name": r.name, "why": r.why} for r in reasons],
         hints=list(dict.fromkeys(hints)) or ["`modelpm lock` brings the lock up to date"],
     )
@@ -72,7 +74,7 @@ def unsynced(missing: Sequence[LockedModel], strays: Sequence[str]) -> CheckFail
     reasons = [f"{m.name}: not complete" for m in missing] + [f"{n}: not locked any more" for n in strays]
     return CheckFailedError(
         "\n".join(["the project is not in sync with its lock", *reasons]),
-        code="not_synced",
+        code=Code.NOT_SYNCED,
         reasons=reasons,
         hints=["`modelpm sync` brings what is missing"],
     )

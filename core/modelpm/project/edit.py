@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from modelpm.errors import ModelpmError, UsageError
+from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.model import Wish
 from modelpm.project.manifest import Manifest, check_group, parse_manifest
 
@@ -107,7 +107,7 @@ def _edited(text: str, origin: str, table: tuple[str, ...], edit: Callable[[Any]
         pass
     raise UsageError(
         f"{origin} is written in a way that cannot be edited without disturbing it",
-        code="manifest_invalid",
+        code=Code.MANIFEST_INVALID,
         hints=["edit it by hand, then run `modelpm sync`"],
     )
 

@@ -11,7 +11,7 @@ from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
 from modelpm.environment.environment import Environment, lock_text
 from modelpm.environment.view import View
-from modelpm.errors import ModelpmError, UsageError
+from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.file import Lock, parse_lock
 from modelpm.project.discovery import FILE, LOCK, PYPROJECT, TABLE, has_table
 from modelpm.project.manifest import DEFAULT_DIR, MAX_MANIFEST_BYTES, STARTER, Manifest, parse_manifest
@@ -49,7 +49,7 @@ class Site:
         """
         if self.manifest is None:
             return None
-        return read_text(self.manifest, MAX_MANIFEST_BYTES, code="manifest_invalid")
+        return read_text(self.manifest, MAX_MANIFEST_BYTES, code=Code.MANIFEST_INVALID)
 
     def environment(self, store: Store, folder: str, mode: str) -> Environment:
         """Return the project's environment.
@@ -122,7 +122,7 @@ def begin(folder: Path) -> Site:
     for path in (folder / FILE, folder / PYPROJECT):
         if os.path.lexists(path) and (path.name == FILE or has_table(path)):
             raise ModelpmError(
-                f"{path} is there already", code="exists", hints=["`modelpm add SPEC` puts a model into it"]
+                f"{path} is there already", code=Code.EXISTS, hints=["`modelpm add SPEC` puts a model into it"]
             )
     make_folder(folder, below=folder)
     write_atomic(folder / FILE, STARTER.encode())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from modelpm.errors import IntegrityError, UsageError
+from modelpm.errors import Code, IntegrityError, UsageError
 from modelpm.lockfile.file import check_folder, conflict_line
 from modelpm.lockfile.model import Model, Wish
 from modelpm.project.discovery import inner_table
@@ -108,7 +108,7 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
     if schema > SCHEMA:
         raise UsageError(
             f"{origin} has schema {schema}; this modelpm reads schema {SCHEMA}",
-            code="manifest_too_new",
+            code=Code.MANIFEST_TOO_NEW,
             hints=["update modelpm; the file was left as it is"],
         )
     try:
@@ -123,7 +123,7 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
     except ValueError as error:
         raise _wrong(origin, str(error)) from None
     except UsageError as error:
-        raise UsageError(f"{origin}: {error}", code="manifest_invalid", hints=error.hints) from None
+        raise UsageError(f"{origin}: {error}", code=Code.MANIFEST_INVALID, hints=error.hints) from None
     except IntegrityError as error:
         raise IntegrityError(f"{origin}: {error}", code=error.code, hints=error.hints, **error.details) from None
 
@@ -132,7 +132,7 @@ def _load(text: str, origin: str) -> dict[str, Any]:
     if line := conflict_line(text):
         raise UsageError(
             f"{origin} has merge conflict markers at line {line}",
-            code="manifest_conflict",
+            code=Code.MANIFEST_CONFLICT,
             hints=[
                 "decide there what the project wants, then run `modelpm lock`: it repairs the lock from both sides",
             ],
@@ -246,4 +246,6 @@ def _texts(value: Any, what: str) -> tuple[str, ...]:
 
 
 def _wrong(origin: str, why: str) -> UsageError:
-    return UsageError(f"{origin} cannot be used: {why}", code="manifest_invalid", hints=["the file was left as it is"])
+    return UsageError(
+        f"{origin} cannot be used: {why}", code=Code.MANIFEST_INVALID, hints=["the file was left as it is"]
+    )

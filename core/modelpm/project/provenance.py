@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from modelpm.environment.foreign import is_foreign
-from modelpm.errors import Denied, IntegrityError, ModelpmError
+from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.lock_rules import ALLOW, CODE, DIR, LICENSE, LOCK_AGAIN, SOURCE, Offence, is_clearly_of, offences
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
@@ -160,8 +160,8 @@ def refuse(found: Iterable[Offence], lock: str) -> None:
     message = "\n".join([f"{lock} is refused", *map(str, refused)])
     hints = list(dict.fromkeys(o.hint for o in refused))
     if first.kind in {CODE, LICENSE}:
-        raise Denied(message, code="pickle" if first.kind == CODE else "policy", hints=hints, name=first.name)
-    raise IntegrityError(message, code=f"lock_{first.kind}", hints=hints, name=first.name)
+        raise Denied(message, code=Code.PICKLE if first.kind == CODE else Code.POLICY, hints=hints, name=first.name)
+    raise IntegrityError(message, code=Code[f"lock_{first.kind}".upper()], hints=hints, name=first.name)
 
 
 def _references(model: LockedModel) -> Iterator[tuple[str, str]]:

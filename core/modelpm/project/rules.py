@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from modelpm.errors import Denied
+from modelpm.errors import Code, Denied
 from modelpm.resolution.code import PICKLE
 from modelpm.resolution.selection import format_of
 from modelpm.text.untrusted import printable
@@ -64,7 +64,7 @@ class Rules:
         if self.require_digest and files:
             raise Denied(
                 f"`{name}` is refused by `require-digest`: nobody promises a digest of `{printable(files[0])}`",
-                code="policy",
+                code=Code.POLICY,
                 rule="require-digest",
                 name=name,
                 hints=["take it from a source that does, or write the digest behind the address: #sha256=…"],
@@ -84,7 +84,7 @@ def _refused(name: str, rule: str, what: str, found: str, allowed: Iterable[str]
     shown = f"its {what} is `{printable(found)}`" if found else f"its {what} is not known"
     return Denied(
         f"`{name}` is refused by `{rule}`: {shown}",
-        code="policy",
+        code=Code.POLICY,
         rule=rule,
         name=name,
         hints=[f"the project allows {', '.join(allowed)}; choose another model, or change `{rule}` in [settings]"],

@@ -6,7 +6,7 @@ from pathlib import Path
 from threading import Event, Lock
 
 from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
-from modelpm.errors import IntegrityError, ModelpmError, NotFound, UsageError
+from modelpm.errors import Code, IntegrityError, ModelpmError, NotFound, UsageError
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.network.mirrors import mirrored
 from modelpm.network.redact import redact_urls
@@ -154,7 +154,7 @@ def _in_listing(snapshot: Snapshot, file: WantedFile, reference: Reference) -> R
         raise IntegrityError(
             f"the {other.what} of `{printable(path)}` at {snapshot.reference} is not what was pinned:"
             f" expected {other.expected}, got {other.actual}",
-            code=f"{other.what}_mismatch",
+            code=Code[f"{other.what}_mismatch".upper()],
             file=file.path,
             expected=other.expected,
             actual=other.actual,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
-from modelpm.errors import IntegrityError, NotFound, UsageError
+from modelpm.errors import Code, IntegrityError, NotFound, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES
 from modelpm.lockfile.model import MAX_LICENSE, LockedFile, LockedModel, Model, Wish
 from modelpm.resolution.selection import format_of, select
@@ -289,7 +289,7 @@ def _check_fits_a_lock(files: Sequence[WantedFile], what: str) -> None:
     if size > MAX_LOCK_BYTES:
         raise UsageError(
             f"{shortened(what)} has {len(files):,} files to take, more than a lock holds",
-            code="too_many_files",
+            code=Code.TOO_MANY_FILES,
             hints=["take a part of them with --include GLOB"],
         )
 
@@ -343,7 +343,7 @@ def _broken_promise(file: WantedFile, model: str, other: Contradiction) -> Integ
     return IntegrityError(
         f"the {other.what} of `{shortened(file.path)}` of {model} is not what was promised:"
         f" expected {other.expected}, got {other.actual}",
-        code=f"{other.what}_mismatch",
+        code=Code[f"{other.what}_mismatch".upper()],
         hints=["the file at the source was changed after it was catalogued or locked; tell the catalog's maintainer"],
         file=file.path,
         expected=other.expected,

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from modelpm.api.types import RemoteFile
-from modelpm.errors import Denied, NotFound, UsageError
+from modelpm.errors import Code, Denied, NotFound, UsageError
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import shortened
 
@@ -197,7 +197,7 @@ def _one_model(choice: Choice, what: str) -> None:
         firsts = [min(paths) for paths in found.values()]
         raise UsageError(
             f"{what} holds {len(found)} models in {choice.name}; choose one by its file: {few(firsts)}",
-            code="choose_file",
+            code=Code.CHOOSE_FILE,
             hints=[f"e.g. {what}/{shortened(firsts[0], _LONG)}"],
         )
 
@@ -214,7 +214,7 @@ def _whole(files: Sequence[RemoteFile], what: str) -> None:
             missing = count - len(paths)
             raise NotFound(
                 f"{what}: `{shortened(stem)}` is split into {count} files, and {missing} of them are not there",
-                code="shard_missing",
+                code=Code.SHARD_MISSING,
                 hints=[f"there are: {few(sorted(paths))}; tell the publisher, or choose something else"],
             )
 
@@ -236,7 +236,7 @@ def _refuse_open_choice(files: Sequence[RemoteFile], what: str) -> None:
         smallest = offered[0].name
         raise UsageError(
             f"{what} holds {len(offered)} quantizations; choose one",
-            code="choose_quantization",
+            code=Code.CHOOSE_QUANTIZATION,
             hints=[_table(offered), f"e.g. {what}:{smallest}; all of them: --include '*'"],
         )
 
@@ -277,7 +277,7 @@ def refuse_pickles(paths: Sequence[str], format_: str, what: str) -> None:
     if pickles := pickles_in(paths, format_):
         raise Denied(
             f"{what} needs files that can run code when they are loaded: {few(pickles)}",
-            code="pickle",
+            code=Code.PICKLE,
             hints=["if you trust the publisher, say --allow-pickle; else look for a safetensors, GGUF or ONNX version"],
         )
 

@@ -20,7 +20,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.errors import IntegrityError
+from modelpm.errors import Code, IntegrityError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{1,128}")
@@ -148,4 +148,4 @@ def is_sha256(name: str) -> bool:
 
 def _require(alphabet: re.Pattern[str], name: str, what: str) -> None:
     if not alphabet.fullmatch(name):
-        raise IntegrityError(f"not {what}: {name[:100]!r}", code="hostile_name")
+        raise IntegrityError(f"not {what}: {name[:100]!r}", code=Code.HOSTILE_NAME)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from modelpm import disk
 from modelpm.disk import system
-from modelpm.errors import StoreError
+from modelpm.errors import Code, StoreError
 
 _SHORTEST, _LONGEST = 0.005, 0.1  # seconds between two tries
 _HOLDER_BYTES = 200
@@ -92,7 +92,7 @@ def _acquire(path: Path, shared: bool, timeout: float | None, waiting: Callable[
         if (deadline is not None and time.monotonic() >= deadline) or (waiting and not waiting(holder)):
             raise StoreError(
                 f"gave up waiting for {path.stem}: it is in use by {holder}",
-                code="lock_timeout",
+                code=Code.LOCK_TIMEOUT,
                 hints=["wait for that process to end, or stop it: the lock is released with it"],
                 path=str(path),
                 holder=holder,

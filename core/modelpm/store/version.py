@@ -5,7 +5,7 @@ from pathlib import Path
 from modelpm import disk
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
-from modelpm.errors import UsageError
+from modelpm.errors import Code, UsageError
 from modelpm.store.layout import Layout
 
 _VERSION = 1
@@ -49,7 +49,7 @@ def gone(layout: Layout, target: Path) -> UsageError:
     """Say that a store went elsewhere."""
     return UsageError(
         f"the store {layout.root} was moved to {target}",
-        code="store_moved",
+        code=Code.STORE_MOVED,
         hints=[f"run the command again; where MODELPM_STORE is set, set it to {target}"],
         path=str(target),
     )

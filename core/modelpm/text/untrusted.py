@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from modelpm.errors import IntegrityError, UsageError
+from modelpm.errors import Code, IntegrityError, UsageError
 
 MODEL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
@@ -42,7 +42,7 @@ def check_path(path: str) -> None:
     if reason:
         raise IntegrityError(
             f"the file name `{shortened(path)}` is refused: {reason}",
-            code="hostile_name",
+            code=Code.HOSTILE_NAME,
             hints=["nothing was written; tell the publisher of the model"],
             file=shortened(path),
         )
@@ -61,7 +61,7 @@ def check_paths(paths: Iterable[str]) -> None:
         if key in seen:
             raise IntegrityError(
                 f"the file names `{shortened(seen[key])}` and `{shortened(path)}` are the same on some file systems",
-                code="hostile_name",
+                code=Code.HOSTILE_NAME,
                 file=shortened(path),
             )
         seen[key] = path
@@ -72,7 +72,7 @@ def check_paths(paths: Iterable[str]) -> None:
             if above in seen:
                 raise IntegrityError(
                     f"`{shortened(seen[above])}` is a file and the folder of `{shortened(path)}` at once",
-                    code="hostile_name",
+                    code=Code.HOSTILE_NAME,
                     file=shortened(path),
                 )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelpm.api.types import Stream
-from modelpm.errors import PluginError, Unavailable
+from modelpm.errors import Code, PluginError, Unavailable
 from modelpm.store.partials.partial import Partial
 from modelpm.store.partials.ranges import END
 from modelpm.transfer.bandwidth import Limiter
@@ -109,7 +109,7 @@ class Connection:
                 raise Aborted
         if task.position < task.stop:
             total = f" of {stream.total}" if stream.total is not None else ""
-            raise Unavailable(f"the bytes ended at {task.position}{total}, too early", code="cut_short")
+            raise Unavailable(f"the bytes ended at {task.position}{total}, too early", code=Code.CUT_SHORT)
 
 
 def _reader(stream: Stream) -> Callable[[memoryview], memoryview]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelpm import disk
 from modelpm.disk import system
-from modelpm.errors import StoreError
+from modelpm.errors import Code, StoreError
 from modelpm.store import Store
 from modelpm.store.partials.partial import reserved
 from modelpm.transfer.model import Fetch
@@ -36,7 +36,7 @@ def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
     if needed > free:
         raise StoreError(
             f"not enough space on {mount} for the download: {needed:,} bytes needed, {free:,} bytes free",
-            code="no_space",
+            code=Code.NO_SPACE,
             hints=[f"Free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
             needed=needed,
             free=free,
@@ -77,7 +77,7 @@ class Room:
             raise StoreError(
                 f"{self.label} sent {self._taken:,} bytes of {self.path} and did not end, and its size was not known"
                 f" before: the last {free:,} bytes free on {mount} are kept in reserve",
-                code="no_space",
+                code=Code.NO_SPACE,
                 hints=[
                     "check that the address is that of a file, and not of an endless stream",
                     f"free some space on {mount}, or put the store on another disk (MODELPM_STORE)",

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelpm.api.kinds import Hasher
 from modelpm.api.types import Status
-from modelpm.errors import IntegrityError, Interrupted, ModelpmError, StoreError
+from modelpm.errors import Code, IntegrityError, Interrupted, ModelpmError, StoreError
 from modelpm.network.health import Hosts
 from modelpm.store import Store
 from modelpm.store.layout import is_sha256
@@ -115,7 +115,7 @@ class Job:
             if work.partial.sync_is_due():
                 work.partial.sync()
         except ModelpmError as error:
-            if error.code != "closed":
+            if error.code != Code.CLOSED:
                 attempts.fail(work, error)
 
     def total(self) -> int | None:
@@ -241,7 +241,7 @@ class Job:
         return IntegrityError(
             f"{self.fetch.path} is not what was promised: expected {wanted}, got {wanted.algorithm}:{actual}"
             f" from {attempts.source or 'an earlier run'}",
-            code="digest_mismatch",
+            code=Code.DIGEST_MISMATCH,
             hints=["nothing was installed; the bytes are set aside in the store's quarantine for inspection"],
             expected=wanted.hex,
             actual=actual,

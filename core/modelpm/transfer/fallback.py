@@ -1,13 +1,13 @@
 """What a failure says of ranges, of a plain request and of a mirror. Pure."""
 
-from modelpm.errors import ModelpmError, OfflineError, PluginError, Unavailable
+from modelpm.errors import Code, ModelpmError, OfflineError, PluginError, Unavailable
 
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 def refused_to_range(error: ModelpmError) -> bool:
     """Tell whether a failure means that this source has no ranges that can be trusted."""
-    return error.code in {"bad_range", "range_not_satisfiable"}
+    return error.code in {Code.BAD_RANGE, Code.RANGE_NOT_SATISFIABLE}
 
 
 def worth_asking_plainly_again(error: ModelpmError) -> bool:
@@ -19,5 +19,5 @@ def worth_asking_plainly_again(error: ModelpmError) -> bool:
 
 def passed_over(error: ModelpmError) -> bool:
     """Tell whether a mirror that failed like that is not asked again: it has something else, or cannot be asked."""
-    other = error.code in {"size_mismatch", "html_page", "content_encoding"}
+    other = error.code in {Code.SIZE_MISMATCH, Code.HTML_PAGE, Code.CONTENT_ENCODING}
     return other or isinstance(error, PluginError | OfflineError)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelpm.api.types import Digest
-from modelpm.errors import StoreError
+from modelpm.errors import Code, StoreError
 from modelpm.store.blobs.records import PIECE
 from modelpm.transfer.file_state import Work
 from modelpm.transfer.hashing import BLOCK, Digests
@@ -65,7 +65,7 @@ class Follower:
                     self.work.hashed = digests.position
         except StoreError as error:
             at = digests.position
-            if error.code != "io_error" or not self._worth_another(at):
+            if error.code != Code.IO_ERROR or not self._worth_another(at):
                 raise
             self._again(at, min(end, at + len(buffer)))  # written anew, they may land where the disk is sound
             return

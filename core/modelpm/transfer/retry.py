@@ -5,6 +5,7 @@ from enum import Enum, auto
 
 from modelpm.api.patience import Budget, explained
 from modelpm.errors import (
+    Code,
     Denied,
     Expired,
     IntegrityError,
@@ -18,7 +19,7 @@ from modelpm.transfer.model import Fetch
 
 # What a server says that has a bad moment, or too many connections of one client. A source that knows better has codes
 # of its own: a gated repository stays gated.
-_PLAIN = frozenset({"denied", "not_found", "http_status"})
+_PLAIN = frozenset({Code.DENIED, Code.NOT_FOUND, Code.HTTP_STATUS})
 
 
 class Verdict(Enum):
@@ -52,22 +53,22 @@ def is_refusal(error: ModelpmError, *, same_file: bool) -> bool:
         error: How an attempt failed.
         same_file: Whether the bytes are of the same file; else only what says nothing of this one is passed over.
     """
-    refused = isinstance(error, Denied | NotFound) or error.code == "http_status"
+    refused = isinstance(error, Denied | NotFound) or error.code == Code.HTTP_STATUS
     return refused and (same_file or error.code in _PLAIN)
 
 
 def given_up(fetch: Fetch, error: ModelpmError, budget: Budget, now: datetime) -> ModelpmError:
     """Return the error of a file that was tried as long as it was worth."""
-    if error.code == "size_mismatch":
+    if error.code == Code.SIZE_MISMATCH:
         return IntegrityError(
             f"{fetch.path}: {error.message}",
-            code="size_mismatch",
+            code=Code.SIZE_MISMATCH,
             hints=error.hints,
             **{**error.details, "model": fetch.model, "file": fetch.path},
         )
     return Unavailable(
         f"{fetch.path}: {budget.spent()}: {explained(error, now)}",
-        code=error.code if error.code != "expired" else "network",
+        code=error.code if error.code != Code.EXPIRED else Code.NETWORK,
         hints=[*error.hints, "run the same command again later: what was downloaded is kept"],
         **{**error.details, "model": fetch.model, "file": fetch.path},
     )

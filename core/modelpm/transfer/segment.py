@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from modelpm.errors import ModelpmError
+from modelpm.errors import Code, ModelpmError
 from modelpm.store.partials.ranges import END
 from modelpm.transfer.bandwidth import Span
 
@@ -36,7 +36,7 @@ class Task:
     gained: int = 0
     asked: int = 0
     aborted: str | None = None
-    code: str = "stalled"
+    code: str = Code.STALLED
     aborted_at: float = 0.0
     finished: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -104,7 +104,7 @@ class Task:
             self.stop = begin
             return begin
 
-    def abort(self, reason: str, code: str = "stalled") -> None:
+    def abort(self, reason: str, code: str = Code.STALLED) -> None:
         """Make the thread give up as soon as it can."""
         with self.lock:
             if self.aborted is not None or self.finished:

@@ -7,6 +7,7 @@ what there was a moment ago, is replaced; where all of them together bring less 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from modelpm.errors import Code
 from modelpm.text.human import binary_size
 from modelpm.transfer.bandwidth import Span
 from modelpm.transfer.segment import Task
@@ -63,7 +64,7 @@ class Trickles:
         for task, rate in rates:
             fastest = max([best, *(other for it, other in rates if it is not task)])
             code = self._code(rate, fastest, together, resumable=id(task) in resumable)
-            if code and not (code == "replaced" and task.left < rate * self.idle):  # which is about to end
+            if code and not (code == Code.REPLACED and task.left < rate * self.idle):  # which is about to end
                 found.append(Trickle(task, code, f"only {binary_size(int(rate))} a second over {self.idle:g} s"))
         now_best = max((rate for _, rate in rates), default=0.0)
         if found:  # where the next ones are no faster, it is the line

@@ -4,7 +4,7 @@ import threading
 from dataclasses import dataclass, field
 
 from modelpm.api.types import Stream
-from modelpm.errors import IntegrityError, ModelpmError, Unavailable
+from modelpm.errors import Code, IntegrityError, ModelpmError, Unavailable
 from modelpm.store.partials.partial import Partial
 from modelpm.transfer.model import Fetch
 
@@ -82,7 +82,7 @@ class Versions:
         if self._restarts > _RESTARTS:
             raise IntegrityError(
                 f"{label} changed {self._restarts} times while it was fetched",
-                code="changed",
+                code=Code.CHANGED,
                 hints=["run the same command again when the file at the source stays the same"],
             )
 
@@ -99,6 +99,6 @@ class Versions:
         """
         text = f"{label} has changed while it was fetched; wanted is the version with {self.fetch.digest}"
         if not alone:
-            return IntegrityError(text, code="changed")
+            return IntegrityError(text, code=Code.CHANGED)
         self._ignored = True
-        return Unavailable(text, code="changed")
+        return Unavailable(text, code=Code.CHANGED)

@@ -9,7 +9,7 @@ from typing import Any
 
 from modelpm.api.patience import LONGEST_WAIT, Budget, Patience, asked, explained
 from modelpm.api.types import Stream
-from modelpm.errors import ModelpmError, StoreError, Unavailable
+from modelpm.errors import Code, ModelpmError, StoreError, Unavailable
 from modelpm.network.health import Hosts
 from modelpm.store.partials.ranges import END
 from modelpm.transfer.bandwidth import Limiter
@@ -101,7 +101,7 @@ class Attempts:
         except (Aborted, ModelpmError) as error:
             if task.finished:  # it was left to itself, and counted, long ago
                 return
-            if task.aborted and task.code == "replaced":
+            if task.aborted and task.code == Code.REPLACED:
                 self._tell(Unavailable(task.aborted, code=task.code), 0.0)
             elif task.aborted:
                 self._failed(work, task, choice, Unavailable(task.aborted, code=task.code))
@@ -166,13 +166,13 @@ class Attempts:
             if not longer:  # what is too long is cut, and its digest judged
                 raise Unavailable(
                     f"{origin.label} has {stream.total} bytes, expected {work.size}",
-                    code="size_mismatch",
+                    code=Code.SIZE_MISMATCH,
                     expected=work.size,
                     actual=stream.total,
                 )
         if stream.start != task.start:
             if task.start == 0:
-                raise Unavailable(f"{origin.label} began at byte {stream.start}, not {task.start}", code="bad_range")
+                raise Unavailable(f"{origin.label} began at byte {stream.start}, not {task.start}", code=Code.BAD_RANGE)
             self._whole(work, task)
             raise Aborted
         if work.size is None and stream.total is not None:
@@ -244,7 +244,7 @@ class Attempts:
             return
         if refused_to_range(error) and not work.single and task.start > 0:
             self._whole(work, task)
-        if error.code == "size_mismatch" and self.fetch.digest is None:  # a part would only repeat what is in doubt
+        if error.code == Code.SIZE_MISMATCH and self.fetch.digest is None:  # a part would only repeat what is in doubt
             self._no_ranges = work.single = True
         verdict = judge(error)
         if choice is None:  # nobody could say where the file is
@@ -310,7 +310,7 @@ class Attempts:
     def _retry(self, work: Work, task: Task, choice: Choice | None, error: ModelpmError) -> bool:
         """Have it tried again after a while; return False where that was done often enough."""
         now, label = time.monotonic(), choice.origin.label if choice is not None else ""
-        if error.code == "rate_limited" or asked(error):
+        if error.code == Code.RATE_LIMITED or asked(error):
             with self.scheduler.changed:
                 self.scheduler.width.throttled(now)
         if choice is not None and judge(error) is Verdict.RETRY:
@@ -337,7 +337,7 @@ class Attempts:
     def _falls_back(self, work: Work, choice: Choice | None, error: ModelpmError) -> bool:
         """Go on to the next source of a file that nothing is promised of, where the first one brought nothing."""
         started = self.fetch.digest is not None or work.partial.present > 0
-        if choice is None or started or error.code == "size_mismatch":
+        if choice is None or started or error.code == Code.SIZE_MISMATCH:
             return False
         if not self._mirrors.exclude(choice.origin, error):
             return False

@@ -8,7 +8,7 @@ from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
-from modelpm.errors import ModelpmError
+from modelpm.errors import Code, ModelpmError
 
 if TYPE_CHECKING:  # start-up
     from modelpm.operations.checks import Check
@@ -42,8 +42,8 @@ def _lines(check: "Check") -> list[Line]:
 
 
 def _error(check: "Check") -> ModelpmError:
-    return ModelpmError(f"{check.name}: {check.text}", hints=[check.cure] if check.cure else [], code="unhealthy")
+    return ModelpmError(f"{check.name}: {check.text}", hints=[check.cure] if check.cure else [], code=Code.UNHEALTHY)
 
 
 def _summary(failed: "list[Check]") -> ModelpmError:
-    return ModelpmError(f"failed: {', '.join(dict.fromkeys(c.name for c in failed))}", code="unhealthy")
+    return ModelpmError(f"failed: {', '.join(dict.fromkeys(c.name for c in failed))}", code=Code.UNHEALTHY)

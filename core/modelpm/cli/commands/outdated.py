@@ -9,7 +9,7 @@ from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import count
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import verb
-from modelpm.errors import CheckFailedError
+from modelpm.errors import CheckFailedError, Code
 
 
 @verb("outdated", "modelpm outdated", "modelpm outdated --exit-code", "modelpm outdated -g")
@@ -22,7 +22,7 @@ def command(session: Session, *, names: tuple[str, ...], exit_code: bool) -> Out
         rows, report = project.outdated(names) if project is not None else manager.outdated(names)
     errors = list(report.errors)
     if rows and exit_code:
-        errors.append(CheckFailedError(f"{count(len(rows), 'model')} outdated", code="outdated"))
+        errors.append(CheckFailedError(f"{count(len(rows), 'model')} outdated", code=Code.OUTDATED))
     cells = [(r.name, r.locked, r.allowed, r.newest, r.note) for r in rows]
     items = [asdict(row) for row in rows]
     nothing = "" if errors else "everything is up to date"

@@ -10,7 +10,7 @@ from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
-from modelpm.errors import IntegrityError
+from modelpm.errors import Code, IntegrityError
 from modelpm.text.human import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
@@ -66,7 +66,7 @@ def _error(row: "Verified") -> IntegrityError:
     return IntegrityError(
         f"`{row.file}` of `{row.name}` {what}: {row.problem}",
         hints=[f"`modelpm verify {row.name} --repair` mends it, and fetches only what is damaged"],
-        code="damaged",
+        code=Code.DAMAGED,
         name=row.name,
         file=row.file,
     )

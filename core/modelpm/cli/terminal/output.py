@@ -11,13 +11,12 @@ import click
 
 from modelpm.cli.terminal.format import Line, line, table
 from modelpm.cli.terminal.streams import UnwritableError, lost_code
-from modelpm.errors import Interrupted, ModelpmError, StoreError
+from modelpm.errors import PRECEDENCE, Code, Interrupted, ModelpmError, StoreError
 from modelpm.network.redact import cleaned, redact_urls, without_secrets
 from modelpm.text.untrusted import printable
 
 # Of several failures, the first of these that occurred decides: what must never be overlooked comes first.
 _LONGEST_TRACE = 1 << 15  # characters; its end says most
-_PRECEDENCE = (130, 4, 8, 7, 5, 2, 3, 1, 6)
 _STYLES: Mapping[str, Mapping[str, Any]] = {
     "added": {"fg": "green"},
     "bold": {"bold": True},
@@ -58,7 +57,7 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
     def exit_code(self) -> int:
         """What the process exits with."""
         codes = {error.exit_code for error in self.errors}
-        return next((code for code in _PRECEDENCE if code in codes), 1) if codes else 0
+        return next((code for code in PRECEDENCE if code in codes), 1) if codes else 0
 
 
 def listing(
@@ -201,7 +200,7 @@ def internal(error: BaseException, *, traceback: bool) -> ModelpmError:
     hint = "this is a fault in modelpm: please report it" + (
         "" if traceback else "; -v shows the traceback to send along"
     )
-    shown = ModelpmError(f"internal: {cause}", hints=[hint], code="internal")
+    shown = ModelpmError(f"internal: {cause}", hints=[hint], code=Code.INTERNAL)
     return with_traceback(shown, error) if traceback else shown
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from modelpm import disk
 from modelpm.disk import system
-from modelpm.errors import IntegrityError, StoreError
+from modelpm.errors import Code, IntegrityError, StoreError
 from modelpm.store.blobs import records
 from modelpm.store.blobs.known import Known, Place
 from modelpm.store.layout import Layout, is_sha256
@@ -67,7 +67,7 @@ def prove(known: Known, place: Place, facts: os.stat_result, target: Path) -> No
     if problem := check(known, place, facts.st_size):
         raise IntegrityError(
             f"cannot link {target}: {place.path} is damaged: {problem}",
-            code="damaged",
+            code=Code.DAMAGED,
             hints=["modelpm verify --repair"],
             path=place.path,
         )
@@ -175,7 +175,7 @@ def _settle(known: Known, place: Place, sealed: os.stat_result, prefixes: Sequen
             known.learn(place, now, prefixes)
     elif problem := check(known, place, sealed.st_size, quick=True):
         raise IntegrityError(
-            f"{place.path} was changed while it was stored: {problem}", code="damaged", path=place.path
+            f"{place.path} was changed while it was stored: {problem}", code=Code.DAMAGED, path=place.path
         )
 
 

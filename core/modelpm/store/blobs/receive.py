@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from modelpm import disk
 from modelpm.disk import atomic, system
-from modelpm.errors import IntegrityError
+from modelpm.errors import Code, IntegrityError
 from modelpm.store.blobs import blobs, records
 from modelpm.store.blobs.known import Known
 from modelpm.store.layout import Layout
@@ -40,7 +40,7 @@ def receive(known: Known, layout: Layout, chunks: Iterable[bytes], sha256: str) 
         if hasher.hexdigest() != sha256:
             raise IntegrityError(
                 f"the bundle's {sha256[:12]}… is damaged: its bytes have another digest",
-                code="digest_mismatch",
+                code=Code.DIGEST_MISMATCH,
                 expected=sha256,
                 actual=hasher.hexdigest(),
                 hints=["copy the bundle again"],

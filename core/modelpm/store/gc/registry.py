@@ -13,7 +13,7 @@ from typing import Any
 from modelpm import disk
 from modelpm.disk import system
 from modelpm.disk.atomic import write_atomic
-from modelpm.errors import IntegrityError, StoreError
+from modelpm.errors import Code, IntegrityError, StoreError
 from modelpm.store.gc import marks
 from modelpm.store.gc.marks import FRESH, make_id, read_id
 from modelpm.store.gc.roots import (
@@ -137,7 +137,7 @@ def listing(layout: Layout) -> Iterator[Record]:
         if record is None and path.exists():
             raise StoreError(
                 f"{path} cannot be read: which project it remembers, and what that needs, is unknown",
-                code="root_unreadable",
+                code=Code.ROOT_UNREADABLE,
                 hints=[f"run `modelpm sync` in your projects, then remove {path}"],
                 path=str(path),
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from modelpm import disk
 from modelpm.disk import system
-from modelpm.errors import StoreError
+from modelpm.errors import Code, StoreError
 from modelpm.store.partials.journal import Contents, Header, Journal, Kind, decode, read
 from modelpm.store.partials.ranges import END, Ranges
 
@@ -125,7 +125,7 @@ class Partial:
     def _use(self) -> Iterator[int]:
         with self._changed:
             if self._fd < 0:
-                raise StoreError(f"{self.data} was closed meanwhile", code="closed")
+                raise StoreError(f"{self.data} was closed meanwhile", code=Code.CLOSED)
             self._users += 1
             fd = self._fd
         try:
@@ -310,7 +310,7 @@ class Partial:
 
     def _append(self, kind: Kind, offset: int, length: int, digest: bytes = b"") -> None:
         if self._fd < 0:
-            raise StoreError(f"{self._journal.path} was closed meanwhile", code="closed")
+            raise StoreError(f"{self._journal.path} was closed meanwhile", code=Code.CLOSED)
         with disk.explained(self._journal.path, "write"):
             if not self._journal.started:
                 self._start_journal(synced=False)
