@@ -39,12 +39,13 @@ def test_every_code_says_what_it_means_and_has_an_exit_code_with_a_place() -> No
     for code in Code:
         assert code.value == code.name.lower()
         assert code.exit_code in PRECEDENCE
-        assert code.meaning and not code.meaning.endswith(".")
+        assert code.meaning
+        assert not code.meaning.endswith(".")
 
 
 def test_every_family_has_the_exit_code_of_its_own_code() -> None:
     for family in (kind for kind in FAMILIES.values() if issubclass(kind, ModelpmError)):
-        assert Code(family.code).exit_code == family.exit_code
+        assert next(c for c in Code if c == family.code).exit_code == family.exit_code
 
 
 def test_the_gravest_of_several_failures_decides() -> None:
