@@ -9,8 +9,8 @@ import pytest
 
 import modelpm
 from modelpm.api.types import Progress
-from modelpm.library.aio import AsyncHousekeeping, AsyncProject
-from modelpm.library.maintenance import Housekeeping
+from modelpm.library.aio import AsyncMaintenance, AsyncProject
+from modelpm.library.maintenance import Maintenance
 from modelpm.library.manager import Manager
 from modelpm.library.project import Project
 from tests.support.hub import Hub
@@ -32,23 +32,23 @@ def test_the_verbs_are_awaitable(tmp_path: Path) -> None:
             assert await manager.path("tiny") == model.path
             assert await manager.is_installed("tiny")
             assert [m.name for m in await manager.installed()] == ["tiny"]
-            assert all(row.ok for row in await manager.verify())
+            assert all(row.ok for row in (await manager.verify()).rows)
             assert "core/tiny" in await manager.available()
-            assert (await manager.show("tiny")).installed == model
-            assert (await manager.search("tiny"))[0].id == "tiny"
+            assert ((await manager.show("tiny")).rows[0]).installed == model
+            assert (await manager.search("tiny")).rows[0].id == "tiny"
             status = await manager.status("tiny")
             assert status is not None
-            assert (await manager.uninstall("tiny")).freed > 0
-            report_ = await manager.install_all(["tiny"], on_progress=seen.append)
+            assert ((await manager.uninstall("tiny")).changes[0]).freed > 0
+            report_ = await manager.install(["tiny"], on_progress=seen.append)
             assert report_.models
-            assert (await manager.uninstall_all(["tiny", "no"])).errors
+            assert (await manager.uninstall(["tiny", "no"])).errors
 
     asyncio.run(main())
 
 
 @pytest.mark.parametrize(
     ("own", "awaited"),
-    [(Manager, modelpm.AsyncManager), (Project, AsyncProject), (Housekeeping, AsyncHousekeeping)],
+    [(Manager, modelpm.AsyncManager), (Project, AsyncProject), (Maintenance, AsyncMaintenance)],
 )
 def test_every_verb_can_be_awaited_with_the_same_keywords(own: type, awaited: type) -> None:
     verbs = {n: verb for n, verb in inspect.getmembers(own, inspect.isfunction) if not n.startswith("_")}
@@ -69,10 +69,10 @@ def test_housekeeping_and_projects_are_awaitable(tmp_path: Path) -> None:
             assert await project.is_installed("chat")
             assert not await project.drift()
             assert (await project.check_lock()).lock_action == "unchanged"
-            assert (await project.outdated())[0] == ()
-            assert (await manager.why("chat", project=project.project))[0].environment == "project"
+            assert (await project.outdated()).rows == ()
+            assert (await manager.why("chat", project=project.project)).rows[0].environment == "project"
             await project.remove(["chat"])
-            keeping = manager.housekeeping
+            keeping = manager.maintenance
             assert [share.kind for share in await keeping.sizes()] == ["unneeded"]
             would = await keeping.prune(dry_run=True)
             assert would.removed == (await keeping.prune()).removed

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from modelpm.api.events import Bus
 from modelpm.api.types import Event, Secret
 from modelpm.errors import IntegrityError, ModelpmError, PluginError, StoreError
 from modelpm.events.audit import Auditor
+from modelpm.events.subscribers import Warnings
 from tests.support.codes import coded
 
 
@@ -39,7 +41,7 @@ class Memory:
 def an_auditor(*sinks: tuple[Memory, bool]) -> tuple[Auditor, list[str]]:
     warnings: list[str] = []
     named = [(f"sink{i}", sink, required) for i, (sink, required) in enumerate(sinks)]
-    return Auditor(named, warnings.append, "ada"), warnings
+    return Auditor(named, Bus((Warnings(warnings.append),)), "ada"), warnings
 
 
 def record(auditor: Auditor, details: Mapping[str, Any] | None = None, **fields: Any) -> None:

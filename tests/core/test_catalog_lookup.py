@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from modelpm.api import Catalog, CatalogText, FolderCatalog, NotFound, UsageError
+from modelpm.api.events import Bus
 from modelpm.catalog import Catalogs
 from modelpm.errors import ModelpmError, PluginError
+from modelpm.events.subscribers import Warnings
 from tests.support.catalogs import DictCatalog, model, release, variant, write_catalog
 
 
@@ -116,7 +118,9 @@ def with_own(folder: Path, warnings: list[str]) -> Catalogs:
     """Return a folder of the user's, and behind it a catalog that comes with a plugin."""
     shipped = DictCatalog([model("tiny")], 'schema = 1\n[aliases]\nsmall = "tiny"')
     return Catalogs(
-        [("acme", lambda: FolderCatalog(folder)), ("core", lambda: shipped)], own=["acme"], warn=warnings.append
+        [("acme", lambda: FolderCatalog(folder)), ("core", lambda: shipped)],
+        own=["acme"],
+        bus=Bus((Warnings(warnings.append),)),
     )
 
 
@@ -176,7 +180,7 @@ def test_a_catalog_of_somebody_else_that_cannot_be_read_is_a_warning() -> None:
         ("theirs", Raising),
         ("core", lambda: DictCatalog([model("tiny"), model("b", schema=9)])),
     ]
-    both = Catalogs(names, warn=warnings.append)
+    both = Catalogs(names, bus=Bus((Warnings(warnings.append),)))
     assert both.find("tiny").name == "core/tiny"
     assert warnings == ["the catalog `theirs` is passed over: the catalog `theirs` failed: RuntimeError: boom"]
     warnings.clear()

@@ -87,15 +87,15 @@ def test_the_lock_has_commit_digest_size_and_license_of_the_source(hub: Hub, tmp
     assert digest(WEIGHTS) in lock
     assert f"size = {len(WEIGHTS)}" in lock
     assert 'license = "mit"' in lock
-    assert manager.warnings == []  # nothing had to be learned from the bytes
+    assert manager.warnings == ()  # nothing had to be learned from the bytes
 
 
 def test_dry_run_and_show_know_the_size(hub: Hub, tmp_path: Path) -> None:
     hub.add("o/r", {"x.gguf": WEIGHTS}, license="mit")
     shelf = Shelf(tmp_path, m=[{"path": "y.gguf", "sources": ["hf://o/r/x.gguf"]}])
-    (change,) = shelf.manager.install_all(["x/m"], dry_run=True).changes
+    (change,) = shelf.manager.install(["x/m"], dry_run=True).changes
     assert change.bytes == change.downloaded == len(WEIGHTS)
-    details = shelf.manager.show("x/m")
+    details = shelf.manager.show("x/m").rows[0]
     (variant,) = details.variants
     assert variant.bytes == len(WEIGHTS)
     assert (variant.files[0].size, variant.files[0].sha256) == (len(WEIGHTS), digest(WEIGHTS))
@@ -105,7 +105,7 @@ def test_dry_run_and_show_know_the_size(hub: Hub, tmp_path: Path) -> None:
 
 def test_show_leaves_a_size_open_where_the_source_is_away(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, m=[{"path": "y.gguf", "sources": ["hf://o/nothing/x.gguf"]}])
-    (variant,) = shelf.manager.show("x/m").variants
+    (variant,) = shelf.manager.show("x/m").rows[0].variants
     assert variant.bytes is None
 
 
@@ -177,7 +177,7 @@ def test_a_source_that_moved_on_is_said_and_the_promised_bytes_are_taken_from_an
     upstream = {} if own else {"upstream": "hf://o/r"}
     shelf = Shelf(tmp_path, m=[{**file, **upstream, "sources": sources}])
     manager = shelf.manager
-    report = manager.install_all(["x/m"])
+    report = manager.install(["x/m"])
     assert report.errors == ()
     assert any("hf://o/r" in w and "another `w.gguf`" in w for w in report.warnings)
     assert digest(WEIGHTS) in shelf.lock()
@@ -187,7 +187,7 @@ def test_a_source_that_moved_on_is_said_and_the_promised_bytes_are_taken_from_an
 def test_a_source_that_moved_on_alone_says_so_and_is_refused_with_its_bytes(hub: Hub, tmp_path: Path) -> None:
     hub.add("o/r", {"w.gguf": OTHER})
     shelf = Shelf(tmp_path, m=[{"path": "w.gguf", "sha256": digest(WEIGHTS), "upstream": "hf://o/r"}])
-    shelf.manager.install_all(["x/m"], dry_run=True)  # said, and no refusal
+    shelf.manager.install(["x/m"], dry_run=True)  # said, and no refusal
     with pytest.raises(IntegrityError):
         shelf.manager.install("x/m")
 
@@ -197,7 +197,7 @@ def test_of_two_sources_without_a_promise_the_first_decides(hub: Hub, tmp_path: 
     hub.add("o/b", {"w.gguf": OTHER})
     shelf = Shelf(tmp_path, m=[{"path": "w.gguf", "sources": ["hf://o/a/w.gguf", "hf://o/b/w.gguf"]}])
     manager = shelf.manager
-    report = manager.install_all(["x/m"])
+    report = manager.install(["x/m"])
     assert report.errors == ()
     assert any("hf://o/b/w.gguf is left out" in warning for warning in report.warnings)
     assert digest(WEIGHTS) in shelf.lock()

@@ -10,8 +10,8 @@ from modelpm import errors
 from modelpm.errors import PRECEDENCE, Code, ModelpmError, gravest
 
 ROOT = Path(__file__).parents[2]
-FAMILIES = {name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)}
-# Families of one code each, whichever of them a failure belongs to: the disk names files, the command line names values.
+FAMILIES = {n: k for n, k in vars(errors).items() if isinstance(k, type) and issubclass(k, ModelpmError)}
+# Codes that several families share: the disk names files, the command line names values.
 WIDER = {Code.ENCODING, Code.CHANGED, Code.SIZE_MISMATCH, Code.UNREADABLE_CATALOG, Code.LOCK_UNREADABLE}
 
 
@@ -44,7 +44,7 @@ def test_every_code_says_what_it_means_and_has_an_exit_code_with_a_place() -> No
 
 
 def test_every_family_has_the_exit_code_of_its_own_code() -> None:
-    for family in (kind for kind in FAMILIES.values() if issubclass(kind, ModelpmError)):
+    for family in FAMILIES.values():
         assert next(c for c in Code if c == family.code).exit_code == family.exit_code
 
 

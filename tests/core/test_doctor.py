@@ -35,7 +35,7 @@ def rows(manager: modelpm.Manager, *, fix: bool = False) -> dict[str, Check]:
     """Return the worst row of each name."""
     found: dict[str, Check] = {}
     order = ("ok", "warn", "fail")
-    for check in manager.housekeeping.doctor(fix=fix):
+    for check in manager.maintenance.doctor(fix=fix):
         if check.name not in found or order.index(check.state) > order.index(found[check.name].state):
             found[check.name] = check
     return found
@@ -50,7 +50,7 @@ def test_a_healthy_place_has_nothing_to_say(manager: modelpm.Manager) -> None:
 def test_a_new_place_is_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     with manager_in(tmp_path, offline=True) as manager:
-        assert not [c for c in manager.housekeeping.doctor() if c.state == "fail"]
+        assert not [c for c in manager.maintenance.doctor() if c.state == "fail"]
 
 
 def test_a_store_that_cannot_be_written_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_a_token_is_told_and_never_shown(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "config.toml").write_text('[credentials."https://acme.example"]\ntoken-env = "ACME_TOKEN"\n')
     with manager_in(tmp_path, offline=True) as manager:
-        checks = manager.housekeeping.doctor()
+        checks = manager.maintenance.doctor()
     assert any("HF_TOKEN is set" in check.text for check in checks)
     assert any("ACME_TOKEN" in check.text and check.state == "warn" for check in checks)
     assert TOKEN not in str(checks)
@@ -174,7 +174,7 @@ def test_a_broken_catalog_fails_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "config.toml").write_text(f'[catalogs]\nmine = "{tmp_path / "nowhere"}"\n')
     with manager_in(tmp_path, offline=True) as manager:
-        found = [c for c in manager.housekeeping.doctor() if c.name == "catalog"]
+        found = [c for c in manager.maintenance.doctor() if c.name == "catalog"]
     assert {c.state for c in found} == {"ok", "fail"}
     assert [c.text for c in found if c.state == "ok" and c.text.startswith("`")] == [
         "`mine` has 0 models",
@@ -212,7 +212,7 @@ def test_tokens_that_are_there_are_told_by_where_they_are(tmp_path: Path, monkey
         '[credentials."https://acme.example"]\ntoken-env = "ACME_TOKEN"\n[credentials."https://x.example"]\n'
     )
     with manager_in(tmp_path, offline=True) as manager:
-        checks = manager.housekeeping.doctor()
+        checks = manager.maintenance.doctor()
     assert [(c.state, c.text) for c in checks if c.name == "token"] == [
         ("ok", f"there is a Hugging Face token in {stored}"),
         ("ok", "ACME_TOKEN, for https://acme.example, is set"),
@@ -226,7 +226,7 @@ def test_a_catalog_of_the_users_own_says_when_it_changed(tmp_path: Path, monkeyp
     changed = time.time() - 3 * 86_400 - 60
     os.utime(tmp_path / "shop" / "models" / "chat.toml", (changed, changed))
     with manager_in(tmp_path, offline=True) as manager:
-        texts = [c.text for c in manager.housekeeping.doctor() if c.name == "catalog"]
+        texts = [c.text for c in manager.maintenance.doctor() if c.name == "catalog"]
     assert {"`acme` has 1 models", "`acme` was changed 3 days ago"} <= set(texts)
 
 
@@ -239,7 +239,7 @@ def test_only_mirrors_on_servers_are_asked(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setenv("HF_ENDPOINT", server.url(""))
         (tmp_path / "home" / "config.toml").write_text("[mirrors]\n'hf://' = ['file:///mnt/mirror/', '/mnt/other']\n")
         with manager_in(tmp_path) as manager:
-            texts = [c.text for c in manager.housekeeping.doctor() if c.name == "network"]
+            texts = [c.text for c in manager.maintenance.doctor() if c.name == "network"]
     assert [text.partition(" ")[0] for text in texts] == [server.url("")]
 
 

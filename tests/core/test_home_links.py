@@ -59,14 +59,14 @@ def test_everything_works_where_store_and_audit_are_links(
     monkeypatch.setenv("MODELPM_LINK_MODE", mode)
     with manager_in(tmp_path, offline=True) as manager:
         made = manager.install(folder_of(tmp_path / "m", FILES))
-        assert all(row.ok for row in manager.verify())
+        assert all(row.ok for row in manager.verify().rows)
         assert (big / "audit" / "audit.jsonl").exists()
         assert names(manager.store) == {sha256(data) for data in FILES.values()}
         assert Store(big / "store").blob(sha256(FILES["m.gguf"])).read_bytes() == FILES["m.gguf"]
-        assert manager.why(str(manager.path("m", "m.gguf")))[0].name == "m"
-        assert {c.state for c in manager.housekeeping.doctor()} <= {"ok", "warn"}
+        assert manager.why(str(manager.path("m", "m.gguf"))).rows[0].name == "m"
+        assert {c.state for c in manager.maintenance.doctor()} <= {"ok", "warn"}
         put(manager.store, b"nobody's")
-        assert len(manager.housekeeping.prune().removed) == 1
+        assert len(manager.maintenance.prune().removed) == 1
         assert (made.folder / "m.gguf").read_bytes() == FILES["m.gguf"]
         manager.uninstall("m")
         assert names(manager.store) == set()
@@ -124,15 +124,15 @@ def test_a_store_is_not_moved_to_where_it_is_by_another_name(tmp_path: Path, big
         (tmp_path / "alias").symlink_to(big)
         for target in (big / "store", tmp_path / "alias" / "store", tmp_path / "home" / "store"):
             with pytest.raises(UsageError, match="already"):
-                manager.housekeeping.move_store(target)
+                manager.maintenance.move_store(target)
         for target in (big / "store" / "sub", tmp_path / "alias" / "store" / "sub", big):
             with pytest.raises(UsageError, match="one inside the other"):
-                manager.housekeeping.move_store(target)
-        assert all(row.ok for row in manager.verify())
-        manager.housekeeping.move_store(tmp_path / "elsewhere")
+                manager.maintenance.move_store(target)
+        assert all(row.ok for row in manager.verify().rows)
+        manager.maintenance.move_store(tmp_path / "elsewhere")
     with manager_in(tmp_path, offline=True) as manager:
         assert manager.config.paths.store == tmp_path / "elsewhere"
-        assert all(row.ok for row in manager.verify())
+        assert all(row.ok for row in manager.verify().rows)
 
 
 def test_what_others_keep_in_the_same_folder_stays(tmp_path: Path, big: Path) -> None:
@@ -142,9 +142,9 @@ def test_what_others_keep_in_the_same_folder_stays(tmp_path: Path, big: Path) ->
         path.write_text("theirs")
     with modelpm.Manager(home=tmp_path / "home", offline=True) as manager:
         manager.install(folder_of(tmp_path / "m", FILES))
-        manager.housekeeping.doctor(fix=True)
-        manager.housekeeping.prune()
-        manager.housekeeping.move_store(tmp_path / "elsewhere")
+        manager.maintenance.doctor(fix=True)
+        manager.maintenance.prune()
+        manager.maintenance.move_store(tmp_path / "elsewhere")
     left = {p.relative_to(big / "store").as_posix() for p in (big / "store").rglob("*") if p.is_file()}
     assert {name for name in left if not name.startswith("locks/")} == {*FOREIGN, "VERSION"}
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from modelpm.plugins.discovery import scan
 from modelpm.plugins.registry import Registry
 from modelpm.project.lock_rules import is_clearly_of
 from modelpm.project.provenance import Judge
-from modelpm.results.report import Report
+from modelpm.results.report import Result
 from tests.support.catalogs import file, model, release, variant, write_catalog
 from tests.support.hub import Hub
 from tests.support.projects import Shop, stocked_shop
@@ -68,7 +69,7 @@ def project_with(manager: modelpm.Manager, root: Path, lock: Lock, manifest: str
 
 def refusals(project: Project) -> dict[str, tuple[int, str]]:
     """Return how each mode refuses: exit code and code."""
-    acts: dict[str, Callable[[], Report]] = {
+    acts: dict[str, Callable[[], Result[Any]]] = {
         "check": project.check_lock,
         "locked": partial(project.sync, locked=True),
         "sync": project.sync,
@@ -143,6 +144,16 @@ def test_a_renamed_key_does_not_hide_a_source(manager: modelpm.Manager, tmp_path
 
 
 REGISTRY = Registry(scan(), lambda _kind, _name: Context())
+
+
+@dataclass(frozen=True)
+class Known:
+    """Plugins and catalogs that are there already."""
+
+    registry: Registry
+    catalogs: Catalogs
+
+
 OWNERS = st.sampled_from(["acme", "acm", "evil", "acme2"])
 NAMES = st.sampled_from(["x", "y", "x-evil", "x.y", ".."])
 TAILS = st.sampled_from(
@@ -167,7 +178,7 @@ def test_what_is_clear_from_the_texts_is_what_the_source_says(
     if ".." in spec or not is_clearly_of(spec, found, "w.gguf"):
         return
     assert (owner, name) == (owner2, name2) or f"{owner}/{name}{tail}".startswith(f"{owner2}/{name2}")
-    judge = Judge(lambda: REGISTRY, lambda: Catalogs([]))
+    judge = Judge(Known(REGISTRY, Catalogs([])))
     if scheme != "nowhere" and judge._parsed(spec) and judge._parsed(found):  # noqa: SLF001 - the other way to tell
         assert judge._is_of(spec, found)  # noqa: SLF001 - as above
 
@@ -267,7 +278,7 @@ def test_what_was_installed_with_the_word_is_locked_with_it_and_stays_allowed(
     manager.install("hf://acme/both", name="plain")
     lock = manager.environment.read()
     assert [(m.name, m.allow) for m in lock.models] == [("both", ("pickle",)), ("plain", ())]
-    assert manager.outdated()[0] == ()
+    assert manager.outdated().rows == ()
     hub.add("acme/both", {name: data + b"2" for name, data in files.items()})
     manager = modelpm.Manager(home=tmp_path / "home")
     manager.upgrade()
@@ -283,7 +294,7 @@ def test_a_licence_that_is_a_text_is_not_stored_and_refused_where_it_stands(
     hub.add("acme/long", {"w.gguf": b"w"}, license="mit OR " + "x" * 194)
     hub.add("acme/fits", {"w.gguf": b"w"}, license="x" * 200)
     with modelpm.Manager(home=tmp_path / "online") as online:
-        report = online.install_all(["hf://acme/long", "hf://acme/fits"])
+        report = online.install(["hf://acme/long", "hf://acme/fits"])
         assert "counts as unknown: it has 201 characters" in report.warnings[0]
         assert [m.license for m in online.environment.read().models] == ["x" * 200, ""]
     spec = f"file://{weights}/good"
@@ -339,7 +350,7 @@ def test_a_bundles_folder_is_not_the_projects(manager: modelpm.Manager, tmp_path
         (root / "src/pkg/mine.py").write_text("")
         (root / "models.toml").write_text(f'{text}[models]\nchat = "acme/chat"\n')
         there = manager.project(root)
-        manager.take_over(tmp_path / "b.tar", project=there)
+        manager.import_(tmp_path / "b.tar", project=there)
         assert not manager.project(root, frozen=True).sync(frozen=True).errors
         assert (root / (folder or "models") / "chat/model.gguf").is_file()
         assert [p.name for p in (root / "src/pkg").iterdir()] == ["mine.py"]
@@ -357,7 +368,7 @@ def judge(tmp_path: Path) -> Judge:
     folder = write_catalog(
         tmp_path / "acme", [entry, model("b", release=[release(variant=[variant(upstream="ms://o/b")])])]
     )
-    return Judge(lambda: REGISTRY, lambda: Catalogs([("acme", lambda: FolderCatalog(folder))]))
+    return Judge(Known(REGISTRY, Catalogs([("acme", lambda: FolderCatalog(folder))])))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_what_is_there_asks_nobody(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/plain", PLAIN)
     first = manager.install("hf://acme/plain")
     hub.seen.clear()
-    report = manager.install_all(["hf://acme/plain"])
+    report = manager.install(["hf://acme/plain"])
     assert report.models == (first,)
     assert [c.action for c in report.changes] == ["reuse"]
     assert hub.seen == []
@@ -122,7 +122,7 @@ def test_a_progress_callback_that_raises_breaks_nothing(manager: modelpm.Manager
     def broken(_: Progress) -> None:
         raise RuntimeError("decoration")
 
-    report = manager.install_all(["hf://acme/plain"], on_progress=broken)
+    report = manager.install(["hf://acme/plain"], on_progress=broken)
     assert report.models
     assert [w for w in report.warnings if "decoration" in w]
 
@@ -149,14 +149,14 @@ def test_the_same_name_with_another_spec_is_a_usage_error(manager: modelpm.Manag
 
 
 def test_one_failure_stops_no_other(manager: modelpm.Manager) -> None:
-    report = manager.install_all(["qwen3-9b", "tiny"])
+    report = manager.install(["qwen3-9b", "tiny"])
     assert [m.name for m in report.models] == ["tiny"]
     assert isinstance(report.errors[0], NotFound)
     assert any("qwen3-8b" in hint for hint in report.errors[0].hints)
 
 
 def test_a_dry_run_says_sizes_and_changes_nothing(manager: modelpm.Manager) -> None:
-    report = manager.install_all(["qwen3-8b", "tiny"], dry_run=True)
+    report = manager.install(["qwen3-8b", "tiny"], dry_run=True)
     assert report.dry_run
     assert report.changes[0].downloaded == 5027783488
     assert report.changes[0].digest
@@ -226,7 +226,7 @@ def test_offline_says_what_it_lacks(manager: modelpm.Manager, hub: Hub, tmp_path
 def test_an_https_model_without_digest_is_learned_said_and_pinned(manager: modelpm.Manager, hub: Hub) -> None:
     repo = hub.add("acme/plain", PLAIN)
     url = f"{hub.endpoint}/acme/plain/resolve/{repo.commit}/config.json"
-    report = manager.install_all([url])
+    report = manager.install([url])
     assert not report.errors
     assert report.models[0].files[0].sha256 == hashlib.sha256(b"{}").hexdigest()
     assert report.models[0].files[0].sources == (url,)
@@ -266,11 +266,11 @@ def test_uninstall_frees_what_nothing_else_needs_and_says_what_stays(manager: mo
     hub.add("acme/one", {"shared.gguf": WEIGHTS, "a.json": b"1"})
     hub.add("acme/two", {"shared.gguf": WEIGHTS, "b.json": b"2"})
     one, two = manager.install("hf://acme/one"), manager.install("hf://acme/two")
-    change = manager.uninstall("one")
+    change = manager.uninstall("one").changes[0]
     assert "`two`" in change.note
     assert manager.store.blob(two.files[0].sha256).exists()
     assert not one.folder.exists()
-    last = manager.uninstall("two")
+    last = manager.uninstall("two").changes[0]
     assert last.freed >= len(WEIGHTS)
     assert not any(manager.store.blob(f.sha256).exists() for f in (*one.files, *two.files))
     with pytest.raises(NotFound) as caught:
@@ -281,15 +281,15 @@ def test_uninstall_frees_what_nothing_else_needs_and_says_what_stays(manager: mo
 def test_verify_names_what_is_bad_and_install_brings_it_back(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/plain", PLAIN)
     model = manager.install("hf://acme/plain")
-    assert all(row.ok for row in manager.verify())
+    assert all(row.ok for row in manager.verify().rows)
     blob = manager.store.blob(next(f.sha256 for f in model.files if f.path == "model.safetensors"))
     blob.chmod(0o644)
     blob.write_bytes(b"\0" * len(WEIGHTS))
-    bad = [row for row in manager.verify(["plain"]) if not row.ok]
+    bad = [row for row in manager.verify(["plain"]).rows if not row.ok]
     assert [row.file for row in bad] == ["model.safetensors"]
     assert not manager.is_installed("plain")
     manager.install("hf://acme/plain")
-    assert all(row.ok for row in manager.verify())
+    assert all(row.ok for row in manager.verify().rows)
     assert (model.folder / "model.safetensors").read_bytes() == WEIGHTS
 
 
@@ -318,10 +318,10 @@ def test_rot_that_verify_found_is_counted_on_by_nobody(manager: modelpm.Manager,
     model = manager.install("hf://acme/plain")
     damage(manager.store.blob(next(f.sha256 for f in model.files if f.path == "model.safetensors")), 4321)
     assert manager.is_installed("plain")  # size, time and inode are those of good bytes
-    assert [row.file for row in manager.verify() if not row.ok] == ["model.safetensors"]
+    assert [row.file for row in manager.verify().rows if not row.ok] == ["model.safetensors"]
     assert not manager.is_installed("plain")
     manager.install("hf://acme/plain")
-    assert all(row.ok for row in manager.verify())
+    assert all(row.ok for row in manager.verify().rows)
 
 
 def test_what_is_uninstalled_while_it_is_verified_is_not_damaged(manager: modelpm.Manager) -> None:
@@ -331,15 +331,15 @@ def test_what_is_uninstalled_while_it_is_verified_is_not_damaged(manager: modelp
         if manager.installed():
             manager.uninstall("tiny")
 
-    assert manager.verify(on_bytes=uninstall) == ()
+    assert manager.verify(on_bytes=uninstall).rows == ()
 
 
 def test_models_that_share_small_files_leave_each_other_in_peace(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/one", {"config.json": b"{}", "a.safetensors": b"1"})
     hub.add("acme/two", {"config.json": b"{}", "a.safetensors": b"2"})
-    manager.install_all(["hf://acme/one", "hf://acme/two"])
-    assert all(row.ok for row in manager.verify())
-    assert [c.action for c in manager.install_all(["hf://acme/one"]).changes] == ["reuse"]
+    manager.install(["hf://acme/one", "hf://acme/two"])
+    assert all(row.ok for row in manager.verify().rows)
+    assert [c.action for c in manager.install(["hf://acme/one"]).changes] == ["reuse"]
 
 
 def test_a_repository_named_like_a_device_gets_a_name_that_works(manager: modelpm.Manager, hub: Hub) -> None:
@@ -348,7 +348,7 @@ def test_a_repository_named_like_a_device_gets_a_name_that_works(manager: modelp
 
 
 def test_two_specs_of_one_model_are_one(manager: modelpm.Manager) -> None:
-    assert [c.name for c in manager.install_all(["tiny", "tiny:f16", "core/tiny"]).changes] == ["tiny"]
+    assert [c.name for c in manager.install(["tiny", "tiny:f16", "core/tiny"]).changes] == ["tiny"]
 
 
 def test_a_wish_with_other_options_says_what_differs(manager: modelpm.Manager, hub: Hub) -> None:
@@ -358,16 +358,17 @@ def test_a_wish_with_other_options_says_what_differs(manager: modelpm.Manager, h
         manager.install("hf://acme/plain", include=("*.json",))
 
 
-@pytest.mark.parametrize("spec", [None, 5, ["tiny"]])
+@pytest.mark.parametrize("spec", [None, 5, [5]])
 def test_what_is_no_text_is_a_usage_error(manager: modelpm.Manager, spec: Any) -> None:
     with pytest.raises(UsageError, check=coded("usage")):
-        manager.install(spec)
+        made = manager.install(spec)
+        raise made.errors[0]
 
 
 def test_failures_before_anything_was_done_are_audited_too(manager: modelpm.Manager) -> None:
-    manager.install_all(["no-such-model"])
-    manager.uninstall_all(["no-such-model"])
-    manager.install_all(["no-such-model"], dry_run=True)
+    manager.install(["no-such-model"])
+    manager.uninstall(["no-such-model"])
+    manager.install(["no-such-model"], dry_run=True)
     its = records(manager)
     assert [(r["event_type"], r["success"], r["resource_id"]) for r in its] == [
         ("install.end", False, "no-such-model"),
@@ -393,7 +394,7 @@ def test_a_sink_of_the_callers_own_hears_everything_and_can_break_nothing(tmp_pa
 
     good, broken = Sink(), Broken()
     with modelpm.Manager(home=tmp_path, audit=[broken, good]) as manager:
-        report = manager.install_all(["tiny"])
+        report = manager.install(["tiny"])
         assert [w for w in report.warnings if "gone" in w]
     assert [e.action for e in good.events] == ["install.begin", "install.end", "closed"]
 
@@ -432,8 +433,8 @@ def test_status_follows_a_model(manager: modelpm.Manager) -> None:
 
 def test_catalogs_are_listed_searched_and_shown(manager: modelpm.Manager) -> None:
     assert "core/qwen3-8b" in manager.available()
-    assert manager.search("qwen3-8b")[0].id == "qwen3-8b"
-    details = manager.show("qwen3-8b")
+    assert manager.search("qwen3-8b").rows[0].id == "qwen3-8b"
+    details = manager.show("qwen3-8b").rows[0]
     assert [v.name for v in details.variants] == ["q4_k_m", "q5_k_m", "iq4_xs"]
     assert [v.recommended for v in details.variants] == [True, False, False]
     assert details.variants[0].bytes == 5027783488
@@ -441,7 +442,7 @@ def test_catalogs_are_listed_searched_and_shown(manager: modelpm.Manager) -> Non
 
 def test_a_repository_can_be_shown_before_it_is_installed(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/m-GGUF", GGUF)
-    details = manager.show("hf://acme/m-GGUF")
+    details = manager.show("hf://acme/m-GGUF").rows[0]
     assert [v.quantization for v in details.variants] == ["Q4_K_M", "Q8_0"]
 
 
@@ -503,8 +504,7 @@ def test_a_keyword_that_a_verb_does_not_have_is_refused_before_anything_is_done(
         project.lock()
         calls = (
             lambda: manager.install("tiny", **unknown),
-            lambda: manager.install_all(["tiny"], **unknown),
-            lambda: manager.install("tiny", **dict[str, Any](dry_run=True)),
+            lambda: manager.install(["tiny"], **unknown),
             lambda: manager.verify(**unknown),
             lambda: manager.upgrade(**unknown),
             lambda: project.add(["tiny"], **unknown),
@@ -555,7 +555,7 @@ def test_why_finds_a_blob_by_its_own_file(manager: modelpm.Manager, hub: Hub, tm
     hub.add("acme/plain", PLAIN)
     model = manager.install("hf://acme/plain")
     config = next(f for f in model.files if f.path == "config.json")
-    (holder,) = manager.why(str(manager.store.blob(config.sha256)))
+    (holder,) = manager.why(str(manager.store.blob(config.sha256))).rows
     assert (holder.name, holder.file) == ("plain", "config.json")
     (tmp_path / "own").write_bytes(b"{}")  # the same bytes, and another file
     with pytest.raises(NotFound, check=coded("not_held")):
@@ -565,11 +565,11 @@ def test_why_finds_a_blob_by_its_own_file(manager: modelpm.Manager, hub: Hub, tm
 def test_files_do_not_appear_through_a_symlink(manager: modelpm.Manager, tmp_path: Path) -> None:
     spec = folder_of(tmp_path / "m", {"sub/a.gguf": b"x" * 100})
     (tmp_path / "elsewhere").mkdir()
-    first = manager.install_all([spec], dir=tmp_path / "out").changes[-1]
+    first = manager.install([spec], dir=tmp_path / "out").changes[-1]
     assert first.path is not None
     shutil.rmtree(first.path / "sub")
     (first.path / "sub").symlink_to(tmp_path / "elsewhere")
-    (error,) = manager.install_all([spec], dir=tmp_path / "out").errors
+    (error,) = manager.install([spec], dir=tmp_path / "out").errors
     assert error.code == "symlink"
     assert list((tmp_path / "elsewhere").iterdir()) == []
 

@@ -2,13 +2,14 @@
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import modelpm
 from modelpm.library.project import Project
 from modelpm.lockfile.file import parse_lock
-from modelpm.results.report import Report
+from modelpm.results.report import Result
 from tests.support.hub import Hub
 
 REPOS = ("a", "b", "c", "d")
@@ -93,7 +94,7 @@ def test_what_two_branches_add_keeps_the_revision_that_was_reviewed(
     assert not opened(home, root).sync().errors
 
 
-def of_merge(report: Report) -> list[str]:
+def of_merge(report: Result[Any]) -> list[str]:
     return [warning for warning in report.warnings if "merged locks" in warning]
 
 

@@ -84,10 +84,10 @@ def test_a_bundle_brings_a_project_to_a_machine_without_network(
     there.mkdir()
     shutil.copy(project.root / "models.lock", there)
     with stranger:
-        taken = stranger.take_over(first, project=stranger.project(there))
+        taken = stranger.import_(first, project=stranger.project(there)).rows
         assert {t.state for t in taken} == {"adopted"}
         assert stranger.project(there, frozen=True).sync(frozen=True).errors == ()
-        assert {t.state for t in stranger.take_over(first)} == {"present"}
+        assert {t.state for t in stranger.import_(first).rows} == {"present"}
     assert (there / "models/chat/model.gguf").read_bytes() == (project.root / "models/chat/model.gguf").read_bytes()
     assert {p: p.stat().st_mtime_ns for p in target.parent.rglob("*")} == before
 
@@ -96,7 +96,7 @@ def test_without_a_project_a_bundle_becomes_the_users_models(
     manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
 ) -> None:
     manager.bundle(tmp_path / "b.tar", project=project)
-    stranger.take_over(tmp_path / "b.tar")
+    stranger.import_(tmp_path / "b.tar")
     assert [m.name for m in stranger.installed()] == ["chat", "embed"]
     assert stranger.path("chat").read_bytes() == project.path("chat").read_bytes()
 
@@ -136,9 +136,9 @@ def test_a_damaged_bundle_is_refused_and_leaves_no_damaged_blob(
     for name, content in (("cut", data[: len(data) // 2]), ("flip", data.replace(b"chat 1.0", b"chat 6.6", 1))):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(IntegrityError, check=coded("digest_mismatch", "no_bundle")):
-            stranger.take_over(tmp_path / name)
+            stranger.import_(tmp_path / name)
     with pytest.raises(IntegrityError, check=coded("no_bundle")):
-        stranger.take_over(hostile)
+        stranger.import_(hostile)
     assert stranger.installed() == ()
     for sha256, size in stranger.store.blobs():
         assert stranger.store.check(sha256, size) is None
@@ -161,7 +161,7 @@ def test_what_is_a_tar_and_no_bundle_is_told_so(
     (tmp_path / "lock.tar").write_bytes(data[: lock.offset_data + 10])
     for name in ("first", "folder", "head", "tail", "lock"):
         with pytest.raises(IntegrityError) as caught:
-            stranger.take_over(tmp_path / f"{name}.tar")
+            stranger.import_(tmp_path / f"{name}.tar")
         assert caught.value.code == "no_bundle"
         assert f"{name}.tar" in caught.value.message
     assert stranger.installed() == ()
@@ -175,12 +175,12 @@ def test_a_bundle_leaves_what_the_user_has_by_that_name(
     manager.bundle(tmp_path / "b.tar", project=project)
     (tmp_path / "own.gguf").write_bytes(b"my own")
     stranger.install(f"file://{tmp_path / 'own.gguf'}", name="chat")
-    stranger.take_over(tmp_path / "b.tar")
-    assert stranger.warnings == ["`chat` is installed with other files, and was left alone"]
+    stranger.import_(tmp_path / "b.tar")
+    assert list(stranger.warnings) == ["`chat` is installed with other files, and was left alone"]
     assert stranger.path("chat").read_bytes() == b"my own"
     assert stranger.path("embed", "config.json").read_bytes() == shop.content("embed", "1.0", "config.json")
     stranger.path("embed", "config.json").unlink()
-    stranger.take_over(tmp_path / "b.tar")  # brings back what is missing of what is the same
+    stranger.import_(tmp_path / "b.tar")  # brings back what is missing of what is the same
     assert stranger.path("embed", "config.json").is_file()
 
 
@@ -190,7 +190,7 @@ def test_a_project_without_a_lock_gets_the_bundles(
     manager.bundle(tmp_path / "b.tar", project=project)
     (tmp_path / "q").mkdir()
     there = stranger.init(tmp_path / "q")
-    stranger.take_over(tmp_path / "b.tar", project=there)
+    stranger.import_(tmp_path / "b.tar", project=there)
     assert there.site.lock.read_bytes() == project.site.lock.read_bytes()
     assert stranger.project(there.root, frozen=True).sync(frozen=True).errors == ()
     assert there.path("chat").read_bytes() == project.path("chat").read_bytes()
@@ -207,10 +207,10 @@ def test_a_folder_that_lacks_a_blob_or_has_a_bad_one_is_refused_by_name(
     data = blob.read_bytes()
     blob.unlink()
     with pytest.raises(IntegrityError, match=r"lacks `model\.gguf` of `chat`"):
-        stranger.take_over(folder)
+        stranger.import_(folder)
     blob.write_bytes(b"x" + data[1:])
     with pytest.raises(IntegrityError) as caught:
-        stranger.take_over(folder)
+        stranger.import_(folder)
     assert (caught.value.code, str(blob) in str(caught.value)) == ("digest_mismatch", True)
     assert stranger.installed() == ()
 
@@ -268,7 +268,7 @@ def test_a_folder_with_a_bad_part_is_refused_and_named(
             if name == "too many":
                 part.with_suffix(".004").write_bytes(b"x" * 300)
         with pytest.raises(IntegrityError) as caught:
-            stranger.take_over(bad)
+            stranger.import_(bad)
         assert "copy the bundle again" in caught.value.hints[0], name
         assert ".002 is missing" in str(caught.value) or name != "missing"
         shutil.rmtree(bad)
@@ -308,7 +308,7 @@ def test_a_folder_of_model_files_is_taken_over_in_place(stranger: modelpm.Manage
     (folder / ".hidden").write_text("no")
     (folder / "out").symlink_to(tmp_path / "shop" / "catalog.toml")
     before = (folder / "some-name.gguf").stat()
-    (taken,) = stranger.take_over(folder)
+    (taken,) = stranger.import_(folder).rows
     assert (taken.file, taken.sha256) == ("some-name.gguf", hashlib.sha256(data).hexdigest())
     after = (folder / "some-name.gguf").stat()
     facts = ("st_ino", "st_mode", "st_mtime_ns", "st_size")
@@ -323,7 +323,7 @@ def test_a_folder_of_model_files_is_taken_over_in_place(stranger: modelpm.Manage
 
 def test_what_is_nothing_is_an_error(stranger: modelpm.Manager, tmp_path: Path) -> None:
     with pytest.raises(UsageError, check=coded("usage")):
-        stranger.take_over(tmp_path / "nowhere.tar")
+        stranger.import_(tmp_path / "nowhere.tar")
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFound, check=coded("not_found")):
-        stranger.take_over(tmp_path / "empty")
+        stranger.import_(tmp_path / "empty")

@@ -119,7 +119,7 @@ def test_upgrade_stays_inside_the_spec_until_it_is_told_otherwise(
     project: Project, manager: modelpm.Manager, shop: Shop
 ) -> None:
     project.add(["chat@1"])
-    rows, _ = project.outdated()
+    rows = project.outdated().rows
     assert [(r.name, r.locked, r.allowed, r.newest) for r in rows] == [("chat", "1.1", "1.1", "2.0")]
     report = project.upgrade()
     assert report.lock_action == "unchanged"
@@ -132,7 +132,7 @@ def test_upgrade_stays_inside_the_spec_until_it_is_told_otherwise(
     assert 'chat = "acme/chat@2"' in manifest_of(project)
     assert [c.action for c in report.changes] == ["lock-update", "install"]
     assert (project.root / "models/chat/model.gguf").read_bytes() == shop.content("chat", "2.0", "model.gguf")
-    assert reopened(manager, project.root).outdated()[0] == ()
+    assert reopened(manager, project.root).outdated().rows == ()
     with pytest.raises(NotFound):
         project.upgrade(["nobody"])
 
@@ -146,7 +146,7 @@ def test_a_release_that_was_withdrawn_stays_locked_and_is_named(
     project = reopened(manager, project.root)
     assert project.lock().lock_action == "unchanged"
     assert lock_of(project) == before
-    assert [(r.allowed, r.note) for r in project.outdated()[0]] == [("1.1", "yanked: broken")]
+    assert [(r.allowed, r.note) for r in project.outdated().rows] == [("1.1", "yanked: broken")]
 
 
 def test_a_catalog_that_is_gone_does_not_matter_to_what_is_locked(
@@ -318,7 +318,7 @@ def test_a_lock_without_a_manifest_is_synced_and_not_changed(project: Project, m
             act()
         assert (caught.value.code, "modelpm sync --frozen" in caught.value.hints[0]) == ("no_manifest", True)
     assert project.sync(frozen=True).errors == ()
-    assert [(r.name, r.newest) for r in project.outdated()[0]] == [("chat", "2.0")]
+    assert [(r.name, r.newest) for r in project.outdated().rows] == [("chat", "2.0")]
 
 
 def test_a_lock_in_another_order_is_said_to_be_and_written_anew(project: Project) -> None:
@@ -379,7 +379,7 @@ def test_small_files_that_the_source_knows_by_git_only_are_hashed_when_they_are_
         assert hub.requests(r"/resolve/") == []
         hub.add("acme/plain", {"model.safetensors": b"v" * 9000, "config.json": b"{}"})
         again = modelpm.Manager(home=tmp_path / "hfhome").project(tmp_path)
-        assert [r.name for r in again.outdated()[0]] == ["plain"]
+        assert [r.name for r in again.outdated().rows] == ["plain"]
         assert again.upgrade().lock_action == "updated"
         assert (tmp_path / "models/plain/model.safetensors").read_bytes() == b"v" * 9000
 

@@ -74,7 +74,7 @@ def test_what_was_interrupted_is_resumed(tmp_path: Path, url: str, promise: str)
     with pytest.raises(Interrupted):
         slow.install(url + promise, on_progress=stop_early, cancelled=cancelled)
 
-    report = modelpm.Manager(home=tmp_path / "home", user="tester").install_all([url + promise])
+    report = modelpm.Manager(home=tmp_path / "home", user="tester").install([url + promise])
 
     (change,) = report.changes
     assert change.downloaded is not None

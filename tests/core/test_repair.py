@@ -38,11 +38,11 @@ def blob_of(manager: modelpm.Manager, model: InstalledModel) -> Path:
 
 def mended(manager: modelpm.Manager, model: InstalledModel) -> int:
     """Repair; return the bytes that were fetched, after all is good again."""
-    (row,) = manager.verify(repair=True)
+    (row,) = manager.verify(repair=True).rows
     assert (row.ok, row.repaired) == (True, True)
     assert model.path.read_bytes() == DATA
     assert blob_of(manager, model).samefile(model.path)
-    assert [row.ok for row in manager.verify()] == [True]
+    assert [row.ok for row in manager.verify().rows] == [True]
     assert not list((manager.store.root / "partial").iterdir())
     return row.downloaded
 
@@ -52,7 +52,7 @@ def test_one_flipped_bit_costs_at_most_two_pieces(
     manager: modelpm.Manager, installed: InstalledModel, offset: int
 ) -> None:
     damage(blob_of(manager, installed), offset)
-    assert "digest" in manager.verify()[0].problem
+    assert "digest" in manager.verify().rows[0].problem
     assert 0 < mended(manager, installed) <= (2 * PIECE if offset < 2 * PIECE else 2 * 12_345)
 
 
@@ -67,7 +67,7 @@ def test_a_truncated_blob_costs_what_is_missing(manager: modelpm.Manager, instal
     blob = blob_of(manager, installed)
     blob.chmod(0o644)
     os.truncate(blob, size)
-    assert "size" in manager.verify()[0].problem
+    assert "size" in manager.verify().rows[0].problem
     assert mended(manager, installed) <= len(DATA) - size + PIECE
 
 
@@ -92,13 +92,13 @@ def test_zeros_are_found_and_fetched(manager: modelpm.Manager, installed: Instal
 def test_a_missing_blob_is_fetched_whole(manager: modelpm.Manager, installed: InstalledModel) -> None:
     blob_of(manager, installed).unlink()
     installed.path.unlink()
-    assert manager.verify()[0].problem == "missing"
+    assert manager.verify().rows[0].problem == "missing"
     assert len(DATA) <= mended(manager, installed) < len(DATA) + PIECE
 
 
 def test_a_broken_view_costs_nothing(manager: modelpm.Manager, installed: InstalledModel) -> None:
     installed.path.unlink()
-    (row,) = manager.verify()
+    (row,) = manager.verify().rows
     assert row.only_shown_badly
     assert "not in the view" in row.problem
     assert mended(manager, installed) == 0
@@ -118,7 +118,7 @@ def test_where_nothing_can_be_fetched_the_damaged_bytes_stay(
     before = blob.read_bytes()
     source = tmp_path / "m" / "m.gguf"
     source.rename(tmp_path / "away")
-    (row,) = manager.verify(repair=True)
+    (row,) = manager.verify(repair=True).rows
     assert not row.ok
     assert "could not be mended" in row.problem
     assert blob.read_bytes() == before
@@ -145,12 +145,12 @@ def test_install_mends_what_its_quick_look_finds_damaged(
     with blob.open("r+b") as file:
         file.seek(PIECE)
         file.write(b"somebody was here")
-    report = manager.install_all([f"file://{tmp_path / 'm'}"])
+    report = manager.install([f"file://{tmp_path / 'm'}"])
     (change,) = report.changes
     assert change.action == "install"
     assert 0 < change.downloaded <= 2 * PIECE
     assert installed.path.read_bytes() == DATA
-    assert manager.verify()[0].ok
+    assert manager.verify().rows[0].ok
 
 
 def test_a_restored_backup_is_hashed_and_not_fetched(
@@ -158,7 +158,7 @@ def test_a_restored_backup_is_hashed_and_not_fetched(
 ) -> None:
     os.utime(blob_of(manager, installed), ns=(1, 1))
     assert not manager.is_installed(installed.name)
-    report = manager.install_all([f"file://{tmp_path / 'm'}"])
+    report = manager.install([f"file://{tmp_path / 'm'}"])
     assert [c.downloaded for c in report.changes] == [0]
     assert manager.is_installed(installed.name)
 
@@ -190,7 +190,7 @@ def test_a_mirror_that_lies_is_left_for_one_that_does_not(
     (tmp_path / "home" / "config.toml").write_text(f'[mirrors]\n"hf://acme/" = ["file://{tmp_path / "liar"}/"]\n')
     with manager_in(tmp_path) as manager:
         damage(blob_of(manager, model), 3)
-        (row,) = manager.verify(repair=True)
+        (row,) = manager.verify(repair=True).rows
         assert row.ok, row.problem
         assert row.downloaded <= 3 * PIECE
         assert hashlib.sha256(model.path.read_bytes()).hexdigest() == model.files[0].sha256
@@ -204,6 +204,6 @@ def test_a_project_in_the_middle_of_a_merge_is_mended_too(
     other.put(model)
     other.lock_path.write_text("<<<<<<< ours\n")
     damage(blob_of(manager, installed), 9)
-    assert manager.verify(repair=True)[0].ok
+    assert manager.verify(repair=True).rows[0].ok
     assert other.view.file(model.name, "m.gguf").read_bytes() == DATA
-    assert manager.warnings == []
+    assert manager.warnings == ()

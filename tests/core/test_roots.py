@@ -77,7 +77,7 @@ def test_a_moved_project_is_found_by_a_sync_with_nothing_to_do(
     manager.project(tmp_path / "new").sync()
     let_age(manager, 91)
     manager.project(tmp_path / "new").sync()
-    (note,) = manager.housekeeping.prune().notes
+    (note,) = manager.maintenance.prune().notes
     assert "counts no more" in note
     assert str(tmp_path / "old") in note
     assert shown(tmp_path / "new") == BYTES
@@ -90,7 +90,7 @@ def test_a_moved_project_that_no_run_found_keeps_its_blobs_for_a_time(
     project_in(manager, tmp_path / "old", spec)
     (tmp_path / "old").rename(tmp_path / "new")
     let_age(manager, 89)
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert shown(tmp_path / "new") == BYTES
 
 
@@ -102,7 +102,7 @@ def test_a_copy_never_shrinks_what_the_original_needs(manager: modelpm.Manager, 
     assert len(records(manager)) == 2
     (tmp_path / "one").rename(tmp_path / "away")
     copy.remove(["m"])
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert shown(tmp_path / "away") == BYTES
 
 
@@ -115,7 +115,7 @@ def test_another_folder_at_the_same_path_never_shrinks_what_the_first_needs(
     app.rename(tmp_path / "first")
     other = folder_of(tmp_path / "n", {"n.gguf": b"n" * 100})
     project_in(manager, app, other)
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert shown(tmp_path / "first") == BYTES
     assert len(names(manager.store)) == 2
 
@@ -190,7 +190,7 @@ def test_every_run_makes_up_for_a_record_that_is_not_there(
     verbs(spec)[verb](project)
     (record,) = records(manager)
     assert record.digests >= {sha256 for sha256, _ in manager.store.blobs()}
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert shown(tmp_path / "p") == BYTES
 
 
@@ -239,9 +239,9 @@ def test_a_root_that_cannot_be_written_needs_no_write(manager: modelpm.Manager, 
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
         assert project.sync().changes == ()
         project.path("m")
-        manager.housekeeping.prune()
+        manager.maintenance.prune()
         assert shown(disk / "p") == BYTES
-        assert manager.warnings == []
+        assert manager.warnings == ()
 
 
 def test_a_store_that_cannot_be_written_needs_no_write(
@@ -345,9 +345,9 @@ def test_what_is_asked_inside_of_a_project_never_frees_what_that_project_has(
     if conflict:
         lock = tmp_path / "p" / "models.lock"
         lock.write_text(lock.read_text() + "<<<<<<< ours\n=======\n>>>>>>> theirs\n")
-    (change,) = manager.uninstall_all(["m"], dry_run=dry_run, project=project).changes
+    (change,) = manager.uninstall(["m"], dry_run=dry_run, project=project).changes
     assert str(tmp_path / "p") in change.note
-    found = manager.housekeeping.prune(project=project.as_root, dry_run=dry_run)
+    found = manager.maintenance.prune(project=project.as_root, dry_run=dry_run)
     assert found.removed == ()
     assert shown(tmp_path / "p") == BYTES
 
@@ -381,18 +381,18 @@ def test_a_folder_holds_what_it_shows_and_uninstall_says_so(
     out = tmp_path / "out"
     manager.install(spec, dir=out)
     assert [path.name for path in out.iterdir()] == ["a.gguf"]
-    would = manager.uninstall_all(["m"], dry_run=True).changes[0]
-    change = manager.uninstall("m")
+    would = manager.uninstall(["m"], dry_run=True).changes[0]
+    change = manager.uninstall("m").changes[0]
     for note in (would.note, change.note):
         assert f"1 file stays in {out}: `modelpm uninstall m --with-dir` removes them" in note
     assert change.freed == would.freed == 0
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert (out / "a.gguf").read_bytes() == BYTES
-    (holder,) = manager.why("m")
+    (holder,) = manager.why("m").rows
     assert (holder.environment, holder.lock) == ("dir", out)
-    (holder,) = manager.why(str(out / "a.gguf"))
+    (holder,) = manager.why(str(out / "a.gguf")).rows
     assert (holder.environment, holder.name, holder.file) == ("dir", "m", "a.gguf")
-    change = manager.uninstall("m", with_dir=True)  # the command that was named works
+    change = manager.uninstall("m", with_dir=True).changes[0]  # the command that was named works
     assert change.freed > 0
     assert list(out.iterdir()) == []
     assert not names(manager.store)
@@ -403,9 +403,9 @@ def test_an_uninstall_with_the_folders_frees_what_only_they_showed(
     manager: modelpm.Manager, tmp_path: Path, spec: str
 ) -> None:
     manager.install(spec, dir=tmp_path / "out")
-    would = manager.uninstall_all(["m"], dry_run=True, with_dir=True).changes[0]
+    would = manager.uninstall(["m"], dry_run=True, with_dir=True).changes[0]
     assert (tmp_path / "out" / "a.gguf").exists()
-    change = manager.uninstall("m", with_dir=True)
+    change = manager.uninstall("m", with_dir=True).changes[0]
     assert change.freed == would.freed > 0
     assert f"1 file removed from {tmp_path / 'out'}" in change.note
     assert list((tmp_path / "out").iterdir()) == []
@@ -421,7 +421,7 @@ def test_nothing_is_removed_from_a_folder_that_modelpm_did_not_put_there(tmp_pat
     (out / "sub" / "note.txt").write_text("mine")
     (out / "c.gguf").unlink()
     (out / "c.gguf").write_text("changed")
-    change = manager.uninstall("m", with_dir=True)
+    change = manager.uninstall("m", with_dir=True).changes[0]
     assert sorted(p.name for p in mine.rglob("*.gguf")) == ["a.gguf", "b.gguf", "c.gguf"]
     assert sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()) == ["c.gguf", "sub/note.txt"]
     assert str(out / "c.gguf") in change.note
@@ -446,7 +446,7 @@ def test_a_file_that_the_user_removed_from_a_folder_holds_nothing(
 ) -> None:
     manager.install(spec, dir=tmp_path / "out")
     (tmp_path / "out" / "a.gguf").unlink()
-    assert manager.uninstall("m").freed > 0
+    assert manager.uninstall("m").changes[0].freed > 0
 
 
 def test_a_folder_on_a_disk_that_is_away_keeps_its_blobs_for_a_time(
@@ -456,10 +456,10 @@ def test_a_folder_on_a_disk_that_is_away_keeps_its_blobs_for_a_time(
     manager.uninstall("m")
     (tmp_path / "out").rename(tmp_path / "away")
     let_age(manager, 89)
-    assert str(tmp_path / "out") in manager.housekeeping.prune().notes[0]
+    assert str(tmp_path / "out") in manager.maintenance.prune().notes[0]
     assert (tmp_path / "away" / "a.gguf").read_bytes() == BYTES
     let_age(manager, 2)
-    assert "counts no more" in manager.housekeeping.prune().notes[0]
+    assert "counts no more" in manager.maintenance.prune().notes[0]
     assert not names(manager.store)
 
 
@@ -473,7 +473,7 @@ def test_a_folder_that_was_filled_by_an_earlier_version_is_taken_over(
     (tmp_path / "out" / "n.gguf").symlink_to(manager.store.blob(other.files[0].sha256))
     manager.install(spec, dir=tmp_path / "out")
     for name in ("m", "n"):
-        assert manager.uninstall(name).freed == 0
+        assert manager.uninstall(name).changes[0].freed == 0
     assert (tmp_path / "out" / "a.gguf").read_bytes() == BYTES
     assert (tmp_path / "out" / "n.gguf").read_bytes() == b"n" * 100
     manager.uninstall("m", with_dir=True)
@@ -498,11 +498,11 @@ def test_folders_follow_a_store_that_moves_and_show_what_was_mended(tmp_path: Pa
         blob = manager.store.blob(model.files[0].sha256)
         blob.chmod(0o644)
         blob.write_bytes(b"b" * 5000)
-        assert all(row.ok for row in manager.verify(repair=True))
+        assert all(row.ok for row in manager.verify(repair=True).rows)
         assert (place / "out" / "a.gguf").read_bytes() == BYTES
-        manager.housekeeping.move_store(place / "elsewhere")
+        manager.maintenance.move_store(place / "elsewhere")
         assert (place / "out" / "a.gguf").read_bytes() == BYTES
-        assert manager.uninstall("m", with_dir=True).freed > 0
+        assert manager.uninstall("m", with_dir=True).changes[0].freed > 0
         assert list((place / "out").iterdir()) == []
 
 
@@ -541,7 +541,7 @@ def test_a_record_of_an_earlier_version_becomes_one_of_this(
 ) -> None:
     stocked(manager, spec)
     path = earlier(manager, tmp_path / "p")
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert len(names(manager.store)) == 1
     (record,) = records(manager)
     assert record.place is not None
@@ -557,14 +557,14 @@ def test_a_record_of_an_earlier_version_counts_as_seen_that_day(
     path = earlier(manager, tmp_path / "p", text=text)
     if text is None:
         shutil.rmtree(tmp_path / "p")
-    manager.housekeeping.prune(dry_run=True)
-    manager.housekeeping.prune()
+    manager.maintenance.prune(dry_run=True)
+    manager.maintenance.prune()
     assert len(names(manager.store)) == 1
     let_age(manager, 89)
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert len(names(manager.store)) == 1
     let_age(manager, 2)
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert not names(manager.store)
     assert not path.exists()
 
@@ -578,7 +578,7 @@ def test_an_earlier_versions_own_record_does_not_keep_what_is_uninstalled(manage
     old = {key: fields[key] for key in ("lock", "digests", "text", "last_use", "missing_since")}
     manager.store.layout.projects.joinpath(digest_of(os.fsencode(lock)) + ".json").write_text(json.dumps(old))
     (manager.environment.view.root / MARK).unlink()
-    assert manager.uninstall("m").freed > 0
+    assert manager.uninstall("m").changes[0].freed > 0
 
 
 def test_an_earlier_version_finds_the_keys_that_it_reads(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
@@ -597,14 +597,14 @@ def test_a_store_that_was_restored_without_its_records_frees_nothing_for_a_time(
     project_in(manager, tmp_path / "p", spec)
     shutil.rmtree(manager.store.layout.projects)
     fresh = manager_in(tmp_path, link_mode="symlink")
-    assert fresh.housekeeping.prune(dry_run=True).removed == ()
-    (note,) = fresh.housekeeping.prune().notes
+    assert fresh.maintenance.prune(dry_run=True).removed == ()
+    (note,) = fresh.maintenance.prune().notes
     assert "lost its records" in note
     assert shown(tmp_path / "p") == BYTES
-    (holder,) = fresh.why(str(tmp_path / "p" / "models" / "m" / "a.gguf"))
+    (holder,) = fresh.why(str(tmp_path / "p" / "models" / "m" / "a.gguf")).rows
     assert holder.environment == "unknown"
     let_age(fresh, 91)
-    fresh.housekeeping.prune()
+    fresh.maintenance.prune()
     assert not names(fresh.store)
 
 
@@ -616,10 +616,10 @@ def test_how_long_is_a_setting(tmp_path: Path, spec: str, age: str, days: int) -
     project_in(manager, tmp_path / "old", spec)
     (tmp_path / "old").rename(tmp_path / "new")
     let_age(manager, days - 0.1)
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert shown(tmp_path / "new") == BYTES
     let_age(manager, 0.2)
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert not names(manager.store)
 
 
@@ -633,7 +633,7 @@ def test_an_idle_project_on_a_disk_that_has_another_number_now_is_still_counted(
     other = replace(record, place=record.place._replace(device=record.place.device + 1), seen=0)
     registry.save(manager.store.layout, other)
     for _ in range(2):
-        manager.housekeeping.prune()
+        manager.maintenance.prune()
         assert shown(tmp_path / "p") == BYTES
     (found,) = records(manager)
     assert found.place == record.place

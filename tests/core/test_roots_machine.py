@@ -257,7 +257,7 @@ class RootsMachine(RuleBasedStateMachine):
         self.freeing(user, *([known] if known else []))
         before = self.blobs()
         project = self.project(known) if known else None
-        (change,) = self.manager().uninstall_all([name], with_dir=with_dir, project=project).changes
+        (change,) = self.manager().uninstall([name], with_dir=with_dir, project=project).changes
         counts["freed"] += len(before - self.blobs())
         if with_dir and "removed from" in change.note:
             for root in [
@@ -277,7 +277,7 @@ class RootsMachine(RuleBasedStateMachine):
         self.freeing(self.user(), *([known] if known else []))
         before, manager = self.blobs(), self.manager()
         project = manager.project(self.here(known)).as_root if known else None
-        manager.housekeeping.prune(project=project)
+        manager.maintenance.prune(project=project)
         counts["freed"] += len(before - self.blobs())
         survey = Roots(manager.environment, (project,) if project else ()).survey()
         # A lease of the other box, where somebody was killed, is believed for a day.
@@ -403,7 +403,7 @@ class RootsMachine(RuleBasedStateMachine):
             case "uninstall":
                 self.manager().uninstall(name)
             case "prune":
-                self.manager().housekeeping.prune()
+                self.manager().maintenance.prune()
 
     # ------------------------------------------------------------------ what must hold
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 
 import modelpm
+from modelpm.api.events import Bus
 from modelpm.api.types import Event, Reference, Secret
 from modelpm.errors import ModelpmError, PluginError, Unavailable
 from modelpm.events.audit import Auditor
@@ -61,7 +62,7 @@ class Kept:
 def told_by(error: Exception) -> str:
     """Return all that is raised and recorded where a source raises the error."""
     sink = Kept()
-    auditor = Auditor([("kept", sink, True)], print, "ada")
+    auditor = Auditor([("kept", sink, True)], Bus(), "ada")
     source = GuardedSource.of(ENTRY, Rude(error))
     with (
         pytest.raises(ModelpmError) as raised,

@@ -53,14 +53,14 @@ def test_what_the_crash_cost_is_found_once_and_mended(crashed: modelpm.Manager, 
     assert not crashed.is_installed("m")
     assert crashed.is_installed("n")
     assert suspects(crashed) == set()
-    (change,) = crashed.install_all([f"file://{tmp_path / 'm'}"]).changes
+    (change,) = crashed.install([f"file://{tmp_path / 'm'}"]).changes
     assert change.action == "install"
     assert crashed.path("m").read_bytes() == b"m" * 5000
 
 
 def test_it_is_said(crashed: modelpm.Manager, tmp_path: Path) -> None:
     damage(crashed.store.blob(blob(crashed, "m")))
-    report = crashed.install_all([folder_of(tmp_path / "o", {"o.gguf": b"o"})])
+    report = crashed.install([folder_of(tmp_path / "o", {"o.gguf": b"o"})])
     assert any("verify --repair" in warning for warning in report.warnings)
 
 

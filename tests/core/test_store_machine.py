@@ -85,7 +85,7 @@ class StoreMachine(RuleBasedStateMachine):
             case "uninstall":
                 manager.uninstall(name)
             case "prune":
-                manager.housekeeping.prune(older_than="0d")
+                manager.maintenance.prune(older_than="0d")
             case "repair":
                 manager.verify(repair=True)
             case "add":
@@ -158,14 +158,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def verify(self) -> None:
-        for row in self.manager.verify():
+        for row in self.manager.verify().rows:
             sha256 = CONTENT[f"{row.name}/{row.file}"]
             # Who was killed between mending a blob and showing it is gone on for by the next install, sync or repair.
             assert row.ok or sha256 in self.damaged or (row.only_shown_badly and sha256 in self.mended_by_the_dead), row
 
     @rule()
     def repair(self) -> None:
-        rows = self.manager.verify(repair=True)
+        rows = self.manager.verify(repair=True).rows
         assert all(row.ok for row in rows), rows
         self.mended_by_the_dead.clear()
         self.heal()

@@ -27,7 +27,7 @@ def check(folder: Path, target: Path) -> None:
     """Hold what stands against what should be after a move."""
     with manager_in(folder, offline=True) as manager:
         assert manager.config.paths.store == target
-        assert all(row.ok for row in manager.verify())
+        assert all(row.ok for row in manager.verify().rows)
         for name, data in FILES.items():
             assert manager.path("m", name).read_bytes() == data
         assert not (target / "MOVING").exists()
@@ -41,7 +41,7 @@ def test_every_view_works_after_a_move(tmp_path: Path, mode: str, monkeypatch: p
     monkeypatch.setenv("MODELPM_LINK_MODE", mode)
     with manager_in(tmp_path) as manager:
         manager.install(folder_of(tmp_path / "m", FILES))
-        moved = manager.housekeeping.move_store(tmp_path / "new")
+        moved = manager.maintenance.move_store(tmp_path / "new")
         assert (moved.blobs, moved.bytes, moved.damaged) == (2, 70_002, ())
     assert sorted(p.name for p in (tmp_path / "home" / "store").iterdir()) == ["VERSION", "locks"]
     check(tmp_path, tmp_path / "new")
@@ -51,11 +51,11 @@ def test_it_moves_to_another_disk_and_back(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "4m") as disk:
         with manager_in(tmp_path) as manager:
             manager.install(folder_of(tmp_path / "m", FILES))
-            manager.housekeeping.move_store(disk / "store")
+            manager.maintenance.move_store(disk / "store")
         with manager_in(tmp_path) as manager:
-            assert manager.verify()[0].ok
+            assert manager.verify().rows[0].ok
             assert manager.path("m", "m.gguf").read_bytes() == FILES["m.gguf"]
-            manager.housekeeping.move_store(tmp_path / "back")
+            manager.maintenance.move_store(tmp_path / "back")
         assert sorted(p.name for p in (disk / "store").iterdir()) == ["VERSION", "locks"]
         check(tmp_path, tmp_path / "back")
 
@@ -64,15 +64,15 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_done(tmp_path: P
     with tmpfs(tmp_path / "disk", "512k") as disk, manager_in(tmp_path) as manager:
         manager.install(folder_of(tmp_path / "m", {"m.gguf": os.urandom(900_000)}))
         with pytest.raises(ModelpmError) as caught:
-            manager.housekeeping.move_store(disk / "store")
+            manager.maintenance.move_store(disk / "store")
         assert caught.value.code == "no_space"
-        assert manager.verify()[0].ok
+        assert manager.verify().rows[0].ok
 
 
 def test_whoever_still_waits_for_the_old_store_is_told(tmp_path: Path) -> None:
     with manager_in(tmp_path) as waiting, manager_in(tmp_path) as manager:
         waiting.install(folder_of(tmp_path / "m", FILES))
-        manager.housekeeping.move_store(tmp_path / "new")
+        manager.maintenance.move_store(tmp_path / "new")
         with pytest.raises(UsageError, match=str(tmp_path / "new")) as caught, waiting.store.lock("store"):
             pass
         assert caught.value.code == "store_moved"
@@ -83,9 +83,9 @@ def test_a_damaged_blob_is_left_behind_and_named(tmp_path: Path) -> None:
         model = manager.install(folder_of(tmp_path / "m", FILES))
         bad = next(f.sha256 for f in model.files if f.path == "m.gguf")
         damage(manager.store.blob(bad))
-        assert manager.housekeeping.move_store(tmp_path / "new").damaged == (bad,)
+        assert manager.maintenance.move_store(tmp_path / "new").damaged == (bad,)
     with manager_in(tmp_path) as manager:
-        assert [r.ok for r in manager.verify(repair=True)] == [True, True]
+        assert [r.ok for r in manager.verify(repair=True).rows] == [True, True]
 
 
 def test_unfinished_downloads_and_projects_come_along(tmp_path: Path) -> None:
@@ -95,10 +95,10 @@ def test_unfinished_downloads_and_projects_come_along(tmp_path: Path) -> None:
         folder.mkdir()
         (folder / "data").write_bytes(b"half")
         lock = project_with(manager, tmp_path / "p").lock_path
-        manager.housekeeping.move_store(tmp_path / "new")
+        manager.maintenance.move_store(tmp_path / "new")
     with manager_in(tmp_path) as manager:
         assert (manager.store.partial("a" * 64) / "data").read_bytes() == b"half"
-        assert str(lock) in manager.uninstall("m").note
+        assert str(lock) in manager.uninstall("m").changes[0].note
 
 
 @pytest.mark.parametrize("where", ["home/store", "home/store/inside", "home", "m"])
@@ -106,8 +106,8 @@ def test_a_folder_that_cannot_be_it_is_refused(tmp_path: Path, where: str) -> No
     with manager_in(tmp_path) as manager:
         manager.install(folder_of(tmp_path / "m", FILES))
         with pytest.raises(UsageError):
-            manager.housekeeping.move_store(tmp_path / where)
-        assert all(row.ok for row in manager.verify())
+            manager.maintenance.move_store(tmp_path / where)
+        assert all(row.ok for row in manager.verify().rows)
 
 
 def test_a_variable_that_names_the_store_is_for_the_user_to_change(
@@ -116,7 +116,7 @@ def test_a_variable_that_names_the_store_is_for_the_user_to_change(
     monkeypatch.setenv("MODELPM_STORE", str(tmp_path / "mine"))
     with manager_in(tmp_path) as manager:
         manager.install(folder_of(tmp_path / "m", FILES))
-        manager.housekeeping.move_store(tmp_path / "new")
+        manager.maintenance.move_store(tmp_path / "new")
         assert "MODELPM_STORE" in manager.warnings[0]
     assert not (tmp_path / "home" / "config.toml").exists()
 
@@ -138,7 +138,7 @@ def counted(name):
     return call
 for name in real:
     setattr(system, name, counted(name))
-modelpm.Manager(home=sys.argv[1]).housekeeping.move_store(sys.argv[2])
+modelpm.Manager(home=sys.argv[1]).maintenance.move_store(sys.argv[2])
 """
 
 
@@ -159,7 +159,7 @@ def test_killed_at_any_point_the_same_command_goes_on(tmp_path: Path, calls: int
         for name, data in FILES.items():
             assert manager.path("m", name).read_bytes() == data
         if (tmp_path / "home" / "store" / "blobs").exists() or (tmp_path / "new" / "MOVING").exists():
-            manager.housekeeping.move_store(tmp_path / "new")
+            manager.maintenance.move_store(tmp_path / "new")
     check(tmp_path, tmp_path / "new")
 
 
@@ -174,7 +174,7 @@ def test_killed_at_every_point_the_same_command_goes_on(tmp_path: Path) -> None:
         died = killed(folder, calls)
         with manager_in(folder) as manager:
             if (folder / "home" / "store" / "blobs").exists() or (folder / "new" / "MOVING").exists():
-                manager.housekeeping.move_store(folder / "new")
+                manager.maintenance.move_store(folder / "new")
         check(folder, folder / "new")
         if not died:
             return
@@ -184,7 +184,7 @@ def test_killed_at_every_point_the_same_command_goes_on(tmp_path: Path) -> None:
 def test_a_store_that_was_moved_can_be_put_to_new_use(tmp_path: Path) -> None:
     with manager_in(tmp_path) as manager:
         manager.install(folder_of(tmp_path / "m", FILES))
-        manager.housekeeping.move_store(tmp_path / "new")
+        manager.maintenance.move_store(tmp_path / "new")
     with pytest.raises(UsageError, match="was moved to"):
         put(Store(tmp_path / "home" / "store"), b"x")
 
@@ -199,12 +199,12 @@ def test_a_move_that_is_cancelled_leaves_the_store_where_it_was_and_goes_on_late
     with manager_in(tmp_path) as manager:
         manager.install(folder_of(tmp_path / "m", FILES))
         with pytest.raises(Interrupted, match="the store is where it was"):
-            manager.housekeeping.move_store(tmp_path / "new", cancelled=cancelled, on_bytes=on_bytes)
-        assert all(row.ok for row in manager.verify())
+            manager.maintenance.move_store(tmp_path / "new", cancelled=cancelled, on_bytes=on_bytes)
+        assert all(row.ok for row in manager.verify().rows)
     counted.clear()
     with manager_in(tmp_path) as manager:
         assert manager.config.paths.store == tmp_path / "home" / "store"
-        manager.housekeeping.move_store(tmp_path / "new", on_bytes=counted.append)
+        manager.maintenance.move_store(tmp_path / "new", on_bytes=counted.append)
     assert 0 < sum(counted) <= 70_002
     check(tmp_path, tmp_path / "new")
 
@@ -216,10 +216,10 @@ def test_a_manager_follows_its_store_wherever_it_goes(tmp_path: Path) -> None:
         manager.install(spec)
         project = manager.init(lock.parent)
         project.add([spec])
-        keeper = manager.housekeeping
+        keeper = manager.maintenance
         for place in ("one", "two"):
             assert keeper.move_store(tmp_path / place).blobs == 2
-            assert all(row.ok for row in manager.verify(project=project))
+            assert all(row.ok for row in manager.verify(project=project).rows)
             assert manager.install(spec).name == "m"
             assert project.sync(check=True).lock_action == "unchanged"
             assert manager.store.root == tmp_path / place
@@ -227,7 +227,7 @@ def test_a_manager_follows_its_store_wherever_it_goes(tmp_path: Path) -> None:
         manager.uninstall("n")
     with manager_in(tmp_path, offline=True) as manager:
         assert manager.config.paths.store == tmp_path / "two"
-        assert all(row.ok for row in manager.verify())
+        assert all(row.ok for row in manager.verify().rows)
 
 
 def test_another_manager_follows_a_store_that_was_moved_meanwhile(tmp_path: Path) -> None:
@@ -237,13 +237,13 @@ def test_another_manager_follows_a_store_that_was_moved_meanwhile(tmp_path: Path
         project = other.init(tmp_path / "p")
         project.add([spec])
         for place in ("one", "two"):
-            first.housekeeping.move_store(tmp_path / place)
+            first.maintenance.move_store(tmp_path / place)
         before = [path for path in (tmp_path / "home" / "store").rglob("*") if path.is_file()]
         assert project.sync(check=True).lock_action == "unchanged"
         for number, manager in enumerate((other, idle)):
-            assert all(row.ok for row in manager.verify(project=project))
+            assert all(row.ok for row in manager.verify(project=project).rows)
             manager.install(folder_of(tmp_path / f"n{number}", {"n.gguf": b"%d" % number}))
-            manager.take_over(tmp_path / "m" / next(iter(FILES)))
+            manager.import_(tmp_path / "m" / next(iter(FILES)))
             assert manager.store.root == tmp_path / "two"
         project.add([f"file://{tmp_path / 'n0'}"])
         assert len(other.installed()) == 3
@@ -266,13 +266,13 @@ def test_a_store_that_was_moved_away_is_not_moved_again(
 ) -> None:
     with manager_in(tmp_path) as manager:
         manager.install(folder_of(tmp_path / "m", FILES))
-        manager.housekeeping.move_store(tmp_path / "new")
+        manager.maintenance.move_store(tmp_path / "new")
     settings = (tmp_path / "home" / "config.toml").read_bytes()
     with manager_in(tmp_path, store=tmp_path / "home" / "store") as manager, pytest.raises(UsageError):
-        manager.housekeeping.move_store(tmp_path / where)
+        manager.maintenance.move_store(tmp_path / where)
     monkeypatch.setenv("MODELPM_STORE", str(tmp_path / "home" / "store"))
     with manager_in(tmp_path) as manager, pytest.raises(UsageError):
-        manager.housekeeping.move_store(tmp_path / where)
+        manager.maintenance.move_store(tmp_path / where)
     monkeypatch.delenv("MODELPM_STORE")
     assert (tmp_path / "home" / "config.toml").read_bytes() == settings
     assert not (tmp_path / "third").exists()

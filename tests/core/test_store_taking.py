@@ -71,7 +71,7 @@ def test_a_read_only_file_of_another_user_is_not_shared(store: Store, file: Path
 def test_an_import_leaves_the_files_as_they_were(tmp_path: Path, file: Path) -> None:
     before = file.stat()
     with manager_in(tmp_path) as manager:
-        manager.take_over(file)
+        manager.import_(file)
         file.write_bytes(b"another work of mine")
         assert manager.store.check(NAME, len(DATA)) is None
     assert file.stat().st_mode == before.st_mode
@@ -165,7 +165,7 @@ def test_a_cache_without_symlinks_saves_the_download(tmp_path: Path, hub: Hub, m
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     with manager_in(tmp_path) as manager:
-        (change,) = manager.install_all(["hf://acme/c"]).changes
+        (change,) = manager.install(["hf://acme/c"]).changes
         assert change.downloaded == 0
         assert names(manager.store) == {NAME}
 
@@ -177,7 +177,7 @@ def test_what_a_view_has_is_taken_before_the_network(tmp_path: Path) -> None:
         for name in names(manager.store):
             manager.store.blob(name).unlink()
         (model.folder / "b.json").unlink()
-        (change,) = manager.install_all([spec]).changes
+        (change,) = manager.install([spec]).changes
         assert change.downloaded == 2
         assert (model.folder / "b.json").read_bytes() == b"{}"
         assert (model.folder / "a.gguf").read_bytes() == DATA

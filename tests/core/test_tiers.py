@@ -53,16 +53,16 @@ def test_another_store_is_linked_and_never_written(tmp_path: Path, tier: Store) 
     before = everything(tier.root)
     manager = manager_of(tmp_path, tier.root)
     spec = folder_of(tmp_path / "m", {"m.gguf": DATA})
-    would = manager.install_all([spec], dry_run=True)
+    would = manager.install([spec], dry_run=True)
     assert [c.downloaded for c in would.changes] == [0]
-    done = manager.install_all([spec])
+    done = manager.install([spec])
     assert [c.downloaded for c in done.changes] == [0]
     assert done.models[0].path.read_bytes() == DATA
     assert not names(manager.store)
-    assert manager.verify()[0].ok
+    assert manager.verify().rows[0].ok
     assert manager.is_installed("m")
     manager.uninstall("m")
-    manager.housekeeping.prune()
+    manager.maintenance.prune()
     assert everything(tier.root) == before
 
 
@@ -76,9 +76,9 @@ def test_another_store_may_be_on_a_disk_that_cannot_be_written(tmp_path: Path) -
         if os.geteuid() == 0:
             subprocess.run(["mount", "-o", "remount,ro", str(mount)], check=True)
         manager = manager_of(tmp_path, mount / "store")
-        (change,) = manager.install_all([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
+        (change,) = manager.install([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
         assert change.downloaded == 0
-        assert manager.verify()[0].ok
+        assert manager.verify().rows[0].ok
         assert manager.path("m").read_bytes() == DATA
 
 
@@ -99,9 +99,9 @@ def test_damage_in_another_store_is_found_and_mended_at_home(tmp_path: Path, tie
     model = manager.install(folder_of(tmp_path / "m", {"m.gguf": DATA}))
     damage(tier.blob(NAME))
     before = everything(tier.root)
-    (row,) = manager.verify()
+    (row,) = manager.verify().rows
     assert str(tier.blob(NAME)) in row.problem
-    assert manager.verify(repair=True)[0].ok
+    assert manager.verify(repair=True).rows[0].ok
     assert names(manager.store) == {NAME}
     assert model.path.read_bytes() == DATA
     assert everything(tier.root) == before
@@ -112,7 +112,7 @@ def test_another_store_that_went_away_is_done_without(tmp_path: Path, tier: Stor
     spec = folder_of(tmp_path / "m", {"m.gguf": DATA})
     manager.install(spec)
     shutil.rmtree(tier.root)
-    (change,) = manager.install_all([spec]).changes
+    (change,) = manager.install([spec]).changes
     assert change.downloaded == len(DATA)
     assert manager.path("m").read_bytes() == DATA
 
@@ -137,11 +137,11 @@ def cached(request: pytest.FixtureRequest, cache: Path) -> Iterator[Path]:
 def test_what_a_cache_has_is_hashed_once_and_not_downloaded(tmp_path: Path, cached: Path) -> None:
     with manager_in(tmp_path) as manager:
         spec = folder_of(tmp_path / "m", {"m.gguf": DATA})
-        assert manager.install_all([spec], dry_run=True).changes[0].downloaded == 0
-        (change,) = manager.install_all([spec]).changes
+        assert manager.install([spec], dry_run=True).changes[0].downloaded == 0
+        (change,) = manager.install([spec]).changes
         assert change.downloaded == 0
         assert names(manager.store) == {NAME}
-        assert manager.verify()[0].ok
+        assert manager.verify().rows[0].ok
         manager.uninstall("m")
     assert cached.exists()
 
@@ -149,7 +149,7 @@ def test_what_a_cache_has_is_hashed_once_and_not_downloaded(tmp_path: Path, cach
 def test_a_cache_whose_file_is_not_what_its_name_says_is_not_used(tmp_path: Path, cache: Path) -> None:
     (cache / NAME).write_bytes(bytes(len(DATA)))
     with manager_in(tmp_path) as manager:
-        (change,) = manager.install_all([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
+        (change,) = manager.install([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
         assert change.downloaded == len(DATA)
         assert manager.path("m").read_bytes() == DATA
         assert not list(manager.store.layout.partials.iterdir())
@@ -162,7 +162,7 @@ def test_what_came_from_a_cache_can_be_repaired(tmp_path: Path, cache: Path) -> 
         with manager.store.blob(NAME).open("r+b") as file:  # the cache's own program, say
             file.write(b"x")
         assert not manager.is_installed("m")
-        assert manager.verify(repair=True)[0].ok
+        assert manager.verify(repair=True).rows[0].ok
         assert manager.path("m").read_bytes() == DATA
 
 
@@ -211,13 +211,13 @@ def test_a_store_of_a_group_works_for_several_users(tmp_path: Path) -> None:
         "import modelpm\n"
         "uid, home, store, spec, warm, *verbs = sys.argv[1:]\n"
         "m = modelpm.Manager(home=warm)\n"  # Python itself may be where only root can read
-        "m.install(spec), m.verify(), m.uninstall('m'), m.housekeeping.prune(), m.close()\n"
+        "m.install(spec), m.verify(), m.uninstall('m'), m.maintenance.prune(), m.close()\n"
         "os.setgroups([]), os.setgid(4242), os.setuid(int(uid))\n"
         "m = modelpm.Manager(home=home, store=store)\n"
         "for verb in verbs:\n"
-        "    if verb == 'install': print(m.install_all([spec]).changes[0].downloaded)\n"
+        "    if verb == 'install': print(m.install([spec]).changes[0].downloaded)\n"
         "    elif verb == 'uninstall': print(m.uninstall('m').freed)\n"
-        "    elif verb == 'prune': print(len(m.housekeeping.prune().removed))\n"
+        "    elif verb == 'prune': print(len(m.maintenance.prune().removed))\n"
         "    elif verb == 'verify': print(m.verify()[0].ok)\n"
     )
 
@@ -254,14 +254,14 @@ def test_a_quick_look_sees_what_was_cut_or_replaced_in_another_store(tmp_path: P
     manager = manager_of(tmp_path, tier.root)
     manager.install(folder_of(tmp_path / "m", {"m.gguf": DATA}))
     blob = tier.blob(NAME)
-    assert [(row.ok, row.problem) for row in manager.verify(quick=True)] == [(True, "")]
+    assert [(row.ok, row.problem) for row in manager.verify(quick=True).rows] == [(True, "")]
     os.utime(blob, ns=(1, 1))
     assert not manager.store.has(NAME, len(DATA))
-    assert [(row.ok, row.problem) for row in manager.verify(quick=True)] == [(True, "")]  # hashed
+    assert [(row.ok, row.problem) for row in manager.verify(quick=True).rows] == [(True, "")]  # hashed
     assert manager.store.has(NAME, len(DATA))
     blob.chmod(0o644)
     blob.write_bytes(DATA[:-1])
-    (row,) = manager.verify(quick=True)
+    (row,) = manager.verify(quick=True).rows
     assert row.problem == f"{blob}: size {len(DATA) - 1}, expected {len(DATA)}"
 
 
@@ -272,6 +272,6 @@ def test_what_is_no_file_in_another_store_is_passed_over(tmp_path: Path, tier: S
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(tier.blob(NAME))
     manager = manager_of(tmp_path, other, tier.root)
-    (change,) = manager.install_all([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
+    (change,) = manager.install([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
     assert change.downloaded == 0
-    assert manager.verify()[0].ok
+    assert manager.verify().rows[0].ok

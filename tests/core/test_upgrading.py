@@ -35,24 +35,24 @@ def project(manager: modelpm.Manager, tmp_path: Path, server: FaultServer) -> Pr
 def test_outdated_says_that_it_cannot_tell(manager: modelpm.Manager, server: FaultServer, project: Project) -> None:
     manager.install(server.url("/dir/voice.onnx"))
     manager.install(server.url("/dir/voice.onnx") + "#sha256=" + hashlib.sha256(OLD).hexdigest(), name="promised")
-    manager.warnings.clear()
+    manager._services.warnings.taken()  # noqa: SLF001 - told and forgotten
     server.files["/dir/voice.onnx"] = NEW
     server.sent = 0
-    for rows, report in (manager.outdated(), project.outdated()):
-        assert (rows, report.errors) == ((), ())
+    for report in (manager.outdated(), project.outdated()):
+        assert (report.rows, report.errors) == ((), ())
         (warning,) = report.warnings
         assert "whether `voice` changed cannot be told" in warning
         assert "`modelpm upgrade voice` fetches and compares" in warning
     assert server.sent < 100  # it looked, and fetched nothing
     server.files["/dir/voice.onnx"] = NEW + b"!"  # that can be told
-    manager.__dict__.pop("registry", None)
-    (row,) = manager.outdated(["voice"])[0]
+    manager._services.__dict__.pop("registry", None)  # noqa: SLF001 - as a new process
+    (row,) = manager.outdated(["voice"]).rows
     assert (row.name, row.newest) == ("voice", "changed")
 
 
 def test_an_upgrade_by_name_fetches_and_compares(manager: modelpm.Manager, server: FaultServer) -> None:
     made = manager.install(server.url("/dir/voice.onnx"))
-    manager.warnings.clear()
+    manager._services.warnings.taken()  # noqa: SLF001 - told and forgotten
     report = manager.upgrade()
     assert (report.changes, len(report.warnings)) == ((), 1)
     report = manager.upgrade(["voice"])
@@ -69,7 +69,7 @@ def test_an_upgrade_by_name_fetches_and_compares(manager: modelpm.Manager, serve
     assert (change.action, change.before, change.downloaded) == ("upgrade", made.digest, len(NEW))
     assert f"sha256={hashlib.sha256(NEW).hexdigest()}" in report.warnings[0]
     assert manager.path("voice").read_bytes() == NEW
-    assert [row.ok for row in manager.verify()] == [True]
+    assert [row.ok for row in manager.verify().rows] == [True]
 
 
 def test_a_project_upgrades_by_name_in_the_same_way(project: Project, server: FaultServer) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TypeVar
 
+from modelpm.api.events import Bus
 from modelpm.api.kinds import Catalog
 from modelpm.api.types import CatalogText, Finding, Severity
 from modelpm.catalog.entry import About, Entry
@@ -26,7 +27,7 @@ class Catalogs:
     Args:
         catalogs: Name and opener of each.
         own: Names of those that the user configured; see :meth:`find`.
-        warn: Is told what is passed over.
+        bus: Is told what is passed over.
     """
 
     def __init__(
@@ -34,11 +35,11 @@ class Catalogs:
         catalogs: Sequence[tuple[str, Callable[[], Catalog]]],
         *,
         own: Collection[str] = (),
-        warn: Callable[[str], None] = lambda _text: None,
+        bus: Bus | None = None,
     ) -> None:
         self._opened = {name: _Opened(name, opener) for name, opener in catalogs}
         self._own = frozenset(own)
-        self._warn = warn
+        self._bus = bus or Bus()
         self._problems: dict[str, ModelpmError] = {}
 
     @property
@@ -168,7 +169,7 @@ class Catalogs:
 
     def _pass_over(self, opened: "_Opened", model: str, error: ModelpmError) -> None:
         self._problems[opened.name + model] = error
-        self._warn(f"the {'model' if model else 'catalog'} `{opened.name}{model}` is passed over: {error}")
+        self._bus.warn(f"the {'model' if model else 'catalog'} `{opened.name}{model}` is passed over: {error}")
 
     def _unknown(self, wanted: str, asked: "_Opened | None" = None) -> NotFound:
         names: dict[str, str] = {}  # what is near → how it is written

@@ -11,7 +11,7 @@ from modelpm.cli.terminal.rows import change_line, change_row, compared, model_r
 from modelpm.text.human import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.results.report import Change, Report
+    from modelpm.results.report import Change, Result
 
 _PLANNED = {"lock-add": "add", "lock-update": "update", "lock-remove": "remove"}
 _LOCKING = {"lock-add": "Added", "lock-update": "Updated", "lock-remove": "Removed"}
@@ -33,7 +33,7 @@ link_mode = click.option(
 )
 
 
-def outcome(session: Session, report: "Report") -> Outcome:
+def outcome(session: Session, report: "Result[Any]") -> Outcome:
     """Return what a verb of a project came to."""
     lock = None if report.lock is None else {"path": str(report.lock), "action": report.lock_action}
     return Outcome(
@@ -47,7 +47,7 @@ def outcome(session: Session, report: "Report") -> Outcome:
     )
 
 
-def _notes(report: "Report", seconds: float) -> list[Line]:
+def _notes(report: "Result[Any]", seconds: float) -> list[Line]:
     lines = [line(note) for note in report.notes]
     would = report.dry_run
     locked = [change for change in report.changes if change.action in _LOCKING]

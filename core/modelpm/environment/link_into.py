@@ -1,9 +1,10 @@
 """Make a model's files appear in a folder of the user's own, without ever replacing what is there."""
 
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
+from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
 from modelpm.environment.shelf import Shelf
 from modelpm.results.installed import InstalledModel
@@ -38,12 +39,12 @@ def is_run_by_tools(path: str) -> bool:
     return any(part.startswith(".") for part in parts) or parts[-1] in _RUN_BY_TOOLS or shadows
 
 
-def say_left_out(made: InstalledModel, folder: Path, warn: Callable[[str], None]) -> None:
+def say_left_out(made: InstalledModel, folder: Path, bus: Bus) -> None:
     """Name the files that :func:`link_into` leaves out."""
     names = [f"`{shortened(file.path, 200)}`" for file in made.files if is_run_by_tools(file.path)]
     if names:
         shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-        warn(f"left out of {folder}, because programs there may run them: {shown}; they are in {made.folder}")
+        bus.warn(f"left out of {folder}, because programs there may run them: {shown}; they are in {made.folder}")
 
 
 def link_into(environment: Environment, made: InstalledModel, folder: Path) -> set[str]:
@@ -65,7 +66,7 @@ def link_into(environment: Environment, made: InstalledModel, folder: Path) -> s
         return shelf.place(made.name, files, environment.view.mode)
 
 
-def say_copied(kinds: Collection[str], mode: str, folder: Path, warn: Callable[[str], None]) -> None:
+def say_copied(kinds: Collection[str], mode: str, folder: Path, bus: Bus) -> None:
     """Say that files take their space twice, where nobody asked for that."""
     if "copy" in kinds and mode == "auto":
-        warn(f"files had to be copied to {folder}: it can share none with the store")
+        bus.warn(f"files had to be copied to {folder}: it can share none with the store")

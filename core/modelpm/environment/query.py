@@ -1,7 +1,6 @@
 """What is installed: rows, paths, and names that were probably meant. Reads the lock, nothing else."""
 
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,45 +12,13 @@ from modelpm.store.blobs.shown import check
 from modelpm.text.untrusted import printable
 
 
-class Reader(ABC):
-    """What can be asked of the user's models and of a project's alike, without changing them."""
+def named(environment: Environment, names: Sequence[str]) -> Sequence[LockedModel]:
+    """Return the models of these names; no names mean all.
 
-    @property
-    @abstractmethod
-    def environment(self) -> Environment:
-        """The lock, and the folder in which the files appear."""
-
-    def installed(self) -> tuple[InstalledModel, ...]:
-        """Return what is installed, sorted by name."""
-        environment = self.environment  # once: each time it is asked for, somebody may have moved its store
-        environment.seen(quick=True)
-        return tuple(installed_model(environment, model) for model in environment.read().models)
-
-    def is_installed(self, model: str) -> bool:
-        """Whether a model of that name or spec is installed and complete."""
-        try:
-            return self.environment.complete(find_installed(self.environment, model))
-        except NotFound:
-            return False
-
-    def path(self, name: str, file: str | None = None, *, dir: bool = False) -> Path:  # noqa: A002 - the option's name
-        """Return the path that a program is given: the file, the first shard of a split GGUF, else the folder.
-
-        Args:
-            name: The model's name.
-            file: One file of it.
-            dir: Whether the folder is wanted in any case.
-
-        Raises:
-            NotFound: It is not installed, or has no such file.
-        """
-        environment = self.environment
-        environment.seen(quick=True)
-        return path_of(environment, find_installed(environment, name), file, folder=dir)
-
-    def _named(self, names: Sequence[str]) -> Sequence[LockedModel]:
-        """Return the models of these names; no names mean all."""
-        return [find_installed(self.environment, name) for name in names] or self.environment.read().models
+    Raises:
+        NotFound: One of them is not installed.
+    """
+    return [find_installed(environment, name) for name in names] or environment.read().models
 
 
 def installed_model(environment: Environment, model: LockedModel) -> InstalledModel:

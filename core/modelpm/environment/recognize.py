@@ -4,18 +4,20 @@ A view that was copied without its store, a store that came to another machine w
 permissions changed: all of them are complete if their bytes are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
 from modelpm.errors import StoreError
-from modelpm.events.progress import Checking, Working
+from modelpm.events.call import Call
+from modelpm.events.progress import Checking
 from modelpm.lockfile.model import LockedModel
 from modelpm.store import Store
 from modelpm.store.blobs.verify import Target, verify
 
 
-def recognize(environment: Environment, working: Working, models: Sequence[LockedModel]) -> list[LockedModel]:
+def recognize(environment: Environment, call: Call, models: Sequence[LockedModel]) -> list[LockedModel]:
     """Return the models of which a file is missing or damaged; what only its bytes can tell is hashed, once.
 
     Raises:
@@ -25,17 +27,17 @@ def recognize(environment: Environment, working: Working, models: Sequence[Locke
     targets = [target for model in doubtful for target in _targets(environment, model)]
     if targets:
         name = doubtful[0].name if len(doubtful) == 1 else f"{len(doubtful)} models"
-        checking = Checking(name, sum(t.size for t in targets), working.audience.publish)
-        problems = verify(environment.store, targets, quick=True, cancelled=working.cancelled, on_bytes=checking.add)
+        checking = Checking(name, sum(t.size for t in targets), call.bus)
+        problems = verify(environment.store, targets, quick=True, cancelled=call.cancelled, on_bytes=checking.add)
         checking.ended("" if not any(problems) else "some files are missing or damaged")
-        say_unkept(environment.store, working.audience.warn)
+        say_unkept(environment.store, call.bus)
     return [m for m in doubtful if not _is_complete(environment, m)]
 
 
-def say_unkept(store: Store, warn: Callable[[str], None]) -> None:
+def say_unkept(store: Store, bus: Bus) -> None:
     """Say where nothing can be kept of what was hashed, so that every run hashes it again."""
     if store.known.unkept:
-        warn(
+        bus.warn(
             f"what was hashed cannot be kept: {store.root} and {store.known.folder} cannot be written;"
             " the next run will hash it again"
         )

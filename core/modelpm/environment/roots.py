@@ -2,11 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from modelpm.api.events import Bus
 from modelpm.disk import system
 from modelpm.environment.environment import Environment
 from modelpm.environment.shelf import Shelf
@@ -206,12 +207,12 @@ class Roots:
         own = str(real(self.environment.root).lock)
         return [shelf for shelf in self.shelves() if shelf.record.owner == own and shelf.files_of(name)]
 
-    def show_anew(self, digests: Collection[str], warn: Callable[[str], None]) -> None:
+    def show_anew(self, digests: Collection[str], bus: Bus) -> None:
         """Let every view that shows some blobs show the files that took their places.
 
         Args:
             digests: The blobs.
-            warn: Is told of views that could not be renewed, and may show the bytes of before.
+            bus: Is told of views that could not be renewed, and may show the bytes of before.
         """
         known = self.survey(strict=False).standings
         showing = [s for s in known if not (s.record.digests | s.holds).isdisjoint(digests)]
@@ -221,7 +222,7 @@ class Roots:
                 each.renew(digests)
             except ModelpmError as error:
                 folder = each.folder if isinstance(each, Shelf) else each.view.root
-                warn(f"{folder} may still show the bytes of before: {error}")
+                bus.warn(f"{folder} may still show the bytes of before: {error}")
 
     def others(self, names: Sequence[str], *, without_dirs_of: Collection[str] = ()) -> dict[str, str]:
         """Return who needs a blob besides some models of the user's environment; models are named by their names.

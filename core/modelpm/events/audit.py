@@ -8,13 +8,14 @@ warning, where the disk cannot be written: a store on a read-only disk can be ve
 import math
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Lock
 from typing import Any
 
+from modelpm.api.events import Bus
 from modelpm.api.kinds import AuditSink
 from modelpm.api.types import Event
 from modelpm.errors import Code, ModelpmError, PluginError, StoreError
@@ -48,13 +49,13 @@ class Auditor:
 
     Args:
         sinks: Name, sink, and whether it is required.
-        warn: Is told once about each optional sink that failed.
+        bus: Is told once about each optional sink that failed.
         user: Who acts, where a record names nobody else.
     """
 
-    def __init__(self, sinks: Sequence[tuple[str, AuditSink, bool]], warn: Callable[[str], None], user: str) -> None:
+    def __init__(self, sinks: Sequence[tuple[str, AuditSink, bool]], bus: Bus, user: str) -> None:
         self._sinks = list(sinks)
-        self._warn = warn
+        self._bus = bus
         self._user = user
         self._lock = Lock()
 
@@ -133,7 +134,7 @@ class Auditor:
             except StoreError as error:
                 if changes or error.code not in _UNWRITABLE:
                     raise
-                self._warn(f"`{verb}` goes on, but is not in the audit log: {error.message}")
+                self._bus.warn(f"`{verb}` goes on, but is not in the audit log: {error.message}")
 
         record("begin", known, success=None)
         try:
@@ -142,7 +143,7 @@ class Auditor:
             try:
                 record("end", {**known, **outcome.details, "error": _described(error)}, success=False)
             except ModelpmError as unrecorded:  # the first failure is the one to tell
-                self._warn(f"the failure could not be recorded: {unrecorded}")
+                self._bus.warn(f"the failure could not be recorded: {unrecorded}")
             raise
         record("end", {**known, **outcome.details}, success=outcome.success)
 
@@ -161,7 +162,7 @@ class Auditor:
                 details={"error": _described(error)},
             )
         except ModelpmError as unrecorded:
-            self._warn(f"the failure could not be recorded: {unrecorded}")
+            self._bus.warn(f"the failure could not be recorded: {unrecorded}")
 
     def close(self) -> None:
         """Close every sink."""
@@ -171,7 +172,7 @@ class Auditor:
             try:
                 sink.close()
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin may raise anything
-                self._warn(f"the audit sink `{name}` could not be closed: {_cause(error)}")
+                self._bus.warn(f"the audit sink `{name}` could not be closed: {_cause(error)}")
 
     def _write(self, event: Event) -> None:
         failed: ModelpmError | None = None
@@ -188,7 +189,7 @@ class Auditor:
                         self._sinks.remove(item)
                         warnings.append(f"the audit sink `{name}` failed and is left out: {_cause(error)}")
         for warning in warnings:  # outside the lock: who is warned may want to record
-            self._warn(warning)
+            self._bus.warn(warning)
         if failed is not None:
             raise failed
 

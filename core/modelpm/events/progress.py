@@ -1,19 +1,15 @@
-"""Progress: from counters of files to frozen values of models, for whoever listens. Listeners can break nothing."""
+"""Progress: from counters of files to frozen values of models."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from threading import Event
 from time import monotonic
-from typing import Any, TypedDict
 
-from modelpm.api.kinds import Listener
+from modelpm.api.events import Bus
 from modelpm.api.types import Progress, Status
 from modelpm.resolution.resolve import WantedModel
 from modelpm.transfer import FileProgress, RunProgress
 from modelpm.transfer.progress import Speed
 
-OnProgress = Callable[[Progress], Any]
 _ALMOST = 99.9  # 100 is said once, when the model is installed
 
 
@@ -24,13 +20,13 @@ class Tracker:
     Attributes:
         model: What is installed.
         reused: Bytes that the store already has.
-        publish: Takes each value: the model's own, and one for each file under way.
+        bus: Is told each value: the model's own, and one for each file under way.
         total: Bytes of all files together, or None while one file's size is unknown.
     """
 
     model: WantedModel
     reused: int
-    publish: Callable[[Sequence[Progress]], None]
+    bus: Bus
     total: int | None = field(init=False)
     _last: Progress | None = None
     _speed: Speed = field(default_factory=Speed)
@@ -55,14 +51,14 @@ class Tracker:
     def completed(self, size: int) -> None:
         """Say that it is installed."""
         self._last = Progress(self.model.name, size, size, 100.0, 0.0, Status.COMPLETED)
-        self.publish([self._last])
+        self.bus.progress([self._last])
 
     def failed(self, status: Status, error: str) -> None:
         """Say that it is not, and why."""
         last = self._last
         downloaded, total = (last.downloaded_bytes, last.total_bytes) if last else (self.reused, self.total)
         self._last = Progress(self.model.name, downloaded, total, _percentage(downloaded, total), 0.0, status, error)
-        self.publish([self._last])
+        self.bus.progress([self._last])
 
     def _say(self, status: Status, downloaded: int, speed: float, files: Sequence[FileProgress]) -> None:
         if self._last is not None:  # never back: bytes that turned out wrong are counted when they are right
@@ -71,7 +67,7 @@ class Tracker:
         if total is not None:
             downloaded = min(downloaded, total)
         self._last = Progress(self.model.name, downloaded, total, _percentage(downloaded, total), speed, status)
-        self.publish([self._last, *(_of_file(f) for f in files)])
+        self.bus.progress([self._last, *(_of_file(f) for f in files)])
 
 
 @dataclass(slots=True)
@@ -81,12 +77,12 @@ class Checking:
     Attributes:
         name: What is checked.
         total: Bytes in all.
-        publish: Takes each value.
+        bus: Is told each value.
     """
 
     name: str
     total: int
-    publish: Callable[[Sequence[Progress]], None]
+    bus: Bus
     _done: int = 0
     _begun: float = field(default_factory=monotonic)
 
@@ -103,7 +99,7 @@ class Checking:
             self._say(Status.COMPLETED, 100.0, 0.0)
 
     def _say(self, status: Status, percentage: float, speed: float, error: str | None = None) -> None:
-        self.publish([Progress(self.name, self._done, self.total, percentage, speed, status, error)])
+        self.bus.progress([Progress(self.name, self._done, self.total, percentage, speed, status, error)])
 
 
 def _of_file(file: FileProgress) -> Progress:
@@ -113,93 +109,3 @@ def _of_file(file: FileProgress) -> Progress:
 
 def _percentage(downloaded: int, total: int | None) -> float:
     return min(_ALMOST, 100.0 * downloaded / total) if total else 0.0
-
-
-class Acting(TypedDict, total=False):
-    """The keywords of every verb that takes its time.
-
-    Attributes:
-        on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-        user: Who is named in the audit log.
-        cancelled: Set from another thread, stops within a second; what was downloaded is kept.
-    """
-
-    on_progress: OnProgress | None
-    user: str | None
-    cancelled: Event | None
-
-
-class Installing(Acting, total=False):
-    """The keywords of an install; :meth:`modelpm.library.manager.Manager.install_all` says what they mean."""
-
-    name: str | None
-    dir: str | Path | None
-    include: Sequence[str]
-    exclude: Sequence[str]
-    allow_pickle: bool
-
-
-class Changing(Acting, total=False):
-    """The keywords of every verb that changes a project.
-
-    Attributes:
-        dry_run: Say what would be done, and do nothing.
-    """
-
-    dry_run: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Working:
-    """What every long verb is given.
-
-    Attributes:
-        audience: Is shown progress.
-        cancelled: Stops it.
-        user: Who acts, if not the auditor's own user.
-    """
-
-    audience: "Audience"
-    cancelled: Event
-    user: str | None
-
-
-@dataclass(slots=True)
-class Audience:
-    """Everybody who is shown progress; one that raises is warned about once.
-
-    Attributes:
-        callback: Takes the values of whole models; may be a coroutine function.
-        listener: Takes everything.
-        remember: Takes the latest value of a model, for whoever asks later.
-        warn: Is told of a listener that raised.
-    """
-
-    callback: OnProgress | None
-    listener: Listener | None
-    remember: Callable[[Progress], None]
-    warn: Callable[[str], None]
-    _warned: set[str] = field(default_factory=set)
-
-    def publish(self, values: Sequence[Progress]) -> None:
-        """Show the values to everybody."""
-        self.remember(values[0])
-        if self.callback is not None:
-            self._guarded("the progress callback", self._call_back, values[0])
-        if self.listener is not None and "the progress listener" not in self._warned:
-            self._guarded("the progress listener", self.listener.show, values)
-
-    def _call_back(self, value: Progress) -> None:
-        answer = self.callback(value) if self.callback else None
-        if isinstance(answer, Coroutine):
-            import asyncio  # start-up: it takes longer than a small install's other imports
-
-            asyncio.run(answer)
-
-    def _guarded(self, who: str, call: Callable[[Any], None], value: Any) -> None:
-        try:
-            call(value)
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
-            if who not in self._warned:
-                self._warned.add(who)
-                self.warn(f"{who} failed: {type(error).__name__}: {error}")

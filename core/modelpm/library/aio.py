@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from modelpm.api.types import Progress
-from modelpm.library.maintenance import Housekeeping
+from modelpm.library.maintenance import Maintenance
 from modelpm.library.manager import Manager
 from modelpm.library.project import Project
 
@@ -90,20 +90,19 @@ class AsyncManager(_Async[Manager]):
     search = _awaitable(Manager.search)
     show = _awaitable(Manager.show)
     installed = _awaitable(Manager.installed)
+    list = _awaitable(Manager.list)
     is_installed = _awaitable(Manager.is_installed)
     path = _awaitable(Manager.path)
     status = _awaitable(Manager.status)
     install = _cancellable(Manager.install)
-    install_all = _cancellable(Manager.install_all)
     uninstall = _awaitable(Manager.uninstall)
-    uninstall_all = _awaitable(Manager.uninstall_all)
     verify = _cancellable(Manager.verify)
     outdated = _awaitable(Manager.outdated)
     upgrade = _cancellable(Manager.upgrade)
     why = _awaitable(Manager.why)
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
-    take_over = _awaitable(Manager.take_over)
+    import_ = _awaitable(Manager.import_)
 
     async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
         """As :meth:`Manager.project`."""
@@ -119,20 +118,20 @@ class AsyncManager(_Async[Manager]):
         return AsyncProject(await asyncio.to_thread(self.manager.init, directory))
 
     @property
-    def housekeeping(self) -> "AsyncHousekeeping":
-        """As :attr:`Manager.housekeeping`."""
-        return AsyncHousekeeping(self.manager.housekeeping)
+    def maintenance(self) -> "AsyncMaintenance":
+        """As :attr:`Manager.maintenance`."""
+        return AsyncMaintenance(self.manager.maintenance)
 
 
-class AsyncHousekeeping(_Async[Housekeeping]):
-    """As :class:`modelpm.library.maintenance.Housekeeping`."""
+class AsyncMaintenance(_Async[Maintenance]):
+    """As :class:`modelpm.library.maintenance.Maintenance`."""
 
-    prune = _awaitable(Housekeeping.prune)
-    doctor = _awaitable(Housekeeping.doctor)
-    move_store = _cancellable(Housekeeping.move_store)
-    sizes = _awaitable(Housekeeping.sizes)
-    cache_size = _awaitable(Housekeeping.cache_size)
-    clean_cache = _awaitable(Housekeeping.clean_cache)
+    prune = _awaitable(Maintenance.prune)
+    doctor = _awaitable(Maintenance.doctor)
+    move_store = _cancellable(Maintenance.move_store)
+    sizes = _awaitable(Maintenance.sizes)
+    cache_size = _awaitable(Maintenance.cache_size)
+    clean_cache = _awaitable(Maintenance.clean_cache)
 
 
 class AsyncProject(_Async[Project]):
@@ -147,6 +146,7 @@ class AsyncProject(_Async[Project]):
         self.project = project
 
     installed = _awaitable(Project.installed)
+    list = _awaitable(Project.list)
     is_installed = _awaitable(Project.is_installed)
     path = _awaitable(Project.path)
     drift = _awaitable(Project.drift)

@@ -6,42 +6,27 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
-from modelpm.config import Config
 from modelpm.config.edit import given_path
 from modelpm.environment.environment import Environment
+from modelpm.library.services import Services
 from modelpm.operations.prune import Limits, Pruned, Pruner
 from modelpm.store.gc import leftovers
 
 if TYPE_CHECKING:
-    from modelpm.catalog import Catalogs
-    from modelpm.events.audit import Auditor
     from modelpm.operations.checks import Check
     from modelpm.operations.move_store import Moved
     from modelpm.operations.usage import Share
-    from modelpm.plugins.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)
-class Housekeeping:
+class Maintenance:
     """Keeps the store of a manager in order.
 
     Attributes:
-        config: The settings.
-        environment: The user's.
-        auditor: Returns who is told before and after.
-        registry: Returns the plugins.
-        catalogs: Returns the catalogs.
-        open_store: Makes the store ready to be changed.
-        warn: Takes a warning.
+        services: What it works with.
     """
 
-    config: Config
-    environment: Environment
-    auditor: Callable[[], "Auditor"]
-    registry: Callable[[], "Registry"]
-    catalogs: Callable[[], "Catalogs"]
-    open_store: Callable[[], None]
-    warn: Callable[[str], None]
+    services: Services
 
     def prune(
         self,
@@ -67,18 +52,21 @@ class Housekeeping:
             UsageError: A limit is none.
             StoreError: ``root_unreadable``: it is not known what somebody needs; ``lock_timeout``.
         """
-        limits, pruner = Limits.parse(older_than, max_size), Pruner(self.environment, self.auditor(), project)
+        limits, pruner = (
+            Limits.parse(older_than, max_size),
+            Pruner(self.services.environment, self.services.auditor, project),
+        )
         if dry_run:
             return pruner.would(limits)
-        self.open_store()
+        self.services.open_store()
         return pruner.prune(limits, user=user, waiting=waiting)
 
     def doctor(self, *, fix: bool = False) -> "tuple[Check, ...]":
         """Return what every check found; with ``fix``, after what is safe was done."""
         from modelpm.operations.doctor import Doctor
 
-        doctor = Doctor(self.config, self.environment, self.registry, self.catalogs)
-        return doctor.examine(fix=fix)
+        services = self.services
+        return Doctor(services.config, services.environment, services).examine(fix=fix)
 
     def move_store(
         self,
@@ -102,8 +90,8 @@ class Housekeeping:
         """
         from modelpm.operations.move_store import Mover
 
-        self.config.check()
-        mover = Mover(self.environment, self.auditor(), self._settle, self.warn)
+        self.services.config.check()
+        mover = Mover(self.services.environment, self.services.auditor, self.services.config, self.services.bus)
         folder = given_path(target, "the new store")
         return mover.move(folder, user=user, cancelled=cancelled or Event(), on_bytes=on_bytes)
 
@@ -111,11 +99,11 @@ class Housekeeping:
         """Return what takes the space of the store, each byte once."""
         from modelpm.operations.usage import shares
 
-        return shares(self.environment)
+        return shares(self.services.environment)
 
     def cache_size(self) -> int:
         """Return the bytes of the cache: what may be deleted at any time."""
-        return leftovers.tree_size(self.config.paths.cache)
+        return leftovers.tree_size(self.services.config.paths.cache)
 
     def clean_cache(self) -> int:
         """Delete the cache; return its bytes.
@@ -124,15 +112,5 @@ class Housekeeping:
             StoreError: The system refuses.
         """
         size = self.cache_size()
-        leftovers.remove_tree(self.config.paths.cache)
+        leftovers.remove_tree(self.services.config.paths.cache)
         return size
-
-    def _settle(self, folder: Path) -> None:
-        """Write down where the store is; where a variable says it, only the user can."""
-        from modelpm.config.edit import write_setting
-
-        row = next(row for row in self.config.rows if row.key == "store.dir")
-        if row.origin in {"default", str(self.config.paths.config)}:
-            write_setting(self.config.paths.config, "store.dir", str(folder))
-        else:
-            self.warn(f"{row.origin} still names {row.value}: set it to {folder}")

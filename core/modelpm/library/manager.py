@@ -1,27 +1,41 @@
-"""The library: every verb as a method. Thread-safe, without globals; the command line is its thin user."""
+"""The library: every verb as a method, named as on the command line. Thread-safe, without globals."""
 
+import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Self, overload
 
-from modelpm.environment.query import find_installed, named_in
+from modelpm.api.events import Bus
+from modelpm.config import Config
+from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
-from modelpm.library.services import Parts
+from modelpm.events.subscribers import Events, Listening, Warnings
+from modelpm.library.aliases import renamed
+from modelpm.library.lookup import Lookup
+from modelpm.library.services import Services
 from modelpm.project.discovery import find_governing
 from modelpm.results.installed import InstalledModel
+from modelpm.results.report import Result
 
 # What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
 if TYPE_CHECKING:
-    from modelpm.api.types import Progress
+    from modelpm.api.kinds import AuditSink, Listener
+    from modelpm.api.types import Event
     from modelpm.bundle.bundle import Taken
-    from modelpm.catalog import Entry
-    from modelpm.events.progress import Acting, Installing
+    from modelpm.events.subscribers import OnProgress
+    from modelpm.library.maintenance import Maintenance
     from modelpm.library.project import Project
-    from modelpm.results.report import Change, Details, Holder, Outdated, Report, Verified
+    from modelpm.results.report import Outdated, Verified
+
+_RENAMED = {
+    "install_all": "install",
+    "uninstall_all": "uninstall",
+    "take_over": "import_",
+    "housekeeping": "maintenance",
+}
 
 
-class Manager(Parts):
+class Manager(Lookup):
     """Installs models and says where they are.
 
     Args:
@@ -43,36 +57,270 @@ class Manager(Parts):
     What is None comes from the environment and the configuration file.
     """
 
-    # ------------------------------------------------------------------ what there is
-
-    def available(self) -> tuple[str, ...]:
-        """Return the full name of every model that some catalog has."""
-        return tuple(self.catalogs.names())
-
-    def search(
+    def __init__(
         self,
-        text: str = "",
         *,
-        task: str | None = None,
-        license: str | None = None,  # noqa: A002 - the option's name
-        format: str | None = None,  # noqa: A002 - as above
-    ) -> tuple["Entry", ...]:
-        """Return the catalog entries that match, best first."""
-        return tuple(self.catalogs.search(text, task=task or "", license=license or "", format=format or ""))
+        home: str | Path | None = None,
+        store: str | Path | None = None,
+        offline: bool | None = None,
+        jobs: int | None = None,
+        retries: int | None = None,
+        idle_timeout: float | None = None,
+        limit_rate: int | str | None = None,
+        cacert: str | Path | None = None,
+        link_mode: str | None = None,
+        user: str | None = None,
+        audit: Sequence["AuditSink"] = (),
+        listener: "Listener | None" = None,
+        on_event: "Callable[[Event], None] | None" = None,
+        on_warning: Callable[[str], None] | None = None,
+    ) -> None:
+        given = {
+            "home": home,
+            "store.dir": store,
+            "network.offline": offline,
+            "network.jobs": jobs,
+            "network.retries": retries,
+            "network.idle-timeout": idle_timeout,
+            "network.limit-rate": limit_rate,
+            "network.cacert": cacert,
+            "store.link-mode": link_mode,
+            "user": user,
+        }
+        warnings = Warnings(on_warning)
+        bus = Bus((warnings,))
+        if listener is not None:
+            bus = bus.joined(Listening(listener, Bus((warnings,))))
+        if on_event is not None:
+            bus = bus.joined(Events(on_event))
+        super().__init__(Services(Config.load(given), bus, warnings, audit))
 
-    def show(self, spec: str, *, project: "Project | None" = None) -> "Details":
-        """Return everything that is known of one model; asks the source for a URI, and for sizes no catalog has.
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return renamed(self, name, _RENAMED)
+
+    def close(self) -> None:
+        """Close the audit sinks and connections."""
+        self._services.close()
+
+    @property
+    def maintenance(self) -> "Maintenance":
+        """What keeps the store in order: prune, doctor, move, sizes, the cache."""
+        from modelpm.library.maintenance import Maintenance
+
+        return Maintenance(self._services)
+
+    # ------------------------------------------------------------------ install
+
+    @overload
+    def install(  # type: ignore[overload-overlap] # a text is a sequence of texts, too, and means one
+        self,
+        spec: str,
+        *,
+        name: str | None = None,
+        dir: str | Path | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        allow_pickle: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> InstalledModel: ...
+
+    @overload
+    def install(
+        self,
+        spec: Sequence[str],
+        *,
+        name: str | None = None,
+        dir: str | Path | None = None,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        allow_pickle: bool = False,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Result[Any]: ...
+
+    def install(
+        self,
+        spec: str | Sequence[str],
+        *,
+        name: str | None = None,
+        dir: str | Path | None = None,  # noqa: A002 - the option's name
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        allow_pickle: bool = False,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> InstalledModel | Result[Any]:
+        """Install one model and return it, or several and return a result; what is there already costs no network.
 
         Args:
-            spec: A spec, or the name of something installed.
-            project: A project whose models are meant, too; a name means the project's before the user's.
+            spec: One spec as on the command line, or several; where one of several fails, the others are finished.
+            name: The name of the one model, as ``--as``.
+            dir: A folder in which the files appear, too.
+            include: Globs of the files to take.
+            exclude: Globs of the files to leave out.
+            allow_pickle: Whether files that can run code when loaded may be taken.
+            dry_run: Say what would be done, and do nothing; of several specs only.
+            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
 
         Raises:
-            NotFound: Nobody knows it.
+            ModelpmError: The one model failed: what, why, and what to do next.
         """
-        from modelpm.operations.show import show
+        from modelpm.config.edit import given_path
+        from modelpm.operations.acquire import Request
+        from modelpm.operations.install import Batch
+        from modelpm.project.checks import check_name
 
-        return show(self._resolver(), self._hosts, spec, [*(project.installed() if project else ()), *self.installed()])
+        specs, several = _given(spec)
+        services = self._services
+        check_name(name, specs, "install")
+        requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in specs]
+        folder = given_path(dir, "--dir") if dir is not None else None
+        call = services.call(on_progress, user, cancelled)
+        batch = Batch(services.installer(self.environment, call.cancelled), call, services.flights)
+        if not dry_run:
+            services.open_store_for(lambda: batch.is_there(requests))
+        result = batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
+        return result if several else result.raised().models[0]
+
+    def uninstall(
+        self,
+        names: str | Sequence[str],
+        *,
+        with_dir: bool = False,
+        dry_run: bool = False,
+        project: "Project | None" = None,
+        user: str | None = None,
+    ) -> Result[Any]:
+        """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
+
+        Args:
+            names: One model, or several.
+            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
+            dry_run: Say what would be done, and do nothing.
+            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
+            user: Who is named in the audit log.
+
+        Raises:
+            NotFound: The one model is not installed.
+        """
+        from modelpm.operations.uninstall import Uninstaller
+
+        services = self._services
+        if not dry_run:
+            self.config.check()
+        here = project.as_root if project is not None else None
+        uninstaller = Uninstaller(self.environment, services.auditor, here, with_dir)
+        result = uninstaller.each(_given(names)[0], dry_run=dry_run, user=user)
+        for change in result.changes:
+            services.flights.forget(change.name)
+        result = result.told(services.warnings.taken())
+        return result.raised() if isinstance(names, str) else result
+
+    def upgrade(
+        self,
+        names: Sequence[str] = (),
+        *,
+        latest: bool = False,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Result[Any]:
+        """Move models to the newest their specs allow; where one fails, the others are finished.
+
+        Args:
+            names: Which; none means all.
+            latest: Whether specs are rewritten that do not allow the newest release.
+            dry_run: Say what would be done, and do nothing.
+            on_progress: As of :meth:`install`.
+            user: As of :meth:`install`.
+            cancelled: As of :meth:`install`.
+
+        Raises:
+            NotFound: One of them is not installed.
+        """
+        from modelpm.operations.upgrade import upgrade
+
+        services, models = self._services, named(self.environment, names)
+        call = services.call(on_progress, user, cancelled)
+        if not dry_run:
+            services.open_store()
+        installer = services.installer(self.environment, call.cancelled)
+        result = upgrade(installer, models, call, fetch=bool(names), to_latest=latest, dry_run=dry_run)
+        return result.told(services.warnings.taken(), self.installed())
+
+    def outdated(self, names: Sequence[str] = ()) -> Result["Outdated"]:
+        """Return rows for what is newer than installed; and what could not be asked, as errors.
+
+        Raises:
+            NotFound: One of them is not installed.
+        """
+        from modelpm.operations.upgrade import outdated
+
+        services = self._services
+        result = outdated(services.resolver(), named(self.environment, names), services.bus)
+        return result.told(services.warnings.taken())
+
+    def verify(
+        self,
+        names: Sequence[str] = (),
+        *,
+        quick: bool = False,
+        subset: str = "",
+        repair: bool = False,
+        project: "Project | None" = None,
+        on_bytes: Callable[[int], None] | None = None,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Result["Verified"]:
+        """Re-hash what is stored, a row for each file; offline, unless something must be repaired.
+
+        Args:
+            names: Which models; none means all.
+            quick: Whether size, time and inode are enough.
+            subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
+            repair: Whether to repair what is bad, by fetching what is damaged of it.
+            project: A project whose models are meant, too; a name means the project's before the user's.
+            on_bytes: Is told how many bytes were hashed since the last call.
+            on_progress: As of :meth:`install`.
+            user: As of :meth:`install`.
+            cancelled: As of :meth:`install`.
+
+        Raises:
+            NotFound: One of them is not installed.
+        """
+        from modelpm.operations.repair import Repairer
+        from modelpm.operations.verify import Part, Verifier
+
+        services, part = self._services, Part.parse(subset) if subset else None
+        call = services.call(on_progress, user, cancelled)
+        checking = services.call(on_progress, user, call.cancelled, remember=False)  # a check is no status of a model
+        places = [self.environment] if project is None else [project.environment, self.environment]
+        rows: list[Verified] = []
+        for environment, models in named_in(places, names):
+            verifier = Verifier(environment, services.auditor, checking)
+            found = verifier.verify(models, quick=quick, part=part, on_bytes=on_bytes)
+            if repair and not all(row.ok for row in found):
+                services.open_store()
+                installer = services.installer(environment, call.cancelled)
+                found = Repairer(installer, call).repair(models, found)
+            rows += found
+        return Result(rows=tuple(rows), warnings=services.warnings.taken())
 
     def path(self, name: str, file: str | None = None, *, dir: bool = False, ensure: bool = False) -> Path:  # noqa: A002
         """Return the path that a program is given; as of a project, and more.
@@ -102,167 +350,6 @@ class Manager(Parts):
         wish = locked.wish
         return self.install(wish.spec, name=locked.name, include=wish.include, exclude=wish.exclude).name
 
-    def status(self, model_id: str) -> "Progress | None":
-        """Return how far a model has come: under way, installed, failed; None where nothing is known of it."""
-        from modelpm.api.types import Progress, Status
-
-        last = self._flights.latest(model_id)
-        if last is not None and last.status in (Status.QUEUED, Status.DOWNLOADING, Status.VERIFYING):
-            return last
-        try:
-            model = find_installed(self.environment, model_id)
-        except NotFound:
-            return None if last and last.status is Status.COMPLETED else last
-        return Progress(model.name, model.size, model.size, 100.0, 0.0, Status.COMPLETED)
-
-    # ------------------------------------------------------------------ install
-
-    def install(self, spec: str, **options: "Unpack[Installing]") -> InstalledModel:
-        """Install one model and return it; what is there already is returned as it is, without the network.
-
-        Args:
-            spec: As on the command line.
-            **options: The keywords of :meth:`install_all`, but for ``dry_run``.
-
-        Raises:
-            ModelpmError: What failed, why, and what to do next.
-        """
-        report = self.install_all([spec], dry_run=False, **options)
-        if report.errors:
-            raise report.errors[0]
-        return report.models[0]
-
-    def install_all(
-        self,
-        specs: Sequence[str],
-        *,
-        name: str | None = None,
-        dir: str | Path | None = None,  # noqa: A002 - the option's name
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-        allow_pickle: bool = False,
-        dry_run: bool = False,
-        **acting: "Unpack[Acting]",
-    ) -> "Report":
-        """Install several models; where one fails the others are finished, and the report has the errors.
-
-        Args:
-            specs: As on the command line.
-            name: The name that the one model shall have, as ``--as``.
-            dir: A folder in which their files shall appear, too.
-            include: Globs of the files to take.
-            exclude: Globs of the files to leave out.
-            allow_pickle: Whether files that can run code when loaded may be taken.
-            dry_run: Say what would be done, and do nothing.
-            **acting: on_progress, user, cancelled; see :class:`modelpm.events.progress.Acting`.
-        """
-        from modelpm.config.edit import given_path
-        from modelpm.operations.acquire import Request
-        from modelpm.project.checks import check_name
-
-        check_name(name, specs, "install")
-        requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in specs]
-        folder = given_path(dir, "--dir") if dir is not None else None
-        batch = self._batch(self._working(**acting))
-        if not dry_run:
-            self._open_store_for(lambda: batch.is_there(requests))
-        batch.prepare(requests, dry_run=dry_run)
-        if dry_run:
-            batch.would()
-        else:
-            batch.install(folder)
-        return batch.report(dry_run=dry_run)
-
-    def uninstall(self, name: str, *, with_dir: bool = False, user: str | None = None) -> "Change":
-        """Take a model out and free the bytes that nothing else needs.
-
-        Args:
-            name: The model.
-            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
-            user: Who is named in the audit log.
-
-        Raises:
-            NotFound: It is not installed.
-        """
-        report = self.uninstall_all([name], with_dir=with_dir, user=user)
-        if report.errors:
-            raise report.errors[0]
-        return report.changes[0]
-
-    def uninstall_all(
-        self,
-        names: Sequence[str],
-        *,
-        with_dir: bool = False,
-        dry_run: bool = False,
-        project: "Project | None" = None,
-        user: str | None = None,
-    ) -> "Report":
-        """Take several models out; where one fails the others are finished.
-
-        Args:
-            names: The models.
-            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
-            dry_run: Say what would be done, and do nothing.
-            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
-        """
-        from modelpm.operations.uninstall import Uninstaller
-        from modelpm.results.report import Report
-
-        if not dry_run:
-            self.config.check()
-        here = project.as_root if project is not None else None
-        uninstaller = Uninstaller(self.environment, self._auditor, here, with_dir)
-        changes, errors = uninstaller.each(names, dry_run=dry_run, user=user)
-        for change in changes:
-            self._flights.forget(change.name)
-        return Report(tuple(changes), (), tuple(errors), self._taken_warnings(), dry_run)
-
-    def verify(
-        self,
-        names: Sequence[str] = (),
-        *,
-        quick: bool = False,
-        subset: str = "",
-        repair: bool = False,
-        project: "Project | None" = None,
-        on_bytes: Callable[[int], None] | None = None,
-        **acting: "Unpack[Acting]",
-    ) -> "tuple[Verified, ...]":
-        """Re-hash what is stored; offline, unless something has to be mended.
-
-        Args:
-            names: Which models; none means all.
-            quick: Whether size, time and inode are enough.
-            subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
-            repair: Whether to mend what is bad, by fetching what is damaged of it.
-            project: A project whose models are meant, too; a name means the project's before the user's.
-            on_bytes: Is told how many bytes were hashed since the last call.
-            **acting: As of :meth:`install_all`.
-
-        Raises:
-            NotFound: One of them is not installed.
-        """
-        from modelpm.operations.verify import Part, Verifier
-
-        working = self._working(**acting)
-        user, cancelled = working.user, working.cancelled
-        audience = replace(working.audience, remember=lambda _progress: None)  # a check is no status of a model
-        part = Part.parse(subset) if subset else None
-        places = [self.environment] if project is None else [project.environment, self.environment]
-        rows: list[Verified] = []
-        for environment, models in named_in(places, names):
-            found = Verifier(environment, self._auditor, audience).verify(
-                models, quick=quick, user=user, cancelled=cancelled, part=part, on_bytes=on_bytes
-            )
-            if repair and not all(row.ok for row in found):
-                self._open_store()
-                mender = self._repairer(environment, working.audience)
-                found = mender.repair(models, found, user=user, cancelled=cancelled)
-            rows += found
-        return tuple(rows)
-
     # ------------------------------------------------------------------ projects
 
     def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project":
@@ -288,10 +375,11 @@ class Manager(Parts):
         file = find_governing(directory, user_lock=self.environment.lock_path, lock_only=frozen)
         if file is None:
             return None
+        from modelpm.library.project import Project
         from modelpm.project.files import say_unread, site_of
 
-        say_unread(file, self.warn)
-        return self._project(site_of(file))
+        say_unread(file, self._services.bus)
+        return Project(site_of(file), self._services)
 
     def init(self, directory: str | Path = ".") -> "Project":
         """Begin a project: write a ``models.toml``.
@@ -299,74 +387,12 @@ class Manager(Parts):
         Raises:
             ModelpmError: Code ``exists``: there is one.
         """
+        from modelpm.library.project import Project
         from modelpm.project.files import begin
 
-        return self._project(begin(Path(directory)))
+        return Project(begin(Path(directory)), self._services)
 
-    def outdated(self, names: Sequence[str] = ()) -> "tuple[tuple[Outdated, ...], Report]":
-        """Return rows for what is newer than installed; and what could not be asked, as the report's errors.
-
-        Raises:
-            NotFound: One of them is not installed.
-        """
-        return self._outdated(self._named(names))
-
-    def why(self, what: str, *, project: "Project | None" = None) -> "tuple[Holder, ...]":
-        """Return who holds a model, a file or a digest: the project, the user, and every project that synced here.
-
-        Args:
-            what: A name, the path of a file in a view or in the store, or a sha256 or its beginning.
-            project: A project that is asked first.
-
-        Raises:
-            NotFound: Nobody does.
-        """
-        from modelpm.operations.why import holders
-
-        return holders(self.environment, project.environment if project is not None else None, what)
-
-    def upgrade(
-        self,
-        names: Sequence[str] = (),
-        *,
-        latest: bool = False,
-        dry_run: bool = False,
-        **acting: "Unpack[Acting]",
-    ) -> "Report":
-        """Move models to the newest their specs allow; where one fails, the others are finished.
-
-        Args:
-            names: Which; none means all.
-            latest: Whether specs are rewritten that do not allow the newest release.
-            dry_run: Say what would be done, and do nothing.
-            **acting: As of :meth:`install_all`.
-
-        Raises:
-            NotFound: One of them is not installed.
-        """
-        from modelpm.operations.upgrade import upgrade
-        from modelpm.results.report import Report
-
-        working, models = self._working(**acting), self._named(names)
-        if not dry_run:
-            self._open_store()
-        installer = self._installer(self.environment, working.cancelled)
-        changes, errors = upgrade(installer, models, working, fetch=bool(names), to_latest=latest, dry_run=dry_run)
-        return Report(tuple(changes), self.installed(), tuple(errors), self._taken_warnings(), dry_run)
-
-    def export(self, format: str = "sha256sums", *, project: "Project | None" = None) -> str:  # noqa: A002 - as above
-        """Return what is locked, for other tools.
-
-        Args:
-            format: sha256sums, urls, aria2, json or cyclonedx.
-            project: The project whose lock is meant; None means the user's.
-        """
-        from modelpm.operations.export import export
-        from modelpm.resolution.listings import Listings, addresses
-
-        listings = Listings(self.registry)  # no mirrors: what is written is for other machines
-        models = (project or self).environment.read().models
-        return export(models, format, lambda model, file: addresses(listings, model, file))
+    # ------------------------------------------------------------------ carry
 
     def bundle(
         self, target: str | Path, *, split: int | None = None, project: "Project | None" = None, user: str | None = None
@@ -374,20 +400,20 @@ class Manager(Parts):
         """Write the lock and every blob it names to a file, or into a folder that is there; return what was written.
 
         Args:
-            target: The file or folder. An interrupted bundle is gone on with.
-            split: The most bytes of a file, where what is larger shall be cut into parts.
+            target: The file or folder; an interrupted bundle is resumed.
+            split: The most bytes of a file, where what is larger is cut into parts.
             project: The project whose lock is meant; None means the user's.
             user: Who is named in the audit log.
 
         Raises:
             NotFound: Something that is locked is not in the store.
         """
-        return self._carrier(project).bundle(target, split, user)
+        return self._services.carrier((project or self).environment).bundle(target, split, user)
 
-    def take_over(
+    def import_(
         self, source: str | Path, *, project: "Project | None" = None, user: str | None = None
-    ) -> "tuple[Taken, ...]":
-        """Take over a bundle, or model files that are on this machine; nothing is moved or changed there.
+    ) -> Result["Taken"]:
+        """Import a bundle, or model files that are on this machine; nothing is moved or changed there.
 
         Args:
             source: A bundle, a model's file, or a folder of files.
@@ -397,5 +423,13 @@ class Manager(Parts):
         Raises:
             IntegrityError: A bundle is damaged.
         """
-        self._open_store()
-        return self._carrier(project).take_over(source, user)
+        self._services.open_store()
+        site = project.site if project else None
+        taken = self._services.carrier((project or self).environment, site).take_over(source, user)
+        return Result(rows=taken, warnings=self._services.warnings.taken())
+
+
+def _given(names: Any) -> tuple[list[Any], bool]:
+    """Return what was given as a list, and whether it was several; what is neither text nor sequence is one."""
+    several = isinstance(names, Sequence) and not isinstance(names, str | bytes)
+    return (list(names) if several else [names]), several

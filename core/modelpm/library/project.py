@@ -1,73 +1,46 @@
 """The library's projects: ``models.toml`` and ``models.lock`` of a folder, and the same verbs as the user's models."""
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.environment import Environment
-from modelpm.environment.query import Reader, installed_model
+from modelpm.environment.query import installed_model, named
 from modelpm.errors import Code, ModelpmError, UsageError
+from modelpm.library.lookup import Reader
+from modelpm.library.services import Services
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.checks import check_name, drifted, no_lock, stray_warning, unsynced
 from modelpm.project.discovery import FILE
 from modelpm.project.drift import Reason, drift, pinned, selected, settled
 from modelpm.project.files import Site, State, read_state
 from modelpm.project.lock_rules import Offence
-from modelpm.project.provenance import Judge, foreign_folders, refuse
-from modelpm.results.report import Outdated, Report
-from modelpm.store import Store
+from modelpm.project.provenance import foreign_folders, refuse
+from modelpm.results.report import Outdated, Result
 
 if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
-    from modelpm.events.progress import Changing, OnProgress, Working
-    from modelpm.operations.acquire import Installer
+    from modelpm.events.call import Call
+    from modelpm.events.subscribers import OnProgress
     from modelpm.operations.lock import Locker
     from modelpm.operations.sync import Changer
 
 
-@dataclass(frozen=True, slots=True)
-class Workshop:
-    """What a project is given by its :class:`modelpm.library.manager.Manager`.
-
-    Attributes:
-        store: Where the bytes are.
-        link_mode: How views link to them.
-        open_store: Makes the store ready to be changed.
-        installer: Makes what brings models into an environment, until the event is set.
-        working: Makes of the keywords of a verb what it works with.
-        outdated: Returns what is newer, and what could not be asked.
-        warnings: Returns what was warned of.
-        judge: Holds what is locked against its specs.
-    """
-
-    store: Store
-    link_mode: str
-    open_store: Callable[[], None]
-    installer: Callable[[Environment, threading.Event | None], "Installer"]
-    working: Callable[["OnProgress | None", str | None, threading.Event | None], "Working"]
-    outdated: Callable[[Sequence[LockedModel]], tuple[tuple[Outdated, ...], Report]]
-    warnings: Callable[[], tuple[str, ...]]
-    judge: Judge
-
-    def environment(self, site: Site, folder: str) -> Environment:
-        """Return a project's environment over the store, wherever that was moved; as :meth:`Site.environment`."""
-        self.store.look()
-        return site.environment(self.store, folder, self.link_mode)
-
-
-@dataclass(frozen=True)
 class Project(Reader):
     """A folder with a manifest, a lock, or both; see :meth:`modelpm.library.manager.Manager.project`.
 
+    Args:
+        site: Where it is.
+        services: What it works with.
+
     Attributes:
         site: Where it is.
-        workshop: What it works with.
     """
 
-    site: Site
-    workshop: Workshop
+    def __init__(self, site: Site, services: Services) -> None:
+        self.site, self._services = site, services
 
     @property
     def root(self) -> Path:
@@ -77,13 +50,12 @@ class Project(Reader):
     @property
     def environment(self) -> Environment:
         """The lock, and the folder in which the files appear."""
-        self.workshop.store.look()
-        return self._environment
+        return self._services.environment_of(self.site, self._text_only.read().dir)
 
-    @cached_property
-    def _environment(self) -> Environment:
-        text_only = self.workshop.environment(self.site, "")
-        return self.workshop.environment(self.site, text_only.read().dir)
+    @property
+    def _text_only(self) -> Environment:
+        """The lock, whatever folder it names."""
+        return self._services.environment_of(self.site, "")
 
     @property
     def as_root(self) -> Environment:
@@ -91,7 +63,7 @@ class Project(Reader):
         try:
             return self.environment
         except ModelpmError:
-            return self.workshop.environment(self.site, "")
+            return self._text_only
 
     # ------------------------------------------------------------------ what there is
 
@@ -104,7 +76,7 @@ class Project(Reader):
         """
         return self._reasons(read_state(self.site, heal=False))
 
-    def check_lock(self) -> Report:
+    def check_lock(self) -> Result[Any]:
         """Hold the lock against the manifest and its rules; offline, and nothing is changed.
 
         Raises:
@@ -141,8 +113,11 @@ class Project(Reader):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
-        **changing: "Unpack[Changing]",
-    ) -> Report:
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Result[Any]:
         """Put models into the manifest, lock and sync; manifest and lock stay as they were where anything fails.
 
         Args:
@@ -152,14 +127,17 @@ class Project(Reader):
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
             allow_pickle: Whether they may hold files that can run code when loaded; is written to manifest and lock.
-            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.events.progress.Changing`.
+            dry_run: Say what would be done, and do nothing.
+            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
 
         Raises:
             UsageError: A name is taken by another spec, or one name is given for several.
         """
         from modelpm.operations.add import Addition
 
-        run = _Run(self, self.site, **changing)
+        run = _Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         check_name(name, specs, "add")
         self._needs_manifest()
         globs, allow = (tuple(include), tuple(exclude)), ("pickle",) if allow_pickle else ()
@@ -167,14 +145,14 @@ class Project(Reader):
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
-            environment = self.workshop.environment(self.site, state.lock.dir)
+            environment = self._services.environment_of(self.site, state.lock.dir)
             environment.seen()
             if not run.missing(environment, [m for m in state.lock.models if m.name in names]):
                 self._check(state)
                 return self._unchanged(state)
         return run.report("add", edit=addition.edit, also=addition.names)
 
-    def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Report:
+    def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Result[Any]:
         """Take models out of the manifest, the lock and the view; their bytes stay until they are pruned.
 
         Raises:
@@ -183,17 +161,24 @@ class Project(Reader):
         from modelpm.operations.add import removal
 
         self._needs_manifest()
-        run = _Run(self, self.site, dry_run=dry_run, user=user)
+        run = _Run(self._services, self.site, self._services.call(user=user), dry_run)
         return run.report("remove", edit=removal(self.site, names), only=True)
 
-    def lock(self, **changing: "Unpack[Changing]") -> Report:
+    def lock(
+        self,
+        *,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Result[Any]:
         """Lock what drifted; what did not keeps its block to the byte."""
-        run = _Run(self, self.site, **changing)
+        run = _Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         if not state.healed and self._settled(state) and self._is_complete(state):
             self._check(state)
-            self.workshop.environment(self.site, state.lock.dir).seen()
+            self._services.environment_of(self.site, state.lock.dir).seen()
             return self._unchanged(state)
         return run.report("lock", sync=False)
 
@@ -207,8 +192,11 @@ class Project(Reader):
         groups: Collection[str] = (),
         all_groups: bool = False,
         only: Collection[str] = (),
-        **changing: "Unpack[Changing]",
-    ) -> Report:
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Result[Any]:
         """Lock what drifted, then make the view show what is locked; never upgrades, never deletes bytes.
 
         Args:
@@ -219,7 +207,10 @@ class Project(Reader):
             groups: Groups that are wanted besides the default ones.
             all_groups: Whether every group is wanted.
             only: Names of models, where not all that are selected are meant.
-            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.events.progress.Changing`.
+            dry_run: Say what would be done, and do nothing.
+            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
 
         Raises:
             CheckFailedError: A check says no.
@@ -227,9 +218,9 @@ class Project(Reader):
         if locked and frozen:
             raise UsageError("`--locked` and `--frozen` exclude each other", hints=["`--frozen` ignores models.toml"])
         site = replace(self.site, manifest=None) if frozen else self.site
-        run = _Run(self, site, **changing)
+        run = _Run(self._services, site, self._services.call(on_progress, user, cancelled), dry_run)
         state = read_state(site, heal=not (locked or frozen or check))
-        environment = self.workshop.environment(self.site, state.lock.dir)
+        environment = self._services.environment_of(self.site, state.lock.dir)
         what = "sync --check" if check else "sync --locked" if locked else ""
         if what:
             self._refuse_drift(state, what)
@@ -244,7 +235,7 @@ class Project(Reader):
                 environment.seen()  # before anything is said to be there: what is not counted on could be freed
             missing = run.missing(environment, models)
             to_fetch = [m for m in missing if not environment.has(m)]
-            if what and (refused := self.workshop.judge.entries(to_fetch)[0]):
+            if what and (refused := self._services.judge.entries(to_fetch)[0]):
                 raise drifted(self.site, refused, f"`{what}` changes nothing")
             if check and (missing or (exact and strays)):
                 raise unsynced(missing, strays if exact else [])
@@ -260,15 +251,21 @@ class Project(Reader):
         *,
         latest: bool = False,
         sync: bool = True,
-        **changing: "Unpack[Changing]",
-    ) -> Report:
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> Result[Any]:
         """Move models to the newest their specs allow; every other block of the lock stays as it is, to the byte.
 
         Args:
             names: Which; none means all.
             latest: Whether specs are rewritten that do not allow the newest release.
             sync: Whether the view shall show it.
-            **changing: dry_run, on_progress, user, cancelled; see :class:`modelpm.events.progress.Changing`.
+            dry_run: Say what would be done, and do nothing.
+            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
 
         Raises:
             NotFound: The manifest has no such model.
@@ -276,7 +273,7 @@ class Project(Reader):
         from modelpm.operations.add import check_names, rewriting
         from modelpm.operations.upgrade import held_back
 
-        run = _Run(self, self.site, **changing)
+        run = _Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
@@ -286,9 +283,13 @@ class Project(Reader):
         held = held_back(run.locker.installer.resolver, models)
         return replace(report, warnings=(*report.warnings, *held))
 
-    def outdated(self, names: Sequence[str] = ()) -> tuple[tuple[Outdated, ...], Report]:
-        """Return rows for what is newer than locked; and what could not be asked, as the report's errors."""
-        return self.workshop.outdated(self._named(names))
+    def outdated(self, names: Sequence[str] = ()) -> Result[Outdated]:
+        """Return rows for what is newer than locked; and what could not be asked, as errors."""
+        from modelpm.operations.upgrade import outdated
+
+        services = self._services
+        result = outdated(services.resolver(), named(self.environment, names), services.bus)
+        return result.told(services.warnings.taken())
 
     # ------------------------------------------------------------------ the parts
 
@@ -334,7 +335,7 @@ class Project(Reader):
         manifest, lock = state.manifest, state.lock
         models = tuple(pinned(manifest, lock).values()) if manifest else lock.models
         named = {lock.dir, manifest.dir if manifest else ""}
-        return [*self.workshop.judge.offences(models, manifest), *foreign_folders(self.root, named, models)]
+        return [*self._services.judge.offences(models, manifest), *foreign_folders(self.root, named, models)]
 
     def _check(self, state: State) -> None:
         """Refuse a lock that says what it may not, or that the manifest's rules refuse."""
@@ -349,11 +350,11 @@ class Project(Reader):
                 there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
                 raise UsageError(f"there is no group `{group}`", hints=[there])
 
-    def _unchanged(self, state: State, *, strays: Sequence[str] = ()) -> Report:
-        environment = self.workshop.environment(self.site, state.lock.dir)
-        return Report(
+    def _unchanged(self, state: State, *, strays: Sequence[str] = ()) -> Result[Any]:
+        environment = self._services.environment_of(self.site, state.lock.dir)
+        return Result(
             models=tuple(installed_model(environment, m) for m in state.lock.models),
-            warnings=(*self.workshop.warnings(), *stray_warning(environment, strays)),
+            warnings=(*self._services.warnings.taken(), *stray_warning(environment, strays)),
             lock=self.site.lock,
             lock_action="unchanged",
         )
@@ -364,27 +365,25 @@ class _Run:
     """One change of a project; what it needs is made when something has to be done.
 
     Attributes:
-        project: The project.
-        site: Where it is, as the verb shall see it.
+        services: What it works with.
+        site: Where the project is, as the verb sees it.
+        call: Who acts, what stops it, and who is told.
+        dry_run: Whether to say what would be done only.
     """
 
-    project: Project
+    services: Services
     site: Site
+    call: "Call"
     dry_run: bool = False
-    on_progress: "OnProgress | None" = None
-    user: str | None = None
-    cancelled: threading.Event | None = None
 
     @cached_property
     def changer(self) -> "Changer":
         """What changes it."""
         from modelpm.operations.sync import Changer
 
-        workshop = self.project.workshop
-        working = workshop.working(self.on_progress, self.user, self.cancelled)
-        text_only = workshop.environment(self.site, "")
-        installer = workshop.installer(text_only, working.cancelled)
-        return Changer(self.site, text_only, installer, workshop.judge, working)
+        text_only = self.services.environment_of(self.site, "")
+        installer = self.services.installer(text_only, self.call.cancelled)
+        return Changer(self.site, text_only, installer, self.services.judge, self.call)
 
     @property
     def locker(self) -> "Locker":
@@ -397,19 +396,17 @@ class _Run:
             return []
         from modelpm.environment.recognize import recognize
 
-        working = self.project.workshop.working(self.on_progress, self.user, self.cancelled)
-        return recognize(environment, working, models)
+        return recognize(environment, self.call, models)
 
-    def report(self, verb: str, **wanted: Any) -> Report:
+    def report(self, verb: str, **wanted: Any) -> Result[Any]:
         """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""
         from modelpm.operations.sync import Intent
 
         intent = Intent(verb, dry_run=self.dry_run, **wanted)
         if not self.dry_run:
-            self.project.workshop.open_store()
-        report = self.changer.change(intent)
+            self.services.open_store()
+        result = self.changer.change(intent)
         environment = self.changer.environment
-        strays = [] if intent.exact else environment.view.strays([m.name for m in report.models])
-        warned = (*self.project.workshop.warnings(), *stray_warning(environment, strays if intent.sync else []))
-        self.project.__dict__.pop("_environment", None)
-        return replace(report, warnings=warned)
+        strays = [] if intent.exact else environment.view.strays([m.name for m in result.models])
+        warned = stray_warning(environment, strays if intent.sync else [])
+        return result.told((*self.services.warnings.taken(), *warned))

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+from modelpm.api.events import Bus
 from modelpm.api.types import Status
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import link_into, say_copied, say_left_out
@@ -16,8 +17,10 @@ from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
 from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageError, gravest
 from modelpm.events.audit import Auditor
-from modelpm.events.progress import Audience, Tracker, Working
+from modelpm.events.call import Call
+from modelpm.events.progress import Tracker
 from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.plugins.registry import Registry
 from modelpm.resolution.listings import locator
 from modelpm.resolution.plan import Plan, make_plan
 from modelpm.resolution.resolve import WantedFile, WantedModel
@@ -67,14 +70,17 @@ class Installer:
         resolver: Turns specs into wanted models.
         engine: Brings the bytes.
         auditor: Is told before and after.
-        plugins: Names the plugins whose code was loaded, for the audit log.
+        registry: Names the plugins whose code was loaded, for the audit log.
     """
 
     environment: Environment
     resolver: Resolver
     engine: Engine
     auditor: Auditor
-    plugins: Callable[[], list[str]]
+    registry: Registry
+
+    def _plugins(self) -> list[str]:
+        return [str(entry) for entry in self.registry.loaded()]
 
     def identify(self, request: Request) -> Identified:
         """Give a request its name; see :meth:`Resolver.identify`."""
@@ -100,10 +106,10 @@ class Installer:
             name=found.name,
         )
 
-    def complete(self, found: Identified, working: Working) -> LockedModel | None:
+    def complete(self, found: Identified, call: Call) -> LockedModel | None:
         """Return the locked model of that name, if it is what is asked for and every file of it is there."""
         locked = self.standing(found)
-        return None if locked is None or recognize(self.environment, working, [locked]) else locked
+        return None if locked is None or recognize(self.environment, call, [locked]) else locked
 
     def prepare(self, request: Request, found: Identified) -> Task:
         """Decide what has to be fetched; asks the source where nothing is locked yet."""
@@ -122,17 +128,15 @@ class Installer:
         """
         check_space(self.environment.store, [fetch for task in tasks for fetch in self._fetches(task)])
 
-    def install(
-        self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
-    ) -> tuple[InstalledModel, Change]:
+    def install(self, task: Task, *, call: Call) -> tuple[InstalledModel, Change]:
         """Fetch what is missing of one model, link it, lock it."""
         view = self.environment.view
 
         def settle(locked: LockedModel) -> None:
-            say_copied(self.environment.put(locked), view.mode, view.root, audience.warn)
+            say_copied(self.environment.put(locked), view.mode, view.root, call.bus)
 
         with self.counting_on([task.model]):
-            locked, downloaded = self.bring(task, audience=audience, cancelled=cancelled, user=user, settle=settle)
+            locked, downloaded = self.bring(task, call=call, settle=settle)
             self.environment.register()
         made = installed_model(self.environment, locked)
         return made, change_of("install", made, downloaded)
@@ -148,9 +152,7 @@ class Installer:
         self,
         task: Task,
         *,
-        audience: Audience,
-        cancelled: Event,
-        user: str | None,
+        call: Call,
         settle: Callable[[LockedModel], None] | None = None,
         learn: bool = False,
     ) -> tuple[LockedModel, int]:
@@ -158,9 +160,7 @@ class Installer:
 
         Args:
             task: The model.
-            audience: Is shown progress.
-            cancelled: Stops it.
-            user: Who acts.
+            call: Who acts, what stops it, and who is told.
             settle: Makes the locked model part of its environment, before it is called done.
             learn: Whether only those files are wanted whose content nobody could name, to lock them.
 
@@ -168,33 +168,34 @@ class Installer:
             The locked model, and the bytes that were downloaded.
         """
         # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
-        present = set[str]() if learn else self._obtained(task.model, cancelled)
+        present = set[str]() if learn else self._obtained(task.model, call.cancelled)
         plan = make_plan([task.model], present)
         if learn:
             plan = Plan(tuple(replace(step, fetch=not step.file.is_pinned) for step in plan.steps))
         task = replace(task, plan=plan)
         model = task.model
         reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
-        tracker = Tracker(model, reused, audience.publish)
+        tracker = Tracker(model, reused, call.bus)
         tracker.queued()
-        details = {"spec": model.wish.spec, "name": model.name, "plugins": self.plugins()}
+        details = {"spec": model.wish.spec, "name": model.name, "plugins": self._plugins()}
         try:
             with self.auditor.operation(
                 "lock" if learn else "install",
                 resource_type="model",
                 resource_id=model.model,
-                user=user,
+                user=call.user,
                 details=details,
             ) as outcome:
-                fetched = self._fetch(task, tracker, cancelled)
+                fetched = self._fetch(task, tracker, call.cancelled)
                 locked = model.lock(_learned(fetched))
-                _say_learned(model, locked, audience)
+                if not learn:
+                    say_learned(model, locked, call.bus)
                 if settle is not None:
                     settle(locked)
                 if fetched:  # whoever showed a blob that was damaged or missing shows the new one
-                    Roots(self.environment).show_anew({f.sha256 for f in fetched.values()}, audience.warn)
+                    Roots(self.environment).show_anew({f.sha256 for f in fetched.values()}, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
-                outcome.details.update(_done(locked, fetched, downloaded), plugins=self.plugins())
+                outcome.details.update(_done(locked, fetched, downloaded), plugins=self._plugins())
         except (Interrupted, KeyboardInterrupt):
             tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
             raise
@@ -210,11 +211,11 @@ class Installer:
         made = installed_model(self.environment, locked)
         return made, change_of("reuse", made, 0)
 
-    def link(self, made: InstalledModel, folder: Path, warn: Callable[[str], None]) -> Change:
+    def link(self, made: InstalledModel, folder: Path, bus: Bus) -> Change:
         """Make the model's files appear in another folder, too; ``warn`` is told where they had to be copied."""
         mode = self.environment.view.mode
-        say_copied(link_into(self.environment, made, folder), mode, folder, warn)
-        say_left_out(made, folder, warn)
+        say_copied(link_into(self.environment, made, folder), mode, folder, bus)
+        say_left_out(made, folder, bus)
         return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
 
     def would(self, task: Task) -> Change:
@@ -300,12 +301,12 @@ def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
     return {path: (f.sha256, f.size) for path, f in fetched.items()}
 
 
-def _say_learned(model: WantedModel, locked: LockedModel, audience: Audience) -> None:
+def say_learned(model: WantedModel, locked: LockedModel, bus: Bus) -> None:
     """Nobody had promised these bytes: say what they are from now on."""
     unpromised = {f.path for f in model.files if f.digest is None}
     for file in locked.files:
         if file.path in unpromised:
-            audience.warn(f"nobody promised a digest of `{file.path}`; from now on it is sha256={file.sha256}")
+            bus.warn(f"no source promises a digest of `{file.path}`; from now on it is sha256={file.sha256}")
 
 
 def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -> dict[str, Any]:

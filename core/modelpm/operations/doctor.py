@@ -15,13 +15,12 @@ from modelpm.environment.roots import Roots
 from modelpm.errors import ModelpmError
 from modelpm.lockfile.file import parse_lock
 from modelpm.operations.checks import Check, access, ages, catalogs, credentials, endpoints, plugins
+from modelpm.project.provenance import Known
 from modelpm.store.gc import leases, leftovers
 from modelpm.text.human import binary_size, in_days
 
 if TYPE_CHECKING:
-    from modelpm.catalog import Catalogs
     from modelpm.config import Config
-    from modelpm.plugins.registry import Registry
 
 _LITTLE = 5 << 30  # bytes of free space below which it is worth a word
 _FEW = 1000  # files that may still be made, as above
@@ -36,14 +35,12 @@ class Doctor:
     Attributes:
         config: The settings.
         environment: The user's.
-        registry: Returns the plugins.
-        catalogs: Returns the catalogs.
+        known: Plugins and catalogs.
     """
 
     config: "Config"
     environment: Environment
-    registry: Callable[[], "Registry"]
-    catalogs: Callable[[], "Catalogs"]
+    known: Known
 
     def examine(self, *, fix: bool = False) -> tuple[Check, ...]:
         """Return what every check found; with ``fix``, after what is safe was done.
@@ -68,9 +65,9 @@ class Doctor:
             "projects": self._roots,
             "leftovers": self._leftovers,
             "leases": self._leases,
-            "catalogs": lambda: catalogs(self.catalogs()),
+            "catalogs": lambda: catalogs(self.known.catalogs),
             "ages": lambda: ages(self.config, time.time()),
-            "plugins": lambda: plugins(self.registry()),
+            "plugins": lambda: plugins(self.known.registry),
             "tokens": lambda: credentials(self.config),
             "network": lambda: endpoints(self.config),
         }

@@ -7,38 +7,39 @@ from typing import Any
 from urllib.parse import quote
 
 from modelpm import __version__
-from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.model import LockedModel
+from modelpm.resolution.listings import Listings, addresses
 from modelpm.text.untrusted import json_safe, printable
 
-Addresses = Callable[[LockedModel, LockedFile], Sequence[str]]
 FORMATS = ("sha256sums", "urls", "aria2", "json", "cyclonedx")
 NEED_ADDRESSES = ("urls", "aria2")
 
 
-def export(models: Sequence[LockedModel], format_: str, addresses: Addresses) -> str:
+def export(models: Sequence[LockedModel], format_: str, listings: Listings) -> str:
     """Return the text.
 
     Args:
         models: What is locked.
         format_: One of :data:`FORMATS`.
-        addresses: Returns where a file can be had, best first; asked by the formats of :data:`NEED_ADDRESSES` only.
+        listings: Says where a file can be had; asked by the formats of :data:`NEED_ADDRESSES` only.
     """
-    return _WRITERS[format_](models, addresses)
+    return _WRITERS[format_](models, listings)
 
 
-def _sha256sums(models: Sequence[LockedModel], _addresses: Addresses) -> str:
+def _sha256sums(models: Sequence[LockedModel], _listings: Listings) -> str:
     """Write what ``sha256sum -c`` reads, in the folder of the view."""
     return "".join(f"{f.sha256}  {m.name}/{f.path}\n" for m in models for f in m.files)
 
 
-def _urls(models: Sequence[LockedModel], addresses: Addresses) -> str:
-    return "".join(f"{_address(addresses(m, f)[0])}\n" for m in models for f in m.files)
+def _urls(models: Sequence[LockedModel], listings: Listings) -> str:
+    return "".join(f"{_address(addresses(listings, m, f)[0])}\n" for m in models for f in m.files)
 
 
-def _aria2(models: Sequence[LockedModel], addresses: Addresses) -> str:
+def _aria2(models: Sequence[LockedModel], listings: Listings) -> str:
     """Write what ``aria2c -i`` reads."""
     return "".join(
-        "\t".join(map(_address, addresses(m, f))) + f"\n  out={m.name}/{f.path}\n  checksum=sha-256={f.sha256}\n"
+        "\t".join(map(_address, addresses(listings, m, f)))
+        + f"\n  out={m.name}/{f.path}\n  checksum=sha-256={f.sha256}\n"
         for m in models
         for f in m.files
     )
@@ -49,7 +50,7 @@ def _address(text: str) -> str:
     return "".join(char if char == printable(char) else quote(char, errors="surrogatepass") for char in text)
 
 
-def _json(models: Sequence[LockedModel], _addresses: Addresses) -> str:
+def _json(models: Sequence[LockedModel], _listings: Listings) -> str:
     return _document({"version": 1, "models": [_row(m) for m in models]})
 
 
@@ -72,7 +73,7 @@ def _row(model: LockedModel) -> dict[str, Any]:
     }
 
 
-def _cyclonedx(models: Sequence[LockedModel], _addresses: Addresses) -> str:
+def _cyclonedx(models: Sequence[LockedModel], _listings: Listings) -> str:
     """Write a CycloneDX 1.6 document; its serial number follows from what is in it."""
     components = [_component(m) for m in models]
     content = json.dumps(components, sort_keys=True)
@@ -118,7 +119,7 @@ def _license(text: str) -> Any:
     return text if " " in text else {"name": text}
 
 
-_WRITERS: Mapping[str, Callable[[Sequence[LockedModel], Addresses], str]] = {
+_WRITERS: Mapping[str, Callable[[Sequence[LockedModel], Listings], str]] = {
     "sha256sums": _sha256sums,
     "urls": _urls,
     "aria2": _aria2,

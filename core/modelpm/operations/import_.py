@@ -2,10 +2,10 @@
 
 import os
 import stat
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelpm.api.events import Bus
 from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
 from modelpm.environment.environment import Environment
 from modelpm.errors import UsageError
@@ -21,14 +21,14 @@ class Carrier:
         environment: Whose lock is meant.
         users: The user's environment, whose locks tell what a file may be, too.
         auditor: Is told before and after.
-        warn: Takes a warning.
+        bus: Takes a warning.
         site: The project, where the environment is one.
     """
 
     environment: Environment
     users: Environment
     auditor: Auditor
-    warn: Callable[[str], None]
+    bus: Bus
     site: Site | None = None
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
@@ -45,7 +45,7 @@ class Carrier:
                 with store.lock("store", shared=True):
                     lock, taken = read_bundle(store, path, lambda _name: None)
                     for problem in settle(self.environment, lock, folder_of(self.site) if self.site else ""):
-                        self.warn(problem)
+                        self.bus.warn(problem)
             else:
                 locks = [e.read() for e in (self.environment, self.users)]
                 taken = take_files(store, path, locks, lambda _name: None)

@@ -1,37 +1,34 @@
 """Several installs in one call: all are decided first, then done one by one; one that fails stops no other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from modelpm.api.types import Progress, Status
 from modelpm.errors import Interrupted, ModelpmError
-from modelpm.events.progress import Working
+from modelpm.events.call import Call
 from modelpm.operations.acquire import Installer, Request, Task
 from modelpm.operations.singleflight import Flights
 from modelpm.resolution.resolver import Identified
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import Change, Report
+from modelpm.results.report import Change, Result
 
 
 @dataclass(slots=True)
 class Batch:
-    """One call of ``install_all``.
+    """One call of :meth:`modelpm.library.manager.Manager.install`.
 
     Attributes:
         installer: Does one model.
-        working: Who acts, who watches, and what stops it.
+        call: Who acts, what stops it, and who is told.
         flights: What other threads of this process are at.
-        warnings: Returns what was warned of.
-        warn: Takes a warning.
     """
 
     installer: Installer
-    working: Working
+    call: Call
     flights: Flights
-    warnings: Callable[[], tuple[str, ...]]
-    warn: Callable[[str], None]
     _tasks: list[tuple[Request, Identified, Task]] = field(default_factory=list)
     _models: list[InstalledModel] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
@@ -40,13 +37,13 @@ class Batch:
     def is_there(self, requests: Sequence[Request]) -> bool:
         """Whether nothing has to be done for any of them; what cannot be told is not there."""
         try:
-            return all(self.installer.complete(self.installer.identify(request), self.working) for request in requests)
+            return all(self.installer.complete(self.installer.identify(request), self.call) for request in requests)
         except ModelpmError:
             return False
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
-        auditor, user = self.installer.auditor, self.working.user
+        auditor, user = self.installer.auditor, self.call.user
         for request in requests:
             with self._collecting(request.spec):
                 try:
@@ -75,36 +72,39 @@ class Batch:
         """Note what :meth:`install` would do."""
         for _, found, task in self._tasks:
             self._warn_of(task)
-            locked = self.installer.complete(found, self.working)
+            locked = self.installer.complete(found, self.call)
             self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
 
-    def report(self, *, dry_run: bool = False) -> Report:
-        """Return what it came to."""
-        return Report(tuple(self._changes), tuple(self._models), tuple(self._errors), self.warnings(), dry_run)
+    def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
+        """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""
+        self.prepare(requests, dry_run=dry_run)
+        if dry_run:
+            self.would()
+        else:
+            self.install(folder)
+        return Result(tuple(self._changes), tuple(self._models), errors=tuple(self._errors), dry_run=dry_run)
 
     def _install(self, found: Identified, task: Task, folder: Path | None) -> None:
         name = task.model.name
-        working, publish = self.working, self.working.audience.publish
-        with self.flights.alone(name, working.cancelled, lambda progress: publish([progress])):
+        call = self.call
+        with self.flights.alone(name, call.cancelled, call.bus):
             # Asked again: another thread or process may have brought it while this one waited.
             self.installer.environment.seen()  # first: what is not counted on could be freed
-            locked = self.installer.complete(found, self.working)
+            locked = self.installer.complete(found, self.call)
             if locked is not None:
                 made, change = self.installer.already(locked)
-                publish([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])
+                call.bus.progress([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])
             else:
                 self._warn_of(task)
-                made, change = self.installer.install(
-                    task, audience=working.audience, cancelled=working.cancelled, user=working.user
-                )
+                made, change = self.installer.install(task, call=call)
         self._models.append(made)
         self._changes.append(change)
         if folder is not None:
-            self._changes.append(self.installer.link(made, folder, self.warn))
+            self._changes.append(self.installer.link(made, folder, self.call.bus))
 
     def _warn_of(self, task: Task) -> None:
         for warning in task.model.warnings:
-            self.warn(warning)
+            self.call.bus.warn(warning)
 
     @contextmanager
     def _collecting(self, spec: str) -> Iterator[None]:

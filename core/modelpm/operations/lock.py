@@ -1,15 +1,16 @@
 """Lock: from a manifest's wishes to locked models; bytes are fetched only where nothing else can tell their digest."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from modelpm.api.events import Bus
 from modelpm.catalog import satisfies
 from modelpm.errors import Code, Denied, Interrupted, ModelpmError
-from modelpm.events.progress import Working
+from modelpm.events.call import Call
 from modelpm.lockfile.merge import Merged
 from modelpm.lockfile.model import LockedModel, Wish
 from modelpm.lockfile.salvage import Doubt, digests_in
-from modelpm.operations.acquire import Installer, Task
+from modelpm.operations.acquire import Installer, Task, say_learned
 from modelpm.project.heal import pins_of
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.code import PICKLE
@@ -26,14 +27,14 @@ class Locker:
 
     Attributes:
         installer: Resolves, and fetches.
-        working: Who acts, who watches, and what stops it.
+        call: Who acts, what stops it, and who is told.
         errors: What failed.
         downloaded: Bytes, by model.
         torn: Models that the sides of a merge pin to different revisions.
     """
 
     installer: Installer
-    working: Working
+    call: Call
     errors: list[ModelpmError] = field(default_factory=list)
     downloaded: dict[str, int] = field(default_factory=dict)
     torn: set[str] = field(default_factory=set)
@@ -108,14 +109,14 @@ class Locker:
     def _say_other(self, model: LockedModel) -> None:
         """Say where what a merge left of a model was not enough to keep its files."""
         if model.digest not in self._digests.get(model.name, (model.digest,)):
-            self.working.audience.warn(f"{model.name}: its files are not those that one of the merged locks has")
+            self.call.bus.warn(f"{model.name}: its files are not those that one of the merged locks has")
 
     def say_untold(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> None:
         """Say which of the models stay as they are because nobody can tell whether they changed."""
         for model in models:
             old = before.get(model.name)
             if old is not None and same(old, model) and untold(model):
-                say_untold(model.name, self.working.audience.warn)
+                say_untold(model.name, self.call.bus)
 
     def _resolve(
         self, name: str, old: LockedModel | None, manifest: Manifest, said: Sequence[Doubt], *, fresh: bool
@@ -138,7 +139,7 @@ class Locker:
         manifest.check(model, [f.path for f in model.files])
         manifest.rules.check_digests(name, (f.path for f in model.files if f.digest is None))
         for warning in model.warnings:
-            self.working.audience.warn(warning)
+            self.call.bus.warn(warning)
         return model
 
     def _as_merged(self, found: Identified, said: Sequence[Doubt]) -> tuple[Identified, LockedModel | None]:
@@ -147,7 +148,7 @@ class Locker:
         if len(pins) > 1:
             self.torn.add(found.name)
             sides = " and ".join(map(str, pins))
-            self.working.audience.warn(f"{found.name}: the merged locks have {sides}; it is locked again")
+            self.call.bus.warn(f"{found.name}: the merged locks have {sides}; it is locked again")
         elif pins or len(said) > 1:  # the merge knows its name
             self._digests[found.name] = digests_in(healer.doubt.text)
         if len(pins) != 1:
@@ -162,36 +163,26 @@ class Locker:
             return model.lock({})
         key = (model.name, model.wish)
         if key not in self._locked:
-            self._locked[key], self.downloaded[model.name] = learn(self.installer, model, self.working, old)
+            self._locked[key], self.downloaded[model.name] = learn(self.installer, model, self.call, old)
         return self._locked[key]
 
 
-def learn(
-    installer: Installer, model: WantedModel, working: Working, old: LockedModel | None
-) -> tuple[LockedModel, int]:
+def learn(installer: Installer, model: WantedModel, call: Call, old: LockedModel | None) -> tuple[LockedModel, int]:
     """Fetch the files whose digest nobody knows, and lock them; what is learned is said where it is not known yet.
 
     Args:
         installer: Fetches.
         model: What was resolved.
-        working: Who acts, who watches, and what stops it.
+        call: Who acts, what stops it, and who is told.
         old: What is locked now.
 
     Returns:
         The locked model, and the bytes that were downloaded.
     """
-    said: list[str] = []
     with installer.counting_on([model]):
-        locked, downloaded = installer.bring(
-            Task(model, make_plan([model], ())),
-            audience=replace(working.audience, warn=said.append),
-            cancelled=working.cancelled,
-            user=working.user,
-            learn=True,
-        )
+        locked, downloaded = installer.bring(Task(model, make_plan([model], ())), call=call, learn=True)
     if old is None or old.digest != locked.digest:
-        for warning in said:
-            working.audience.warn(warning)
+        say_learned(model, locked, call.bus)
     return locked, downloaded
 
 
@@ -201,9 +192,9 @@ def untold(model: WantedModel) -> bool:
     return not immutable and any(file.digest is None for file in model.files)
 
 
-def say_untold(name: str, warn: Callable[[str], None]) -> None:
+def say_untold(name: str, bus: Bus) -> None:
     """Say that nothing was said of such a model, and how to know."""
-    warn(
+    bus.warn(
         f"whether `{name}` changed cannot be told: nobody promises the digest of its files; "
         f"`modelpm upgrade {name}` fetches and compares them"
     )

@@ -12,6 +12,9 @@ from pathlib import Path
 from threading import Event
 
 from modelpm import disk
+from modelpm.api.events import Bus
+from modelpm.config import Config
+from modelpm.config.edit import write_setting
 from modelpm.disk import system
 from modelpm.disk.atomic import TEMPORARY, write_atomic
 from modelpm.disk.reading import read_bytes
@@ -53,14 +56,14 @@ class Mover:
     Attributes:
         environment: The user's.
         auditor: Is told before and after.
-        settle: Called with the new folder when all of it is there: from then on it is the store.
-        warn: Is told of views that could not be renewed.
+        config: The settings; they say where the store is, when all of it is there.
+        bus: Is told of views that could not be renewed.
     """
 
     environment: Environment
     auditor: Auditor
-    settle: Callable[[Path], None]
-    warn: Callable[[str], None]
+    config: Config
+    bus: Bus
 
     def move(
         self,
@@ -91,7 +94,7 @@ class Mover:
             with self._alone(old, new):
                 write_atomic(new.layout.moving, os.fsencode(old.root))
                 moved = self._copy(old, new, cancelled, on_bytes)
-                self.settle(new.root)
+                self._settle(new.root)
                 self.environment.store.follow(new.root)
                 self._renew(old, new)
                 self._let_go(old, new)
@@ -158,18 +161,26 @@ class Mover:
             try:
                 environment._replace(store=new, view=view).renew(digests)
             except ModelpmError as error:
-                self.warn(f"{view.root} still leads to {old.root}: {error}")
+                self.bus.warn(f"{view.root} still leads to {old.root}: {error}")
         for shelf in roots.shelves():
             try:
                 shelf._replace(store=new).renew(digests)
             except ModelpmError as error:
-                self.warn(f"{shelf.folder} still leads to {old.root}: {error}")
+                self.bus.warn(f"{shelf.folder} still leads to {old.root}: {error}")
 
     def _let_go(self, old: Store, new: Store) -> None:
         if old.root.exists():
             leftovers.clear(old.layout)
             version.moved(old.layout, new.root)
         leftovers.remove_marker(new.layout.moving)
+
+    def _settle(self, folder: Path) -> None:
+        """Write down where the store is; where a variable says it, only the user can."""
+        row = next(row for row in self.config.rows if row.key == "store.dir")
+        if row.origin in {"default", str(self.config.paths.config)}:
+            write_setting(self.config.paths.config, "store.dir", str(folder))
+        else:
+            self.bus.warn(f"{row.origin} still names {row.value}: set it to {folder}")
 
 
 def _refuse_moved(layout: Layout, target: Path, *, going_on: bool) -> None:

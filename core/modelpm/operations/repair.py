@@ -1,70 +1,63 @@
-"""Repair: fetch what is damaged, and of that only what is; then show the mended blobs wherever they are shown."""
+"""Repair: fetch what is damaged, and of that only what is; then show the repaired blobs wherever they are shown."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from threading import Event
 
 from modelpm.api.types import Digest, Status
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots
 from modelpm.errors import Interrupted, ModelpmError
-from modelpm.events.audit import Auditor
-from modelpm.events.progress import Audience, Tracker
+from modelpm.events.call import Call
+from modelpm.events.progress import Tracker
 from modelpm.lockfile.model import LockedFile, LockedModel
-from modelpm.resolution.listings import Listings, locator
+from modelpm.operations.acquire import Installer
+from modelpm.resolution.listings import locator
 from modelpm.resolution.resolve import WantedModel
 from modelpm.results.report import Verified
 from modelpm.store.reuse import obtain
-from modelpm.transfer import Engine, Fetch, Fetched
+from modelpm.transfer import Fetch, Fetched
 
 
 @dataclass(frozen=True, slots=True)
 class Repairer:
-    """Mends blobs of an environment, and its view.
+    """Repairs blobs of an environment, and its view.
 
     Attributes:
-        environment: Where the models are.
-        listings: Says where the bytes can be had.
-        engine: Brings them.
-        auditor: Is told before and after.
-        audience: Is shown progress.
-        warn: Is told of views of others that could not be mended.
+        installer: Knows where the models are, and brings bytes.
+        call: Who acts, what stops it, and who is told.
     """
 
-    environment: Environment
-    listings: Listings
-    engine: Engine
-    auditor: Auditor
-    audience: Audience
-    warn: Callable[[str], None]
+    installer: Installer
+    call: Call
 
-    def repair(
-        self, models: Sequence[LockedModel], rows: Sequence[Verified], *, user: str | None, cancelled: Event
-    ) -> tuple[Verified, ...]:
-        """Mend what a check found bad.
+    @property
+    def environment(self) -> Environment:
+        """Where the models are."""
+        return self.installer.environment
+
+    def repair(self, models: Sequence[LockedModel], rows: Sequence[Verified]) -> tuple[Verified, ...]:
+        """Repair what a check found bad.
 
         Args:
             models: What was checked.
             rows: What came of it.
-            user: Who acts.
-            cancelled: Stops it; what was fetched is kept.
 
         Returns:
-            The rows, those of mended files as good ones with what they cost.
+            The rows, those of repaired files as good ones with what they cost.
 
         Raises:
             Interrupted: Cancelled.
         """
         bad = {(row.name, row.file): row for row in rows if not row.ok}
         done: dict[tuple[str, str], Verified] = {}
-        store, mended = self.environment.store, dict[str, Verified]()
+        store, repaired = self.environment.store, dict[str, Verified]()
         with store.lock("store", shared=True):
             for model in models:
                 files = [f for f in model.files if (model.name, f.path) in bad]
                 if files:
-                    done |= self._model(model, files, bad, mended, user, cancelled)
-            if mended:
-                Roots(self.environment).show_anew(set(mended), self.warn)
+                    done |= self._model(model, files, bad, repaired)
+            if repaired:
+                Roots(self.environment).show_anew(set(repaired), self.call.bus)
         return tuple(done.get((row.name, row.file), row) for row in rows)
 
     def _model(
@@ -72,21 +65,19 @@ class Repairer:
         model: LockedModel,
         files: Sequence[LockedFile],
         bad: Mapping[tuple[str, str], Verified],
-        mended: dict[str, Verified],
-        user: str | None,
-        cancelled: Event,
+        repaired: dict[str, Verified],
     ) -> dict[tuple[str, str], Verified]:
-        rotten = [f for f in files if not bad[model.name, f.path].only_shown_badly and f.sha256 not in mended]
+        rotten = [f for f in files if not bad[model.name, f.path].only_shown_badly and f.sha256 not in repaired]
         details = {"name": model.name, "files": [f.path for f in files][:100]}
         with (
             self.environment.store.lease(f.sha256 for f in model.files),
-            self.auditor.operation(
-                "repair", resource_type="model", resource_id=model.model, user=user, details=details
+            self.installer.auditor.operation(
+                "repair", resource_type="model", resource_id=model.model, user=self.call.user, details=details
             ) as outcome,
         ):
-            results = self._fetch(model, rotten, cancelled)
+            results = self._fetch(model, rotten)
             rows = [_row(bad[model.name, f.path], results.get(f.sha256)) for f in files]
-            mended |= {f.sha256: row for f, row in zip(files, rows, strict=True) if row.ok}
+            repaired |= {f.sha256: row for f, row in zip(files, rows, strict=True) if row.ok}
             if any(row.ok for row in rows):
                 rows = self._placed(model, rows)
             outcome.success = all(row.ok for row in rows)
@@ -95,9 +86,7 @@ class Repairer:
             )
         return {(row.name, row.file): row for row in rows}
 
-    def _fetch(
-        self, model: LockedModel, files: Sequence[LockedFile], cancelled: Event
-    ) -> dict[str, Fetched | ModelpmError]:
+    def _fetch(self, model: LockedModel, files: Sequence[LockedFile]) -> dict[str, Fetched | ModelpmError]:
         """Bring the blobs of some files into order; what is good of them is not fetched."""
         store, wanted = self.environment.store, WantedModel.of_locked(model)
         for file in files:  # what looks well and is not must not be taken for the blob
@@ -106,13 +95,22 @@ class Repairer:
         missing = {f.sha256: f for f in files if not self._obtained(model, f)}
         parts = [(f, next(w for w in wanted.files if w.path == f.path)) for f in missing.values()]
         fetches = [
-            Fetch(model.name, f.path, f.size, Digest("sha256", f.sha256), f.sha256, locator(self.listings, wanted, w))
+            Fetch(
+                model.name,
+                f.path,
+                f.size,
+                Digest("sha256", f.sha256),
+                f.sha256,
+                locator(self.installer.resolver.listings, wanted, w),
+            )
             for f, w in parts
         ]
-        tracker = Tracker(replace(wanted, files=tuple(w for _, w in parts)), 0, self.audience.publish)
+        tracker = Tracker(replace(wanted, files=tuple(w for _, w in parts)), 0, self.call.bus)
         if fetches:
             tracker.queued()
-        results = self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled) if fetches else ()
+        results = (
+            self.installer.engine.run(fetches, tick=tracker.tick, cancelled=self.call.cancelled) if fetches else ()
+        )
         if interrupted := next((r for r in results if isinstance(r, Interrupted)), None):
             tracker.failed(Status.CANCELLED, str(interrupted))
             raise interrupted
@@ -136,6 +134,6 @@ class Repairer:
 
 def _row(row: Verified, result: Fetched | ModelpmError | None) -> Verified:
     if isinstance(result, ModelpmError):
-        return replace(row, problem=f"{row.problem}; it could not be mended: {result}")
+        return replace(row, problem=f"{row.problem}; it could not be repaired: {result}")
     downloaded = result.downloaded if result is not None else 0
     return Verified(row.name, row.file, ok=True, repaired=True, downloaded=downloaded)

@@ -1,13 +1,14 @@
 """What is under way in this process: one thread at a time installs a model, and who waits sees its progress."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from modelpm.errors import Interrupted
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.api.events import Bus, Happening
     from modelpm.api.types import Progress
 
 _LOOK = 0.1  # seconds between two looks at the progress of the thread that is waited for
@@ -25,22 +26,26 @@ class Flights:
         """Return the last progress of a model."""
         return self._progress.get(name)
 
-    def remember(self, progress: "Progress") -> None:
-        """Take the last progress of a model."""
-        self._progress[progress.model_id] = progress
+    def take(self, happening: "Happening") -> None:
+        """Keep the last progress of a model; subscribed to what happens."""
+        from modelpm.api.events import Progressed  # start-up
+
+        if isinstance(happening, Progressed):
+            progress = happening.values[0]
+            self._progress[progress.model_id] = progress
 
     def forget(self, name: str) -> None:
         """Know nothing of a model any more."""
         self._progress.pop(name, None)
 
     @contextmanager
-    def alone(self, name: str, cancelled: threading.Event, watch: "Callable[[Progress], None]") -> Iterator[None]:
+    def alone(self, name: str, cancelled: threading.Event, bus: "Bus") -> Iterator[None]:
         """Be the only thread that installs a model.
 
         Args:
             name: The model.
             cancelled: Ends the waiting.
-            watch: Is shown the progress of the thread that is waited for.
+            bus: Is told the progress of the thread that is waited for.
 
         Raises:
             Interrupted: Cancelled while waiting.
@@ -52,7 +57,7 @@ class Flights:
                 raise Interrupted(f"cancelled while another thread installs `{name}`")
             progress = self.latest(name)
             if progress is not None:
-                watch(progress)
+                bus.progress([progress])
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ planned again on what stands then.
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
@@ -14,7 +15,7 @@ from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
 from modelpm.events.audit import Outcome
-from modelpm.events.progress import Working
+from modelpm.events.call import Call
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Installer, Task
@@ -27,7 +28,7 @@ from modelpm.project.provenance import Judge, foreign_folders, refuse
 from modelpm.project.transaction import Commit, commit
 from modelpm.resolution.plan import make_plan
 from modelpm.resolution.resolve import WantedModel
-from modelpm.results.report import Change, Report
+from modelpm.results.report import Change, Result
 
 _TRIES = 100
 
@@ -73,21 +74,21 @@ class Changer:
         environment: Its lock, and where its files appear.
         installer: Brings models.
         judge: Holds what is locked against its specs.
-        working: Who acts, who watches, and what stops it.
+        call: Who acts, what stops it, and who is told.
     """
 
     site: Site
     environment: Environment
     installer: Installer
     judge: Judge
-    working: Working
+    call: Call
     locker: Locker = field(init=False)
     _brought: dict[LockedModel, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.locker = Locker(self.installer, self.working)
+        self.locker = Locker(self.installer, self.call)
 
-    def change(self, intent: Intent) -> Report:
+    def change(self, intent: Intent) -> Result[Any]:
         """Do what is wanted.
 
         Raises:
@@ -100,7 +101,7 @@ class Changer:
                 return report
         raise StoreError(f"{self.site.root} is changed by somebody else all the time", code=Code.LOCK_TIMEOUT)
 
-    def _attempt(self, intent: Intent) -> Report | None:
+    def _attempt(self, intent: Intent) -> Result[Any] | None:
         before = read_state(self.site, heal=True)
         text = intent.edit(before) if intent.edit else before.manifest_text
         manifest = before.manifest
@@ -118,7 +119,7 @@ class Changer:
         incomplete = self.environment.incomplete(models)
         self._hold_against_catalogs([m for m in incomplete if m.name not in wanted and not self.environment.has(m)])
         if intent.dry_run:
-            missing = recognize(self.environment, self.working, models)
+            missing = recognize(self.environment, self.call, models)
             for model in missing:
                 needed = WantedModel.of_locked(model)
                 self._brought[model] = make_plan([needed], self.installer.present(needed)).download
@@ -138,7 +139,7 @@ class Changer:
                 return None
             self.environment.register()
         view = self.environment.view
-        say_copied(kinds, view.mode, view.root, self.working.audience.warn)
+        say_copied(kinds, view.mode, view.root, self.call.bus)
         return self._report(intent, before, lock, wanted, placed, strays)
 
     def _locked(
@@ -172,7 +173,7 @@ class Changer:
         found = self.judge.offences(kept.values(), manifest)
         if intent.verb == "lock":
             for offence in [o for o in found if o.kind in {SOURCE, LICENSE}]:
-                self.working.audience.warn(f"{offence}: it is locked again")
+                self.call.bus.warn(f"{offence}: it is locked again")
                 kept.pop(offence.name, None)
         refuse([offence for offence in found if offence.name in kept], self.site.lock.name)
         for model in kept.values():
@@ -182,7 +183,7 @@ class Changer:
     def _hold_against_catalogs(self, models: Sequence[LockedModel]) -> None:
         refused, moved = self.judge.entries(models)
         for text in moved:
-            self.working.audience.warn(text)
+            self.call.bus.warn(text)
         refuse(refused, self.site.lock.name)
 
     def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
@@ -194,14 +195,12 @@ class Changer:
 
     def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not."""
-        missing, failed = recognize(self.environment, self.working, models), list[LockedModel]()
+        missing, failed = recognize(self.environment, self.call, models), list[LockedModel]()
         tasks = {m: Task(w := WantedModel.of_locked(m), make_plan([w], self.installer.present(w))) for m in missing}
         self.installer.check_space(list(tasks.values()))
         for model, task in tasks.items():
             try:
-                _, downloaded = self.installer.bring(
-                    task, audience=self.working.audience, cancelled=self.working.cancelled, user=self.working.user
-                )
+                _, downloaded = self.installer.bring(task, call=self.call)
                 self._brought[model] = self._brought.get(model, 0) + downloaded
             except Interrupted:
                 raise
@@ -219,7 +218,7 @@ class Changer:
             intent.verb,
             resource_type="project",
             resource_id=str(self.site.root),
-            user=self.working.user,
+            user=self.call.user,
             details=details,
         )
 
@@ -231,7 +230,7 @@ class Changer:
         wanted: dict[str, WantedModel],
         placed: Sequence[LockedModel] = (),
         strays: Sequence[str] = (),
-    ) -> Report:
+    ) -> Result[Any]:
         changes = list(_lock_changes(before.lock, lock))
         if intent.dry_run and not self.locker.errors:
             found = (_unknown(m, before.lock.get(m.name), intent) for m in wanted.values())
@@ -249,7 +248,7 @@ class Changer:
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
         )
-        return Report(
+        return Result(
             changes=tuple(changes),
             models=tuple(installed_model(self.environment, m) for m in lock.models),
             errors=tuple(self.locker.errors),

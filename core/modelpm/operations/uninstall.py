@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed
@@ -9,7 +10,7 @@ from modelpm.environment.roots import Roots
 from modelpm.errors import Code, ModelpmError, StoreError
 from modelpm.events.audit import Auditor
 from modelpm.lockfile.model import LockedModel
-from modelpm.results.report import Change
+from modelpm.results.report import Change, Result
 from modelpm.text.untrusted import printable
 
 
@@ -29,7 +30,7 @@ class Uninstaller:
     project: Environment | None = None
     with_dir: bool = False
 
-    def each(self, names: Sequence[str], *, dry_run: bool, user: str | None) -> tuple[list[Change], list[ModelpmError]]:
+    def each(self, names: Sequence[str], *, dry_run: bool, user: str | None) -> Result[Any]:
         """Take several models out, or say what that would do; where one fails the others are finished."""
         changes: list[Change] = []
         errors: list[ModelpmError] = []
@@ -43,7 +44,7 @@ class Uninstaller:
             except ModelpmError as error:
                 error.details.setdefault("name", name)
                 errors.append(error)
-        return changes, errors
+        return Result(changes=tuple(changes), errors=tuple(errors), dry_run=dry_run)
 
     def _one(self, name: str, *, user: str | None) -> Change:
         try:

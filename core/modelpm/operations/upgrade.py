@@ -1,13 +1,15 @@
 """What is newer than locked, inside the spec and beyond it, and how a spec is written that allows it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from packaging.version import Version
 
+from modelpm.api.events import Bus
 from modelpm.catalog import Entry, Release, choose
 from modelpm.errors import Interrupted, ModelpmError, NotFound
-from modelpm.events.progress import Working
+from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Installer, Task
 from modelpm.operations.lock import learn, same, say_untold, untold, would_compare
@@ -16,25 +18,23 @@ from modelpm.resolution.plan import make_plan
 from modelpm.resolution.resolve import WantedModel
 from modelpm.resolution.resolver import Resolver
 from modelpm.resolution.spec import CatalogSpec, parse_spec
-from modelpm.results.report import Change, Outdated
+from modelpm.results.report import Change, Outdated, Result
 
 _SHORT = 12  # digits of a revision or digest that tell it from others
 
 
-def outdated(
-    resolver: Resolver, models: Sequence[LockedModel], warn: Callable[[str], None]
-) -> tuple[list[Outdated], list[ModelpmError]]:
+def outdated(resolver: Resolver, models: Sequence[LockedModel], bus: Bus) -> Result[Outdated]:
     """Return a row for every model of which there is something newer, or something to know; and what failed.
 
     Args:
         resolver: Asks catalogs and sources.
         models: What is locked.
-        warn: Is told of models of which nobody can tell.
+        bus: Is told of models of which nobody can tell.
     """
     rows, errors = [], []
     for model in models:
         try:
-            row = _row(resolver, model, warn)
+            row = _row(resolver, model, bus)
         except Interrupted:
             raise
         except ModelpmError as error:
@@ -42,7 +42,7 @@ def outdated(
             errors.append(error)
         else:
             rows += [row] if row is not None else []
-    return rows, errors
+    return Result(rows=tuple(rows), errors=tuple(errors))
 
 
 def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
@@ -90,18 +90,18 @@ def _beginning(version: str, parts: int) -> str:
 def upgrade(
     installer: Installer,
     models: Sequence[LockedModel],
-    working: Working,
+    call: Call,
     *,
     fetch: bool,
     to_latest: bool,
     dry_run: bool,
-) -> tuple[list[Change], list[ModelpmError]]:
+) -> Result[Any]:
     """Move models of the user's environment to the newest their specs allow; where one fails, others are finished.
 
     Args:
         installer: Resolves, and fetches.
         models: Which.
-        working: Who acts, who watches, and what stops it.
+        call: Who acts, what stops it, and who is told.
         fetch: Whether to fetch what only its bytes can tell of, to know whether it changed.
         to_latest: Whether specs are rewritten that do not allow the newest release.
         dry_run: Whether to say what would be done only.
@@ -112,11 +112,11 @@ def upgrade(
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
             change = None
             if not same(old, new):
-                change = _upgraded(installer, old, new, working, dry_run=dry_run)
+                change = _upgraded(installer, old, new, call, dry_run=dry_run)
             elif untold(new) and fetch:
-                change = would_compare(old, new) if dry_run else _compared(installer, old, new, working)
+                change = would_compare(old, new) if dry_run else _compared(installer, old, new, call)
             elif untold(new):
-                say_untold(old.name, working.audience.warn)
+                say_untold(old.name, call.bus)
         except Interrupted:
             raise
         except ModelpmError as error:
@@ -124,7 +124,7 @@ def upgrade(
             errors.append(error)
         else:
             changes += [change] if change is not None else []
-    return changes, errors
+    return Result(changes=tuple(changes), errors=tuple(errors), dry_run=dry_run)
 
 
 def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> WantedModel:
@@ -134,34 +134,34 @@ def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> Want
     return resolver.resolve(found, allow_pickle=_has_code(old))
 
 
-def _upgraded(installer: Installer, old: LockedModel, new: WantedModel, working: Working, *, dry_run: bool) -> Change:
+def _upgraded(installer: Installer, old: LockedModel, new: WantedModel, call: Call, *, dry_run: bool) -> Change:
     task = Task(new, make_plan([new], installer.present(new)))
     before = old.release or _revision(installer.resolver, old.upstream) or old.digest
     if dry_run:
         return replace(installer.would(task), action="upgrade", before=before)
     installer.check_space([task])
-    _, change = installer.install(task, audience=working.audience, cancelled=working.cancelled, user=working.user)
+    _, change = installer.install(task, call=call)
     return replace(change, action="upgrade", before=before)
 
 
-def _compared(installer: Installer, old: LockedModel, new: WantedModel, working: Working) -> Change | None:
+def _compared(installer: Installer, old: LockedModel, new: WantedModel, call: Call) -> Change | None:
     """Fetch what nobody promises; where it is what is locked, nothing was done."""
     installer.check_space([Task(new, make_plan([new], installer.present(new)))])
-    learned, downloaded = learn(installer, new, working, old)
+    learned, downloaded = learn(installer, new, call, old)
     if learned.digest == old.digest:
         return None
-    change = _upgraded(installer, old, WantedModel.of_locked(learned), working, dry_run=False)
+    change = _upgraded(installer, old, WantedModel.of_locked(learned), call, dry_run=False)
     return replace(change, downloaded=downloaded + (change.downloaded or 0))
 
 
-def _row(resolver: Resolver, model: LockedModel, warn: Callable[[str], None]) -> Outdated | None:
+def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
     spec = parse_spec(model.wish.spec)
     if not isinstance(spec, CatalogSpec):
-        return _of_source(resolver, model, warn)
+        return _of_source(resolver, model, bus)
     entry = resolver.catalogs.find(spec.id, spec.catalog or None)
     allowed, _ = choose(entry, spec.release or None, spec.variant or None)
     newest = _newest(entry, spec.variant)
-    note = _note(resolver, entry, allowed, model, warn)
+    note = _note(resolver, entry, allowed, model, bus)
     if allowed.version == newest.version == model.release and not note:
         return None
     return Outdated(model.name, model.release, allowed.version, newest.version, note)
@@ -174,7 +174,7 @@ def _newest(entry: Entry, variant: str) -> Release:
         return choose(entry)[0]
 
 
-def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel, warn: Callable[[str], None]) -> str:
+def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel, bus: Bus) -> str:
     here = next((r for r in entry.releases if r.version == model.release), None)
     if here is None:
         return f"{model.release} is not in the catalog any more"
@@ -186,15 +186,15 @@ def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel
     if not same(model, new):
         return "its catalog entry changed"
     if untold(new):
-        say_untold(model.name, warn)
+        say_untold(model.name, bus)
     return ""
 
 
-def _of_source(resolver: Resolver, model: LockedModel, warn: Callable[[str], None]) -> Outdated | None:
+def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
     new = _resolved(resolver, model)
     if same(model, new):
         if untold(new):
-            say_untold(model.name, warn)
+            say_untold(model.name, bus)
         return None
     locked, found = _revision(resolver, model.upstream), _revision(resolver, new.upstream)
     if not found or locked == found:

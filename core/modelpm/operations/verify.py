@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
 
 from modelpm import disk
 from modelpm.environment.environment import Environment
 from modelpm.environment.recognize import say_unkept
 from modelpm.errors import StoreError, UsageError
 from modelpm.events.audit import Auditor
-from modelpm.events.progress import Audience, Checking
+from modelpm.events.call import Call
+from modelpm.events.progress import Checking
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.results.report import Verified
 from modelpm.store.blobs.shown import is_known
@@ -68,20 +68,18 @@ class Verifier:
     Attributes:
         environment: Where they are.
         auditor: Is told before and after.
-        audience: Is shown progress.
+        call: Who acts, what stops it, and who is told.
     """
 
     environment: Environment
     auditor: Auditor
-    audience: Audience
+    call: Call
 
     def verify(
         self,
         models: Sequence[LockedModel],
         *,
         quick: bool,
-        user: str | None,
-        cancelled: Event,
         part: Part | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> tuple[Verified, ...]:
@@ -91,8 +89,6 @@ class Verifier:
             models: What to check.
             quick: Whether a file that looks as it did when it was last hashed is believed.
             part: Which of the blobs, where not all.
-            user: Who acts.
-            cancelled: Stops it.
             on_bytes: Is told how many bytes were hashed since the last call.
         """
         root = self.environment.store.root
@@ -100,12 +96,17 @@ class Verifier:
             raise disk.dangling(root)
         what = models[0].model if len(models) == 1 else f"{len(models)} models"
         with self.auditor.operation(
-            "verify", resource_type="model", resource_id=what, user=user, details={"quick": quick}, changes=False
+            "verify",
+            resource_type="model",
+            resource_id=what,
+            user=self.call.user,
+            details={"quick": quick},
+            changes=False,
         ) as outcome:
             targets = self._targets(models, part)
             name = models[0].name if len(models) == 1 else f"{len(models)} models"
             size = sum(t.size for t in dict.fromkeys(targets))
-            checking = Checking(name, size, self.audience.publish)
+            checking = Checking(name, size, self.call.bus)
 
             def hashed(count: int) -> None:
                 checking.add(count)
@@ -113,10 +114,10 @@ class Verifier:
                     on_bytes(count)
 
             store = self.environment.store
-            problems = verify_files(store, targets, quick=quick, cancelled=cancelled, on_bytes=hashed)
+            problems = verify_files(store, targets, quick=quick, cancelled=self.call.cancelled, on_bytes=hashed)
             found = dict(zip(targets, problems, strict=True))
             self._remember(found)
-            say_unkept(store, self.audience.warn)
+            say_unkept(store, self.call.bus)
             # What was uninstalled meanwhile, and freed, is not damaged.
             locked = {m.name: m for m in self.environment.read().models}
             files = [(m.name, f) for m in models if locked.get(m.name) == m for f in m.files]

@@ -1,11 +1,11 @@
 """Where a project is, and what stands there: manifest and lock, read together."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelpm.api.events import Bus
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
@@ -94,10 +94,10 @@ def site_of(file: Path) -> Site:
     return Site(file.parent, file, TABLE if file.name == PYPROJECT else ())
 
 
-def say_unread(file: Path, warn: Callable[[str], None]) -> None:
+def say_unread(file: Path, bus: Bus) -> None:
     """Say that one of two manifests in a folder is not read."""
     if file.name == FILE and has_table(file.with_name(PYPROJECT)):
-        warn(f"{file} is the manifest; [{'.'.join(TABLE)}] in the {PYPROJECT} beside it is not read")
+        bus.warn(f"{file} is the manifest; [{'.'.join(TABLE)}] in the {PYPROJECT} beside it is not read")
 
 
 def folder_of(site: Site) -> str:

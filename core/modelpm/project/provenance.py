@@ -1,11 +1,11 @@
 """Whether the sources that a lock names fit its specs: asked of the plugins and of the catalogs on this machine."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from modelpm.environment.foreign import is_foreign
@@ -28,17 +28,27 @@ _ODD_ADDRESS = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*"
 _SHOWN = 200  # characters of a reference
 
 
+class Known(Protocol):
+    """Whom to ask; made when asked for, because most locks need neither."""
+
+    @property
+    def registry(self) -> "Registry":
+        """The sources' plugins."""
+
+    @property
+    def catalogs(self) -> "Catalogs":
+        """The catalogs on this machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judge:
     """Holds locked models against their specs.
 
     Attributes:
-        registry: Makes the sources' plugins.
-        catalogs: Opens the catalogs.
+        known: Plugins and catalogs.
     """
 
-    registry: "Callable[[], Registry]"
-    catalogs: "Callable[[], Catalogs]"
+    known: Known
 
     def offences(self, models: Iterable[LockedModel], manifest: Manifest | None) -> list[Offence]:
         """Return what is wrong with locked models, as far as manifest and lock tell; no catalog is opened.
@@ -95,14 +105,14 @@ class Judge:
         from modelpm.resolution.listings import parse_reference
 
         try:
-            return parse_reference(self.registry(), text)
+            return parse_reference(self.known.registry, text)
         except ModelpmError:
             return None
 
     def _unnamed(self, model: LockedModel, spec: CatalogSpec) -> Iterator[tuple[str, bool]]:
         """Yield the references that the entry does not name, and whether that is no mere change of the entry."""
         try:
-            entry: Entry | None = self.catalogs().find(spec.id, spec.catalog or None)
+            entry: Entry | None = self.known.catalogs.find(spec.id, spec.catalog or None)
         except ModelpmError:  # not on this machine
             entry = None
         texts = _named_by(entry) if entry is not None else set[str]()
@@ -124,7 +134,7 @@ class Judge:
         schemes = {text.partition("://")[0].lower() for text in _named_by(entry)}
         if scheme in schemes:
             return True
-        others = self.catalogs().entries(entry.catalog)
+        others = self.known.catalogs.entries(entry.catalog)
         return any(text.lower().startswith(f"{scheme}://") for other in others for text in _named_by(other))
 
 

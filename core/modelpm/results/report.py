@@ -1,9 +1,11 @@
 """What the library answers with: frozen values whose attributes are the keys of the command line's JSON rows."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, Self, TypeVar
 
-from modelpm.errors import ModelpmError
+from modelpm.errors import ModelpmError, gravest
 from modelpm.results.installed import InstalledModel
 
 
@@ -41,13 +43,17 @@ class Change:
     before: str = ""
 
 
+Row_co = TypeVar("Row_co", covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What a verb over several models came to; where some failed, the others were finished.
+class Result(Generic[Row_co]):
+    """What a verb came to; where it failed for some models, it was finished for the others.
 
     Attributes:
         changes: What was done.
         models: The models that are installed now, in the order they were asked for.
+        rows: What a verb that answers has found: rows of verify, outdated, why, search, …
         errors: What failed, each naming its model.
         warnings: What the user should know.
         dry_run: Whether nothing was really done.
@@ -58,12 +64,27 @@ class Report:
 
     changes: tuple[Change, ...] = ()
     models: tuple[InstalledModel, ...] = ()
+    rows: tuple[Row_co, ...] = ()
     errors: tuple[ModelpmError, ...] = ()
     warnings: tuple[str, ...] = ()
     dry_run: bool = False
     lock: Path | None = None
     lock_action: str = ""
     notes: tuple[str, ...] = ()
+
+    def told(self, warnings: Iterable[str], models: tuple[InstalledModel, ...] | None = None) -> Self:
+        """Return the result with further warnings, and where they are given with the models that are installed now."""
+        return replace(self, warnings=(*self.warnings, *warnings), models=self.models if models is None else models)
+
+    def raised(self) -> Self:
+        """Return the result itself, or raise the gravest of its errors.
+
+        Raises:
+            ModelpmError: Something failed.
+        """
+        if self.errors:
+            raise gravest(self.errors)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,19 @@
 """After a boot that did not end cleanly: what was committed just before it is looked at once more, once."""
 
-from collections.abc import Callable
-
+from modelpm.api.events import Bus
 from modelpm.store import Store
 from modelpm.store.blobs.verify import Target, verify
 from modelpm.store.gc import crash
 
 
-def recheck(store: Store, warn: Callable[[str], None]) -> None:
+def recheck(store: Store, bus: Bus) -> None:
     """Re-hash the blobs that a crash of the machine may have cost; verbs that change something call it first.
 
     A bad one is doubted from now on, so that whatever needs it mends it.
 
     Args:
         store: Opened.
-        warn: Is told of bad ones.
+        bus: Is told of bad ones.
 
     Raises:
         StoreError: The store cannot be written.
@@ -29,4 +28,6 @@ def recheck(store: Store, warn: Callable[[str], None]) -> None:
     crash.settle(store.layout)
     if bad:
         count = "1 file" if len(bad) == 1 else f"{len(bad)} files"
-        warn(f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` mends what is lost")
+        bus.warn(
+            f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` mends what is lost"
+        )

@@ -23,7 +23,7 @@ def folder(session: Session) -> Outcome:
 def total(session: Session) -> Outcome:
     """Add up the files."""
     with session.manager() as manager:
-        size = manager.housekeeping.cache_size()
+        size = manager.maintenance.cache_size()
     return Outcome(lines=[line(binary_size(size) if sys.stdout.isatty() else str(size))], items=[{"bytes": size}])
 
 
@@ -31,5 +31,5 @@ def total(session: Session) -> Outcome:
 def clean(session: Session) -> Outcome:
     """Delete it; it comes back as it is needed."""
     with session.manager() as manager:
-        size = manager.housekeeping.clean_cache()
+        size = manager.maintenance.clean_cache()
     return Outcome(notes=[line(f"Freed {binary_size(size)}")], items=[{"bytes": size}])

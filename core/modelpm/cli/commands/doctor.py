@@ -21,7 +21,7 @@ _STYLES = {"ok": "added", "warn": "warning", "fail": "error"}
 def command(session: Session, *, fix: bool) -> Outcome:
     """One line a check."""
     with session.manager() as manager:
-        checks = manager.housekeeping.doctor(fix=fix)
+        checks = manager.maintenance.doctor(fix=fix)
     failed = [check for check in checks if check.state == "fail"]
     warned = sum(check.state == "warn" for check in checks)
     summary = f"{count(len(checks), 'check')}, {count(warned, 'warning')}, {count(len(failed), 'failure')}"

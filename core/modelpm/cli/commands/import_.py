@@ -17,7 +17,7 @@ def command(session: Session, *, source: str) -> Outcome:
     """Hash every byte; clone or link files where that is possible, never move or change them."""
     with session.manager() as manager:
         project = session.project(manager)
-        taken = manager.take_over(source, project=project)
+        taken = manager.import_(source, project=project).rows
         warnings = manager.warnings
     size = binary_size(sum(t.size for t in taken))
     new = sum(t.state == "adopted" for t in taken)

@@ -14,7 +14,7 @@ from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.results.report import Report
+    from modelpm.results.report import Result
 
 
 @verb(
@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **given: Any) -> Outcome:
     """Install every spec; where one fails, the others are finished."""
     with session.manager() as manager:
-        report = manager.install_all(session.meant(manager, specs), dir=folder, **given)
+        report = manager.install(session.meant(manager, specs), dir=folder, **given)
     return Outcome(
         notes=_planned(report) if report.dry_run else _done(report, session.elapsed),
         changes=[change_row(change) for change in report.changes],
@@ -44,7 +44,7 @@ def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, 
     )
 
 
-def _done(report: "Report", seconds: float) -> list[Line]:
+def _done(report: "Result[Any]", seconds: float) -> list[Line]:
     made = of_action(report, "install")
     lines = []
     if made:
@@ -54,7 +54,7 @@ def _done(report: "Report", seconds: float) -> list[Line]:
     return lines + [change_line(change, f"in {change.path}") for change in of_action(report, "link")]
 
 
-def _planned(report: "Report") -> list[Line]:
+def _planned(report: "Result[Any]") -> list[Line]:
     made = of_action(report, "install")
     lines = []
     if made:

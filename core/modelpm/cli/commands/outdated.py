@@ -19,12 +19,12 @@ def command(session: Session, *, names: tuple[str, ...], exit_code: bool) -> Out
     """Ask catalogs and sources; change nothing."""
     with session.manager() as manager:
         project = session.project(manager)
-        rows, report = project.outdated(names) if project is not None else manager.outdated(names)
-    errors = list(report.errors)
+        result = project.outdated(names) if project is not None else manager.outdated(names)
+    rows, errors = result.rows, list(result.errors)
     if rows and exit_code:
         errors.append(CheckFailedError(f"{count(len(rows), 'model')} outdated", code=Code.OUTDATED))
     cells = [(r.name, r.locked, r.allowed, r.newest, r.note) for r in rows]
     items = [asdict(row) for row in rows]
     nothing = "" if errors else "everything is up to date"
     shown = listing(("NAME", "LOCKED", "ALLOWED", "NEWEST", "NOTE"), cells, items, nothing)
-    return shown._replace(errors=errors, warnings=report.warnings)
+    return shown._replace(errors=errors, warnings=result.warnings)

@@ -36,7 +36,7 @@ _WORDS = {
 def command(session: Session, *, dry_run: bool, older_than: str, max_size: str) -> Outcome:
     """Say it, ask, then do it."""
     with session.manager() as manager:
-        keeping, project = manager.housekeeping, manager.find_project()
+        keeping, project = manager.maintenance, manager.find_project()
         here = project.as_root if project is not None else None
         found = keeping.prune(dry_run=True, older_than=older_than, max_size=max_size, project=here)
         if not dry_run and found.removed:

@@ -18,6 +18,6 @@ def command(session: Session, *, names: tuple[str, ...], dry_run: bool) -> Outco
     with session.manager() as manager:
         project = session.project(manager)
         if project is None:
-            return uninstall.outcome(session, manager.uninstall_all(names, dry_run=dry_run))
+            return uninstall.outcome(session, manager.uninstall(names, dry_run=dry_run))
         report = project.remove(names, dry_run=dry_run)
     return projects.outcome(session, report)

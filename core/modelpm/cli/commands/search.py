@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None) -> Outcome:
     """Look through the catalogs; nothing found is no failure."""
     with session.manager() as manager:
-        entries = manager.search(" ".join(text), **filters)
+        entries = manager.search(" ".join(text), **filters).rows
     rows = [(f"{e.catalog}/{e.id}", e.title, e.license, ", ".join(e.tasks), ", ".join(variants(e))) for e in entries]
     headers = ("MODEL", "TITLE", "LICENCE", "TASKS", "VARIANTS")
     return listing(headers, rows, [entry_row(entry) for entry in entries], "no model matches")

@@ -23,8 +23,9 @@ _MANY_FILES = 20
 def command(session: Session, *, spec: str) -> Outcome:
     """Ask the catalogs, or the source of a URI."""
     with session.manager() as manager:
-        details = manager.show(session.meant(manager, [spec])[0], project=session.project(manager))
-    return Outcome(lines=_lines(details, width()), items=[details_row(details)])
+        result = manager.show(session.meant(manager, [spec])[0], project=session.project(manager))
+    details = result.rows[0]
+    return Outcome(lines=_lines(details, width()), items=[details_row(details)], warnings=result.warnings)
 
 
 def _lines(details: "Details", width: int | None) -> list[Line]:

@@ -35,7 +35,7 @@ def folder(session: Session) -> Outcome:
 def total(session: Session) -> Outcome:
     """Add up the blobs; what several models share is counted once."""
     with session.manager() as manager:
-        shares = manager.housekeeping.sizes()
+        shares = manager.maintenance.sizes()
     files = [share for share in shares if share.kind in _BLOBS]
     blobs, size = sum(share.files for share in files), sum(share.bytes for share in files)
     rows = [(_named(share), share.environment, str(share.files), binary_size(share.bytes)) for share in shares]
@@ -80,7 +80,7 @@ def _row(share: "Share") -> dict[str, Any]:
 def move(session: Session, *, path: str) -> Outcome:
     """Copy, verify, count on the copy, let go of the original."""
     with session.manager() as manager:
-        moved = manager.housekeeping.move_store(path)
+        moved = manager.maintenance.move_store(path)
     return Outcome(
         notes=[line(f"Moved {count(moved.blobs, 'file')} ({binary_size(moved.bytes)}) to {moved.target}")],
         changes=[{"action": "move", "from": str(moved.origin), "path": str(moved.target), "bytes": moved.bytes}],

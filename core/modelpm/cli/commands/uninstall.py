@@ -1,6 +1,6 @@
 """``modelpm uninstall``."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +14,7 @@ from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.results.report import Report
+    from modelpm.results.report import Result
 
 
 @verb("uninstall", "modelpm uninstall qwen3-8b", "modelpm uninstall qwen3-8b tiny --dry-run")
@@ -24,11 +24,11 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, *, names: tuple[str, ...], with_dir: bool, dry_run: bool) -> Outcome:
     """Uninstall every name; where one fails, the others are finished."""
     with session.manager() as manager:
-        report = manager.uninstall_all(names, with_dir=with_dir, dry_run=dry_run, project=manager.find_project())
+        report = manager.uninstall(names, with_dir=with_dir, dry_run=dry_run, project=manager.find_project())
     return outcome(session, report)
 
 
-def outcome(session: Session, report: "Report") -> Outcome:
+def outcome(session: Session, report: "Result[Any]") -> Outcome:
     """Return what an uninstall came to."""
     return Outcome(
         notes=_notes(report, session.elapsed),
@@ -39,7 +39,7 @@ def outcome(session: Session, report: "Report") -> Outcome:
     )
 
 
-def _notes(report: "Report", seconds: float) -> list[Line]:
+def _notes(report: "Result[Any]", seconds: float) -> list[Line]:
     gone = of_action(report, "uninstall")
     lines: list[Line] = []
     if gone:

@@ -34,15 +34,16 @@ def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> O
     """Re-hash; exits with 4 where a byte is not what was locked."""
     with session.manager() as manager:
         project = session.project(manager)
-        rows = manager.verify(names, project=project, **options)
+        result = manager.verify(names, project=project, **options)
         models = [*manager.installed(), *(project.installed() if project is not None else ())]
-    sizes = {(m.name, file.path): file.size for m in models for file in m.files}
+    rows, sizes = result.rows, {(m.name, file.path): file.size for m in models for file in m.files}
     total = sum(sizes.get((row.name, row.file), 0) for row in rows)
     return Outcome(
         notes=_notes(rows, total, session.elapsed, part=bool(models and options["subset"])),
         items=[_row(row) for row in rows],
         changes=[_change(row) for row in rows if row.repaired],
         errors=[_error(row) for row in rows if not row.ok],
+        warnings=result.warnings,
     )
 
 

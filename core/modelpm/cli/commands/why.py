@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # start-up
 def command(session: Session, *, what: str) -> Outcome:
     """Look into the project, the user's models, and every project that synced here."""
     with session.manager() as manager:
-        found = manager.why(what, project=session.project(manager))
+        found = manager.why(what, project=session.project(manager)).rows
     return Outcome(lines=[_line(row) for row in found], items=[_row(row) for row in found])
 
 

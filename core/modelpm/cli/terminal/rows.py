@@ -8,7 +8,7 @@ from modelpm.text.human import binary_size
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.installed import InstalledModel
-    from modelpm.results.report import Change, Details, Report, VariantDetails
+    from modelpm.results.report import Change, Details, Result, VariantDetails
 
 _MARKS = {
     "compare": (" ? ", "warning"),
@@ -109,6 +109,6 @@ def total(sizes: "Sequence[int | None]") -> str:
     return count(len(sizes), "model") + (f" ({binary_size(sum(known))})" if len(known) == len(sizes) else "")
 
 
-def of_action(report: "Report", action: str) -> "list[Change]":
+def of_action(report: "Result[Any]", action: str) -> "list[Change]":
     """Return the changes of one kind."""
     return [change for change in report.changes if change.action == action]

@@ -1,0 +1,82 @@
+"""What happens, as values, and the bus that takes them to whoever subscribed: one stream for all that is told.
+
+A verb gets a :class:`Bus`, and tells it what happens; who shows progress, keeps warnings or prints events subscribes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from modelpm.api.types import Event, Progress
+from modelpm.network.redact import cleaned, without_secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """Something went wrong without stopping anything.
+
+    Attributes:
+        text: What, in a sentence.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progressed:
+    """A model came further.
+
+    Attributes:
+        values: The model's own progress first, then one value for each file under way.
+    """
+
+    values: Sequence[Progress]
+
+
+Happening = Event | Progressed | Warned
+
+
+class Subscriber(Protocol):
+    """Takes what happens."""
+
+    def take(self, happening: Happening) -> None:
+        """Take one value. Called from the threads that work, and must be quick."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """Takes what happens to every subscriber, in the order of their subscription. Immutable, and thread-safe as they.
+
+    Attributes:
+        subscribers: Who is told.
+    """
+
+    subscribers: tuple[Subscriber, ...] = ()
+
+    def joined(self, *more: Subscriber) -> "Bus":
+        """Return a bus with further subscribers, for one call of a verb."""
+        return Bus((*self.subscribers, *more))
+
+    def tell(self, happening: Happening) -> None:
+        """Tell every subscriber."""
+        for subscriber in self.subscribers:
+            subscriber.take(happening)
+
+    def warn(self, text: str) -> None:
+        """Tell what went wrong without stopping anything."""
+        self.tell(Warned(without_secrets(text)))
+
+    def progress(self, values: Sequence[Progress]) -> None:
+        """Tell how far a model has come."""
+        self.tell(Progressed(values))
+
+    def event(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
+        """Tell of a step of a transfer, or of what a plugin has to say.
+
+        Args:
+            run: The run it belongs to; empty where it belongs to none.
+            action: What happened, such as ``file.retry``.
+            fields: Its details, in JSON types.
+        """
+        self.tell(Event(datetime.now(UTC), run, action, cleaned(fields)))

@@ -1,0 +1,176 @@
+"""What can be asked: the same of the user's models and of a project's, and of catalogs and sources. Changes nothing."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelpm.config import Config
+from modelpm.environment.environment import Environment
+from modelpm.environment.query import find_installed, installed_model, path_of
+from modelpm.errors import NotFound
+from modelpm.library.services import Services
+from modelpm.results.installed import InstalledModel
+from modelpm.results.report import Result
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.api.types import Progress
+    from modelpm.catalog import Catalogs, Entry
+    from modelpm.library.project import Project
+    from modelpm.plugins.registry import Registry
+    from modelpm.results.report import Details, Holder
+    from modelpm.store import Store
+
+
+class Reader(ABC):
+    """What can be asked of the user's models and of a project's alike."""
+
+    @property
+    @abstractmethod
+    def environment(self) -> Environment:
+        """The lock, and the folder in which the files appear."""
+
+    def installed(self) -> tuple[InstalledModel, ...]:
+        """Return what is installed, sorted by name."""
+        environment = self.environment  # once: another process may move its store between two looks
+        environment.seen(quick=True)
+        return tuple(installed_model(environment, model) for model in environment.read().models)
+
+    def list(self) -> Result[InstalledModel]:
+        """Return what is installed, as rows."""
+        models = self.installed()
+        return Result(models=models, rows=models)
+
+    def is_installed(self, model: str) -> bool:
+        """Whether a model of that name or spec is installed and complete."""
+        try:
+            return self.environment.complete(find_installed(self.environment, model))
+        except NotFound:
+            return False
+
+    def path(self, name: str, file: str | None = None, *, dir: bool = False) -> Path:  # noqa: A002 - the option's name
+        """Return the path that a program is given: the file, the first shard of a split GGUF, else the folder.
+
+        Args:
+            name: The model's name.
+            file: One file of it.
+            dir: Whether the folder is wanted in any case.
+
+        Raises:
+            NotFound: It is not installed, or has no such file.
+        """
+        environment = self.environment
+        environment.seen(quick=True)
+        return path_of(environment, find_installed(environment, name), file, folder=dir)
+
+
+class Lookup(Reader):
+    """What can be asked of a manager.
+
+    Args:
+        services: What it works with.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    @property
+    def config(self) -> Config:
+        """The settings."""
+        return self._services.config
+
+    @property
+    def store(self) -> "Store":
+        """Where bytes are."""
+        return self._services.store
+
+    @property
+    def environment(self) -> Environment:
+        """The lock of the user's models, and the folder in which they appear."""
+        return self._services.environment
+
+    @property
+    def registry(self) -> "Registry":
+        """The plugins of this installation."""
+        return self._services.registry
+
+    @property
+    def catalogs(self) -> "Catalogs":
+        """The catalogs, in order of priority."""
+        return self._services.catalogs
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What went wrong without stopping anything, and no result has told yet."""
+        return tuple(self._services.warnings)
+
+    def available(self) -> tuple[str, ...]:
+        """Return the full name of every model that some catalog has."""
+        return tuple(self.catalogs.names())
+
+    def search(
+        self,
+        text: str = "",
+        *,
+        task: str | None = None,
+        license: str | None = None,  # noqa: A002 - the option's name
+        format: str | None = None,  # noqa: A002 - as above
+    ) -> Result["Entry"]:
+        """Return the catalog entries that match, best first, as rows."""
+        found = self.catalogs.search(text, task=task or "", license=license or "", format=format or "")
+        return Result(rows=tuple(found), warnings=self._services.warnings.taken())
+
+    def show(self, spec: str, *, project: "Project | None" = None) -> Result["Details"]:
+        """Return everything that is known of one model, as one row; asks the source for a URI.
+
+        Args:
+            spec: A spec, or the name of something installed.
+            project: A project whose models are meant, too; a name means the project's before the user's.
+
+        Raises:
+            NotFound: No catalog, source or environment knows it.
+        """
+        from modelpm.operations.show import show
+
+        services, installed = self._services, [*(project.installed() if project else ()), *self.installed()]
+        details = show(services.resolver(), services.hosts, spec, installed)
+        return Result(rows=(details,), warnings=services.warnings.taken())
+
+    def status(self, model_id: str) -> "Progress | None":
+        """Return how far a model has come: under way, installed, failed; None where nothing is known of it."""
+        from modelpm.api.types import Progress, Status
+
+        last = self._services.flights.latest(model_id)
+        if last is not None and last.status in (Status.QUEUED, Status.DOWNLOADING, Status.VERIFYING):
+            return last
+        try:
+            model = find_installed(self.environment, model_id)
+        except NotFound:
+            return None if last and last.status is Status.COMPLETED else last
+        return Progress(model.name, model.size, model.size, 100.0, 0.0, Status.COMPLETED)
+
+    def why(self, what: str, *, project: "Project | None" = None) -> Result["Holder"]:
+        """Return who holds a model, a file or a digest: the project, the user, and every project that synced here.
+
+        Args:
+            what: A name, the path of a file in a view or in the store, or a sha256 or its beginning.
+            project: A project that is asked first.
+
+        Raises:
+            NotFound: Nothing does.
+        """
+        from modelpm.operations.why import holders
+
+        here = project.environment if project is not None else None
+        return Result(rows=holders(self.environment, here, what))
+
+    def export(self, format: str = "sha256sums", *, project: "Project | None" = None) -> str:  # noqa: A002 - as above
+        """Return what is locked, for other tools.
+
+        Args:
+            format: sha256sums, urls, aria2, json or cyclonedx.
+            project: The project whose lock is meant; None means the user's.
+        """
+        from modelpm.operations.export import export
+
+        listings = self._services.listings(mirrors=False)  # what is written is for other machines
+        return export((project or self).environment.read().models, format, listings)
