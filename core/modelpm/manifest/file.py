@@ -8,14 +8,13 @@ from typing import Any
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.lock.file import check_folder, conflict_line
 from modelpm.lock.model import Model, Wish
-from modelpm.manifest.governing import inner_table
+from modelpm.manifest.governing import MAX_MANIFEST_BYTES, inner_table
 from modelpm.manifest.rules import WORDS, Rules
 from modelpm.names import MODEL_ID, check_model_name, printable
 from modelpm.spec import parse_spec
 from modelpm.toml import TomlError, loads
 
 DEFAULT_DIR = "models"
-MAX_MANIFEST_BYTES = 1 << 20
 SCHEMA = 1
 _TOP_KEYS = ("schema", "models", "groups", "settings")
 _MODEL_KEYS = ("source", "include", "exclude", "allow")

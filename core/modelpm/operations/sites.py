@@ -12,8 +12,8 @@ from modelpm.disk.reading import read_text
 from modelpm.environment import Environment, lock_text
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.lock.file import Lock, parse_lock
-from modelpm.manifest.file import DEFAULT_DIR, MAX_MANIFEST_BYTES, STARTER, Manifest, parse_manifest
-from modelpm.manifest.governing import FILE, LOCK, PYPROJECT, TABLE, has_table
+from modelpm.manifest.file import DEFAULT_DIR, STARTER, Manifest, parse_manifest
+from modelpm.manifest.governing import FILE, LOCK, MAX_MANIFEST_BYTES, PYPROJECT, TABLE, has_table
 from modelpm.store import Store
 from modelpm.view import View
 
