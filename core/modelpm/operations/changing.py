@@ -17,7 +17,7 @@ from modelpm.manifest.drift import pinned, selected, settled
 from modelpm.manifest.file import Manifest, parse_manifest
 from modelpm.manifest.offences import LICENSE, SOURCE
 from modelpm.operations.committing import Commit, commit
-from modelpm.operations.install import Installer, Task
+from modelpm.operations.install import Brought, Installer, Task
 from modelpm.operations.judging import Judge, foreign_folders, refuse
 from modelpm.operations.linking import say_copied
 from modelpm.operations.locking import Locker, same, untold, would_compare
@@ -157,6 +157,7 @@ class Changer:
         wanted = self.locker.resolve(names, there, manifest, before.merged, fresh=fresh)
         if self.locker.errors:
             return wanted, None
+        self.installer.check_lock(before.lock, wanted.values())
         again = intent.also if intent.fresh is not None else ()
         if fresh:
             self.locker.say_untold([m for m in wanted.values() if m.name not in again], there)
@@ -197,17 +198,23 @@ class Changer:
         missing, failed = recognize(self.environment, self.working, models), list[LockedModel]()
         tasks = {m: Task(w := WantedModel.of_locked(m), make_plan([w], self.installer.present(w))) for m in missing}
         self.installer.check_space(list(tasks.values()))
-        for model, task in tasks.items():
-            try:
-                _, downloaded = self.installer.bring(
-                    task, audience=self.working.audience, cancelled=self.working.cancelled, user=self.working.user
-                )
-                self._brought[model] = self._brought.get(model, 0) + downloaded
-            except Interrupted:
-                raise
-            except ModelpmError as error:
-                self.locker.errors.append(error)
-                failed.append(model)
+        working, brought = self.working, list[Brought]()
+        try:
+            for model, task in tasks.items():
+                try:
+                    brought.append(
+                        self.installer.bring(
+                            task, audience=working.audience, cancelled=working.cancelled, user=working.user
+                        )
+                    )
+                    self._brought[model] = self._brought.get(model, 0) + brought[-1].downloaded
+                except Interrupted:
+                    raise
+                except ModelpmError as error:
+                    self.locker.errors.append(error)
+                    failed.append(model)
+        finally:
+            self.installer.show_anew(brought, working.audience.warn)
         return missing, failed
 
     def _audited(self, intent: Intent, before: State, lock: Lock) -> AbstractContextManager[Outcome]:

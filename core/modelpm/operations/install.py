@@ -1,7 +1,7 @@
 """Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +12,7 @@ from modelpm.audit import Auditor
 from modelpm.environment import Environment
 from modelpm.errors import Interrupted, ModelpmError, OfflineError, UsageError
 from modelpm.installed import InstalledModel
+from modelpm.lock.file import Lock, check_size
 from modelpm.lock.model import LockedFile, LockedModel
 from modelpm.names import printable
 from modelpm.operations.linking import link_into, say_copied, say_left_out
@@ -24,7 +25,7 @@ from modelpm.operations.roots import Roots
 from modelpm.operations.tracking import Audience, Tracker, Working
 from modelpm.plan import Plan, make_plan
 from modelpm.report import Change
-from modelpm.resolve import WantedFile, WantedModel
+from modelpm.resolve import WantedFile, WantedModel, lock_size
 from modelpm.transfer import Engine, Fetch, Fetched, check_space
 from modelpm.types import Status
 
@@ -57,6 +58,21 @@ class Task:
 
     model: WantedModel
     plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """One model whose bytes are here.
+
+    Attributes:
+        locked: The model.
+        downloaded: Bytes.
+        fetched: SHA-256 of the blobs that were not here before.
+    """
+
+    locked: LockedModel
+    downloaded: int
+    fetched: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +139,41 @@ class Installer:
         """
         check_space(self.environment.store, [fetch for task in tasks for fetch in self._fetches(task)])
 
+    def check_lock(self, lock: Lock, models: Iterable[WantedModel]) -> None:
+        """Make sure that a lock can hold some models besides those it has.
+
+        Raises:
+            UsageError: Code ``lock_full``.
+        """
+        more = sum(lock_size(model.files) for model in models if lock.get(model.name) is None)
+        check_size(lock.render(), str(self.environment.lock_path), more)
+
     def install(
         self, task: Task, *, audience: Audience, cancelled: Event, user: str | None
     ) -> tuple[InstalledModel, Change]:
         """Fetch what is missing of one model, link it, lock it."""
-        view = self.environment.view
-
-        def settle(locked: LockedModel) -> None:
-            say_copied(self.environment.put(locked), view.mode, view.root, audience.warn)
-
         with self.counting_on([task.model]):
-            locked, downloaded = self.bring(task, audience=audience, cancelled=cancelled, user=user, settle=settle)
-            self.environment.register()
-        made = installed_model(self.environment, locked)
-        return made, change_of("install", made, downloaded)
+            with self.bringing(task, audience=audience, cancelled=cancelled, user=user) as brought:
+                self.put([brought], audience.warn)
+            return self.done(brought)
+
+    def put(self, brought: Sequence[Brought], warn: Callable[[str], None]) -> None:
+        """Link and lock what was fetched, all of it or none; the caller counts on its blobs."""
+        environment = self.environment
+        kinds = environment.put(*(each.locked for each in brought))
+        say_copied(kinds, environment.view.mode, environment.view.root, warn)
+        self.show_anew(brought, warn)
+        environment.register()
+
+    def show_anew(self, brought: Sequence[Brought], warn: Callable[[str], None]) -> None:
+        """Let who showed a blob that was damaged or missing show the one that was fetched."""
+        if digests := {sha256 for each in brought for sha256 in each.fetched}:
+            Roots(self.environment).show_anew(digests, warn)
+
+    def done(self, brought: Brought) -> tuple[InstalledModel, Change]:
+        """Return the row of a model that was installed, and what that changed."""
+        made = installed_model(self.environment, brought.locked)
+        return made, change_of("install", made, brought.downloaded)
 
     @contextmanager
     def counting_on(self, models: Sequence[WantedModel]) -> Iterator[None]:
@@ -145,28 +182,18 @@ class Installer:
         with store.lock("store", shared=True), store.lease(f.sha256 for m in models for f in m.files if f.sha256):
             yield
 
-    def bring(
-        self,
-        task: Task,
-        *,
-        audience: Audience,
-        cancelled: Event,
-        user: str | None,
-        settle: Callable[[LockedModel], None] | None = None,
-        learn: bool = False,
-    ) -> tuple[LockedModel, int]:
-        """Fetch what is missing of one model; the caller counts on its blobs.
+    @contextmanager
+    def bringing(
+        self, task: Task, *, audience: Audience, cancelled: Event, user: str | None, learn: bool = False
+    ) -> Iterator[Brought]:
+        """Fetch what is missing of one model, which is called done when the block ends; the caller counts on its blobs.
 
         Args:
             task: The model.
             audience: Is shown progress.
             cancelled: Stops it.
             user: Who acts.
-            settle: Makes the locked model part of its environment, before it is called done.
             learn: Whether only those files are wanted whose content nobody could name, to lock them.
-
-        Returns:
-            The locked model, and the bytes that were downloaded.
         """
         # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
         present = set[str]() if learn else self._obtained(task.model, cancelled)
@@ -190,11 +217,8 @@ class Installer:
                 fetched = self._fetch(task, tracker, cancelled)
                 locked = model.lock(_learned(fetched))
                 _say_learned(model, locked, audience)
-                if settle is not None:
-                    settle(locked)
-                if fetched:  # whoever showed a blob that was damaged or missing shows the new one
-                    Roots(self.environment).show_anew({f.sha256 for f in fetched.values()}, audience.warn)
                 downloaded = sum(f.downloaded for f in fetched.values())
+                yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
                 outcome.details.update(_done(locked, fetched, downloaded), plugins=self.plugins())
         except (Interrupted, KeyboardInterrupt):
             tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
@@ -204,7 +228,13 @@ class Installer:
             tracker.failed(Status.FAILED, str(error))
             raise
         tracker.completed(locked.size)
-        return locked, downloaded
+
+    def bring(
+        self, task: Task, *, audience: Audience, cancelled: Event, user: str | None, learn: bool = False
+    ) -> Brought:
+        """Fetch what is missing of one model, and nothing more; as :meth:`bringing`."""
+        with self.bringing(task, audience=audience, cancelled=cancelled, user=user, learn=learn) as brought:
+            return brought
 
     def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
         """Return what stands, as the outcome of an install that had nothing to do."""

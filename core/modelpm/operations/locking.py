@@ -182,17 +182,19 @@ def learn(
     """
     said: list[str] = []
     with installer.counting_on([model]):
-        locked, downloaded = installer.bring(
+        brought = installer.bring(
             Task(model, make_plan([model], ())),
             audience=replace(working.audience, warn=said.append),
             cancelled=working.cancelled,
             user=working.user,
             learn=True,
         )
+        installer.show_anew([brought], working.audience.warn)
+    locked = brought.locked
     if old is None or old.digest != locked.digest:
         for warning in said:
             working.audience.warn(warning)
-    return locked, downloaded
+    return locked, brought.downloaded
 
 
 def untold(model: WantedModel) -> bool:
