@@ -101,6 +101,13 @@ def new(place: Place, number: int) -> str:
     return (place.folder.parent / "origin" / f"new{number}.gguf").as_uri()
 
 
+def wanting(place: Place, number: int) -> str:
+    """Let the manifest name a model that is not locked; return the folder of the project."""
+    with (place.folder / "models.toml").open("a") as manifest:
+        manifest.write(f'wanted{number} = "{new(place, 50 + number)}"\n')
+    return str(place.folder)
+
+
 def files(root: Path, count: int) -> Place:
     """Lay out a folder of ``count`` small files, to be installed as one model."""
     origin = root / "origin"
@@ -164,8 +171,10 @@ PARTS: Mapping[str, Part] = {
             ],
             "sync": lambda _p, _n: ["sync"],
             "lock --check": lambda _p, _n: ["lock", "--check"],
-            "add one more": lambda p, n: ["add", new(p, n)],
             "prune --dry-run": lambda _p, _n: ["prune", "--dry-run"],
+            "uninstall one": lambda _p, n: ["uninstall", f"m{n:06}"],
+            "add one more": lambda p, n: ["add", new(p, n)],
+            "lock, one added": lambda p, n: ["lock", "-C", wanting(p, n)],
         },
     ),
     "files": Part(

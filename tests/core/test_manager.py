@@ -358,11 +358,10 @@ def test_a_wish_with_other_options_says_what_differs(manager: modelpm.Manager, h
         manager.install("hf://acme/plain", include=("*.json",))
 
 
-@pytest.mark.parametrize("spec", [None, 5, [5]])
+@pytest.mark.parametrize("spec", [None, 5, ["tiny"]])
 def test_what_is_no_text_is_a_usage_error(manager: modelpm.Manager, spec: Any) -> None:
     with pytest.raises(UsageError, check=coded("usage")):
-        made = manager.install(spec)
-        raise made.errors[0]
+        manager.install([spec]).raised()
 
 
 def test_failures_before_anything_was_done_are_audited_too(manager: modelpm.Manager) -> None:

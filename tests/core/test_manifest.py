@@ -92,7 +92,7 @@ def test_a_value_of_the_wrong_kind_is_named_with_the_right_one(text: str, said: 
 
 def test_what_is_too_large_to_be_a_manifest_is_not_read() -> None:
     with pytest.raises(UsageError, match="is larger than"):
-        parse_manifest(TEXT + "#" * (1 << 20), "models.toml")
+        parse_manifest(TEXT + "#" * (8 << 20), "models.toml")
 
 
 @pytest.mark.parametrize("name", ["CI", "-x", "", "a b", "x" * 65])

@@ -367,13 +367,13 @@ def settle(environment: Environment, lock: Lock, folder: str = "") -> list[str]:
             if environment.text() is None:
                 environment.write(lock.with_settings(folder, lock.default_groups))
         return []
-    problems = []
-    for model in lock.models:
-        there = environment.read().get(model.name)
-        if there is not None and there.digest != model.digest:
-            problems.append(f"`{model.name}` is installed with other files, and was left alone")
-        elif there is None or not environment.complete(there):
-            environment.put(model)
+    there = {m.name: m for m in environment.read().models}
+    others = [m.name for m in lock.models if m.digest != there.get(m.name, m).digest]
+    same = [m for m in lock.models if m.name in there and there[m.name].digest == m.digest]
+    incomplete = {m.name for m in environment.incomplete([there[m.name] for m in same])}
+    wanted = [m for m in lock.models if m.name not in there or m.name in incomplete]
+    if wanted:
+        environment.put(*wanted)
     with environment.store.lock("store", shared=True):
         environment.register()
-    return problems
+    return [f"`{name}` is installed with other files, and was left alone" for name in others]

@@ -191,13 +191,14 @@ def _shared(folder: Path, mode: int) -> int:
     return parent & mode & stat.S_IRWXG if parent & stat.S_ISGID else 0
 
 
-def make_folder(path: Path, *, below: Path, mode: int = 0o777) -> None:
-    """Make a folder and its missing parents, durably; below ``below`` none of them may be a symlink.
+def make_folder(path: Path, *, below: Path, mode: int = 0o777, durable: bool = True) -> None:
+    """Make a folder and its missing parents; below ``below`` none of them may be a symlink.
 
     Args:
         path: The folder, ``below`` itself or inside of it.
         below: Where trust begins; it may be a symlink, and its parents are made as they come.
         mode: Permissions of the folder itself, before the umask; its parents are made as open as the umask allows.
+        durable: Whether the names are synced; where many are made, the caller syncs each folder above them once.
 
     Raises:
         StoreError: A symlink or a file is in the way, or the system refuses.
@@ -210,12 +211,12 @@ def make_folder(path: Path, *, below: Path, mode: int = 0o777) -> None:
             missing.append(place)
             place = place.parent
         for folder in reversed(missing):
-            _make_one(folder, mode if folder == path else 0o777)
+            _make_one(folder, mode if folder == path else 0o777, durable=durable)
         inside = str(below)  # as text: a path object for every folder of every file takes longer than looking at it
         for part in path.relative_to(below).parts:
             inside = os.path.join(inside, part)  # noqa: PTH118 - see above
             if not _is_folder(inside):
-                _make_one(Path(inside), mode if inside == str(path) else 0o777)
+                _make_one(Path(inside), mode if inside == str(path) else 0o777, durable=durable)
 
 
 def _is_folder(path: str | Path) -> bool:
@@ -231,7 +232,7 @@ def _is_folder(path: str | Path) -> bool:
     return True
 
 
-def _make_one(folder: Path, mode: int) -> None:
+def _make_one(folder: Path, mode: int, *, durable: bool) -> None:
     try:
         folder.mkdir(mode)
     except FileExistsError:  # somebody made it in this instant
@@ -239,4 +240,5 @@ def _make_one(folder: Path, mode: int) -> None:
         return
     if shared := _shared(folder.parent, mode):
         system.set_mode(None, folder, stat.S_IMODE(folder.stat().st_mode) | shared | stat.S_ISGID)
-    system.fsync_folder(folder.parent)
+    if durable:
+        system.fsync_folder(folder.parent)

@@ -12,7 +12,7 @@ from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
 from modelpm.environment.view import View
 from modelpm.errors import Code, ModelpmError
-from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, check_size, parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.store import Store
 from modelpm.store.gc import marks
@@ -49,13 +49,33 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         text = self.text()
         return Lock() if text is None else parse_lock(text, str(self.lock_path))
 
-    def put(self, model: LockedModel) -> set[str]:
-        """Make a model part of the environment: record, view, then lock; return the kinds of links that were made."""
+    def put(self, *models: LockedModel) -> set[str]:
+        """Make models part of the environment, all or none: record, view, then lock.
+
+        Returns:
+            The kinds of links that were made.
+        """
         with self.held():
-            self.register(model)
-            kinds = self.view.place(model)
-            self.write(self.read().changed(put=[model]))
+            before = self.read()
+            text = self.rendered(before.changed(put=models))
+            self.register(*models)
+            try:
+                kinds = self.view.place(*models)
+                self._write(text)
+            except BaseException:  # Ctrl-C too
+                self.take_back(models, before)
+                raise
         return kinds
+
+    def take_back(self, models: Sequence[LockedModel], lock: Lock) -> None:
+        """Let the view show what a lock says of models that could not be put, as far as it goes."""
+        old = {model.name: lock.get(model.name) for model in models}
+        new = [name for name, there in old.items() if there is None]
+        changed = [there for model in models if (there := old[model.name]) is not None and there != model]
+        with suppress(ModelpmError):
+            self.view.drop(*new)
+        with suppress(ModelpmError):
+            self.view.place(*changed)
 
     def drop(self, name: str) -> list[str]:
         """Take a model out of the environment: lock, then view; return the entries that stay, as they were changed."""
@@ -165,7 +185,23 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         Raises:
             StoreError: The system refuses.
         """
-        old, new = self.text(), _render(lock)
+        self._write(self.rendered(lock))
+
+    def rendered(self, lock: Lock) -> str:
+        """Return the lock's text, made of the values where a hand-edited block would not come back as what it was.
+
+        Raises:
+            UsageError: Code ``lock_full``: it is larger than a lock may be.
+        """
+        text = lock.render()
+        check_size(text, str(self.lock_path))
+        again = parse_lock(text, str(self.lock_path))
+        if (again.models, again.dir, again.default_groups) == (lock.models, lock.dir, lock.default_groups):
+            return text
+        return lock.plain().render()
+
+    def _write(self, new: str) -> None:
+        old = self.text()
         if new == old:
             return
         make_folder(self.lock_path.parent, below=self.lock_path.parent)
@@ -188,12 +224,3 @@ def lock_text(path: Path) -> str | None:
     text = read_text(path, MAX_LOCK_BYTES, code=Code.LOCK_UNREADABLE)
     # What editors and git put there is not ours to keep: lines end as we write them, without a byte order mark.
     return None if text is None else text.removeprefix("\ufeff").replace("\r\n", "\n")
-
-
-def _render(lock: Lock) -> str:
-    """Return the text, written anew from the values where a hand-edited block would not come back as what it was."""
-    text = lock.render()
-    again = parse_lock(text, "models.lock")
-    if (again.models, again.dir, again.default_groups) == (lock.models, lock.dir, lock.default_groups):
-        return text
-    return lock.plain().render()

@@ -6,6 +6,7 @@ It lies in a folder that can come from anywhere (a clone, an archive), so its ke
 import os
 import stat
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from modelpm.text.untrusted import MODEL_ID, check_path, shortened
 
 NAME = ".modelpm.json"
 VERSION = 1
-MAX_BYTES = 32 << 20  # twice what a lock may have, which says more of each file
+MAX_BYTES = 128 << 20  # twice what a lock may have, which says more of each file
 
 
 class Entry(NamedTuple):
@@ -70,14 +71,23 @@ def read_ledger(root: Path) -> dict[str, Entry]:
         UsageError: A newer modelpm wrote it.
         IntegrityError: One of its keys leads out of the view.
     """
-    import json
-
     path = root / NAME
     try:
-        table = json.loads(read_bytes(path, MAX_BYTES))
+        data = read_bytes(path, MAX_BYTES)
+    except OSError:
+        return {}
+    return dict(_parsed(data, path))
+
+
+@lru_cache(maxsize=2)  # many models in one call: each looks into it
+def _parsed(data: bytes, path: Path) -> Mapping[str, Entry]:
+    import json
+
+    try:
+        table = json.loads(data)
         version, values = table["version"], table["entries"]
         entries = {key: Entry(*map(_of_type, value, (str, str, int, int))) for key, value in values.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}  # what stands in the view then is looked at byte by byte before it is believed to be ours
     if not isinstance(version, int) or version > VERSION:
         raise UsageError(
@@ -104,7 +114,7 @@ def ledger_text(entries: Mapping[str, Entry]) -> bytes:
     import json
 
     rows = {key: list(entry) for key, entry in sorted(entries.items())}
-    return json.dumps({"version": VERSION, "entries": rows}, indent=0).encode()
+    return json.dumps({"version": VERSION, "entries": rows}).encode()  # one line: the fast encoder writes no others
 
 
 def _of_type(value: Any, kind: type) -> Any:

@@ -31,7 +31,10 @@ def recognize(environment: Environment, call: Call, models: Sequence[LockedModel
         problems = verify(environment.store, targets, quick=True, cancelled=call.cancelled, on_bytes=checking.add)
         checking.ended("" if not any(problems) else "some files are missing or damaged")
         say_unkept(environment.store, call.bus)
-    return [m for m in doubtful if not _is_complete(environment, m)]
+    complete = [m for m in doubtful if _is_complete(environment, m)]
+    _note(environment, complete)
+    names = {m.name for m in complete}
+    return [m for m in doubtful if m.name not in names]
 
 
 def say_unkept(store: Store, bus: Bus) -> None:
@@ -55,11 +58,14 @@ def _targets(environment: Environment, model: LockedModel) -> Iterator[Target]:
 
 
 def _is_complete(environment: Environment, model: LockedModel) -> bool:
-    """Whether everything of a model is there; entries that the ledger does not know as ours are noted in it."""
-    view = environment.view
-    if not all(view.shows(model.name, f) and environment.is_good(model.name, f) for f in model.files):
-        return False
-    if view.lacks(model):
+    """Whether everything of a model is there, be it known as ours or not."""
+    shows, is_good = environment.view.shows, environment.is_good
+    return all(shows(model.name, f) and is_good(model.name, f) for f in model.files)
+
+
+def _note(environment: Environment, complete: Sequence[LockedModel]) -> None:
+    """Note in the ledger what is there and not known as ours."""
+    hidden = environment.view.lacking(complete) if complete else {}
+    if hidden:
         with suppress(StoreError), environment.held():  # it is there all the same
-            view.place(model)
-    return True
+            environment.view.place(*(m for m in complete if m.name in hidden))

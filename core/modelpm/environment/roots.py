@@ -285,7 +285,9 @@ def _there(record: Record, text: bytes, known: Iterable[Record]) -> Standing:
     """Return a root that is there: it holds what its lock names, and where that is damaged, what was known before."""
     holds = digests_in(text)
     more = holds.union(*(it.digests for it in known))
-    return Standing(record, "there", holds if more == holds or is_sound(text) else more, is_lock_there=True)
+    return Standing(
+        record, "there", holds if more == holds or is_sound(text, record.root.lock) else more, is_lock_there=True
+    )
 
 
 def _is_same(record: Record, fresh: Record) -> bool:

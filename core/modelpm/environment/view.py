@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.disk import make_folder, symlink, unnameable
+from modelpm.disk import explained, make_folder, symlink, system, unnameable
 from modelpm.disk.atomic import dead_drafts, write_atomic
 from modelpm.environment.ledger import NAME, Entry, ledger_text, read_ledger
 from modelpm.errors import Code, StoreError
@@ -56,12 +56,11 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         if not ignore.exists():
             write_atomic(ignore, b"*\n")
 
-    def lacks(self, model: LockedModel) -> list[LockedFile]:
-        """Return the files of a model that do not appear as they should; hashes nothing."""
-        return self.lacking([model]).get(model.name, [])
-
     def lacking(self, models: Iterable[LockedModel]) -> dict[str, list[LockedFile]]:
-        """Return, by model, the files that do not appear as they should; models that lack none are left out."""
+        """Return, by model, the files that do not appear as they should; hashes nothing.
+
+        Ask once for many models: each time the whole ledger is read. Models that lack none are left out.
+        """
         ledger = read_ledger(self.root)
         found = {m.name: [f for f in m.files if not self._stands(ledger, m.name, f)] for m in models}
         return {name: files for name, files in found.items() if files}
@@ -123,6 +122,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         for key, file in missing:
             ledger[key] = self._link(key, file.sha256, before.get(key))
         if missing:
+            self._sync(key for key, _ in missing)
             self._write(ledger)
         return {ledger[key].kind for key, _ in missing}
 
@@ -135,6 +135,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         for key in keys:
             ledger[key] = self._link(key, ledger[key].sha256, ledger[key])
         if keys:
+            self._sync(keys)
             self._write(ledger)
         return len(keys)
 
@@ -151,14 +152,14 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                 except UnicodeEncodeError as error:
                     raise unnameable(error) from None
 
-    def drop(self, name: str) -> list[str]:
-        """Make a model disappear.
+    def drop(self, *names: str) -> list[str]:
+        """Make models disappear.
 
         Returns:
             The entries that stay, because somebody changed or replaced them.
         """
         ledger = read_ledger(self.root)
-        ours = [key for key in ledger if key.startswith(f"{name}/")]
+        ours = [key for key in ledger if key.partition("/")[0] in names]
         self._sweep({(self.root / key).parent for key in ours})
         kept = [key for key in ours if not self._remove(key, ledger.pop(key))]
         if ours:
@@ -195,12 +196,12 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                 draft.unlink(missing_ok=True)
 
     def _link(self, key: str, sha256: str, before: Entry | None) -> Entry:
-        """Make an entry; ``before`` is what it replaces, which may be a name of another blob."""
+        """Make an entry that is to be synced; ``before``, which it replaces, may be a name of another blob."""
         target = self._safe(key)
         try:
-            make_folder(target.parent, below=self.root)
+            make_folder(target.parent, below=self.root, durable=False)
             with self._renaming(before):
-                kind = self.store.link(sha256, target, self.mode)
+                kind = self.store.link(sha256, target, self.mode, durable=False)
         except BaseException:
             self._remove_empty(target)
             raise
@@ -208,6 +209,18 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         if kind in {"reflink", "copy"}:
             shown.vouch(self.store, target, sha256)
         return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)
+
+    def _sync(self, keys: Iterable[str]) -> None:
+        """Bring the names of entries to the medium, and those of the folders above them: each folder once."""
+        folders = {self.root}
+        for key in keys:
+            folder = (self.root / key).parent
+            while folder not in folders:
+                folders.add(folder)
+                folder = folder.parent
+        for folder in folders:
+            with explained(folder, "write"):
+                system.fsync_folder(folder)
 
     def _renaming(self, entry: Entry | None) -> AbstractContextManager[None]:
         """Let the block remove a name: what that changes in a blob is no reason to hash it."""

@@ -8,6 +8,7 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from modelpm.text.toml import TomlError, loads
 from modelpm.text.untrusted import check_model_name, check_path, check_paths, shortened
 
 VERSION = 1
-MAX_LOCK_BYTES = 16 << 20
+MAX_LOCK_BYTES = 64 << 20
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _ONCE = ("name", "spec", "catalog", "id", "release", "variant", "upstream", "format", "license", "digest")
@@ -103,6 +104,25 @@ def conflict_line(text: str) -> int | None:
     return text.count("\n", 0, found.start()) + 1 if found else None
 
 
+def check_size(text: str, origin: str, more: int = 0) -> None:
+    """Refuse a lock that could not be read again; ask before anything is done.
+
+    Args:
+        text: What it says.
+        origin: Its path.
+        more: Bytes, about, that will be added.
+
+    Raises:
+        UsageError: Code ``lock_full``.
+    """
+    if len(text.encode()) + more > MAX_LOCK_BYTES:
+        raise UsageError(
+            f"{origin} would have more than the {MAX_LOCK_BYTES:,} bytes that a lock may have",
+            code=Code.LOCK_FULL,
+            hints=["take fewer files with --include GLOB, or keep some models in another project"],
+        )
+
+
 def check_folder(path: str) -> None:
     """Refuse a folder of the view that is not plainly one of the project's.
 
@@ -116,8 +136,9 @@ def check_folder(path: str) -> None:
         )
 
 
+@lru_cache(maxsize=2)  # a verb reads what stands several times, and then what it made of it
 def parse_lock(text: str, origin: str) -> Lock:
-    """Read a lock.
+    """Read a lock; one that was read just now is not read again.
 
     Args:
         text: The file's content.

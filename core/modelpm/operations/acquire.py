@@ -1,7 +1,7 @@
 """Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,19 +19,18 @@ from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageE
 from modelpm.events.audit import Auditor
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
+from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.listings import locator
 from modelpm.resolution.plan import Plan, make_plan
-from modelpm.resolution.resolve import WantedFile, WantedModel
+from modelpm.resolution.resolve import WantedFile, WantedModel, lock_size
 from modelpm.resolution.resolver import Identified, Resolver
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change
 from modelpm.store.reuse import obtain, offers
 from modelpm.text.untrusted import printable
 from modelpm.transfer import Engine, Fetch, Fetched, check_space
-
-# Over several files the failure that is told first: integrity, disk, refused, missing, usage, plugin, network.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,21 @@ class Task:
 
     model: WantedModel
     plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """One model whose bytes are here.
+
+    Attributes:
+        locked: The model.
+        downloaded: Bytes.
+        fetched: SHA-256 of the blobs that were not here before.
+    """
+
+    locked: LockedModel
+    downloaded: int
+    fetched: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,18 +142,39 @@ class Installer:
         """
         check_space(self.environment.store, [fetch for task in tasks for fetch in self._fetches(task)])
 
+    def check_lock(self, lock: Lock, models: Iterable[WantedModel]) -> None:
+        """Make sure that a lock can hold some models besides those it has.
+
+        Raises:
+            UsageError: Code ``lock_full``.
+        """
+        more = sum(lock_size(model.files) for model in models if lock.get(model.name) is None)
+        check_size(lock.render(), str(self.environment.lock_path), more)
+
     def install(self, task: Task, *, call: Call) -> tuple[InstalledModel, Change]:
         """Fetch what is missing of one model, link it, lock it."""
-        view = self.environment.view
-
-        def settle(locked: LockedModel) -> None:
-            say_copied(self.environment.put(locked), view.mode, view.root, call.bus)
-
         with self.counting_on([task.model]):
-            locked, downloaded = self.bring(task, call=call, settle=settle)
-            self.environment.register()
-        made = installed_model(self.environment, locked)
-        return made, change_of("install", made, downloaded)
+            with self.bringing(task, call=call) as brought:
+                self.put([brought], call.bus)
+            return self.done(brought)
+
+    def put(self, brought: Sequence[Brought], bus: Bus) -> None:
+        """Link and lock what was fetched, all of it or none; the caller counts on its blobs."""
+        environment = self.environment
+        kinds = environment.put(*(each.locked for each in brought))
+        say_copied(kinds, environment.view.mode, environment.view.root, bus)
+        self.show_anew(brought, bus)
+        environment.register()
+
+    def show_anew(self, brought: Sequence[Brought], bus: Bus) -> None:
+        """Let who showed a blob that was damaged or missing show the one that was fetched."""
+        if digests := {sha256 for each in brought for sha256 in each.fetched}:
+            Roots(self.environment).show_anew(digests, bus)
+
+    def done(self, brought: Brought) -> tuple[InstalledModel, Change]:
+        """Return the row of a model that was installed, and what that changed."""
+        made = installed_model(self.environment, brought.locked)
+        return made, change_of("install", made, brought.downloaded)
 
     @contextmanager
     def counting_on(self, models: Sequence[WantedModel]) -> Iterator[None]:
@@ -148,24 +183,14 @@ class Installer:
         with store.lock("store", shared=True), store.lease(f.sha256 for m in models for f in m.files if f.sha256):
             yield
 
-    def bring(
-        self,
-        task: Task,
-        *,
-        call: Call,
-        settle: Callable[[LockedModel], None] | None = None,
-        learn: bool = False,
-    ) -> tuple[LockedModel, int]:
-        """Fetch what is missing of one model; the caller counts on its blobs.
+    @contextmanager
+    def bringing(self, task: Task, *, call: Call, learn: bool = False) -> Iterator[Brought]:
+        """Fetch what is missing of one model, which is called done when the block ends; the caller counts on its blobs.
 
         Args:
             task: The model.
             call: Who acts, what stops it, and who is told.
-            settle: Makes the locked model part of its environment, before it is called done.
             learn: Whether only those files are wanted whose content nobody could name, to lock them.
-
-        Returns:
-            The locked model, and the bytes that were downloaded.
         """
         # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
         present = set[str]() if learn else self._obtained(task.model, call.cancelled)
@@ -190,11 +215,8 @@ class Installer:
                 locked = model.lock(_learned(fetched))
                 if not learn:
                     say_learned(model, locked, call.bus)
-                if settle is not None:
-                    settle(locked)
-                if fetched:  # whoever showed a blob that was damaged or missing shows the new one
-                    Roots(self.environment).show_anew({f.sha256 for f in fetched.values()}, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
+                yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
                 outcome.details.update(_done(locked, fetched, downloaded), plugins=self._plugins())
         except (Interrupted, KeyboardInterrupt):
             tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
@@ -204,7 +226,11 @@ class Installer:
             tracker.failed(Status.FAILED, str(error))
             raise
         tracker.completed(locked.size)
-        return locked, downloaded
+
+    def bring(self, task: Task, *, call: Call, learn: bool = False) -> Brought:
+        """Fetch what is missing of one model, and nothing more; as :meth:`bringing`."""
+        with self.bringing(task, call=call, learn=learn) as brought:
+            return brought
 
     def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
         """Return what stands, as the outcome of an install that had nothing to do."""

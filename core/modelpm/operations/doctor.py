@@ -164,20 +164,15 @@ class Doctor:
     def _models(self) -> Iterator[Check]:
         models = self.environment.read().models
         view = self.environment.view
-        good = self.environment.is_good
-        damaged = [m.name for m in models if not all(good(m.name, f) for f in m.files)]
-        hidden = [m for m in models if m.name not in damaged and view.lacks(m)]
+        damaged = {m.name: m for m in models if not self.environment.has(m)}
+        lacking = view.lacking(m for m in models if m.name not in damaged)
+        hidden = [m for m in models if m.name in lacking]
         if damaged:
             text = f"missing, or changed since they were checked: {', '.join(damaged)}"
             yield Check("models", "fail", text, "modelpm verify --repair")
-        for model in hidden:
-            yield Check(
-                "view",
-                "warn",
-                f"`{model.name}` does not appear as it should in {view.root}",
-                f"modelpm verify {model.name} --repair",
-                lambda model=model: self.environment.put(model),  # type: ignore[misc]
-            )
+        if hidden:
+            text = f"do not appear as they should in {view.root}: {', '.join(lacking)}"
+            yield Check("view", "warn", text, "modelpm verify --repair", lambda: self.environment.put(*hidden))
         if not damaged and not hidden:
             yield Check("models", "ok", f"all of {len(models)} are in place, by size and time")
 

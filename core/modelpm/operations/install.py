@@ -1,7 +1,11 @@
-"""Several installs in one call: all are decided first, then done one by one; one that fails stops no other."""
+"""Several installs in one call: all are decided first, then done one by one; one that fails stops no other.
 
+Locking a model costs the more the more there are. So models that come faster than they are locked are locked together.
+"""
+
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +13,30 @@ from typing import Any
 from modelpm.api.types import Progress, Status
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.events.call import Call
-from modelpm.operations.acquire import Installer, Request, Task
+from modelpm.operations.acquire import Brought, Installer, Request, Task
 from modelpm.operations.singleflight import Flights
 from modelpm.resolution.resolver import Identified
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change, Result
+
+_SHARE = 9  # so many times as long as locking took models are fetched before those are locked
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """One model that is here.
+
+    Attributes:
+        request: What was asked for.
+        row: What is to be said of it, where it was here before.
+        brought: What was fetched, where it was not.
+        operation: Ends when that is locked.
+    """
+
+    request: Request
+    row: tuple[InstalledModel, Change] | None = None
+    brought: Brought | None = None
+    operation: AbstractContextManager[Brought] | None = None
 
 
 @dataclass(slots=True)
@@ -33,6 +56,9 @@ class Batch:
     _models: list[InstalledModel] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _errors: list[ModelpmError] = field(default_factory=list)
+    _begun: list[Begun] = field(default_factory=list)
+    _counts: bool = False  # whether the store knows what will be needed
+    _due: float = 0.0  # when those that are begun are locked
 
     def is_there(self, requests: Sequence[Request]) -> bool:
         """Whether nothing has to be done for any of them; what cannot be told is not there."""
@@ -57,16 +83,26 @@ class Batch:
                     raise
 
     def install(self, folder: Path | None) -> None:
-        """Install model by model, so that what is finished stays finished whatever comes.
+        """Fetch model by model, and lock what is here at every end, so that it stays whatever comes.
 
         Raises:
             StoreError: There is no space for the whole of it; nothing was begun.
+            UsageError: The lock cannot hold it; as above.
             Interrupted: Cancelled; what was downloaded is kept.
         """
-        self.installer.check_space([task for _, _, task in self._tasks])
-        for request, found, task in self._tasks:
-            with self._collecting(request.spec):
-                self._install(found, task, folder)
+        tasks = [task for _, _, task in self._tasks]
+        self.installer.check_lock(self.installer.environment.read(), [task.model for task in tasks])
+        self.installer.check_space(tasks)
+        self.installer.environment.seen()  # first: what is not counted on could be freed
+        with ExitStack() as counting:
+            try:
+                for request, found, task in self._tasks:
+                    with self._collecting(request.spec):
+                        if any(begun.brought and begun.brought.locked.name == found.name for begun in self._begun):
+                            self._lock(folder)
+                        self._begin(request, found, task, counting, folder)
+            finally:
+                self._lock(folder)
 
     def would(self) -> None:
         """Note what :meth:`install` would do."""
@@ -84,23 +120,65 @@ class Batch:
             self.install(folder)
         return Result(tuple(self._changes), tuple(self._models), errors=tuple(self._errors), dry_run=dry_run)
 
-    def _install(self, found: Identified, task: Task, folder: Path | None) -> None:
-        name = task.model.name
-        call = self.call
+    def _begin(self, request: Request, found: Identified, task: Task, counting: ExitStack, folder: Path | None) -> None:
+        """Fetch one model, where it is not here, and lock what was fetched where that is due."""
+        name, installer, call = task.model.name, self.installer, self.call
         with self.flights.alone(name, call.cancelled, call.bus):
             # Asked again: another thread or process may have brought it while this one waited.
-            self.installer.environment.seen()  # first: what is not counted on could be freed
-            locked = self.installer.complete(found, self.call)
+            locked = installer.complete(found, call)
             if locked is not None:
-                made, change = self.installer.already(locked)
+                made, change = installer.already(locked)
                 call.bus.progress([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])
+                self._begun.append(Begun(request, row=(made, change)))
             else:
                 self._warn_of(task)
-                made, change = self.installer.install(task, call=call)
-        self._models.append(made)
-        self._changes.append(change)
+                self._fetch(request, task, counting)
+            if time.monotonic() >= self._due:
+                self._lock(folder)
+
+    def _fetch(self, request: Request, task: Task, counting: ExitStack) -> None:
+        installer = self.installer
+        if not self._counts:  # once: each takes a file
+            counting.enter_context(installer.counting_on([task.model for _, _, task in self._tasks]))
+            self._counts = True
+        operation = installer.bringing(task, call=self.call)
+        self._begun.append(Begun(request, None, operation.__enter__(), operation))
+
+    def _lock(self, folder: Path | None) -> None:
+        """Lock together what is here; where that fails, each by itself."""
+        begun, self._begun, before = self._begun, [], time.monotonic()
+        fetched, together = [each.brought for each in begun if each.brought], False
+        if len(fetched) > 1:
+            with ExitStack() as interrupted:
+                for each in begun:
+                    if each.operation:
+                        interrupted.push(each.operation)
+                try:
+                    self.installer.put(fetched, self.call.bus)
+                    together = True
+                except ModelpmError:  # told of the one that it is about
+                    pass
+                interrupted.pop_all()
+        for each in begun:
+            with self._collecting(each.request.spec):
+                self._end(each, folder, locked=together)
+        now = time.monotonic()
+        self._due = now + _SHARE * (now - before)
+
+    def _end(self, begun: Begun, folder: Path | None, *, locked: bool) -> None:
+        row = begun.row
+        if begun.brought and begun.operation:
+            with ExitStack() as operation:
+                operation.push(begun.operation)
+                if not locked:
+                    self.installer.put([begun.brought], self.call.bus)
+            row = self.installer.done(begun.brought)
+        if row is None:
+            return
+        self._models.append(row[0])
+        self._changes.append(row[1])
         if folder is not None:
-            self._changes.append(self.installer.link(made, folder, self.call.bus))
+            self._changes.append(self.installer.link(row[0], folder, self.call.bus))
 
     def _warn_of(self, task: Task) -> None:
         for warning in task.model.warnings:

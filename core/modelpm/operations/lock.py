@@ -180,10 +180,12 @@ def learn(installer: Installer, model: WantedModel, call: Call, old: LockedModel
         The locked model, and the bytes that were downloaded.
     """
     with installer.counting_on([model]):
-        locked, downloaded = installer.bring(Task(model, make_plan([model], ())), call=call, learn=True)
+        brought = installer.bring(Task(model, make_plan([model], ())), call=call, learn=True)
+        installer.show_anew([brought], call.bus)
+    locked = brought.locked
     if old is None or old.digest != locked.digest:
         say_learned(model, locked, call.bus)
-    return locked, downloaded
+    return locked, brought.downloaded
 
 
 def untold(model: WantedModel) -> bool:

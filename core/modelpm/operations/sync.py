@@ -18,7 +18,7 @@ from modelpm.events.audit import Outcome
 from modelpm.events.call import Call
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
-from modelpm.operations.acquire import Installer, Task
+from modelpm.operations.acquire import Brought, Installer, Task
 from modelpm.operations.lock import Locker, same, untold, would_compare
 from modelpm.project.drift import pinned, selected, settled
 from modelpm.project.files import Site, State, read_state
@@ -158,6 +158,7 @@ class Changer:
         wanted = self.locker.resolve(names, there, manifest, before.merged, fresh=fresh)
         if self.locker.errors:
             return wanted, None
+        self.installer.check_lock(before.lock, wanted.values())
         again = intent.also if intent.fresh is not None else ()
         if fresh:
             self.locker.say_untold([m for m in wanted.values() if m.name not in again], there)
@@ -198,15 +199,19 @@ class Changer:
         missing, failed = recognize(self.environment, self.call, models), list[LockedModel]()
         tasks = {m: Task(w := WantedModel.of_locked(m), make_plan([w], self.installer.present(w))) for m in missing}
         self.installer.check_space(list(tasks.values()))
-        for model, task in tasks.items():
-            try:
-                _, downloaded = self.installer.bring(task, call=self.call)
-                self._brought[model] = self._brought.get(model, 0) + downloaded
-            except Interrupted:
-                raise
-            except ModelpmError as error:
-                self.locker.errors.append(error)
-                failed.append(model)
+        brought = list[Brought]()
+        try:
+            for model, task in tasks.items():
+                try:
+                    brought.append(self.installer.bring(task, call=self.call))
+                    self._brought[model] = self._brought.get(model, 0) + brought[-1].downloaded
+                except Interrupted:
+                    raise
+                except ModelpmError as error:
+                    self.locker.errors.append(error)
+                    failed.append(model)
+        finally:
+            self.installer.show_anew(brought, self.call.bus)
         return missing, failed
 
     def _audited(self, intent: Intent, before: State, lock: Lock) -> AbstractContextManager[Outcome]:

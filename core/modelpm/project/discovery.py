@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from modelpm.disk.reading import read_bytes
-from modelpm.text.toml import MAX_BYTES, TomlError, loads
+from modelpm.text.toml import TomlError, loads
 
 FILE, PYPROJECT, LOCK = "models.toml", "pyproject.toml", "models.lock"
+MAX_MANIFEST_BYTES = 8 << 20
 TABLE = ("tool", "modelpm")  # of pyproject.toml
 
 
@@ -52,7 +53,7 @@ def _stands(path: str) -> bool:
 def has_table(path: str | Path) -> bool:
     """Whether a ``pyproject.toml`` is there and holds a manifest."""
     try:
-        return governs(read_bytes(path, MAX_BYTES, follow=True).decode(errors="replace"), TABLE)
+        return governs(read_bytes(path, MAX_MANIFEST_BYTES, follow=True).decode(errors="replace"), TABLE)
     except OSError:
         return False
 
@@ -62,7 +63,7 @@ def governs(text: str, table: tuple[str, ...]) -> bool:
     if "modelpm" not in text:
         return False
     try:
-        return inner_table(loads(text), table) is not None
+        return inner_table(loads(text, limit=MAX_MANIFEST_BYTES), table) is not None
     except TomlError:
         return f"[{'.'.join(table)}" in text
 

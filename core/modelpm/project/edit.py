@@ -10,6 +10,7 @@ from typing import Any
 
 from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.model import Wish
+from modelpm.project.discovery import MAX_MANIFEST_BYTES
 from modelpm.project.manifest import Manifest, check_group, parse_manifest
 
 
@@ -101,10 +102,17 @@ def _edited(text: str, origin: str, table: tuple[str, ...], edit: Callable[[Any]
         edited = mark + tomlkit.dumps(document)
         if "\r\n" in text:
             edited = re.sub(r"(?<!\r)\n", "\r\n", edited)
-        if parse_manifest(edited, origin, table) == wanted:
+        fits = len(edited.encode()) <= MAX_MANIFEST_BYTES
+        if fits and parse_manifest(edited, origin, table) == wanted:
             return edited
     except (TOMLKitError, ModelpmError, LookupError, ValueError, TypeError, AttributeError):
-        pass
+        fits = True
+    if not fits:
+        raise UsageError(
+            f"{origin} would have more than the {MAX_MANIFEST_BYTES:,} bytes that a manifest may have",
+            code=Code.MANIFEST_FULL,
+            hints=["keep some models in another project"],
+        )
     raise UsageError(
         f"{origin} is written in a way that cannot be edited without disturbing it",
         code=Code.MANIFEST_INVALID,

@@ -13,8 +13,8 @@ from modelpm.environment.environment import Environment, lock_text
 from modelpm.environment.view import View
 from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.file import Lock, parse_lock
-from modelpm.project.discovery import FILE, LOCK, PYPROJECT, TABLE, has_table
-from modelpm.project.manifest import DEFAULT_DIR, MAX_MANIFEST_BYTES, STARTER, Manifest, parse_manifest
+from modelpm.project.discovery import FILE, LOCK, MAX_MANIFEST_BYTES, PYPROJECT, TABLE, has_table
+from modelpm.project.manifest import DEFAULT_DIR, STARTER, Manifest, parse_manifest
 from modelpm.store import Store
 
 if TYPE_CHECKING:  # start-up: few locks were merged line by line

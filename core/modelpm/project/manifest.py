@@ -8,7 +8,7 @@ from typing import Any
 from modelpm.errors import Code, IntegrityError, UsageError
 from modelpm.lockfile.file import check_folder, conflict_line
 from modelpm.lockfile.model import Model, Wish
-from modelpm.project.discovery import inner_table
+from modelpm.project.discovery import MAX_MANIFEST_BYTES, inner_table
 from modelpm.project.rules import Rules
 from modelpm.resolution.code import WORDS
 from modelpm.resolution.spec import parse_spec
@@ -16,7 +16,6 @@ from modelpm.text.toml import TomlError, loads
 from modelpm.text.untrusted import MODEL_ID, check_model_name, printable
 
 DEFAULT_DIR = "models"
-MAX_MANIFEST_BYTES = 1 << 20
 SCHEMA = 1
 _TOP_KEYS = ("schema", "models", "groups", "settings")
 _MODEL_KEYS = ("source", "include", "exclude", "allow")

@@ -51,8 +51,7 @@ def commit(environment: Environment, site: Site, before: State, after: Commit) -
         except BaseException:  # Ctrl-C too
             _undo(environment, site, before, after)
             raise
-        for name in after.drop:
-            environment.view.drop(name)
+        environment.view.drop(*after.drop)
     return kinds
 
 
@@ -65,12 +64,4 @@ def _undo(environment: Environment, site: Site, before: State, after: Commit) ->
     with contextlib.suppress(ModelpmError):
         if environment.text() != before.lock_text:
             restore(environment.lock_path, None if before.lock_text is None else before.lock_text.encode())
-    for model in after.place:
-        old = before.lock.get(model.name)
-        if old == model:
-            continue
-        with contextlib.suppress(ModelpmError):
-            if old is None:
-                environment.view.drop(model.name)
-            else:
-                environment.view.place(old)
+    environment.take_back(after.place, before.lock)

@@ -1,6 +1,6 @@
 """From what was asked for to a model whose every file is known. Pure: catalog entries and listings are passed in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
@@ -279,14 +279,18 @@ def _check_taken(paths: Sequence[str]) -> None:
         raise IntegrityError(error.message, code=error.code, hints=hints, **error.details) from None
 
 
+def lock_size(files: Iterable[WantedFile]) -> int:
+    """Return about how many bytes files take in a lock."""
+    return sum(_LINES + len(file.path) + sum(map(len, file.sources)) for file in files)
+
+
 def _check_fits_a_lock(files: Sequence[WantedFile], what: str) -> None:
     """Refuse what no lock could hold before any of it is downloaded.
 
     Raises:
         UsageError: Code ``too_many_files``.
     """
-    size = sum(_LINES + len(file.path) + sum(map(len, file.sources)) for file in files)
-    if size > MAX_LOCK_BYTES:
+    if lock_size(files) > MAX_LOCK_BYTES:
         raise UsageError(
             f"{shortened(what)} has {len(files):,} files to take, more than a lock holds",
             code=Code.TOO_MANY_FILES,

@@ -366,7 +366,9 @@ class Store:
         with leases.hold(self.layout, digests):
             yield
 
-    def link(self, sha256: str, target: Path, mode: str = "auto", *, below: Path | None = None) -> str:
+    def link(
+        self, sha256: str, target: Path, mode: str = "auto", *, below: Path | None = None, durable: bool = True
+    ) -> str:
         """Make a blob appear under a name, atomically, never through a symlink.
 
         A file or link that has the name is replaced: whether it may be is for the caller to know.
@@ -377,6 +379,7 @@ class Store:
             mode: ``auto``, or one of ``reflink``, ``hardlink``, ``symlink``, ``copy``.
             below: Where trust begins: missing folders between it and the target are made, and none may be a symlink.
                 Without it the target's own folder is trusted, and made where it is missing.
+            durable: Whether the name is synced; where many are made in a folder, the caller syncs that once.
 
         Returns:
             The kind of link it became.
@@ -394,4 +397,4 @@ class Store:
         # A second name would be a change of somebody else's file.
         without = () if place.own else ("hardlink",)
         with self.known.renaming(place):
-            return self._linker.link(Path(place.path), target, mode, without=without)
+            return self._linker.link(Path(place.path), target, mode, without=without, durable=durable)

@@ -25,7 +25,7 @@ class Linker:
         self._impossible: set[tuple[int, int, str]] = set()
         self._guard = threading.Lock()
 
-    def link(self, blob: Path, target: Path, mode: str, *, without: Collection[str] = ()) -> str:
+    def link(self, blob: Path, target: Path, mode: str, *, without: Collection[str] = (), durable: bool = True) -> str:
         """Make ``target`` show the blob, atomically, in place of whatever file or link has that name.
 
         Args:
@@ -33,6 +33,7 @@ class Linker:
             target: The name; its folder exists.
             mode: ``auto`` for the first kind that works, or the one kind wanted.
             without: Kinds that must not be made; where the one wanted is among them, the first other that works is.
+            durable: Whether the name is synced; where many are made in a folder, the caller syncs that once.
 
         Returns:
             The kind it became: ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
@@ -48,6 +49,8 @@ class Linker:
             pair = blob.stat().st_dev, target.parent.stat().st_dev
             for kind in kinds:
                 if self._possible(pair, kind) and self._make(blob, target, kind, pair):
+                    if durable:
+                        system.fsync_folder(target.parent)
                     return kind
         raise StoreError(
             f"cannot link {target}: no {mode} to {blob} is possible there",
@@ -71,7 +74,6 @@ class Linker:
             with contextlib.suppress(OSError):
                 system.unlink(draft)
             raise
-        system.fsync_folder(target.parent)
         return True
 
     def _draw(self, kind: str, blob: Path, draft: Path, pair: tuple[int, int]) -> bool:

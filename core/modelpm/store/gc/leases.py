@@ -13,7 +13,7 @@ from modelpm.disk import system
 from modelpm.disk.atomic import write_atomic
 from modelpm.store.layout import Layout, is_sha256
 
-_LARGEST = 16 << 20
+_LARGEST = 64 << 20
 _FOREIGN = 24 * 3600  # seconds for which a lease of another machine, whose processes nobody here can see, is believed
 
 

@@ -47,7 +47,7 @@ def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> R
         text = read_lock(root.lock) or b""
         new = Record(root, digests_in(text) | {*also}, digest_of(text), int(now), read_id(root.view), Place.of(root))
     known = load(layout.project(new.key))
-    if known is None or (known.text != new.text and is_sound(text)):
+    if known is None or (known.text != new.text and is_sound(text, root.lock)):
         return new
     if known.digests >= new.digests and known.root == root and 0 <= now - (known.seen or 0) < FRESH:
         return None

@@ -17,7 +17,7 @@ from modelpm.disk import system
 from modelpm.errors import ModelpmError
 
 _DIGEST = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")  # whatever stands for it: too many do no harm
-_LARGEST = 64 << 20  # bytes of a lock with both sides of a conflict, and of a record
+_LARGEST = 192 << 20  # bytes of a lock with both sides of a conflict, and of a record
 
 
 class Root(NamedTuple):
@@ -130,12 +130,12 @@ def read_lock(path: Path) -> bytes | None:
     return text
 
 
-def is_sound(text: bytes) -> bool:
+def is_sound(text: bytes, path: Path) -> bool:
     """Whether a lock says all that counts: one in the middle of a merge, cut short or of a newer version may not."""
     from modelpm.lockfile.file import parse_lock
 
     try:
-        parse_lock(text.decode(), "")
+        parse_lock(text.decode(), str(path))
     except (ModelpmError, UnicodeDecodeError):
         return False
     return True
