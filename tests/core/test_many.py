@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from modelpm.lockfile import file as lock_file
 
 import modelpm
 from modelpm.environment.environment import Environment
 from modelpm.environment.view import View
 from modelpm.errors import StoreError, UsageError
+from modelpm.lockfile import file as lock_file
 from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.project import edit
 from modelpm.store import Store
 from tests.conftest import Ran
 from tests.support.codes import coded
@@ -125,3 +126,18 @@ def test_what_no_manifest_can_hold_is_refused_before_a_byte_moves(
         project.add(specs(tmp_path, 1))
     assert (tmp_path / "p/models.toml").read_text() == before
     assert list(manager.store.blobs()) == []
+
+
+def test_a_dry_run_counts_bytes_that_models_share_once_as_the_run_does(
+    manager: modelpm.Manager, tmp_path: Path
+) -> None:
+    shared = b"shared" * 1000
+    one, two = (folder_of(tmp_path / name, {"m.onnx": shared, "a.json": name.encode()}) for name in ("one", "two"))
+    would = manager.install([one, two], dry_run=True)
+    assert [change.downloaded for change in would.changes] == [len(shared) + 3, 3]
+    assert [c.downloaded for c in manager.install([one, two]).changes] == [c.downloaded for c in would.changes]
+    manager.uninstall(["one", "two"])
+    manager.maintenance.prune()
+    project = manager.init(tmp_path / "p")
+    would = project.add([one, two], dry_run=True)
+    assert [c.downloaded for c in would.changes if c.action == "link" or c.downloaded] == [len(shared) + 3, 3]

@@ -126,7 +126,7 @@ class Services:
         return Judge(self)
 
     def listings(self, cancelled: threading.Event | None = None, *, mirrors: bool = True) -> "Listings":
-        """Return what lists the files of references, until ``cancelled`` is set; at the origin only, or at mirrors, too."""
+        """Return what lists the files of references, until ``cancelled`` is set; also at mirrors, or not."""
         from modelpm.resolution.listings import Listings
 
         used = self.config["mirrors"] if mirrors else {}

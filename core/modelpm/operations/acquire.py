@@ -125,14 +125,18 @@ class Installer:
         locked = self.standing(found)
         return None if locked is None or recognize(self.environment, call, [locked]) else locked
 
-    def prepare(self, request: Request, found: Identified) -> Task:
-        """Decide what has to be fetched; asks the source where nothing is locked yet."""
+    def wanted(self, request: Request, found: Identified) -> WantedModel:
+        """Return the model that is asked for; asks the source where nothing is locked yet."""
         locked = self.standing(found)
         if locked is None:
-            model = self.resolver.resolve(found, allow_pickle=request.allow_pickle)
-        else:
-            model = WantedModel.of_locked(locked)
-        return Task(model, make_plan([model], self.present(model)))
+            return self.resolver.resolve(found, allow_pickle=request.allow_pickle)
+        return WantedModel.of_locked(locked)
+
+    def plan(self, models: Sequence[WantedModel]) -> tuple[Task, ...]:
+        """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""
+        present = {sha256 for model in models for sha256 in self.present(model)}
+        plan = make_plan(models, present)
+        return tuple(Task(model, plan.of(model.name)) for model in models)
 
     def check_space(self, tasks: Sequence[Task]) -> None:
         """Hold the whole plan against the free space, less what partial downloads already have.
@@ -140,7 +144,7 @@ class Installer:
         Raises:
             StoreError: Code ``no_space``, with figures.
         """
-        check_space(self.environment.store, [fetch for task in tasks for fetch in self._fetches(task)])
+        check_space(self.environment.store, [fetch for task in tasks for fetch in self._of(task)])
 
     def check_lock(self, lock: Lock, models: Iterable[WantedModel]) -> None:
         """Make sure that a lock can hold some models besides those it has.
@@ -278,20 +282,25 @@ class Installer:
             or obtain(store, sha256, size, path=path, shown=shown.get(path), step=step)
         }
 
-    def _fetches(self, task: Task) -> list[Fetch]:
-        listings, model = self.resolver.listings, task.model
-        files = [s.file for s in task.plan.steps if s.fetch]
-        return [Fetch(model.name, f.path, f.size, f.digest, _key(f), locator(listings, model, f)) for f in files]
+    def fetches(self, model: WantedModel, files: Iterable[WantedFile] | None = None) -> list[Fetch]:
+        """Return what the engine is asked for: some files of a model, or all."""
+        listings, chosen = self.resolver.listings, model.files if files is None else files
+        return [Fetch(model.name, f.path, f.size, f.digest, _key(f), locator(listings, model, f)) for f in chosen]
+
+    def run(self, fetches: Sequence[Fetch], tracker: Tracker, cancelled: Event) -> Sequence[Fetched | ModelpmError]:
+        """Fetch files of one model into the store; return what came of each."""
+        return self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled) if fetches else ()
 
     def _fetch(self, task: Task, tracker: Tracker, cancelled: Event) -> dict[str, Fetched]:
-        fetches = self._fetches(task)
-        if not fetches:
-            return {}
-        results = self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled)
+        fetches = self._of(task)
+        results = self.run(fetches, tracker, cancelled)
         errors = [_naming(f, r) for f, r in zip(fetches, results, strict=True) if isinstance(r, ModelpmError)]
         if errors:
             raise gravest(errors)
         return {f.path: r for f, r in zip(fetches, results, strict=True) if isinstance(r, Fetched)}
+
+    def _of(self, task: Task) -> list[Fetch]:
+        return self.fetches(task.model, [step.file for step in task.plan.steps if step.fetch])
 
 
 def _pinned(model: WantedModel) -> Iterator[tuple[str, str, int]]:

@@ -15,6 +15,7 @@ from modelpm.errors import Interrupted, ModelpmError
 from modelpm.events.call import Call
 from modelpm.operations.acquire import Brought, Installer, Request, Task
 from modelpm.operations.singleflight import Flights
+from modelpm.resolution.resolve import WantedModel
 from modelpm.resolution.resolver import Identified
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change, Result
@@ -69,18 +70,20 @@ class Batch:
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
-        auditor, user = self.installer.auditor, self.call.user
+        auditor, user, wanted = self.installer.auditor, self.call.user, list[tuple[Request, Identified, WantedModel]]()
         for request in requests:
             with self._collecting(request.spec):
                 try:
                     found = self.installer.identify(request)
-                    if any(found.name == other.name and found.target == other.target for _, other, _ in self._tasks):
+                    if any(found.name == other.name and found.target == other.target for _, other, _ in wanted):
                         continue  # `tiny` and `tiny:f16` are one
-                    self._tasks.append((request, found, self.installer.prepare(request, found)))
+                    wanted.append((request, found, self.installer.wanted(request, found)))
                 except ModelpmError as error:
                     if not dry_run:
                         auditor.failure("install", "model", str(request.spec), error, user=user)
                     raise
+        planned = self.installer.plan([model for _, _, model in wanted])
+        self._tasks = [(request, found, task) for (request, found, _), task in zip(wanted, planned, strict=True)]
 
     def install(self, folder: Path | None) -> None:
         """Fetch model by model, and lock what is here at every end, so that it stays whatever comes.

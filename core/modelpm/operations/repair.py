@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from modelpm.api.types import Digest, Status
+from modelpm.api.types import Status
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots
 from modelpm.errors import Interrupted, ModelpmError
@@ -11,11 +11,10 @@ from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.operations.acquire import Installer
-from modelpm.resolution.listings import locator
 from modelpm.resolution.resolve import WantedModel
 from modelpm.results.report import Verified
 from modelpm.store.reuse import obtain
-from modelpm.transfer import Fetch, Fetched
+from modelpm.transfer import Fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,24 +92,12 @@ class Repairer:
             if store.blob(file.sha256).exists():
                 store.doubt(file.sha256)
         missing = {f.sha256: f for f in files if not self._obtained(model, f)}
-        parts = [(f, next(w for w in wanted.files if w.path == f.path)) for f in missing.values()]
-        fetches = [
-            Fetch(
-                model.name,
-                f.path,
-                f.size,
-                Digest("sha256", f.sha256),
-                f.sha256,
-                locator(self.installer.resolver.listings, wanted, w),
-            )
-            for f, w in parts
-        ]
-        tracker = Tracker(replace(wanted, files=tuple(w for _, w in parts)), 0, self.call.bus)
+        part = replace(wanted, files=tuple(w for w in wanted.files if w.path in {f.path for f in missing.values()}))
+        tracker = Tracker(part, 0, self.call.bus)
+        fetches = self.installer.fetches(part)
         if fetches:
             tracker.queued()
-        results = (
-            self.installer.engine.run(fetches, tick=tracker.tick, cancelled=self.call.cancelled) if fetches else ()
-        )
+        results = self.installer.run(fetches, tracker, self.call.cancelled)
         if interrupted := next((r for r in results if isinstance(r, Interrupted)), None):
             tracker.failed(Status.CANCELLED, str(interrupted))
             raise interrupted
@@ -118,7 +105,7 @@ class Repairer:
             tracker.failed(Status.FAILED, str(failed))
         elif fetches:
             tracker.completed(sum(f.size for f in missing.values()))
-        return dict(zip(missing, results, strict=True))
+        return {fetch.key: result for fetch, result in zip(fetches, results, strict=True)}
 
     def _obtained(self, model: LockedModel, file: LockedFile) -> bool:
         shown = self.environment.view.file(model.name, file.path)

@@ -18,7 +18,7 @@ from modelpm.events.audit import Outcome
 from modelpm.events.call import Call
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
-from modelpm.operations.acquire import Brought, Installer, Task
+from modelpm.operations.acquire import Brought, Installer
 from modelpm.operations.lock import Locker, same, untold, would_compare
 from modelpm.project.drift import pinned, selected, settled
 from modelpm.project.files import Site, State, read_state
@@ -26,7 +26,6 @@ from modelpm.project.lock_rules import LICENSE, SOURCE
 from modelpm.project.manifest import Manifest, parse_manifest
 from modelpm.project.provenance import Judge, foreign_folders, refuse
 from modelpm.project.transaction import Commit, commit
-from modelpm.resolution.plan import make_plan
 from modelpm.resolution.resolve import WantedModel
 from modelpm.results.report import Change, Result
 
@@ -120,9 +119,9 @@ class Changer:
         self._hold_against_catalogs([m for m in incomplete if m.name not in wanted and not self.environment.has(m)])
         if intent.dry_run:
             missing = recognize(self.environment, self.call, models)
+            planned = {t.model.name: t for t in self.installer.plan([WantedModel.of_locked(m) for m in missing])}
             for model in missing:
-                needed = WantedModel.of_locked(model)
-                self._brought[model] = make_plan([needed], self.installer.present(needed)).download
+                self._brought[model] = planned[model.name].plan.download
             return self._report(intent, before, lock, wanted, missing)
         needs = [WantedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
@@ -197,11 +196,11 @@ class Changer:
     def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not."""
         missing, failed = recognize(self.environment, self.call, models), list[LockedModel]()
-        tasks = {m: Task(w := WantedModel.of_locked(m), make_plan([w], self.installer.present(w))) for m in missing}
-        self.installer.check_space(list(tasks.values()))
+        planned = self.installer.plan([WantedModel.of_locked(m) for m in missing])
+        self.installer.check_space(planned)
         brought = list[Brought]()
         try:
-            for model, task in tasks.items():
+            for model, task in zip(missing, planned, strict=True):
                 try:
                     brought.append(self.installer.bring(task, call=self.call))
                     self._brought[model] = self._brought.get(model, 0) + brought[-1].downloaded

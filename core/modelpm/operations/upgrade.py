@@ -1,6 +1,7 @@
 """What is newer than locked, inside the spec and beyond it, and how a spec is written that allows it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,6 @@ from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Installer, Task
 from modelpm.operations.lock import learn, same, say_untold, untold, would_compare
 from modelpm.resolution.code import needed_words
-from modelpm.resolution.plan import make_plan
 from modelpm.resolution.resolve import WantedModel
 from modelpm.resolution.resolver import Resolver
 from modelpm.resolution.spec import CatalogSpec, parse_spec
@@ -106,25 +106,37 @@ def upgrade(
         to_latest: Whether specs are rewritten that do not allow the newest release.
         dry_run: Whether to say what would be done only.
     """
-    changes, errors = [], []
+    errors: list[ModelpmError] = []
+    moves: list[tuple[LockedModel, WantedModel]] = []
     for old in models:
-        try:
+        with _collecting(old, errors):
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
-            change = None
-            if not same(old, new):
-                change = _upgraded(installer, old, new, call, dry_run=dry_run)
-            elif untold(new) and fetch:
-                change = would_compare(old, new) if dry_run else _compared(installer, old, new, call)
+            if not same(old, new) or (untold(new) and fetch):
+                moves.append((old, new))
             elif untold(new):
                 say_untold(old.name, call.bus)
-        except Interrupted:
-            raise
-        except ModelpmError as error:
-            error.details.setdefault("name", old.name)
-            errors.append(error)
-        else:
+    planned = installer.plan([new for _, new in moves])
+    changes: list[Change] = []
+    for (old, new), task in zip(moves, planned, strict=True):
+        with _collecting(old, errors):
+            if same(old, new):
+                change = would_compare(old, new) if dry_run else _compared(installer, old, task, call)
+            else:
+                change = _upgraded(installer, old, task, call, dry_run=dry_run)
             changes += [change] if change is not None else []
     return Result(changes=tuple(changes), errors=tuple(errors), dry_run=dry_run)
+
+
+@contextmanager
+def _collecting(model: LockedModel, errors: list[ModelpmError]) -> Iterator[None]:
+    """Collect the failure of one model, so that the others are finished; an interruption ends all."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except ModelpmError as error:
+        error.details.setdefault("name", model.name)
+        errors.append(error)
 
 
 def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> WantedModel:
@@ -134,8 +146,7 @@ def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> Want
     return resolver.resolve(found, allow_pickle=_has_code(old))
 
 
-def _upgraded(installer: Installer, old: LockedModel, new: WantedModel, call: Call, *, dry_run: bool) -> Change:
-    task = Task(new, make_plan([new], installer.present(new)))
+def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call, *, dry_run: bool) -> Change:
     before = old.release or _revision(installer.resolver, old.upstream) or old.digest
     if dry_run:
         return replace(installer.would(task), action="upgrade", before=before)
@@ -144,13 +155,14 @@ def _upgraded(installer: Installer, old: LockedModel, new: WantedModel, call: Ca
     return replace(change, action="upgrade", before=before)
 
 
-def _compared(installer: Installer, old: LockedModel, new: WantedModel, call: Call) -> Change | None:
-    """Fetch what nobody promises; where it is what is locked, nothing was done."""
-    installer.check_space([Task(new, make_plan([new], installer.present(new)))])
-    learned, downloaded = learn(installer, new, call, old)
+def _compared(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change | None:
+    """Fetch what no source promises; where it is what is locked, nothing was done."""
+    installer.check_space([task])
+    learned, downloaded = learn(installer, task.model, call, old)
     if learned.digest == old.digest:
         return None
-    change = _upgraded(installer, old, WantedModel.of_locked(learned), call, dry_run=False)
+    (again,) = installer.plan([WantedModel.of_locked(learned)])
+    change = _upgraded(installer, old, again, call, dry_run=False)
     return replace(change, downloaded=downloaded + (change.downloaded or 0))
 
 

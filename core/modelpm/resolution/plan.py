@@ -41,9 +41,9 @@ class Plan:
         """How many files to fetch have no known size."""
         return sum(1 for s in self.steps if s.fetch and s.file.size is None)
 
-    def of(self, model: str) -> tuple[Step, ...]:
-        """Return one model's steps."""
-        return tuple(s for s in self.steps if s.model == model)
+    def of(self, model: str) -> "Plan":
+        """Return the part of one model."""
+        return Plan(tuple(s for s in self.steps if s.model == model))
 
 
 def make_plan(models: Sequence[WantedModel], present: Collection[str]) -> Plan:
