@@ -22,6 +22,27 @@ settings.load_profile("modelpm")
 _MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "PYTEST_CURRENT_TEST")  # by which children are
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", *_MEASURED)
 
+# What starts processes and servers: a name that a module of tests imports, and a fixture that a test asks for.
+_STARTING_NAMES = {
+    "FaultServer",
+    "installation",
+    "multiprocessing",
+    "pty",
+    "raw_server",
+    "running_hub",
+    "signal",
+    "socket",
+    "subprocess",
+}
+_STARTING_FIXTURES = {"among_strangers", "distributions", "hub", "installed", "modelpm", "wheel"}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark ``process`` where a process or a server may be started, and at heavy trials: a quick run leaves them out."""
+    names, fixtures = vars(item.module).keys(), set(item.fixturenames)  # type: ignore[attr-defined]
+    if names & _STARTING_NAMES or fixtures & _STARTING_FIXTURES or item.get_closest_marker("marathon"):
+        item.add_marker("process")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what cannot be shown where nothing is forbidden, as to root; ``.ci/run`` gives the right up first."""
