@@ -88,6 +88,12 @@ def clean_environ(home: Path) -> dict[str, str]:
 
 
 @pytest.fixture
+def unmeasured(clean_environ: dict[str, str]) -> dict[str, str]:
+    """Return that environment for a process whose imports are looked at: coverage would bring imports of its own."""
+    return {name: value for name, value in clean_environ.items() if name not in _MEASURED}
+
+
+@pytest.fixture
 def modelpm(clean_environ: dict[str, str], tmp_path: Path) -> Callable[..., Ran]:
     """Return what runs the installed command: ``modelpm("install", "tiny", env={"HF_ENDPOINT": …})``."""
 
