@@ -34,8 +34,8 @@ def server() -> Iterator[FaultServer]:
         yield server
 
 
-def origin(server: FaultServer, path: str = "/w") -> Origin:
-    network = Network(connect_timeout=2.0, idle_timeout=SHORT.idle_timeout, first_byte_timeout=SHORT.first_byte_timeout)
+def origin(server: FaultServer, path: str = "/w", first_byte: float = SHORT.first_byte_timeout) -> Origin:
+    network = Network(connect_timeout=2.0, idle_timeout=SHORT.idle_timeout, first_byte_timeout=first_byte)
     url = server.url(path)
     remote = RemoteFile(path, len(server.files[path]), None, (url,))
     return Origin(GuardedSource.of(ENTRY, Plain(Context(network=network))), remote, url, url)
@@ -293,7 +293,9 @@ def test_a_registry_may_take_longer_to_begin_than_to_go_on(trial: Trial, server:
         exchange.ended.wait(1.6 * SHORT.idle_timeout)
         exchange.serve()
 
-    assert isinstance(run(trial, server, cold, retries=0), Fetched)
+    server.fault = cold
+    wanted = pinned("/w", DATA, [origin(server, first_byte=20.0)])
+    assert isinstance(trial.run(wanted, retries=0, first_byte_timeout=20.0)[0], Fetched)
 
 
 def test_one_that_never_begins_is_told_apart_and_the_setting_is_named(trial: Trial, server: FaultServer) -> None:
