@@ -16,11 +16,30 @@ from tests.support.hub import Hub, running_hub
 
 # How fast examples are made says something about the machine, nothing about the code.
 settings.register_profile("modelpm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("modelpm")
+settings.register_profile("quick", settings.get_profile("modelpm"), max_examples=20)
 
 # Nothing of the machine's own configuration may reach a test.
 _MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "PYTEST_CURRENT_TEST")  # by which children are
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", *_MEASURED)
+
+# What starts processes, servers, threads: a name that a module of tests imports, and a fixture that a test asks for.
+_STARTING_NAMES = {
+    "FaultServer", "Trial", "installation", "multiprocessing", "pty", "raw_server", "running_hub", "signal", "socket",
+    "subprocess", "threading",
+}  # fmt: skip
+_STARTING_FIXTURES = {"among_strangers", "distributions", "hub", "installed", "modelpm", "wheel"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples in the quick run, where a test does not say how many."""
+    settings.load_profile("quick" if config.option.markexpr == "not process" else "modelpm")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what may start a process, server or thread, and the heavy trials, so that a quick run leaves them out."""
+    names, fixtures = vars(item.module).keys(), set(item.fixturenames)  # type: ignore[attr-defined]
+    if names & _STARTING_NAMES or fixtures & _STARTING_FIXTURES or item.get_closest_marker("marathon"):
+        item.add_marker("process")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -64,6 +83,12 @@ def clean_environ(home: Path) -> dict[str, str]:
     """Return an environment that knows this test's home and nothing else of the machine."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return {**kept, "MODELPM_HOME": str(home / "modelpm"), "HOME": str(home)}
+
+
+@pytest.fixture
+def unmeasured(clean_environ: dict[str, str]) -> dict[str, str]:
+    """Return that environment for a process whose imports are looked at: coverage would bring imports of its own."""
+    return {name: value for name, value in clean_environ.items() if name not in _MEASURED}
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """What kills and misbehaving servers cost, beside other programs; prints two Markdown tables.
 
-``python -m tests.benchmarks.faults [MIB] [ROUNDS]``. Needs curl and aria2c; works in memory (``/dev/shm``). Every
-program asks the Hub of the tests, which sends it to a server that counts the bytes of bodies it hands to its sockets.
+``python -m tests.benchmarks.faults [MIB] [ROUNDS] [FAULT…]``. Needs curl and aria2c; works in memory (``/dev/shm``).
+Every program asks the Hub of the tests, which sends it to a server that counts the bytes of bodies it hands to its
+sockets.
 
 All connections of a program together get 40 MiB a second.
 
@@ -313,10 +314,9 @@ def trial(row: str, name: str, data: bytes) -> str:
         return f"{stage.counted.sent / len(data):.2f} {outcome}"
 
 
-def fault_table() -> str:
+def fault_table(faults: Sequence[str]) -> str:
     """Measure, and return the second table."""
     data = random.Random(1).randbytes(SMALL)  # noqa: S311 - no secret
-    faults = [*(name for name in FAULTS if name not in REFUSED), *(f"end, then {name}" for name in RESUMED), SPLICED]
     with staged(b"", end) as stage:
         names = list(patient(stage))
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -350,8 +350,10 @@ def main() -> None:
     """Measure, and print both tables."""
     size = (int(sys.argv[1]) if len(sys.argv) > 1 else 128) * _MIB
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    every = [*(name for name in FAULTS if name not in REFUSED), *(f"end, then {name}" for name in RESUMED), SPLICED]
+    faults = sys.argv[3:] or every
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    tables: Sequence[Callable[[], str]] = (lambda: kill_table(size, rounds), fault_table)
+    tables: Sequence[Callable[[], str]] = (lambda: kill_table(size, rounds), lambda: fault_table(faults))
     for table in tables:
         sys.stdout.write(table() + "\n")
         sys.stdout.flush()

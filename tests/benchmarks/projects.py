@@ -1,7 +1,7 @@
-"""How fast a project is: ``python tests/benchmarks/projects.py``.
+"""How fast a project is: ``python tests/benchmarks/projects.py [MODELS]``.
 
 * ``sync`` with nothing to do, 1,000 locked models of 3 files each, against ``list`` of the same: seconds, requests.
-* ``lock`` of 100 models with one added: requests.
+* ``lock`` of a tenth of them with one added: requests.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from modelpm.store import Store
 from tests.support.hub import Hub, running_hub
 
 COMMAND = Path(sys.executable).with_name("modelpm")
-MODELS, FILES, RUNS = 1_000, ("model.safetensors", "config.json", "tokenizer/tokenizer.json"), 7
+FILES, RUNS = ("model.safetensors", "config.json", "tokenizer/tokenizer.json"), 7
 
 
 def put(store: Store, data: bytes) -> str:
@@ -45,11 +45,11 @@ def locked(store: Store, name: str) -> LockedModel:
     return LockedModel(name, wish, tuple(files), upstream=upstream, format="safetensors", license="mit")
 
 
-def lay_out(folder: Path) -> None:
+def lay_out(folder: Path, count: int) -> None:
     """Make a project of many models, and a user's environment of the same, everything in place."""
     store = Store(folder / "home" / "store")
     store.open()
-    models = [locked(store, f"model-{i:04}") for i in range(MODELS)]
+    models = [locked(store, f"model-{i:04}") for i in range(count)]
     text = Lock().changed(put=models).render()
     for lock, view in (
         (folder / "project" / "models.lock", folder / "project" / "models"),
@@ -74,8 +74,8 @@ def seconds(command: Sequence[str], env: dict[str, str], cwd: Path) -> tuple[flo
     return min(wall for wall, _ in taken), min(used for _, used in taken)
 
 
-def idle(folder: Path, hub: Hub) -> None:
-    lay_out(folder)
+def idle(folder: Path, hub: Hub, count: int) -> None:
+    lay_out(folder, count)
     env = {**os.environ, "MODELPM_HOME": str(folder / "home"), "HF_ENDPOINT": hub.endpoint}
     nothing = folder / "nothing"
     nothing.mkdir()
@@ -91,13 +91,13 @@ def idle(folder: Path, hub: Hub) -> None:
         print(f"{name:<16} {wall:.3f} s, {used:.3f} s of the processor, {len(hub.seen)} requests")  # noqa: T201 - the result
 
 
-def added(folder: Path, hub: Hub) -> None:
-    for i in range(101):
+def added(folder: Path, hub: Hub, before: int) -> None:
+    for i in range(before + 1):
         hub.add(f"acme/m{i}", {"model.safetensors": f"weights {i}".encode()})
     env = {**os.environ, "MODELPM_HOME": str(folder / "home"), "HF_ENDPOINT": hub.endpoint}
     folder.mkdir(exist_ok=True)
-    wishes = [f'm{i} = "hf://acme/m{i}"\n' for i in range(101)]
-    for count in (100, 101):
+    wishes = [f'm{i} = "hf://acme/m{i}"\n' for i in range(before + 1)]
+    for count in (before, before + 1):
         (folder / "models.toml").write_text("[models]\n" + "".join(wishes[:count]))
         hub.seen.clear()
         taken = time.perf_counter()
@@ -109,6 +109,7 @@ def added(folder: Path, hub: Hub) -> None:
 
 if __name__ == "__main__":
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    models = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000
     with tempfile.TemporaryDirectory() as temporary, running_hub() as running:
-        idle(Path(temporary) / "idle", running)
-        added(Path(temporary) / "added", running)
+        idle(Path(temporary) / "idle", running, models)
+        added(Path(temporary) / "added", running, models // 10)

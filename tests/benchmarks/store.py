@@ -1,9 +1,10 @@
-"""What the store costs: ``python tests/benchmarks/store.py [FOLDER]``.
+"""What the store costs: ``python tests/benchmarks/store.py [MIB] [MODELS]``, by default
+128 MiB a file and 1,000 models; works where ``TMPDIR`` says.
 
 * ``verify`` of as many cached files as cores and more, against ``hashlib.sha256`` of the same on all cores: ratio.
-* ``verify --repair``: bytes fetched for one flipped bit, and for ten scattered ones; seconds.
+* ``verify --repair``: bytes fetched for one flipped bit, and for scattered ones; seconds.
 * Eight processes that install one model: bytes that the server sent, in sizes of the model; exit codes.
-* ``prune --dry-run`` over 10,000 blobs; ``list`` over 1,000 models; both beyond the start of the command: seconds.
+* ``prune --dry-run`` over ten blobs a model; ``list`` over all models; both beyond the start of the command: seconds.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ from tests.support.models import PIECE, folder_of, manager_in
 from tests.support.stores import damage, put
 
 COMMAND = Path(sys.executable).with_name("modelpm")
-FILES, SIZE, RUNS = 8, 128 << 20, 5
+FILES, RUNS = 8, 5
 
 
 def say(text: str) -> None:
@@ -50,9 +51,9 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def verifying(folder: Path) -> None:
+def verifying(folder: Path, size: int) -> None:
     store = Store(folder / "verify")
-    wanted = [Target(put(store, os.urandom(SIZE)), SIZE) for _ in range(FILES)]
+    wanted = [Target(put(store, os.urandom(size)), size) for _ in range(FILES)]
     paths = [store.blob(target.sha256) for target in wanted]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -63,16 +64,16 @@ def verifying(folder: Path) -> None:
     plain()
     pairs = [(seconds(plain), seconds(lambda: verify(store, wanted))) for _ in range(RUNS)]
     base, ours = (statistics.median(times) for times in zip(*pairs, strict=True))
-    gib = FILES * SIZE / (1 << 30)
+    gib = FILES * size / (1 << 30)
     say(f"verify: {gib / ours:.2f} GiB/s, hashlib on {cores} cores {gib / base:.2f} GiB/s: {ours / base:.3f}x")
 
 
-def repairing(folder: Path) -> None:
-    data = os.urandom(40 * PIECE + 1)
+def repairing(folder: Path, scattered: int) -> None:
+    data = os.urandom(4 * scattered * PIECE + 1)
     with manager_in(folder / "repair") as manager:
         model = manager.install(folder_of(folder / "big", {"big.gguf": data}))
         blob = manager.store.blob(model.files[0].sha256)
-        for offsets in ([17 * PIECE + 5], [n * 4 * PIECE + n for n in range(10)]):
+        for offsets in ([2 * PIECE + 5], [n * 4 * PIECE + n for n in range(scattered)]):
             for offset in offsets:
                 damage(blob, offset)
             begin = time.perf_counter()
@@ -83,8 +84,8 @@ def repairing(folder: Path) -> None:
             say(f"repair: {len(offsets)} flipped bits in {len(data) >> 20} MiB: {pieces:.2f} pieces, {took:.1f} s")
 
 
-def together(folder: Path) -> None:
-    data = os.urandom(64 << 20)
+def together(folder: Path, size: int) -> None:
+    data = os.urandom(size // 2)
     with running_hub() as hub:
         hub.add("acme/m", {"m.gguf": data})
         environ = {**os.environ, "HF_ENDPOINT": hub.endpoint, "MODELPM_HOME": str(folder / "crowd")}
@@ -107,33 +108,38 @@ def beyond_start(environ: Mapping[str, str], *arguments: str) -> float:
     return float(whole - start)
 
 
-def many(folder: Path) -> None:
+def many(folder: Path, count: int) -> None:
     store = Store(folder / "many" / "store")
     store.open()
     models = []
-    for index in range(1_000):
+    for index in range(count):
         data = [f"{index} {part}".encode() for part in range(5)]
         files = [LockedFile(f"{n}.json", len(d), put(store, d), ("file:///x",)) for n, d in enumerate(data)]
         models.append(LockedModel(f"model-{index:04}", Wish(f"file:///{index}"), tuple(files)))
-    for index in range(5_000):
+    for index in range(5 * count):
         put(store, f"nobody's {index}".encode())
     lock = folder / "many" / "env" / "models.lock"
     lock.parent.mkdir()
     lock.write_text(Lock().changed(put=models).render())
     environ = {**os.environ, "MODELPM_HOME": str(folder / "many")}
     for verb in (("list",), ("prune", "--dry-run"), ("prune", "--dry-run", "--older-than", "1d"), ("store", "size")):
-        say(f"{' '.join(verb)}: {beyond_start(environ, *verb):.3f} s beyond start-up, 1,000 models, 10,000 blobs")
+        took = beyond_start(environ, *verb)
+        say(f"{' '.join(verb)}: {took:.3f} s beyond start-up, {count:,} models, {10 * count:,} blobs")
 
 
 def main() -> None:
-    """Measure, in a folder given or a temporary one."""
+    """Measure in a temporary folder."""
+    size = (int(sys.argv[1]) if len(sys.argv) > 1 else 128) << 20
+    models = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as name:
+    with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["HF_HOME"] = str(folder / "hf")
         say(f"modelpm {modelpm.__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} processors")
-        for part in (verifying, repairing, together, many):
-            part(folder)
+        verifying(folder, size)
+        repairing(folder, min(10, models // 5))
+        together(folder, size)
+        many(folder, models)
 
 
 if __name__ == "__main__":

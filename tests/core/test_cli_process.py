@@ -61,12 +61,12 @@ OF_PROJECTS = (
     "args", [["--help"], ["list"], ["path", "tiny"], ["install", "--help"], ["--version"], ["path", "-q"]]
 )
 def test_what_is_typed_most_starts_without_network_drawing_or_plugins(
-    clean_environ: dict[str, str], modelpm: Modelpm, tmp_path: Path, args: list[str]
+    unmeasured: dict[str, str], modelpm: Modelpm, tmp_path: Path, args: list[str]
 ) -> None:
     if "tiny" in args:
         modelpm("install", "tiny")
     probe = [sys.executable, "-c", PROBE, *args]
-    ran = subprocess.run(probe, env=clean_environ, capture_output=True, text=True, check=False, cwd=tmp_path)
+    ran = subprocess.run(probe, env=unmeasured, capture_output=True, text=True, check=False, cwd=tmp_path)
     modules = ran.stderr.partition("MODULES\n")[2].splitlines()
     assert "modelpm.cli.main" in modules
     heavy = [name for name in modules if name.startswith("modelpm_") or name.split(".")[0] in HEAVY or name in HEAVY]

@@ -43,9 +43,23 @@ _PIECES = (
 )  # fmt: skip
 
 
-@settings(max_examples=1500)
-@given(st.lists(st.sampled_from(_PIECES) | st.characters(), max_size=12).map("".join))
+_TEXTS = st.lists(st.sampled_from(_PIECES) | st.characters(), max_size=12).map("".join)
+
+
+@settings(max_examples=300)
+@given(_TEXTS)
 def test_a_url_is_refused_or_has_one_host_for_us_and_for_the_connection(text: str) -> None:
+    hold_one_host(text)
+
+
+@pytest.mark.marathon
+@settings(max_examples=20_000)
+@given(_TEXTS)
+def test_thousands_of_urls_are_refused_or_have_one_host(text: str) -> None:
+    hold_one_host(text)
+
+
+def hold_one_host(text: str) -> None:
     """What urllib3 makes of what was written, and of what we hand it, is what we judged."""
     for url in (text, f"https://hub{text}", f"http://{text}", f"http://evil{text}@hub/x"):
         try:

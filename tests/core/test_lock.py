@@ -69,7 +69,6 @@ def changed_somewhere(text: str) -> st.SearchStrategy[str]:
     return spans.map(lambda s: text[: s[0]] + s[2] + text[s[0] + s[1] :])
 
 
-@settings(max_examples=120)
 @given(locks.flatmap(lambda lock: st.just(lock.render()) | changed_somewhere(lock.render())))
 def test_the_fast_reader_reads_what_a_toml_parser_reads_or_nothing(text: str) -> None:
     found = read_canonical(text)
@@ -97,7 +96,6 @@ def test_a_change_touches_only_its_own_block(lock: Lock, model: LockedModel) -> 
     assert again == before.changed(drop=[model.name]).render()
 
 
-@settings(max_examples=150)
 @given(
     st.text(st.characters(codec="utf-8")) | locks.flatmap(lambda lk: st.integers(0, 400).map(lambda n: lk.render()[:n]))
 )

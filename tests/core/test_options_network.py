@@ -186,11 +186,11 @@ def test_an_answer_begins_within_so_many_seconds(run: Run, server: FaultServer, 
 @about("HF_HUB_DOWNLOAD_TIMEOUT", "HF_HUB_ETAG_TIMEOUT")
 def test_the_hubs_own_variables_let_an_answer_begin_later(modelpm: Run, server: FaultServer, variable: str) -> None:
     def cold(exchange: Exchange) -> None:
-        exchange.ended.wait(2.0)
+        exchange.ended.wait(1.2)
         exchange.serve()
 
     server.fault = cold
-    arguments = ("install", pinned(server.url("/w.gguf")), "--retries", "0", "--idle-timeout", "0.4")
+    arguments = ("install", pinned(server.url("/w.gguf")), "--retries", "0", "--idle-timeout", "0.3")
     assert modelpm(*arguments).code == 6
     assert modelpm(*arguments, env={variable: "20"}).code == 0
 
@@ -201,9 +201,9 @@ def test_a_server_that_has_served_something_is_waited_for(
 ) -> None:
     tries = Given("config", tables={"network": {"retries": 0}})
     tries.write(home / "modelpm")
-    server.fault = outage(2.0)
+    server.fault = outage(1.0)
     assert modelpm("install", pinned(server.url("/w.gguf")), env=dict(given.env)).code == 6
-    server.fault = outage(2.0)
+    server.fault = outage(1.0)
     assert modelpm("install", pinned(server.url("/w.gguf"))).code == 0
 
 

@@ -120,7 +120,7 @@ def test_where_nothing_can_be_fetched_the_damaged_bytes_stay(
     source.rename(tmp_path / "away")
     (row,) = manager.verify(repair=True).rows
     assert not row.ok
-    assert "could not be mended" in row.problem
+    assert "could not be repaired" in row.problem
     assert blob.read_bytes() == before
     assert not manager.store.has(installed.files[0].sha256, len(DATA))
     (tmp_path / "away").rename(source)

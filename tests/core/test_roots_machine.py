@@ -463,7 +463,7 @@ def run(examples: int, steps: int) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="dying at a chosen call needs fork")
 def test_no_root_loses_a_byte_whatever_happens_to_it() -> None:
-    run(15, 40)
+    run(8, 40)
 
 
 @pytest.mark.marathon

@@ -348,7 +348,7 @@ def run(examples: int, steps: int) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="dying at a chosen call needs fork")
 def test_nothing_is_lost_or_rotten_whatever_is_done_in_whatever_order() -> None:
-    run(20, 40)
+    run(10, 40)
 
 
 @pytest.mark.marathon

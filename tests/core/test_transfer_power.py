@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -35,8 +36,19 @@ _MAKE = {
     "xfs": ["mkfs.xfs", "-q", "-f"],
 }
 _ROUNDS = 8
-SMALL, LARGE = noise(3 * MIB + 7, 1), noise(160 * MIB + 3, 2)
-LARGE_SHA = sha256(LARGE)
+SMALL = noise(3 * MIB + 7, 1)
+LARGE_SIZE = 160 * MIB + 3
+
+
+@cache
+def large() -> bytes:
+    """Return the large file, which only marathons make."""
+    return noise(LARGE_SIZE, 2)
+
+
+@cache
+def large_sha() -> str:
+    return sha256(large())
 
 
 def call(*command: object) -> None:
@@ -96,12 +108,12 @@ class Machine:
         return self.start(Path(sys.executable).with_name("modelpm"), *arguments)
 
     def fetch(self, server: FaultServer) -> "subprocess.Popen[str]":
-        arguments = (self.home / "store", server.url("/large.gguf"), len(LARGE), LARGE_SHA)
+        arguments = (self.home / "store", server.url("/large.gguf"), LARGE_SIZE, large_sha())
         return self.start(sys.executable, "-m", "tests.support.fetcher", *arguments)
 
     def counted(self) -> int:
         """Return how many bytes of the download would count if the power went now."""
-        found = decode(read(self.store.layout.partial(LARGE_SHA) / "journal"), "another boot")
+        found = decode(read(self.store.layout.partial(large_sha()) / "journal"), "another boot")
         return found.extents.total if found else 0
 
 
@@ -126,7 +138,7 @@ def steadily(exchange: Exchange) -> None:
     body = exchange.begin()
     for at in range(0, len(body), 1 << 17):
         exchange.body(body[at : at + (1 << 17)])
-        if len(exchange.data) == len(LARGE):
+        if len(exchange.data) == LARGE_SIZE:
             time.sleep(0.012)
 
 
@@ -162,8 +174,8 @@ def cut_and_heal(it: Machine, server: FaultServer, marked_at: int, flag: int) ->
     with it.fetch(server) as download:
         said = download.stdout.read() if download.stdout else ""
     assert download.returncode == 0, said
-    assert said.split()[-1] == str(len(LARGE) - kept), "what was kept is not fetched again, and all else is"
-    assert it.store.check(LARGE_SHA, len(LARGE)) is None
+    assert said.split()[-1] == str(LARGE_SIZE - kept), "what was kept is not fetched again, and all else is"
+    assert it.store.check(large_sha(), LARGE_SIZE) is None
     shutil.rmtree(it.home)
 
 
@@ -182,7 +194,7 @@ def cut_at_the_end(it: Machine, server: FaultServer, flag: int) -> None:
     with it.fetch(server) as download:
         assert download.stdout
         for line in download.stdout:
-            if line.strip().isdecimal() and int(line) >= len(LARGE) - 8 * MIB:
+            if line.strip().isdecimal() and int(line) >= LARGE_SIZE - 8 * MIB:
                 break
         else:
             pytest.fail("the download ended without a sign")
@@ -190,12 +202,12 @@ def cut_at_the_end(it: Machine, server: FaultServer, flag: int) -> None:
         download.kill()
     it.off()
     it.boot()
-    problem = it.store.check(LARGE_SHA, len(LARGE))
-    assert problem is None or not it.store.blob(LARGE_SHA).exists(), f"a blob that is not right: {problem}"
+    problem = it.store.check(large_sha(), LARGE_SIZE)
+    assert problem is None or not it.store.blob(large_sha()).exists(), f"a blob that is not right: {problem}"
     with it.fetch(server) as download:
         said = download.stdout.read() if download.stdout else ""
     assert download.returncode == 0, said
-    assert it.store.check(LARGE_SHA, len(LARGE)) is None
+    assert it.store.check(large_sha(), LARGE_SIZE) is None
     shutil.rmtree(it.home)
 
 
@@ -209,7 +221,7 @@ tools = all(shutil.which(tool) for tool in ("mkfs.ext4", "mkfs.xfs", "mount", "u
 def test_a_power_cut_loses_nothing_that_was_promised(tmp_path: Path, kind: str) -> None:
     with (
         machine(kind, tmp_path) as it,
-        FaultServer({"/large.gguf": LARGE, "/small.gguf": SMALL}) as server,
+        FaultServer({"/large.gguf": large(), "/small.gguf": SMALL}) as server,
     ):
         for number in range(_ROUNDS):
             flag = (_FLUSH_LOG, _DROP_LOG)[number % 2]

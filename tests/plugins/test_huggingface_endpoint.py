@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from modelpm.api import Context, Denied, ModelpmError, Reference, Secret, Unavailable, UsageError
+from modelpm.api import Context, Denied, ModelpmError, Network, Reference, Secret, Unavailable, UsageError
 from modelpm_huggingface.source import HuggingFace
 from tests.conftest import Ran
 from tests.support.raw import RawServer, answer, raw_server
@@ -56,8 +56,9 @@ def registry(prefix: str = "", odd: Answering = lambda _path, _head: None) -> Ca
     return reply
 
 
-def hub_at(endpoint: str, secret: Secret | None = None, **environ: str) -> HuggingFace:
-    return HuggingFace(Context(environ={"HF_ENDPOINT": endpoint, **environ}, secret=lambda _: secret))
+def hub_at(endpoint: str, secret: Secret | None = None, retries: int = 5, **environ: str) -> HuggingFace:
+    environ = {"HF_ENDPOINT": endpoint, **environ}
+    return HuggingFace(Context(environ=environ, secret=lambda _: secret, network=Network(retries=retries)))
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,7 @@ def test_a_registry_that_cannot_list_is_told_as_one(status: str) -> None:
         return answer(status, b"no") if "/tree/" in path else None
 
     with raw_server(registry("", odd)) as server, pytest.raises(Unavailable, match="cannot list the files") as refused:
-        hub_at(server.url("")).resolve(REPO)
+        hub_at(server.url(""), retries=1).resolve(REPO)
     assert refused.value.code == "no_listing"
     assert "HF_ENDPOINT" in refused.value.hints[0]
 
