@@ -30,7 +30,7 @@ def test_an_origin_has_one_spelling(url: str, expected: str) -> None:
     "url", ["", "host/x", "ftp://host", "https://", "https://[::1", "https://host:99999/", "file:///x"]
 )
 def test_what_is_no_web_address_is_refused(url: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="not a web address"):
         origin(url)
 
 
@@ -78,7 +78,7 @@ def test_a_url_is_refused_or_has_one_host_for_us_and_for_the_connection(text: st
     ],
 )  # fmt: skip
 def test_what_parsers_disagree_on_is_refused(url: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="not a web address"):
         address(url)
 
 

@@ -16,6 +16,7 @@ from modelpm.redact import FOREIGN_CAP
 from modelpm.text import MAX_SIZE
 from modelpm.types import MAX_FILES, Digest, Reference, RemoteFile, Snapshot, Stream
 from tests.conftest import Ran
+from tests.support.codes import coded
 from tests.support.scaling import growth
 
 ENTRY = Entry("source", 1, "rude", "rude", "rude-dist", "1.0")
@@ -126,7 +127,7 @@ def test_an_error_of_the_plugins_own_class_becomes_ours() -> None:
 
 def test_a_long_text_of_a_plugin_costs_linear_time() -> None:
     def work(error: BaseException) -> None:
-        with pytest.raises(ModelpmError):
+        with pytest.raises(ModelpmError, check=coded("plugin")):
             GuardedSource(ENTRY, raising(error)).resolve(REFERENCE)
 
     assert growth(lambda n: RuntimeError("A" * n), work, 1 << 20) < 8

@@ -243,7 +243,7 @@ def test_a_blob_that_a_folder_elsewhere_shows_frees_nothing(manager: modelpm.Man
 
 @pytest.mark.parametrize(("age", "size"), [("90x", ""), ("", "12Q"), ("-1d", ""), ("", "all"), ("1" * 30, "")])
 def test_limits_that_are_none_are_refused(age: str, size: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"is not (an age|a size) like"):
         Limits.parse(age, size)
 
 

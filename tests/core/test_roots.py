@@ -22,6 +22,7 @@ from modelpm.store import registry
 from modelpm.store.marks import FRESH, MARK, read_id
 from modelpm.store.roots import Record, digest_of
 from tests.core.test_store_machine import counting, wait_for
+from tests.support.codes import coded
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import read_only, tmpfs
 
@@ -663,6 +664,6 @@ def test_a_record_is_read_or_refused_whatever_stands_in_it(value: object, key: s
 
 
 def test_a_folder_that_is_closed_is_no_reason_to_stop(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
-    with read_only(tmp_path / "closed") as closed, pytest.raises(ModelpmError):
+    with read_only(tmp_path / "closed") as closed, pytest.raises(ModelpmError, check=coded("no_permission")):
         manager.install(spec, dir=closed / "out")
     assert manager.install(spec).name == "m"

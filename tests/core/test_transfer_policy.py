@@ -270,9 +270,9 @@ def test_mirrors_are_asked_in_order_and_rest_when_they_fail() -> None:
     assert mirrors.exclude(a, Denied("403"))
     assert mirrors.choose().origin is b
     assert not mirrors.exclude(b, NotFound("404"))
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, match="403"):
         mirrors.choose()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="no source says where the file is"):
         Mirrors(lambda: (), Hosts(lambda: 0.0)).choose()
 
 
