@@ -23,7 +23,7 @@ from tests.support.proxy import Proxy, running_proxy
 from tests.support.raw import answer, raw_server
 
 MIB = 1 << 20
-DATA = bytes(range(256)) * (12 * MIB // 256)
+DATA = bytes(range(256)) * (24 * MIB // 256)
 SMALL = b"weights" * 1000
 PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 marathon = pytest.mark.marathon  # of what one line reads, one spelling each is tried every time
@@ -284,6 +284,13 @@ def test_variables_of_other_programs_name_certificates(
     modelpm: Run, secure: str, certificates: Path, variable: str
 ) -> None:
     assert modelpm("install", pinned(secure), env={variable: str(certificates)}).code == 0
+
+
+@about("SSL_CERT_FILE")
+def test_a_variable_that_names_no_certificates_is_blamed(modelpm: Run, secure: str, tmp_path: Path) -> None:
+    ran = modelpm("install", pinned(secure), "--retries", "0", env={"SSL_CERT_FILE": str(tmp_path / "gone.pem")})
+    assert ran.code == 6
+    assert "SSL_CERT_FILE takes the place of the system's certificates" in ran.stderr
 
 
 @pytest.mark.parametrize(
