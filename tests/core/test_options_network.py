@@ -370,6 +370,16 @@ def test_of_several_mirrors_the_first_that_has_the_bytes_serves_them(modelpm: Ru
         assert (len(empty.heads) > 0, len(full.heads) > 0, len(spare.heads)) == (True, True, 0)
 
 
+@about("mirrors")
+def test_after_wrong_bytes_of_one_mirror_the_origin_is_asked_before_another(modelpm: Run, home: Path, hub: Hub) -> None:
+    repo = hub.add("acme/m", {"m.gguf": SMALL})
+    files = {f"/acme/m/resolve/{repo.commit}/m.gguf": SMALL[::-1]}
+    with FaultServer(files) as liar, FaultServer(files) as spare:
+        Given("config", tables={"mirrors": {"hf://": [liar.origin, spare.origin]}}).write(home / "modelpm")
+        assert modelpm("install", "hf://acme/m", env={"HF_ENDPOINT": hub.endpoint}).code == 0
+        assert (len(liar.heads) > 0, len(spare.heads)) == (True, 0)
+
+
 @about("HF_ENDPOINT", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_DISABLE_IMPLICIT_TOKEN")
 @pytest.mark.parametrize(
     ("environ", "code"),
