@@ -2,10 +2,12 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from modelpm.api import Context, Network, Unavailable
+from modelpm.http.pacing import in_time
 from tests.support.codes import coded
 from tests.support.raw import always, answer, raw_server, sends
 from tests.support.sources import Plain, download, one_file
@@ -174,3 +176,14 @@ def test_abort_ends_a_read_that_waits_in_another_thread() -> None:
 
     assert aborted.value.code == "aborted"
     assert took < 5
+
+
+def test_each_piece_of_a_small_body_has_as_long_as_the_first() -> None:
+    ended = threading.Event()
+
+    def chunks() -> Iterator[bytes]:
+        yield b"a"
+        assert not ended.wait(0.3), "ended within the time it has"
+        yield b"b"
+
+    assert list(in_time(chunks(), "http://host.example/", 0.6, ended.set)) == [b"a", b"b"]

@@ -22,8 +22,10 @@ from modelpm.errors import (
 )
 from modelpm.hosts import Hosts
 from modelpm.http import PermanentError
+from modelpm.store.journal import Header
 from modelpm.store.meta import PIECE
-from modelpm.store.ranges import END
+from modelpm.store.partial import Partial
+from modelpm.store.ranges import END, Ranges
 from modelpm.testing import FaultServer
 from modelpm.transfer import Options, RateLimit
 from modelpm.transfer.connection import Pace
@@ -34,6 +36,7 @@ from modelpm.transfer.policy import Verdict, judge
 from modelpm.transfer.rate import Limiter, Span
 from modelpm.transfer.task import Task
 from modelpm.transfer.width import Width
+from modelpm.transfer.work import Work
 from modelpm.types import Digest
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256
@@ -252,6 +255,20 @@ def test_of_several_that_saw_a_link_run_out_one_asks_again() -> None:
         thread.join()
     assert len(asked) == 2
     assert mirrors.choose().round == 2
+
+
+def test_no_more_than_32_mib_wait_for_the_digest(tmp_path: Path) -> None:
+    partial = Partial(tmp_path, Header("ab" * 32, None, "sha256:" + "cd" * 32))
+    partial.open()
+    work = Work(partial, None, None, Ranges())  # type: ignore[arg-type] # nothing is fetched
+    for number in range(8):
+        partial.write(number << 22, memoryview(bytes(1 << 22)))
+    assert not work.hasty()
+    partial.write(32 << 20, memoryview(b"x"))
+    assert work.hasty()
+    work.hashed = 1
+    assert not work.hasty()
+    partial.close()
 
 
 def test_mirrors_are_asked_in_order_and_rest_when_they_fail() -> None:
