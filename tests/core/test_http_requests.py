@@ -359,3 +359,13 @@ def test_a_redirect_with_a_backslash_gets_no_secret() -> None:
                 download(Plain(knowing({hub.url(""): CANARY})), hub.url(), 10)
         assert evil.heads == []
     assert refused.value.code == "bad_redirect"
+
+
+def test_what_the_server_of_a_link_says_of_its_refusal_is_told() -> None:
+    refusal = answer("403 Forbidden", b'{"error": {"message": "the link is from yesterday"}}')
+    with (
+        raw_server(sends(refusal)) as cdn,
+        raw_server(sends(redirect(cdn.url("/blob")))) as hub,
+        pytest.raises(Expired, match=r"refuses the link to the file \(403 Forbidden: the link is from yesterday\)"),
+    ):
+        download(Plain(Context()), hub.url(), 10)
