@@ -113,6 +113,7 @@ def test_an_error_of_ours_arrives_short_and_plain() -> None:
         GuardedSource(ENTRY, raising(error)).resolve(REFERENCE)
     assert (caught.value.code, caught.value.retry_after) == ("network", None)
     assert len(caught.value.message) < FOREIGN_CAP + 100
+    assert caught.value.args == (caught.value.message,), "a traceback shows them"
     assert len(json.dumps([*caught.value.hints, caught.value.details])) < 1 << 20
     assert caught.value.message.endswith(f"({(50 << 20) - FOREIGN_CAP} characters more)")
 

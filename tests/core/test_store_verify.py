@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from modelpm.errors import Interrupted
+from modelpm.operations.tracking import Checking
 from modelpm.store import Store
 from modelpm.store.verify import Target, verify
+from modelpm.types import Progress, Status
 from tests.support.stores import damage, put
 
 
@@ -74,3 +76,13 @@ def test_a_blob_that_cannot_be_read_is_a_problem_and_no_failure(store: Store) ->
     store.blob(name).unlink()
     os.mkfifo(store.blob(name))
     assert verify(store, [Target(name, 1)]) == ["replaced: it is not a regular file"]
+
+
+def test_the_last_progress_of_a_check_says_how_it_ended() -> None:
+    seen: list[Progress] = []
+    for error in ("", "bad"):
+        checking = Checking("m", 200, seen.extend)
+        checking.add(50)
+        checking.ended(error)
+    ends = [(p.percentage, p.speed, p.status, p.error) for p in (seen[1], seen[3])]
+    assert ends == [(100.0, 0.0, Status.COMPLETED, None), (25.0, 0.0, Status.FAILED, "bad")]
