@@ -95,6 +95,25 @@ def test_a_moved_project_that_no_run_found_keeps_its_blobs_for_a_time(
     assert shown(tmp_path / "new") == BYTES
 
 
+def test_a_prune_takes_note_of_every_root_that_is_there(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
+    manager.install(spec, dir=tmp_path / "out")
+    project_in(manager, tmp_path / "app", spec)
+    let_age(manager, 2)
+    manager.housekeeping.prune()
+    seen = {record.root.kind: record.age(time.time()) < DAY for record in registry.listing(manager.store.layout)}
+    assert seen == {"user": True, "project": True, "dir": True}
+
+
+def test_a_lock_that_was_cut_short_holds_what_it_held_before(
+    manager: modelpm.Manager, tmp_path: Path, spec: str
+) -> None:
+    project_in(manager, tmp_path / "app", spec)
+    lock = tmp_path / "app" / "models.lock"
+    lock.write_text(lock.read_text().partition("digest")[0])
+    manager.housekeeping.prune()
+    assert shown(tmp_path / "app") == BYTES
+
+
 def test_a_copy_never_shrinks_what_the_original_needs(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
     project_in(manager, tmp_path / "one", spec)
     shutil.copytree(tmp_path / "one", tmp_path / "two", symlinks=True)
