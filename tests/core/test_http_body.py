@@ -155,6 +155,20 @@ def test_a_slow_server_shows_as_progress_before_the_buffer_is_full() -> None:
     assert time.monotonic() - began < 5
 
 
+def test_the_head_of_an_answer_has_to_end_in_time_too() -> None:
+    release = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        while not release.wait(0.02):
+            connection.sendall(b"x")
+
+    network = Network(idle_timeout=5.0, first_byte_timeout=0.3, retries=0)
+    with raw_server(sends(b"HTTP/1.1 200 OK\r\nX-Endless: ", then=drip)) as server:
+        with pytest.raises(Unavailable, check=coded("slow")):
+            download(Plain(Context(network=network)), server.url(), SIZE)
+        release.set()
+
+
 def test_abort_ends_a_read_that_waits_in_another_thread() -> None:
     release = threading.Event()
     with (

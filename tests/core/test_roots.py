@@ -70,6 +70,14 @@ def shown(folder: Path) -> bytes:
 # ---------------------------------------------------------------------- moved, copied, somewhere else
 
 
+def test_every_root_has_an_id_of_its_own(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
+    for name in ("a", "b"):
+        project_in(manager, tmp_path / name, spec)
+    known = {record.id for record in records(manager)}
+    assert known == {read_id(tmp_path / name / "models") for name in ("a", "b")}
+    assert len(known - {""}) == 2
+
+
 def test_a_moved_project_is_found_by_a_sync_with_nothing_to_do(
     manager: modelpm.Manager, tmp_path: Path, spec: str
 ) -> None:

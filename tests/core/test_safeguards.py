@@ -52,6 +52,14 @@ def test_a_record_of_any_length_is_read_as_it_was_written(tmp_path: Path, prefix
     assert meta.read(tmp_path / "record.json") == made
 
 
+def test_a_record_that_others_can_write_is_read_and_not_trusted(tmp_path: Path) -> None:
+    made = meta.Record(1, 1, 2, "", 3)
+    meta.write(tmp_path / "record.json", made)
+    (tmp_path / "record.json").chmod(0o666)
+    assert meta.read(tmp_path / "record.json") == made
+    assert meta.read(tmp_path / "record.json", trusted=True) is None
+
+
 def test_a_blob_with_a_record_of_more_than_16_kib_is_there(tmp_path: Path) -> None:
     """As every blob has that is larger than 4 GiB or so."""
     store = Store(tmp_path / "store")

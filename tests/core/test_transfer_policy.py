@@ -328,6 +328,16 @@ def test_connections_to_a_mirror_that_break_together_count_once() -> None:
     assert mirrors.choose().origin is b
 
 
+def test_a_server_that_brings_bytes_again_is_not_rested_from_any_more() -> None:
+    a, hosts = MemorySource({"w": b""}).origin("w", label="https://a.example/w"), Hosts(lambda: 0.0)
+    mirrors = Mirrors(lambda: (a,), hosts)
+    mirrors.choose()
+    mirrors.failed(a, 0.0)
+    assert hosts.rest(a.label) > 0
+    mirrors.worked(a)
+    assert hosts.rest(a.label) == 0
+
+
 def test_wrong_bytes_weigh_more_than_a_failure() -> None:
     source, now = MemorySource({"w": b""}), [0.0]
     a, b = (source.origin("w", label=f"https://{name}.example") for name in "ab")
