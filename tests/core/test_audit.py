@@ -114,7 +114,10 @@ def test_a_required_sink_that_cannot_record_stops_the_act_before_it_begins(
     other = Memory()
     auditor, warnings = an_auditor((Memory(raised), True), (other, True))
     acted = False
-    with pytest.raises(expected), auditor.operation("install", resource_type="model", resource_id="tiny"):
+    with (
+        pytest.raises(expected, check=coded("plugin", "local")),
+        auditor.operation("install", resource_type="model", resource_id="tiny"),
+    ):
         acted = True
     assert not acted
     assert not warnings

@@ -98,6 +98,14 @@ def test_the_older_bundle_of_that_name_goes(modelpm: Modelpm, stocked: dict[str,
         assert [p.name for p in tmp_path.glob("*s.tar*")] == ["s.tar.001" if options else "s.tar"]
 
 
+def test_a_draft_that_is_so_new_that_nothing_is_in_it_is_ours(
+    modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "x.tar.partial").touch()
+    assert modelpm("-g", "export", "--bundle", str(tmp_path / "x.tar"), env=stocked).code == 0
+    assert not (tmp_path / "x.tar.partial").exists()
+
+
 def test_a_part_with_a_second_name_is_replaced_and_not_written_into(
     modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path
 ) -> None:

@@ -70,7 +70,7 @@ def test_a_cancelled_verb_waits_for_no_server(tmp_path: Path, silent: tuple[Sile
 
     thread = threading.Thread(target=cancel)
     thread.start()
-    with modelpm.Manager(home=tmp_path / "home") as manager, pytest.raises(Interrupted):
+    with modelpm.Manager(home=tmp_path / "home") as manager, pytest.raises(Interrupted, match="interrupted"):
         VERBS[verb](manager, spec(server), tmp_path, cancelled)
     took = time.monotonic() - since[0]
     thread.join()
@@ -98,6 +98,9 @@ def test_what_was_cancelled_before_it_began_asks_nobody(tmp_path: Path, silent: 
     _, server = silent
     cancelled = threading.Event()
     cancelled.set()
-    with modelpm.Manager(home=tmp_path) as manager, pytest.raises(Interrupted):
+    with (
+        modelpm.Manager(home=tmp_path) as manager,
+        pytest.raises(Interrupted, match="interrupted while a server was asked"),
+    ):
         manager.install(spec(server), cancelled=cancelled)
     assert server.connections == 0

@@ -10,6 +10,7 @@ from modelpm.catalog import Catalogs
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.events.subscribers import Warnings
 from tests.support.catalogs import DictCatalog, model, release, variant, write_catalog
+from tests.support.codes import coded
 
 
 def catalogs(**named: Catalog) -> Catalogs:
@@ -158,7 +159,7 @@ def test_an_own_catalog_that_cannot_be_read_is_told_where_all_are_listed(tmp_pat
     assert [entry.name for entry in both.search()] == ["core/tiny"]
     assert both.names() == ("core/tiny",)
     assert set(warnings) == {f"the catalog `acme` is passed over: {both.problems[0]}"}
-    with pytest.raises(ModelpmError):
+    with pytest.raises(ModelpmError, check=coded("unreadable_catalog", "invalid_catalog", "newer_schema")):
         list(both.entries("acme"))
     with pytest.raises(NotFound) as missing:
         both.find("nosuch")
@@ -222,7 +223,7 @@ def test_ids_of_the_wrong_type_are_the_plugins_fault_and_ids_outside_the_alphabe
         def ids(self) -> Iterable[str]:
             return ["../a", "A", "a", "a"]
 
-    with pytest.raises(PluginError):
+    with pytest.raises(PluginError, match="the catalog `wrong` failed: TypeError"):
         catalogs(wrong=Numbers([])).find("a", "wrong")
     assert catalogs(wrong=Escaping([model("a")])).names() == ("wrong/a",)
 
@@ -290,7 +291,7 @@ def test_a_folder_is_a_catalog(tmp_path: Path) -> None:
 @pytest.mark.parametrize("id_", ["../secret", "a/b", "A", "", "gone"])
 def test_a_folder_answers_for_its_own_models_only(tmp_path: Path, id_: str) -> None:
     (tmp_path / "secret.toml").write_text("schema = 1")
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"has no model `|there is no file "):
         FolderCatalog(write_catalog(tmp_path / "c", [model("a")])).get(id_)
 
 
@@ -298,7 +299,7 @@ def test_a_folder_that_is_none_says_what_a_catalog_is(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as error:
         FolderCatalog(tmp_path / "gone").ids()
     assert "catalog.toml" in error.value.hints[0]
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"there is no file .*catalog\.toml"):
         FolderCatalog(tmp_path).about()
 
 

@@ -10,6 +10,7 @@ from modelpm.api import CatalogText, IntegrityError, ModelpmError, UsageError
 from modelpm.catalog import Deprecated, Entry, parse_entry
 from modelpm.catalog.parse import parse_about
 from tests.support.catalogs import SHA256, file, model, release, text, variant
+from tests.support.codes import coded
 
 
 def parsed(values: dict[str, Any]) -> Entry:
@@ -166,7 +167,7 @@ def test_a_hostile_file_name_is_an_integrity_error_that_names_the_catalog(path: 
 
 
 def test_two_files_that_fall_together_are_refused() -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name")):
         parsed(model(release=[release(variant=[variant(file=[file("A.gguf"), file("a.gguf")])])]))
 
 
@@ -256,7 +257,7 @@ def test_any_value_anywhere_is_read_or_refused_as_our_own_error(
 @given(st.text(alphabet=st.sampled_from("[]{}=.,\"'\\#\n ab1\x00\ud800é"), max_size=60))
 @settings(max_examples=500, deadline=None)
 def test_any_text_is_read_or_refused_as_our_own_error(toml: str) -> None:
-    with pytest.raises(ModelpmError):
+    with pytest.raises(ModelpmError, check=coded("invalid_catalog")):
         parse_entry("core", CatalogText("a.toml", toml))
 
 

@@ -11,6 +11,7 @@ import modelpm
 from modelpm.errors import IntegrityError, ModelpmError, NotFound
 from modelpm.testing import FaultServer
 from tests.support.catalogs import write_catalog
+from tests.support.codes import coded
 from tests.support.hub import Hub
 from tests.support.transfers import noise
 
@@ -188,7 +189,7 @@ def test_a_source_that_moved_on_alone_says_so_and_is_refused_with_its_bytes(hub:
     hub.add("o/r", {"w.gguf": OTHER})
     shelf = Shelf(tmp_path, m=[{"path": "w.gguf", "sha256": digest(WEIGHTS), "upstream": "hf://o/r"}])
     shelf.manager.install(["x/m"], dry_run=True)  # said, and no refusal
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("digest_mismatch")):
         shelf.manager.install("x/m")
 
 
@@ -221,7 +222,7 @@ def test_an_upstream_without_the_file_does_not_forbid_its_own_source(
 def test_an_upstream_without_a_file_of_its_own_is_not_found(hub: Hub, tmp_path: Path) -> None:
     hub.add("o/r", {"x.gguf": OTHER})
     shelf = Shelf(tmp_path, m=[{"path": "w.gguf", "upstream": "hf://o/r"}])
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"has no file `w\.gguf`"):
         shelf.manager.install("x/m")
 
 

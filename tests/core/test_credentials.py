@@ -153,7 +153,7 @@ def test_a_source_decides_for_each_request_what_it_sends() -> None:
 def test_no_secret_breaks_out_of_its_header(value: str) -> None:
     with raw_server(sends(WHOLE)) as server:
         context = Context(secret=lambda _: Secret(value, header="X-Key"))
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, match="characters that no token can have"):
             download(Plain(context), server.url(), 10)
         assert server.heads == []
 

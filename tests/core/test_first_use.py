@@ -15,6 +15,7 @@ from modelpm.testing import FAULTS, Exchange, FaultServer, first
 from modelpm.testing.exchange import Fault
 from modelpm.transfer import Fetch, Origin
 from modelpm.transfer.validators import Versions
+from tests.support.codes import coded
 from tests.support.memory_source import ENTRY, Answer, MemorySource, Request
 from tests.support.sources import Plain
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned
@@ -421,6 +422,6 @@ def test_two_versions_that_take_turns_are_given_up(tmp_path: Path) -> None:
         versions.check(partial, "X", says(validator), alone=True)
         partial.restart("X", validator)
         partial.write(0, memoryview(b"12345"))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("changed")):
         versions.check(partial, "X", says('"1"'), alone=True)
     partial.close()

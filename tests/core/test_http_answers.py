@@ -1,3 +1,5 @@
+import gzip
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +7,8 @@ from urllib3 import HTTPHeaderDict
 
 from modelpm.api import Denied, Digest, ModelpmError, NotFound, RemoteFile, Unavailable
 from modelpm.http.answers import Answer, Span, Wanted, error_of, span_of, strong_validator, wait_of
+from modelpm.http.unpacking import unpacked
+from tests.support.codes import coded
 
 SIZE = 1000
 URL = "https://host.example/dir/file.gguf?Signature=canary"
@@ -106,7 +110,7 @@ def test_bytes_that_cannot_be_placed_are_refused_and_worth_another_try(
 @pytest.mark.parametrize("status", [200, 206])
 @pytest.mark.parametrize("part", ["bytes 0-99/1000", "bytes 100-999/1000", "bytes 1-1000/1000"])
 def test_a_part_is_not_taken_for_the_whole_file(status: int, part: str) -> None:
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, check=coded("bad_range")):
         span_of(answered(status, content_range=part), asked(), ranged=False)
 
 
@@ -149,6 +153,16 @@ def test_what_cannot_be_unpacked_with_proof_is_refused(answer: Answer, wanted: W
     with pytest.raises(Unavailable) as refused:
         judged(answer, wanted)
     assert refused.value.code == "content_encoding"
+
+
+def test_a_packed_body_is_whole_or_refused() -> None:
+    packed = gzip.compress(bytes(3000))
+    assert b"".join(unpacked([packed[:10], packed[10:]], URL)) == bytes(3000)
+    for cut in (b"", packed[:10], packed[:-9]):
+        with pytest.raises(Unavailable, check=coded("content_encoding"), match="is cut"):
+            list(unpacked([cut], URL))
+    with pytest.raises(Unavailable, check=coded("content_encoding"), match="cannot be unpacked"):
+        list(unpacked([b"GGUF" + packed], URL))
 
 
 @given(st.text(), st.integers(0, 2000), st.none() | st.integers(1, 2000))

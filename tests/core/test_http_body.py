@@ -2,10 +2,13 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
 from modelpm.api import Context, Network, Unavailable
+from modelpm.http.pacing import in_time
+from tests.support.codes import coded
 from tests.support.raw import always, answer, raw_server, sends
 from tests.support.sources import Plain, download, one_file
 
@@ -62,7 +65,7 @@ def test_a_body_whose_length_is_no_number_is_not_believed(length: str) -> None:
     with raw_server(sends(answer("200 OK", Content_Length=length), DATA)) as server:
         with pytest.raises(Unavailable) as refused:
             download(Plain(Context()), server.url(), None)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, check=coded("bad_answer")):
             Plain(Context()).get(server.url())
 
     assert refused.value.code == "bad_answer"
@@ -113,7 +116,10 @@ def test_a_connection_that_is_reset_gives_what_came_and_then_fails() -> None:
 @pytest.mark.parametrize("tail", [b"", b"5\r\nab", b"zz\r\n", b"ffffffffffffffffffff\r\n"])
 def test_broken_chunks_fail(tail: bytes) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
-    with raw_server(sends(head + tail)) as server, pytest.raises(Unavailable):
+    with (
+        raw_server(sends(head + tail)) as server,
+        pytest.raises(Unavailable, match=r"broke: (the body ended too early|it sent something that is not HTTP)"),
+    ):
         download(Plain(Context()), server.url(), SIZE)
 
 
@@ -149,6 +155,20 @@ def test_a_slow_server_shows_as_progress_before_the_buffer_is_full() -> None:
     assert time.monotonic() - began < 5
 
 
+def test_the_head_of_an_answer_has_to_end_in_time_too() -> None:
+    release = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        while not release.wait(0.02):
+            connection.sendall(b"x")
+
+    network = Network(idle_timeout=5.0, first_byte_timeout=0.3, retries=0)
+    with raw_server(sends(b"HTTP/1.1 200 OK\r\nX-Endless: ", then=drip)) as server:
+        with pytest.raises(Unavailable, check=coded("slow")):
+            download(Plain(Context(network=network)), server.url(), SIZE)
+        release.set()
+
+
 def test_abort_ends_a_read_that_waits_in_another_thread() -> None:
     release = threading.Event()
     with (
@@ -170,3 +190,14 @@ def test_abort_ends_a_read_that_waits_in_another_thread() -> None:
 
     assert aborted.value.code == "aborted"
     assert took < 5
+
+
+def test_each_piece_of_a_small_body_has_as_long_as_the_first() -> None:
+    ended = threading.Event()
+
+    def chunks() -> Iterator[bytes]:
+        yield b"a"
+        assert not ended.wait(0.3), "ended within the time it has"
+        yield b"b"
+
+    assert list(in_time(chunks(), "http://host.example/", 0.6, ended.set)) == [b"a", b"b"]

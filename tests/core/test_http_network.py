@@ -13,6 +13,7 @@ import trustme
 
 from modelpm.api import Context, Network, Secret, Unavailable, UsageError
 from modelpm.http import PermanentError
+from tests.support.codes import coded
 from tests.support.raw import RawServer, always, answer, raw_server, sends
 from tests.support.sources import Plain, download, one_file
 
@@ -179,7 +180,10 @@ def test_abort_ends_an_encrypted_read_and_lets_no_ciphertext_through(authority: 
 
 def test_a_tls_connection_cut_without_farewell_is_no_end_of_file(authority: trustme.CA, cacert: Path) -> None:
     cut = sends(answer("200 OK", Content_Length=str(SIZE)), DATA[:1000])
-    with raw_server(cut, context_for(authority, "localhost")) as server, pytest.raises(Unavailable):
+    with (
+        raw_server(cut, context_for(authority, "localhost")) as server,
+        pytest.raises(Unavailable, check=coded("cut_short")),
+    ):
         download(trusting(cacert), server.url(), SIZE)
 
 
@@ -210,7 +214,7 @@ def test_interim_answers_are_skipped(interim: bytes, tls: bool, authority: trust
 
 
 def test_interim_answers_without_end_are_given_up() -> None:
-    with raw_server(sends(INTERIM * 1000)) as server, pytest.raises(Unavailable):
+    with raw_server(sends(INTERIM * 1000)) as server, pytest.raises(Unavailable, match="broke"):
         download(Plain(Context()), server.url(), SIZE)
 
 

@@ -11,6 +11,7 @@ import urllib3.contrib
 from modelpm.api import Context, ModelpmError, Network, Unavailable, UsageError
 from modelpm.http import PermanentError
 from modelpm.http.proxies import Proxy, parse_proxy
+from tests.support.codes import coded
 from tests.support.raw import always, answer, raw_server, sends
 from tests.support.sources import Plain, download
 
@@ -50,7 +51,7 @@ def test_a_proxy_gets_user_and_password_as_they_are_meant(written: str, meant: s
     refusal = answer("403 Forbidden")
     with raw_server(sends(refusal)) as proxy:
         network = Network(proxies={"all": f"http://{written}@localhost:{proxy.port}"})
-        with pytest.raises(ModelpmError):
+        with pytest.raises(ModelpmError, check=coded("proxy", "denied")):
             download(Plain(Context(network=network)), f"{scheme}://models.example/x", SIZE)
     assert proof(proxy.heads[0]) == meant
 

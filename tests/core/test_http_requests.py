@@ -7,6 +7,7 @@ import pytest
 
 from modelpm.api import Context, Denied, Expired, Network, NotFound, OfflineError, Unavailable, UsageError
 from modelpm.http import PermanentError
+from tests.support.codes import coded
 from tests.support.raw import RawServer, answer, raw_server, sends
 from tests.support.sources import Plain, download, knowing, one_file
 
@@ -82,7 +83,7 @@ def test_a_server_that_cannot_do_ranges_is_asked_once_without() -> None:
 
     with raw_server(reply) as server:
         assert download(Plain(Context()), server.url(), 10) == DATA
-        with pytest.raises(Unavailable):
+        with pytest.raises(Unavailable, check=coded("bad_range")):
             download(Plain(Context()), server.url(), 10, 4)
 
 
@@ -165,7 +166,10 @@ def test_ten_redirects_are_followed_and_no_more() -> None:
     ways = {"/file": redirect("/1")} | {f"/{n}": redirect(f"/{n + 1}") for n in range(1, 10)} | {"/10": part(0, 10)}
     with raw_server(routes(ways)) as server:
         assert download(Plain(Context()), server.url(), 10) == DATA
-    with raw_server(routes({**ways, "/10": redirect("/11")})) as server, pytest.raises(PermanentError):
+    with (
+        raw_server(routes({**ways, "/10": redirect("/11")})) as server,
+        pytest.raises(PermanentError, check=coded("redirect_loop")),
+    ):
         download(Plain(Context()), server.url(), 10)
 
 
@@ -244,7 +248,7 @@ def test_offline_opens_no_connection() -> None:
     with raw_server(sends(part(0, 10))) as server:
         plain = Plain(Context(offline=True))
         for ask in (lambda: download(plain, server.url(), 10), lambda: plain.get_json(server.url())):
-            with pytest.raises(OfflineError):
+            with pytest.raises(OfflineError, match="the network is forbidden"):
                 ask()
 
         assert server.connections == 0
@@ -279,7 +283,7 @@ def test_a_document_is_asked_for_again_where_that_may_help() -> None:
 
 def test_a_document_is_asked_for_once_where_it_is_refused() -> None:
     with raw_server(sends(answer("404 Not Found"))) as server:
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match="does not exist: 404"):
             Plain(Context()).get_json(server.url())
 
         assert len(server.heads) == 1
@@ -287,7 +291,7 @@ def test_a_document_is_asked_for_once_where_it_is_refused() -> None:
 
 @pytest.mark.parametrize("body", [b"<html>", b"[" * 100_000, b"\xff"])
 def test_a_document_that_is_no_json_is_unavailable(body: bytes) -> None:
-    with raw_server(sends(answer("200 OK", body))) as server, pytest.raises(Unavailable):
+    with raw_server(sends(answer("200 OK", body))) as server, pytest.raises(Unavailable, check=coded("bad_answer")):
         Plain(Context()).get(server.url()).json()
 
 
@@ -318,7 +322,7 @@ def test_a_server_that_was_given_up_after_a_short_outage_gets_all_its_tries_agai
     source = Plain(Context(network=Network(retries=1)))
     with raw_server(sends(b"")) as server:
         for path, connections in (("/a", 2), ("/b", 4)):  # it may only be restarted
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable, match="gave up after 2 tries"):
                 source.get(server.url(path))
             assert server.connections == connections
 
@@ -328,11 +332,11 @@ def test_a_server_that_was_given_up_gets_one_try_for_a_while(monkeypatch: pytest
     source = Plain(Context(network=Network(retries=1)))
     with raw_server(sends(b"")) as server, raw_server(sends(answer("503 Service Unavailable"))) as other:
         for path, connections in (("/a", 2), ("/b", 3)):
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable, match="closed the connection without an answer"):
                 source.get(server.url(path))
             assert server.connections == connections
         for path, heads in (("/a", 2), ("/b", 4)):  # that one answers
-            with pytest.raises(Unavailable):
+            with pytest.raises(Unavailable, match="503 Service Unavailable; gave up after 2 tries"):
                 source.get(other.url(path))
             assert len(other.heads) == heads
 
@@ -355,3 +359,13 @@ def test_a_redirect_with_a_backslash_gets_no_secret() -> None:
                 download(Plain(knowing({hub.url(""): CANARY})), hub.url(), 10)
         assert evil.heads == []
     assert refused.value.code == "bad_redirect"
+
+
+def test_what_the_server_of_a_link_says_of_its_refusal_is_told() -> None:
+    refusal = answer("403 Forbidden", b'{"error": {"message": "the link is from yesterday"}}')
+    with (
+        raw_server(sends(refusal)) as cdn,
+        raw_server(sends(redirect(cdn.url("/blob")))) as hub,
+        pytest.raises(Expired, match=r"refuses the link to the file \(403 Forbidden: the link is from yesterday\)"),
+    ):
+        download(Plain(Context()), hub.url(), 10)

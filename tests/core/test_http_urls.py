@@ -30,7 +30,7 @@ def test_an_origin_has_one_spelling(url: str, expected: str) -> None:
     "url", ["", "host/x", "ftp://host", "https://", "https://[::1", "https://host:99999/", "file:///x"]
 )
 def test_what_is_no_web_address_is_refused(url: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="not a web address"):
         origin(url)
 
 
@@ -92,7 +92,7 @@ def hold_one_host(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_parsers_disagree_on_is_refused(url: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="not a web address"):
         address(url)
 
 

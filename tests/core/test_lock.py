@@ -174,9 +174,17 @@ def test_what_is_too_large_to_be_a_lock_is_read_by_nobody() -> None:
         assert f"larger than {MAX_LOCK_BYTES} bytes" in str(caught.value) + str(caught.value.hints)
 
 
-@pytest.mark.parametrize(("old", "new"), [("size = 3", "size = 4"), ('path = "t.gguf"', 'path = "../t.gguf"')])
-def test_a_block_that_was_tampered_with_is_an_integrity_error(old: str, new: str) -> None:
-    with pytest.raises(IntegrityError, check=coded("hostile_name", "lock_digest")):
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("size = 3", "size = 4", "lock_digest"),
+        ('path = "t.gguf"', 'path = "../t.gguf"', "hostile_name"),
+        ("version = 1\n", 'version = 1\ndir = "../out"\n', "hostile_name"),
+        ("version = 1\n", 'version = 1\ndir = "~"\n', "hostile_name"),
+    ],
+)
+def test_a_lock_that_was_tampered_with_is_an_integrity_error(old: str, new: str, code: str) -> None:
+    with pytest.raises(IntegrityError, check=coded(code)):
         parse_lock(TEXT.replace(old, new, 1), "models.lock")
 
 

@@ -27,6 +27,7 @@ from modelpm.project.lock_rules import is_clearly_of
 from modelpm.project.provenance import Judge
 from modelpm.results.report import Result
 from tests.support.catalogs import file, model, release, variant, write_catalog
+from tests.support.codes import coded
 from tests.support.hub import Hub
 from tests.support.projects import Shop, stocked_shop
 
@@ -139,7 +140,7 @@ def test_a_renamed_key_does_not_hide_a_source(manager: modelpm.Manager, tmp_path
     spec = f"file://{weights}/good"
     model = locked_as(weights / "evil.bin", "w.safetensors", spec, f"file://{weights}/evil.bin")
     project = project_with(manager, tmp_path / "p", Lock().changed(put=[model]), f'[models]\nother = "{spec}"\n')
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("lock_source")):
         project.sync()
 
 

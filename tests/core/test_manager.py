@@ -293,6 +293,12 @@ def test_verify_names_what_is_bad_and_install_brings_it_back(manager: modelpm.Ma
     assert (model.folder / "model.safetensors").read_bytes() == WEIGHTS
 
 
+def test_what_another_model_needs_stays_in_the_store_and_is_counted(manager: modelpm.Manager, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        manager.install(folder_of(tmp_path / name, {"x.gguf": b"GGUF x", "y.gguf": b"GGUF y"}))
+    assert manager.uninstall("a").changes[0].note == "2 files stay in the store: needed by `b`"
+
+
 def test_the_audit_log_names_who_did_what(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/plain", PLAIN)
     manager.install("hf://acme/plain", user="user123")

@@ -14,6 +14,7 @@ from modelpm.project.drift import drift, settled
 from modelpm.project.edit import with_models, without_models
 from modelpm.project.manifest import STARTER, parse_manifest
 from modelpm.project.rules import Rules
+from tests.support.codes import coded
 
 TEXT = """\
 # ours
@@ -106,7 +107,7 @@ def test_a_group_has_a_name_like_a_model(name: str) -> None:
 
 @pytest.mark.parametrize("folder", ["../out", "/abs", "a/../../b", ".git/hooks", "a\\b", "."])
 def test_the_view_stays_inside_the_project(folder: str) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name")):
         parse_manifest(f"[settings]\ndir = '{folder}'", "models.toml")
 
 

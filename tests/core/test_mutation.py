@@ -61,8 +61,10 @@ def test_the_aimed_mutants_are_not_stale() -> None:
     for mutant in AIMED:
         mutated = mutant.apply((ROOT / mutant.path).read_text(encoding="utf-8"))
         ast.parse(mutated)
-        assert all((ROOT / test.partition("::")[0]).exists() for test in mutant.tests), mutant
         assert mutant.tests, mutant
+        for path, _, name in (test.partition("::") for test in mutant.tests):  # pytest fails where there is none
+            assert not name or f"def {name.partition('[')[0]}(" in (ROOT / path).read_text(encoding="utf-8"), name
+            assert (ROOT / path).exists(), path
 
 
 def test_what_is_called_equivalent_still_stands() -> None:

@@ -18,6 +18,7 @@ from modelpm.text.untrusted import (
     shortened,
     to_model_name,
 )
+from tests.support.codes import coded
 from tests.support.scaling import growth
 
 HOSTILE = [
@@ -136,7 +137,7 @@ def test_plain_paths_pass(path: str) -> None:
     ],
 )
 def test_names_that_fall_together_on_some_file_system_are_refused(paths: tuple[str, str]) -> None:
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name")):
         check_paths(paths)
 
 
@@ -173,7 +174,7 @@ def test_what_nobody_sees_is_printed_and_refused_alike(text: str) -> None:
     assert printable(shown) == shown
     assert not any(unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for c in shown)
     if shown != text:
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, check=coded("hostile_name")):
             check_path(text)
 
 
@@ -198,7 +199,7 @@ def test_a_name_costs_linear_time(char: str) -> None:
         printable(text)
         shortened(text)
         json_safe(text)
-        with pytest.raises(IntegrityError):
+        with pytest.raises(IntegrityError, check=coded("hostile_name")):
             check_path(text)
 
     assert growth(lambda n: char * n, work, 5_000) < 8
@@ -206,5 +207,5 @@ def test_a_name_costs_linear_time(char: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "Upper", "a/b", ".a", "-a", "a b", "x" * 65, "con", "a."])
 def test_model_names_obey_the_alphabet(name: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="cannot be the name of a model"):
         check_model_name(name)

@@ -180,10 +180,15 @@ def test_a_mark_never_vouches_for_a_journal_that_was_begun_meanwhile(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     it = opened(tmp_path / KEY, Header(KEY, 100, None))
-    put(it, 0, b"a" * 50)
-    monkeypatch.setattr(system, "fdatasync", lambda _fd: it.restart())
+    for offset in (0, 30, 60):  # of three records: what covers them would cover one that follows the mark
+        put(it, offset, b"a" * 20)
+
+    def begin_anew(_fd: int) -> None:
+        monkeypatch.undo()
+        it.restart()
+
+    monkeypatch.setattr(system, "fdatasync", begin_anew)
     it.sync()
-    monkeypatch.undo()
     put(it, 0, b"b" * 50)
     it.close()
     found = decode(read(tmp_path / KEY / "journal"), "another boot")

@@ -16,6 +16,7 @@ from modelpm.plugins.discovery import Entry
 from modelpm.plugins.guard import GuardedCatalog, GuardedLog, GuardedSource
 from modelpm.text.human import MAX_SIZE
 from tests.conftest import Ran
+from tests.support.codes import coded
 from tests.support.scaling import growth
 
 ENTRY = Entry("source", 1, "rude", "rude", "rude-dist", "1.0")
@@ -112,6 +113,7 @@ def test_an_error_of_ours_arrives_short_and_plain() -> None:
         GuardedSource(ENTRY, raising(error)).resolve(REFERENCE)
     assert (caught.value.code, caught.value.retry_after) == ("network", None)
     assert len(caught.value.message) < FOREIGN_CAP + 100
+    assert caught.value.args == (caught.value.message,), "a traceback shows them"
     assert len(json.dumps([*caught.value.hints, caught.value.details])) < 1 << 20
     assert caught.value.message.endswith(f"({(50 << 20) - FOREIGN_CAP} characters more)")
 
@@ -126,7 +128,7 @@ def test_an_error_of_the_plugins_own_class_becomes_ours() -> None:
 
 def test_a_long_text_of_a_plugin_costs_linear_time() -> None:
     def work(error: BaseException) -> None:
-        with pytest.raises(ModelpmError):
+        with pytest.raises(ModelpmError, check=coded("plugin")):
             GuardedSource(ENTRY, raising(error)).resolve(REFERENCE)
 
     assert growth(lambda n: RuntimeError("A" * n), work, 1 << 20) < 8

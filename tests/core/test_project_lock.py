@@ -12,6 +12,7 @@ from modelpm.errors import CheckFailedError, Denied, IntegrityError, ModelpmErro
 from modelpm.library.project import Project
 from modelpm.lockfile.file import parse_lock
 from modelpm.testing import FaultServer
+from tests.support.codes import coded
 from tests.support.hub import Hub
 from tests.support.projects import Shop, reopened, shop_in, stocked_shop
 
@@ -133,7 +134,7 @@ def test_upgrade_stays_inside_the_spec_until_it_is_told_otherwise(
     assert [c.action for c in report.changes] == ["lock-update", "install"]
     assert (project.root / "models/chat/model.gguf").read_bytes() == shop.content("chat", "2.0", "model.gguf")
     assert reopened(manager, project.root).outdated().rows == ()
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("not_in_project")):
         project.upgrade(["nobody"])
 
 
@@ -182,7 +183,7 @@ def test_check_says_every_reason_and_changes_nothing(project: Project) -> None:
 def test_nothing_is_written_where_one_of_several_fails(project: Project) -> None:
     project.add(["embed"])
     before = lock_of(project), manifest_of(project)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, check=coded("unknown_model")):
         project.add(["chat", "nobody"])
     write(project, 'embed = "acme/embed"\nchat = "acme/chat"\nx = "acme/chat@9"\n')
     report = project.lock()
@@ -422,12 +423,12 @@ def test_a_block_edited_by_hand_is_an_integrity_error(project: Project) -> None:
         project.sync(frozen=True)
     assert caught.value.code == "lock_digest"
     path.write_text(lock_of(project).replace('path = "model.gguf"', 'path = "../evil"'))
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name")):
         project.sync(frozen=True)
 
 
 def test_the_digest_for_a_cache_changes_with_the_bytes_and_nothing_else(project: Project) -> None:
-    with pytest.raises(CheckFailedError):
+    with pytest.raises(CheckFailedError, check=coded("lock_missing")):
         project.digest()
     project.add(["chat@1"])
     before = project.digest()

@@ -19,6 +19,7 @@ from modelpm.disk.atomic import write_atomic
 from modelpm.errors import CheckFailedError, IntegrityError, StoreError, UsageError
 from modelpm.library.project import Project
 from tests.conftest import Ran
+from tests.support.codes import coded
 from tests.support.hub import Hub
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import read_only, tmpfs
@@ -89,7 +90,7 @@ def test_locked_fails_before_anything_is_made(project: Project) -> None:
     assert (caught.value.code, caught.value.exit_code) == ("lock_drift", 3)
     (project.root / "models.lock").unlink()
     for act in (partial(project.sync, locked=True), partial(project.sync, check=True)):
-        with pytest.raises(CheckFailedError):
+        with pytest.raises(CheckFailedError, check=coded("lock_missing")):
             act()
     assert not (project.root / "models").exists()
     assert before
@@ -105,9 +106,9 @@ def test_frozen_never_opens_the_manifest(project: Project, manager: modelpm.Mana
     (project.root / "models.toml").symlink_to("models.toml")  # opening it would fail
     assert manager.project(project.root / "models", frozen=True).sync(frozen=True).lock_action == "unchanged"
     (project.root / "models.lock").unlink()
-    with pytest.raises(CheckFailedError):
+    with pytest.raises(CheckFailedError, check=coded("lock_missing")):
         frozen.sync(frozen=True)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="exclude each other"):
         frozen.sync(frozen=True, locked=True)
 
 
@@ -125,7 +126,7 @@ def test_groups_are_taken_when_they_are_asked_for(project: Project, manager: mod
     shutil.rmtree(project.root / "deep")
     frozen.sync(frozen=True, all_groups=True)
     assert "style/model.gguf" in shown(frozen)
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="there is no group `gpuu`"):
         project.sync(groups=["gpuu"])
 
 
@@ -152,7 +153,7 @@ def test_nothing_is_written_through_a_symlink(project: Project, tmp_path: Path) 
     assert list(outside.iterdir()) == []
     assert (project.root / "models.lock").read_bytes() == lock
     (project.root / "models.toml").write_text('[settings]\ndir = "../out"\n')
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name")):
         project.sync()
 
 
@@ -201,7 +202,7 @@ def test_a_read_only_project_is_used_as_it_is_and_named_where_it_must_be_written
         with pytest.raises(StoreError) as caught:
             there.sync()
         assert caught.value.code in {"no_permission", "local"}
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, check=coded("no_permission")):
             there.add(["style"])
 
 

@@ -210,7 +210,7 @@ def test_it_waits_for_nobody_for_ever_and_says_who_is_at_work(manager: modelpm.M
 
 
 def test_a_running_install_holds_its_blobs_where_locks_keep_nobody_out(manager: modelpm.Manager) -> None:
-    held, free = put(manager.store, b"held"), aged(manager, b"free", 1)
+    held, free = aged(manager, b"held", 1), aged(manager, b"free", 1)
     manager.store.locks_work = False
     with manager.store.lease([held]):
         late = put(manager.store, b"came while it runs")
@@ -244,7 +244,7 @@ def test_a_blob_that_a_folder_elsewhere_shows_frees_nothing(manager: modelpm.Man
 
 @pytest.mark.parametrize(("age", "size"), [("90x", ""), ("", "12Q"), ("-1d", ""), ("", "all"), ("1" * 30, "")])
 def test_limits_that_are_none_are_refused(age: str, size: str) -> None:
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match=r"is not (an age|a size) like"):
         Limits.parse(age, size)
 
 

@@ -71,7 +71,7 @@ def test_what_was_interrupted_is_resumed(tmp_path: Path, url: str, promise: str)
             cancelled.set()
 
     slow = modelpm.Manager(home=tmp_path / "home", user="tester", limit_rate="8M")
-    with pytest.raises(Interrupted):
+    with pytest.raises(Interrupted, match="interrupted"):
         slow.install(url + promise, on_progress=stop_early, cancelled=cancelled)
 
     report = modelpm.Manager(home=tmp_path / "home", user="tester").install([url + promise])

@@ -92,7 +92,7 @@ def test_a_listing_that_contradicts_the_catalog_is_an_integrity_error(file: Remo
 
 
 def test_a_listing_without_the_file_is_not_found() -> None:
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match=r"has no file `m8\.gguf`"):
         complete(of_catalog(1), snapshot(remote("gone")), is_fixed=True)
 
 
@@ -112,7 +112,7 @@ def test_a_listing_becomes_a_model_pinned_to_its_revision() -> None:
 
 def test_a_git_digest_is_never_an_identity() -> None:
     model = listed(remote("c.json", 2, Digest("git-sha1", GIT)))
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError, match="neither pinned nor fetched"):
         model.lock({})
 
 

@@ -22,6 +22,7 @@ from modelpm.store.gc import registry
 from modelpm.store.gc.marks import FRESH, MARK, read_id
 from modelpm.store.gc.roots import Record, digest_of
 from tests.core.test_store_machine import counting, wait_for
+from tests.support.codes import coded
 from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import read_only, tmpfs
 
@@ -69,6 +70,14 @@ def shown(folder: Path) -> bytes:
 # ---------------------------------------------------------------------- moved, copied, somewhere else
 
 
+def test_every_root_has_an_id_of_its_own(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
+    for name in ("a", "b"):
+        project_in(manager, tmp_path / name, spec)
+    known = {record.id for record in records(manager)}
+    assert known == {read_id(tmp_path / name / "models") for name in ("a", "b")}
+    assert len(known - {""}) == 2
+
+
 def test_a_moved_project_is_found_by_a_sync_with_nothing_to_do(
     manager: modelpm.Manager, tmp_path: Path, spec: str
 ) -> None:
@@ -92,6 +101,25 @@ def test_a_moved_project_that_no_run_found_keeps_its_blobs_for_a_time(
     let_age(manager, 89)
     manager.maintenance.prune()
     assert shown(tmp_path / "new") == BYTES
+
+
+def test_a_prune_takes_note_of_every_root_that_is_there(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
+    manager.install(spec, dir=tmp_path / "out")
+    project_in(manager, tmp_path / "app", spec)
+    let_age(manager, 2)
+    manager.maintenance.prune()
+    seen = {record.root.kind: record.age(time.time()) < DAY for record in registry.listing(manager.store.layout)}
+    assert seen == {"user": True, "project": True, "dir": True}
+
+
+def test_a_lock_that_was_cut_short_holds_what_it_held_before(
+    manager: modelpm.Manager, tmp_path: Path, spec: str
+) -> None:
+    project_in(manager, tmp_path / "app", spec)
+    lock = tmp_path / "app" / "models.lock"
+    lock.write_text(lock.read_text().partition("digest")[0])
+    manager.maintenance.prune()
+    assert shown(tmp_path / "app") == BYTES
 
 
 def test_a_copy_never_shrinks_what_the_original_needs(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
@@ -664,6 +692,6 @@ def test_a_record_is_read_or_refused_whatever_stands_in_it(value: object, key: s
 
 
 def test_a_folder_that_is_closed_is_no_reason_to_stop(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
-    with read_only(tmp_path / "closed") as closed, pytest.raises(ModelpmError):
+    with read_only(tmp_path / "closed") as closed, pytest.raises(ModelpmError, check=coded("no_permission")):
         manager.install(spec, dir=closed / "out")
     assert manager.install(spec).name == "m"

@@ -1,5 +1,6 @@
 """Promises that one line of the code keeps, each from the outside."""
 
+import errno
 import json
 import os
 import subprocess
@@ -51,6 +52,14 @@ def test_a_record_of_any_length_is_read_as_it_was_written(tmp_path: Path, prefix
     made = records.Record(prefixes << 24, 1, 2, boot, 3, tuple(f"{n:064x}" for n in range(prefixes)))
     records.write(tmp_path / "record.json", made)
     assert records.read(tmp_path / "record.json") == made
+
+
+def test_a_record_that_others_can_write_is_read_and_not_trusted(tmp_path: Path) -> None:
+    made = records.Record(1, 1, 2, "", 3)
+    records.write(tmp_path / "record.json", made)
+    (tmp_path / "record.json").chmod(0o666)
+    assert records.read(tmp_path / "record.json") == made
+    assert records.read(tmp_path / "record.json", trusted=True) is None
 
 
 def test_a_blob_with_a_record_of_more_than_16_kib_is_there(tmp_path: Path) -> None:
@@ -140,6 +149,13 @@ def test_a_lock_whose_spec_is_none_is_refused(modelpm: Modelpm, home: Path, tmp_
         with pytest.raises(UsageError, match="spec") as caught:
             parse_lock("\n".join(lines) + "\n", str(lock))
         assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("kind", ["hardlink", "symlink", "reflink", "copy"])
+def test_an_entry_that_is_gone_neither_stands_nor_shows_old_bytes(tmp_path: Path, kind: str) -> None:
+    entry = Entry("0" * 64, kind, 1, 2)
+    assert not entry.stands_at(tmp_path / "gone")
+    assert not entry.is_stale(tmp_path / "gone", tmp_path / "blob")
 
 
 def test_the_ledger_of_a_view_is_in_order_whoever_writes_it() -> None:
@@ -236,6 +252,27 @@ def test_an_interruption_is_heard_while_bytes_of_a_cache_are_hashed(
     assert caught.value.exit_code == 130
     assert "while bytes that are here were checked" in str(caught.value)
     assert not Store(tmp_path / "home" / "store").blob(sha256(data)).exists()
+
+
+@pytest.mark.parametrize(("number", "left"), [(errno.EIO, (8 << 20) + 10), (errno.ENOMEM, None)])
+def test_what_a_disk_lost_is_fetched_and_any_other_trouble_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, left: int | None
+) -> None:
+    data, store, read = bytes((9 << 20) + 10), Store(tmp_path / "store"), system.pread_into
+    store.commit(draft(store, data), sha256(data), prefixes=["0" * 64])
+
+    def broken(fd: int, buffer: memoryview, offset: int) -> int:
+        if offset == 4 << 20:
+            raise OSError(number, os.strerror(number))
+        return read(fd, buffer, offset)
+
+    monkeypatch.setattr(system, "reflink", lambda _blob, _draft: False)
+    monkeypatch.setattr(system, "pread_into", broken)
+    if left is not None:
+        assert store.seed(sha256(data), len(data)) == left
+        return
+    with pytest.raises(StoreError, match=os.strerror(number)):
+        store.seed(sha256(data), len(data))
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 5), (403, 7), (503, 6)])

@@ -3,7 +3,7 @@
 import json
 import traceback
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -12,7 +12,7 @@ import pytest
 
 import modelpm
 from modelpm.api.events import Bus
-from modelpm.api.types import Event, Reference, Secret
+from modelpm.api.types import Context, Event, Reference, Secret
 from modelpm.errors import ModelpmError, PluginError, Unavailable
 from modelpm.events.audit import Auditor
 from modelpm.network import redact
@@ -20,6 +20,7 @@ from modelpm.plugins.guard import GuardedSource
 from tests.conftest import Ran
 from tests.support.memory_source import ENTRY
 from tests.support.raw import answer, raw_server, sends
+from tests.support.sources import Plain, download
 
 TOKEN = "canary'Tök&n/0123"  # noqa: S105 - a canary
 Command = Callable[..., Ran]
@@ -114,6 +115,24 @@ def test_events_and_warnings_lose_secrets(tmp_path: Path) -> None:
         manager._emit("run", "file.retry", {"reason": [f"sent {TOKEN}"]})  # noqa: SLF001 - what all parts emit by
         assert TOKEN not in repr((events, manager.warnings))
     assert len(events) == 1
+
+
+def test_what_a_source_sends_by_its_own_rule_is_withheld() -> None:
+    class Keyed(Plain):
+        def authorization(self, url: str) -> Mapping[str, str]:
+            assert url
+            return {"x-key": "canary-key-0123"}
+
+    with raw_server(sends(answer("200 OK", b"x" * 10))) as server:
+        download(Keyed(Context()), server.url(), 10)
+        assert "x-key: canary-key-0123" in server.heads[0].lower()
+    assert redact.without_secrets("it sent canary-key-0123") == "it sent ***"
+
+
+def test_passwords_in_addresses_of_the_configuration_are_withheld(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[mirrors]\n"hf://" = ["https://joe:canary-0123@mirror.example"]\n')
+    with modelpm.Manager(home=tmp_path):
+        assert redact.without_secrets("it said canary-0123") == "it said ***"
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from modelpm.disk import system
 from modelpm.errors import IntegrityError, StoreError, UsageError
 from modelpm.store import Store
 from modelpm.store.blobs import records
+from tests.support.codes import coded
 from tests.support.stores import damage, draft, put, read_only, sha256, tmpfs, umask
 
 DATA = b"weights" * 1000
@@ -393,7 +394,7 @@ def test_wrong_bytes_are_set_aside_under_both_names(store: Store) -> None:
     assert path == store.root / "quarantine" / f"{'00' * 32}-{NAME}"
     assert path.read_bytes() == DATA
     assert not data.exists()
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError, check=coded("hostile_name")):
         store.quarantine(path, "../../x", NAME)
 
 

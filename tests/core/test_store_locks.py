@@ -149,6 +149,26 @@ def test_a_folder_of_locks_that_was_cleared_meanwhile_does_not_make_two_holders(
         assert path.stat().st_ino == inode
 
 
+def test_a_lock_whose_file_went_away_before_it_was_locked_is_taken_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert store.locks_work
+    path, try_lock = store.layout.lock("store"), system.try_lock
+
+    def cleared(fd: int, *, shared: bool = False) -> bool:
+        monkeypatch.undo()
+        path.unlink()
+        return try_lock(fd, shared=shared)
+
+    monkeypatch.setattr(system, "try_lock", cleared)
+    with (
+        store.lock("store"),
+        pytest.raises(StoreError, check=coded("lock_timeout")),
+        store.lock("store", timeout=0),
+    ):
+        pass
+
+
 def test_a_symlink_in_the_place_of_a_lock_is_refused(store: Store, tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")

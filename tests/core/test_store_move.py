@@ -11,6 +11,7 @@ import pytest
 
 from modelpm.errors import Interrupted, ModelpmError, UsageError
 from modelpm.store import Store
+from tests.support.codes import coded
 from tests.support.models import folder_of, manager_in, names
 from tests.support.projects import project_with
 from tests.support.stores import damage, put, tmpfs
@@ -105,7 +106,7 @@ def test_unfinished_downloads_and_projects_come_along(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_it_is_refused(tmp_path: Path, where: str) -> None:
     with manager_in(tmp_path) as manager:
         manager.install(folder_of(tmp_path / "m", FILES))
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError, check=coded("usage")):
             manager.maintenance.move_store(tmp_path / where)
         assert all(row.ok for row in manager.verify().rows)
 
@@ -268,10 +269,13 @@ def test_a_store_that_was_moved_away_is_not_moved_again(
         manager.install(folder_of(tmp_path / "m", FILES))
         manager.maintenance.move_store(tmp_path / "new")
     settings = (tmp_path / "home" / "config.toml").read_bytes()
-    with manager_in(tmp_path, store=tmp_path / "home" / "store") as manager, pytest.raises(UsageError):
+    with (
+        manager_in(tmp_path, store=tmp_path / "home" / "store") as manager,
+        pytest.raises(UsageError, check=coded("store_moved", "usage")),
+    ):
         manager.maintenance.move_store(tmp_path / where)
     monkeypatch.setenv("MODELPM_STORE", str(tmp_path / "home" / "store"))
-    with manager_in(tmp_path) as manager, pytest.raises(UsageError):
+    with manager_in(tmp_path) as manager, pytest.raises(UsageError, check=coded("store_moved", "usage")):
         manager.maintenance.move_store(tmp_path / where)
     monkeypatch.delenv("MODELPM_STORE")
     assert (tmp_path / "home" / "config.toml").read_bytes() == settings

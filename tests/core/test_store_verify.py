@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.events import Bus
+from modelpm.api.types import Progress, Status
 from modelpm.errors import Interrupted
+from modelpm.events.progress import Checking
+from modelpm.events.subscribers import Callback
 from modelpm.store import Store
 from modelpm.store.blobs.verify import Target, verify
 from tests.support.stores import damage, put
@@ -54,9 +58,10 @@ def test_bytes_are_reported_in_the_calling_thread(store: Store) -> None:
 def test_a_run_that_is_cancelled_ends_as_interrupted(store: Store) -> None:
     cancelled = threading.Event()
     cancelled.set()
-    with pytest.raises(Interrupted) as caught:
-        verify(store, [Target(put(store, b"x"), 1)], cancelled=cancelled)
-    assert caught.value.exit_code == 130
+    for quick in (False, True):  # which may read nothing
+        with pytest.raises(Interrupted) as caught:
+            verify(store, [Target(put(store, b"x"), 1)], cancelled=cancelled, quick=quick)
+        assert caught.value.exit_code == 130
 
 
 def test_an_error_of_the_listener_ends_the_run_and_its_threads(store: Store) -> None:
@@ -74,3 +79,13 @@ def test_a_blob_that_cannot_be_read_is_a_problem_and_no_failure(store: Store) ->
     store.blob(name).unlink()
     os.mkfifo(store.blob(name))
     assert verify(store, [Target(name, 1)]) == ["replaced: it is not a regular file"]
+
+
+def test_the_last_progress_of_a_check_says_how_it_ended() -> None:
+    seen: list[Progress] = []
+    for error in ("", "bad"):
+        checking = Checking("m", 200, Bus((Callback(seen.append, Bus()),)))
+        checking.add(50)
+        checking.ended(error)
+    ends = [(p.percentage, p.speed, p.status, p.error) for p in (seen[1], seen[3])]
+    assert ends == [(100.0, 0.0, Status.COMPLETED, None), (25.0, 0.0, Status.FAILED, "bad")]

@@ -11,7 +11,7 @@ import pytest
 from modelpm.api.types import Digest, Status, Stream
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
 from modelpm.store.blobs.records import PIECE
-from modelpm.transfer import Engine, Fetch, Fetched
+from modelpm.transfer import Engine, Fetch, Fetched, Options, RunProgress
 from modelpm.transfer.download import Job
 from modelpm.transfer.engine import _Run
 from tests.support.memory_source import Answer, MemorySource, Request
@@ -422,11 +422,22 @@ def test_a_failing_tick_stops_the_run(trial: Trial) -> None:
     def tick(_: object) -> None:
         raise Stop
 
-    from modelpm.transfer import Engine, Options
-
     engine = Engine(trial.store, hasher, Options(), lambda _a, _f: None)
     with pytest.raises(Stop):
         engine.run([pinned("w", data, [source.origin("w")])], tick=tick, cancelled=threading.Event())
+
+
+def test_a_run_that_is_cancelled_while_another_is_at_the_file_was_interrupted(trial: Trial) -> None:
+    data, cancelled = noise(1000), threading.Event()
+
+    def tick(progress: RunProgress) -> None:
+        if any(file.status is Status.DOWNLOADING for file in progress.files):  # it waits
+            cancelled.set()
+
+    engine, fetch = Engine(trial.store, hasher, Options(), lambda _a, _f: None), pinned("w", data, [])
+    with trial.store.lock(fetch.key):
+        (result,) = engine.run([fetch], tick=tick, cancelled=cancelled)
+    assert isinstance(result, Interrupted)
 
 
 @pytest.mark.parametrize(("readinto", "said"), [(True, "readinto returned"), (False, "answered with a str as piece")])

@@ -1,5 +1,6 @@
 """Mutants that each switch off a promise as a whole, in words that name it. Every one is to be killed."""
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,4 +38,9 @@ class Aimed:
         return source.replace(self.old, self.new)
 
 
-AIMED: tuple[Aimed, ...] = ()
+def _listed() -> tuple[Aimed, ...]:
+    text = Path(__file__).with_name("aimed.toml").read_text(encoding="utf-8")
+    return tuple(Aimed(**table) for table in tomllib.loads(text)["mutant"])
+
+
+AIMED = _listed()

@@ -56,7 +56,8 @@ class Trials:
         repository: What is mutated; stays as it is.
         work: An empty folder for the copies.
         workers: How many.
-        limit: Seconds a change may take; more is an endless loop, and counts as noticed.
+        limit: Seconds a change may take; more is an endless loop, and counts as noticed where its tests are quicker
+            without it.
     """
 
     def __init__(self, repository: Path, work: Path, workers: int, limit: float = 180.0) -> None:
@@ -89,9 +90,12 @@ class Trials:
             before = target.read_bytes()
             target.write_bytes(change.source)
             try:
-                return self._judge(copy, change)
+                code, output = self._pytest(copy, change.tests)
             finally:
                 target.write_bytes(before)
+            if code is None and self._pytest(copy, change.tests)[0] is None:
+                return Verdict(change.name, killed=False, how="its tests take too long without it, too")
+        return _judged(change, code, output)
 
     @contextmanager
     def _copy(self) -> Iterator[Path]:
@@ -100,18 +104,6 @@ class Trials:
             yield copy
         finally:
             self._free.put(copy)
-
-    def _judge(self, copy: Path, change: Change) -> Verdict:
-        code, output = self._pytest(copy, change.tests)
-        if code is None:
-            return Verdict(change.name, killed=True, how="it never ended")
-        if code == _PASSED:
-            return Verdict(change.name, killed=False, how=f"{len(change.tests)} tests pass")
-        first = next((line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
-        if code == _FAILED or first:
-            return Verdict(change.name, killed=True, how=first[:160])
-        # Where not even the start works, pytest has other exit codes: the mutant is noticed by everything.
-        return Verdict(change.name, killed=True, how=f"exit code {code} of pytest")
 
     def _pytest(self, copy: Path, tests: Sequence[str]) -> tuple[int | None, str]:
         """Return the exit code, or None where it took too long, and what was printed."""
@@ -140,3 +132,15 @@ class Trials:
                 process.communicate()
                 return None, ""
         return process.returncode, output
+
+
+def _judged(change: Change, code: int | None, output: str) -> Verdict:
+    if code is None:
+        return Verdict(change.name, killed=True, how="it never ended")
+    if code == _PASSED:
+        return Verdict(change.name, killed=False, how=f"{len(change.tests)} tests pass")
+    first = next((line for line in output.splitlines() if line.startswith(("FAILED", "ERROR"))), "")
+    if code == _FAILED or first:
+        return Verdict(change.name, killed=True, how=first[:160])
+    # Where not even the start works, pytest has other exit codes: the mutant is noticed by everything.
+    return Verdict(change.name, killed=True, how=f"exit code {code} of pytest")

@@ -14,6 +14,7 @@ import pytest
 from modelpm.api import Context, Denied, ModelpmError, Network, Reference, Secret, Unavailable, UsageError
 from modelpm_huggingface.source import HuggingFace
 from tests.conftest import Ran
+from tests.support.codes import coded
 from tests.support.raw import RawServer, answer, raw_server
 
 Command = Callable[..., Ran]
@@ -95,7 +96,7 @@ def test_a_next_page_that_leads_nowhere_ends_the_listing_with_an_error(link: str
     def paged(path: str, _head: str) -> bytes | None:
         return answer("200 OK", b"[]", Link=f"<{link}>; rel=next") if "/tree/" in path else None
 
-    with raw_server(registry("", paged)) as server, pytest.raises(ModelpmError):
+    with raw_server(registry("", paged)) as server, pytest.raises(ModelpmError, check=coded("bad_answer", "usage")):
         hub_at(server.url("")).resolve(REPO)
     assert len(server.heads) == 2
 

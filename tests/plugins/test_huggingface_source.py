@@ -20,6 +20,7 @@ from modelpm.api import (
 )
 from modelpm_huggingface.source import HuggingFace, next_page
 from tests.conftest import Ran
+from tests.support.codes import coded
 from tests.support.hub import Hub
 from tests.support.raw import raw_server
 from tests.support.scaling import growth
@@ -206,7 +207,7 @@ def test_the_token_is_found_where_the_hubs_own_tools_keep_it(
 
     assert source(hub, {"HOME": str(home), **found}).resolve(Reference("hf", "acme/private")).files
     silent = source(hub, {"HOME": str(home), **found, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"})
-    with pytest.raises(Denied):
+    with pytest.raises(Denied, check=coded("repo_not_found")):
         silent.resolve(Reference("hf", "acme/private"))
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from modelpm.api import AuditLog, AuditSink, Context, Event, IntegrityError, StoreError, UsageError
 from modelpm_jsonl import chain, modelpm_audit
 from modelpm_jsonl.log import JsonLinesLog
+from tests.support.codes import coded
 
 WRITER = """
 import sys
@@ -327,7 +328,7 @@ def test_a_full_disk_leaves_the_log_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.forbidden
 def test_a_folder_without_permission_is_a_store_error(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(StoreError):
+    with pytest.raises(StoreError, check=coded("no_permission")):
         JsonLinesLog(tmp_path / "audit").write(an_event())
 
 
@@ -484,5 +485,5 @@ def test_the_hook_serves_jsonl_and_nothing_else(tmp_path: Path) -> None:
     assert isinstance(sink, AuditLog)
     sink.close()
     assert modelpm_audit("syslog", Context(folder=tmp_path)) is None
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError, match="needs a folder"):
         modelpm_audit("jsonl", Context())

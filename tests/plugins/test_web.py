@@ -139,7 +139,7 @@ def test_what_is_not_there_or_not_for_us_says_so(server: HTTPServer) -> None:
     server.expect_request("/gone").respond_with_data("", 404)
     source = web()
 
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="does not exist: 404"):
         source.resolve(source.parse(rest(server, "/gone")))
     with pytest.raises(Denied) as refused:
         source.resolve(source.parse(rest(server, "/secret")))
