@@ -13,7 +13,7 @@ from modelpm.environment import Environment
 from modelpm.errors import ModelpmError, StoreError, UsageError
 from modelpm.names import printable
 from modelpm.operations.roots import Roots, Survey
-from modelpm.store import leases, leftovers
+from modelpm.store import leases, leftovers, reserve
 from modelpm.store.leftovers import Leftover
 from modelpm.text import in_days
 
@@ -116,6 +116,7 @@ class Pruner:
             StoreError: ``root_unreadable``; or ``lock_timeout``: another modelpm is at work.
         """
         store = self.environment.store
+        reserve.spend(store)
         with (
             store.lock("store", timeout=wait, waiting=waiting),
             self.auditor.operation("prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,

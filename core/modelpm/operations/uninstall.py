@@ -11,6 +11,7 @@ from modelpm.names import printable
 from modelpm.operations.reading import find_installed
 from modelpm.operations.roots import Roots
 from modelpm.report import Change
+from modelpm.store import reserve
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ class Uninstaller:
         """Take several models out, or say what that would do; where one fails the others are finished."""
         changes: list[Change] = []
         errors: list[ModelpmError] = []
+        if not dry_run:
+            reserve.spend(self.environment.store)
         for name in dict.fromkeys(names):
             try:
                 if dry_run:

@@ -93,7 +93,7 @@ class Store:
             UsageError: A newer modelpm made the folder, or VERSION is not a number.
             StoreError: It cannot be written; names path and reason.
         """
-        from modelpm.store import locks, registry, version
+        from modelpm.store import locks, registry, reserve, version
 
         with self._opening:
             if self._opened:
@@ -104,6 +104,7 @@ class Store:
                 disk.make_folder(folder, below=self.root)
             self.locks_work = locks.work(self.layout.lock("self-test"))
             registry.begin(self.layout, time.time())
+            reserve.keep(self.layout)
             self._opened = True
 
     def look(self) -> None:
