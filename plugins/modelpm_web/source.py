@@ -3,14 +3,13 @@
 import re
 from dataclasses import replace
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from modelpm.api import Code, Context, Digest, IntegrityError, Reference, RemoteFile, Snapshot, UsageError, printable
 from modelpm.http import Address, HttpSource, address, origin
 
 _DIGEST = re.compile(r"sha256=([0-9a-fA-F]{64})")
 _SHOWN = 200
-_SECRETS = frozenset({"token", "access_token", "api_key", "apikey", "auth", "password"})
 _EXAMPLE = "https://host/path/model.gguf#sha256=<64 hexadecimal digits>"
 
 
@@ -99,13 +98,14 @@ def _refuse_secrets(place: Address) -> None:
             f"the address at {place.origin} holds a user or password, which belongs in no file",
             hints=[f'name them in the configuration: {table} username = "USER", password-env = "NAME"'],
         )
-    if any(key.lower() in _SECRETS for key, _ in parse_qsl(place.query or "")):
-        raise UsageError(f"{place.label} is given a token in its query, which belongs in no file", hints=[token])
     if place.is_signed:
         raise UsageError(
             f"{place.label} is a signed link: it is a credential, and runs out",
             hints=["give the address that hands out such links, or download the file and install it with file://"],
         )
+    if place.has_secret:
+        shown = place.label.partition(";")[0]
+        raise UsageError(f"{shown} is given a token as a parameter, which belongs in no file", hints=[token])
 
 
 def _digest(place: Address) -> Digest | None:

@@ -26,6 +26,7 @@ Traced = Callable[..., Trace]
 # counts. Bundles that are being written are compared, whatever there is of them.
 SPARED = (
     *("*/store/locks/*", "*/audit/lock", "*/store/leases/*", "*/store/partial/*", "trace-*", "*/__pycache__*"),
+    "*/store/reserve*",  # holds nothing
     # What costs no more than a hash where it is lost: notes on files, and the ctime in a record, renewed in place.
     *("*/cache/files/*", "*/store/meta/sha256/*: written and not synced"),
 )

@@ -478,6 +478,21 @@ def test_a_file_that_the_user_removed_from_a_folder_holds_nothing(
     assert manager.uninstall("m").changes[0].freed > 0
 
 
+def test_a_link_that_the_user_moved_within_a_folder_holds_and_is_removed_like_the_others(
+    manager: modelpm.Manager, tmp_path: Path, spec: str
+) -> None:
+    out = tmp_path / "out"
+    manager.install(spec, dir=out)
+    (out / "checkpoints").mkdir()
+    moved = (out / "a.gguf").rename(out / "checkpoints" / "mine.gguf")
+    assert manager.uninstall("m").changes[0].freed == 0
+    manager.maintenance.prune()
+    assert moved.read_bytes() == BYTES
+    assert manager.uninstall("m", with_dir=True).changes[0].freed > 0
+    assert not moved.is_symlink()
+    assert out.is_dir()
+
+
 def test_a_folder_on_a_disk_that_is_away_keeps_its_blobs_for_a_time(
     manager: modelpm.Manager, tmp_path: Path, spec: str
 ) -> None:

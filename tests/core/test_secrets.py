@@ -168,3 +168,22 @@ def test_a_password_of_the_endpoint_is_shown_nowhere(
         ran = modelpm(*options, *verb, "--retries", "0", env={"HF_ENDPOINT": endpoint})
     kept = "".join(p.read_text(errors="replace") for p in home.rglob("*") if p.is_file())
     assert "canary" not in ran.stdout + ran.stderr + kept
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-C", "joe:canary~two@h/x", "list"),
+        ("config", "get", "http%3A//joe:canary~two@h/x"),
+        ("path", "//canary~two@h/x"),
+        ("frobnicate", "https:/joe:canary~two@h/x"),
+        ("uninstall", "https://h/x;token=canary~two"),
+    ],
+)
+def test_what_is_typed_where_no_model_belongs_is_said_without_its_secret(
+    modelpm: Command, words: tuple[str, ...], home: Path
+) -> None:
+    ran = modelpm(*words)
+    assert ran.code == 0 or ran.stderr
+    assert "canary" not in ran.stdout + ran.stderr
+    assert not any(b"canary" in path.read_bytes() for path in home.rglob("*") if path.is_file())

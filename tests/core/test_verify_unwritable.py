@@ -69,6 +69,35 @@ def test_on_a_full_disk_it_goes_on_too(modelpm: Modelpm, tmp_path: Path) -> None
         assert len(json.loads(ran.stdout)["warnings"]) == 1
 
 
+def fill(disk: Path, size: int) -> None:
+    """Use up the disk, to its last block or inode."""
+    with pytest.raises(OSError, match="No space"):
+        [(disk / f"filler{number}").write_bytes(bytes(size)) for number in range(1000)]
+    with pytest.raises(OSError, match="No space"), (disk / "filler0").open("ab") as last:
+        last.write(bytes(8 << 20))
+
+
+@pytest.mark.parametrize("options", [("size=4m",), ("size=8m", "nr_inodes=400")], ids=["bytes", "inodes"])
+@pytest.mark.parametrize("words", [("uninstall", "tiny"), ("prune",)], ids=["uninstall", "prune"])
+def test_what_frees_space_works_where_there_is_none(
+    modelpm: Modelpm, tmp_path: Path, words: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    with tmpfs(tmp_path / "disk", options[0].removeprefix("size="), *options[1:]) as home:
+        env = {"MODELPM_HOME": str(home)}
+        assert modelpm("install", "tiny", env=env).code == 0
+        if words == ("prune",):
+            (home / "env" / "models.lock").write_text("version = 1\n")
+        fill(home, 2048 if options[1:] else 1 << 16)
+        ran = modelpm(*words, "--yes", env=env)
+        assert ran.code == 0, ran.stderr
+        assert not list(Store(home / "store").blobs())
+        assert modelpm("audit", "verify", env=env).code == 0
+        for filler in home.glob("filler*"):
+            filler.unlink()
+        assert modelpm("install", "tiny", env=env).code == 0
+        assert (home / "store" / "reserve").is_dir()
+
+
 AS_SOMEBODY_ELSE = """
 import json, os, sys
 import modelpm

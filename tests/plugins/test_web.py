@@ -171,7 +171,11 @@ def test_a_configured_secret_opens_its_own_origin() -> None:
         (f"host/x#md5={HEX}", "is no digest"),
         ("user:canary@host/x", "user or password"),
         ("canary@host/x", "user or password"),
-        ("host/x?token=canary", "token in its query"),
+        ("host/x?token=canary", "token as a parameter"),
+        ("host/x?tok%65n=canary", "token as a parameter"),
+        ("host/x?a=1&private_token=canary", "token as a parameter"),
+        ("host/x?key=canary", "token as a parameter"),
+        ("host/x;token=canary", "token as a parameter"),
         ("host/x?X-Amz-Signature=canary", "signed link"),
     ],
 )
@@ -180,6 +184,11 @@ def test_what_cannot_be_meant_or_must_not_be_kept_is_refused(text: str, said: st
         web().parse(text)
 
     assert "canary" not in refused.value.message + str(refused.value.hints)
+
+
+@pytest.mark.parametrize("text", ["host/x?monkey=canary", "host/x?author=canary", "host/a=b;c/x?path=a/b"])
+def test_a_parameter_that_is_no_secret_is_taken(text: str) -> None:
+    assert web().parse(text).path == text
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from modelpm.cli.context import Session, variable
 from modelpm.cli.terminal.streams import CLOSED, UnwritableError, end, lost_code
 from modelpm.cli.verbs import RootGroup
 from modelpm.errors import Interrupted, ModelpmError, PluginError, UsageError
+from modelpm.network.redact import withhold_in_url
 
 if TYPE_CHECKING:  # start-up: help prints without it
     from modelpm.cli.terminal.output import Outcome
@@ -25,6 +26,8 @@ class App(RootGroup):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_more: Any) -> Any:  # type: ignore[override] # one way to run
         """Run the command line and exit."""
         arguments = list(sys.argv[1:] if args is None else args)
+        for word in arguments:  # whatever verb, option or error it ends up in
+            withhold_in_url(word)
         code = 0
         try:
             code = self._run(arguments, prog_name or "modelpm")

@@ -143,7 +143,7 @@ def _withhold(environ: Mapping[str, str], tables: Any) -> None:
     """Let no text hold the passwords that stand in addresses of the configuration."""
     for name in _WITH_ADDRESSES:
         if "@" in (address := environ.get(name) or environ.get(name.upper()) or ""):
-            withhold_in_url(address)
+            withhold_in_url(address if "://" in address else f"http://{address}")
     values = tables.values() if isinstance(tables, Mapping) else tables if isinstance(tables, list) else ()
     for value in values:
         if isinstance(value, str) and "://" in value:

@@ -71,11 +71,13 @@ class Shelf(NamedTuple):
 
     def holds(self) -> frozenset[str]:
         """Return the digests of what is still there."""
-        return frozenset(e[0] for key, e in self.record.entries.items() if os.path.lexists(self._target(key)))
+        entries = self._followed(self.record.entries)
+        return frozenset(entry.sha256 for key, entry in entries.items() if os.path.lexists(self._target(key)))
 
     def files_of(self, name: str) -> list[Path]:
         """Return the files of a model that are there as they were put there."""
-        ours = ((self._target(key), Entry(*e)) for key, e in self.record.entries.items() if _is_of(key, name))
+        entries = self._followed({key: e for key, e in self.record.entries.items() if _is_of(key, name)})
+        ours = ((self._target(key), entry) for key, entry in entries.items())
         return [target for target, entry in ours if entry.stands_at(target)]
 
     def place(self, name: str, files: Sequence[LockedFile], mode: str) -> set[str]:
@@ -140,7 +142,24 @@ class Shelf(NamedTuple):
             return
         with self.store.lock("folder-" + digest_of(os.fsencode(self.folder))[:16], timeout=60.0):
             known = registry.load(self.store.layout.project(self.record.key))
-            yield {key: Entry(*entry) for key, entry in (known.entries if known else {}).items()}
+            yield self._followed(known.entries if known else {})
+
+    def _followed(self, known: Mapping[str, tuple[str, str, int, int]]) -> dict[str, Entry]:
+        """Return what is known of the files, under the paths to which their links were moved within the folder."""
+        entries = {key: Entry(*entry) for key, entry in known.items()}
+        gone: dict[str, list[str]] = {}
+        for key, entry in entries.items():
+            if entry.kind == "symlink" and not os.path.lexists(self._target(key)):
+                gone.setdefault(entry.sha256, []).append(key)
+        if not gone:
+            return entries
+        shown = {self._target(key) for key in entries}
+        for above, folders, files in os.walk(self.folder):
+            for path in (Path(above, name) for name in (*files, *folders)):
+                for key in gone.pop(path.readlink().name, []) if path.is_symlink() and path not in shown else []:
+                    name = key.partition("/")[0]
+                    entries[f"{name}/{path.relative_to(self.folder).as_posix()}"] = entries.pop(key)
+        return entries
 
     def _save(self, entries: Mapping[str, Entry]) -> None:
         if not self.is_kept:

@@ -17,12 +17,14 @@ from urllib3.util import parse_url
 
 from modelpm.errors import Code, UsageError
 from modelpm.http.errors import PermanentError
+from modelpm.network.redact import is_secret_key
 
 _PORTS = {"http": 80, "https": 443}
 # Query keys under which the storage behind redirects carries its signatures (S3, GCS, CloudFront, Azure, Xet).
 _SIGNATURES = frozenset({"signature", "x-amz-signature", "x-goog-signature", "sig", "key-pair-id", "policy"})
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?|\[[0-9a-f:.]+(?:%[A-Za-z0-9._~-]+)?\]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_PATH_KEY = re.compile(r";([^=;/]+)=")
 _MAX_HOST = 253
 
 
@@ -75,6 +77,13 @@ class Address:
         """Whether the query carries a signature, so that the URL is a credential that runs out."""
         keys = (key.lower() for key, _ in parse_qsl(self.query or "", keep_blank_values=True))
         return any(key in _SIGNATURES for key in keys)
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a parameter of the query, or of a part of the path, is named like a secret."""
+        keys = [key for key, _ in parse_qsl(self.query or "", keep_blank_values=True)]
+        keys += [unquote(found) for found in _PATH_KEY.findall(self.path)]
+        return any(is_secret_key(key) for key in keys)
 
 
 @lru_cache(1024)  # asked five times a request

@@ -15,11 +15,18 @@ FOREIGN_CAP = 4096  # characters of one text that others wrote
 _LEAST = 6  # characters; shorter ones would be found in words that are not the secret
 _MOST = 1024
 _WEB = frozenset({"http", "https"})
-# Query keys whose values are secrets, whoever wrote the URL.
-_SECRET_KEYS = re.compile(
-    r"(?:access_?|auth_?|api_?|x-amz-security-)?(?:token|key)|auth|password|passwd|secret|sig|(?:x-\w+-)?signature",
+# Parameters of a URL whose values are secrets, whoever wrote it; words before the last say whose they are.
+_SECRET_KEY = re.compile(
+    r"(?:[\w.-]*[_.-]|access|auth|api|client|private)?"
+    r"(?:token|key|auth|authorization|password|passwd|pwd|pass|secret|sig|signature|jwt|bearer|credentials?)",
     re.IGNORECASE,
 )
+_PARAMETER = re.compile(r"(?:\A|[?&;#])([^=?&;#/\s]{1,64})=([^&;#\s]+)")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
+_MOST_WITHIN = 8  # URLs within a text
+_BEFORE_HOST = re.compile(r"\s*(?:([A-Za-z][A-Za-z0-9+.-]*):(?=[/\\]))?[/\\]*")
+# What stands behind an `@` in a text without a scheme, where that is an address and no `id@release`.
+_HOST_LIKE = re.compile(r"\[|localhost\b|\d+(?:\.\d+){3}|[\w.-]+\.[A-Za-z]{2,}|[^/?#]*:\d+(?:[/?#]|\Z)|[^/?#]+/")
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#\\\r\n]{0,1024}@)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
 _PLACE = re.compile(r"(?:\[[^\]]*\]|[^:\[\]@]*)(?::\d*)?")
@@ -65,12 +72,23 @@ def withhold(secret: str) -> None:
 
 
 def withhold_in_url(text: str) -> None:
-    """Withhold what a URL holds of secrets, as it was typed: a password, or a user alone; a token in its query."""
+    """Withhold what a text that was typed as a URL holds of secrets: a password, or a user alone; a token's parameter.
+
+    It need not be one that can be used: what is refused is said and logged, too.
+    """
     from urllib.parse import unquote
 
-    for secret in _secrets_of(text):
-        withhold(secret)
-        withhold(unquote(secret))
+    for spelled in dict.fromkeys((text, unquote(text))):
+        within = [found.start() for found in _ABSOLUTE.finditer(spelled)]
+        for start in (0, *within[:_MOST_WITHIN]):
+            for secret in _secrets_of(spelled[start:]):
+                withhold(secret)
+                withhold(unquote(secret))
+
+
+def is_secret_key(key: str) -> bool:
+    """Tell whether the value of a URL's parameter is a secret, by its name."""
+    return _SECRET_KEY.fullmatch(key) is not None
 
 
 def without_secrets(text: str) -> str:
@@ -148,21 +166,24 @@ def _is_web(scheme: str) -> bool:
 
 
 def _secrets_of(text: str) -> Iterator[str]:
-    scheme, found, rest = text.partition("://")
-    if not found:
-        scheme, rest = "http", text
+    start = _BEFORE_HOST.match(text)
+    scheme, rest = (start[1], text[start.end() :]) if start else (None, text)
+    if text.startswith("//"):
+        scheme = "http"
     before = re.split(r"[/?#]", rest, maxsplit=1)[0]
     userinfo, at, place = before.rpartition("@")
-    web = _is_web(scheme)
-    if web and not _PLACE.fullmatch(place):
-        userinfo, at, _ = rest.rpartition("@")  # a `/`, `?` or `#` in the password
-    user, colon, password = userinfo.partition(":")
-    if at and (colon or web):
-        yield password if colon else user
+    if (scheme is None or _is_web(scheme)) and not _PLACE.fullmatch(place):
+        userinfo, at, place = rest.rpartition("@")  # a `/`, `?` or `#` in the password
+    _, colon, password = userinfo.partition(":")
+    if scheme is None:
+        is_user = bool(colon) and _HOST_LIKE.match(rest[len(userinfo) + 1 :]) is not None
+    else:
+        is_user = bool(colon) or _is_web(scheme)
+    if at and is_user:
+        yield password if colon else userinfo
         yield userinfo
-    for pair in rest.partition("?")[2].partition("#")[0].split("&"):
-        key, _, value = pair.partition("=")
-        if _SECRET_KEYS.fullmatch(key):
+    for key, value in _PARAMETER.findall(text):
+        if is_secret_key(key):
             yield value
 
 

@@ -12,7 +12,7 @@ from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots, Survey
 from modelpm.errors import ModelpmError, StoreError, UsageError
 from modelpm.events.audit import Auditor
-from modelpm.store.gc import leases, leftovers
+from modelpm.store.gc import leases, leftovers, reserve
 from modelpm.store.gc.leftovers import Leftover
 from modelpm.text.human import in_days
 from modelpm.text.untrusted import printable
@@ -116,6 +116,7 @@ class Pruner:
             StoreError: ``root_unreadable``; or ``lock_timeout``: another modelpm is at work.
         """
         store = self.environment.store
+        reserve.spend(store)
         with (
             store.lock("store", timeout=wait, waiting=waiting),
             self.auditor.operation("prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,

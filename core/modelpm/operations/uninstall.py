@@ -11,6 +11,7 @@ from modelpm.errors import Code, ModelpmError, StoreError
 from modelpm.events.audit import Auditor
 from modelpm.lockfile.model import LockedModel
 from modelpm.results.report import Change, Result
+from modelpm.store.gc import reserve
 from modelpm.text.untrusted import printable
 
 
@@ -34,6 +35,8 @@ class Uninstaller:
         """Take several models out, or say what that would do; where one fails the others are finished."""
         changes: list[Change] = []
         errors: list[ModelpmError] = []
+        if not dry_run:
+            reserve.spend(self.environment.store)
         for name in dict.fromkeys(names):
             try:
                 if dry_run:

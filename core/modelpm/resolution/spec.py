@@ -59,11 +59,11 @@ def parse_spec(text: str) -> CatalogSpec | UriSpec:
             f"a spec of {len(text)} characters is not a model: at most {_LONGEST} are read", hints=[_GRAMMAR]
         )
     text = text.strip()
+    withhold_in_url(text)  # it may be refused for what it holds, and that is said and logged
     if uri := _URI.fullmatch(text):
         if not uri[2]:
             raise UsageError(f"`{printable(text)}` names nothing behind `://`", hints=[_GRAMMAR])
         _refuse_pasted(text)
-        withhold_in_url(text)  # it may be refused for what it holds, and that is said and logged
         return UriSpec(uri[1].lower(), uri[2])
     if _looks_like_path(text):
         raise UsageError(

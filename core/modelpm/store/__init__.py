@@ -94,7 +94,7 @@ class Store:
             StoreError: It cannot be written; names path and reason.
         """
         from modelpm.store import locks, version
-        from modelpm.store.gc import registry
+        from modelpm.store.gc import registry, reserve
 
         with self._opening:
             if self._opened:
@@ -105,6 +105,7 @@ class Store:
                 disk.make_folder(folder, below=self.root)
             self.locks_work = locks.work(self.layout.lock("self-test"))
             registry.begin(self.layout, time.time())
+            reserve.keep(self.layout)
             self._opened = True
 
     def look(self) -> None:

@@ -13,6 +13,7 @@
     ROOT/projects/<64 hex>.json         roots: who counts on this store, and on which blobs
     ROOT/projects/complete              says that these records are complete
     ROOT/leases/<pid>-<start>-<n>.json  what running installs count on
+    ROOT/reserve/<n>                    space for freeing some on a full disk
 """
 
 import os
@@ -89,6 +90,11 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
     def leases(self) -> Path:
         """The folder of leases."""
         return self.root / "leases"
+
+    @property
+    def reserve(self) -> Path:
+        """The folder of the space that is kept for freeing some."""
+        return self.root / "reserve"
 
     def blob(self, sha256: str) -> Path:
         """Where a blob is or would be."""

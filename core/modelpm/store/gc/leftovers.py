@@ -135,6 +135,7 @@ def clear(layout: Layout) -> None:
         (layout.quarantine, _is_quarantined),
         (layout.projects, lambda name: _is_record(name) or name == layout.complete.name),
         (layout.leases, _is_lease),
+        (layout.reserve, str.isdecimal),
     ):
         _empty(folder, is_ours)
     for folder in (layout.blobs, layout.blobs.parent, layout.records, layout.records.parent):
