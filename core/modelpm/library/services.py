@@ -15,6 +15,7 @@ from modelpm.errors import StoreError
 from modelpm.network.health import Hosts
 from modelpm.network.redact import cleaned, without_secrets
 from modelpm.operations.singleflight import Flights
+from modelpm.plugins.kinds import NAMES
 from modelpm.store import Store
 
 # What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
@@ -79,7 +80,8 @@ class Parts(Reader):
                 "network.cacert": cacert,
                 "store.link-mode": link_mode,
                 "user": user,
-            }
+            },
+            kinds=NAMES,
         )
         caches = [self.config.hub_cache]
         paths, tiers = self.config.paths, self.config["store.path"]

@@ -36,7 +36,8 @@ def make_registry(config: Config, hosts: Hosts, emit: Callable[[str, Mapping[str
             emit=emit,
         )
 
-    return Registry(scan(), context, frozenset(config["plugins.disabled"]), config["plugins.prefer"])
+    disabled, prefer = frozenset(config["plugins.disabled"]), config["plugins.prefer"]
+    return Registry(scan(), context, disabled, prefer, installed=True)
 
 
 def make_catalogs(config: Config, registry: Registry, warn: Callable[[str], None]) -> Catalogs:
