@@ -191,7 +191,7 @@ def plugin_command(session: Session, name: str) -> click.Command | None:
 
 
 def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
-    """Make the error for a verb that nobody serves, with the nearest, or the right one."""
+    """Make the error for an unknown verb, with the nearest one, or the right one."""
     from difflib import get_close_matches
 
     if typed in ELSEWHERE and " " not in path:

@@ -47,7 +47,7 @@ class Parts(Reader):
     Attributes:
         config: The settings.
         store: Where bytes are.
-        warnings: What went wrong without stopping anything, and nobody has taken yet.
+        warnings: What went wrong without stopping anything, and was not yet taken.
     """
 
     def __init__(  # noqa: PLR0913 - the options of the command line, by keyword

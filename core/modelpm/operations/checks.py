@@ -116,7 +116,7 @@ def credentials(config: "Config") -> Iterator[Check]:
 def endpoints(config: "Config") -> Iterator[Check]:
     """Say whether the servers that are configured answer, asked as a download would ask them."""
     if config["network.offline"]:
-        yield Check("network", "ok", "offline: nobody is asked")
+        yield Check("network", "ok", "offline: no server was asked")
         return
     own = config.environ.get("HF_ENDPOINT") or str(config.table("source", "hf").get("endpoint") or "")
     wanted = {own.strip().strip("\"'").strip() or _HUB: "HF_ENDPOINT"}
