@@ -45,13 +45,13 @@ finally:
 
 # What only projects, or what is installed, need; a plain look at the lock is for many runs of a shell script.
 OF_PROJECTS = (
-    "manifest.file",
-    "manifest.rules",
-    "select",
-    "spec",
-    "types",
-    "report",
-    "operations.sites",
+    "project.manifest",
+    "project.rules",
+    "resolution.selection",
+    "resolution.spec",
+    "api.types",
+    "results.report",
+    "project.files",
     "store.tiers",
     "store.locks",
 )

@@ -130,11 +130,14 @@ def test_a_time_may_be_a_part_of_a_second(tmp_path: Path) -> None:
 
 def test_plugins_have_tables_of_their_own(tmp_path: Path) -> None:
     environ = write(tmp_path, "[source.hf]\nendpoint = 'http://x'\n[audit]\nsinks = []\n[audit.jsonl]\nfsync = false\n")
-    config = Config.load(environ=environ)
+    config = Config.load(environ=environ, kinds=("source", "audit"))
+    assert config.problems == ()
     assert config.table("source", "hf") == {"endpoint": "http://x"}
     assert config.table("audit", "jsonl") == {"fsync": False}
     assert config.table("source", "other") == {}
     assert config["audit.sinks"] == ()
+    kept = Config.load(environ=environ, kinds=("source",))
+    assert [problem.message.rpartition(" ")[2] for problem in kept.problems] == ["`audit.jsonl`"]
 
 
 def test_mirrors_and_limits_are_read(tmp_path: Path) -> None:

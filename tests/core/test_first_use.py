@@ -8,7 +8,7 @@ import pytest
 
 from modelpm.api.types import Context, Digest, Network, RemoteFile, Stream
 from modelpm.errors import Denied, IntegrityError, NotFound, Unavailable
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.store.partials.journal import Header
 from modelpm.store.partials.partial import Partial
 from modelpm.testing import FAULTS, Exchange, FaultServer, first

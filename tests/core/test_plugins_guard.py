@@ -13,7 +13,9 @@ from modelpm.errors import ModelpmError, NotFound, PluginError, Unavailable, Usa
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.network.redact import FOREIGN_CAP
 from modelpm.plugins.discovery import Entry
-from modelpm.plugins.guard import GuardedCatalog, GuardedLog, GuardedSource
+from modelpm.plugins.kinds.audit import GuardedLog
+from modelpm.plugins.kinds.catalog import GuardedCatalog
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.text.human import MAX_SIZE
 from tests.conftest import Ran
 from tests.support.codes import coded

@@ -1,15 +1,21 @@
 """Listing what is installed: as importlib.metadata would, without importing it or anything else."""
 
+import json
 import subprocess
 import sys
+from collections.abc import Callable
 from configparser import ConfigParser
 from importlib.metadata import EntryPoint, distribution
 from pathlib import Path
+from zipfile import ZipFile
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm.plugins.discovery import Entry, normalized, parse, scan
+from modelpm.plugins.check import check_all
+from modelpm.plugins.discovery import Entry, normalized, parse, scan, scan_all
+from tests.conftest import Ran
 
 
 def installed(folder: Path, name: str, text: str | bytes) -> None:
@@ -112,3 +118,96 @@ def test_the_index_imports_next_to_nothing(unmeasured: dict[str, str]) -> None:
         "sys.exit(', '.join(bad & set(sys.modules)) or 0)"
     )
     subprocess.run([sys.executable, "-c", code], env=unmeasured, check=True)
+
+
+def zipped(file: Path, distribution: str, name: str, code: str = "") -> None:
+    """Make a wheel of one module: on the path, it is imported as it is."""
+    with ZipFile(file, "w") as archive:
+        archive.writestr(f"{name}.py", code)
+        archive.writestr(
+            f"{distribution}-2.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 2.0\n"
+        )
+        archive.writestr(f"{distribution}-2.0.dist-info/entry_points.txt", f"[modelpm.source.v1]\n{name} = {name}\n")
+
+
+def egg(folder: Path, distribution: str, name: str, code: str = "", kind: str = "source") -> None:
+    """Make what setuptools leaves of a development install."""
+    info = folder / f"{distribution}.egg-info"
+    info.mkdir(parents=True)
+    (info / "PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 3.0\n")
+    (info / "entry_points.txt").write_text(f"[modelpm.{kind}.v1]\n{name} = {name}\n")
+    (folder / f"{name}.py").write_text(code)
+
+
+def test_what_the_scan_does_not_see_the_standard_library_finds(tmp_path: Path) -> None:
+    installed(tmp_path / "plain", "plain-1", "[modelpm.source.v1]\nplain = plain\n")
+    zipped(tmp_path / "z.whl", "In_Zip", "zipped")
+    egg(tmp_path / "egg", "in.egg", "egged")
+    (tmp_path / "bad.zip").write_bytes(b"PK\3\4 no more")
+    (tmp_path / "egg" / "nameless.egg-info").mkdir()
+    (tmp_path / "egg" / "nameless.egg-info" / "entry_points.txt").write_text("[modelpm.source.v1]\nx = x\n")
+    path = [str(tmp_path / name) for name in ("plain", "z.whl", "bad.zip", "egg", "absent")]
+    assert names(scan(path)) == ["plain 1 source.plain v1 plain"]
+    assert names(scan_all(path)) == [
+        "in-egg 3.0 source.egged v1 egged",
+        "in-zip 2.0 source.zipped v1 zipped",
+        "plain 1 source.plain v1 plain",
+    ]
+
+
+def test_a_distribution_that_the_scan_sees_is_not_listed_twice(tmp_path: Path) -> None:
+    installed(tmp_path / "plain", "in_both-1", "[modelpm.source.v1]\none = one\n")
+    zipped(tmp_path / "z.zip", "In.Both", "two")
+    egg(tmp_path / "egg", "twice", "first")
+    egg(tmp_path / "other", "Twice", "second")
+    path = [str(tmp_path / name) for name in ("plain", "z.zip", "egg", "other")]
+    assert names(scan_all(path)) == ["in-both 1 source.one v1 one", "twice 3.0 source.first v1 first"]
+    assert [e for e in scan_all() if e.distribution == "modelpm"] == [e for e in scan() if e.distribution == "modelpm"]
+
+
+SOURCE = """
+from contextlib import contextmanager
+from modelpm.api import RemoteFile, Snapshot, Stream, hookimpl
+
+class Three:
+    def resolve(self, reference):
+        return Snapshot(reference, "r", (RemoteFile("m.gguf", 3, None, ("x",)),))
+
+    @contextmanager
+    def open(self, file, location, *, start=0, stop=None, validator=None):
+        yield Stream(iter([b"abc"[start:stop]]), start, 3)
+
+@hookimpl
+def modelpm_source(name):
+    return Three()
+"""
+COMMAND = """
+import click
+from modelpm.api import hookimpl
+
+@hookimpl
+def modelpm_command(name):
+    return click.Command(name, callback=lambda: print("hello"))
+"""
+
+
+@pytest.mark.parametrize("kind", ["zip", "egg"])
+def test_a_plugin_of_a_zip_file_or_an_egg_info_folder_is_listed_checked_and_serves(
+    kind: str, tmp_path: Path, modelpm: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / f"three.{kind}"
+    (zipped if kind == "zip" else egg)(place, "modelpm-three", "three", SOURCE)
+    env = {"PYTHONPATH": str(place)}
+    rows = json.loads(modelpm("plugins", "--json", env=env).stdout)["items"]
+    assert {row["name"]: row["state"] for row in rows}["three"] == "ok"
+    monkeypatch.setenv("PYTHONPATH", str(place))
+    assert [(checked.state, checked.message) for checked in check_all(scan_all([str(place)]))] == [("ok", "")]
+    assert "modelpm-three" in modelpm("doctor", "--offline", env=env).stdout
+    ran = modelpm("install", "three://abc", "--as", "abc", env=env)
+    assert ran.code == 0, ran.stderr
+    assert Path(modelpm("path", "abc").stdout.strip()).read_bytes() == b"abc"
+
+
+def test_a_command_of_an_egg_info_folder_runs(tmp_path: Path, modelpm: Callable[..., Ran]) -> None:
+    egg(tmp_path / "egg", "modelpm-hi", "hi", COMMAND, "command")
+    assert modelpm("hi", env={"PYTHONPATH": str(tmp_path / "egg")}).stdout == "hello\n"

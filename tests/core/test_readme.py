@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from modelpm.cli.verbs import VERBS
-from modelpm.plugins import hookspecs
+from modelpm.plugins import kinds
 from tests.support.hub import Hub
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -65,9 +65,7 @@ def test_every_verb_stands_in_the_table() -> None:
 
 
 def test_every_hook_stands_in_the_table_as_it_is_declared() -> None:
-    import inspect
-
-    for name, hook in inspect.getmembers(hookspecs, inspect.isfunction):
-        if name.startswith("modelpm_"):
-            arguments = ", ".join(inspect.signature(hook).parameters)
-            assert f"`{name}({arguments}) ->" in README
+    rows = README.split("| group |")[1]
+    for kind in kinds.table().values():
+        call = f"{kind.hook.__name__}({', '.join(kind.parameters)})"
+        assert re.search(rf"^\| `{re.escape(kind.group)}` \| \w+ \| `{re.escape(call)} -> ", rows, re.MULTILINE)

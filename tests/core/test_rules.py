@@ -18,7 +18,7 @@ SYSTEM_ONLY = {
     "os.pwrite", "os.pwritev", "os.preadv", "os.fdatasync", "os.posix_fallocate", "os.statvfs", "os.sendfile",
     "os.copy_file_range", "os.O_NOFOLLOW", "os.O_DIRECTORY", "os.O_CLOEXEC", "os.geteuid", "os.getuid", "os.umask",
 }  # fmt: skip
-PUBLIC = ("modelpm.api", "modelpm.http", "modelpm.__version__")
+PUBLIC = {"modelpm.__version__", "modelpm.api", "modelpm.api.toolkit", "modelpm.http"}
 WRITING_METHODS = {
     "write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "unlink", "chmod",
 }  # fmt: skip
@@ -103,7 +103,7 @@ def goes_round_the_public_api(path: str, tree: ast.AST) -> Iterator[int]:
     for line, module in imported(tree):
         first = module.partition(".")[0]
         foreign = first.startswith("modelpm_") and first != package
-        inside = first == "modelpm" and not module.startswith(PUBLIC)
+        inside = first == "modelpm" and not {module, module.rpartition(".")[0]} & PUBLIC
         if foreign or (inside and top != "core"):
             yield line
 

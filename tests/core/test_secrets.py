@@ -16,7 +16,7 @@ from modelpm.api.types import Context, Event, Reference, Secret
 from modelpm.errors import ModelpmError, PluginError, Unavailable
 from modelpm.events.audit import Auditor
 from modelpm.network import redact
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from tests.conftest import Ran
 from tests.support.memory_source import ENTRY
 from tests.support.raw import answer, raw_server, sends

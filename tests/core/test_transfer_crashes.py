@@ -20,7 +20,7 @@ import pytest
 from modelpm.api.types import Context, Digest, Network, RemoteFile
 from modelpm.disk import system
 from modelpm.errors import StoreError
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.store import Store
 from modelpm.store.partials.partial import progress
 from modelpm.testing import Exchange, FaultServer

@@ -7,7 +7,7 @@ import pytest
 
 from modelpm.api.types import Context, Digest, Network, RemoteFile
 from modelpm.errors import Denied, IntegrityError, ModelpmError, Unavailable
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.testing import FAULTS, Exchange, FaultServer, first
 from modelpm.testing.faults import end
 from modelpm.transfer import Fetch, Options, Origin

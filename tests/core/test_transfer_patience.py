@@ -10,7 +10,7 @@ import pytest
 from modelpm.api import Context, Network
 from modelpm.api.types import RemoteFile
 from modelpm.errors import Denied, ModelpmError, NotFound, Unavailable
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.testing import FAULTS, Exchange, Fault, FaultServer
 from modelpm.testing.faults import outage
 from modelpm.transfer import Fetched, Options, Origin, engine

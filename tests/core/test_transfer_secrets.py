@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelpm.api.types import Context, Network, RemoteFile, Secret
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.testing import FAULTS, Exchange, FaultServer, first
 from modelpm.transfer import Options, Origin
 from tests.support.memory_source import ENTRY

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from modelpm.api.types import Context, Digest, RemoteFile
 from modelpm.errors import ModelpmError
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.store import Store
 from modelpm.transfer import Engine, Fetch, Options, Origin, check_space
 from tests.support.memory_source import ENTRY

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from modelpm.api.types import Reference, RemoteFile, Snapshot, Stream
 from modelpm.errors import ModelpmError
 from modelpm.plugins.discovery import Entry
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.transfer import Origin
 
 ENTRY = Entry("source", 1, "memory", "tests.support.memory_source", "modelpm-tests", "1")

@@ -177,7 +177,8 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and would belie
 
             text = f"modelpm.api.{name} is modelpm.api.toolkit.{name} now; the old name goes with 1.0"
             warnings.warn(text, DeprecationWarning, stacklevel=2)
-            module = "modelpm.api.toolkit"
+            globals()[name] = getattr(import_module("modelpm.api.toolkit"), name)  # so that it is said once
+            return globals()[name]
         if module is None:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)

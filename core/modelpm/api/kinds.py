@@ -75,7 +75,7 @@ class Locator(Protocol):
     """What a source offers that knows the location of a pinned file without a listing."""
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
-        """Return the locations of one file of a pinned reference; asks nobody."""
+        """Return the locations of one file of a pinned reference; sends no request."""
         ...
 
 
@@ -99,7 +99,7 @@ class AuditSink(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
         ...
 
 

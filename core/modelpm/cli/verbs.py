@@ -8,7 +8,7 @@ import click
 
 from modelpm.cli.context import Session
 from modelpm.cli.options import GLOBALS, Command, example_text, format_options
-from modelpm.errors import Code, PluginError, UsageError
+from modelpm.errors import Code, UsageError
 
 if TYPE_CHECKING:  # start-up: help prints without it
     from modelpm.cli.terminal.output import Outcome
@@ -177,16 +177,13 @@ def _command(function: Callable[..., "Outcome"], name: str, summary: str, exampl
 
 def plugin_command(session: Session, name: str) -> click.Command | None:
     """Return the command that a plugin offers under a name that is not ours, or None."""
-    from modelpm.plugins.discovery import scan
+    from modelpm.plugins.discovery import is_claimed
 
-    if not any((entry.kind, entry.name) == ("command", name) for entry in scan()):
+    if not is_claimed("command", name):
         return None
     with session.manager() as manager:
         session.plugin = manager.registry.entry("command", name)
         command = manager.registry.command(name)
-    if not isinstance(command, click.Command):
-        kind = type(command).__name__
-        raise PluginError(f"plugin {session.plugin} answered with a {kind} as command `{name}`, not a Click command")
     taken = {option for param in command.params for option in param.opts}
     command.params.extend(option for option in GLOBALS if option not in command.params and not taken & {*option.opts})
     command.name = name
@@ -194,7 +191,7 @@ def plugin_command(session: Session, name: str) -> click.Command | None:
 
 
 def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
-    """Make the error for a verb that nobody serves, with the nearest, or the right one."""
+    """Make the error for an unknown verb, with the nearest one, or the right one."""
     from difflib import get_close_matches
 
     if typed in ELSEWHERE and " " not in path:

@@ -4,7 +4,7 @@ The only module that reads the environment of the process.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from modelpm.text.toml import TomlError, loads
 from modelpm.text.untrusted import shortened
 
 MAX_CONFIG_BYTES = 1 << 20
-_PLUGIN_KINDS = ("source", "catalog", "listener", "command")  # tables `[kind.name]` are the plugins' own
 
 
 # Named tuples, not dataclasses: each of those takes a millisecond to make, at every start.
@@ -66,8 +65,8 @@ class Config:
         rows: Every setting with its value and origin, in the order of :data:`SETTINGS`.
         tables: The whole of ``config.toml``; plugins get their own table of it.
         environ: The environment variables of the process.
-        problems: Keys of ``config.toml`` that this modelpm does not know. What only reads goes on with a warning: the
-            file may be that of a newer modelpm.
+        problems: Keys of ``config.toml`` that this modelpm does not know. A command that only reads warns and
+            continues: the file may be that of a newer modelpm.
     """
 
     paths: Paths
@@ -77,13 +76,20 @@ class Config:
     problems: tuple[UsageError, ...] = ()
 
     @classmethod
-    def load(cls, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> "Config":
+    def load(
+        cls,
+        overrides: Mapping[str, Any] | None = None,
+        environ: Mapping[str, str] | None = None,
+        *,
+        kinds: Collection[str] = (),
+    ) -> "Config":
         """Read the configuration.
 
         Args:
             overrides: Values by setting key, as an option or the library's caller gave them; None counts as not given.
                 The key ``home`` stands for ``MODELPM_HOME``.
             environ: Environment variables; the process's own by default.
+            kinds: The kinds of plugins: tables ``[kind.name]`` belong to the plugins.
 
         Raises:
             UsageError: A value or a key is wrong; names where it stands.
@@ -95,7 +101,7 @@ class Config:
         _withhold(environ, tables)
         rows = tuple(_row(setting, given, environ, tables, folders["config"]) for setting in SETTINGS)
         rows = tuple(_first_byte(row, rows, environ) for row in rows)
-        problems = tuple(_unknown_keys(folders["config"] / "config.toml", tables))
+        problems = tuple(_unknown_keys(folders["config"] / "config.toml", tables, kinds))
         config = cls(_paths(folders, rows), rows, tables, dict(environ), problems)
         if config["store.link-mode"] not in _LINK_MODES:
             raise UsageError(
@@ -169,21 +175,21 @@ def read_tables(path: Path) -> dict[str, Any]:
         raise UsageError(error.message, hints=error.hints) from None
 
 
-def _unknown_keys(path: Path, tables: Mapping[str, Any]) -> Iterator[UsageError]:
-    for key in _flat_keys(tables):
+def _unknown_keys(path: Path, tables: Mapping[str, Any], kinds: Collection[str]) -> Iterator[UsageError]:
+    for key in _flat_keys(tables, kinds):
         if key not in BY_KEY:
             near = nearest(key)
             hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(BY_KEY)}"]
             yield UsageError(f"{path} has the unknown key `{shortened(key)}`", hints=hints)
 
 
-def _flat_keys(tables: Mapping[str, Any]) -> list[str]:
+def _flat_keys(tables: Mapping[str, Any], kinds: Collection[str]) -> list[str]:
     keys = []
     for key, value in tables.items():
         if key in BY_KEY or not isinstance(value, Mapping):
             keys.append(key)
-        elif key not in (*_PLUGIN_KINDS, "credentials"):
-            own = {k for k, v in value.items() if key == "audit" and isinstance(v, Mapping)}  # `[audit.jsonl]`
+        elif key != "credentials":
+            own = {name for name, inner in value.items() if key in kinds and isinstance(inner, Mapping)}
             keys.extend(f"{key}.{inner}" for inner in value if inner not in own)
     return keys
 

@@ -13,6 +13,7 @@ from modelpm.events.subscribers import Events, Listening, Warnings
 from modelpm.library.aliases import renamed
 from modelpm.library.lookup import Lookup
 from modelpm.library.services import Services
+from modelpm.plugins.kinds import NAMES
 from modelpm.project.discovery import find_governing
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Result
@@ -93,7 +94,7 @@ class Manager(Lookup):
             bus = bus.joined(Listening(listener, Bus((warnings,))))
         if on_event is not None:
             bus = bus.joined(Events(on_event))
-        super().__init__(Services(Config.load(given), bus, warnings, audit))
+        super().__init__(Services(Config.load(given, kinds=NAMES), bus, warnings, audit))
 
     def __enter__(self) -> Self:
         return self

@@ -37,7 +37,8 @@ def make_registry(config: Config, hosts: Hosts, bus: Bus) -> Registry:
             emit=partial(bus.event, ""),  # a plugin belongs to no run
         )
 
-    return Registry(scan(), context, frozenset(config["plugins.disabled"]), config["plugins.prefer"])
+    disabled, prefer = frozenset(config["plugins.disabled"]), config["plugins.prefer"]
+    return Registry(scan(), context, disabled, prefer, installed=True)
 
 
 def make_catalogs(config: Config, registry: Registry, bus: Bus) -> Catalogs:

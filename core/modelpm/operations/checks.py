@@ -12,7 +12,7 @@ from modelpm.environment.ledger import NAME as LEDGER
 from modelpm.errors import UsageError
 from modelpm.network.redact import redact_urls
 from modelpm.plugins.credentials import entries
-from modelpm.plugins.discovery import scan
+from modelpm.plugins.discovery import OURS
 
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
@@ -88,10 +88,9 @@ def ages(config: "Config", now: float) -> Iterator[Check]:
 
 def plugins(registry: "Registry") -> Iterator[Check]:
     """Say which plugins there are; their code is not run."""
-    entries = scan()
-    ours = [e for e in entries if e in registry.entries]
-    foreign = sorted({f"{e.distribution} {e.version}" for e in ours if e.distribution != "modelpm"})
-    text = f"{len(ours)} plugins" + (f", also of {', '.join(foreign)}" if foreign else "")
+    entries = [entry for entry, _ in registry.states()]
+    foreign = sorted({f"{e.distribution} {e.version}" for e in entries if e.distribution != OURS})
+    text = f"{len(entries)} plugins" + (f", also of {', '.join(foreign)}" if foreign else "")
     yield Check("plugins", "ok", text, "modelpm plugins check imports each of them" if foreign else "")
 
 
@@ -117,7 +116,7 @@ def credentials(config: "Config") -> Iterator[Check]:
 def endpoints(config: "Config") -> Iterator[Check]:
     """Say whether the servers that are configured answer, asked as a download would ask them."""
     if config["network.offline"]:
-        yield Check("network", "ok", "offline: nobody is asked")
+        yield Check("network", "ok", "offline: no server was asked")
         return
     own = config.environ.get("HF_ENDPOINT") or str(config.table("source", "hf").get("endpoint") or "")
     wanted = {own.strip().strip("\"'").strip() or _HUB: "HF_ENDPOINT"}

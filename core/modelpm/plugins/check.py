@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from modelpm.plugins.discovery import Entry, scan
+from modelpm.plugins.discovery import Entry, scan, scan_all
 
 _MAX_ANSWER = 1 << 16
 _LINES = 3  # of what a child says before it dies
@@ -65,17 +65,15 @@ def _answer(distribution: str, kind: str, name: str) -> dict[str, str | int]:
     from modelpm.errors import PluginError
     from modelpm.plugins.registry import Registry
 
-    entries = scan()
-    registry = Registry(entries, lambda _kind, _name: Context())
-    message = ""
+    wanted, message = (distribution, kind, name), ""
+    entries = (entry for look in (scan, scan_all) for entry in look())
+    entry = next((entry for entry in entries if (entry.distribution, entry.kind, entry.name) == wanted), None)
     begin = time.perf_counter()
     try:
-        for entry in entries:
-            if (entry.distribution, entry.kind, entry.name) == (distribution, kind, name):
-                registry.check(entry)
-                break
-        else:
+        if entry is None:
             message = f"{distribution} offers no {kind} `{name}` here"
+        else:
+            Registry((entry,), lambda _kind, _name: Context()).check(entry)
     except PluginError as error:
         message = error.message
     return {"message": message, "import_ms": round((time.perf_counter() - begin) * 1000)}

@@ -1,8 +1,8 @@
 """List the plugins that are installed, without importing any of them.
 
 Reads ``*.dist-info/entry_points.txt`` and the name of its folder (both PyPA specifications) with plain file access,
-because importing ``importlib.metadata`` alone costs more than all else that ``modelpm --help`` does. Distributions in
-zip files or behind finders of their own are not seen.
+because importing ``importlib.metadata`` alone costs more than all else that a start does. Where that is not enough
+(zip files, ``*.egg-info``, import finders of other programs) :func:`scan_all` asks ``importlib.metadata`` as well.
 """
 
 import os
@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-KINDS = ("source", "digest", "audit", "catalog", "listener", "command")
 API_VERSION = 1
 OURS = "modelpm"
 _GROUP = re.compile(r"\[modelpm\.([a-z]+)\.v([0-9]{1,4})\]")
@@ -59,7 +58,30 @@ def scan(path: Iterable[str] | None = None) -> tuple[Entry, ...]:
             seen.add(distribution)
             for kind, api, name, module in parse(_read(info)):
                 entries.append(Entry(kind, api, name, module, distribution, version))
-    return tuple(sorted(entries, key=lambda e: (e.distribution != OURS, e.distribution, e.kind, e.name, e.api)))
+    return _in_order(entries)
+
+
+def scan_all(path: Iterable[str] | None = None) -> tuple[Entry, ...]:
+    """Return what :func:`scan` does, and the entries of distributions that only ``importlib.metadata`` finds."""
+    from importlib.metadata import distributions
+
+    entries = list(scan(path))
+    seen = {entry.distribution for entry in entries}
+    for found in distributions() if path is None else distributions(path=list(path)):
+        try:
+            ours = list(parse(_of_ours(found.read_text("entry_points.txt") or "")))
+            name, version = (found.metadata["Name"], found.version) if ours else ("", "")
+        except Exception:  # noqa: BLE001, S112 - a damaged archive, or the code of another program's finder
+            continue
+        if name and normalized(name) not in seen:
+            seen.add(normalized(name))
+            entries += [Entry(*entry, normalized(name), version) for entry in ours]
+    return _in_order(entries)
+
+
+def is_claimed(kind: str, name: str) -> bool:
+    """Return whether some distribution has an entry of that kind and name."""
+    return any((entry.kind, entry.name) == (kind, name) for look in (scan, scan_all) for entry in look())
 
 
 def parse(text: str) -> Iterator[tuple[str, int, str, str]]:
@@ -85,10 +107,19 @@ def _dist_infos(folder: str) -> list[tuple[str, str, str]]:
     return sorted((path, normalized(match[1]), match[2]) for path, match in found)
 
 
+def _in_order(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    return tuple(sorted(entries, key=lambda e: (e.distribution != OURS, e.distribution, e.kind, e.name, e.api)))
+
+
 def _read(info: str) -> str:
     try:
         with open(os.path.join(info, "entry_points.txt"), encoding="utf-8") as file:  # noqa: PTH118, PTH123 - start-up
             text = file.read(_MAX_BYTES)
     except (OSError, UnicodeDecodeError):
         return ""
+    return _of_ours(text)
+
+
+def _of_ours(text: str) -> str:
+    """Return nothing for a text that cannot name an entry of ours: most distributions have other ones."""
     return text if "modelpm." in text else ""

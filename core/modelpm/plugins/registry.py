@@ -10,47 +10,45 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from modelpm.api.kinds import AuditLog, AuditSink, Catalog, Hasher, Listener
+from modelpm.api.kinds import AuditSink, Catalog, Hasher, Listener
 from modelpm.api.types import Context
-from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
-from modelpm.plugins import hookspecs
-from modelpm.plugins.discovery import API_VERSION, KINDS, OURS, Entry, normalized
-from modelpm.plugins.guard import (
-    GuardedCatalog,
-    GuardedHasher,
-    GuardedListener,
-    GuardedLog,
-    GuardedSink,
-    GuardedSource,
-    guarded,
-)
+from modelpm.errors import Code, ModelpmError, NotFound, PluginError
+from modelpm.plugins import kinds
+from modelpm.plugins.discovery import API_VERSION, OURS, Entry, normalized, scan_all
+from modelpm.plugins.guard import guarded
+from modelpm.plugins.kinds import Kind, Trust, audit, catalog, command, digest, listener, source
 
-# Where trust is decided, a name that we ship cannot be taken over: ours serves, the claim is reported.
-PROTECTED = frozenset({"digest"})
-_CONFIGURED = frozenset({"audit", "listener", "command"})  # their names are the user's words
+if TYPE_CHECKING:
+    import click
+
+_T = TypeVar("_T")
+_hookspec = pluggy.HookspecMarker("modelpm")(firstresult=True)
 
 
 @dataclass(slots=True)
 class Registry:
-    """A typed façade over the plugins of one installation. Thread-safe.
+    """The plugins of one installation: :meth:`get`, and a typed front of it for each kind we use. Thread-safe.
 
     Attributes:
         entries: What :func:`modelpm.plugins.discovery.scan` found.
         context: Makes the context of a plugin from its kind and name.
         disabled: Distributions that are left out, in any spelling; ours cannot be.
         prefer: Which distribution serves a name that two claim, by ``kind.name``.
+        installed: Whether the entries are those of this installation. Then ``importlib.metadata`` is asked as well,
+            once, where a name is unknown or everything is listed: the scan sees neither zip files nor egg-info.
     """
 
     entries: tuple[Entry, ...]
     context: Callable[[str, str], Context]
     disabled: frozenset[str] = frozenset()
     prefer: dict[str, str] = field(default_factory=dict)
+    installed: bool = False
     _modules: dict[str, pluggy.PluginManager] = field(default_factory=dict)
-    _sources: dict[str, GuardedSource] = field(default_factory=dict)
+    _shared: dict[tuple[str, str], Any] = field(default_factory=dict)
     _loaded: dict[str, Entry] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
@@ -62,59 +60,64 @@ class Registry:
         """Return one entry of each distribution whose code was imported."""
         return tuple(self._loaded[name] for name in sorted(self._loaded))
 
-    def source(self, scheme: str) -> GuardedSource:
-        """Return the source that serves ``scheme``; the same object each time.
+    def get(self, kind: Kind[_T], name: str, **arguments: object) -> _T:
+        """Return what the plugin that serves ``name`` made, guarded.
+
+        Args:
+            kind: The kind.
+            name: The routing key.
+            **arguments: What the hook of this kind is given besides name and context.
 
         Raises:
-            UsageError: No plugin serves the scheme.
+            ModelpmError: No plugin serves the name; of the family that the kind says.
             PluginError: The plugin that does cannot be used.
         """
+        if not kind.shared:
+            return self._make(kind, name, arguments)
         with self._lock:
-            if scheme not in self._sources:
-                entry = self.entry("source", scheme)
-                made = self._call(entry, "modelpm_source", name=scheme, context=self.context("source", scheme))
-                self._sources[scheme] = GuardedSource.of(entry, made)
-            return self._sources[scheme]
+            if (kind.name, name) not in self._shared:
+                self._shared[kind.name, name] = self._make(kind, name, arguments)
+            made: _T = self._shared[kind.name, name]
+            return made
+
+    def source(self, scheme: str) -> source.GuardedSource:
+        """Return the source that serves ``scheme``; the same object each time."""
+        return self.get(source.KIND, scheme)
 
     def hasher(self, algorithm: str, size: int | None) -> Hasher:
         """Begin a digest; ``size`` is the number of bytes that will come, where known."""
-        entry = self.entry("digest", algorithm)
-        made = self._call(entry, "modelpm_digest", name=algorithm, size=size)
-        return GuardedHasher.of(entry, made)
+        return self.get(digest.KIND, algorithm, size=size)
 
     def sink(self, name: str) -> AuditSink:
         """Open an audit sink; one that is an :class:`modelpm.api.AuditLog` stays one."""
-        entry = self.entry("audit", name)
-        made = self._call(entry, "modelpm_audit", name=name, context=self.context("audit", name))
-        return (GuardedLog if isinstance(made, AuditLog) else GuardedSink).of(entry, made)
+        return self.get(audit.KIND, name)
 
     def catalog(self, name: str) -> Catalog:
         """Open a catalog."""
-        entry = self.entry("catalog", name)
-        made = self._call(entry, "modelpm_catalog", name=name, context=self.context("catalog", name))
-        return GuardedCatalog.of(entry, made)
+        return self.get(catalog.KIND, name)
 
     def listener(self, name: str) -> Listener:
         """Begin to show progress."""
-        entry = self.entry("listener", name)
-        made = self._call(entry, "modelpm_listener", name=name, context=self.context("listener", name))
-        return GuardedListener.of(entry, made)
+        return self.get(listener.KIND, name)
 
-    def command(self, name: str) -> Any:
+    def command(self, name: str) -> "click.Command":
         """Return the Click command that a plugin offers under ``name``."""
-        return self._call(self.entry("command", name), "modelpm_command", name=name)
+        return self.get(command.KIND, name)
 
     def entry(self, kind: str, name: str) -> Entry:
         """Return the one entry that serves ``name``.
 
         Raises:
-            UsageError: There is none.
+            ModelpmError: There is none.
             PluginError: There are two, or it needs another modelpm.
         """
-        claims = [e for e in self._served() if (e.kind, e.name) == (kind, name)]
+        claims = self._claims(kind, name)
+        if not claims:
+            self._look_further()
+            claims = self._claims(kind, name)
         claims = [e for e in claims if e.api == API_VERSION] or claims
-        if kind in PROTECTED and any(e.distribution == OURS for e in claims):
-            claims = [e for e in claims if e.distribution == OURS]
+        if _is_protected(kind):
+            claims = [e for e in claims if e.distribution == OURS] or claims
         if preferred := self.prefer.get(f"{kind}.{name}"):
             claims = [e for e in claims if e.distribution == normalized(preferred)] or claims
         if not claims:
@@ -134,6 +137,7 @@ class Registry:
 
         A state is ``ok``, ``disabled``, ``conflict``, ``shadowed``, ``unknown kind`` or ``needs API vN``.
         """
+        self._look_further()
         for entry in self.entries:
             yield entry, self._state(entry)
 
@@ -148,7 +152,7 @@ class Registry:
     def _state(self, entry: Entry) -> str:
         if not self._enabled(entry):
             return "disabled"
-        if entry.kind not in KINDS:
+        if entry.kind not in kinds.NAMES:
             return "unknown kind"
         if entry.api != API_VERSION:
             return f"needs API v{entry.api}"
@@ -164,35 +168,49 @@ class Registry:
     def _served(self) -> list[Entry]:
         return [e for e in self.entries if self._enabled(e)]
 
+    def _claims(self, kind: str, name: str) -> list[Entry]:
+        return [e for e in self._served() if (e.kind, e.name) == (kind, name)]
+
+    def _look_further(self) -> None:
+        with self._lock:
+            if self.installed:
+                self.entries, self.installed = scan_all(), False
+
     def _unknown(self, kind: str, name: str) -> ModelpmError:
+        found = kinds.table().get(kind)
+        if found is None:
+            return NotFound(f"this modelpm does not know the kind `{kind}`")
         known = self.names(kind)
         near = get_close_matches(name, known, 1)
-        if kind == "source":
-            hints = [f"did you mean `{near[0]}://`?"] if near else []
-            served = ", ".join(f"`{n}://`" for n in known)
-            hints.append(f"these are served: {served}; a plugin of the group `modelpm.source.v1` adds one")
-            return UsageError(f"no plugin serves the scheme `{name}://`", hints=hints, code=Code.UNKNOWN_SCHEME)
-        hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(known) or 'none'}"]
-        family = UsageError if kind in _CONFIGURED else NotFound
-        return family(f"no plugin serves the {kind} `{name}`", hints=hints)
+        hints = [f"did you mean `{near[0]}{found.suffix}`?"] if near else []
+        served = ", ".join(f"`{n}{found.suffix}`" for n in known) or "none"
+        hints.append(f"there are: {served}; a plugin of the group `{found.group}` adds one")
+        return found.unknown(
+            f"no plugin serves the {found.serves} `{name}{found.suffix}`", hints=hints, code=found.code
+        )
 
-    def _call(self, entry: Entry, hook: str, **arguments: object) -> Any:
-        module = self._module(entry)
+    def _make(self, kind: Kind[_T], name: str, arguments: dict[str, object]) -> _T:
+        entry = self.entry(kind.name, name)
+        given = {"name": name, **arguments}
+        if "context" in kind.parameters:
+            given["context"] = self.context(kind.name, name)
+        hook = getattr(self._module(entry).hook, kind.hook.__name__)
         with guarded(entry):
-            made = getattr(module.hook, hook)(**arguments)
+            made = hook(**given)
         if made is None:
             raise PluginError(f"plugin {entry} claims the {entry.kind} `{entry.name}` and does not serve it")
-        return made
+        return kind.guard(entry, made)
 
     def _module(self, entry: Entry) -> pluggy.PluginManager:
-        if entry.kind not in KINDS:
+        kind = kinds.table().get(entry.kind)
+        if kind is None:
             raise PluginError(f"plugin {entry} is of the kind `{entry.kind}`, which this modelpm does not know")
         with self._lock:
             if entry.module not in self._modules:
                 self._modules[entry.module] = _load(entry)
             self._loaded.setdefault(entry.distribution, entry)
             module = self._modules[entry.module]
-        hook = f"modelpm_{entry.kind}"
+        hook = kind.hook.__name__
         if not getattr(module.hook, hook).get_hookimpls():
             raise PluginError(
                 f"plugin {entry} claims the {entry.kind} `{entry.name}`, but {entry.module} implements no `{hook}`",
@@ -201,9 +219,14 @@ class Registry:
         return module
 
 
+def _is_protected(kind: str) -> bool:
+    found = kinds.table().get(kind)
+    return found is not None and found.trust is Trust.PROTECTED
+
+
 def _load(entry: Entry) -> pluggy.PluginManager:
     manager = pluggy.PluginManager("modelpm")
-    manager.add_hookspecs(hookspecs)
+    manager.add_hookspecs(type("Hooks", (), {k.hook.__name__: _hookspec(k.hook) for k in kinds.table().values()}))
     with guarded(entry):
         manager.register(import_module(entry.module), name=entry.module)
         manager.check_pending()

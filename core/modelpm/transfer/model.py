@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelpm.api.types import Digest, RemoteFile, Status
-from modelpm.plugins.guard import GuardedSource
+from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.transfer.bandwidth import RateLimit
 
 
@@ -35,8 +35,8 @@ class Fetch:
     Attributes:
         model: The model it belongs to, for messages and events.
         path: Its path in the model, for messages and events.
-        size: Bytes, or None where nobody knows.
-        digest: What the bytes must be, or None where nobody promised anything.
+        size: Bytes, or None if unknown.
+        digest: What the bytes must be, or None if no digest was promised.
         key: Names the partial: the sha256 where it is known, else the sha256 of reference, revision and path.
         locate: Returns the origins, best first; asked again when a location has run out.
     """

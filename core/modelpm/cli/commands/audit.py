@@ -13,7 +13,7 @@ from modelpm.errors import ModelpmError, UsageError
 
 if TYPE_CHECKING:  # start-up
     from modelpm.library.manager import Manager
-    from modelpm.plugins.guard import GuardedLog
+    from modelpm.plugins.kinds.audit import GuardedLog
 
 _SUCCESS: Mapping[Any, str] = {True: "ok", False: "failed", None: "begun"}
 
@@ -77,7 +77,7 @@ def _shown(session: Session, limit: int) -> Outcome:
 
 
 def _logs(manager: "Manager") -> "Iterator[tuple[str, GuardedLog]]":
-    from modelpm.plugins.guard import GuardedLog
+    from modelpm.plugins.kinds.audit import GuardedLog
 
     names = manager.config["audit.sinks"]
     logs = [(name, sink) for name in names if isinstance(sink := manager.registry.sink(name), GuardedLog)]

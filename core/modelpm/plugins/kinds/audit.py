@@ -1,0 +1,65 @@
+"""An audit sink: records what was done; the names of those that must work are a setting."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from modelpm.api.kinds import AuditLog, AuditSink, AuditTail
+from modelpm.api.types import Context, Event
+from modelpm.errors import UsageError
+from modelpm.plugins.discovery import Entry
+from modelpm.plugins.guard import Guarded, each, guarded
+from modelpm.plugins.kinds import Kind, Trust
+
+
+def modelpm_audit(name: str, context: Context) -> AuditSink | None:
+    """Open the audit sink ``name``; it may write in ``context.folder``. Group ``modelpm.audit.v1``."""
+
+
+class GuardedSink(Guarded[AuditSink]):
+    """An audit sink."""
+
+    __slots__ = ()
+    METHODS = ("write", "close")
+
+    def write(self, event: Event) -> None:
+        """As :meth:`modelpm.api.AuditSink.write`."""
+        self._ask(lambda sink: sink.write(event))
+
+    def close(self) -> None:
+        """As :meth:`modelpm.api.AuditSink.close`."""
+        self._ask(lambda sink: sink.close())
+
+
+class GuardedLog(GuardedSink):
+    """The same for a sink that can read its records back."""
+
+    __slots__ = ()
+
+    def records(self) -> Iterator[Mapping[str, Any]]:
+        """As :meth:`modelpm.api.AuditLog.records`."""
+        with guarded(self.entry):
+            records = self._log.records()
+        yield from each(self.entry, records)
+
+    def tail(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """As :meth:`modelpm.api.AuditTail.tail`; a log without it is read from its beginning."""
+        log = self._log
+        if isinstance(log, AuditTail):
+            return tuple(self._ask(lambda _: log.tail(limit), Sequence, "records"))
+        return list(deque(self.records(), maxlen=limit))
+
+    def verify(self) -> int:
+        """As :meth:`modelpm.api.AuditLog.verify`."""
+        return self._ask(lambda _: self._log.verify(), int, "number of records")
+
+    @property
+    def _log(self) -> AuditLog:
+        return cast("AuditLog", self.made)
+
+
+def _guard(entry: Entry, made: Any) -> GuardedSink:
+    return (GuardedLog if isinstance(made, AuditLog) else GuardedSink).of(entry, made)
+
+
+KIND = Kind("audit", "audit sink", modelpm_audit, _guard, Trust.CLOSED, unknown=UsageError)

@@ -1,0 +1,41 @@
+"""A catalog: names models. One that fails is passed over, and the next one is asked."""
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from modelpm.api.kinds import Catalog
+from modelpm.api.types import CatalogText, Context
+from modelpm.plugins.guard import Guarded, Types, signed
+from modelpm.plugins.kinds import Kind, Trust
+
+_R = TypeVar("_R")
+
+
+def modelpm_catalog(name: str, context: Context) -> Catalog | None:
+    """Open the catalog ``name``. Group ``modelpm.catalog.v1``."""
+
+
+class GuardedCatalog(Guarded[Catalog]):
+    """A catalog."""
+
+    __slots__ = ()
+    METHODS = ("ids", "get", "about")
+
+    def ids(self) -> Iterable[str]:
+        """As :meth:`modelpm.api.Catalog.ids`."""
+        return self._ask_all(lambda catalog: catalog.ids(), str, "id")
+
+    def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
+        """As :meth:`modelpm.api.Catalog.get`."""
+        return self._ask(lambda catalog: catalog.get(id), CatalogText, "entry")
+
+    def about(self) -> CatalogText:
+        """As :meth:`modelpm.api.Catalog.about`."""
+        return self._ask(lambda catalog: catalog.about(), CatalogText, "description of the catalog")
+
+    def _ask(self, call: Callable[[Catalog], _R], wanted: Types = object, what: str = "") -> _R:
+        with signed(self.entry):
+            return super()._ask(call, wanted, what)
+
+
+KIND = Kind("catalog", "catalog", modelpm_catalog, GuardedCatalog.of, Trust.OPEN)

@@ -1,0 +1,26 @@
+"""A command: a verb that is not ours. It runs as Click runs it; what it raises is blamed on it where verbs are run."""
+
+from typing import TYPE_CHECKING, Any
+
+from modelpm.errors import PluginError, UsageError
+from modelpm.plugins.discovery import Entry
+from modelpm.plugins.kinds import Kind, Trust
+
+if TYPE_CHECKING:
+    import click  # sources and digests must not pay for it
+
+
+def modelpm_command(name: str) -> "click.Command | None":
+    """Serve the subcommand ``name``. Group ``modelpm.command.v1``."""
+
+
+def _guard(entry: Entry, made: Any) -> "click.Command":
+    import click
+
+    if not isinstance(made, click.Command):
+        answer = type(made).__name__
+        raise PluginError(f"plugin {entry} answered with a {answer} as command `{entry.name}`, not a Click command")
+    return made
+
+
+KIND = Kind("command", "command", modelpm_command, _guard, Trust.CLOSED, unknown=UsageError)

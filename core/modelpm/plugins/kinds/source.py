@@ -1,0 +1,143 @@
+"""A source: serves a URI scheme. What it lists and sends is judged by the core before anything relies on it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from typing import ParamSpec, TypeVar
+
+from modelpm.api.kinds import Locator, Parser, Source, WholeSource
+from modelpm.api.types import Context, Digest, Reference, RemoteFile, Snapshot, Stream
+from modelpm.errors import Code, PluginError, UsageError
+from modelpm.network.redact import FOREIGN_CAP
+from modelpm.plugins.guard import NONE, Guarded, each, expect, networked
+from modelpm.plugins.kinds import Kind, Trust
+from modelpm.text.human import MAX_SIZE
+from modelpm.text.untrusted import printable, shortened
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def modelpm_source(name: str, context: Context) -> Source | None:
+    """Serve the URI scheme ``name``. Group ``modelpm.source.v1``."""
+
+
+class GuardedSource(Guarded[Source]):
+    """A source."""
+
+    __slots__ = ()
+    METHODS = ("resolve", "open")
+
+    @property
+    def base(self) -> str:
+        """What its locations begin with, where it says so."""
+        return self._ask(lambda source: getattr(source, "base", ""), str, "base of its locations")
+
+    def resolve(self, reference: Reference) -> Snapshot:
+        """As :meth:`modelpm.api.Source.resolve`."""
+        snapshot = self._ask(lambda source: source.resolve(reference), Snapshot, "listing")
+        files = self._ask_all(lambda _: snapshot.files, RemoteFile, "file of a listing")  # an iterator of the plugin's
+        expect(self.entry, snapshot.license, str, "licence")
+        expect(self.entry, snapshot.reference, Reference, "reference of a listing")
+        expect(self.entry, snapshot.revision, str, "revision")
+        for file in files:
+            self._check_file(file)
+        # The licence is a publisher's text, on its way into a lock.
+        return replace(snapshot, files=files, license=printable(snapshot.license[:FOREIGN_CAP]))
+
+    @contextmanager
+    def open(
+        self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
+    ) -> Iterator[Stream]:
+        """As :meth:`modelpm.api.Source.open`; only the plugin's own code is guarded, not the caller's."""
+        with self._opened(lambda: self.made.open(file, location, start=start, stop=stop, validator=validator)) as found:
+            yield found
+
+    @contextmanager
+    def open_whole(self, file: RemoteFile, location: str) -> Iterator[Stream]:
+        """As :meth:`modelpm.api.WholeSource.open_whole`; as :meth:`open` where the plugin has no such way."""
+        made = self.made
+        if not isinstance(made, WholeSource):
+            with self.open(file, location) as found:
+                yield found
+            return
+        with self._opened(lambda: made.open_whole(file, location)) as found:
+            yield found
+
+    @contextmanager
+    def _opened(self, ask: Callable[[], AbstractContextManager[Stream]]) -> Iterator[Stream]:
+        with networked(self.entry):
+            manager = ask()
+            stream = manager.__enter__()
+        try:
+            yield self._checked_stream(stream)
+        finally:
+            with networked(self.entry):
+                manager.__exit__(None, None, None)
+
+    def parse(self, rest: str) -> Reference:
+        """As :meth:`modelpm.api.Parser.parse`, with the contract's default where the plugin has no grammar."""
+        made = self.made
+        if not isinstance(made, Parser):
+            return Reference(self.entry.name, rest)
+        return self._ask(lambda _: made.parse(rest), Reference, "reference")
+
+    def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
+        """As :meth:`modelpm.api.Locator.locate`; empty where the plugin needs a listing."""
+        made = self.made
+        if not isinstance(made, Locator):
+            return ()
+        return self._ask_all(lambda _: made.locate(reference, path), str, "location")
+
+    def _check_file(self, file: RemoteFile) -> None:
+        expect(self.entry, file.path, str, "path")
+        expect(self.entry, file.size, (int, NONE), "size")
+        expect(self.entry, file.digest, (Digest, NONE), "digest")
+        expect(self.entry, file.locations, tuple, "locations")
+        for location in file.locations:
+            expect(self.entry, location, str, "location")
+        if file.size is not None and not 0 <= file.size <= MAX_SIZE:
+            what = "below zero" if file.size < 0 else "beyond what any disk holds"
+            raise PluginError(f"plugin {self.entry} gave `{shortened(file.path)}` a size {what}")
+
+    def _checked_stream(self, stream: Stream) -> Stream:
+        expect(self.entry, stream, Stream, "stream")
+        expect(self.entry, stream.start, int, "start of a stream")
+        expect(self.entry, stream.total, (int, NONE), "total of a stream")
+        expect(self.entry, stream.validator, (str, NONE), "validator of a stream")
+        if not (0 <= stream.start <= MAX_SIZE and 0 <= (stream.total or 0) <= MAX_SIZE):
+            raise PluginError(f"plugin {self.entry} gave a stream a size that no file has")
+        return replace(
+            stream,
+            chunks=self._chunks(stream),
+            readinto=self._wrapped(stream.readinto),
+            abort=self._wrapped(stream.abort),
+        )
+
+    def _chunks(self, stream: Stream) -> Iterator[bytes]:
+        for chunk in each(self.entry, stream.chunks, networked):
+            expect(self.entry, chunk, (bytes, bytearray, memoryview), "piece of a stream")
+            yield chunk
+
+    def _wrapped(self, call: Callable[_P, _R] | None) -> Callable[_P, _R] | None:
+        if call is None:
+            return None
+
+        def wrapped(*args: _P.args, **options: _P.kwargs) -> _R:
+            with networked(self.entry):
+                return call(*args, **options)
+
+        return wrapped
+
+
+KIND = Kind(
+    "source",
+    "scheme",
+    modelpm_source,
+    GuardedSource.of,
+    Trust.CLOSED,
+    shared=True,
+    unknown=UsageError,
+    code=Code.UNKNOWN_SCHEME,
+    suffix="://",
+)
