@@ -65,7 +65,7 @@ def read_text(path: Path) -> CatalogText:
     try:
         content = read_bytes(path, _MAX_BYTES, follow=True)
     except FileNotFoundError:
-        raise NotFound(f"there is no file {printable(str(path))}") from None
+        raise NotFound(f"{printable(str(path))} does not exist") from None
     except UnfitError as error:
         raise UsageError(f"{path}: {error.strerror}", code=Code.INVALID_CATALOG) from None
     except OSError as error:
@@ -73,7 +73,7 @@ def read_text(path: Path) -> CatalogText:
     try:
         return CatalogText(str(path), content.decode())
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: it is no UTF-8 text at byte {error.start}", code=Code.INVALID_CATALOG) from None
+        raise UsageError(f"{path}: it is not UTF-8 at byte {error.start}", code=Code.INVALID_CATALOG) from None
 
 
 def _unreadable(what: str, error: OSError) -> NotFound:

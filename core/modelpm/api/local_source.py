@@ -110,7 +110,7 @@ def _listed(folder: Path) -> list[str]:
 def _described(file: Path, path: str, reference: Reference) -> RemoteFile:
     if not file.is_file():  # a pipe or a device would never end
         raise NotFound(
-            f"{printable(str(file))} is no file" if file.exists() else f"{printable(str(file))} does not exist"
+            f"{printable(str(file))} is not a file" if file.exists() else f"{printable(str(file))} does not exist"
         )
     hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
     with _open(file) as stream:

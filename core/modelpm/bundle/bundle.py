@@ -227,9 +227,9 @@ def _check_first(source: Path, path: Path) -> None:
 
 def _incomplete(source: Path, why: str) -> IntegrityError:
     return IntegrityError(
-        f"{source} is no complete bundle: {why}",
+        f"{source} is not a complete bundle: {why}",
         code=Code.BUNDLE_INCOMPLETE,
-        hints=["run `modelpm export --bundle` to its end, which goes on with what is there, or copy the bundle again"],
+        hints=["run `modelpm export --bundle` again, which resumes, or copy the bundle again"],
     )
 
 
@@ -322,7 +322,7 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
         if lock is None:
             if name != LOCK or size > MAX_LOCK_BYTES:
                 raise IntegrityError(
-                    f"{source} is no bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE
+                    f"{source} is not a bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE
                 )
             lock = _lock(b"".join(chunks), source)
             owners = _owners(lock.models)
@@ -338,7 +338,7 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     if lock is None:
-        raise IntegrityError(f"{source} is no bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
+        raise IntegrityError(f"{source} is not a bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
     return lock, taken
 
 

@@ -156,7 +156,7 @@ class Catalogs:
         if catalog not in self._opened:
             near = get_close_matches(catalog, self._opened, 1)
             hints = [_did_you_mean(near)] if near else [f"there are: {', '.join(self._opened) or 'none'}"]
-            raise NotFound(f"there is no catalog `{printable(catalog)}`", code=Code.UNKNOWN_CATALOG, hints=hints)
+            raise NotFound(f"unknown catalog `{printable(catalog)}`", code=Code.UNKNOWN_CATALOG, hints=hints)
         return self._opened[catalog]
 
     def _ids(self, opened: "_Opened") -> tuple[str, ...]:
@@ -263,7 +263,7 @@ def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
         code=Code.UNREADABLE_CATALOG,
         hints=[
             f"to take it from there all the same, write `{found}`",
-            f"else mend the catalog, or remove `{catalog}` from `[catalogs]` in config.toml",
+            f"else fix the catalog, or remove `{catalog}` from `[catalogs]` in config.toml",
         ],
         catalog=catalog,
     )

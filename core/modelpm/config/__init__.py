@@ -52,7 +52,7 @@ class Row(NamedTuple):
 
 
 _WITH_ADDRESSES = ("http_proxy", "https_proxy", "all_proxy", "HF_ENDPOINT")
-_PLACES = "set MODELPM_HOME to the folder in which modelpm shall keep everything"
+_PLACES = "set MODELPM_HOME to the folder in which modelpm keeps everything"
 _FIRST_BYTES = 2.5  # idle timeouts
 _LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 

@@ -133,7 +133,7 @@ class Auditor:
             except StoreError as error:
                 if changes or error.code not in _UNWRITABLE:
                     raise
-                self._warn(f"`{verb}` goes on, but is not in the audit log: {error.message}")
+                self._warn(f"`{verb}` continues, but is not in the audit log: {error.message}")
 
         record("begin", known, success=None)
         try:

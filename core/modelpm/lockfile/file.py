@@ -112,7 +112,7 @@ def check_folder(path: str) -> None:
     check_path(path)
     if path.startswith("~"):
         raise IntegrityError(
-            f"the folder `{path}` is refused: a shell takes it for somebody's home", code=Code.HOSTILE_NAME, file=path
+            f"the folder `{path}` is refused: a shell takes it for a user's home", code=Code.HOSTILE_NAME, file=path
         )
 
 

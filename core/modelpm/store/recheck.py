@@ -29,4 +29,6 @@ def recheck(store: Store, warn: Callable[[str], None]) -> None:
     crash.settle(store.layout)
     if bad:
         count = "1 file" if len(bad) == 1 else f"{len(bad)} files"
-        warn(f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` mends what is lost")
+        warn(
+            f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` fetches what is lost"
+        )
