@@ -243,7 +243,7 @@ class Unavailable(ModelpmError):  # noqa: N818 - as above
 
 
 class Expired(Unavailable):
-    """A location (a signed URL) has run out: the core resolves the file again and goes on at the same offset."""
+    """A location (a signed URL) has run out: the core resolves the file again and continues at the same offset."""
 
     code = Code.EXPIRED
 
@@ -256,7 +256,7 @@ class OfflineError(Unavailable):
 
 
 class Denied(ModelpmError):  # noqa: N818 - as above
-    """A server or a policy refused: 401, 403, gated, a licence or format that is not allowed."""
+    """A server or a policy refused: 401, 403, gated, a license or format that is not allowed."""
 
     code = Code.DENIED
     exit_code = 7

@@ -62,7 +62,7 @@ class LocalSource:
     def open(
         self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
     ) -> Iterator[Stream]:
-        """As :meth:`modelpm.api.Source.open`; begins anew where the file is not the one that was begun."""
+        """As :meth:`modelpm.api.Source.open`; begins again where the file is not the one that was begun."""
         with _failures(Path(location)):
             opened = _open(location)  # closed below
         with opened:

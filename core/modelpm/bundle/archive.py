@@ -79,7 +79,7 @@ def unpacked(path: Path) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     Headers are read one block at a time, and not by ``tarfile`` itself: it takes as much memory as a header asks for.
 
     Raises:
-        IntegrityError: It is no bundle, is cut, or has something in it that no bundle has.
+        IntegrityError: It is not a bundle, is cut, or has something in it that no bundle has.
     """
     with volumes.opened(path) as stream:
         while (member := _member(stream, path)) is not None:

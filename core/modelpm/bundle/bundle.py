@@ -32,7 +32,7 @@ _UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One file that was taken over.
+    """One file that was imported.
 
     Attributes:
         file: Its path in the bundle or folder.
@@ -55,12 +55,12 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     Args:
         environment: Whose lock.
         target: The file or folder.
-        split: The most bytes of a file, where what is larger shall be cut into parts; the lock is never cut.
+        split: The most bytes of a file, where what is larger should be cut into parts; the lock is never cut.
 
     Raises:
         NotFound: A blob is not in the store.
         IntegrityError: One is damaged.
-        StoreError: Something else stands where it shall be written, or somebody is writing it.
+        StoreError: Something else stands where it should be written, or somebody is writing it.
     """
     lock = environment.read()
     files = {f.sha256: f.size for m in lock.models for f in m.files}
@@ -180,7 +180,7 @@ def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tupl
         step: Is told the name of each blob before it is read; may raise to stop.
 
     Raises:
-        IntegrityError: It is no bundle, damaged, or lacks a blob.
+        IntegrityError: It is not a bundle, damaged, or lacks a blob.
     """
     store.open()
     lock, taken = _of_folder(store, source, step) if source.is_dir() else _of_file(store, source, step)
@@ -360,7 +360,7 @@ def settle(environment: Environment, lock: Lock, folder: str = "") -> list[str]:
         folder: Where the project's manifest wants its files; empty for the default.
 
     Returns:
-        What could not be taken over, in words.
+        What could not be imported, in words.
     """
     if environment.kind == "project":
         with environment.held():

@@ -1,4 +1,4 @@
-"""What stands where a bundle shall be written: ours, to be gone on with or removed, or somebody's, and left alone."""
+"""What stands where a bundle should be written: ours, to be gone on with or removed, or somebody's, and left alone."""
 
 import contextlib
 import os

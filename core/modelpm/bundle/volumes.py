@@ -21,7 +21,7 @@ _TOO_LARGE_FOR_FAT = 4 << 30  # by a single byte; and "4G" is what people say wh
 
 
 def largest_part(split: int) -> int:
-    """Return how large a part becomes that shall have at most ``split`` bytes."""
+    """Return how large a part becomes that should have at most ``split`` bytes."""
     return split - 1 if split == _TOO_LARGE_FOR_FAT else split
 
 

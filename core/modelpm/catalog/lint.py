@@ -40,7 +40,7 @@ def audit(text: CatalogText, *, id: str = "") -> list[Finding]:  # noqa: A002 - 
         id: What the file is named; empty where that is not known.
 
     Returns:
-        ``REJECT`` for what is an error, ``WARN`` for what should be mended, ``NOTE`` for what is merely unknown.
+        ``REJECT`` for what is an error, ``WARN`` for what should be repaired, ``NOTE`` for what is merely unknown.
     """
     findings: list[Finding] = []
     try:
@@ -60,7 +60,7 @@ def audit_path(path: Path) -> Iterator[Finding]:
 
     Raises:
         NotFound: There is neither.
-        UsageError: The file is no text, or too big.
+        UsageError: The file is not text, or too big.
     """
     if not path.is_file():
         yield from audit_catalog(FolderCatalog(path))

@@ -63,7 +63,7 @@ class Catalogs:
             catalog: Where to look; none means the first catalog that has it.
 
         Raises:
-            NotFound: There is no such model, or no such catalog; the hints name what is near.
+            NotFound: No such model, or no such catalog; the hints name what is near.
             UsageError: The model's file is not valid or needs a newer modelpm; or, code ``unreadable_catalog``, one of
                 the user's own catalogs, which goes before the one that has the model, cannot be read.
             IntegrityError: A file name in it is hostile.
@@ -98,7 +98,7 @@ class Catalogs:
             catalog: Whose; none means of all.
 
         Raises:
-            NotFound: There is no such catalog.
+            NotFound: No such catalog.
             ModelpmError: The one that was asked for cannot be read.
         """
         asked = self._named(catalog) if catalog is not None else None
@@ -117,7 +117,7 @@ class Catalogs:
         Args:
             text: Words, looked for in id, title, tags, tasks and description; none means all models.
             task: Only models for this task.
-            license: Only models under this licence.
+            license: Only models under this license.
             format: Only models with a variant of this format.
         """
         words = text.casefold().split()
@@ -132,7 +132,7 @@ class Catalogs:
         """Return what a catalog says of itself.
 
         Raises:
-            NotFound: There is no such catalog.
+            NotFound: No such catalog.
             UsageError: Its ``catalog.toml`` is not valid.
             PluginError: It fails.
         """
@@ -144,7 +144,7 @@ class Catalogs:
         That it cannot be read at all is a finding as well.
 
         Raises:
-            NotFound: There is no such catalog.
+            NotFound: No such catalog.
         """
         asked = self._named(catalog)
         try:

@@ -66,7 +66,7 @@ class Config:
         rows: Every setting with its value and origin, in the order of :data:`SETTINGS`.
         tables: The whole of ``config.toml``; plugins get their own table of it.
         environ: The environment variables of the process.
-        problems: Keys of ``config.toml`` that this modelpm does not know. What only reads goes on with a warning: the
+        problems: Keys of ``config.toml`` that this modelpm does not know. What only reads continues with a warning: the
             file may be that of a newer modelpm.
     """
 

@@ -28,7 +28,7 @@ def explained(path: Path, action: str, *, needed: int | None = None) -> Iterator
     Args:
         path: What is worked on.
         action: The verb of "cannot … PATH", e.g. ``write``.
-        needed: Bytes that shall be written, where that is known.
+        needed: Bytes that should be written, where that is known.
 
     Raises:
         StoreError: See :func:`failure`.

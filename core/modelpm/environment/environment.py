@@ -89,7 +89,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def seen(self, *, quick: bool = False) -> None:
         """Renew what the store knows of this environment, where that was not done lately.
 
-        It is no failure where that cannot be done: a root or a store that is read-only needs no record.
+        It is not a failure where that cannot be done: a root or a store that is read-only needs no record.
 
         Args:
             quick: Whether the mark in the view is enough to tell; at every start there is time for no more.
@@ -191,7 +191,7 @@ def lock_text(path: Path) -> str | None:
 
 
 def _render(lock: Lock) -> str:
-    """Return the text, written anew from the values where a hand-edited block would not come back as what it was."""
+    """Return the text, written again from the values where a hand-edited block would not come back as what it was."""
     text = lock.render()
     again = parse_lock(text, "models.lock")
     if (again.models, again.dir, again.default_groups) == (lock.models, lock.dir, lock.default_groups):

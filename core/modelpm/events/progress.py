@@ -80,7 +80,7 @@ class Checking:
 
     Attributes:
         name: What is checked.
-        total: Bytes in all.
+        total: Bytes in total.
         publish: Takes each value.
     """
 

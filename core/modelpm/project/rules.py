@@ -1,4 +1,4 @@
-"""What a project allows: formats, licences, code, and files that nobody promised a digest of. Pure."""
+"""What a project allows: formats, licenses, code, and files that nobody promised a digest of. Pure."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Rules:
 
     Attributes:
         formats: ``allow-formats``; empty means every format but pickle.
-        licenses: ``allow-licenses``, SPDX identifiers; empty means every licence.
+        licenses: ``allow-licenses``, SPDX identifiers; empty means every license.
         require_digest: ``require-digest``: whether somebody must have promised a digest of every file.
     """
 

@@ -10,7 +10,7 @@ from modelpm.store.gc import crash
 def recheck(store: Store, warn: Callable[[str], None]) -> None:
     """Re-hash the blobs that a crash of the machine may have cost; verbs that change something call it first.
 
-    A bad one is doubted from now on, so that whatever needs it mends it.
+    A bad one is doubted from now on, so that whatever needs it repairs it.
 
     Args:
         store: Opened.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # start-up
 @click.option("--license", metavar="SPDX", help="Only models under this license.")
 @click.option("--format", metavar="NAME", help="Only models with a variant of this format: gguf, safetensors, …")
 def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None) -> Outcome:
-    """Look through the catalogs; nothing found is no failure."""
+    """Look through the catalogs; nothing found is not a failure."""
     with session.manager() as manager:
         entries = manager.search(" ".join(text), **filters)
     rows = [(f"{e.catalog}/{e.id}", e.title, e.license, ", ".join(e.tasks), ", ".join(variants(e))) for e in entries]

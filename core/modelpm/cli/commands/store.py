@@ -78,7 +78,7 @@ def _row(share: "Share") -> dict[str, Any]:
 )
 @click.argument("path", metavar="PATH", type=click.Path(file_okay=False))
 def move(session: Session, *, path: str) -> Outcome:
-    """Copy, verify, count on the copy, let go of the original."""
+    """Copy, verify, count on the copy, release the original."""
     with session.manager() as manager:
         moved = manager.housekeeping.move_store(path)
     return Outcome(
