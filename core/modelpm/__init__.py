@@ -1,45 +1,119 @@
 """modelpm, the package manager for model weights.
 
-The way of the data, and the rooms it passes through::
+The path of the data::
 
     spec ──► resolve ──► locked model ──► plan ──► transfer ──► verify ──► store ──► view ──► lock ──► path
               │  ▲                                    │
            catalog  listing (source plugin)           └── events ──► progress, audit sinks
 
-* ``types``, ``errors``: frozen values and the error families; they import nothing of ours.
-* ``api``, ``http``, ``testing``: what plugins may use, and all they may use.
-* ``plugins``: the door. Entry points are listed without importing; one plugin is imported when its name is asked for.
-* ``store``: blobs by digest, partial downloads, process locks; the only room that writes files of the store.
-* ``catalog``, ``resolve``, ``plan``, ``transfer``: decide (pure), and bring the bytes in (the rim).
-* ``operations``: install, uninstall, verify and the rest, each made from the rooms above.
-* ``manager``, ``aio``: the library, ``Manager`` and ``AsyncManager``.
-* ``cli``: a thin user of the library; the only room that prints or exits.
+The packages, from the top down; each imports only what stands below it:
+
+* ``cli``: the command line; ``commands/`` has one file a verb, ``terminal/`` what is shown.
+* ``library``: ``Manager``, ``AsyncManager``, ``Project``; ``services`` builds what they work with.
+* ``operations``: one file a verb; ``acquire`` is the one way in which bytes come in.
+* ``bundle``, ``project``, ``environment``: an archive of models; ``models.toml``; a lock with the folder it fills.
+* ``events``: who is told what happens: progress, audit sinks.
+* ``testing``: public; what plugin authors test with.
+* ``resolution``: from what a user typed to a model whose every file is known, and the plan.
+* ``transfer``: brings bytes: engine, scheduler, downloads, segments, retries.
+* ``catalog``, ``plugins``: TOML catalogs; entry points, kinds and guards of plugins.
+* ``http``, ``results``: public base of HTTP sources; what the library answers with.
+* ``store``: blobs by digest, partial downloads, garbage collection.
+* ``lockfile``, ``config``: ``models.lock``; settings.
+* ``api``: public; what a plugin imports, and the event bus.
+* ``disk``, ``text``, ``errors``, ``network``: system calls; untrusted texts; error codes; facts about servers.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelpm.api.types import Progress
-    from modelpm.errors import ModelpmError
+    from modelpm.api.types import Event, Progress, Status
+    from modelpm.errors import (
+        CheckFailedError,
+        Code,
+        Denied,
+        IntegrityError,
+        Interrupted,
+        ModelpmError,
+        NotFound,
+        OfflineError,
+        PluginError,
+        StoreError,
+        Unavailable,
+        UsageError,
+    )
     from modelpm.library.aio import AsyncManager
     from modelpm.library.manager import Manager
+    from modelpm.library.project import Project
+    from modelpm.results.installed import InstalledModel
+    from modelpm.results.report import Change, Details, Holder, Outdated, Result, Verified
 
 __version__ = "0.1.0"
-__all__ = ["AsyncManager", "Manager", "ModelpmError", "Progress", "__version__"]
 
 _HOMES = {
-    "AsyncManager": "modelpm.library.aio",
-    "Manager": "modelpm.library.manager",
-    "ModelpmError": "modelpm.errors",
-    "Progress": "modelpm.api.types",
+    "modelpm.api.types": ("Event", "Progress", "Status"),
+    "modelpm.errors": (
+        "CheckFailedError",
+        "Code",
+        "Denied",
+        "IntegrityError",
+        "Interrupted",
+        "ModelpmError",
+        "NotFound",
+        "OfflineError",
+        "PluginError",
+        "StoreError",
+        "Unavailable",
+        "UsageError",
+    ),
+    "modelpm.library.aio": ("AsyncManager",),
+    "modelpm.library.manager": ("Manager",),
+    "modelpm.library.project": ("Project",),
+    "modelpm.results.installed": ("InstalledModel",),
+    "modelpm.results.report": ("Change", "Details", "Holder", "Outdated", "Result", "Verified"),
 }
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AsyncManager",
+    "Change",
+    "CheckFailedError",
+    "Code",
+    "Denied",
+    "Details",
+    "Event",
+    "Holder",
+    "InstalledModel",
+    "IntegrityError",
+    "Interrupted",
+    "Manager",
+    "ModelpmError",
+    "NotFound",
+    "OfflineError",
+    "Outdated",
+    "PluginError",
+    "Progress",
+    "Project",
+    "Result",
+    "Status",
+    "StoreError",
+    "Unavailable",
+    "UsageError",
+    "Verified",
+    "__version__",
+]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the public names when they are first used, so that importing modelpm costs nothing."""
-    if name not in _HOMES:
-        msg = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib import import_module
+def __dir__() -> list[str]:
+    return sorted(__all__)
 
-    return getattr(import_module(_HOMES[name]), name)
+
+if not TYPE_CHECKING:  # a type checker reads the imports above, and would believe any name of a __getattr__
+
+    def __getattr__(name: str) -> Any:
+        """Import a public name when it is first used, so that importing modelpm costs nothing."""
+        if name not in _MODULES:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        return getattr(import_module(_MODULES[name]), name)

@@ -33,8 +33,8 @@ class Code(StrEnum):
         code.exit_code, code.meaning = exit_code, meaning
         return code
 
-    USAGE = "usage", 2, "the command, an option, or a file the user wrote cannot be meant as it stands"
-    UNKNOWN_COMMAND = "unknown_command", 2, "there is no such command"
+    USAGE = "usage", 2, "the command, an option, or a file the user wrote is not valid"
+    UNKNOWN_COMMAND = "unknown_command", 2, "modelpm has no such command"
     UNKNOWN_SCHEME = "unknown_scheme", 2, "no plugin serves the scheme of a reference"
     CHOOSE_FILE = "choose_file", 2, "the reference holds several models; the spec must name one"
     CHOOSE_QUANTIZATION = "choose_quantization", 2, "the repository holds several quantizations; the spec must name one"
@@ -59,7 +59,7 @@ class Code(StrEnum):
     UNREADABLE_CATALOG = "unreadable_catalog", 2, "a catalog cannot be read"
     CHECK_FAILED = "check_failed", 3, "a check said no"
     LOCK_DRIFT = "lock_drift", 3, "`models.lock` does not match `models.toml`"
-    LOCK_MISSING = "lock_missing", 3, "there is no `models.lock`"
+    LOCK_MISSING = "lock_missing", 3, "`models.lock` does not exist"
     NOT_SYNCED = "not_synced", 3, "the view does not show what is locked"
     OUTDATED = "outdated", 3, "a newer release exists"
     INTEGRITY = "integrity", 4, "bytes or names are not what was promised"
@@ -81,7 +81,7 @@ class Code(StrEnum):
     NOT_HELD = "not_held", 5, "nothing that modelpm knows holds the file or digest"
     MISSING = "missing", 5, "files of an installed model are not there"
     UNKNOWN_MODEL = "unknown_model", 5, "no catalog has the model"
-    UNKNOWN_CATALOG = "unknown_catalog", 5, "there is no catalog of the name"
+    UNKNOWN_CATALOG = "unknown_catalog", 5, "no catalog has the name"
     UNKNOWN_RELEASE = "unknown_release", 5, "the model has no release that the spec allows"
     UNKNOWN_VARIANT = "unknown_variant", 5, "the release has no variant of the name"
     YANKED = "yanked", 5, "every release that the spec allows was withdrawn"
@@ -135,7 +135,7 @@ class Code(StrEnum):
     FAILED = "failed", 1, "the command failed"
     PLUGIN = "plugin", 1, "a plugin failed, or broke its contract"
     PLUGIN_CONFLICT = "plugin_conflict", 1, "two distributions claim one name"
-    EXISTS = "exists", 1, "it is there already"
+    EXISTS = "exists", 1, "the file already exists"
     UNHEALTHY = "unhealthy", 1, "a check of `doctor` found a problem"
     INTERNAL = "internal", 1, "modelpm has a bug"
     INTERRUPTED = "interrupted", 130, "the user interrupted; what was downloaded is kept"
@@ -245,7 +245,7 @@ class Unavailable(ModelpmError):  # noqa: N818 - as above
 
 
 class Expired(Unavailable):
-    """A location (a signed URL) has run out: the core resolves the file again and goes on at the same offset."""
+    """A location (a signed URL) has run out: the core resolves the file again and continues at the same offset."""
 
     code = Code.EXPIRED
 
@@ -258,7 +258,7 @@ class OfflineError(Unavailable):
 
 
 class Denied(ModelpmError):  # noqa: N818 - as above
-    """A server or a policy refused: 401, 403, gated, a licence or format that is not allowed."""
+    """A server or a policy refused: 401, 403, gated, a license or format that is not allowed."""
 
     code = Code.DENIED
     exit_code = 7

@@ -30,7 +30,7 @@ class FileSource(LocalSource):
             path = unquote(rest, errors="strict")
             encoded = quote(path, safe=_SAFE)
         except UnicodeError:
-            raise UsageError(f"`file://{printable(rest)}` is no UTF-8") from None
+            raise UsageError(f"`file://{printable(rest)}` is not UTF-8") from None
         if "\0" in path:
             raise UsageError(f"`file://{printable(rest)}` has a NUL, which no path can have")
         if not path.startswith("/"):

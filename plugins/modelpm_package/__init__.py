@@ -31,7 +31,7 @@ class PackageSource(LocalSource):
                 hints=["write `pkg://package/folder-or-file`, e.g. `pkg://modelpm_catalogs/tiny`"],
             )
         if inside and ("\\" in inside or "\0" in inside or any(part in {"", ".", ".."} for part in inside.split("/"))):
-            raise UsageError(f"`pkg://{printable(rest)}` is no path inside a package")
+            raise UsageError(f"`pkg://{printable(rest)}` is not a path inside a package")
         return Reference("pkg", rest.rstrip("/"))
 
     def target(self, reference: Reference) -> Path:

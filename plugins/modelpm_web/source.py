@@ -50,7 +50,7 @@ class Web(HttpSource):
         if "/" in first.name:
             raise IntegrityError(
                 f"the server calls the file `{printable(first.name[:_SHOWN])}`: that is a path, not a name",
-                hints=["nothing was written; tell whoever runs the server"],
+                hints=["nothing was written; tell the server's owner"],
                 code=Code.HOSTILE_NAME,
             )
         file = replace(unknown, size=first.size, path=first.name or unknown.path)
@@ -113,5 +113,5 @@ def _digest(place: Address) -> Digest | None:
         return None
     found = _DIGEST.fullmatch(place.fragment)
     if not found:
-        raise UsageError(f"`#{printable(place.fragment[:_SHOWN])}` is no digest", hints=[f"the form is {_EXAMPLE}"])
+        raise UsageError(f"`#{printable(place.fragment[:_SHOWN])}` is not a digest", hints=[f"the form is {_EXAMPLE}"])
     return Digest("sha256", found[1].lower())

@@ -197,7 +197,7 @@ def test_what_only_looks_goes_on_where_the_disk_cannot_be_written() -> None:
         with auditor.operation("verify", resource_type="model", resource_id="tiny", changes=False):
             pass
         assert set(warnings) == {
-            "`verify` goes on, but is not in the audit log: cannot record in /log: Read-only file system"
+            "`verify` continues, but is not in the audit log: cannot record in /log: Read-only file system"
         }
         auditor, _ = an_auditor((Memory(UNWRITABLE, after=after), True))
         with (

@@ -119,7 +119,7 @@ def test_usage_errors_say_what_was_probably_meant(run: Run, args: list[str], hin
 def test_words_of_other_package_managers_name_the_right_verb(run: Run, word: str) -> None:
     result = run(word, "qwen3-8b")
     assert result.exit_code == 2
-    assert f"`{word}` is no command of modelpm" in result.stderr
+    assert f"unknown command `{word}`" in result.stderr
     assert "hint: `modelpm " in result.stderr
 
 
@@ -308,7 +308,7 @@ def test_verify_exits_with_4_and_names_what_is_damaged(run: Run, home: Path) -> 
     assert [(i["name"], i["file"], i["ok"]) for i in made["items"]] == [("tiny", "tiny.gguf", False)]
     assert made["errors"][0]["code"] == "damaged"
     mended = run("verify", "--repair")
-    assert (mended.exit_code, " ~ tiny  tiny.gguf  mended, 93.1 KiB fetched\n" in mended.stderr) == (0, True)
+    assert (mended.exit_code, " ~ tiny  tiny.gguf  repaired, 93.1 KiB fetched\n" in mended.stderr) == (0, True)
     assert run("verify").exit_code == 0
 
 
@@ -366,7 +366,7 @@ def test_settings_are_listed_read_and_written_with_their_origin(run: Run, home: 
     ("key", "value", "said"),
     [
         ("network.jobs", "many", "`network.jobs` cannot be `many`: it must be a whole number"),
-        ("network.job", "4", "there is no setting `network.job`"),
+        ("network.job", "4", "unknown setting `network.job`"),
         ("mirrors", "x", "`mirrors` is a table"),
     ],
 )

@@ -200,4 +200,4 @@ def test_a_home_beyond_the_locale_works_all_the_way(clean_environ: dict[str, str
 def test_a_setting_that_is_no_text_is_refused(clean_environ: dict[str, str], tmp_path: Path) -> None:
     ran = start([COMMAND, "config", "set", "user", "b\udcff"], clean_environ, tmp_path)
     assert ran.code == 2
-    assert "is no UTF-8" in ran.stderr
+    assert "is not UTF-8" in ran.stderr

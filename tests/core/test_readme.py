@@ -1,4 +1,4 @@
-"""The README tells the truth: every command and every Python example in it runs, and its tables are complete."""
+"""README and docs are true: each command and each Python example in them runs, and the tables are complete."""
 
 import os
 import re
@@ -12,13 +12,19 @@ from modelpm.cli.verbs import VERBS
 from modelpm.plugins import kinds
 from tests.support.hub import Hub
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     line.removeprefix("$ ")
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL)
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
+SCRIPTS = {
+    path.name: "".join(found)
+    for path in sorted(ROOT.glob("docs/**/*.md"))
+    if (found := re.findall(r"^```sh\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE))
+}
 EXAMPLES = [b for b in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if "import modelpm\n" in b]
 
 
@@ -43,6 +49,13 @@ def test_every_command_runs_in_the_order_in_which_it_is_read(environ: dict[str, 
             ["bash", "-c", command], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
         )
         assert done.returncode == 0, f"$ {command}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", SCRIPTS)
+def test_every_command_of_a_page_runs(page: str, environ: dict[str, str], tmp_path: Path) -> None:
+    script = ["bash", "-euo", "pipefail", "-c", SCRIPTS[page]]
+    done = subprocess.run(script, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("example", EXAMPLES)

@@ -37,7 +37,7 @@ def test_on_a_read_only_disk_it_goes_on_and_warns_once(
             document = json.loads(ran.stdout)
             assert (ran.code, [row["ok"] for row in document["items"]]) == (0, [True]), ran.stderr
             (warning,) = document["warnings"]
-            assert warning.startswith("`verify` goes on, but is not in the audit log: cannot record in ")
+            assert warning.startswith("`verify` continues, but is not in the audit log: cannot record in ")
             assert modelpm("verify", *options, env=env).stderr.count("warning: ") == 1
         assert (home / "audit" / "audit.jsonl").read_bytes() == log
         assert modelpm("audit", "verify", env=env).code == 0

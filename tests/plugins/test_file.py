@@ -110,7 +110,7 @@ def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
 
 def test_what_is_neither_file_nor_folder_is_refused(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(NotFound, match="is no file"):
+    with pytest.raises(NotFound, match="is not a file"):
         resolved(tmp_path / "pipe")
     with pytest.raises(NotFound, match="holds no files"):
         resolved(tmp_path)

@@ -16,7 +16,7 @@ class FolderCatalog:
     """The catalog in a folder; a catalog plugin needs to be no more than this and the folder.
 
     Args:
-        path: The folder. Read anew each time it is asked for.
+        path: The folder. Read again each time it is asked for.
     """
 
     def __init__(self, path: Path) -> None:
@@ -26,7 +26,7 @@ class FolderCatalog:
         """Return the ids there are, by the files' names.
 
         Raises:
-            NotFound: There is no such folder.
+            NotFound: No such folder.
         """
         try:
             return sorted(p.stem for p in (self._path / "models").iterdir() if p.suffix == ".toml" and _is_id(p.stem))
@@ -38,8 +38,8 @@ class FolderCatalog:
         """Return the TOML of one model.
 
         Raises:
-            NotFound: There is no such id.
-            UsageError: The file is no text, or too big.
+            NotFound: No such id.
+            UsageError: The file is not text, or too big.
         """
         if not _is_id(id):
             raise NotFound(f"{self._path} has no model `{printable(id)}`")
@@ -49,8 +49,8 @@ class FolderCatalog:
         """Return ``catalog.toml``.
 
         Raises:
-            NotFound: There is none, so this is no catalog.
-            UsageError: The file is no text, or too big.
+            NotFound: There is none, so this is not a catalog.
+            UsageError: The file is not text, or too big.
         """
         return read_text(self._path / "catalog.toml")
 
@@ -60,12 +60,12 @@ def read_text(path: Path) -> CatalogText:
 
     Raises:
         NotFound: There is none; code ``unreadable_catalog`` where the system does not let us look.
-        UsageError: The file is no text, or too big.
+        UsageError: The file is not text, or too big.
     """
     try:
         content = read_bytes(path, _MAX_BYTES, follow=True)
     except FileNotFoundError:
-        raise NotFound(f"there is no file {printable(str(path))}") from None
+        raise NotFound(f"{printable(str(path))} does not exist") from None
     except UnfitError as error:
         raise UsageError(f"{path}: {error.strerror}", code=Code.INVALID_CATALOG) from None
     except OSError as error:
@@ -73,7 +73,7 @@ def read_text(path: Path) -> CatalogText:
     try:
         return CatalogText(str(path), content.decode())
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: it is no UTF-8 text at byte {error.start}", code=Code.INVALID_CATALOG) from None
+        raise UsageError(f"{path}: it is not UTF-8 at byte {error.start}", code=Code.INVALID_CATALOG) from None
 
 
 def _unreadable(what: str, error: OSError) -> NotFound:

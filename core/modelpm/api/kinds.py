@@ -18,7 +18,7 @@ class Source(Protocol):
         """List everything at an immutable revision.
 
         Raises:
-            NotFound: There is no such thing.
+            NotFound: No such thing.
             Denied: It exists, or may exist, and is not for this caller.
             Unavailable: Worth retrying.
         """
@@ -99,7 +99,7 @@ class AuditSink(Protocol):
         ...
 
     def close(self) -> None:
-        """Close files and connections."""
+        """Release files and connections."""
         ...
 
 
@@ -140,7 +140,7 @@ class Catalog(Protocol):
         """Return the TOML of one model.
 
         Raises:
-            NotFound: There is no such id.
+            NotFound: No such id.
         """
         ...
 

@@ -62,7 +62,7 @@ class LocalSource:
     def open(
         self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
     ) -> Iterator[Stream]:
-        """As :meth:`modelpm.api.Source.open`; begins anew where the file is not the one that was begun."""
+        """As :meth:`modelpm.api.Source.open`; begins again where the file is not the one that was begun."""
         with _failures(Path(location)):
             opened = _open(location)  # closed below
         with opened:
@@ -110,7 +110,7 @@ def _listed(folder: Path) -> list[str]:
 def _described(file: Path, path: str, reference: Reference) -> RemoteFile:
     if not file.is_file():  # a pipe or a device would never end
         raise NotFound(
-            f"{printable(str(file))} is no file" if file.exists() else f"{printable(str(file))} does not exist"
+            f"{printable(str(file))} is not a file" if file.exists() else f"{printable(str(file))} does not exist"
         )
     hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
     with _open(file) as stream:

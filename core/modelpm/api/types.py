@@ -101,7 +101,7 @@ class Snapshot:
     """A complete, immutable listing.
 
     Attributes:
-        reference: How a lock shall write it: with the immutable revision where the source has one, without selection.
+        reference: How a lock should write it: with the immutable revision where the source has one, without selection.
         revision: What the reference resolved to, e.g. a commit.
         files: Every file there is.
         license: SPDX identifier where the source knows it.
@@ -195,7 +195,7 @@ class Progress:
     Attributes:
         model_id: Name the model has, or will have, in its environment.
         downloaded_bytes: Bytes present, those of an earlier run included. Never goes back.
-        total_bytes: Bytes in all, or None where that is not known yet.
+        total_bytes: Bytes in total, or None where that is not known yet.
         percentage: 0.0 to 100.0; 100.0 only when the model is installed.
         speed: Bytes per second, lately.
         status: See :class:`Status`.
@@ -277,7 +277,7 @@ def no_event(_action: str, _fields: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """How plugins shall use the network.
+    """How plugins should use the network.
 
     Attributes:
         connect_timeout: Seconds until a connection must stand.

@@ -69,7 +69,7 @@ def verified(path: Path, sha256: str, size: int) -> Iterator[bytes]:
             code=Code.DAMAGED,
             expected=sha256,
             actual=hasher.hexdigest(),
-            hints=["`modelpm verify --repair` mends it"],
+            hints=["`modelpm verify --repair` fetches it again"],
         )
 
 
@@ -79,7 +79,7 @@ def unpacked(path: Path) -> Iterator[tuple[str, int, Iterator[bytes]]]:
     Headers are read one block at a time, and not by ``tarfile`` itself: it takes as much memory as a header asks for.
 
     Raises:
-        IntegrityError: It is no bundle, is cut, or has something in it that no bundle has.
+        IntegrityError: It is not a bundle, is cut, or has something in it that no bundle has.
     """
     with volumes.opened(path) as stream:
         while (member := _member(stream, path)) is not None:
@@ -88,7 +88,7 @@ def unpacked(path: Path) -> Iterator[tuple[str, int, Iterator[bytes]]]:
                 _pass_over(content, stream, member.size, path)
                 continue
             if not member.isreg() or member.size < 0:
-                raise _no_bundle(path, f"`{printable(member.name)}` is no file")
+                raise _no_bundle(path, f"`{printable(member.name)}` is not a file")
             yield member.name, member.size, content
             _pass_over(content, stream, member.size, path)
 
@@ -168,7 +168,7 @@ def _chunks(stream: BufferedIOBase, size: int, path: Path) -> Iterator[bytes]:
 
 def _no_bundle(path: Path, why: str) -> IntegrityError:
     return IntegrityError(
-        f"{path} is no bundle of modelpm: {why}", code=Code.NO_BUNDLE, hints=["copy the bundle again"]
+        f"{path} is not a bundle of modelpm: {why}", code=Code.NO_BUNDLE, hints=["copy the bundle again"]
     )
 
 

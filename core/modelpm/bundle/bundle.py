@@ -32,7 +32,7 @@ _UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One file that was taken over.
+    """One file that was imported.
 
     Attributes:
         file: Its path in the bundle or folder.
@@ -55,12 +55,12 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     Args:
         environment: Whose lock.
         target: The file or folder.
-        split: The most bytes of a file, where what is larger shall be cut into parts; the lock is never cut.
+        split: The most bytes of a file, where what is larger should be cut into parts; the lock is never cut.
 
     Raises:
         NotFound: A blob is not in the store.
         IntegrityError: One is damaged.
-        StoreError: Something else stands where it shall be written, or somebody is writing it.
+        StoreError: Something else stands where it should be written, or somebody is writing it.
     """
     lock = environment.read()
     files = {f.sha256: f.size for m in lock.models for f in m.files}
@@ -180,7 +180,7 @@ def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tupl
         step: Is told the name of each blob before it is read; may raise to stop.
 
     Raises:
-        IntegrityError: It is no bundle, damaged, or lacks a blob.
+        IntegrityError: It is not a bundle, damaged, or lacks a blob.
     """
     store.open()
     lock, taken = _of_folder(store, source, step) if source.is_dir() else _of_file(store, source, step)
@@ -227,9 +227,9 @@ def _check_first(source: Path, path: Path) -> None:
 
 def _incomplete(source: Path, why: str) -> IntegrityError:
     return IntegrityError(
-        f"{source} is no complete bundle: {why}",
+        f"{source} is not a complete bundle: {why}",
         code=Code.BUNDLE_INCOMPLETE,
-        hints=["run `modelpm export --bundle` to its end, which goes on with what is there, or copy the bundle again"],
+        hints=["run `modelpm export --bundle` again, which resumes, or copy the bundle again"],
     )
 
 
@@ -322,7 +322,7 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
         if lock is None:
             if name != LOCK or size > MAX_LOCK_BYTES:
                 raise IntegrityError(
-                    f"{source} is no bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE
+                    f"{source} is not a bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE
                 )
             lock = _lock(b"".join(chunks), source)
             owners = _owners(lock.models)
@@ -338,7 +338,7 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     if lock is None:
-        raise IntegrityError(f"{source} is no bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
+        raise IntegrityError(f"{source} is not a bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
     return lock, taken
 
 
@@ -360,7 +360,7 @@ def settle(environment: Environment, lock: Lock, folder: str = "") -> list[str]:
         folder: Where the project's manifest wants its files; empty for the default.
 
     Returns:
-        What could not be taken over, in words.
+        What could not be imported, in words.
     """
     if environment.kind == "project":
         with environment.held():

@@ -1,4 +1,4 @@
-"""What stands where a bundle shall be written: ours, to be gone on with or removed, or somebody's, and left alone."""
+"""What stands where a bundle should be written: ours, to be gone on with or removed, or somebody's, and left alone."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from modelpm.disk import atomic, system
 from modelpm.errors import Code, StoreError
 from modelpm.store import locks
 
-_NOT_OURS = "it is no part of a bundle that modelpm began there"
+_NOT_OURS = "modelpm did not write it as part of a bundle"
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def held(target: Path) -> Iterator[None]:
     inside = target.is_dir()
     path = (target if inside else target.parent) / f"{atomic.TEMPORARY}{'bundle' if inside else target.name}.lock"
     if os.path.lexists(path) and not is_alone(path):  # the holder's name is written into it
-        raise in_the_way(path, "it is no lock of ours")
+        raise in_the_way(path, "it is not a lock file of modelpm")
     with contextlib.ExitStack() as stack:
         try:
             if locks.work(path):

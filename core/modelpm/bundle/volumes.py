@@ -21,7 +21,7 @@ _TOO_LARGE_FOR_FAT = 4 << 30  # by a single byte; and "4G" is what people say wh
 
 
 def largest_part(split: int) -> int:
-    """Return how large a part becomes that shall have at most ``split`` bytes."""
+    """Return how large a part becomes that should have at most ``split`` bytes."""
     return split - 1 if split == _TOO_LARGE_FOR_FAT else split
 
 
@@ -206,7 +206,7 @@ def _parts(path: Path) -> list[Path]:
         return [path]
     parts = _numbered(base)
     if not parts:
-        raise UsageError(f"there is no file {path}", hints=["name the bundle, or its first part"])
+        raise UsageError(f"{path} does not exist", hints=["name the bundle, or its first part"])
     return parts
 
 

@@ -102,7 +102,7 @@ def _no_release(entry: Entry, wanted: str, fitting: list[Release]) -> NotFound:
             code=Code.YANKED,
             hints=[f"there are: {there}", f"to take it all the same, name it in full: {entry.name}@{last.version}"],
         )
-    return NotFound(f"there is no release {asked}", code=Code.UNKNOWN_RELEASE, hints=[f"there are: {there}"])
+    return NotFound(f"unknown release {asked}", code=Code.UNKNOWN_RELEASE, hints=[f"there are: {there}"])
 
 
 def _labelled(release: Release) -> str:

@@ -40,7 +40,7 @@ def audit(text: CatalogText, *, id: str = "") -> list[Finding]:  # noqa: A002 - 
         id: What the file is named; empty where that is not known.
 
     Returns:
-        ``REJECT`` for what is an error, ``WARN`` for what should be mended, ``NOTE`` for what is merely unknown.
+        ``REJECT`` for what is an error, ``WARN`` for what should be repaired, ``NOTE`` for what is merely unknown.
     """
     findings: list[Finding] = []
     try:
@@ -60,7 +60,7 @@ def audit_path(path: Path) -> Iterator[Finding]:
 
     Raises:
         NotFound: There is neither.
-        UsageError: The file is no text, or too big.
+        UsageError: The file is not text, or too big.
     """
     if not path.is_file():
         yield from audit_catalog(FolderCatalog(path))
@@ -90,7 +90,7 @@ def audit_catalog(catalog: Catalog) -> Iterator[Finding]:
     for id_, replacement in replacements.items():
         if replacement and replacement not in ids:
             yield Finding(
-                Severity.WARN, "unknown_replacement", f"{id_}: there is no model `{replacement}` to replace it"
+                Severity.WARN, "unknown_replacement", f"{id_}: its replacement `{replacement}` does not exist"
             )
     yield from _of_about(catalog, ids)
 
@@ -111,7 +111,7 @@ def _of_about(catalog: Catalog, ids: list[str]) -> Iterator[Finding]:
             yield Finding(
                 Severity.WARN,
                 "unknown_alias",
-                f"{text.origin}: the alias `{alias}` stands for `{meant}`, which is no model",
+                f"{text.origin}: the alias `{alias}` stands for `{meant}`, which does not exist",
             )
 
 
@@ -131,7 +131,7 @@ def _unknown_keys(
         if key not in known:
             near = get_close_matches(key, known, 1)
             meant = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(known)}"
-            problem = f"{origin}: `{where}{printable(key)}` is no key; {meant}"
+            problem = f"{origin}: `{where}{printable(key)}` is not a key; {meant}"
             yield Finding(Severity.REJECT, "unknown_key", problem)
         elif known[key]:
             for number, item in enumerate(value if isinstance(value, list) else [value], 1):
@@ -163,7 +163,7 @@ def _of_license(license_: str) -> Iterator[Finding]:
         yield Finding(
             Severity.WARN,
             "no_spdx",
-            f"`license` is `{printable(license_)}`, no SPDX expression; write a licence of its own as `LicenseRef-…`",
+            f"`license` is `{printable(license_)}`, not an SPDX expression; write a custom license as `LicenseRef-…`",
         )
 
 

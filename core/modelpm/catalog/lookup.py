@@ -64,7 +64,7 @@ class Catalogs:
             catalog: Where to look; none means the first catalog that has it.
 
         Raises:
-            NotFound: There is no such model, or no such catalog; the hints name what is near.
+            NotFound: No such model, or no such catalog; the hints name what is near.
             UsageError: The model's file is not valid or needs a newer modelpm; or, code ``unreadable_catalog``, one of
                 the user's own catalogs, which goes before the one that has the model, cannot be read.
             IntegrityError: A file name in it is hostile.
@@ -99,7 +99,7 @@ class Catalogs:
             catalog: Whose; none means of all.
 
         Raises:
-            NotFound: There is no such catalog.
+            NotFound: No such catalog.
             ModelpmError: The one that was asked for cannot be read.
         """
         asked = self._named(catalog) if catalog is not None else None
@@ -118,7 +118,7 @@ class Catalogs:
         Args:
             text: Words, looked for in id, title, tags, tasks and description; none means all models.
             task: Only models for this task.
-            license: Only models under this licence.
+            license: Only models under this license.
             format: Only models with a variant of this format.
         """
         words = text.casefold().split()
@@ -133,7 +133,7 @@ class Catalogs:
         """Return what a catalog says of itself.
 
         Raises:
-            NotFound: There is no such catalog.
+            NotFound: No such catalog.
             UsageError: Its ``catalog.toml`` is not valid.
             PluginError: It fails.
         """
@@ -145,7 +145,7 @@ class Catalogs:
         That it cannot be read at all is a finding as well.
 
         Raises:
-            NotFound: There is no such catalog.
+            NotFound: No such catalog.
         """
         asked = self._named(catalog)
         try:
@@ -157,7 +157,7 @@ class Catalogs:
         if catalog not in self._opened:
             near = get_close_matches(catalog, self._opened, 1)
             hints = [_did_you_mean(near)] if near else [f"there are: {', '.join(self._opened) or 'none'}"]
-            raise NotFound(f"there is no catalog `{printable(catalog)}`", code=Code.UNKNOWN_CATALOG, hints=hints)
+            raise NotFound(f"unknown catalog `{printable(catalog)}`", code=Code.UNKNOWN_CATALOG, hints=hints)
         return self._opened[catalog]
 
     def _ids(self, opened: "_Opened") -> tuple[str, ...]:
@@ -264,7 +264,7 @@ def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
         code=Code.UNREADABLE_CATALOG,
         hints=[
             f"to take it from there all the same, write `{found}`",
-            f"else mend the catalog, or remove `{catalog}` from `[catalogs]` in config.toml",
+            f"else fix the catalog, or remove `{catalog}` from `[catalogs]` in config.toml",
         ],
         catalog=catalog,
     )

@@ -18,7 +18,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEMORY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(B|KiB|MiB|GiB|TiB)")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _AN_ID = "1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit"
-_A_LICENSE = f"an SPDX licence expression of at most {MAX_LICENSE} characters"
+_A_LICENSE = f"an SPDX license expression of at most {MAX_LICENSE} characters"
 _A_REFERENCE = "a reference, e.g. `hf://owner/repo@commit` or `https://…`"
 
 

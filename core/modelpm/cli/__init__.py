@@ -1,4 +1,4 @@
-"""The command line: a thin user of the library, and the only room that prints or exits."""
+"""The command line: a thin user of the library, and the only package that prints or exits."""
 
 
 def main() -> None:

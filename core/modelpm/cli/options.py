@@ -82,25 +82,29 @@ def _flag(*names: str, help: str) -> click.Option:  # noqa: A002 - as above
 
 GLOBALS: Sequence[click.Option] = (
     _option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", callback=_enter),
-    _flag("-g", "--global", help="Mean the user's models, whatever project this folder belongs to."),
+    _flag("-g", "--global", help="Use the user's models, also inside a project."),
     _flag("--offline", help="Never use the network."),
     _flag("--json", help="Print one JSON document on stdout, on failure too."),
     _flag("--progress", help="With --json: one event a line on stderr."),
     _flag("-q", "--quiet", help="No progress, no summary, no warnings."),
-    _flag("-v", "--verbose", help="Say what is going on."),
+    _flag("-v", "--verbose", help="Print each step."),
     _flag("--no-progress", help="No progress bars."),
     _option(
-        "--color", type=click.Choice(["auto", "always", "never"]), help="When to use colour (auto; NO_COLOR, too)."
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        help="When to use color (auto; NO_COLOR counts, too).",
     ),
-    _flag("-y", "--yes", help="Ask nothing; take yes for an answer."),
-    _option("--user", metavar="NAME", help="Who is named in the audit log."),
+    _flag("-y", "--yes", help="Answer yes to every question."),
+    _option("--user", metavar="NAME", help="Name to record in the audit log."),
     _option(
-        "--limit-rate", type=SettingType("network.limit-rate", "rate"), help="At most so much a second: 8M is MiB."
+        "--limit-rate",
+        type=SettingType("network.limit-rate", "rate"),
+        help="Most bytes a second over all connections: 8M is 8 MiB.",
     ),
     _option("--jobs", type=SettingType("network.jobs", "number"), help="Connections at once (16)."),
     _option("--retries", type=SettingType("network.retries", "number"), help="Retries without progress (5)."),
     _option("--idle-timeout", type=SettingType("network.idle-timeout", "seconds"), help="Seconds without a byte (30)."),
-    _option("--cacert", metavar="FILE", help="Trust the certificates in FILE (PEM), too."),
+    _option("--cacert", metavar="FILE", help="Also trust the certificates in FILE (PEM)."),
     click.Option(
         ["--version"],
         is_flag=True,
@@ -112,15 +116,13 @@ GLOBALS: Sequence[click.Option] = (
 )
 
 # Those that several verbs have.
-named = click.option(
-    "--as", "name", metavar="NAME", help="Name it NAME instead of what the catalog or the repository says."
-)
+named = click.option("--as", "name", metavar="NAME", help="Name it NAME, not as the catalog or the repository does.")
 include = click.option("--include", metavar="GLOB", multiple=True, help="Take only files that match; may be repeated.")
 exclude = click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
 allow_pickle = click.option(
     "--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
 )
-dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 
 
 class Command(click.Command):

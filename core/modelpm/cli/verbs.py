@@ -31,32 +31,30 @@ class Verb(NamedTuple):
 _MODELS, _PROJECT, _PLACE = "Models", "Projects", "Housekeeping"
 VERBS: Mapping[str, Verb] = {
     "install": Verb("modelpm.cli.commands.install", "Download, verify and keep models.", _MODELS),
-    "uninstall": Verb("modelpm.cli.commands.uninstall", "Let go of models, and free what nothing else needs.", _MODELS),
+    "uninstall": Verb("modelpm.cli.commands.uninstall", "Remove models, and free what nothing else needs.", _MODELS),
     "list": Verb("modelpm.cli.commands.list", "List what is installed: the project's models, and your own.", _MODELS),
-    "show": Verb("modelpm.cli.commands.show", "Show one model: variants, files, size, licence.", _MODELS),
+    "show": Verb("modelpm.cli.commands.show", "Show one model: variants, files, size, license.", _MODELS),
     "search": Verb("modelpm.cli.commands.search", "Search the catalogs.", _MODELS),
     "path": Verb("modelpm.cli.commands.path", "Print where an installed model is.", _MODELS),
     "verify": Verb("modelpm.cli.commands.verify", "Check what is stored, byte by byte.", _MODELS),
     "outdated": Verb("modelpm.cli.commands.outdated", "List what is newer than what you have.", _MODELS),
     "upgrade": Verb("modelpm.cli.commands.upgrade", "Move models to the newest their specs allow.", _MODELS),
-    "why": Verb("modelpm.cli.commands.why", "Say who holds a model, a file or a digest.", _MODELS),
-    "init": Verb("modelpm.cli.commands.init", "Begin a project: write models.toml.", _PROJECT),
+    "why": Verb("modelpm.cli.commands.why", "Show what uses a model, a file or a digest.", _MODELS),
+    "init": Verb("modelpm.cli.commands.init", "Create models.toml.", _PROJECT),
     "add": Verb("modelpm.cli.commands.add", "Add models to the project, lock and sync.", _PROJECT),
     "remove": Verb(
         "modelpm.cli.commands.remove", "Remove models from the project; without one, uninstall them.", _PROJECT
     ),
     "lock": Verb("modelpm.cli.commands.lock", "Pin what models.toml wants in models.lock.", _PROJECT),
-    "sync": Verb("modelpm.cli.commands.sync", "Bring what models.lock pins, after locking what drifted.", _PROJECT),
+    "sync": Verb("modelpm.cli.commands.sync", "Lock what changed, and fetch what models.lock pins.", _PROJECT),
     "export": Verb("modelpm.cli.commands.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
-    "import": Verb(
-        "modelpm.cli.commands.import_", "Take over a bundle, or model files that are here already.", _PROJECT
-    ),
+    "import": Verb("modelpm.cli.commands.import_", "Import a bundle, or model files of this machine.", _PROJECT),
     "catalog": Verb("modelpm.cli.commands.catalog", "List, show and check catalogs.", _PLACE),
     "config": Verb("modelpm.cli.commands.config", "List, read and write settings.", _PLACE),
     "prune": Verb("modelpm.cli.commands.prune", "Free what no model, no project and no running install needs.", _PLACE),
-    "doctor": Verb("modelpm.cli.commands.doctor", "Check everything, and say the cure.", _PLACE),
-    "store": Verb("modelpm.cli.commands.store", "Say where the store is and what takes its space; move it.", _PLACE),
-    "cache": Verb("modelpm.cli.commands.cache", "Say where the cache is, and how large; clean it.", _PLACE),
+    "doctor": Verb("modelpm.cli.commands.doctor", "Diagnose problems and suggest fixes.", _PLACE),
+    "store": Verb("modelpm.cli.commands.store", "Print where the store is and what takes its space; move it.", _PLACE),
+    "cache": Verb("modelpm.cli.commands.cache", "Print where the cache is and its size; clean it.", _PLACE),
     "plugins": Verb("modelpm.cli.commands.plugins", "List plugins, and check that they work.", _PLACE),
     "audit": Verb("modelpm.cli.commands.audit", "Show the audit log, and check that it is whole.", _PLACE),
     "completions": Verb("modelpm.cli.commands.completions", "Print a completion script for a shell.", _PLACE),
@@ -69,7 +67,7 @@ ALIASES: Mapping[str, str] = {
 }
 # Words of other package managers that mean something else here, or two things: each names the right verb.
 ELSEWHERE: Mapping[str, str] = {
-    "delete": "`modelpm uninstall NAME` lets go of a model",
+    "delete": "`modelpm uninstall NAME` removes a model",
     "download": "`modelpm install SPEC` downloads, verifies and keeps a model",
     "get": "`modelpm install SPEC` downloads a model; `modelpm path NAME` prints where it is",
     "update": "`modelpm upgrade` moves models to newer releases",
@@ -195,7 +193,7 @@ def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
     from difflib import get_close_matches
 
     if typed in ELSEWHERE and " " not in path:
-        return UsageError(f"`{typed}` is no command of modelpm", hints=[ELSEWHERE[typed]], code=Code.UNKNOWN_COMMAND)
+        return UsageError(f"unknown command `{typed}`", hints=[ELSEWHERE[typed]], code=Code.UNKNOWN_COMMAND)
     near = get_close_matches(typed, known, 1)
     hint = f"did you mean `{path} {near[0]}`?" if near else f"`{path} --help` lists the commands"
-    return UsageError(f"there is no command `{path} {typed}`", hints=[hint], code=Code.UNKNOWN_COMMAND)
+    return UsageError(f"unknown command `{path} {typed}`", hints=[hint], code=Code.UNKNOWN_COMMAND)

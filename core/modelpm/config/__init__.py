@@ -51,7 +51,7 @@ class Row(NamedTuple):
 
 
 _WITH_ADDRESSES = ("http_proxy", "https_proxy", "all_proxy", "HF_ENDPOINT")
-_PLACES = "set MODELPM_HOME to the folder in which modelpm shall keep everything"
+_PLACES = "set MODELPM_HOME to the folder in which modelpm keeps everything"
 _FIRST_BYTES = 2.5  # idle timeouts
 _LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
@@ -65,8 +65,8 @@ class Config:
         rows: Every setting with its value and origin, in the order of :data:`SETTINGS`.
         tables: The whole of ``config.toml``; plugins get their own table of it.
         environ: The environment variables of the process.
-        problems: Keys of ``config.toml`` that this modelpm does not know. A command that only reads warns and
-            continues: the file may be that of a newer modelpm.
+        problems: Keys of ``config.toml`` that this modelpm does not know. What only reads continues with a warning: the
+            file may be that of a newer modelpm.
     """
 
     paths: Paths

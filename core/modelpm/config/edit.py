@@ -21,7 +21,7 @@ def write_setting(path: Path, key: str, value: str) -> None:
         value: As a user types it.
 
     Raises:
-        UsageError: There is no such key, or the value is none for it.
+        UsageError: No such key, or the value is none for it.
         StoreError: The system refuses.
     """
     made = _edited(path, key, value)

@@ -47,9 +47,9 @@ _VARIABLES = {
 }
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 SETTINGS = (
-    Setting("user", as_text, "", "who is named in the audit log"),
+    Setting("user", as_text, "", "name to record in the audit log"),
     Setting("store.dir", as_path, None, "folder of the store"),
-    Setting("store.path", as_paths, (), "stores of others, only read, to look into before downloading"),
+    Setting("store.path", as_paths, (), "stores of others, only read, to search before downloading"),
     Setting("store.link-mode", as_text, "auto", "auto, reflink, hardlink, symlink or copy"),
     Setting("store.keep-unseen", as_age, "90d", "how long what a project needs is kept after it was last seen"),
     Setting("network.offline", as_bool, default=False, help="never use the network"),
@@ -63,7 +63,7 @@ SETTINGS = (
         None,
         "seconds a server may take to begin its answer; 2.5 idle timeouts by default",
     ),
-    Setting("network.limit-rate", as_rate, 0, "bytes a second over all connections, like 8M; 0 is no limit"),
+    Setting("network.limit-rate", as_rate, 0, "bytes a second over all connections, like 8M; 0 for unlimited"),
     Setting("network.limit", as_windows, (), "limits by time of day"),
     Setting("network.cacert", as_path, None, "file of additional trusted certificates", _BUNDLES),
     Setting("audit.sinks", as_names, ("jsonl",), "audit sinks"),
@@ -84,7 +84,7 @@ def setting(key: str) -> Setting:
     if key not in BY_KEY:
         near = nearest(key)
         hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(BY_KEY)}"
-        raise UsageError(f"there is no setting `{key}`", hints=[hint])
+        raise UsageError(f"unknown setting `{key}`", hints=[hint])
     return BY_KEY[key]
 
 

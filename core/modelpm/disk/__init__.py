@@ -28,7 +28,7 @@ def explained(path: Path, action: str, *, needed: int | None = None) -> Iterator
     Args:
         path: What is worked on.
         action: The verb of "cannot … PATH", e.g. ``write``.
-        needed: Bytes that shall be written, where that is known.
+        needed: Bytes that should be written, where that is known.
 
     Raises:
         StoreError: See :func:`failure`.
@@ -61,7 +61,7 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
             if is_dangling(above):
                 return dangling(above)
     code = Code.IO_ERROR if number == errno.EIO else Code.LOCAL
-    hints = ["the disk reports a defect: look into the system's log"] if number == errno.EIO else []
+    hints = ["the disk reports a defect: read the system's log"] if number == errno.EIO else []
     return StoreError(f"cannot {action} {path}: {reason}", code=code, hints=hints, path=str(path))
 
 
@@ -70,7 +70,7 @@ def symlink(path: Path, action: str) -> StoreError:
     return StoreError(
         f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
         code=Code.SYMLINK,
-        hints=[f"to go on without the link: rm {shlex.quote(str(path))}", *_other_disk(path)],
+        hints=[f"to continue without the link: rm {shlex.quote(str(path))}", *_other_disk(path)],
         path=str(path),
     )
 
@@ -91,7 +91,7 @@ def is_dangling(path: Path) -> bool:
 def dangling(path: Path) -> StoreError:
     """Say that a folder is a symlink which leads nowhere: as one to a disk that is not mounted does."""
     return StoreError(
-        f"cannot use {path}: it is a symbolic link to {path.readlink()}, which is no folder",
+        f"cannot use {path}: it is a symbolic link to {path.readlink()}, which is not a folder",
         code=Code.SYMLINK,
         hints=["mount that disk, or make that folder; or remove the link"],
         path=str(path),
@@ -102,7 +102,7 @@ def unnameable(error: UnicodeEncodeError) -> ModelpmError:
     """Say that a name cannot be given to the system, and how it could."""
     text = error.object[max(0, error.start - _SHOWN) : error.end + _SHOWN].strip()
     if error.encoding.lower().replace("_", "-") == "utf-8":
-        return UsageError(f"`{text}` is no UTF-8, and is not kept as a name", code=Code.ENCODING)
+        return UsageError(f"`{text}` is not UTF-8, and cannot be a name", code=Code.ENCODING)
     return StoreError(
         f"this locale, whose characters are {error.encoding}, has no name for the file `{text}`",
         hints=["choose one with UTF-8: LC_ALL=C.UTF-8, or PYTHONUTF8=1"],

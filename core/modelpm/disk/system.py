@@ -170,7 +170,7 @@ def unlock(fd: int) -> None:
 def reserve(fd: int, size: int) -> bool:
     """Reserve ``size`` bytes for a file without changing its length.
 
-    ``os.posix_fallocate`` is no substitute: where the file system cannot reserve, it writes zeros.
+    ``os.posix_fallocate`` is not a substitute: where the file system cannot reserve, it writes zeros.
 
     Returns:
         False where the system cannot.

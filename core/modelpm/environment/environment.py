@@ -109,7 +109,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def seen(self, *, quick: bool = False) -> None:
         """Renew what the store knows of this environment, where that was not done lately.
 
-        It is no failure where that cannot be done: a root or a store that is read-only needs no record.
+        It is not a failure where that cannot be done: a root or a store that is read-only needs no record.
 
         Args:
             quick: Whether the mark in the view is enough to tell; at every start there is time for no more.

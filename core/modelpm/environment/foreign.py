@@ -1,4 +1,4 @@
-"""Whether a folder that stands where a view shall appear is somebody else's."""
+"""Whether a folder that stands where a view should appear is another user's."""
 
 import os
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ def is_foreign(root: Path, models: Iterable[LockedModel]) -> bool:
         root: The folder.
         models: What is locked.
     """
-    if not root.is_dir() or root.is_symlink():  # what is no folder is refused where it is written to
+    if not root.is_dir() or root.is_symlink():  # what is not a folder is refused where it is written to
         return False
     entries = set(os.listdir(root))  # noqa: PTH208 - names are all that is asked for
     if NAME in entries or entries <= _EMPTY:

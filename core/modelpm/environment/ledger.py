@@ -79,7 +79,7 @@ def read_ledger(root: Path) -> dict[str, Entry]:
     return dict(_parsed(data, path))
 
 
-@lru_cache(maxsize=2)  # many models in one call: each looks into it
+@lru_cache(maxsize=2)  # many models in one call: each reads it
 def _parsed(data: bytes, path: Path) -> Mapping[str, Entry]:
     import json
 

@@ -121,8 +121,8 @@ def path_of(environment: Environment, model: LockedModel, file: str | None = Non
 def _look_at(environment: Environment, model: LockedModel, files: Sequence[LockedFile]) -> None:
     """Make sure that the view shows what is locked, before a program is given it.
 
-    By a look at the files, without reading them; only a file that is no link into the store, and that nothing is known
-    of yet (its view was copied from another machine, or a clone brought it), is hashed, once.
+    By a look at the files, without reading them; only a file that is not a link into the store, and of which nothing is
+    known yet (its view was copied from another machine, or a clone brought it), is hashed, once.
 
     Raises:
         NotFound: A file is missing, or something else is in its place.

@@ -195,7 +195,7 @@ class Shelf(NamedTuple):
         """Return what stands at a file's place, with no kind where it is not ours; None where it is to be linked.
 
         Raises:
-            StoreError: It is somebody else's, and not the file.
+            StoreError: It is another user's, and not the file.
         """
         target = self.folder / file.path
         for above in target.parents:

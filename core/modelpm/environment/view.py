@@ -127,7 +127,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return {ledger[key].kind for key, _ in missing}
 
     def renew(self, digests: Collection[str]) -> int:
-        """Make entries anew whose blobs were replaced, or went elsewhere; return how many those are."""
+        """Make entries again whose blobs were replaced, or went elsewhere; return how many those are."""
         ledger = read_ledger(self.root)
         blob = self.store.blob
         stale = ((key, e) for key, e in ledger.items() if e.sha256 in digests)
@@ -223,7 +223,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                 system.fsync_folder(folder)
 
     def _renaming(self, entry: Entry | None) -> AbstractContextManager[None]:
-        """Let the block remove a name: what that changes in a blob is no reason to hash it."""
+        """Let the block remove a name: what that changes in a blob is not a reason to hash it."""
         linked = entry is not None and entry.kind == "hardlink" and is_sha256(entry.sha256)
         return self.store.renaming(entry.sha256) if entry is not None and linked else contextlib.nullcontext()
 
@@ -250,7 +250,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         """Return the entry of what stands there, if its bytes are right; None if it is ours to replace.
 
         Raises:
-            StoreError: It is somebody else's.
+            StoreError: It is another user's.
         """
         target = self._safe(key)
         if not os.path.lexists(target):

@@ -1,7 +1,7 @@
 """Tell every audit sink what is about to be done, and how it ended.
 
 A record before the act and one after it, so that a crash between them shows. A required sink that cannot record stops
-the act before it begins; an optional one is warned about once and dropped. What changes nothing goes on, with a
+the act before it begins; an optional one is warned about once and dropped. What changes nothing continues, with a
 warning, where the disk cannot be written: a store on a read-only disk can be verified, too.
 """
 
@@ -30,7 +30,7 @@ class Outcome:
 
     Attributes:
         run: Identifies the operation; its events carry it too.
-        success: Set to False for a failure that is no exception.
+        success: Set to False for a failure that is not an exception.
         details: JSON types; what became known on the way (bytes, digest, plugins).
     """
 
@@ -112,7 +112,7 @@ class Auditor:
             resource_id: Which one.
             user: Who acts, if not the auditor's own user.
             details: As in :meth:`record`.
-            changes: Whether anything is changed; what only looks goes on where the disk cannot be written.
+            changes: Whether anything is changed; what only looks continues where the disk cannot be written.
 
         Raises:
             ModelpmError: A required sink could not record; before the act, nothing was done.
@@ -134,7 +134,7 @@ class Auditor:
             except StoreError as error:
                 if changes or error.code not in _UNWRITABLE:
                     raise
-                self._bus.warn(f"`{verb}` goes on, but is not in the audit log: {error.message}")
+                self._bus.warn(f"`{verb}` continues, but is not in the audit log: {error.message}")
 
         record("begin", known, success=None)
         try:

@@ -76,7 +76,7 @@ class Checking:
 
     Attributes:
         name: What is checked.
-        total: Bytes in all.
+        total: Bytes in total.
         bus: Is told each value.
     """
 

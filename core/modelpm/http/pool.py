@@ -101,7 +101,7 @@ def _is_forwarded(scheme: str, proxy: Proxy | None) -> bool:
 
 
 def _send(manager: urllib3.PoolManager, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-    """Send a GET; where the server closed the connection just as it was used again, ask anew over a fresh one."""
+    """Send a GET; where the server closed the connection just as it was used again, ask again over a fresh one."""
     pool = manager.connection_from_url(url)
     for again in (True, False):
         before = pool.num_connections
@@ -116,7 +116,7 @@ def _send(manager: urllib3.PoolManager, url: str, headers: Mapping[str, str]) ->
 def _trust(network: Network) -> ssl.SSLContext:
     context: ssl.SSLContext
     if sys.platform == "linux" and ssl.get_default_verify_paths().cafile:
-        # The same certificates, read once; truststore reads them anew for each connection (40 ms against 1.5).
+        # The same certificates, read once; truststore reads them again for each connection (40 ms against 1.5).
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_default_certs()
     else:

@@ -177,7 +177,7 @@ class HttpSource(ABC):
                 return answer
 
     def _pause(self, budget: Budget, started: float, server: str, error: Unavailable) -> float | None:
-        """Return the seconds to wait before a document is asked for again, or None where it shall not be."""
+        """Return the seconds to wait before a document is asked for again, or None where it should not be."""
         if not error.retryable or self._hosts.hurries or error.code in {*_NO_ANSWERS, _DRIPS}:
             return None
         away = bool(server) and error.unanswered
@@ -285,7 +285,7 @@ class HttpSource(ABC):
         return response, reached, span
 
     def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
-        """Send a GET through redirects; secrets are chosen anew at each hop, by its origin."""
+        """Send a GET through redirects; secrets are chosen again at each hop, by its origin."""
         try:
             origin(url)
         except UsageError as error:  # of a listing, or of a plugin: not what the user wrote

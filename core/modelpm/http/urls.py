@@ -91,7 +91,7 @@ def address(url: str) -> Address:
     """Read a URL.
 
     Raises:
-        UsageError: This is no http or https URL, or one that two programs may read differently: a backslash or a
+        UsageError: This is not an http or https URL, or one that two programs may read differently: a backslash or a
             control character anywhere, a host that is none.
     """
     broken = broken_rule(url)
@@ -150,7 +150,7 @@ def origin(url: str) -> str:
     """Return ``scheme://host[:port]`` in its one canonical spelling, the default port left out.
 
     Raises:
-        UsageError: This is no http or https URL.
+        UsageError: This is not an http or https URL.
     """
     return address(url).origin
 

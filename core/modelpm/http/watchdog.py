@@ -1,4 +1,4 @@
-"""End reads that take too long in all: a socket's own timeout begins again with every byte that drips in."""
+"""End reads that take too long in total: a socket's own timeout begins again with every byte that drips in."""
 
 import threading
 import time

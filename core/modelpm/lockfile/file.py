@@ -1,6 +1,6 @@
 """``models.lock``: text to values and back. Pure.
 
-Blocks are spans of text, and only changed ones are written anew, so that a change touches no line it need not touch,
+Blocks are spans of text, and only changed ones are written again, so that a change touches no line it need not touch,
 merges stay clean, and what a newer modelpm wrote survives.
 """
 
@@ -41,7 +41,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         models: Every locked model, sorted by name.
         dir: Folder of the view, where it is not the default; relative to the lock.
         default_groups: Groups that are selected without being asked for.
-        head: Everything that is no model's block, as it stands in the file.
+        head: Everything that is not a model's block, as it stands in the file.
         texts: The block of each model, as it stands in the file.
     """
 
@@ -88,7 +88,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return self._replace(dir=folder, default_groups=groups, head=head)
 
     def plain(self) -> "Lock":
-        """Return the lock without the text it came from: all of it is written anew."""
+        """Return the lock without the text it came from: all of it is written again."""
         return self._replace(head=head_text(self.dir, self.default_groups), texts=None)
 
     def render(self) -> str:
@@ -132,7 +132,7 @@ def check_folder(path: str) -> None:
     check_path(path)
     if path.startswith("~"):
         raise IntegrityError(
-            f"the folder `{path}` is refused: a shell takes it for somebody's home", code=Code.HOSTILE_NAME, file=path
+            f"the folder `{path}` is refused: a shell takes it for a user's home", code=Code.HOSTILE_NAME, file=path
         )
 
 
@@ -173,13 +173,13 @@ def _parsed(text: str, origin: str) -> Lock:
             origin, f"`{min(twins)}` stands in it twice; `modelpm lock` locks it again", code=Code.LOCK_TWICE
         )
     head, spans = split_lock(text)
-    if len(spans) != len(names):  # valid, but not as we write it: the next change writes it anew
+    if len(spans) != len(names):  # valid, but not as we write it: the next change writes it again
         return empty._replace(models=tuple(sorted(models, key=lambda m: m.name)), texts=None)
     return empty._replace(head=head).with_blocks(zip(models, spans, strict=True))
 
 
 def parse_head(text: str, origin: str) -> Lock:
-    """Read what is no model's: version and settings.
+    """Read what is not a model's: version and settings.
 
     Raises:
         UsageError: As :func:`parse_lock`.
@@ -203,7 +203,7 @@ def parse_block(text: str) -> LockedModel:
 
 
 def split_lock(text: str) -> tuple[str, list[str]]:
-    """Cut the text at its table headers: what is no model's, and the text of each model in order."""
+    """Cut the text at its table headers: what is not a model's, and the text of each model in order."""
     cuts = [m.start() for m in _HEADER.finditer(text)] + [len(text)]
     head, spans = [text[: cuts[0]]], list[list[str]]()
     for start, stop in pairwise(cuts):

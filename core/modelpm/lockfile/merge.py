@@ -77,7 +77,7 @@ class _Side:
 
     Attributes:
         lines: Each with the number of its region: a conflict, which is odd, or a stretch between two.
-        head: What is no model's.
+        head: What is not a model's.
         blocks: Model and text, by name; None where the block cannot be kept.
         doubtful: Those that cannot be kept.
     """

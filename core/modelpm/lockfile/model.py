@@ -5,7 +5,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-MAX_TEXT = 8192  # characters of a text in a lock or a manifest; longer is no name, address or licence
+MAX_TEXT = 8192  # characters of a text in a lock or a manifest; longer is not a name, address or license
 MAX_LICENSE = 200  # characters: SPDX expressions are short, and what is longer is a text
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 

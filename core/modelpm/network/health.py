@@ -73,7 +73,7 @@ class Hosts:
             self._records.setdefault(_host(label), _Record(now)).given_up = now
 
     def worked(self, label: str) -> None:
-        """Note that a server served what it was asked for; an error status is no answer."""
+        """Note that a server served what it was asked for; an error status is not an answer."""
         host = _host(label)
         with self._lock:
             self._served.add(host)

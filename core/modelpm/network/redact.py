@@ -116,8 +116,8 @@ def capped(text: str) -> str:
 def redact_urls(text: str) -> str:
     """Return ``text`` without withheld secrets, and with every URL in it reduced to scheme, host, port and path.
 
-    A fragment stays where it is a digest. Other schemes than http and https keep a ``?`` that is no query (a glob in
-    ``hf://owner/repo/model-?.gguf``) and an ``@`` that is no password (a revision in ``hf://gpt2@main``). A relative
+    A fragment stays where it is a digest. Other schemes than http and https keep a ``?`` that is not a query (a glob in
+    ``hf://owner/repo/model-?.gguf``) and an ``@`` that is not a password (a revision in ``hf://gpt2@main``). A relative
     reference with a query, as network libraries put into their messages, loses the query too.
     """
     if "://" not in text and "?" not in text:
@@ -157,7 +157,7 @@ def _reduced(match: re.Match[str]) -> str:
 
 
 def _closing(text: str) -> str:
-    """Return the punctuation after a URL, which is no part of it."""
+    """Return the punctuation after a URL, which is not a part of it."""
     return text[len(text.rstrip(_CLOSING)) :]
 
 

@@ -19,14 +19,14 @@ def no_project(directory: str | Path, *, frozen: bool) -> ModelpmError:
     where = f"in {Path(directory).absolute()} or above it"
     if frozen:
         return CheckFailedError(
-            f"there is no models.lock {where}",
+            f"found no models.lock {where}",
             code=Code.LOCK_MISSING,
             hints=["`modelpm lock` writes it; commit it with models.toml"],
         )
     return UsageError(
-        f"there is no project {where}",
+        f"found no models.toml {where}",
         code=Code.NO_PROJECT,
-        hints=["`modelpm init` begins one", "for models of your own, outside of projects: modelpm install SPEC"],
+        hints=["`modelpm init` writes one", "for models of your own, outside of projects: modelpm install SPEC"],
     )
 
 
@@ -43,7 +43,7 @@ def check_name(name: str | None, specs: Sequence[str], verb: str) -> None:
 def no_lock(site: "Site") -> CheckFailedError:
     """Make the error for a check, or a frozen sync, without a lock."""
     return CheckFailedError(
-        f"there is no {site.lock}",
+        f"{site.lock} does not exist",
         code=Code.LOCK_MISSING,
         hints=["`modelpm lock` writes it; commit it with models.toml"],
     )

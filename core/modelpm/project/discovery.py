@@ -19,7 +19,7 @@ def find_governing(directory: str | Path, *, user_lock: Path, lock_only: bool = 
 
     Args:
         directory: Where to begin; a folder that is gone is governed by none.
-        user_lock: The lock of the user's environment, which is no project.
+        user_lock: The lock of the user's environment, which is not a project.
         lock_only: Whether manifests are not to be looked at.
     """
     join = os.path.join  # not pathlib: it takes several times as long

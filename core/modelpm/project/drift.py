@@ -14,7 +14,7 @@ class Reason:
     """One thing that does not fit.
 
     Attributes:
-        name: The model; empty where it is no model's.
+        name: The model; empty where it is not a model's.
         why: What is wrong, as one line.
     """
 
@@ -63,7 +63,7 @@ def pinned(manifest: Manifest, lock: Lock) -> dict[str, LockedModel]:
 def settled(manifest: Manifest, lock: Lock, resolved: Iterable[LockedModel] = ()) -> Lock:
     """Return the lock as the manifest wants it, once what had to be resolved is.
 
-    Every block that is not resolved anew and changes no group keeps its text. What cannot be resolved yet stays.
+    Every block that is not resolved again and changes no group keeps its text. What cannot be resolved yet stays.
     """
     stale = {m.name: m for m in lock.models if m.name in manifest.models}
     kept = {**stale, **pinned(manifest, lock), **{m.name: m for m in resolved}}

@@ -29,7 +29,7 @@ def with_models(
         origin: Its path, for messages.
         table: The table that is the manifest.
         wishes: Spec with options, by name.
-        group: A group they shall belong to.
+        group: A group they should belong to.
         allow: What they may hold that can run code, besides what they may already.
 
     Raises:

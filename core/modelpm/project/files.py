@@ -122,7 +122,7 @@ def begin(folder: Path) -> Site:
     for path in (folder / FILE, folder / PYPROJECT):
         if os.path.lexists(path) and (path.name == FILE or has_table(path)):
             raise ModelpmError(
-                f"{path} is there already", code=Code.EXISTS, hints=["`modelpm add SPEC` puts a model into it"]
+                f"{path} already exists", code=Code.EXISTS, hints=["`modelpm add SPEC` puts a model into it"]
             )
     make_folder(folder, below=folder)
     write_atomic(folder / FILE, STARTER.encode())

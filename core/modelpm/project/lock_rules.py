@@ -56,7 +56,7 @@ def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Offence
         why = f"the lock allows {', '.join(map(printable, model.allow))}, and the manifest does not"
         yield Offence(model.name, why, ALLOW, LOCK_AGAIN)
     if len(model.license) > MAX_LICENSE:
-        why = f"its licence has {len(model.license):,} characters; at most {MAX_LICENSE} are allowed"
+        why = f"its license has {len(model.license):,} characters; at most {MAX_LICENSE} are allowed"
         yield Offence(model.name, why, LICENSE, LOCK_AGAIN)
 
 

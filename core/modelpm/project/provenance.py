@@ -110,7 +110,7 @@ class Judge:
             return None
 
     def _unnamed(self, model: LockedModel, spec: CatalogSpec) -> Iterator[tuple[str, bool]]:
-        """Yield the references that the entry does not name, and whether that is no mere change of the entry."""
+        """Yield the references that the entry does not name, and whether that is not a mere change of the entry."""
         try:
             entry: Entry | None = self.known.catalogs.find(spec.id, spec.catalog or None)
         except ModelpmError:  # not on this machine
@@ -139,7 +139,7 @@ class Judge:
 
 
 def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Offence]:
-    """Return the folders that a view may not have, because they are there and somebody else's.
+    """Return the folders that a view may not have, because they are there and another user's.
 
     The default folder is exempt: no text chose it, and nothing in it that is not ours is replaced.
 
@@ -161,7 +161,7 @@ def refuse(found: Iterable[Offence], lock: str) -> None:
 
     Raises:
         IntegrityError: Sources or folder are not what spec and manifest say.
-        Denied: Files can run code without a word that allows it, or a licence is a text.
+        Denied: Files can run code without a word that allows it, or a license is a text.
     """
     refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind in {CODE, LICENSE})
     if not refused:

@@ -1,4 +1,4 @@
-"""What a project allows: formats, licences, code, and files that nobody promised a digest of. Pure."""
+"""What a project allows: formats, licenses, code, and files that nobody promised a digest of. Pure."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class Rules:
 
     Attributes:
         formats: ``allow-formats``; empty means every format but pickle.
-        licenses: ``allow-licenses``, SPDX identifiers; empty means every licence.
+        licenses: ``allow-licenses``, SPDX identifiers; empty means every license.
         require_digest: ``require-digest``: whether somebody must have promised a digest of every file.
     """
 
@@ -48,7 +48,7 @@ class Rules:
         if allowed and not formats <= {*allowed, *allow}:
             raise _refused(name, "allow-formats", "format", min(formats - {*allowed, *allow}), self.formats)
         if self.licenses and not _allows({a.casefold() for a in self.licenses}, license_.casefold()):
-            raise _refused(name, "allow-licenses", "licence", license_, self.licenses)
+            raise _refused(name, "allow-licenses", "license", license_, self.licenses)
 
     def check_digests(self, name: str, unpromised: Iterable[str]) -> None:
         """Refuse files without a digest, where the rules require one.
@@ -63,7 +63,7 @@ class Rules:
         files = sorted(unpromised)
         if self.require_digest and files:
             raise Denied(
-                f"`{name}` is refused by `require-digest`: nobody promises a digest of `{printable(files[0])}`",
+                f"`{name}` is refused by `require-digest`: no source publishes a digest of `{printable(files[0])}`",
                 code=Code.POLICY,
                 rule="require-digest",
                 name=name,

@@ -14,13 +14,13 @@ from modelpm.project.files import Site, State
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What shall stand.
+    """What should stand.
 
     Attributes:
         manifest_text: The manifest's file; None leaves it alone.
         lock: The lock.
-        place: Models that shall appear; their blobs are in the store.
-        drop: Names of models that shall appear no more.
+        place: Models that should appear; their blobs are in the store.
+        drop: Names of models that should appear no more.
     """
 
     manifest_text: str | None

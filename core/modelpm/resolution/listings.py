@@ -26,7 +26,7 @@ def parse_reference(registry: Registry, text: str) -> Reference:
     """
     spec = parse_spec(text)
     if not isinstance(spec, UriSpec):
-        raise UsageError(f"`{printable(text)}` is no reference: it has no `scheme://`")
+        raise UsageError(f"`{printable(text)}` is not a reference: it has no `scheme://`")
     return registry.source(spec.scheme).parse(spec.rest)
 
 

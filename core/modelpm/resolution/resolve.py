@@ -302,7 +302,7 @@ def _license(text: str, where: str) -> tuple[str, tuple[str, ...]]:
     """Return the licence as a lock may have it, and what to say where it is too long: cut, it would be another one."""
     if len(text) <= MAX_LICENSE:
         return text, ()
-    why = f"the licence of {where} counts as unknown: it has {len(text):,} characters, more than {MAX_LICENSE}"
+    why = f"the license of {where} counts as unknown: it has {len(text):,} characters, more than {MAX_LICENSE}"
     return "", (why,)
 
 

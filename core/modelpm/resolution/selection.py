@@ -162,7 +162,7 @@ def _named(files: Sequence[RemoteFile], name: str, what: str) -> list[RemoteFile
             if near
             else _some([f.path for f in files])
         )
-        raise NotFound(f"{what}: there is no file `{shortened(name)}`", hints=[hint])
+        raise NotFound(f"{what}: it has no file `{shortened(name)}`", hints=[hint])
     return matching
 
 
@@ -180,7 +180,7 @@ def _quantized(files: Sequence[RemoteFile], quantization: str, what: str) -> tup
     if chosen is None:
         if not offered:
             raise NotFound(f"{what}: the repository has no GGUF files with a quantization in their name")
-        raise NotFound(f"{what}: there is no quantization `{shortened(quantization)}`", hints=[_table(offered)])
+        raise NotFound(f"{what}: it has no quantization `{shortened(quantization)}`", hints=[_table(offered)])
     _one_model(chosen, what)
     _whole(chosen.files, what)
     return chosen.files

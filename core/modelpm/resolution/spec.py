@@ -76,7 +76,9 @@ def parse_spec(text: str) -> CatalogSpec | UriSpec:
     parts = {k: v or "" for k, v in match.groupdict().items()}
     for part in (parts["catalog"], parts["id"], parts["variant"]):
         if part and not MODEL_ID.fullmatch(part.lower()):
-            raise UsageError(f"`{printable(text)}` is not a model: `{printable(part)}` is no name", hints=_meant(text))
+            raise UsageError(
+                f"`{printable(text)}` is not a model: `{printable(part)}` is not a name", hints=_meant(text)
+            )
     return CatalogSpec(
         parts["catalog"].lower(), parts["id"].lower(), parts["release"].strip(), parts["variant"].lower()
     )

@@ -1,4 +1,4 @@
-"""What is installed: one value, in a room of its own, because verbs that only read need no other."""
+"""What is installed: one value, in a module of its own, because verbs that only read need no other."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -153,8 +153,8 @@ class Verified:
         ok: Whether its bytes are what was locked.
         problem: What is wrong, empty where nothing is.
         only_shown_badly: Whether the stored bytes are right, and only the view does not show them.
-        repaired: Whether it was bad, and was mended.
-        downloaded: Bytes that were fetched to mend it.
+        repaired: Whether it was bad, and was repaired.
+        downloaded: Bytes that were fetched to repair it.
     """
 
     name: str

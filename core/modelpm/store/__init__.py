@@ -1,4 +1,4 @@
-"""The store: blobs by digest, shared by every environment of the user; the only door to its folder.
+"""The store: blobs by digest, shared by every environment of the user; the only way to its folder.
 
 A blob is immutable and named by the SHA-256 of its bytes, so everything can be interrupted at any point and two of
 anything can run at once: what is in place is right, and what is not in place is not there.
@@ -132,7 +132,7 @@ class Store:
             self._opened = False
 
     def blob(self, sha256: str) -> Path:
-        """Return where a blob is, in this store or in another that it looks into, or where it would be.
+        """Return where a blob is, in this store or in another that it searches, or where it would be.
 
         Raises:
             IntegrityError: Not 64 lower-case hexadecimal digits.
@@ -193,7 +193,7 @@ class Store:
         return self.known.renaming(self._place(sha256))
 
     def adopt(self, path: Path, sha256: str, *, step: Callable[[int], None] | None = None) -> bool:
-        """Make a file of somebody else's a blob, if its bytes are what is wanted: a clone, a link or a copy of it.
+        """Make a file of another user's a blob, if its bytes are what is wanted: a clone, a link or a copy of it.
 
         Args:
             path: The file; it is neither moved nor changed.
@@ -209,7 +209,7 @@ class Store:
         return self.take(path, only=sha256, step=step) == sha256
 
     def take(self, path: Path, *, only: str = "", step: Callable[[int], None] | None = None) -> str:
-        """Make a file of somebody else's a blob, whatever is in it; as :meth:`adopt`.
+        """Make a file of another user's a blob, whatever is in it; as :meth:`adopt`.
 
         Args:
             path: The file; it is neither moved nor changed.
@@ -395,7 +395,7 @@ class Store:
             raise StoreError(f"cannot link {target}: the store has no blob {sha256}", path=str(target))
         blobs.prove(self.known, place, facts, target)
         disk.make_folder(target.parent, below=below or target.parent)
-        # A second name would be a change of somebody else's file.
+        # A second name would be a change of another user's file.
         without = () if place.own else ("hardlink",)
         with self.known.renaming(place):
             return self._linker.link(Path(place.path), target, mode, without=without, durable=durable)

@@ -9,7 +9,7 @@ from modelpm.store.gc import crash
 def recheck(store: Store, bus: Bus) -> None:
     """Re-hash the blobs that a crash of the machine may have cost; verbs that change something call it first.
 
-    A bad one is doubted from now on, so that whatever needs it mends it.
+    A bad one is doubted from now on, so that whatever needs it repairs it.
 
     Args:
         store: Opened.
@@ -29,5 +29,5 @@ def recheck(store: Store, bus: Bus) -> None:
     if bad:
         count = "1 file" if len(bad) == 1 else f"{len(bad)} files"
         bus.warn(
-            f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` mends what is lost"
+            f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` repairs what is lost"
         )

@@ -19,7 +19,7 @@ def folder(session: Session) -> Outcome:
     return place(path)
 
 
-@command.verb("size", "Print how much the cache holds; plain bytes where stdout is no terminal.", "modelpm cache size")
+@command.verb("size", "Print how much the cache holds; plain bytes if stdout is not a terminal.", "modelpm cache size")
 def total(session: Session) -> Outcome:
     """Add up the files."""
     with session.manager() as manager:

@@ -38,7 +38,7 @@ def list_(session: Session) -> Outcome:
             for name in manager.catalogs.catalogs
         ]
     rows = [[str(value) for value in item.values()] for item in items]
-    return listing(("NAME", "TITLE", ">MODELS", "ORIGIN"), rows, items, "there is no catalog")
+    return listing(("NAME", "TITLE", ">MODELS", "ORIGIN"), rows, items, "no catalogs")
 
 
 @command.verb("show", "List the models of one catalog.", "modelpm catalog show core")
@@ -50,7 +50,7 @@ def show(session: Session, *, name: str) -> Outcome:
     rows = [
         (e.id, e.title, e.license, ", ".join(r.version for r in e.releases), ", ".join(variants(e))) for e in entries
     ]
-    headers = ("ID", "TITLE", "LICENCE", "RELEASES", "VARIANTS")
+    headers = ("ID", "TITLE", "LICENSE", "RELEASES", "VARIANTS")
     return listing(headers, rows, [entry_row(entry) for entry in entries], "the catalog is empty")
 
 

@@ -21,7 +21,7 @@ def command(session: Session, *, source: str) -> Outcome:
         warnings = manager.warnings
     size = binary_size(sum(t.size for t in taken))
     new = sum(t.state == "adopted" for t in taken)
-    notes = [line(f"Took over {count(len(taken), 'file')} ({size}), {new} of them new, in {duration(session.elapsed)}")]
+    notes = [line(f"Imported {count(len(taken), 'file')} ({size}), {new} of them new, in {duration(session.elapsed)}")]
     if project is not None:
         notes.append(line(("`modelpm sync --frozen --offline` puts what is locked in place", "dim")))
     return Outcome(notes=notes, items=[{**asdict(t), "models": list(t.models)} for t in taken], warnings=warnings)

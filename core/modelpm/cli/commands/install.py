@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # start-up
 )
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
 @options.named
-@click.option("--dir", "folder", metavar="PATH", help="Let its files appear in PATH, too.")
+@click.option("--dir", "folder", metavar="PATH", help="Also link its files into PATH.")
 @options.include
 @options.exclude
 @options.allow_pickle

@@ -32,7 +32,7 @@ _WORDS = {
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be freed, and do nothing.")
 @click.option("--older-than", metavar="AGE", default="", help="Spare what was used later than that: 90d, 12h.")
-@click.option("--max-size", metavar="SIZE", default="", help="Free only until the store is no larger: 200G.")
+@click.option("--max-size", metavar="SIZE", default="", help="Stop when the store is at most this large: 200G.")
 def command(session: Session, *, dry_run: bool, older_than: str, max_size: str) -> Outcome:
     """Say it, ask, then do it."""
     with session.manager() as manager:

@@ -35,7 +35,7 @@ def _lines(details: "Details", width: int | None) -> list[Line]:
     facts = (
         ("Model", details.model),
         ("Release", details.release),
-        ("Licence", details.license),
+        ("License", details.license),
         ("Tasks", ", ".join(details.tasks)),
         ("Tags", ", ".join(details.tags)),
         ("Homepage", details.homepage),

@@ -28,7 +28,7 @@ def folder(session: Session) -> Outcome:
 
 @command.verb(
     "size",
-    "Print what takes the space of the store, by model; only the total where stdout is no terminal.",
+    "Print what takes the space of the store, by model; only the total if stdout is not a terminal.",
     "modelpm store size",
     "modelpm store size --json",
 )
@@ -50,7 +50,7 @@ _BLOBS = ("model", "shared", "held", "unneeded")
 _WORDS = {
     "shared": "(shared by several)",
     "held": "(held by folders, and by projects not seen lately)",
-    "unneeded": "(needed by nobody)",
+    "unneeded": "(not in use)",
     "partial": "(unfinished downloads)",
     "quarantine": "(set aside)",
     "draft": "(drafts)",
@@ -78,7 +78,7 @@ def _row(share: "Share") -> dict[str, Any]:
 )
 @click.argument("path", metavar="PATH", type=click.Path(file_okay=False))
 def move(session: Session, *, path: str) -> Outcome:
-    """Copy, verify, count on the copy, let go of the original."""
+    """Copy, verify, count on the copy, release the original."""
     with session.manager() as manager:
         moved = manager.maintenance.move_store(path)
     return Outcome(

@@ -22,8 +22,8 @@ from modelpm.cli.verbs import verb
     help="Take the lock as it is; do not open models.toml.",
 )
 @click.option("--check", is_flag=True, help="Do nothing; exit 3 where anything would be done.")
-@click.option("--exact", is_flag=True, help="Take out of the view what is not locked any more.")
-@click.option("--group", "groups", metavar="GROUP", multiple=True, help="Take the models of GROUP, too.")
+@click.option("--exact", is_flag=True, help="Remove files that are not locked any more.")
+@click.option("--group", "groups", metavar="GROUP", multiple=True, help="Also take the models of GROUP.")
 @click.option("--all-groups", is_flag=True, help="Take the models of every group.")
 @projects.link_mode
 @options.dry_run

@@ -26,10 +26,8 @@ if TYPE_CHECKING:  # start-up
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--quick", is_flag=True, help="Compare sizes and times only.")
-@click.option("--repair", is_flag=True, help="Mend what is damaged; only that is fetched.")
-@click.option(
-    "--subset", metavar="PART", default="", help="Check a part only: 5% at random, or 2/7, the second of seven."
-)
+@click.option("--repair", is_flag=True, help="Fetch the damaged bytes again, and only those.")
+@click.option("--subset", metavar="PART", default="", help="Check a part: 5% at random, or 2/7, the second of seven.")
 def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
     """Re-hash; exits with 4 where a byte is not what was locked."""
     with session.manager() as manager:
@@ -66,7 +64,7 @@ def _error(row: "Verified") -> IntegrityError:
     what = "does not appear as it should" if row.only_shown_badly else "is damaged"
     return IntegrityError(
         f"`{row.file}` of `{row.name}` {what}: {row.problem}",
-        hints=[f"`modelpm verify {row.name} --repair` mends it, and fetches only what is damaged"],
+        hints=[f"`modelpm verify {row.name} --repair` fetches the damaged bytes again"],
         code=Code.DAMAGED,
         name=row.name,
         file=row.file,
@@ -86,7 +84,7 @@ def _notes(rows: "Sequence[Verified]", total: int, seconds: float, *, part: bool
             line(
                 (" ~ ", "warning"),
                 (row.name, "bold"),
-                (f"  {row.file}  mended", "dim"),
+                (f"  {row.file}  repaired", "dim"),
                 f", {binary_size(row.downloaded)} fetched",
             )
             for row in mended

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # start-up
 @verb("why", "modelpm why chat", "modelpm why models/chat/model.gguf", "modelpm why 8a1f2a5b7c9d0e1f")
 @click.argument("what", metavar="NAME|PATH|SHA256", shell_complete=installed_names)
 def command(session: Session, *, what: str) -> Outcome:
-    """Look into the project, the user's models, and every project that synced here."""
+    """Search the project, the user's models, and every project that synced here."""
     with session.manager() as manager:
         found = manager.why(what, project=session.project(manager)).rows
     return Outcome(lines=[_line(row) for row in found], items=[_row(row) for row in found])

@@ -19,7 +19,8 @@ def confirm(session: Session, question: str) -> None:
         return
     if session["json"] or not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
-            f"{question} There is no terminal to ask on", hints=["-y takes yes for an answer; --dry-run only shows it"]
+            f"{question} modelpm cannot ask without a terminal",
+            hints=["-y answers yes; --dry-run only shows what would be done"],
         )
     if not click.confirm(question, err=True):
         raise Interrupted("nothing was changed")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from modelpm.text.human import cells, shorten
 from modelpm.text.untrusted import printable
 
-# A line is made of spans, each a text and the name of its style; escaping and colour are the printer's business.
+# A line is made of spans, each a text and the name of its style; escaping and color are the printer's business.
 Span = tuple[str, str]
 Line = tuple[Span, ...]
 

@@ -134,7 +134,7 @@ class Printer:
             self._print("".join(_styled(text, style, color=color) for text, style in spans), stream)
 
     def _print(self, text: str, stream: IO[str]) -> None:
-        click.echo(text, file=stream, color=True)  # what has colour by now was meant to
+        click.echo(text, file=stream, color=True)  # what has color by now was meant to
 
 
 def width() -> int | None:
@@ -205,7 +205,7 @@ def internal(error: BaseException, *, traceback: bool) -> ModelpmError:
 
 
 def with_traceback(error: ModelpmError, cause: BaseException | None = None) -> ModelpmError:
-    """Return the error with the traceback of its cause below its message, for whoever has to mend it."""
+    """Return the error with the traceback of its cause below its message, for whoever has to repair it."""
     from traceback import format_exception
 
     trace = redact_urls("".join(format_exception(cause or error)).rstrip()[-_LONGEST_TRACE:])

@@ -100,7 +100,7 @@ def change_line(change: "Change", facts: str) -> Line:
 def compared(change: "Change") -> Line:
     """Return the line of a model that a dry run can say nothing of before it is fetched."""
     size = "" if change.bytes is None else f" {binary_size(change.bytes)}"
-    return change_line(change, f"would fetch{size} and compare: nobody promises its digest")
+    return change_line(change, f"would fetch{size} and compare: its source publishes no digest")
 
 
 def total(sizes: "Sequence[int | None]") -> str:

@@ -73,7 +73,7 @@ def claim() -> None:
         if stream is None:  # closed by the caller; no file that is opened later may get its number
             os.dup2(os.open(os.devnull, flags), descriptor)
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - a descriptor, for good
-    if os.name != "nt":  # a console of Windows is no file
+    if os.name != "nt":  # a console of Windows is not a file
         sys.stdout = _stream(_Data(FileIO(1, "wb", closefd=False)), sys.stdout)
         sys.stderr = _stream(_Talk(FileIO(2, "wb", closefd=False)), sys.stderr)
 

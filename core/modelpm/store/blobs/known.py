@@ -109,7 +109,7 @@ class Known:
     def renaming(self, place: Place) -> Iterator[None]:
         """Keep what is known of a file exact while the block gives it a name, or takes one away.
 
-        Either changes the file's ctime; noted at once, it is no reason to hash.
+        Either changes the file's ctime; noted at once, it is not a reason to hash.
         """
         before = _look(place.path)
         it = None if before is None else self.find(place, before, exact=True)

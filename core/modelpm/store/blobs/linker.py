@@ -40,7 +40,7 @@ class Linker:
 
         Raises:
             StoreError: The system refuses, or cannot make the kind that was asked for.
-            UsageError: There is no such kind.
+            UsageError: No such kind.
         """
         kinds = [kind for kind in ORDER if mode in {"auto", kind, *without} and kind not in without]
         if mode != "auto" and mode not in ORDER:

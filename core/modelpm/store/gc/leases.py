@@ -72,7 +72,7 @@ def hold(layout: Layout, digests: Iterable[str]) -> Iterator[None]:
 
 
 def listing(layout: Layout) -> Iterator[Lease]:
-    """Yield every lease, of processes dead or alive; what is no lease is passed over."""
+    """Yield every lease, of processes dead or alive; what is not a lease is passed over."""
     try:
         paths = sorted(layout.leases.iterdir())
     except FileNotFoundError:

@@ -57,10 +57,10 @@ def used(layout: Layout, sha256: str, blob: Leftover) -> Leftover:
 
 
 def others(layout: Layout) -> Iterator[Leftover]:
-    """Yield everything that is no blob: partials, what was set aside, drafts."""
+    """Yield everything that is not a blob: partials, what was set aside, drafts."""
     for entry in _entries(layout.partials):
         path = Path(entry.path)
-        if not disk.is_ours(path):  # another user's, closed to us; who began it lets go of it
+        if not disk.is_ours(path):  # another user's, closed to us; who began it releases it
             continue
         own = _look(entry)
         if own is not None and is_sha256(entry.name) and stat.S_ISDIR(own.st_mode):
@@ -168,7 +168,7 @@ def _empty(folder: Path, is_ours: Callable[[str], bool]) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # somebody else's is in it, or it is not there
+    with contextlib.suppress(OSError):  # another user's is in it, or it is not there
         folder.rmdir()
 
 

@@ -166,7 +166,7 @@ class Journal:
         """Write a new journal in place of whatever is there, atomically, and open it.
 
         Args:
-            contents: What it shall say.
+            contents: What it should say.
             synced: Whether the bytes it speaks of are on the medium.
 
         Raises:
@@ -204,7 +204,7 @@ class Journal:
         self.length = length
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Release the file."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

@@ -21,7 +21,7 @@ RECORD_SECONDS = 0.5
 SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 2.0
 _RECORDS_BITS = 16  # log2 of how many records a whole file may take
-_LONG = 4 << 20  # bytes of a journal that is written anew: it has been told the same many times
+_LONG = 4 << 20  # bytes of a journal that is written again: it has been told the same many times
 _SMALL = 8 << 20  # bytes of a file for which no space is reserved: it is written before that would have helped
 
 
@@ -56,7 +56,7 @@ class Partial:
         self._anchored = False
         self._lossy = False  # the medium refused to take something: nothing more is vouched for
         self._journals = 0  # how many were begun
-        # So that a huge file's journal does not take long to read; many connections' is written anew, now and then.
+        # So that a huge file's journal does not take long to read; many connections' is written again, now and then.
         self._record_bytes = min(_MOST_BYTES, max(RECORD_BYTES, (header.size or 0) >> _RECORDS_BITS))
 
     @property
@@ -111,7 +111,7 @@ class Partial:
             system.reserve(self._fd, self.header.size or 0)
 
     def close(self) -> None:
-        """Let go of the files as soon as no call uses them; whoever writes from then on fails."""
+        """Release the files as soon as no call uses them; whoever writes from then on fails."""
         with contextlib.suppress(StoreError):  # what is not recorded is fetched again
             self._record()
         with self._changed:
@@ -259,7 +259,7 @@ class Partial:
             with self._use() as fd, disk.explained(self.data, "write"):
                 system.fdatasync(fd)
                 with self._changed:
-                    if journal != self._journals:  # begun anew meanwhile: the mark would vouch for other bytes
+                    if journal != self._journals:  # begun again meanwhile: the mark would vouch for other bytes
                         return
                     self._mark(covered, durable)
                 if not self._anchored:

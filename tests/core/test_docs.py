@@ -1,0 +1,78 @@
+"""The documents are true: generated pages are what the code says, links lead somewhere."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from modelpm.cli.terminal.output import Outcome, document
+from modelpm.cli.verbs import ALIASES, VERBS
+from modelpm.lockfile.file import parse_lock
+from modelpm.store.blobs import records
+from modelpm.store.partials.journal import decode
+from modelpm_jsonl import chain
+from tests.docs.generated import COMMAND, DOCS, PAGES
+
+ROOT = DOCS.parent
+DOCUMENTS = sorted([*DOCS.glob("**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_generated_page_is_what_the_code_says(name: str) -> None:
+    assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), f"docs/{name} is stale: run `{COMMAND}`"
+
+
+def slugs(text: str) -> Iterator[str]:
+    """Yield the anchors of a page, as GitHub and MkDocs make them of headings."""
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        yield re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.lower()).strip())
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: p.name)
+def test_every_link_inside_the_repository_leads_somewhere(path: Path) -> None:
+    for target, _, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(#([^)\s]*))?\)", path.read_text(encoding="utf-8")):
+        page = (path.parent / target).resolve() if target else path
+        assert page.exists(), f"{path.name}: {target}"
+        if anchor:
+            assert anchor in set(slugs(page.read_text(encoding="utf-8"))), f"{path.name}: {target}#{anchor}"
+
+
+def blocks(language: str) -> list[str]:
+    """Return the examples of a language in the page of formats."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", (DOCS / "formats.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("text", blocks("json"))
+def test_an_example_of_json_is_what_the_code_reads(text: str) -> None:
+    found = json.loads(text)
+    if "prefixes" in found:
+        assert records.parse(text.encode()) == records.Record(**{**found, "prefixes": tuple(found["prefixes"])})
+    elif "prev" in found:
+        assert chain.read(text.encode()) == found
+    elif "schema" in found:
+        assert list(found) == list(document(Outcome(), "path", 0.0))
+
+
+def test_the_example_of_a_lock_is_what_the_code_reads() -> None:
+    (text,) = (block for block in blocks("toml") if "[[model]]" in block)
+    assert parse_lock(text, "the example").models[0].name == "chat"
+
+
+def test_the_example_of_a_journal_is_what_the_code_reads() -> None:
+    (line,) = (block for block in blocks("text") if '"boot"' in block)
+    (dump,) = (block for block in blocks("text") if "MPMJ" in block)
+    record = bytes.fromhex("".join(re.findall(r"^(?:[0-9a-f]{4} ?){2,8}", dump, re.MULTILINE)).replace(" ", ""))
+    boot = json.loads(line.rpartition(" ")[0])["boot"]
+    contents = decode(line.encode() + record, boot)
+    assert contents is not None
+    assert list(contents.extents) == [(0, 1245183)]
+
+
+def test_every_command_of_the_pages_that_are_written_exists() -> None:
+    for path in DOCUMENTS:
+        for verb in re.findall(r"`modelpm ([a-z]+)[ `]", path.read_text(encoding="utf-8")):
+            assert verb in {*VERBS, *ALIASES}, f"{path.name}: modelpm {verb}"

@@ -1,0 +1,1 @@
+"""The documents that are made from the code: ``python -m tests.docs`` writes them, tests hold them."""
