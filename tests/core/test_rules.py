@@ -113,8 +113,9 @@ def changes_what_the_scheduler_owns(path: str, tree: ast.AST) -> Iterator[int]:
     if not path.startswith("core/modelpm/transfer/") or path.endswith("/scheduler.py"):
         return
     for node in ast.walk(tree):
-        written = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and node.attr != "hashed"
-        if written and ast.unparse(node.value) in {"file", "self.file", "self._file"}:
+        if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Store):
+            continue
+        if node.attr != "hashed" and ast.unparse(node.value) in {"file", "self.file", "self._file"}:
             yield node.lineno
 
 

@@ -1,8 +1,8 @@
 """The transfer engine: it downloads files into the store, in parallel, verified and resumable.
 
-A **download** (``download.Download``) is one file. Its status moves in one direction::
+A **download** (``download.Download``) is one file::
 
-    QUEUED -> DOWNLOADING -> VERIFYING -> COMPLETED | FAILED | CANCELLED
+    QUEUED -> DOWNLOADING -> VERIFYING -> COMPLETED     or, at any time, FAILED or CANCELLED
 
 It takes the lock of the file's key, opens the partial, and hashes the bytes in file order while they arrive. Two things
 send it back to DOWNLOADING: wrong bytes (they go to quarantine, and a plain request fetches the file again, once), and
@@ -10,12 +10,13 @@ another version of the object (``validators``: every byte is dropped). Nothing i
 
 A **segment** (``segment.Segment``) is one range of a file on one connection::
 
-    unassigned -> running -> finished                     all its bytes were written
-                          -> aborted -> finished          the thread noticed, and the rest is unassigned again
-                          -> aborted -> abandoned         the thread is stuck: the rest is unassigned again
+    unassigned -> running -> finished                   all its bytes were written, or the attempt failed
+                          -> aborted -> finished        the thread noticed
+                          -> aborted -> abandoned       the thread is stuck, and may not write any more
 
-A running segment only shrinks: the scheduler splits it for an idle connection, or cuts it when there are too many.
-After a failure, ``Recovery`` asks ``retry.decide`` once and does what the decision says; nothing else interprets it.
+What is missing of a segment that is over is unassigned again. A running segment only shrinks: the scheduler splits it
+for an idle connection, or cuts it when there are too many. After a failure, ``Recovery`` asks ``retry.decide`` once and
+does what the decision says; nothing else interprets it.
 
 Who may touch what, and from which thread:
 

@@ -28,7 +28,7 @@ class EngineContext:
     """
 
     store: Store
-    # A callable, because the registry loads a digest plugin only when a file needs it, once for each start of a digest.
+    # A callable, because a digest plugin is loaded only when a file needs it, and a digest may have to start over.
     make_hasher: Callable[[str, int | None], Hasher]
     options: Options
     limiter: Limiter

@@ -198,7 +198,7 @@ class Download:
                 raise error
             self._emit("file.retry", reason=error.message, code=error.code, attempt=1, wait=0.0)
             worker.distrust_senders()
-            worker.recovery.plain = True
+            worker.recovery.request_plainly()
             partial.open()
         raise AssertionError  # the loop ends above
 
@@ -249,7 +249,7 @@ class Download:
         """Drop every byte: they are of another version."""
         self.context.scheduler.abort_file(file, seconds=_RESTART)
         file.partial.restart(restart.label, restart.validator)
-        recovery.restart = None  # those that ended meanwhile saw the same change
+        recovery.restarted()
         self._size = self.fetch.size
         self.context.scheduler.reset_file(file, self._size)
 

@@ -53,7 +53,7 @@ class Engine:
             hosts: How servers fared, where sources share that.
         """
         self._context = EngineContext(store, hasher, options, Limiter(options.limit), hosts or Hosts())
-        # A callable, because the caller's audit and events come from several places and must be told while a run lasts.
+        # A callable, because events are reported while a run lasts, and not with its result.
         self._emit = emit
 
     def run(

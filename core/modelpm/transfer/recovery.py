@@ -29,7 +29,7 @@ class Recovery:
         plain: Whether to ask for the whole file without a range, because the bytes of ranges were wrong.
         ranges_refused: Whether the source has no ranges that can be trusted.
         error: Why the file cannot be downloaded; its own thread raises it.
-        restart: The version to start over with; its own thread does so, and sets it back to None.
+        restart: The version to start over with, or None; its own thread does so.
     """
 
     fetch: Fetch
@@ -62,6 +62,14 @@ class Recovery:
         self.context.scheduler.close_file(file)
         self.restart = restart
         self.partial.wake()
+
+    def restarted(self) -> None:
+        """Record that every byte was dropped; what other connections asked for meanwhile was the same change."""
+        self.restart = None
+
+    def request_plainly(self) -> None:
+        """Ask for the whole file without a range from now on."""
+        self.plain = True
 
     def drop_ranges(self, file: FileState, segment: Segment) -> None:
         """Fetch the file in one stream from the first byte: this source has no ranges."""

@@ -12,7 +12,7 @@ from modelpm.text.human import binary_size
 from modelpm.transfer.bandwidth import RateWindow
 from modelpm.transfer.segment import Segment
 
-_SHARE = 20  # a connection below this part of the fastest is far slower; servers differ by less in good health
+_SHARE = 20  # a connection below this part of the fastest is far slower; a smaller difference is ordinary
 _ENOUGH = 64 << 10  # bytes a second that are enough, however fast others are: a new connection costs a second or two
 
 

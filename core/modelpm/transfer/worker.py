@@ -186,12 +186,8 @@ class _Arrivals:
         Raises:
             StoreError: The size is not promised, and only the reserve of the disk is left.
         """
-        origin, segment, recovery, engine = (
-            self.choice.origin,
-            self.segment,
-            self.worker.recovery,
-            self.worker.context.engine,
-        )
+        origin, segment, recovery = self.choice.origin, self.segment, self.worker.recovery
+        engine = self.worker.context.engine
         if self._guard is not None:
             self._guard.record(segment.received - self._recorded)
             self._recorded = segment.received
