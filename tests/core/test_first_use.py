@@ -14,7 +14,7 @@ from modelpm.store.partials.partial import Partial
 from modelpm.testing import FAULTS, Exchange, FaultServer, first
 from modelpm.testing.exchange import Fault
 from modelpm.transfer import Fetch, Origin
-from modelpm.transfer.validators import Versions
+from modelpm.transfer.validators import Restart, Validators
 from tests.support.codes import coded
 from tests.support.memory_source import ENTRY, Answer, MemorySource, Request
 from tests.support.sources import Plain
@@ -391,11 +391,11 @@ def test_a_change_that_many_ranges_notice_is_one(trial: Trial) -> None:
     assert trial.bytes_of(fetched) == new
 
 
-def versions_of(tmp_path: Path) -> tuple[Versions, Partial]:
+def validators_of(tmp_path: Path) -> tuple[Validators, Partial]:
     partial = Partial(tmp_path / "partial", Header("k", 10, None, "X", '"0"'))
     partial.open()
     partial.write(0, memoryview(b"12345"))
-    return Versions(unpinned("f", 10, [])), partial
+    return Validators(unpinned("f", 10, [])), partial
 
 
 def says(validator: str) -> Stream:
@@ -404,24 +404,24 @@ def says(validator: str) -> Stream:
 
 @pytest.mark.parametrize("ranges", [1, 2, 16])
 def test_each_change_counts_once_however_many_ranges_notice_it(tmp_path: Path, ranges: int) -> None:
-    versions, partial = versions_of(tmp_path)
+    validators, partial = validators_of(tmp_path)
     for change in ('"1"', '"2"'):
         for _ in range(ranges):
-            assert versions.check(partial, "X", says(change), alone=True) == ("X", change)
+            assert validators.check(partial, "X", says(change), alone=True) == Restart("X", change)
         partial.restart("X", change)
-        assert versions.check(partial, "X", says(change), alone=True) is None
+        assert validators.check(partial, "X", says(change), alone=True) is None
         partial.write(0, memoryview(b"12345"))
     with pytest.raises(IntegrityError, match="3 times"):
-        versions.check(partial, "X", says('"3"'), alone=True)
+        validators.check(partial, "X", says('"3"'), alone=True)
     partial.close()
 
 
 def test_two_versions_that_take_turns_are_given_up(tmp_path: Path) -> None:
-    versions, partial = versions_of(tmp_path)
+    validators, partial = validators_of(tmp_path)
     for validator in ('"1"', '"2"'):
-        versions.check(partial, "X", says(validator), alone=True)
+        validators.check(partial, "X", says(validator), alone=True)
         partial.restart("X", validator)
         partial.write(0, memoryview(b"12345"))
     with pytest.raises(IntegrityError, check=coded("changed")):
-        versions.check(partial, "X", says('"1"'), alone=True)
+        validators.check(partial, "X", says('"1"'), alone=True)
     partial.close()

@@ -108,6 +108,17 @@ def goes_round_the_public_api(path: str, tree: ast.AST) -> Iterator[int]:
             yield line
 
 
+def changes_what_the_scheduler_owns(path: str, tree: ast.AST) -> Iterator[int]:
+    """Find what writes a file's state in the transfer engine outside of the scheduler, which does so under its lock."""
+    if not path.startswith("core/modelpm/transfer/") or path.endswith("/scheduler.py"):
+        return
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Store):
+            continue
+        if node.attr != "hashed" and ast.unparse(node.value) in {"file", "self.file", "self._file"}:
+            yield node.lineno
+
+
 def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield line and module, with the name where one is taken from a module."""
     for node in ast.walk(tree):
@@ -125,6 +136,7 @@ RULES: tuple[Rule, ...] = (
     writes_files,
     knows_one_system,
     goes_round_the_public_api,
+    changes_what_the_scheduler_owns,
 )
 PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (reads_the_environment, "core/modelpm/environment/view.py", "import os\nx = os.environ['HOME']"),
@@ -144,6 +156,8 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (goes_round_the_public_api, "plugins/modelpm_web/source.py", "from modelpm import store"),
     (goes_round_the_public_api, "plugins/modelpm_web/source.py", "import modelpm_jsonl"),
     (goes_round_the_public_api, "core/modelpm/environment/view.py", "import modelpm_jsonl.log"),
+    (changes_what_the_scheduler_owns, "core/modelpm/transfer/worker.py", "file.single_stream, x = True, 1"),
+    (changes_what_the_scheduler_owns, "core/modelpm/transfer/hash_follower.py", "self.file.received += 1"),
 )
 
 

@@ -12,7 +12,7 @@ from modelpm.api.types import Digest, Status, Stream
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
 from modelpm.store.blobs.records import PIECE
 from modelpm.transfer import Engine, Fetch, Fetched, Options, RunProgress
-from modelpm.transfer.download import Job
+from modelpm.transfer.download import Download
 from modelpm.transfer.engine import _Run
 from tests.support.memory_source import Answer, MemorySource, Request
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256, unpinned
@@ -460,12 +460,12 @@ def test_no_file_is_lost_as_one_thread_takes_the_next(trial: Trial, monkeypatch:
     wanted = [pinned(name, data, [source.origin(name)]) for name, data in files.items()]
     trial.fetch(wanted[0])  # so that it ends at once the next time, before the other was begun
 
-    class Slowly(list[Job]):
-        def pop(self, index: SupportsIndex = -1) -> Job:
-            job = super().pop(index)
+    class Slowly(list[Download]):
+        def pop(self, index: SupportsIndex = -1) -> Download:
+            download = super().pop(index)
             if threading.current_thread().name == "modelpm-file":
                 threading.Event().wait(0.4)
-            return job
+            return download
 
     begin = _Run.__init__
 

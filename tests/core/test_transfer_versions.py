@@ -12,7 +12,7 @@ from modelpm.errors import Expired, IntegrityError, Unavailable
 from modelpm.store.partials.journal import Header
 from modelpm.store.partials.partial import Partial
 from modelpm.transfer import Fetch, Origin
-from modelpm.transfer.concurrency import Width
+from modelpm.transfer.concurrency import Concurrency
 from tests.support.memory_source import Answer, Fault, MemorySource, Request
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned
 
@@ -118,16 +118,16 @@ def slowly(trial: Trial, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def test_no_connection_that_must_bring_a_whole_file_is_cut_short(trial: Trial, monkeypatch: pytest.MonkeyPatch) -> None:
-    observe = Width.observe
+    observe = Concurrency.observe
 
-    def narrowing(self: Width, now: float, received: int, *, running: int, worked: float = 0.0) -> None:
+    def narrowing(self: Concurrency, now: float, received: int, *, running: int, worked: float = 0.0) -> None:
         observe(self, now, received, running=running, worked=worked)
         self.target = 5 if received < 10 * MIB else 4
 
     def fault(request: Request, data: bytes) -> Answer:
         return Answer(slowly(trial, source.pieces(data[request.start :])), request.start, len(data))
 
-    monkeypatch.setattr(Width, "observe", narrowing)
+    monkeypatch.setattr(Concurrency, "observe", narrowing)
     files = {str(number): noise(6 * MIB, number) for number in range(5)}
     source = MemorySource(files, fault, piece=1 << 17)
 

@@ -1,4 +1,36 @@
-"""The transfer engine: the only room that brings bytes of models in from outside."""
+"""The transfer engine: it downloads files into the store, in parallel, verified and resumable.
+
+A **download** (``download.Download``) is one file::
+
+    QUEUED -> DOWNLOADING -> VERIFYING -> COMPLETED     or, at any time, FAILED or CANCELLED
+
+It takes the lock of the file's key, opens the partial, and hashes the bytes in file order while they arrive. Two things
+send it back to DOWNLOADING: wrong bytes (they go to quarantine, and a plain request fetches the file again, once), and
+another version of the object (``validators``: every byte is dropped). Nothing is committed against a promised digest.
+
+A **segment** (``segment.Segment``) is one range of a file on one connection::
+
+    unassigned -> running -> finished                   all its bytes were written, or the attempt failed
+                          -> aborted -> finished        the thread noticed
+                          -> aborted -> abandoned       the thread is stuck, and may not write any more
+
+What is missing of a segment that is over is unassigned again. A running segment only shrinks: the scheduler splits it
+for an idle connection, or cuts it when there are too many. After a failure, ``Recovery`` asks ``retry.decide`` once and
+does what the decision says; nothing else interprets it.
+
+Who may touch what, and from which thread:
+
+* **Calling thread** (``engine.Engine.run``): starts downloads, looks for stalled and slow connections, and is the only
+  thread that calls ``emit`` and ``tick``. Every other thread puts its events into ``context.EventQueue``.
+* **File threads** (``modelpm-file``): run one download after another, hash, commit, and restart a partial. Only they
+  write ``FileState.hashed``.
+* **Connection threads** (``modelpm-connection``): the scheduler's pool. Each fetches one segment at a time through the
+  file's ``Worker``, and alone moves that segment's ``position``.
+* **Sync thread** (``modelpm-sync``): flushes and syncs partials, because a disk may take long.
+* ``FileState``: only the scheduler writes it (except ``hashed``), under its own lock; every thread may read it. Nothing
+  else takes the scheduler's lock. A segment has a lock of its own, used only by its methods; where both are held, the
+  scheduler's comes first. ``Origins``, ``Validators`` and ``Limiter`` lock themselves.
+"""
 
 from modelpm.transfer.bandwidth import RateLimit
 from modelpm.transfer.disk_space import check_space

@@ -1,4 +1,4 @@
-"""Bytes a second: what came lately, and the limit, one bucket over all connections, that depends on the time of day."""
+"""Bytes a second: what was received lately, and the limit: one bucket for all connections, by the time of day."""
 
 import threading
 import time
@@ -6,10 +6,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
 
-_BURST = 0.25  # seconds' worth that may be taken at once
+_BURST = 0.25  # seconds' worth that may be taken at once, so that a late wake-up does not lower the rate
 _QUANTUM = 0.05  # seconds' worth of one read, so that many connections share evenly
-_SMALLEST = 1024
-_MARKS = 8  # looks within a span
+_SMALLEST = 1024  # bytes of one read at least: at a very low limit, a read of a few bytes costs more than it brings
+_RECHECK = 1.0  # seconds between two looks at the clock of the day; formatting it for each read would cost too much
+_MARKS = 8  # measurements within a window: its edge moves in steps of an eighth, and memory stays bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +19,15 @@ class RateLimit:
 
     Attributes:
         rate: Bytes per second; 0 is no limit.
-        windows: ``(from, to, rate)`` with times of day as ``HH:MM``; the first that holds wins over ``rate``.
-            One that ends before it begins lasts over midnight.
+        windows: ``(from, to, rate)`` with times of day as ``HH:MM``; the first that applies replaces ``rate``.
+            One that ends before it starts lasts past midnight.
     """
 
     rate: int = 0
     windows: tuple[tuple[str, str, int], ...] = ()
 
     def at(self, clock: str) -> int:
-        """Return the rate that holds at a time of day, ``HH:MM``; 0 is no limit."""
+        """Return the rate that applies at a time of day, ``HH:MM``; 0 is no limit."""
         for begin, end, rate in self.windows:
             inside = begin <= clock < end if begin <= end else (clock >= begin or clock < end)
             if inside:
@@ -35,14 +36,14 @@ class RateLimit:
 
 
 class Limiter:
-    """Gives out bandwidth. Thread-safe."""
+    """Shares out bandwidth. Thread-safe."""
 
     def __init__(self, limit: RateLimit) -> None:
         self._limit = limit
         self._lock = threading.Lock()
-        self._next = 0.0  # when everything given out so far is paid for
+        self._paid_until = 0.0  # when everything taken so far is paid for
         self._rate = 0
-        self._looked = float("-inf")
+        self._checked_at = float("-inf")
 
     @property
     def limited(self) -> bool:
@@ -51,48 +52,48 @@ class Limiter:
 
     def quantum(self, wanted: int) -> int:
         """Return how many bytes to read at once, at most ``wanted``."""
-        rate = self._now(time.monotonic())
+        rate = self._current_rate(time.monotonic())
         return wanted if not rate else min(wanted, max(_SMALLEST, int(rate * _QUANTUM)))
 
     def charge(self, taken: int) -> float:
         """Account for bytes that were taken; return the seconds to wait before taking more."""
         now = time.monotonic()
-        rate = self._now(now)
+        rate = self._current_rate(now)
         if not rate:
             return 0.0
         with self._lock:
-            self._next = max(self._next, now - _BURST) + taken / rate
-            return max(0.0, self._next - now)
+            self._paid_until = max(self._paid_until, now - _BURST) + taken / rate
+            return max(0.0, self._paid_until - now)
 
-    def _now(self, now: float) -> int:
+    def _current_rate(self, now: float) -> int:
         if not self.limited:
             return 0
-        if now - self._looked >= 1.0:
-            self._looked = now
+        if now - self._checked_at >= _RECHECK:
+            self._checked_at = now
             rate = self._limit.at(datetime.now().astimezone().strftime("%H:%M"))
             if rate != self._rate:
-                self._rate, self._next = rate, now
+                self._rate, self._paid_until = rate, now
         return self._rate
 
 
 @dataclass(slots=True)
-class Span:
+class RateWindow:
     """Bytes a second over the last seconds.
 
     Attributes:
-        seconds: So many.
+        seconds: How many.
     """
 
     seconds: float
     _marks: deque[tuple[float, int, float]] = field(default_factory=deque)
 
     def rate(self, now: float, received: int, waited: float = 0.0) -> float | None:
-        """Take a look, and return the rate; None before the span is over, or where most of it was waited on purpose.
+        """Measure, and return the rate; None before the window is full, or where most of it was a deliberate pause.
 
         Args:
             now: Seconds, monotonic.
-            received: Bytes that came since the beginning.
-            waited: Seconds that were waited on purpose since then.
+            received: Bytes received since the start.
+            waited: Seconds of deliberate pauses since then.
         """
         marks = self._marks
         if not marks or now - marks[-1][0] >= self.seconds / _MARKS:

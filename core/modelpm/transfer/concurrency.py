@@ -1,36 +1,36 @@
-"""How many connections to use: climbs while throughput does, and down again where fewer bring as much.
+"""How many connections to use: more while throughput grows, and fewer where fewer bring as much.
 
-Pure: it is told the time.
+Pure: the caller passes the time.
 """
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-_INTERVAL = 0.25  # seconds between two looks
-_GAIN = 1.15  # more connections must bring that much more
-_HOT = 0.6  # of all processors: more connections would only take them from the digest, the sender and the disk
-_LOSS = 0.8  # fewer may bring that much less then; the processor is spared, and no measurement is exact
-_COLLAPSE = 0.4  # of the steady rate; below that something changed for the worse
-_PATIENCE = 4  # looks in a row that must agree on a collapse
-_PROBE = 10.0  # seconds of a steady state after which growth is tried again
-_FIRST = 4  # so many are there at once; a server next door wants fewer, and one that is slow soon gets more
+_INTERVAL = 0.25  # seconds between two measurements: shorter ones measure the bursts of single reads
+_GAIN = 1.15  # more connections must bring this much more; less is within the noise of a measurement
+_HOT = 0.6  # share of all processors; above it, more connections take time from the digest, the sender and the disk
+_LOSS = 0.8  # share of the rate that fewer connections must keep then: the processor is spared, and measurements vary
+_COLLAPSE = 0.4  # share of the steady rate; below it something changed for the worse
+_PATIENCE = 4  # measurements in a row that must agree on a collapse: one or two are a hiccup
+_PROBE = 10.0  # seconds of a steady state after which growth is tried again: rarely, because a failed try costs
+_FIRST = 4  # connections at the start; a nearby server needs fewer, and a slow one gets more within a second
 
 
 class _Phase(Enum):
-    GROWING = auto()  # more were tried; the next look tells whether they help
-    SHRINKING = auto()  # fewer were tried; the next look tells whether they do as well
+    GROWING = auto()  # more were tried; the next measurement tells whether they help
+    SHRINKING = auto()  # fewer were tried; the next measurement tells whether they are as fast
     HOLDING = auto()
 
 
 @dataclass(slots=True)
-class Width:
+class Concurrency:
     """The number of connections that seems best.
 
     Attributes:
-        most: It never exceeds that.
-        cores: Processors of the machine; so many connections are kept when those are what limits.
+        most: The number never exceeds this.
+        cores: Processors of the machine; this many connections are kept where the processors are the limit.
         target: The number now.
-        rate: Bytes per second over the last look.
+        rate: Bytes per second at the last measurement.
     """
 
     most: int
@@ -38,39 +38,39 @@ class Width:
     target: int = 0
     rate: float = 0.0
     _phase: _Phase = _Phase.GROWING
-    _before: int = 1  # the width to go back to when a change brought nothing
-    _least: int = 1  # fewer were tried, and brought less
-    _reference: float = 0.0  # the rate that a change is held against
+    _before: int = 1  # the number to go back to when a change brought nothing
+    _least: int = 1  # fewer were tried, and were slower
+    _reference: float = 0.0  # the rate that a change is compared with
     _low: int = 0
-    _looked: float | None = None
+    _measured_at: float | None = None
     _bytes: int = 0
     _worked: float = 0.0
     _steady_since: float = 0.0
     _throttled_at: float = float("-inf")
-    _humbled: bool = False  # a server said that it was too much
+    _was_throttled: bool = False  # a server said that there were too many
 
     def __post_init__(self) -> None:
         self.target = self._before = min(self.most, _FIRST)
         self._least = min(self.most, self.cores)
 
     def observe(self, now: float, received: int, *, running: int, worked: float = 0.0) -> None:
-        """Take a look.
+        """Measure, and adapt the number.
 
         Args:
             now: Seconds, monotonic.
-            received: Bytes that came since the beginning.
-            running: Connections under way; fewer than the target where there is no work for more, and more while
-                those that are too many finish what they began.
-            worked: Seconds that the processors worked for us since the beginning.
+            received: Bytes received since the start.
+            running: Open connections; fewer than the target where there is no work for more, and more while the
+                surplus ones finish what they started.
+            worked: Seconds that the processors worked for this process since the start.
         """
-        if self._looked is None or running > self.target:  # what comes now says nothing about this width
-            self._looked, self._bytes, self._worked = now, received, worked
+        if self._measured_at is None or running > self.target:  # the rate says nothing about the target
+            self._measured_at, self._bytes, self._worked = now, received, worked
             return
-        if (seconds := now - self._looked) < _INTERVAL:
+        if (seconds := now - self._measured_at) < _INTERVAL:
             return
         self.rate = (received - self._bytes) / seconds
         hot = (worked - self._worked) / seconds > _HOT * self.cores
-        self._looked, self._bytes, self._worked = now, received, worked
+        self._measured_at, self._bytes, self._worked = now, received, worked
         if running < self.target:
             self._low = 0
         elif self._phase is _Phase.SHRINKING and self.rate < self._reference * _LOSS:
@@ -84,18 +84,18 @@ class Width:
             self._hold(now)
 
     @property
-    def wide(self) -> int:
-        """The number for files so small that nothing can be learned from how fast their bytes come."""
-        return self.target if self._humbled else self.most
+    def for_small_files(self) -> int:
+        """The number for files so small that their speed teaches nothing."""
+        return self.target if self._was_throttled else self.most
 
     def throttled(self, now: float) -> None:
-        """Take half: a server said that it is too much. Connections that hear it together count once."""
+        """Halve the number: a server said that it is too high. Connections that are told together count once."""
         if now - self._throttled_at < _INTERVAL:
             return
         self._throttled_at = now
         before, self.target = self.target, max(1, self.target // 2)
         self._reference *= self.target / before
-        self._humbled = True
+        self._was_throttled = True
         self._settle(now)
 
     def _shrink(self) -> None:

@@ -1,28 +1,25 @@
-"""Bring the bytes of one stream to their places in a partial."""
+"""Copy the bytes of one stream to their places in a partial."""
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from modelpm.api.types import Stream
 from modelpm.errors import Code, PluginError, Unavailable
 from modelpm.store.partials.partial import Partial
-from modelpm.store.partials.ranges import END
 from modelpm.transfer.bandwidth import Limiter
-from modelpm.transfer.segment import Task
+from modelpm.transfer.segment import Segment
 
-_SMALLEST = 16 << 10
-_FIRST = 64 << 10
-_QUICK, _SLOW = 0.02, 0.1  # seconds; a read that takes longer than the one and less than the other has the right size
-
-
-class Aborted(Exception):  # noqa: N818 - no failure: somebody else decided that this connection shall end
-    """The task was aborted."""
+_SMALLEST = 16 << 10  # bytes of a read at least: smaller ones cost more processor than they protect from a kill
+_FIRST = 64 << 10  # bytes of the first read, when the speed is unknown: little to lose on a slow line
+# A read that takes between these many seconds has the right size: a kill then loses at most a tenth of a second.
+_QUICK, _SLOW = 0.02, 0.1
 
 
 @dataclass(slots=True)
 class Pace:
-    """How much to read at once: about a twentieth of a second's worth, for a kill loses what is in memory.
+    """How much to read at once: about a twentieth of a second's worth, because a kill loses what is in memory.
 
     Attributes:
         most: Bytes at most.
@@ -42,78 +39,61 @@ class Pace:
 
 @dataclass(slots=True)
 class Connection:
-    """One task over one stream.
+    """One segment over one stream.
 
     Attributes:
-        task: What is wanted.
+        segment: What is wanted.
         partial: Where it goes.
-        limiter: Asked before each read.
-        came: Called after each write.
-        pause: Waits so many seconds, or less if the run ends.
+        limiter: Limits the bandwidth.
+        stopped: Ends a pause early when the run ends.
     """
 
-    task: Task
+    segment: Segment
     partial: Partial
     limiter: Limiter
-    came: Callable[[Task], None]
-    pause: Callable[[float], object]
+    stopped: threading.Event
 
-    def copy(self, stream: Stream, buffer: memoryview) -> None:
-        """Write what the stream brings, up to the task's stop; more is cut off, and what is there is not written again.
+    def copy(self, stream: Stream, buffer: memoryview) -> Iterator[None]:
+        """Write what the stream sends, up to the segment's stop, and yield after each write.
+
+        More than that is cut off, and bytes that are present are not written again.
 
         Args:
-            stream: Begins where the task begins.
+            stream: Starts where the segment starts.
             buffer: Scratch memory; its size bounds a read.
 
         Raises:
-            Aborted: The task was aborted.
+            Aborted: The segment was aborted.
             Unavailable: The stream failed or ended too early.
             StoreError: The disk refuses.
         """
-        task, read, pace = self.task, _reader(stream), Pace(len(buffer), min(_FIRST, len(buffer)))
-        while task.position < task.stop:
+        segment, read, pace = self.segment, _reader(stream), Pace(len(buffer), min(_FIRST, len(buffer)))
+        while segment.position < segment.stop:
             began = time.monotonic()
-            block = read(buffer[: task.ask(self.limiter.quantum(pace.size))])
+            block = read(buffer[: segment.claim(self.limiter.quantum(pace.size))])
             if not block:
                 self._ended(stream)
                 break
             pace.took(time.monotonic() - began, len(block))
-            task.heard(len(block))
-            self._write(block)
-            self.came(task)
+            segment.add_received(len(block))
+            segment.write(self.partial, block)
+            yield
             self._pay(len(block))
-
-    def _write(self, block: memoryview) -> None:
-        task = self.task
-        with task.lock:  # whoever aborts, splits or abandons the task is served before or after the write, not amid it
-            if task.aborted is not None:
-                raise Aborted
-            begin, end = task.position, min(task.position + len(block), task.stop)
-            for start, stop in self.partial.gaps(begin, end):
-                self.partial.write(start, block[start - begin : stop - begin])
-                task.gained += stop - start
-            task.position, task.asked = end, 0
 
     def _pay(self, count: int) -> None:
         wait = self.limiter.charge(count)
         if wait > 0:
-            self.task.waits(wait)
-            self.pause(wait)
+            self.segment.pause(wait)
+            self.stopped.wait(wait)
 
     def _ended(self, stream: Stream) -> None:
-        task = self.task
-        with task.lock:
-            if task.stop == END:
-                task.stop = task.position
-            if task.aborted is not None:
-                raise Aborted
-        if task.position < task.stop:
+        if not self.segment.end_of_stream():
             total = f" of {stream.total}" if stream.total is not None else ""
-            raise Unavailable(f"the bytes ended at {task.position}{total}, too early", code=Code.CUT_SHORT)
+            raise Unavailable(f"the bytes ended at {self.segment.position}{total}, too early", code=Code.CUT_SHORT)
 
 
 def _reader(stream: Stream) -> Callable[[memoryview], memoryview]:
-    """Return what reads a block: into the buffer where the stream can, else as the stream's own chunks come."""
+    """Return a function that reads a block: into the buffer where the stream can, else the stream's own chunks."""
     readinto = stream.readinto
     if readinto is None:
         chunks = iter(stream.chunks)

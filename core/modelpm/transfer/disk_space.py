@@ -1,4 +1,4 @@
-"""Whether the disk has room: for all that is wanted, before the first byte; for what has no size, on the way."""
+"""Whether the disk has space: for the whole plan before the first byte, and for files of unknown size on the way."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,19 +12,21 @@ from modelpm.store import Store
 from modelpm.store.partials.partial import reserved
 from modelpm.transfer.model import Fetch
 
-_MARGIN = 1 << 16  # for journals, records and folders
-_RESERVE, _SHARE = 1 << 30, 20  # what has no size leaves so many bytes of a disk, or one part in so many
-_STEP = 64 << 20  # bytes after which to look again, at most
+_MARGIN = 1 << 16  # bytes for journals, records and folders
+# A file of unknown size leaves this many bytes of the disk free, or one part in so many of a small disk: other programs
+# must still be able to write when a server never ends.
+_RESERVE, _SHARE = 1 << 30, 20
+_STEP = 64 << 20  # bytes between two checks at most: other programs use the disk, too
 
 
 def missing_bytes(store: Store, fetches: Sequence[Fetch]) -> int:
-    """Return how many bytes of disk the fetches still need: what partials hold or have reserved is not needed again."""
+    """Return how many bytes of disk the fetches still need, without those that partials hold or have reserved."""
     needed = {fetch.key: fetch for fetch in fetches if fetch.size is not None}
     return sum(max(0, (fetch.size or 0) - reserved(store.partial(key))) for key, fetch in needed.items())
 
 
 def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
-    """Refuse what does not fit on the store's file system.
+    """Refuse a plan that does not fit on the store's file system.
 
     Raises:
         StoreError: ``no_space``, with ``needed``, ``free`` (bytes) and ``mount``.
@@ -37,7 +39,7 @@ def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
         raise StoreError(
             f"not enough space on {mount} for the download: {needed:,} bytes needed, {free:,} bytes free",
             code=Code.NO_SPACE,
-            hints=[f"Free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
+            hints=[f"free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
             needed=needed,
             free=free,
             mount=str(mount),
@@ -45,13 +47,13 @@ def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
 
 
 @dataclass(slots=True)
-class Room:
-    """How much may be written of a file whose size is not promised: a server that never ends must not fill the disk.
+class SpaceGuard:
+    """Limits a file whose size is not promised: a server that never ends must not fill the disk.
 
     Attributes:
         folder: Where it is written.
         path: The file, for the message.
-        label: What sends it, for the message.
+        label: The origin that sends it, for the message.
     """
 
     folder: Path
@@ -60,8 +62,8 @@ class Room:
     _left: int = 0
     _taken: int = 0
 
-    def took(self, count: int) -> None:
-        """Take note of bytes that were written.
+    def record(self, count: int) -> None:
+        """Count bytes that were written.
 
         Raises:
             StoreError: ``no_space``; only the reserve is left.

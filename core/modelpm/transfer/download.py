@@ -1,17 +1,13 @@
-"""One file on its way into the store: lock, resume, follow the bytes with the digest, judge, commit."""
+"""Download one file into the store: lock, resume, hash the bytes while they arrive, verify, commit."""
 
 import hashlib
 import os
-import threading
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelpm.api.kinds import Hasher
 from modelpm.api.types import Status
 from modelpm.errors import Code, IntegrityError, Interrupted, ModelpmError, StoreError
-from modelpm.network.health import Hosts
 from modelpm.store import Store
 from modelpm.store.layout import is_sha256
 from modelpm.store.locks import Held
@@ -19,69 +15,47 @@ from modelpm.store.partials.journal import Header
 from modelpm.store.partials.partial import Partial, progress
 from modelpm.store.partials.ranges import END, Ranges
 from modelpm.text.human import number_of
-from modelpm.transfer.bandwidth import Limiter
-from modelpm.transfer.file_state import Work
-from modelpm.transfer.hash_follower import Follower
+from modelpm.transfer.context import RunContext
+from modelpm.transfer.file_state import FileState
+from modelpm.transfer.hash_follower import HashFollower
 from modelpm.transfer.hashing import Digests
-from modelpm.transfer.model import Fetch, Fetched, Options
-from modelpm.transfer.scheduler import Scheduler
-from modelpm.transfer.worker import Attempts
+from modelpm.transfer.model import Fetch, Fetched
+from modelpm.transfer.recovery import Recovery
+from modelpm.transfer.validators import Restart
+from modelpm.transfer.worker import Worker
 
-_LOOK = 0.5  # seconds between two looks at what another process has done
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """What all files of a run share.
-
-    Attributes:
-        store: Where the files go.
-        hasher: Begins a digest by the name of its algorithm.
-        options: The engine's.
-        scheduler: The pool of connections.
-        limiter: The limit on bandwidth.
-        hosts: How servers fared.
-        stopped: Set when the run shall end.
-        emit: Takes an event: its action and its fields.
-    """
-
-    store: Store
-    hasher: Callable[[str, int | None], Hasher]
-    options: Options
-    scheduler: Scheduler
-    limiter: Limiter
-    hosts: Hosts
-    stopped: threading.Event
-    emit: Callable[[str, Mapping[str, Any]], None]
+_LOOK = 0.5  # seconds between two looks at what another process has downloaded: each reads its whole journal
+_RESTART = 1.0  # seconds that connections get to end before the bytes of another version are dropped
 
 
 @dataclass(slots=True, eq=False)
-class Job:
-    """One file; :meth:`run` is called on a thread of its own, the rest may be read from any.
+class Download:
+    """One file. :meth:`run` is called on a file thread; the other methods may be called from any thread.
 
     Attributes:
         fetch: What is wanted.
-        shared: What all files of the run share.
+        context: What the run shares.
         result: How it ended, or None.
+        crash: What was raised that is a bug, or None.
         status: What is being done.
     """
 
     fetch: Fetch
-    shared: Shared
+    context: RunContext
     result: Fetched | ModelpmError | None = None
     crash: BaseException | None = None
     status: Status = Status.QUEUED
     _size: int | None = None
-    _attempts: Attempts | None = None
+    _recovery: Recovery | None = None
     _partial: Partial | None = None
-    _work: Work | None = None
+    _file: FileState | None = None
     _received: int = 0
-    _elsewhere: int = 0  # bytes another process has brought
-    _waited: bool = False  # for another process, or thread, that was at the same file
-    _looked: float = 0.0
+    _elsewhere: int = 0  # bytes that another process has downloaded
+    _waited: bool = False  # for another process, or thread, that downloaded the same file
+    _looked_at: float = 0.0
 
     def run(self) -> None:
-        """Bring the file into the store; the outcome is ``result``, or ``crash`` for what is a bug."""
+        """Download the file into the store; the outcome is ``result``, or ``crash`` where there is a bug."""
         try:
             self._size = self.fetch.size
             fetched = self._in_store() or self._locked()
@@ -100,32 +74,32 @@ class Job:
             self.status, self.result = Status.COMPLETED, fetched
 
     def present(self) -> int:
-        """Return the bytes that are there, or that another process has brought."""
+        """Return the bytes that are present, or that another process has downloaded."""
         if isinstance(self.result, Fetched):
             return self.result.size
         return self._partial.present if self._partial is not None else self._elsewhere
 
     def sync(self) -> None:
-        """Record what was written, and bring it to the medium, where it is time; a failure is the file's."""
-        work, attempts = self._work, self._attempts
-        if work is None or attempts is None:
+        """Record what was written, and sync it to the medium, where it is time; an error fails this file."""
+        file, recovery = self._file, self._recovery
+        if file is None or recovery is None:
             return
         try:
-            work.partial.flush()
-            if work.partial.sync_is_due():
-                work.partial.sync()
+            file.partial.flush()
+            if file.partial.sync_is_due():
+                file.partial.sync()
         except ModelpmError as error:
             if error.code != Code.CLOSED:
-                attempts.fail(work, error)
+                recovery.fail(file, error)
 
     def total(self) -> int | None:
-        """Return the size of the file, or None while nobody knows."""
+        """Return the size of the file, or None while it is unknown."""
         return self.result.size if isinstance(self.result, Fetched) else self._size
 
     def received(self) -> int:
-        """Return the bytes that came in this run."""
-        work = self._work
-        return self._received + (work.so_far() if work is not None else 0)
+        """Return the bytes that were received in this run."""
+        file = self._file
+        return self._received + (file.total_received() if file is not None else 0)
 
     def _failed(self, error: ModelpmError) -> None:
         details = {name: error.details[name] for name in ("expected", "actual") if name in error.details}
@@ -137,110 +111,103 @@ class Job:
         digest, size = self.fetch.digest, self.fetch.size
         if digest is None or digest.algorithm != "sha256" or size is None:
             return None
-        return Fetched(digest.hex, size, 0, "") if self.shared.store.has(digest.hex, size) else None
+        return Fetched(digest.hex, size, 0, "") if self._store.has(digest.hex, size) else None
 
     def _locked(self) -> Fetched:
-        store, key = self.shared.store, self.fetch.key
+        key = self.fetch.key
         try:
-            with store.lock(key, waiting=self._waiting) as lock:
-                fetched = self._in_store() or self._brought(lock)
+            with self._store.lock(key, waiting=self._waiting) as lock:
+                fetched = self._in_store() or self._downloaded_elsewhere(lock)
                 if fetched is None:
-                    # Where locks keep nobody out, two could write one partial: each gets its own, and no resume.
+                    # Where locks do not work, two could write one partial: each gets its own, and cannot resume.
                     alone = key if lock.real else hashlib.sha256(f"{key} {os.urandom(16).hex()}".encode()).hexdigest()
-                    fetched = self._fetch(alone)
-                if self.fetch.key != fetched.sha256:  # who waits could not know in what it would end
+                    fetched = self._download(alone)
+                if key != fetched.sha256:  # those that wait could not know the digest
                     lock.word = f"{fetched.sha256} {fetched.size}"
                 return fetched
         except StoreError:
             self._check_stopped()
             raise
 
-    def _brought(self, lock: Held) -> Fetched | None:
-        """Return what another process has fetched, by the word that it left; None where that is not what is wanted."""
+    def _downloaded_elsewhere(self, lock: Held) -> Fetched | None:
+        """Return what another process downloaded, as it wrote into the lock; None where that is not what is wanted."""
         sha256, _, said = lock.found.partition(" ")
         size = number_of(said)
         if not is_sha256(sha256) or size is None or self._size not in {None, size}:
             return None
-        there = self.shared.store.has(sha256, size)
-        return Fetched(sha256, size, 0, "") if there and self._wanted(sha256, size, lock) else None
+        there = self._store.has(sha256, size)
+        return Fetched(sha256, size, 0, "") if there and self._is_wanted(sha256, size, lock) else None
 
-    def _wanted(self, sha256: str, size: int, lock: Held) -> bool:
-        """Whether a blob keeps the promise; where there is none, whether another run brought it just now."""
-        if self.fetch.digest is None:
+    def _is_wanted(self, sha256: str, size: int, lock: Held) -> bool:
+        """Whether a blob has the promised digest, or, where none is promised, another run downloaded it just now."""
+        promised = self.fetch.digest
+        if promised is None:
             return self._waited and lock.sure
-        digests = Digests(self.fetch.digest, size, self.shared.hasher)
-        digests.feed_file(self.shared.store.blob(sha256), self._check_stopped)
-        return digests.promised() == self.fetch.digest.hex
+        digests = Digests(promised, self.context.engine.hasher(promised, size))
+        for _ in digests.feed_file(self._store.blob(sha256)):
+            self._check_stopped()
+        return digests.promised() == promised.hex
 
     def _waiting(self, _holder: str) -> bool:
         self._waited = True
         now = time.monotonic()
-        if now - self._looked >= _LOOK:
-            self._looked = now
-            self._elsewhere = max(self._elsewhere, progress(self.shared.store.partial(self.fetch.key)))
+        if now - self._looked_at >= _LOOK:
+            self._looked_at = now
+            self._elsewhere = max(self._elsewhere, progress(self._store.partial(self.fetch.key)))
             self.status = Status.DOWNLOADING
-        return not self.shared.stopped.is_set()
+        return not self.context.stopped.is_set()
 
-    def _fetch(self, key: str) -> Fetched:
+    def _download(self, key: str) -> Fetched:
         promised = str(self.fetch.digest) if self.fetch.digest is not None else None
-        partial = Partial(self.shared.store.partial(key), Header(self.fetch.key, self.fetch.size, promised))
-        shared = self.shared
-        attempts = Attempts(
-            self.fetch,
-            shared.options,
-            shared.scheduler,
-            shared.limiter,
-            shared.hosts,
-            shared.stopped.wait,
-            shared.emit,
-            partial.wake,
-        )
+        partial = Partial(self._store.partial(key), Header(self.fetch.key, self.fetch.size, promised))
+        recovery = Recovery(self.fetch, self.context, partial)
+        worker = Worker(self.fetch, self.context, recovery)
         try:
             partial.open()
-            self._partial, self._attempts = partial, attempts
+            self._partial, self._recovery = partial, recovery
             self._emit("file.start", size=self._size, resumed=partial.resumed)
-            digests = self._verified(partial, attempts)
+            digests = self._verified(partial, worker)
             size = digests.position
             data = partial.complete(size)
-            self.shared.store.commit(data, digests.sha256(), prefixes=digests.prefixes)
+            self._store.commit(data, digests.sha256(), prefixes=digests.prefixes)
             partial.discard()
-            return Fetched(digests.sha256(), size, self._received, attempts.source)
+            return Fetched(digests.sha256(), size, self._received, recovery.origins.last_sender)
         finally:
             partial.close()
             if key != self.fetch.key:
                 partial.discard()
 
-    def _verified(self, partial: Partial, attempts: Attempts) -> Digests:
-        """Return the digests of bytes that are right; what is not is set aside and fetched once more.
+    def _verified(self, partial: Partial, worker: Worker) -> Digests:
+        """Return the digests of the right bytes; wrong ones are quarantined, and the file is fetched once more.
 
         Raises:
             IntegrityError: ``digest_mismatch``, the second time.
         """
         for last in (False, True):
-            self._size = self.fetch.size  # what a wrong answer said of it counts no more
-            digests = self._complete(partial, attempts)
+            self._size = self.fetch.size  # a size that wrong bytes came with does not count any more
+            digests = self._complete(partial, worker)
             self.status = Status.VERIFYING
             self._emit("file.verify", sha256=digests.sha256())
             wanted = self.fetch.digest
             if wanted is None or digests.promised() == wanted.hex:
                 return digests
-            error = self._mismatch(digests.promised(), attempts)
-            self.shared.store.quarantine(partial.complete(digests.position), wanted.hex, digests.promised())
-            partial.discard()  # the journal, too: it vouches for the digests of what was wrong
+            error = self._mismatch(digests.promised(), worker)
+            self._store.quarantine(partial.complete(digests.position), wanted.hex, digests.promised())
+            partial.discard()  # the journal, too: it vouches for the digests of wrong bytes
             if last:
                 raise error
             self._emit("file.retry", reason=error.message, code=error.code, attempt=1, wait=0.0)
-            attempts.suspect()
-            attempts.plain = True
+            worker.distrust_senders()
+            worker.recovery.request_plainly()
             partial.open()
         raise AssertionError  # the loop ends above
 
-    def _mismatch(self, actual: str, attempts: Attempts) -> IntegrityError:
+    def _mismatch(self, actual: str, worker: Worker) -> IntegrityError:
         wanted = self.fetch.digest
         assert wanted is not None  # noqa: S101 - else nothing could mismatch
         return IntegrityError(
             f"{self.fetch.path} is not what was promised: expected {wanted}, got {wanted.algorithm}:{actual}"
-            f" from {attempts.source or 'an earlier run'}",
+            f" from {worker.recovery.origins.last_sender or 'an earlier run'}",
             code=Code.DIGEST_MISMATCH,
             hints=["nothing was installed; the bytes are set aside in the store's quarantine for inspection"],
             expected=wanted.hex,
@@ -249,53 +216,53 @@ class Job:
             file=self.fetch.path,
         )
 
-    def _complete(self, partial: Partial, attempts: Attempts) -> Digests:
-        """Fetch all that is missing, and hash it as it comes."""
+    def _complete(self, partial: Partial, worker: Worker) -> Digests:
+        """Fetch all that is missing, and hash it while it arrives."""
         missing = Ranges(partial.gaps(0, END if self._size is None else self._size))
-        single = attempts.plain or (self.fetch.digest is None and partial.header.validator is None)
-        work = Work(partial, attempts, self._size, missing, single=single)
-        self._work, self.status = work, Status.DOWNLOADING
-        self.shared.scheduler.offer(work)
+        unidentified = self.fetch.digest is None and partial.header.validator is None
+        single_stream = worker.recovery.plain or unidentified
+        file = FileState(partial, worker, self._size, missing, single_stream=single_stream)
+        self._file, self.status = file, Status.DOWNLOADING
+        self.context.scheduler.add_file(file)
         try:
-            return self._follow(work, attempts)
+            return self._follow(file, worker.recovery)
         finally:
-            self.shared.scheduler.close(work)
-            self._received, self._work = self.received(), None
+            self.context.scheduler.remove_file(file)
+            self._received, self._file = self.received(), None
 
-    def _follow(self, work: Work, attempts: Attempts) -> Digests:
-        follower = self._follower(work, attempts)
+    def _follow(self, file: FileState, recovery: Recovery) -> Digests:
+        follower = HashFollower(file, self.context, self.fetch.digest)
         while True:
             self._check_stopped()
-            if attempts.error is not None:
-                raise attempts.error
-            if attempts.restart is not None:
-                self._start_anew(work, attempts)
-                follower = self._follower(work, attempts)
-            self._size = work.size
-            if work.size is not None and work.partial.present >= work.size:
+            if recovery.error is not None:
+                raise recovery.error
+            if recovery.restart is not None:
+                self._start_over(file, recovery, recovery.restart)
+                follower = HashFollower(file, self.context, self.fetch.digest)
+            self._size = file.size
+            if file.size is not None and file.partial.present >= file.size:
                 self.status = Status.VERIFYING
             if follower.step():
                 return follower.digests
 
-    def _follower(self, work: Work, attempts: Attempts) -> Follower:
-        digests = Digests(self.fetch.digest, self._size, self.shared.hasher)
-        return Follower(work, self.shared.scheduler, digests, self.fetch.digest, attempts.suspect)
-
-    def _start_anew(self, work: Work, attempts: Attempts) -> None:
-        """Forget every byte: they were of another version."""
-        origin, validator = attempts.restart or ("", None)
-        self.shared.scheduler.halt(work, seconds=1.0)
-        work.partial.restart(origin, validator)
-        attempts.restart = None
+    def _start_over(self, file: FileState, recovery: Recovery, restart: Restart) -> None:
+        """Drop every byte: they are of another version."""
+        self.context.scheduler.abort_file(file, seconds=_RESTART)
+        file.partial.restart(restart.label, restart.validator)
+        recovery.restarted()
         self._size = self.fetch.size
-        self.shared.scheduler.reset(work, self._size)
+        self.context.scheduler.reset_file(file, self._size)
 
     def _check_stopped(self) -> None:
-        if self.shared.stopped.is_set():
+        if self.context.stopped.is_set():
             raise Interrupted(
                 f"{self.fetch.path}: interrupted",
-                hints=["run the same command again to go on: what was downloaded is kept"],
+                hints=["run the same command again to continue: what was downloaded is kept"],
             )
 
+    @property
+    def _store(self) -> Store:
+        return self.context.engine.store
+
     def _emit(self, action: str, **fields: Any) -> None:
-        self.shared.emit(action, {"model": self.fetch.model, "path": self.fetch.path, **fields})
+        self.context.events.put(self.fetch, action, **fields)

@@ -1,112 +1,115 @@
-"""Follow the bytes of one file with its digest, in order, as they come; what rots on the way is fetched again."""
+"""Hash the bytes of one file in order while they arrive; fetch again what was damaged on the way."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from modelpm.api.types import Digest
 from modelpm.errors import Code, StoreError
 from modelpm.store.blobs.records import PIECE
-from modelpm.transfer.file_state import Work
+from modelpm.transfer.context import RunContext
+from modelpm.transfer.file_state import FileState
 from modelpm.transfer.hashing import BLOCK, Digests
-from modelpm.transfer.scheduler import Scheduler
 
-_REFETCHES = 2  # of bytes that rotted: from where they came first, then from elsewhere
-_PATIENCE = 0.25  # seconds to wait for bytes before looking whether they are still to come
+_REFETCHES = 2  # of bytes that were damaged: first from the same origin, because the disk may be at fault, then another
+_PATIENCE = 0.25  # seconds to wait for bytes before the file's thread looks for a failure or a cancellation
 
 
 @dataclass(slots=True)
-class Follower:
-    """Takes in what is there, behind the lowest offset that is missing. Used by the file's own thread.
+class HashFollower:
+    """Hashes what is present, up to the lowest missing offset. Used only by the file's own thread.
 
     Attributes:
-        work: What is fetched.
-        scheduler: Is told what must be fetched again.
-        digests: Of what was taken in.
-        wanted: What they should turn out to be, where somebody promised it.
-        suspect: Makes other origins be preferred from now on.
+        file: What is fetched.
+        context: What the run shares; its scheduler has bytes fetched again.
+        promised: The promised digest, or None.
+        digests: Of the bytes hashed so far.
     """
 
-    work: Work
-    scheduler: Scheduler
-    digests: Digests
-    wanted: Digest | None
-    suspect: Callable[[], None]
-    _refetched: dict[int, int] = field(default_factory=dict)
+    file: FileState
+    context: RunContext
+    promised: Digest | None
+    digests: Digests = field(init=False)
+    _size: int | None = field(init=False)
+    _refetches: dict[int, int] = field(default_factory=dict)
     _buffer: memoryview = field(init=False)
 
     def __post_init__(self) -> None:
-        self._buffer = memoryview(bytearray(min(BLOCK, self.work.size or BLOCK)))
+        self._size = self.file.size
+        self.digests = Digests(self.promised, self.context.engine.hasher(self.promised, self._size))
+        self._buffer = memoryview(bytearray(min(BLOCK, self._size or BLOCK)))
 
     def step(self) -> bool:
-        """Take in what came, or wait a moment for it; return whether that was all.
+        """Hash what is present, or wait a moment for more; return whether that was all.
 
         Raises:
-            StoreError: The disk does not give back what was written.
+            StoreError: The disk does not return what was written.
         """
-        work, digests = self.work, self.digests
-        if digests.position == work.size and not self._rotten_at_the_end():
+        file, digests = self.file, self.digests
+        if digests.position == file.size and not self._refetch_damaged_tail():
             return True
-        work.hashed = digests.position  # which may be less than it was, where bytes are fetched again
-        self._hash(work.partial.await_bytes(digests.position, _PATIENCE))
+        file.hashed = digests.position  # this may be less than before, where bytes are fetched again
+        self._hash(file.partial.await_bytes(digests.position, _PATIENCE))
         return False
 
     def _hash(self, end: int) -> None:
-        """Take in what is there up to ``end``, or up to the next prefix digest."""
+        """Hash what is present up to ``end``, or up to the next prefix digest."""
         digests, buffer = self.digests, self._buffer
         begin, end = digests.position, min(end, digests.position + digests.room())
         try:
-            with self.work.partial.reading() as read:
+            with self.file.partial.reading() as read:
                 while (at := digests.position) < end:
-                    came = read(at, buffer[: end - at])
-                    if not came:  # somebody cut the file behind our back
-                        self._again(at, end)
+                    count = read(at, buffer[: end - at])
+                    if not count:  # another program cut the file
+                        self._refetch(at, end)
                         return
-                    digests.feed(buffer[:came])
-                    self.work.hashed = digests.position
+                    digests.feed(buffer[:count])
+                    self.file.hashed = digests.position
         except StoreError as error:
             at = digests.position
-            if error.code != Code.IO_ERROR or not self._worth_another(at):
+            if error.code != Code.IO_ERROR or not self._may_refetch(at):
                 raise
-            self._again(at, min(end, at + len(buffer)))  # written anew, they may land where the disk is sound
+            self._refetch(at, min(end, at + len(buffer)))  # written again, they may land where the disk is sound
             return
         if begin < end and end % PIECE == 0:
-            self._compare()
+            self._compare_prefix()
 
-    def _compare(self) -> None:
-        """Hold a prefix digest against the one an earlier run saw: what rotted since is fetched again."""
-        digests, partial = self.digests, self.work.partial
+    def _compare_prefix(self) -> None:
+        """Compare a prefix digest with the one an earlier run recorded, and fetch damaged bytes again."""
+        digests, partial = self.digests, self.file.partial
         at, found = digests.position, digests.prefixes[-1]
         known = partial.prefix(at)
         if known is not None and known != found:
-            if self._worth_another(at):
-                digests.rewind()
-                self._again(at - PIECE, at)
+            if self._may_refetch(at):
+                self._rewind()
+                self._refetch(at - PIECE, at)
                 return
-            partial.forget_prefixes()  # fetched anew and still different: the record is wrong
+            partial.forget_prefixes()  # fetched again and still different: the record is wrong
             known = None
         if known is None:
             partial.record_prefix(at, found)
         digests.keep()
 
-    def _rotten_at_the_end(self) -> bool:
-        """Have what stands behind the last prefix digest fetched again, where all of a wrong file is from before."""
+    def _refetch_damaged_tail(self) -> bool:
+        """Fetch the bytes after the last prefix digest again, where a wrong file is all from an earlier run."""
         digests, at = self.digests, self.digests.position
-        if self.wanted is None or self.work.partial.resumed != at or at % PIECE == 0:
+        if self.promised is None or self.file.partial.resumed != at or at % PIECE == 0:
             return False
-        if digests.promised() == self.wanted.hex or not self._worth_another(at):
+        if digests.promised() == self.promised.hex or not self._may_refetch(at):
             return False
-        digests.rewind()
-        self._again(digests.position, at)
+        self._rewind()
+        self._refetch(digests.position, at)
         return True
 
-    def _worth_another(self, at: int) -> bool:
-        """Count the times the bytes before an offset were fetched again; the second time from elsewhere."""
-        count = self._refetched.get(at, 0)
-        self._refetched[at] = count + 1
+    def _rewind(self) -> None:
+        self.digests.rewind(self.context.engine.hasher(self.promised, self._size))
+
+    def _may_refetch(self, at: int) -> bool:
+        """Count how often the bytes before an offset are fetched again; the second time, other origins come first."""
+        count = self._refetches.get(at, 0)
+        self._refetches[at] = count + 1
         if count:
-            self.suspect()
+            self.file.fetcher.distrust_senders()
         return count < _REFETCHES
 
-    def _again(self, start: int, stop: int) -> None:
-        self.work.partial.drop(start, stop)
-        self.scheduler.add(self.work, start, stop)
+    def _refetch(self, start: int, stop: int) -> None:
+        self.file.partial.drop(start, stop)
+        self.context.scheduler.refetch(self.file, start, stop)

@@ -1,8 +1,8 @@
-"""The digests of a file that is still growing, taken in file order behind the lowest offset that is missing."""
+"""The digests of a file that is still growing: its bytes are hashed in file order, up to the lowest missing offset."""
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 from modelpm import disk
@@ -12,41 +12,38 @@ from modelpm.disk import system
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.store.blobs.records import PIECE
 
-BLOCK = 1 << 17  # bytes to take in at once: fits the processor's cache; a larger one is slower
+BLOCK = 1 << 17  # bytes to hash at once: they fit the processor's cache, and a larger block is slower
 
 
 class Digests:
-    """SHA-256 of a file, its prefix digests, and the digest that was promised where it is another.
+    """SHA-256 of a file, its prefix digests, and the promised digest where that is another one.
 
     Attributes:
-        position: Bytes taken in so far.
+        position: Bytes hashed so far.
         prefixes: SHA-256 (hexadecimal) of the bytes before each multiple of ``PIECE``.
     """
 
-    def __init__(self, promised: Digest | None, size: int | None, hasher: Callable[[str, int | None], Hasher]) -> None:
+    def __init__(self, promised: Digest | None, other: Hasher | None) -> None:
+        """Start with no bytes.
+
+        Args:
+            promised: The promised digest, if any.
+            other: Its running digest, where its algorithm is not SHA-256.
+        """
         self.position = 0
         self.prefixes: list[str] = []
         self._promised = promised
-        self._size = size
-        self._make = hasher
-        self._begin()
-
-    def _begin(self) -> None:
-        self.position = 0
-        self.prefixes = []
+        self._other = other
         self._sha256 = hashlib.sha256()
         self._kept = 0  # prefixes at the state to rewind to
-        self._good = self._sha256.copy()
-        self._other: Hasher | None = None
-        if self._promised is not None and self._promised.algorithm != "sha256":
-            self._other = self._make(self._promised.algorithm, self._size)
+        self._kept_state = self._sha256.copy()
 
     def room(self) -> int:
         """Return how many bytes :meth:`feed` takes at most now: up to the next multiple of ``PIECE``."""
         return PIECE - self.position % PIECE
 
     def feed(self, block: memoryview) -> None:
-        """Take in the bytes at ``position``, at most ``room()`` of them."""
+        """Hash the bytes at ``position``, at most ``room()`` of them."""
         self._sha256.update(block)
         if self._other is not None:
             try:
@@ -59,8 +56,8 @@ class Digests:
         if block and self.position % PIECE == 0:
             self.prefixes.append(self._sha256.copy().hexdigest())
 
-    def feed_file(self, path: Path, step: Callable[[], None]) -> None:
-        """Take in a whole file; ``step`` is called before each block, and may raise to stop.
+    def feed_file(self, path: Path) -> Iterator[None]:
+        """Hash a whole file, and yield before each block.
 
         Raises:
             StoreError: It cannot be read.
@@ -70,30 +67,33 @@ class Digests:
             fd = system.open_file(path, os.O_RDONLY)
             try:
                 while count := system.pread_into(fd, buffer[: self.room()], self.position):
-                    step()
+                    yield
                     self.feed(buffer[:count])
             finally:
                 os.close(fd)
 
     def keep(self) -> None:
         """Remember this state, at a multiple of ``PIECE``, as one to rewind to."""
-        self._kept, self._good = len(self.prefixes), self._sha256.copy()
+        self._kept, self._kept_state = len(self.prefixes), self._sha256.copy()
 
-    def rewind(self) -> None:
-        """Go back to the last multiple of ``PIECE`` that was kept; a digest that can't go back begins anew."""
-        if self._other is not None:
-            self._begin()
-            return
-        self._sha256 = self._good.copy()
+    def rewind(self, other: Hasher | None) -> None:
+        """Go back to the last multiple of ``PIECE`` that was kept, or to the first byte.
+
+        Args:
+            other: A fresh running digest, where the promised one is not SHA-256: it cannot go back, and starts over.
+        """
+        if other is not None:
+            self._other, self._kept, self._kept_state = other, 0, hashlib.sha256()
+        self._sha256 = self._kept_state.copy()
         del self.prefixes[self._kept :]
         self.position = len(self.prefixes) * PIECE
 
     def sha256(self) -> str:
-        """Return the SHA-256 of what was taken in, in hexadecimal."""
+        """Return the SHA-256 of the bytes so far, in hexadecimal."""
         return self._sha256.hexdigest()
 
     def promised(self) -> str:
-        """Return the digest of what was taken in by the algorithm that was promised."""
+        """Return the digest of the bytes so far, by the promised algorithm."""
         if self._other is None:
             return self.sha256()
         try:

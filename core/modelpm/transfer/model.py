@@ -1,4 +1,4 @@
-"""What goes into the engine and what comes out."""
+"""The values that the engine takes and returns."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from modelpm.transfer.bandwidth import RateLimit
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One place the bytes of a file can be had from.
+    """One place that serves the bytes of a file.
 
     Attributes:
         source: The plugin that opens it.
         remote: The file as that source listed it.
-        location: Where, in the source's own words; never leaves the process.
+        location: Where, in the source's own terms; never leaves the process.
         label: The same without query and credentials, for messages, events and the audit log.
-        mirror: Whether it only stands in for where the file comes from: it serves bytes that are known already, and
-            nothing is learned from it.
+        mirror: Whether it only replaces the place that the file comes from: it serves bytes that are known already,
+            and nothing is learned from it.
     """
 
     source: GuardedSource
@@ -30,7 +30,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """One file that is wanted.
+    """One file to download.
 
     Attributes:
         model: The model it belongs to, for messages and events.
@@ -38,7 +38,7 @@ class Fetch:
         size: Bytes, or None if unknown.
         digest: What the bytes must be, or None if no digest was promised.
         key: Names the partial: the sha256 where it is known, else the sha256 of reference, revision and path.
-        locate: Returns the origins, best first; asked again when a location has run out.
+        locate: Returns the origins, best first; called again when a location has expired.
     """
 
     model: str
@@ -46,6 +46,7 @@ class Fetch:
     size: int | None
     digest: Digest | None
     key: str
+    # A callable, because finding the origins may need the network: only once a file is fetched, and again on expiry.
     locate: Callable[[], Sequence[Origin]]
 
 
@@ -54,10 +55,10 @@ class Fetched:
     """A file that is in the store now.
 
     Attributes:
-        sha256: Its name there.
+        sha256: Its name in the store.
         size: Bytes.
-        downloaded: Bytes that were received for it in this run.
-        source: Label of the origin that sent the last of them; empty where nothing was sent.
+        downloaded: Bytes received for it in this run.
+        source: Label of the origin that sent the last of them; empty where nothing was received.
     """
 
     sha256: str
@@ -73,11 +74,11 @@ class FileProgress:
     Attributes:
         model: The model it belongs to.
         path: Its path in the model.
-        downloaded: Bytes that are there, those of an earlier run included; never goes back.
-        total: Bytes of the whole, or None where that is not known yet.
+        downloaded: Bytes that are present, those of an earlier run included; never goes back.
+        total: Bytes of the whole file, or None while that is unknown.
         speed: Bytes per second, lately.
         status: See :class:`modelpm.api.types.Status`.
-        received: Bytes that came in this run, those included that had to be fetched again.
+        received: Bytes received in this run, those included that were fetched again.
         error: Message of the failure, or None.
     """
 
@@ -96,9 +97,9 @@ class RunProgress:
     """How far a run has come, at one moment.
 
     Attributes:
-        downloaded: Bytes of all its files that are there, those of an earlier run included.
-        received: Bytes that came in this run, over all its files.
-        files: Those under way, and each that ended since the last value; not the hundred thousand that wait.
+        downloaded: Bytes of all its files that are present, those of an earlier run included.
+        received: Bytes received in this run, over all its files.
+        files: Those being downloaded, and each that ended since the last value; not the hundred thousand that wait.
     """
 
     downloaded: int
@@ -108,17 +109,17 @@ class RunProgress:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How the engine shall behave.
+    """How the engine behaves.
 
     Attributes:
         jobs: Connections at once, over all files, at most.
-        retries: Retries without progress before a file is given up.
-        outage: Seconds for which a host that has served something is tried again, even after more retries.
-        idle_timeout: Seconds without a byte after which a connection is given up.
-        first_byte_timeout: Seconds a server may take until its answer begins.
-        min_rate: Bytes per second, over the idle timeout, that all connections together must bring.
-        limit: The most that all connections together may take.
-        backoff: Seconds; the first wait is at most that, and each further one at most twice the last.
+        retries: Retries without progress before the engine gives up a file.
+        outage: Seconds for which a host that has served something is retried, even after that many retries.
+        idle_timeout: Seconds without a byte after which a connection is aborted.
+        first_byte_timeout: Seconds a server may take until its answer starts.
+        min_rate: Bytes per second, over the idle timeout, that all connections together must receive.
+        limit: The most that all connections together may receive.
+        backoff: Seconds; the first wait is at most this, and each further one at most twice the last.
     """
 
     jobs: int = 8

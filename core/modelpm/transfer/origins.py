@@ -1,28 +1,27 @@
-"""Which origin of a file to ask next: in the order given, except for those that rest or are out."""
+"""Which origin of a file to ask next: in the order given, except for those that rest or are excluded."""
 
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError, NotFound
 from modelpm.network.health import Hosts, Rest
-from modelpm.transfer.model import Origin
+from modelpm.transfer.model import Fetch, Origin
 
 
 @dataclass(slots=True)
 class _Health:
     rest: Rest = field(default_factory=Rest)
-    out: ModelpmError | None = None  # why it is not asked again
-    suspect: bool = False  # it sent bytes that were not right
+    excluded: ModelpmError | None = None  # why it is not asked again
+    suspect: bool = False  # it sent wrong bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class OriginChoice:
     """An origin to ask now.
 
     Attributes:
-        origin: Where.
-        round: Which answer of ``locate`` it is from.
+        origin: Which.
+        round: How many times the origins had been located by then.
     """
 
     origin: Origin
@@ -30,66 +29,50 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Mirrors:
+class Origins:
     """The origins of one file and how they fared. Thread-safe.
 
+    Where no digest is promised, the first that is left is asked, however it fares: nothing proves that another one has
+    the same bytes.
+
     Attributes:
-        locate: Returns the origins, best first.
+        fetch: The file, which locates them.
         hosts: How servers fared with other files.
-        in_order: Whether the first that is left is asked, however it fares: nothing proves that another one has the
-            same bytes.
+        last_sender: Label of the origin that sent bytes last; empty where none did.
     """
 
-    locate: Callable[[], Sequence[Origin]]
+    fetch: Fetch
     hosts: Hosts
-    in_order: bool = False
-    _origins: tuple[Origin, ...] = ()
+    last_sender: str = ""
+    _senders: set[str] = field(default_factory=set)  # labels of those that sent the bytes that are present
+    _located: tuple[Origin, ...] = ()
     _round: int = 0
     _health: dict[str, _Health] = field(default_factory=dict)
-    _distrust: bool = False  # wrong bytes came: what only stands in for the origin is asked after it
+    _distrust_mirrors: bool = False  # wrong bytes arrived: mirrors are asked last
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _locating: threading.Lock = field(default_factory=threading.Lock)
 
-    def choose(self) -> Choice:
+    def choose(self) -> OriginChoice:
         """Return the first origin that is well, else the one that failed least often, or whose rest ends first.
 
         Raises:
-            ModelpmError: ``locate`` failed, or no origin is left; then why the first of them was given up.
+            ModelpmError: ``locate`` failed, or no origin is left; then why the first of them was excluded.
         """
         if not self._round:
-            self._ask(0)
+            self.relocate(0)
         with self._lock:
             origin = self._next()
             if origin is None:
                 raise self._nothing_left()
-            return Choice(origin, self._round)
-
-    def _next(self) -> Origin | None:
-        left = self._left()
-        if self.in_order:
-            return left[0] if left else None
-        return min(left, key=self._reluctance, default=None)
-
-    def _left(self) -> list[Origin]:
-        return [o for o in self._origins if self._of(o).out is None]
-
-    def _reluctance(self, origin: Origin) -> tuple[float, bool, bool, int, float]:
-        """Return what makes others go first: of those whose rest is over, the one that failed least often."""
-        health = self._of(origin)
-        rest = health.rest.left(self.hosts.clock())
-        doubtful = self._distrust and origin.mirror
-        return rest, health.suspect, doubtful, health.rest.failures, self.hosts.rest(origin.label)
+            return OriginChoice(origin, self._round)
 
     def relocate(self, round_: int) -> None:
-        """Ask again where the bytes are; of several that saw the same answer run out, one asks."""
-        self._ask(round_)
-
-    def _ask(self, round_: int) -> None:
+        """Locate the origins again; of several connections whose location of one round expired, one does it."""
         with self._locating:
             if self._round == round_:
-                origins = tuple(self.locate())
+                located = self._locate()
                 with self._lock:
-                    self._origins, self._round = origins, self._round + 1
+                    self._located, self._round = located, self._round + 1
 
     def failed(self, origin: Origin, wait: float) -> None:
         """Let an origin rest, longer each time, and at least so long; connections that fail together count once."""
@@ -101,46 +84,81 @@ class Mirrors:
     def has_fresh(self) -> bool:
         """Whether the origin to ask next has not failed since it last worked.
 
-        One whose rest is over is not fresh: where every failure takes long, there would always be one.
+        An origin whose rest is over is not fresh: where every failure takes long, there would always be one.
         """
         with self._lock:
-            origin = None if self.in_order else self._next()
+            origin = None if self._in_order else self._next()
             return origin is not None and not self._of(origin).rest.failures
 
-    def hopeless(self) -> bool:
+    def all_given_up(self) -> bool:
         """Whether other files have just given up the servers of all origins that are left."""
         with self._lock:
             return all(self.hosts.hopeless(o.label) for o in self._left())
 
     def worked(self, origin: Origin) -> None:
-        """Note that bytes came."""
+        """Record that an origin works: its failures are forgotten."""
         self.hosts.worked(origin.label)
         with self._lock:
             self._of(origin).rest = Rest()
 
+    def sent(self, origin: Origin) -> None:
+        """Record that an origin sent bytes."""
+        self.last_sender = origin.label
+        self._senders.add(origin.label)
+
+    def has_sent(self, origin: Origin) -> bool:
+        """Whether an origin sent some of the bytes that are present."""
+        return origin.label in self._senders
+
     def exclude(self, origin: Origin, error: ModelpmError) -> bool:
         """Never ask an origin again; return whether another one is left."""
         with self._lock:
-            self._of(origin).out = error
+            self._of(origin).excluded = error
             return bool(self._left())
 
-    def suspect(self, labels: set[str]) -> None:
-        """Prefer other origins than those of bytes that turned out wrong, and any before a mirror."""
+    def distrust_senders(self) -> None:
+        """Prefer other origins than those that sent bytes so far, for the bytes were wrong; and any to a mirror."""
         with self._lock:
-            self._distrust = True
-            for origin in self._origins:
-                self._of(origin).suspect |= origin.label in labels
+            self._distrust_mirrors = True
+            senders, self._senders = self._senders, set()
+            for origin in self._located:
+                self._of(origin).suspect |= origin.label in senders
 
     def count(self) -> int:
         """Return how many origins are left."""
         with self._lock:
             return len(self._left())
 
+    @property
+    def _in_order(self) -> bool:
+        return self.fetch.digest is None
+
+    def _locate(self) -> tuple[Origin, ...]:
+        """Return the origins; a mirror is asked only for what is known already, for nothing is learned from one."""
+        known = self.fetch.digest is not None and self.fetch.size is not None
+        return tuple(origin for origin in self.fetch.locate() if known or not origin.mirror)
+
+    def _next(self) -> Origin | None:
+        left = self._left()
+        if self._in_order:
+            return left[0] if left else None
+        return min(left, key=self._reluctance, default=None)
+
+    def _left(self) -> list[Origin]:
+        return [o for o in self._located if self._of(o).excluded is None]
+
+    def _reluctance(self, origin: Origin) -> tuple[float, bool, bool, int, float]:
+        """Return the sort key: of those whose rest is over, the one that failed least often comes first."""
+        health = self._of(origin)
+        rest = health.rest.left(self.hosts.clock())
+        doubtful = self._distrust_mirrors and origin.mirror
+        return rest, health.suspect, doubtful, health.rest.failures, self.hosts.rest(origin.label)
+
     def _of(self, origin: Origin) -> _Health:
         return self._health.setdefault(origin.label, _Health())
 
     def _nothing_left(self) -> ModelpmError:
-        # What the origin says counts, not that a mirror lacks the file.
-        known = sorted(self._origins, key=lambda origin: origin.mirror)
-        reasons = [h.out for h in map(self._of, known) if h.out is not None]
+        # What the origin itself says counts, not that a mirror lacks the file.
+        known = sorted(self._located, key=lambda origin: origin.mirror)
+        reasons = [h.excluded for h in map(self._of, known) if h.excluded is not None]
         return reasons[0] if reasons else NotFound("no source says where the file is")

@@ -1,18 +1,18 @@
-"""What is shown of a file: never goes back, whatever has to be fetched again."""
+"""The progress of a file that is shown: it never goes back, whatever must be fetched again."""
 
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError
-from modelpm.transfer.download import Job
+from modelpm.transfer.download import Download
 from modelpm.transfer.model import FileProgress
 
-_MEMORY = 3.0  # seconds; older speeds fade with it
-_LEAST = 1.0  # seconds; what came in less, in one burst perhaps, says nothing of what comes in a whole one
+_MEMORY = 3.0  # seconds over which older speeds fade: long enough to be readable, short enough to follow a change
+_LEAST = 1.0  # seconds; a burst that took less does not predict a whole second
 
 
 @dataclass(slots=True)
 class Speed:
-    """Bytes per second, lately: at first the mean since the first byte, then what fades."""
+    """Bytes per second, lately: at first the mean since the first byte, then a fading mean."""
 
     value: float = 0.0
     _begun: float = 0.0
@@ -20,7 +20,7 @@ class Speed:
     _received: int = 0
 
     def look(self, now: float, received: int) -> float:
-        """Take how many bytes came until now (seconds, monotonic); return the speed."""
+        """Take the bytes received until now (seconds, monotonic), and return the speed."""
         if self._at is None or not received:
             self._begun, self.value = now, 0.0
         elif now > self._at:
@@ -34,23 +34,23 @@ class Speed:
 
 
 @dataclass(slots=True)
-class Meter:
-    """Progress of one job.
+class ProgressMeter:
+    """Progress of one download.
 
     Attributes:
-        job: Whose.
+        download: Which.
     """
 
-    job: Job
+    download: Download
     _shown: int = 0
     _speed: Speed = field(default_factory=Speed)
 
     def read(self, now: float) -> FileProgress:
         """Return the progress now (seconds, monotonic)."""
-        job = self.job
-        present, total, received = job.present(), job.total(), job.received()
+        it = self.download
+        present, total, received = it.present(), it.total(), it.received()
         self._shown = max(self._shown, present if total is None else min(present, total))
         lately = self._speed.look(now, received)
-        error = job.result.message if isinstance(job.result, ModelpmError) else None
-        speed = 0.0 if job.result is not None else lately
-        return FileProgress(job.fetch.model, job.fetch.path, self._shown, total, speed, job.status, received, error)
+        error = it.result.message if isinstance(it.result, ModelpmError) else None
+        speed = 0.0 if it.result is not None else lately
+        return FileProgress(it.fetch.model, it.fetch.path, self._shown, total, speed, it.status, received, error)

@@ -1,7 +1,9 @@
-"""Who fetches what: ranges of all active files, one pool of connections.
+"""Assign segments of all active files to one pool of connections.
 
-Each file gets its ranges lowest first, so that its digest can follow. When nothing is left to give out, the largest
-range under way is split, so that no connection idles while another has much to do.
+Each file gets its ranges lowest first, so that its digest can follow. When everything is assigned, the largest running
+segment is split, so that no connection idles while another has much to do.
+
+The scheduler's lock and the file states belong to it: everything else calls its methods, from any thread.
 """
 
 import mmap
@@ -10,160 +12,208 @@ import threading
 import time
 
 from modelpm.store.partials.ranges import END, Ranges
-from modelpm.transfer.concurrency import Width
-from modelpm.transfer.file_state import Work
-from modelpm.transfer.segment import Task
+from modelpm.transfer.concurrency import Concurrency
+from modelpm.transfer.file_state import FileState
+from modelpm.transfer.segment import Segment
 
-_ALIGN = 1 << 20
-_SMALLEST = 8 << 20  # bytes of a range, where the file has more
-_LARGEST = 64 << 20
-_SPLIT = 2 << 20  # bytes that are worth a connection of their own
-_SECONDS = 4.0  # that one range should take, so that asking for it costs nothing against it
-_TINY = 1 << 20  # bytes that come faster than the answer to who has them
-_AHEAD = 16 << 20  # bytes a connection that should be there to give out before another file is begun
+_ALIGN = 1 << 20  # segments start on whole MiB, as the journal records them: fewer and longer extents
+_SMALLEST = 8 << 20  # bytes of a segment where the file has more: a request costs a round trip, and TCP starts slowly
+_LARGEST = 64 << 20  # bytes of a segment: the digest, which follows the lowest gap, must not wait for a distant one
+_SPLIT = 2 << 20  # bytes that are worth a connection of their own; less arrives before the second answer does
+_SECONDS = 4.0  # that one segment should take, so that the round trip of its request costs next to nothing
+_TINY = 1 << 20  # bytes that arrive faster than the answer to the request for them
+_AHEAD = 16 << 20  # bytes to assign for each connection; with fewer, another file is started before they run out
+_FEW_FILES = 2  # files that are always under way: one is fetched while the other one is verified and committed
+_LINGER = 0.2  # seconds that a closed file's last connection gets to end by itself, so that it can be reused
+_ABORT = 0.5  # seconds that aborted connections get to return before the scheduler abandons them
+_DOZE = 1.0  # seconds an idle thread sleeps at most: a wake-up that was lost costs no more than that
 
 
 class Scheduler:
-    """Gives ranges to the threads of a pool that it lets grow as needed."""
+    """Assigns segments to the threads of a pool that grows as needed. Thread-safe."""
 
     def __init__(self, jobs: int, buffer_bytes: int) -> None:
+        """Start no thread yet.
+
+        Args:
+            jobs: Connections at most.
+            buffer_bytes: Memory of each.
+        """
         lock = threading.RLock()
-        # One sleeper is woken at a time, and wakes the next where there is more to do: a crowd that wakes for one
-        # small file takes longer to lie down again than the file takes.
-        self.changed = threading.Condition(lock)
+        # One sleeper is woken at a time, and wakes the next where there is more to do: a crowd that wakes for one small
+        # file takes longer to fall asleep again than the file takes.
+        self._changed = threading.Condition(lock)
         self._ended = threading.Condition(lock)
-        self.width = Width(jobs, os.cpu_count() or 1)
+        self._concurrency = Concurrency(jobs, os.cpu_count() or 1)
         self._buffer_bytes = buffer_bytes
-        self._works: list[Work] = []
+        self._files: list[FileState] = []
         self._running = 0
         self._idle = 0
         self._threads = 0
         self._stopping = False
-        self._received = 0  # by works that are over
+        self._received = 0  # for files that were removed
 
-    def offer(self, work: Work) -> None:
+    # --- the life of a file ---
+
+    def add_file(self, file: FileState) -> None:
         """Let the pool fetch what is missing of a file."""
-        with self.changed:
-            self._works.append(work)
-            self._staff()
-            self.changed.notify()
+        with self._changed:
+            self._files.append(file)
+            self._start_thread()
+            self._changed.notify()
 
-    def close(self, work: Work) -> None:
-        """Stop fetching a file; returns when its connections ended, or were left to themselves."""
-        with self.changed:
-            done = not work.closed and not self._stopping and work.partial.present >= (work.size or 0)
-            work.closed = True
-            if done:  # the last connection is about to end by itself, and can be used again then
-                self._ended.wait_for(lambda: not work.tasks, 0.2)
-        self.halt(work, seconds=0.5)
-        with self.changed:
-            if work in self._works:
-                self._works.remove(work)
-                self._received += work.received
+    def close_file(self, file: FileState) -> None:
+        """Assign nothing more of a file; its running segments finish or fail by themselves."""
+        with self._changed:
+            file.closed = True
 
-    def halt(self, work: Work, *, seconds: float) -> None:
-        """Abort the connections of a file and wait for their end, so long and no longer."""
-        tasks = list(work.tasks)
-        for task in tasks:
-            task.abort("")
-        with self.changed:
-            self._ended.wait_for(lambda: not work.tasks, seconds)
-        for task in tasks:
-            self.abandon(work, task)
+    def remove_file(self, file: FileState) -> None:
+        """Stop fetching a file; return when its connections ended, or were abandoned."""
+        with self._changed:
+            done = not file.closed and not self._stopping and file.partial.present >= (file.size or 0)
+            file.closed = True
+            if done:
+                self._ended.wait_for(lambda: not file.segments, _LINGER)
+        self.abort_file(file, seconds=_ABORT)
+        with self._changed:
+            if file in self._files:
+                self._files.remove(file)
+                self._received += file.received
 
-    def add(self, work: Work, start: int, stop: int) -> None:
+    def abort_file(self, file: FileState, *, seconds: float) -> None:
+        """Abort the connections of a file; abandon those that have not ended after so long."""
+        segments = list(file.segments)
+        for segment in segments:
+            segment.abort("")
+        with self._changed:
+            self._ended.wait_for(lambda: not file.segments, seconds)
+        for segment in segments:
+            self.abandon(file, segment)
+
+    def reset_file(self, file: FileState, size: int | None) -> None:
+        """Have the whole file fetched again; no connection may be under way."""
+        with self._changed:
+            file.size, file.closed = size, False
+            file.unassigned = Ranges([(0, END if size is None else size)])
+            self._changed.notify()
+
+    def refetch(self, file: FileState, start: int, stop: int) -> None:
         """Have bytes fetched again."""
-        with self.changed:
-            work.unassigned.add(start, stop)
-            self._staff()
-            self.changed.notify()
+        with self._changed:
+            file.unassigned.add(start, stop)
+            self._start_thread()
+            self._changed.notify()
 
-    def reset(self, work: Work, size: int | None) -> None:
-        """Have everything fetched again; no connection may be under way."""
-        with self.changed:
-            work.size, work.closed = size, False
-            work.unassigned = Ranges([(0, END if size is None else size)])
-            self.changed.notify()
+    def set_size(self, file: FileState, size: int) -> None:
+        """Record the size of a file: from now on more connections may help."""
+        with self._changed:
+            file.size = size
+            for segment in file.segments:
+                segment.limit(size)
+            file.unassigned.remove(size, END)
+            self._changed.notify()
 
-    def learn(self, work: Work, size: int) -> None:
-        """Take note of the size of a file: from now on others may help."""
-        with self.changed:
-            work.size = size
-            for task in work.tasks:
-                with task.lock:
-                    task.stop = min(task.stop, size)
-            work.unassigned.remove(size, END)
-            self.changed.notify()
+    # --- how many connections, and when ---
 
-    def delay(self, work: Work, seconds: float, *, narrow: bool) -> None:
-        """Begin no new attempt for so long, and then with one connection if ``narrow``."""
-        with self.changed:
-            work.not_before = max(work.not_before, time.monotonic() + seconds)
-            work.narrow = narrow
-            self.changed.notify()
+    def throttled(self, now: float) -> None:
+        """Use half as many connections: a server said that there are too many."""
+        with self._changed:
+            self._concurrency.throttled(now)
 
-    def widen(self, work: Work) -> None:
-        """Let all connections help again: bytes come."""
-        with self.changed:
-            work.narrow = False
-            self.changed.notify()
+    def single_stream(self, file: FileState, *, on: bool = True) -> None:
+        """Fetch a file over one connection from the first byte, or, where off, in ranges; what runs is not touched."""
+        with self._changed:
+            file.single_stream = on
 
-    def observe(self, now: float) -> int:
-        """Look at the throughput and adapt to it; return the bytes received so far."""
-        with self.changed:
-            received = self._received + sum(work.so_far() for work in self._works)
-            self.width.observe(now, received, running=self._running, worked=time.process_time())
-            self._trim()
-            self._staff()
-            self.changed.notify()
+    def abort_for_single_stream(self, file: FileState, segment: Segment) -> None:
+        """Abort all connections of a file, ``segment`` last, and fetch it in one stream."""
+        with self._changed:
+            file.single_stream = True
+            others = [other for other in file.segments if other is not segment]
+        for other in others:
+            other.abort("")
+        segment.abort("")
+
+    def sequential(self, file: FileState) -> None:
+        """Fetch a file range after range, over one connection."""
+        with self._changed:
+            file.single_stream, file.sequential = False, True
+
+    def delay(self, file: FileState, seconds: float, *, probing: bool) -> None:
+        """Start no new attempt for so long, and then use one connection if ``probing``."""
+        with self._changed:
+            file.not_before = max(file.not_before, time.monotonic() + seconds)
+            file.probing = probing
+            self._changed.notify()
+
+    def end_probing(self, file: FileState) -> None:
+        """Let all connections help again: bytes arrive."""
+        with self._changed:
+            file.probing = False
+            self._changed.notify()
+
+    def is_only_segment(self, file: FileState, segment: Segment) -> bool:
+        """Whether no other connection of the file is open."""
+        with self._changed:
+            return all(other is segment for other in file.segments)
+
+    # --- called by the engine ---
+
+    def measure(self, now: float) -> int:
+        """Measure the throughput and adapt to it; return the bytes received so far."""
+        with self._changed:
+            received = self._received + sum(file.total_received() for file in self._files)
+            self._concurrency.observe(now, received, running=self._running, worked=time.process_time())
+            self._cut_surplus()
+            self._start_thread()
+            self._changed.notify()
             return received
 
-    def _trim(self) -> None:
-        """Let connections that are too many end soon; what they leave is given to the others."""
-        under_way = [(work, task) for work in self._works for task in work.tasks]
-        lasting = [(w, task) for w, task in under_way if not w.single and _ALIGN < task.left < END - task.position]
-        excess = self._running - self._limit() - (len(under_way) - len(lasting))
-        for work, task in sorted(lasting, key=lambda pair: -pair[1].left)[: max(0, excess)]:
-            stop = task.stop
-            if (begin := task.cut(_ALIGN)) is not None:
-                work.unassigned.add(begin, stop)
-
-    def hungry(self) -> bool:
-        """Whether another file should be begun, so that no connection runs out of work."""
-        with self.changed:
+    def wants_file(self) -> bool:
+        """Whether another file should be started, so that no connection runs out of work."""
+        with self._changed:
             now = time.monotonic()
-            ready = [work for work in self._works if work.ready(now)]
-            waiting = sum(work.unassigned.total for work in ready if work.size is not None)
-            return len(self._works) < 2 or waiting < _AHEAD * self.width.target  # noqa: PLR2004 - see _AHEAD
+            ready = [file for file in self._files if file.ready(now)]
+            waiting = sum(file.unassigned.total for file in ready if file.size is not None)
+            return len(self._files) < _FEW_FILES or waiting < _AHEAD * self._concurrency.target
 
-    def running(self) -> list[tuple[Work, Task]]:
-        """Return what is under way."""
-        with self.changed:
-            return [(work, task) for work in self._works for task in work.tasks]
+    def running(self) -> list[tuple[FileState, Segment]]:
+        """Return every running segment with its file."""
+        with self._changed:
+            return [(file, segment) for file in self._files for segment in file.segments]
 
-    def abandon(self, work: Work, task: Task) -> None:
-        """Go on without a thread that does not come back: what it had left is given to others, it may write no more."""
-        with task.lock:
-            if task.finished:
-                return
-            task.finished = True
-            task.aborted = task.aborted or ""
-        with self.changed:
+    def abandon(self, file: FileState, segment: Segment) -> None:
+        """Continue without a thread that does not return: it may not write any more, and others fetch the rest."""
+        if not segment.abandon():
+            return
+        with self._changed:
             self._threads -= 1
-            self._put_back(work, task)
-        if task.aborted:
-            work.fetcher.lost(work, task)
+            self._put_back(file, segment)
+        if segment.aborted:
+            file.fetcher.lost(file, segment)
 
     def stop(self) -> None:
         """Let every thread end after what it is doing."""
-        with self.changed:
+        with self._changed:
             self._stopping = True
-            self.changed.notify_all()
+            self._changed.notify_all()
 
-    def _staff(self) -> None:
-        """Begin threads while there is work that no idle one could take."""
+    # --- the pool; the lock is held, except in _serve ---
+
+    def _cut_surplus(self) -> None:
+        """End surplus connections soon; what they leave goes to the others."""
+        under_way = [(file, segment) for file in self._files for segment in file.segments]
+        can_be_cut = [(f, s) for f, s in under_way if not f.single_stream and _ALIGN < s.left < END - s.position]
+        surplus = self._running - self._limit() - (len(under_way) - len(can_be_cut))
+        for file, segment in sorted(can_be_cut, key=lambda pair: -pair[1].left)[: max(0, surplus)]:
+            stop = segment.stop
+            if (begin := segment.cut(_ALIGN)) is not None:
+                file.unassigned.add(begin, stop)
+
+    def _start_thread(self) -> None:
+        """Start a thread where there is work and no thread is idle."""
         now = time.monotonic()
-        if self._stopping or not any(w.ready(now) and (w.unassigned or w.tasks) for w in self._works):
+        if self._stopping or not any(f.ready(now) and (f.unassigned or f.segments) for f in self._files):
             return
         if not self._idle and self._threads < self._limit():
             self._threads += 1
@@ -172,89 +222,86 @@ class Scheduler:
     def _serve(self) -> None:
         buffer = memoryview(mmap.mmap(-1, self._buffer_bytes))  # takes memory only as far as it is used
         while (taken := self._take()) is not None:
-            work, task = taken
-            work.fetcher.run(work, task, buffer)
-            with task.lock:
-                abandoned, task.finished = task.finished, True
-            if abandoned:
+            file, segment = taken
+            file.fetcher.fetch_segment(file, segment, buffer)
+            if not segment.finish():
                 return
-            with self.changed:
-                self._put_back(work, task)
+            with self._changed:
+                self._put_back(file, segment)
 
-    def _take(self) -> tuple[Work, Task] | None:
-        with self.changed:
+    def _take(self) -> tuple[FileState, Segment] | None:
+        with self._changed:
             while not self._stopping:
                 now = time.monotonic()
                 picked = self._pick(now) if self._running < self._limit() else None
                 if picked is not None:
                     self._running += 1
-                    self._staff()
-                    if picked[1].left > _SPLIT or any(work.unassigned for work in self._works):
-                        self.changed.notify()
+                    self._start_thread()
+                    if picked[1].left > _SPLIT or any(file.unassigned for file in self._files):
+                        self._changed.notify()
                     return picked
                 self._idle += 1
-                self.changed.wait(self._nap(now))
+                self._changed.wait(self._seconds_until_ready(now))
                 self._idle -= 1
             return None
 
     def _limit(self) -> int:
-        """Return how many connections may be used: all that are allowed where most of their time is asking."""
-        waiting = [work.unassigned.total for work in self._works if work.unassigned]
-        return self.width.wide if waiting and max(waiting) <= _TINY else self.width.target
+        """Return how many connections may be open: all that are allowed where they mostly wait for answers."""
+        waiting = [file.unassigned.total for file in self._files if file.unassigned]
+        tiny = waiting and max(waiting) <= _TINY
+        return self._concurrency.for_small_files if tiny else self._concurrency.target
 
-    def _nap(self, now: float) -> float:
-        """Return the seconds until some work may be ready again."""
-        return min((w.not_before - now for w in self._works if w.not_before > now), default=1.0)
+    def _seconds_until_ready(self, now: float) -> float:
+        return min((f.not_before - now for f in self._files if f.not_before > now), default=_DOZE)
 
-    def _pick(self, now: float) -> tuple[Work, Task] | None:
-        ready = [work for work in self._works if work.ready(now)]
-        waiting = [work for work in ready if work.unassigned]
+    def _pick(self, now: float) -> tuple[FileState, Segment] | None:
+        ready = [file for file in self._files if file.ready(now)]
+        waiting = [file for file in ready if file.unassigned]
         if waiting:
-            work = min(waiting, key=lambda w: len(w.tasks))
-            task = self._next(work)
-            work.tasks.append(task)
-            return work, task
-        return self._steal(ready)
+            file = min(waiting, key=lambda f: len(f.segments))
+            segment = self._next_segment(file)
+            file.segments.append(segment)
+            return file, segment
+        return self._split_largest(ready)
 
-    def _next(self, work: Work) -> Task:
-        if work.single:
-            work.unassigned.remove(0, END)
-            return Task(0, END if work.size is None else work.size)
-        found = work.unassigned.first(END if work.size is None else self._length(work))
-        assert found is not None  # noqa: S101 - only works with something unassigned come here
-        work.unassigned.remove(*found)
-        return Task(*found)
+    def _next_segment(self, file: FileState) -> Segment:
+        if file.single_stream:
+            file.unassigned.remove(0, END)
+            return Segment(0, END if file.size is None else file.size)
+        found = file.unassigned.first(END if file.size is None else self._length(file))
+        assert found is not None  # noqa: S101 - only files with something unassigned come here
+        file.unassigned.remove(*found)
+        return Segment(*found)
 
-    def _length(self, work: Work) -> int:
-        """Return how long a range should be: some seconds' worth, but so that all connections get a share."""
-        each = self.width.rate / max(1, self._running)
-        share = work.unassigned.total // max(1, self.width.target)
+    def _length(self, file: FileState) -> int:
+        """Return how long a segment should be: some seconds' worth, but so that all connections get a share."""
+        each = self._concurrency.rate / max(1, self._running)
+        share = file.unassigned.total // max(1, self._concurrency.target)
         length = int(min(each * _SECONDS, share, _LARGEST))
         return max(_SMALLEST, length - length % _ALIGN)
 
-    def _steal(self, ready: list[Work]) -> tuple[Work, Task] | None:
-        under_way = [(work, task) for work in ready for task in work.tasks if task.stop != END]
+    def _split_largest(self, ready: list[FileState]) -> tuple[FileState, Segment] | None:
+        under_way = [(file, segment) for file in ready for segment in file.segments if segment.stop != END]
         if not under_way:
             return None
-        work, task = max(under_way, key=lambda pair: pair[1].left)
-        stop = task.stop
-        middle = task.split(_SPLIT, _ALIGN)
+        file, largest = max(under_way, key=lambda pair: pair[1].left)
+        stop = largest.stop
+        middle = largest.split(_SPLIT, _ALIGN)
         if middle is None:
             return None
-        mine = Task(middle, stop)
-        work.tasks.append(mine)
-        return work, mine
+        segment = Segment(middle, stop)
+        file.segments.append(segment)
+        return file, segment
 
-    def _put_back(self, work: Work, task: Task) -> None:
-        if task in work.tasks:
-            work.tasks.remove(task)
-            work.received += task.received
+    def _put_back(self, file: FileState, segment: Segment) -> None:
+        if segment in file.segments:
+            file.segments.remove(segment)
+            file.received += segment.received
             self._running -= 1
-            if not work.closed:
-                for start, stop in work.partial.gaps(
-                    task.start, min(task.stop, END if work.size is None else work.size)
-                ):
-                    work.unassigned.add(start, stop)
-            if work.unassigned:
-                self.changed.notify()
+            if not file.closed:
+                end = min(segment.stop, END if file.size is None else file.size)
+                for start, stop in file.partial.gaps(segment.start, end):
+                    file.unassigned.add(start, stop)
+            if file.unassigned:
+                self._changed.notify()
             self._ended.notify_all()

@@ -1,4 +1,4 @@
-"""Whether what an origin sends is of the same version of a file as what is there: never are two put together."""
+"""Whether an answer is of the same version of a file as the bytes that are present: two are never combined."""
 
 import threading
 from dataclasses import dataclass, field
@@ -8,16 +8,31 @@ from modelpm.errors import Code, IntegrityError, ModelpmError, Unavailable
 from modelpm.store.partials.partial import Partial
 from modelpm.transfer.model import Fetch
 
-_RESTARTS = 2  # times an object may change under us
+_RESTARTS = (
+    2  # changes of one object in a run: a replaced file changes once; one that changes again and again never ends
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Another version of the object: every byte must be dropped.
+
+    Attributes:
+        label: The origin that has it; empty where nothing identifies the version.
+        validator: Its strong validator, or None.
+    """
+
+    label: str = ""
+    validator: str | None = None
 
 
 @dataclass(slots=True)
-class Versions:
+class Validators:
     """What is known of the versions of one file.
 
-    Where its digest is promised, a strong validator that changes only hints at another version: the digest will tell.
-    Where nothing is promised, origin and validator are all that tells versions apart, and the partial remembers those
-    of its bytes.
+    Where the digest is promised, a changed strong validator is only a hint at another version: the digest decides.
+    Where nothing is promised, only origin and validator tell versions apart, and the partial records those of its
+    bytes. Thread-safe.
 
     Attributes:
         fetch: The file.
@@ -27,7 +42,7 @@ class Versions:
     _seen: dict[str, str] = field(default_factory=dict)  # strong validators by label, where a digest is promised
     _ignored: bool = False
     _restarts: int = 0
-    _wanted: tuple[str, str | None] | None = None  # origin and validator with which everything begins anew
+    _next: Restart | None = None  # the version that the last restart, or the one to come, is for
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def validator(self, partial: Partial, label: str) -> str | None:
@@ -37,67 +52,67 @@ class Versions:
         return partial.header.validator if partial.header.origin == label else None
 
     def provable(self, partial: Partial, label: str) -> bool:
-        """Whether bytes of two answers may be put together: something says that they are of the same version."""
+        """Whether bytes of two answers may be combined: something proves that they are of the same version."""
         return self.fetch.digest is not None or self.validator(partial, label) is not None
 
     def forget(self) -> None:
-        """Believe no validator any more: the bytes that came with them were wrong."""
+        """Forget every validator: the bytes that came with them were wrong."""
         self._seen.clear()
 
-    def check(self, partial: Partial, label: str, stream: Stream, *, alone: bool) -> tuple[str, str | None] | None:
-        """Hold an answer against what is there.
+    def check(self, partial: Partial, label: str, stream: Stream, *, alone: bool) -> Restart | None:
+        """Compare an answer with the bytes that are present.
 
         Args:
-            partial: What is there.
+            partial: The bytes that are present.
             label: Which origin answered.
             stream: Its answer.
-            alone: Whether there is no other origin to ask.
+            alone: Whether this is the only origin left.
 
         Returns:
-            None where both belong together; else origin and validator with which everything is to begin anew.
+            None where both are of the same version; else the version to start over with.
 
         Raises:
-            IntegrityError: ``changed``; another origin may have the version that is wanted, or none stays the same.
-            Unavailable: ``changed``; ask again, and let the digest tell.
+            IntegrityError: ``changed``; another origin may have the wanted version, or the object changes too often.
+            Unavailable: ``changed``; ask again, and let the digest decide.
         """
         if self.fetch.digest is not None:
             self._check_promised(label, stream, alone=alone)
             return None
-        theirs = (label, stream.validator) if stream.validator is not None else ("", None)
+        theirs = Restart(label, stream.validator) if stream.validator is not None else Restart()
         with self._lock:
-            known = (partial.header.origin, partial.header.validator)
+            known = Restart(partial.header.origin, partial.header.validator)
             if known == theirs and (stream.validator is not None or not partial.present):
                 return None
-            if known[1] is None and not partial.present:
-                partial.identify(*theirs)
+            if known.validator is None and not partial.present:
+                partial.identify(theirs.label, theirs.validator)
                 return None
             self._count(known, theirs, label)
             return theirs
 
-    def _count(self, known: tuple[str, str | None], theirs: tuple[str, str | None], label: str) -> None:
-        """Count a change of the object; every range that is under way notices the same one."""
-        if theirs != self._wanted and known[1] is not None and known[0] == label:
+    def _count(self, known: Restart, theirs: Restart, label: str) -> None:
+        """Count a change of the object once, though every running segment notices it."""
+        if theirs != self._next and known.validator is not None and known.label == label:
             self._restarts += 1
-        self._wanted = theirs
+        self._next = theirs
         if self._restarts > _RESTARTS:
             raise IntegrityError(
-                f"{label} changed {self._restarts} times while it was fetched",
+                f"{label} changed {self._restarts} times during the download",
                 code=Code.CHANGED,
-                hints=["run the same command again when the file at the source stays the same"],
+                hints=["run the same command again when the file at the source no longer changes"],
             )
 
     def _check_promised(self, label: str, stream: Stream, *, alone: bool) -> None:
-        came = stream.validator
-        if came is not None and not self._ignored and self._seen.setdefault(label, came) != came:
-            raise self._other(label, alone=alone)
+        validator = stream.validator
+        if validator is not None and not self._ignored and self._seen.setdefault(label, validator) != validator:
+            raise self._changed(label, alone=alone)
 
-    def _other(self, label: str, *, alone: bool) -> ModelpmError:
-        """Say that an origin changed, though the digest is pinned: another may still have the right bytes.
+    def _changed(self, label: str, *, alone: bool) -> ModelpmError:
+        """Return the error of an origin that changed though the digest is pinned: another may have the right bytes.
 
-        The last one is asked on, without a validator: what is there already is of the right version if any is, and
-        servers behind one name may differ in their validators and in nothing else. The digest will tell.
+        The last origin is asked again, without a validator: servers behind one name may differ in their validators and
+        in nothing else. The digest decides.
         """
-        text = f"{label} has changed while it was fetched; wanted is the version with {self.fetch.digest}"
+        text = f"{label} changed during the download; expected the version with {self.fetch.digest}"
         if not alone:
             return IntegrityError(text, code=Code.CHANGED)
         self._ignored = True

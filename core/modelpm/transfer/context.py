@@ -1,0 +1,78 @@
+"""What the engine, one run and the files of that run share."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelpm.api.kinds import Hasher
+from modelpm.api.types import Digest
+from modelpm.network.health import Hosts
+from modelpm.store import Store
+from modelpm.transfer.bandwidth import Limiter
+from modelpm.transfer.model import Fetch, Options
+from modelpm.transfer.scheduler import Scheduler
+
+
+@dataclass(frozen=True, slots=True)
+class EngineContext:
+    """What all runs of an engine share.
+
+    Attributes:
+        store: Where the files go.
+        make_hasher: Starts a digest by the name of its algorithm and the size of the file.
+        options: How the engine behaves.
+        limiter: The limit on bandwidth.
+        hosts: How servers fared.
+    """
+
+    store: Store
+    # A callable, because a digest plugin is loaded only when a file needs it, and a digest may have to start over.
+    make_hasher: Callable[[str, int | None], Hasher]
+    options: Options
+    limiter: Limiter
+    hosts: Hosts
+
+    def hasher(self, promised: Digest | None, size: int | None) -> Hasher | None:
+        """Start the promised digest; None where SHA-256, which every file gets, is enough."""
+        if promised is None or promised.algorithm == "sha256":
+            return None
+        return self.make_hasher(promised.algorithm, size)
+
+
+@dataclass(frozen=True, slots=True)
+class EventQueue:
+    """Events on their way from any thread to the calling thread."""
+
+    _queue: "queue.SimpleQueue[tuple[str, Mapping[str, Any]]]" = field(default_factory=queue.SimpleQueue)
+
+    def put(self, fetch: Fetch, action: str, **fields: Any) -> None:
+        """Add an event about a file."""
+        self._queue.put((action, {"model": fetch.model, "path": fetch.path, **fields}))
+
+    def drain(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
+        """Yield action and fields of each event that is waiting, oldest first."""
+        while True:
+            try:
+                event = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            yield event
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What all files of one run share.
+
+    Attributes:
+        engine: What all runs share.
+        scheduler: Assigns segments to the pool of connections.
+        stopped: Set when the run must end.
+        events: Takes events.
+    """
+
+    engine: EngineContext
+    scheduler: Scheduler
+    stopped: threading.Event = field(default_factory=threading.Event)
+    events: EventQueue = field(default_factory=EventQueue)
