@@ -33,7 +33,7 @@ from modelpm.transfer import Fetch, Options, Origin, RateLimit
 from modelpm.transfer.bandwidth import Limiter, RateWindow
 from modelpm.transfer.concurrency import Concurrency
 from modelpm.transfer.connection import Pace
-from modelpm.transfer.file_state import Work
+from modelpm.transfer.file_state import FileState
 from modelpm.transfer.hashing import Digests
 from modelpm.transfer.origins import Origins
 from modelpm.transfer.progress import Speed
@@ -339,14 +339,14 @@ def test_of_several_that_saw_a_link_run_out_one_asks_again() -> None:
 def test_no_more_than_32_mib_wait_for_the_digest(tmp_path: Path) -> None:
     partial = Partial(tmp_path, Header("ab" * 32, None, "sha256:" + "cd" * 32))
     partial.open()
-    work = Work(partial, None, None, Ranges())  # type: ignore[arg-type] # nothing is fetched
+    work = FileState(partial, None, None, Ranges())  # type: ignore[arg-type] # nothing is fetched
     for number in range(8):
         partial.write(number << 22, memoryview(bytes(1 << 22)))
-    assert not work.hasty()
+    assert not work.hash_is_behind()
     partial.write(32 << 20, memoryview(b"x"))
-    assert work.hasty()
+    assert work.hash_is_behind()
     work.hashed = 1
-    assert not work.hasty()
+    assert not work.hash_is_behind()
     partial.close()
 
 
@@ -409,11 +409,11 @@ def test_connections_to_a_mirror_that_break_together_count_once() -> None:
 
 def test_a_server_that_brings_bytes_again_is_not_rested_from_any_more() -> None:
     a, hosts = MemorySource({"w": b""}).origin("w", label="https://a.example/w"), Hosts(lambda: 0.0)
-    mirrors = Mirrors(lambda: (a,), hosts)
-    mirrors.choose()
-    mirrors.failed(a, 0.0)
+    origins = origins_of([a], hosts)
+    origins.choose()
+    origins.failed(a, 0.0)
     assert hosts.rest(a.label) > 0
-    mirrors.worked(a)
+    origins.worked(a)
     assert hosts.rest(a.label) == 0
 
 

@@ -4,19 +4,20 @@ Locking a model costs the more the more there are. So models that come faster th
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modelpm.api.types import Progress, Status
+from modelpm.api.types import Progress, Reference, Status
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.events.call import Call
 from modelpm.operations.acquire import Brought, Installer, Request, Task
 from modelpm.operations.singleflight import Flights
 from modelpm.resolution.resolve import WantedModel
-from modelpm.resolution.resolver import Identified
+from modelpm.resolution.resolver import FromCatalog, Identified
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change, Result
 
@@ -57,7 +58,7 @@ class Batch:
     _models: list[InstalledModel] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _errors: list[ModelpmError] = field(default_factory=list)
-    _begun: list[Begun] = field(default_factory=list)
+    _begun: dict[str, Begun] = field(default_factory=dict)  # by the model's name
     _counts: bool = False  # whether the store knows what will be needed
     _due: float = 0.0  # when those that are begun are locked
 
@@ -71,13 +72,15 @@ class Batch:
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
         auditor, user, wanted = self.installer.auditor, self.call.user, list[tuple[Request, Identified, WantedModel]]()
+        known = defaultdict[str, list[FromCatalog | Reference]](list)
         for request in requests:
             with self._collecting(request.spec):
                 try:
                     found = self.installer.identify(request)
-                    if any(found.name == other.name and found.target == other.target for _, other, _ in wanted):
+                    if found.target in known[found.name]:
                         continue  # `tiny` and `tiny:f16` are one
                     wanted.append((request, found, self.installer.wanted(request, found)))
+                    known[found.name].append(found.target)
                 except ModelpmError as error:
                     if not dry_run:
                         auditor.failure("install", "model", str(request.spec), error, user=user)
@@ -101,7 +104,7 @@ class Batch:
             try:
                 for request, found, task in self._tasks:
                     with self._collecting(request.spec):
-                        if any(begun.brought and begun.brought.locked.name == found.name for begun in self._begun):
+                        if found.name in self._begun:
                             self._lock(folder)
                         self._begin(request, found, task, counting, folder)
             finally:
@@ -132,7 +135,7 @@ class Batch:
             if locked is not None:
                 made, change = installer.already(locked)
                 call.bus.progress([Progress(name, made.bytes, made.bytes, 100.0, 0.0, Status.COMPLETED)])
-                self._begun.append(Begun(request, row=(made, change)))
+                self._begun[name] = Begun(request, row=(made, change))
             else:
                 self._warn_of(task)
                 self._fetch(request, task, counting)
@@ -145,11 +148,11 @@ class Batch:
             counting.enter_context(installer.counting_on([task.model for _, _, task in self._tasks]))
             self._counts = True
         operation = installer.bringing(task, call=self.call)
-        self._begun.append(Begun(request, None, operation.__enter__(), operation))
+        self._begun[task.model.name] = Begun(request, None, operation.__enter__(), operation)
 
     def _lock(self, folder: Path | None) -> None:
         """Lock together what is here; where that fails, each by itself."""
-        begun, self._begun, before = self._begun, [], time.monotonic()
+        begun, self._begun, before = list(self._begun.values()), {}, time.monotonic()
         fetched, together = [each.brought for each in begun if each.brought], False
         if len(fetched) > 1:
             with ExitStack() as interrupted:
