@@ -214,7 +214,7 @@ def test_hostile_toml_fails_fast(case: str) -> None:
     with pytest.raises(UsageError) as error:
         parse_entry("core", CatalogText("a.toml", HOSTILE[case]))
     assert error.value.message.startswith("a.toml: ")
-    assert time.process_time() - begun < 2  # cubic parsing takes minutes here
+    assert time.process_time() - begun < 20  # cubic parsing takes minutes here; coverage makes ours a few seconds
 
 
 def test_a_whole_mebibyte_of_depth_within_the_cap_is_read_in_time() -> None:

@@ -16,7 +16,7 @@ from tests.support.sources import Plain
 from tests.support.transfers import Trial, noise, pinned, sha256, unpinned
 
 MIB = 1 << 20
-HASTY = Options(jobs=4, retries=3, outage=0.0, idle_timeout=0.5, first_byte_timeout=1.2, backoff=0.01)
+HASTY = Options(jobs=4, retries=3, outage=0.0, idle_timeout=0.5, first_byte_timeout=2.0, backoff=0.01)
 REFUSED = {"forbidden", "redirect_loop", "redirect_nowhere"}  # asking again would not help
 HARMLESS = {
     *("ignore_range", "weak_etag", "garbage", "endless", "chunked", "no_plain_get", "unknown_total", "part_as_whole"),
