@@ -1,4 +1,4 @@
-"""After a boot that did not end cleanly: what was committed just before it is looked at once more, once."""
+"""After a reboot: what was committed just before it is hashed once more."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,13 @@ from modelpm.store.gc import crash
 
 
 def recheck(store: Store, warn: Callable[[str], None]) -> None:
-    """Re-hash the blobs that a crash of the machine may have cost; verbs that change something call it first.
+    """Re-hash the blobs that the end of the last boot may have cost; verbs that change something call it first.
 
-    A bad one is doubted from now on, so that whatever needs it mends it.
+    A bad one is doubted from now on, so that the next verb that needs it repairs it.
 
     Args:
         store: Opened.
-        warn: Is told of bad ones.
+        warn: Called with a warning if there are bad ones.
 
     Raises:
         StoreError: The store cannot be written.
@@ -29,4 +29,6 @@ def recheck(store: Store, warn: Callable[[str], None]) -> None:
     crash.settle(store.layout)
     if bad:
         count = "1 file" if len(bad) == 1 else f"{len(bad)} files"
-        warn(f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` mends what is lost")
+        warn(
+            f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` repairs what is lost"
+        )
