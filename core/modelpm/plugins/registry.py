@@ -7,7 +7,6 @@ each, and what a plugin raises becomes a ``PluginError`` that names its distribu
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from threading import RLock
 from typing import Any
@@ -28,6 +27,7 @@ from modelpm.plugins.guard import (
     GuardedSource,
     guarded,
 )
+from modelpm.text.suggest import suggest
 
 # Where trust is decided, a name that we ship cannot be taken over: ours serves, the claim is reported.
 PROTECTED = frozenset({"digest"})
@@ -166,13 +166,12 @@ class Registry:
 
     def _unknown(self, kind: str, name: str) -> ModelpmError:
         known = self.names(kind)
-        near = get_close_matches(name, known, 1)
         if kind == "source":
-            hints = [f"did you mean `{near[0]}://`?"] if near else []
             served = ", ".join(f"`{n}://`" for n in known)
+            hints = suggest(name, known, after="://")
             hints.append(f"these are served: {served}; a plugin of the group `modelpm.source.v1` adds one")
             return UsageError(f"no plugin serves the scheme `{name}://`", hints=hints, code=Code.UNKNOWN_SCHEME)
-        hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(known) or 'none'}"]
+        hints = suggest(name, known) or [f"there are: {', '.join(known) or 'none'}"]
         family = UsageError if kind in _CONFIGURED else NotFound
         return family(f"no plugin serves the {kind} `{name}`", hints=hints)
 

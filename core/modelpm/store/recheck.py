@@ -29,6 +29,4 @@ def recheck(store: Store, warn: Callable[[str], None]) -> None:
     crash.settle(store.layout)
     if bad:
         count = "1 file" if len(bad) == 1 else f"{len(bad)} files"
-        warn(
-            f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` repairs what is lost"
-        )
+        warn(f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` restores it")
