@@ -308,7 +308,7 @@ def test_verify_exits_with_4_and_names_what_is_damaged(run: Run, home: Path) -> 
     assert [(i["name"], i["file"], i["ok"]) for i in made["items"]] == [("tiny", "tiny.gguf", False)]
     assert made["errors"][0]["code"] == "damaged"
     mended = run("verify", "--repair")
-    assert (mended.exit_code, " ~ tiny  tiny.gguf  mended, 93.1 KiB fetched\n" in mended.stderr) == (0, True)
+    assert (mended.exit_code, " ~ tiny  tiny.gguf  repaired, 93.1 KiB fetched\n" in mended.stderr) == (0, True)
     assert run("verify").exit_code == 0
 
 

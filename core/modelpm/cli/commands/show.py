@@ -8,9 +8,9 @@ from modelpm.cli.completion import catalog_names
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line, table
 from modelpm.cli.terminal.output import Outcome, width
-from modelpm.cli.terminal.rows import details_row
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size
+from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.report import Details, VariantDetails
@@ -24,7 +24,7 @@ def command(session: Session, *, spec: str) -> Outcome:
     """Ask the catalogs, or the source of a URI."""
     with session.manager() as manager:
         details = manager.show(session.meant(manager, [spec])[0], project=session.project(manager))
-    return Outcome(lines=_lines(details, width()), items=[details_row(details)])
+    return Outcome(lines=_lines(details, width()), items=[row(details)])
 
 
 def _lines(details: "Details", width: int | None) -> list[Line]:
@@ -34,7 +34,7 @@ def _lines(details: "Details", width: int | None) -> list[Line]:
     facts = (
         ("Model", details.model),
         ("Release", details.release),
-        ("Licence", details.license),
+        ("License", details.license),
         ("Tasks", ", ".join(details.tasks)),
         ("Tags", ", ".join(details.tags)),
         ("Homepage", details.homepage),
