@@ -78,7 +78,7 @@ def test_a_moved_project_is_found_by_a_sync_with_nothing_to_do(
     let_age(manager, 91)
     manager.project(tmp_path / "new").sync()
     (note,) = manager.housekeeping.prune().notes
-    assert "counts no more" in note
+    assert "no longer counts" in note
     assert str(tmp_path / "old") in note
     assert shown(tmp_path / "new") == BYTES
     assert [r.root.lock.parent for r in records(manager)] == [tmp_path / "new"]
@@ -459,7 +459,7 @@ def test_a_folder_on_a_disk_that_is_away_keeps_its_blobs_for_a_time(
     assert str(tmp_path / "out") in manager.housekeeping.prune().notes[0]
     assert (tmp_path / "away" / "a.gguf").read_bytes() == BYTES
     let_age(manager, 2)
-    assert "counts no more" in manager.housekeeping.prune().notes[0]
+    assert "no longer counts" in manager.housekeeping.prune().notes[0]
     assert not names(manager.store)
 
 

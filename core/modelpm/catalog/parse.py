@@ -12,14 +12,13 @@ from modelpm.errors import Code, IntegrityError, UsageError, too_new
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.text.human import MAX_SIZE
 from modelpm.text.toml import Table, TomlError, loads
-from modelpm.text.untrusted import MODEL_ID, check_paths
+from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_paths
 
 SCHEMA = 1
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEMORY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(B|KiB|MiB|GiB|TiB)")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_AN_ID = "1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit"
 _A_LICENSE = f"an SPDX license expression of at most {MAX_LICENSE} characters"
 _A_REFERENCE = "a reference, e.g. `hf://owner/repo@commit` or `https://…`"
 
@@ -56,7 +55,7 @@ def parse_entry(catalog: str, text: CatalogText, *, id: str = "") -> Entry:  # n
     """
     with reading(text) as root:
         _check_schema(root, text.origin)
-        id_ = root.text("id", _AN_ID, ok=MODEL_ID.fullmatch)
+        id_ = root.text("id", ID_RULE, ok=MODEL_ID.fullmatch)
         releases = tuple(_release(table) for table in root.tables("release"))
         _unique(root, "release", "version", (Version(release.version) for release in releases))
         entry = Entry(
@@ -82,13 +81,13 @@ def parse_about(text: CatalogText) -> About:
     Raises:
         UsageError: It is not valid, or needs a newer modelpm.
     """
-    meant = f"the id of a model: {_AN_ID}"
+    meant = f"the id of a model: {ID_RULE}"
     with reading(text) as root:
         _check_schema(root, text.origin)
         table = root.table("aliases")
         for alias in table.values:
             if not MODEL_ID.fullmatch(alias):
-                raise table.wrong(alias, f"cannot be an alias, which must be {_AN_ID}")
+                raise table.wrong(alias, f"cannot be an alias, which must be {ID_RULE}")
         aliases = {alias: table.text(alias, meant, ok=MODEL_ID.fullmatch) for alias in table.values}
         return About(root.text("title", default=""), aliases)
 
@@ -100,7 +99,7 @@ def _check_schema(root: Table, origin: str) -> None:
 
 
 def _deprecated(table: Table) -> Deprecated:
-    return Deprecated(table.text("reason"), table.text("replacement", _AN_ID, ok=MODEL_ID.fullmatch, default=""))
+    return Deprecated(table.text("reason"), table.text("replacement", ID_RULE, ok=MODEL_ID.fullmatch, default=""))
 
 
 def _release(table: Table) -> Release:
@@ -117,7 +116,7 @@ def _release(table: Table) -> Release:
 
 
 def _variant(table: Table) -> Variant:
-    name = table.text("name", _AN_ID, ok=MODEL_ID.fullmatch)
+    name = table.text("name", ID_RULE, ok=MODEL_ID.fullmatch)
     upstream = table.text("upstream", _A_REFERENCE, ok=_REFERENCE.fullmatch, default="")
     files = tuple(_file(item, upstream) for item in table.tables("file"))
     try:

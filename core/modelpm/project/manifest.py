@@ -13,7 +13,7 @@ from modelpm.project.rules import Rules
 from modelpm.resolution.code import WORDS
 from modelpm.resolution.spec import parse_spec
 from modelpm.text.toml import Table, TomlError, any_text, loads
-from modelpm.text.untrusted import MODEL_ID, check_model_name, printable
+from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_model_name, printable
 
 DEFAULT_DIR = "models"
 MAX_MANIFEST_BYTES = 1 << 20
@@ -191,7 +191,7 @@ def check_group(name: str) -> None:
     if not MODEL_ID.fullmatch(name):
         raise UsageError(
             f"`{printable(name)}` cannot be the name of a group",
-            hints=["names are 1 to 64 of a-z, 0-9, `.`, `_`, `-`, and begin with a letter or digit"],
+            hints=[f"names are {ID_RULE}"],
         )
 
 
