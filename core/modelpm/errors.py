@@ -191,6 +191,12 @@ class UsageError(ModelpmError):
     exit_code = 2
 
 
+def too_new(origin: object, key: str, found: object, known: int, code: Code) -> UsageError:
+    """Return the error of a file that a newer modelpm wrote; ``key`` says what it counts: its schema or version."""
+    problem = f"{origin} has {key} {found}; this modelpm reads {key} {known}"
+    return UsageError(problem, code=code, hints=["update modelpm; the file was left as it is"])
+
+
 class CheckFailedError(ModelpmError):
     """A check that was asked for said no (``--check``, ``--locked``)."""
 

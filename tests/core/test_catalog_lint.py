@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,21 +30,29 @@ def test_a_good_model_has_no_findings() -> None:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        (model(licence="mit"), "`licence` is not a key; did you mean `license`?"),
-        (model(x=1), "`x` is not a key; there are: schema, id"),
-        (model(release=[release(blockd="x")]), "`release[1].blockd` is not a key; did you mean `blocked`?"),
-        (of_variant(upstreem="x"), "`release[1].variant[1].upstreem` is not a key; did you mean `upstream`?"),
+        (model(licence="mit"), "the key `licence` is unknown; did you mean `license`?"),
+        (model(x=1), "the key `x` is unknown; there are: schema, id"),
+        (
+            model(release=[release(blockd="x")]),
+            "the key `release[1].blockd` is unknown; did you mean `release[1].blocked`?",
+        ),
+        (
+            of_variant(upstreem="x"),
+            "the key `release[1].variant[1].upstreem` is unknown; did you mean `release[1].variant[1].upstream`?",
+        ),
         (
             of_variant(file=[file(sha255="x")]),
-            "`release[1].variant[1].file[1].sha255` is not a key; did you mean `sha256`?",
+            "the key `release[1].variant[1].file[1].sha255` is unknown; did you mean `release[1].variant[1].file[1].",
         ),
-        (model(deprecated={"reason": "x", "replaced": "b"}), "`deprecated.replaced` is not a key; did you mean"),
+        (model(deprecated={"reason": "x", "replaced": "b"}), "the key `deprecated.replaced` is unknown; did you mean"),
     ],
 )
 def test_an_unknown_key_is_an_error_with_a_suggestion(values: dict[str, Any], expected: str) -> None:
     (finding,) = audit(text(values | GOOD))
     assert (finding.severity, finding.code) == (Severity.REJECT, "unknown_key")
-    assert finding.message.startswith(f"a.toml: {expected}")
+    told = re.sub(r" \(at line \d+\)", "", finding.message)
+    assert told.startswith(f"a.toml: {expected}")
+    assert told != finding.message
 
 
 @pytest.mark.parametrize(
@@ -129,7 +138,7 @@ def test_the_command_takes_names_folders_and_files(modelpm: Callable[..., Ran], 
     for what in ("mine", "./mine", "mine/models/a.toml", str(folder)):
         done = modelpm("catalog", "audit", what)
         assert done.code == 3, what
-        assert "`licence` is not a key; did you mean `license`?" in done.stdout, what
+        assert re.search(r"the key `licence` is unknown \(at line \d+\); did you mean `license`\?", done.stdout), what
     (tmp_path / "a.toml").write_text(text(model("a") | GOOD).toml)
     assert modelpm("catalog", "audit", "a.toml").code == 0
     assert modelpm("catalog", "audit", "gone").code == 5

@@ -241,7 +241,7 @@ def test_a_model_with_a_newer_schema_is_passed_over_with_a_note_and_an_error_whe
 def test_a_model_whose_id_is_not_its_files_name_is_refused(tmp_path: Path) -> None:
     folder = write_catalog(tmp_path / "c", [model("a")])
     (folder / "models" / "a.toml").rename(folder / "models" / "b.toml")
-    with pytest.raises(UsageError, match=r"b\.toml: `id` is `a`, but must be `b`"):
+    with pytest.raises(UsageError, match=r'b\.toml: `id` is `"a"`, but must be `b`'):
         catalogs(mine=FolderCatalog(folder)).find("b")
 
 

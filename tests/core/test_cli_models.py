@@ -218,8 +218,8 @@ def test_files_of_a_model_are_named_where_there_is_none_of_that_name(run: Run) -
     run("install", "embed")
     assert run("path", "embed", "config.json").stdout.endswith("config.json\n")
     result = run("path", "embed", "confg.json")
-    assert (result.exit_code, "there is `config.json`" in result.stderr) == (5, True)
-    assert "there is `config.json`, `model.onnx`" in run("path", "embed", "zzz").stderr
+    assert (result.exit_code, "did you mean `config.json`?" in result.stderr) == (5, True)
+    assert "there are: `config.json`, `model.onnx`" in run("path", "embed", "zzz").stderr
 
 
 def test_a_path_ensures_what_a_project_locks_and_nothing_else_of_it(run: Run, project: Path) -> None:

@@ -75,12 +75,14 @@ def test_what_is_wrong_is_a_usage_error_that_says_what_to_do(text: str, said: st
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("schema = 0", "`schema` must be 1"),
-        ("schema = '1'", "`schema` must be 1"),
-        ("[settings]\ndir = 3", "`settings.dir` must be a text"),
-        ("[settings]\nrequire-digest = 'yes'", "`settings.require-digest` must be true or false"),
-        ("[settings]\nallow-formats = 'gguf'", "`settings.allow-formats` must be a list of texts"),
-        ("[settings]\ndefault-groups = [1]", "`settings.default-groups` must be a list of texts"),
+        ("schema = 0", "`schema` is `0`, but must be 1 (at line 1)"),
+        ("schema = '1'", '`schema` is `"1"`, but must be 1 (at line 1)'),
+        ("[settings]\ndir = 3", "`settings.dir` is `3`, but must be a text (at line 2)"),
+        ("[settings]\nrequire-digest = 'yes'", 'is `"yes"`, but must be true or false (at line 2)'),
+        ("[settings]\nallow-formats = 'gguf'", 'is `"gguf"`, but must be a list of texts (at line 2)'),
+        ("[settings]\ndefault-groups = [1]", "has `1`, but must be a list of texts (at line 2)"),
+        ("models.a = 3", "`models.a` is `3`, but must be a text, or a table"),
+        ("[models.a]\n[models.b]\nsource = 'core/b'", "`models.a.source` is missing; it must be a text (at line 1)"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named_with_the_right_one(text: str, said: str) -> None:

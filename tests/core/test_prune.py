@@ -89,7 +89,7 @@ def test_a_vanished_project_is_told_and_kept_until_it_was_not_seen_for_long(
     assert "1 day more" in manager.maintenance.prune().notes[0]
     registry.save(manager.store.layout, replace(record, seen=int(time.time() - 91 * DAY)))
     (note,) = manager.maintenance.prune().notes
-    assert "counts no more" in note
+    assert "no longer counts" in note
     assert str(project.lock_path) in note
     assert not names(manager.store)
     assert [r.root.kind for r in registry.listing(manager.store.layout)] == ["user"]

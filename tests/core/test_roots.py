@@ -87,7 +87,7 @@ def test_a_moved_project_is_found_by_a_sync_with_nothing_to_do(
     let_age(manager, 91)
     manager.project(tmp_path / "new").sync()
     (note,) = manager.maintenance.prune().notes
-    assert "counts no more" in note
+    assert "no longer counts" in note
     assert str(tmp_path / "old") in note
     assert shown(tmp_path / "new") == BYTES
     assert [r.root.lock.parent for r in records(manager)] == [tmp_path / "new"]
@@ -503,7 +503,7 @@ def test_a_folder_on_a_disk_that_is_away_keeps_its_blobs_for_a_time(
     assert str(tmp_path / "out") in manager.maintenance.prune().notes[0]
     assert (tmp_path / "away" / "a.gguf").read_bytes() == BYTES
     let_age(manager, 2)
-    assert "counts no more" in manager.maintenance.prune().notes[0]
+    assert "no longer counts" in manager.maintenance.prune().notes[0]
     assert not names(manager.store)
 
 

@@ -9,9 +9,9 @@ import click
 from modelpm.cli.main import cli
 from modelpm.cli.options import GLOBALS
 from modelpm.cli.verbs import ALIASES, VERBS
-from modelpm.config.edit import plain
 from modelpm.config.settings import SETTINGS
 from modelpm.errors import PRECEDENCE, Code
+from modelpm.text.plain import plain
 
 DOCS = Path(__file__).parents[2] / "docs"
 COMMAND = "python -m tests.docs"

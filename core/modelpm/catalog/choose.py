@@ -1,12 +1,12 @@
 """Choose a release and a variant of an entry. Pure."""
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from packaging.version import InvalidVersion, Version
 
 from modelpm.catalog.entry import Entry, Release, Variant
 from modelpm.errors import Code, Denied, NotFound, UsageError
+from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
 
 if TYPE_CHECKING:
@@ -115,9 +115,7 @@ def _variant(entry: Entry, release: Release, name: str) -> Variant:
         if variant.name == name:
             return variant
     names = [variant.name for variant in release.variants]
-    near = get_close_matches(name, names, 1)
-    hints = [f"did you mean `{entry.id}:{near[0]}`?"] if near else []
-    hints.append(f"there are: {', '.join(names)}")
+    hints = [*suggest(name, names, before=f"{entry.id}:"), f"there are: {', '.join(names)}"]
     raise NotFound(
         f"{entry.name} {release.version} has no variant `{printable(name)}`", code=Code.UNKNOWN_VARIANT, hints=hints
     )

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ from modelpm.api.folder_catalog import FolderCatalog, read_text
 from modelpm.api.kinds import Catalog
 from modelpm.api.types import CatalogText, Finding, Severity
 from modelpm.catalog.entry import CatalogFile, Entry, Variant
-from modelpm.catalog.parse import parse_about, parse_entry
-from modelpm.catalog.toml import load
+from modelpm.catalog.parse import parse_about, parse_entry, reading
 from modelpm.errors import ModelpmError, NotFound
+from modelpm.text.toml import Table, TomlError
 from modelpm.text.untrusted import check_model_name, printable
 
 _ABOUT_KEYS: dict[str, Any] = {"schema": None, "name": None, "title": None, "aliases": None}
@@ -44,7 +43,7 @@ def audit(text: CatalogText, *, id: str = "") -> list[Finding]:  # noqa: A002 - 
     """
     findings: list[Finding] = []
     try:
-        findings += _unknown_keys(load(text), _ENTRY_KEYS, text.origin)
+        findings += _unknown_keys(text, _ENTRY_KEYS)
         entry = parse_entry("", text)
     except ModelpmError as error:
         return [*findings, Finding(Severity.REJECT, error.code, error.message)]
@@ -98,10 +97,10 @@ def audit_catalog(catalog: Catalog) -> Iterator[Finding]:
 def _of_about(catalog: Catalog, ids: list[str]) -> Iterator[Finding]:
     try:
         text = catalog.about()
-        yield from _unknown_keys(load(text), _ABOUT_KEYS, text.origin)
+        yield from _unknown_keys(text, _ABOUT_KEYS)
         aliases = parse_about(text).aliases
     except ModelpmError as error:
-        missing = isinstance(error, NotFound) and error.code == NotFound.code  # which harms nobody
+        missing = isinstance(error, NotFound) and error.code == NotFound.code  # which does no harm
         yield Finding(Severity.NOTE if missing else Severity.REJECT, error.code, error.message)
         return
     for alias, meant in aliases.items():
@@ -124,20 +123,22 @@ def _twins(ids: list[str]) -> Iterator[Finding]:
             yield Finding(Severity.WARN, "twin_ids", f"the ids `{other}` and `{id_}` differ in punctuation only")
 
 
-def _unknown_keys(
-    values: Mapping[str, Any], known: Mapping[str, Any], origin: str, where: str = ""
-) -> Iterator[Finding]:
-    for key, value in values.items():
-        if key not in known:
-            near = get_close_matches(key, known, 1)
-            meant = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(known)}"
-            problem = f"{origin}: `{where}{printable(key)}` is not a key; {meant}"
-            yield Finding(Severity.REJECT, "unknown_key", problem)
-        elif known[key]:
-            for number, item in enumerate(value if isinstance(value, list) else [value], 1):
-                number_ = f"[{number}]" if isinstance(value, list) else ""
-                if isinstance(item, dict):
-                    yield from _unknown_keys(item, known[key], origin, f"{where}{key}{number_}.")
+def _unknown_keys(text: CatalogText, known: Mapping[str, Any]) -> list[Finding]:
+    with reading(text) as root:
+        errors = list(_unknown_in(root, known))
+    problems = [f"{text.origin}: {error}; {'; '.join(error.hints)}" for error in errors]
+    return [Finding(Severity.REJECT, "unknown_key", problem) for problem in problems]
+
+
+def _unknown_in(table: Table, known: Mapping[str, Any]) -> Iterator[TomlError]:
+    yield from table.unknown(known)
+    for key, inner in known.items():
+        value = table.values.get(key)
+        if inner and isinstance(value, dict):
+            yield from _unknown_in(table.table(key), inner)
+        elif inner and isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            for item in table.tables(key, least=0):
+                yield from _unknown_in(item, inner)
 
 
 def _of_entry(entry: Entry) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ the id that a later one answers for.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from difflib import get_close_matches
 from typing import TypeVar
 
 from modelpm.api.events import Bus
@@ -13,8 +12,8 @@ from modelpm.api.kinds import Catalog
 from modelpm.api.types import CatalogText, Finding, Severity
 from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.parse import parse_about, parse_entry
-from modelpm.catalog.toml import invalid
 from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
+from modelpm.text.suggest import did_you_mean, nearest, suggest
 from modelpm.text.untrusted import MODEL_ID, printable
 
 _MOST_NEAR = 3
@@ -155,8 +154,7 @@ class Catalogs:
 
     def _named(self, catalog: str) -> "_Opened":
         if catalog not in self._opened:
-            near = get_close_matches(catalog, self._opened, 1)
-            hints = [_did_you_mean(near)] if near else [f"there are: {', '.join(self._opened) or 'none'}"]
+            hints = suggest(catalog, self._opened) or [f"there are: {', '.join(self._opened) or 'none'}"]
             raise NotFound(f"unknown catalog `{printable(catalog)}`", code=Code.UNKNOWN_CATALOG, hints=hints)
         return self._opened[catalog]
 
@@ -179,9 +177,8 @@ class Catalogs:
                     names.setdefault(name, name if asked in {None, opened} else f"{opened.name}/{name}")
             except ModelpmError as error:
                 self._problems[opened.name] = error
-        near = get_close_matches(wanted, names, _MOST_NEAR) or [n for n in names if wanted in n][:_MOST_NEAR]
-        hints = [_did_you_mean([names[name] for name in near])] if near else []
-        hints.append("`modelpm search TEXT` looks through the catalogs")
+        near = nearest(wanted, names, _MOST_NEAR) or [n for n in names if wanted in n][:_MOST_NEAR]
+        hints = [*did_you_mean([names[name] for name in near]), "`modelpm search TEXT` looks through the catalogs"]
         hints += [
             f"the catalog `{name}` could not be read: {e}" for name, e in self._problems.items() if "/" not in name
         ]
@@ -232,10 +229,7 @@ class _Opened:
 
     def entry(self, id_: str) -> Entry:
         text = self._text(lambda: self._open().get(id_))
-        entry = parse_entry(self.name, text)
-        if entry.id != id_:
-            raise invalid(text.origin, f"`id` is `{entry.id}`, but must be `{id_}`, as the file is named")
-        return entry
+        return parse_entry(self.name, text, id=id_)
 
     def _open(self) -> Catalog:
         if self._catalog is None:
@@ -268,11 +262,6 @@ def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
         ],
         catalog=catalog,
     )
-
-
-def _did_you_mean(near: Sequence[str]) -> str:
-    *most, last = (f"`{name}`" for name in near)
-    return f"did you mean {', '.join(most)} or {last}?" if most else f"did you mean {last}?"
 
 
 def _passes(entry: Entry, task: str, license_: str, format_: str) -> bool:

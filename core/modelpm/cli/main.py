@@ -12,6 +12,7 @@ from modelpm.cli.terminal.streams import CLOSED, UnwritableError, end, lost_code
 from modelpm.cli.verbs import RootGroup
 from modelpm.errors import Interrupted, ModelpmError, PluginError, UsageError
 from modelpm.network.redact import withhold_in_url
+from modelpm.text.suggest import suggest
 
 if TYPE_CHECKING:  # start-up: help prints without it
     from modelpm.cli.terminal.output import Outcome
@@ -98,19 +99,12 @@ def _explained(error: BaseException, session: Session) -> ModelpmError:
     return with_traceback(known, error) if isinstance(known, PluginError) and session["verbose"] else known
 
 
-def _near_options(error: click.NoSuchOption) -> list[str]:
-    from difflib import get_close_matches
-
-    known = [name for param in error.ctx.command.get_params(error.ctx) for name in param.opts] if error.ctx else []
-    return get_close_matches(error.option_name, known, 1)
-
-
 def _usage(error: click.UsageError) -> UsageError:
     path = error.ctx.command_path if error.ctx else "modelpm"
     if isinstance(error, click.NoSuchOption):
-        near = _near_options(error)
-        hint = f"did you mean `{near[0]}`?" if near else f"`{path} --help` lists the options"
-        return UsageError(f"`{path}` has no option `{error.option_name}`", hints=[hint])
+        known = [name for param in error.ctx.command.get_params(error.ctx) for name in param.opts] if error.ctx else []
+        hints = suggest(error.option_name, known) or [f"`{path} --help` lists the options"]
+        return UsageError(f"`{path}` has no option `{error.option_name}`", hints=hints)
     message = re.sub(r"'([^']*)'", r"`\1`", error.format_message().rstrip("."))
     return UsageError(message[:1].lower() + message[1:], hints=[f"`{path} --help` shows how it is used"])
 

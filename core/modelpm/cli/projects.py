@@ -1,4 +1,4 @@
-"""What the verbs of projects share: options, and what a report comes to."""
+"""What the verbs of projects share: options, and the outcome of a report."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,8 +7,9 @@ import click
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, compared, model_row, of_action, total
+from modelpm.cli.terminal.rows import change_line, change_row, compared, of_action, total
 from modelpm.text.human import binary_size, duration
+from modelpm.text.plain import plain
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.report import Change, Result
@@ -38,7 +39,7 @@ def outcome(session: Session, report: "Result[Any]") -> Outcome:
     lock = None if report.lock is None else {"path": str(report.lock), "action": report.lock_action}
     return Outcome(
         notes=[] if report.errors else _notes(report, session.elapsed),
-        items=[model_row(model) for model in report.models],
+        items=plain(report.models),
         changes=[change_row(change) for change in report.changes],
         errors=report.errors,
         warnings=report.warnings,

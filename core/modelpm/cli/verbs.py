@@ -9,6 +9,7 @@ import click
 from modelpm.cli.context import Session
 from modelpm.cli.options import GLOBALS, Command, example_text, format_options
 from modelpm.errors import Code, UsageError
+from modelpm.text.suggest import suggest
 
 if TYPE_CHECKING:  # start-up: help prints without it
     from modelpm.cli.terminal.output import Outcome
@@ -189,11 +190,8 @@ def plugin_command(session: Session, name: str) -> click.Command | None:
 
 
 def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
-    """Make the error for an unknown verb, with the nearest one, or the right one."""
-    from difflib import get_close_matches
-
+    """Make the error for a verb with the nearest one, or the right one."""
     if typed in ELSEWHERE and " " not in path:
         return UsageError(f"unknown command `{typed}`", hints=[ELSEWHERE[typed]], code=Code.UNKNOWN_COMMAND)
-    near = get_close_matches(typed, known, 1)
-    hint = f"did you mean `{path} {near[0]}`?" if near else f"`{path} --help` lists the commands"
-    return UsageError(f"unknown command `{path} {typed}`", hints=[hint], code=Code.UNKNOWN_COMMAND)
+    hints = suggest(typed, known, before=f"{path} ") or [f"`{path} --help` lists the commands"]
+    return UsageError(f"unknown command `{path} {typed}`", hints=hints, code=Code.UNKNOWN_COMMAND)

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from modelpm.config.settings import BY_KEY, SETTINGS, Setting, nearest
+from modelpm.config.settings import BY_KEY, SETTINGS, Setting, instead
 from modelpm.config.values import absolute, as_seconds
 from modelpm.disk.reading import read_text
 from modelpm.errors import Code, StoreError, UsageError
 from modelpm.network.redact import withhold_in_url
-from modelpm.text.toml import TomlError, loads
-from modelpm.text.untrusted import shortened
+from modelpm.text.toml import Table, TomlError, loads
 
 MAX_CONFIG_BYTES = 1 << 20
 
@@ -53,7 +52,6 @@ class Row(NamedTuple):
 _WITH_ADDRESSES = ("http_proxy", "https_proxy", "all_proxy", "HF_ENDPOINT")
 _PLACES = "set MODELPM_HOME to the folder in which modelpm keeps everything"
 _FIRST_BYTES = 2.5  # idle timeouts
-_LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +95,13 @@ class Config:
         environ = os.environ if environ is None else environ
         given = {k: v for k, v in (overrides or {}).items() if v is not None}
         folders = _folders(given.pop("home", None) or environ.get("MODELPM_HOME"))
-        tables = read_tables(folders["config"] / "config.toml")
-        _withhold(environ, tables)
-        rows = tuple(_row(setting, given, environ, tables, folders["config"]) for setting in SETTINGS)
+        path = folders["config"] / "config.toml"
+        file = _read_file(path)
+        _withhold(environ, file.values)
+        rows = tuple(_row(setting, given, environ, file, path) for setting in SETTINGS)
         rows = tuple(_first_byte(row, rows, environ) for row in rows)
-        problems = tuple(_unknown_keys(folders["config"] / "config.toml", tables, kinds))
-        config = cls(_paths(folders, rows), rows, tables, dict(environ), problems)
-        if config["store.link-mode"] not in _LINK_MODES:
-            raise UsageError(
-                f"store.link-mode is `{config['store.link-mode']}`; it must be one of {', '.join(_LINK_MODES)}"
-            )
-        return config
+        problems = tuple(_unknown_keys(path, file, kinds))
+        return cls(_paths(folders, rows), rows, file.values, dict(environ), problems)
 
     def __getitem__(self, key: str) -> Any:
         return next(row.value for row in self.rows if row.key == key)
@@ -158,15 +152,10 @@ def _withhold(environ: Mapping[str, str], tables: Any) -> None:
             _withhold({}, value)
 
 
-def read_tables(path: Path) -> dict[str, Any]:
-    """Read ``config.toml``; an absent file is empty.
-
-    Raises:
-        UsageError: It cannot be read, or it is not TOML.
-    """
+def _read_file(path: Path) -> Table:
     try:
-        text = read_text(path, MAX_CONFIG_BYTES, code=Code.USAGE)
-        return {} if text is None else loads(text, limit=MAX_CONFIG_BYTES)
+        text = read_text(path, MAX_CONFIG_BYTES, code=Code.USAGE) or ""
+        return Table(loads(text, limit=MAX_CONFIG_BYTES) if text else {}, text)
     except TomlError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error}", hints=["repair the file"]) from None
     except StoreError as error:
@@ -175,42 +164,36 @@ def read_tables(path: Path) -> dict[str, Any]:
         raise UsageError(error.message, hints=error.hints) from None
 
 
-def _unknown_keys(path: Path, tables: Mapping[str, Any], kinds: Collection[str]) -> Iterator[UsageError]:
-    for key in _flat_keys(tables, kinds):
-        if key not in BY_KEY:
-            near = nearest(key)
-            hints = [f"did you mean `{near[0]}`?"] if near else [f"there are: {', '.join(BY_KEY)}"]
-            yield UsageError(f"{path} has the unknown key `{shortened(key)}`", hints=hints)
+def _unknown_keys(path: Path, file: Table, kinds: Collection[str]) -> Iterator[UsageError]:
+    for table, key in _keys(file, kinds):
+        name = table.name(key)
+        if name not in BY_KEY:
+            yield UsageError(f"{path} has the unknown key `{name}`{table.line(key)}", hints=instead(name))
 
 
-def _flat_keys(tables: Mapping[str, Any], kinds: Collection[str]) -> list[str]:
-    keys = []
-    for key, value in tables.items():
+def _keys(file: Table, kinds: Collection[str]) -> Iterator[tuple[Table, str]]:
+    for key, value in file.values.items():
         if key in BY_KEY or not isinstance(value, Mapping):
-            keys.append(key)
+            yield file, key
         elif key != "credentials":
-            own = {name for name, inner in value.items() if key in kinds and isinstance(inner, Mapping)}
-            keys.extend(f"{key}.{inner}" for inner in value if inner not in own)
-    return keys
+            own = {k for k, v in value.items() if key in kinds and isinstance(v, Mapping)}  # `[audit.jsonl]`
+            yield from ((file.table(key), inner) for inner in value if inner not in own)
 
 
-def _row(
-    setting: Setting, given: Mapping[str, Any], environ: Mapping[str, str], tables: Mapping[str, Any], folder: Path
-) -> Row:
+def _row(setting: Setting, given: Mapping[str, Any], environ: Mapping[str, str], file: Table, path: Path) -> Row:
     if setting.key in given:
-        return _read(setting, given[setting.key], "option")
+        return _read(setting, Table({setting.key: given[setting.key]}), setting.key, "option")
     text = environ.get(setting.variable, "")
     if text and not isinstance(setting.default, dict) and setting.key != "network.limit":
-        return _read(setting, text, setting.variable)
-    value: Any = tables
-    for part in setting.key.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    if value is None:
-        other = next((name for name in setting.others if environ.get(name)), "")
-        if other:
-            return _read(setting, environ[other], other)
-        return Row(setting.key, setting.default, "default")
-    return _read(setting, value, str(folder / "config.toml"))
+        return _read(setting, Table({setting.key: text}), setting.key, setting.variable)
+    above, _, key = setting.key.rpartition(".")
+    table = file.table(above) if isinstance(file.values.get(above), Mapping) else Table({}) if above else file
+    if key in table.values:
+        return _read(setting, table, key, str(path))
+    other = next((name for name in setting.others if environ.get(name)), "")
+    if other:
+        return _read(setting, Table({setting.key: environ[other]}), setting.key, other)
+    return Row(setting.key, setting.default, "default")
 
 
 def _first_byte(row: Row, rows: tuple[Row, ...], environ: Mapping[str, str]) -> Row:
@@ -230,12 +213,11 @@ def _first_byte(row: Row, rows: tuple[Row, ...], environ: Mapping[str, str]) -> 
     return best
 
 
-def _read(setting: Setting, value: Any, origin: str) -> Row:
+def _read(setting: Setting, table: Table, key: str, origin: str) -> Row:
     try:
-        return Row(setting.key, setting.parse(value), origin)
-    except (ValueError, TypeError) as error:
-        shown = "" if isinstance(value, Mapping) else f" `{value}`"
-        raise UsageError(f"{setting.key} ({origin}) is{shown}; it must be {error}") from error
+        return Row(setting.key, table.read(key, setting.parse), origin)
+    except TomlError as error:
+        raise UsageError(f"{origin}: {error}") from error
 
 
 def _folders(home: str | Path | None) -> dict[str, Path]:

@@ -10,6 +10,7 @@ from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
 from modelpm.errors import Code, UsageError
+from modelpm.text.plain import plain
 
 
 def write_setting(path: Path, key: str, value: str) -> None:
@@ -39,17 +40,6 @@ def given_path(path: str | Path, option: str) -> Path:
         return values.absolute(path)
     except ValueError as error:
         raise UsageError(f"{option} cannot be `{path}`: it must be {error}") from None
-
-
-def plain(value: Any) -> Any:
-    """Return a setting's value in the types of JSON and TOML."""
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {name: plain(inner) for name, inner in value.items()}
-    if isinstance(value, tuple):
-        return [plain(inner) for inner in value]
-    return value
 
 
 def _edited(path: Path, key: str, value: str) -> str:

@@ -7,6 +7,7 @@ from modelpm.config.values import (
     as_age,
     as_bool,
     as_count,
+    as_link_mode,
     as_mirrors,
     as_names,
     as_names_by_name,
@@ -20,6 +21,7 @@ from modelpm.config.values import (
     as_windows,
 )
 from modelpm.errors import UsageError
+from modelpm.text.suggest import suggest
 
 
 class Setting(NamedTuple):
@@ -50,7 +52,7 @@ SETTINGS = (
     Setting("user", as_text, "", "name to record in the audit log"),
     Setting("store.dir", as_path, None, "folder of the store"),
     Setting("store.path", as_paths, (), "stores of others, only read, to search before downloading"),
-    Setting("store.link-mode", as_text, "auto", "auto, reflink, hardlink, symlink or copy"),
+    Setting("store.link-mode", as_link_mode, "auto", "auto, reflink, hardlink, symlink or copy"),
     Setting("store.keep-unseen", as_age, "90d", "how long what a project needs is kept after it was last seen"),
     Setting("network.offline", as_bool, default=False, help="never use the network"),
     Setting("network.jobs", as_count, 16, "connections at once, over all files"),
@@ -82,14 +84,10 @@ def setting(key: str) -> Setting:
         UsageError: There is none; names the nearest.
     """
     if key not in BY_KEY:
-        near = nearest(key)
-        hint = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(BY_KEY)}"
-        raise UsageError(f"unknown setting `{key}`", hints=[hint])
+        raise UsageError(f"unknown setting `{key}`", hints=instead(key))
     return BY_KEY[key]
 
 
-def nearest(key: str) -> list[str]:
-    """Return the key that was probably meant, if any."""
-    from difflib import get_close_matches
-
-    return get_close_matches(key, BY_KEY, 1)
+def instead(key: str) -> list[str]:
+    """Return the hint for an unknown key: the nearest, or all there are."""
+    return suggest(key, BY_KEY) or [f"there are: {', '.join(BY_KEY)}"]

@@ -10,6 +10,8 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhdwy]?)")
 _UNITS = {"": 86_400, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
+_LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
+
 
 def as_bool(value: Any) -> bool:
     """Read a truth value."""
@@ -120,6 +122,14 @@ def as_text(value: Any) -> str:
         msg = "a text"
         raise ValueError(msg)  # noqa: TRY004 - as above
     return value
+
+
+def as_link_mode(value: Any) -> str:
+    """Read how files appear in a view."""
+    if value not in _LINK_MODES:
+        msg = f"one of {', '.join(_LINK_MODES)}"
+        raise ValueError(msg)
+    return str(value)
 
 
 def as_names(value: Any) -> tuple[str, ...]:

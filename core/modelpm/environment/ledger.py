@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelpm.disk.reading import read_bytes
-from modelpm.errors import Code, IntegrityError, UsageError
+from modelpm.errors import Code, IntegrityError, too_new
 from modelpm.text.untrusted import MODEL_ID, check_path, shortened
 
 NAME = ".modelpm.json"
@@ -90,11 +90,7 @@ def _parsed(data: bytes, path: Path) -> Mapping[str, Entry]:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return {}  # what stands in the view then is looked at byte by byte before it is believed to be ours
     if not isinstance(version, int) or version > VERSION:
-        raise UsageError(
-            f"{path} is of a newer modelpm: version {shortened(str(version), 20)}; this one reads version {VERSION}",
-            code=Code.LEDGER_TOO_NEW,
-            hints=["update modelpm; the file was left as it is"],
-        )
+        raise too_new(path, "version", shortened(str(version), 20), VERSION, Code.LEDGER_TOO_NEW)
     for key in entries:
         name, _, rest = key.partition("/")
         try:

@@ -9,6 +9,7 @@ from modelpm.errors import Code, NotFound
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.results.installed import InstalledModel
 from modelpm.store.blobs.shown import check
+from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
 
 
@@ -53,12 +54,7 @@ def find_installed(environment: Environment, name: str) -> LockedModel:
     meant = [m for m in lock.models if name in {m.wish.spec, m.model}]
     if len(meant) == 1:
         return meant[0]
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, [m.name for m in lock.models], 3)
-    hints = (
-        [f"did you mean {' or '.join(f'`{n}`' for n in near)}?"] if near else ["`modelpm list` shows what is installed"]
-    )
+    hints = suggest(name, [m.name for m in lock.models], most=3) or ["`modelpm list` shows what is installed"]
     shown = printable(name)
     raise NotFound(
         f"`{shown}` is not installed",
@@ -101,11 +97,8 @@ def path_of(environment: Environment, model: LockedModel, file: str | None = Non
     else:
         paths = [f.path for f in model.files]
         if file not in paths:
-            from difflib import get_close_matches
-
-            near = get_close_matches(file, paths, 1) or paths[:8]
-            hint = f"there is {', '.join(f'`{printable(p)}`' for p in near)}"
-            raise NotFound(f"`{model.name}` has no file `{printable(file)}`", hints=[hint])
+            hints = suggest(file, paths) or [f"there are: {', '.join(f'`{printable(p)}`' for p in paths[:8])}"]
+            raise NotFound(f"`{model.name}` has no file `{printable(file)}`", hints=hints)
         path = environment.view.file(model.name, file)
     if not path.exists():
         os.fsencode(path)  # raises where the locale cannot even name it

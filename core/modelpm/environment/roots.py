@@ -28,6 +28,7 @@ from modelpm.store.gc.roots import (
     read_lock,
     real,
 )
+from modelpm.text.human import in_days
 
 _DAY = 86_400
 
@@ -62,6 +63,10 @@ class Standing:
     def is_elsewhere(self) -> bool:
         """Whether it was seen on another host, or in another container, only."""
         return self.record.place is not None and self.record.place.host != system.host_name()
+
+    def kept(self, keep: float, now: float) -> str:
+        """Return how long what it needs is still kept, where it was not seen lately; ``keep`` in seconds."""
+        return f"{self.who}: what it needs is kept for {in_days(keep - self.record.age(now))} more"
 
     def _last(self) -> str:
         if self.record.seen is None:

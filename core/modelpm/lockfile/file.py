@@ -10,14 +10,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError
+from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError, too_new
 from modelpm.lockfile.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
-from modelpm.lockfile.model import MAX_TEXT, LockedFile, LockedModel, Wish
-from modelpm.text.human import MAX_SIZE
-from modelpm.text.toml import TomlError, loads
-from modelpm.text.untrusted import check_model_name, check_path, check_paths, shortened
+from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.text.toml import Table, TomlError, any_text, loads
+from modelpm.text.untrusted import check_model_name, check_path, check_paths
 
 VERSION = 1
 MAX_LOCK_BYTES = 64 << 20
@@ -161,10 +160,10 @@ def parse_lock(text: str, origin: str) -> Lock:
 
 
 def _parsed(text: str, origin: str) -> Lock:
-    tables = _loads(text, origin)
-    empty = _of_tables(tables, origin)
+    root = _loads(text, origin)
+    empty = _settings(root, origin)
     try:
-        models = [_model(table, origin) for table in _tables(tables.get("model", []), "model")]
+        models = [_model(table, origin) for table in root.tables("model", least=0)]
     except (ValueError, UsageError) as error:
         raise _damaged(origin, str(error)) from error
     names = [m.name for m in models]
@@ -185,7 +184,7 @@ def parse_head(text: str, origin: str) -> Lock:
         UsageError: As :func:`parse_lock`.
         IntegrityError: The folder of the view leads out of the project.
     """
-    return _of_tables(_loads(text, origin), origin)._replace(head=text)
+    return _settings(_loads(text, origin), origin)._replace(head=text)
 
 
 def parse_block(text: str) -> LockedModel:
@@ -196,7 +195,7 @@ def parse_block(text: str) -> LockedModel:
         IntegrityError: As :func:`parse_lock`.
     """
     try:
-        (table,) = _tables(_loads(text, "the block").get("model", []), "model")
+        (table,) = _loads(text, "the block").tables("model")
         return _model(table, "the block")
     except ValueError as error:
         raise _damaged("the block", str(error)) from error
@@ -231,111 +230,64 @@ def _is_union(text: str) -> bool:
     return False
 
 
-def _loads(text: str, origin: str) -> dict[str, Any]:
-    if tables := read_canonical(text):
-        return tables
+def _loads(text: str, origin: str) -> Table:
     try:
-        return loads(text, limit=MAX_LOCK_BYTES)
+        return Table(read_canonical(text) or loads(text, limit=MAX_LOCK_BYTES), text)
     except TomlError as error:
         raise _damaged(origin, str(error)) from error
 
 
-def _of_tables(tables: Mapping[str, Any], origin: str) -> Lock:
-    version = tables.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise _damaged(origin, "it has no `version`")
-    if version > VERSION:
-        raise UsageError(
-            f"{origin} has version {version}; this modelpm reads version {VERSION}",
-            code=Code.LOCK_TOO_NEW,
-            hints=["update modelpm; the file was left as it is"],
-        )
+def _settings(root: Table, origin: str) -> Lock:
     try:
-        groups = _texts(tables.get("default-groups", []), "default-groups")
-        folder = _text(tables, "dir")
-    except ValueError as error:
+        version = root.number("version", str(VERSION), least=1)
+        if version > VERSION:
+            raise too_new(origin, "version", version, VERSION, Code.LOCK_TOO_NEW)
+        folder, groups = root.text("dir", ok=any_text, default=""), root.texts("default-groups")
+    except TomlError as error:
         raise _damaged(origin, str(error)) from error
     if folder:
         check_folder(folder)
     return Lock(dir=folder, default_groups=groups, head=head_text(folder, groups))
 
 
-def _model(table: Mapping[str, Any], origin: str) -> LockedModel:
-    name = _text(table, "name")
+def _model(table: Table, origin: str) -> LockedModel:
+    name = table.text("name")
     check_model_name(name)
-    files = tuple(_file(t, name) for t in _tables(table.get("file", []), f"{name}: file"))
-    if not files:
-        msg = f"`{name}` has no files"
-        raise ValueError(msg)
+    files = tuple(_file(item) for item in table.tables("file"))
     try:
         check_paths(f.path for f in files)
     except IntegrityError as error:
         hint = "the lock was tampered with or merged wrongly; restore it, or install the model again"
         raise IntegrityError(f"{origin}: `{name}`: {error.message}", code=error.code, hints=[hint]) from error
-    try:
-        wish = Wish.of_toml(table.get("spec"))
-    except ValueError as error:
-        msg = f"`{name}`: spec {error}"
-        raise ValueError(msg) from error
     model = LockedModel(
         name=name,
-        wish=wish,
+        wish=Wish.of_toml(table, "spec"),
         files=files,
-        groups=_texts(table.get("groups", []), f"{name}: groups"),
-        allow=_texts(table.get("allow", []), f"{name}: allow"),
-        extra={k: v for k, v in table.items() if k not in _MODEL_KEYS},
-        **{key: _text(table, key) for key in KEYS},
+        groups=table.texts("groups"),
+        allow=table.texts("allow"),
+        extra={k: v for k, v in table.values.items() if k not in _MODEL_KEYS},
+        **{key: table.text(key, ok=any_text, default="") for key in KEYS},
     )
-    if table.get("digest") != model.digest:
+    digest = table.values.get("digest")
+    if digest != model.digest:
         raise IntegrityError(
-            f"{origin}: the digest of `{name}` does not fit its files",
+            f"{origin}: the digest of `{name}` does not match its files",
             code=Code.LOCK_DIGEST,
-            expected=str(table.get("digest")),
+            expected=str(digest),
             actual=model.digest,
             hints=["the block was edited or merged wrongly: restore the file, or delete the block and lock it again"],
         )
     return model
 
 
-def _file(table: Mapping[str, Any], name: str) -> LockedFile:
-    path, size, sha256 = _text(table, "path"), table.get("size"), _text(table, "sha256")
-    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MAX_SIZE:
-        msg = f"`{name}`: size of `{shortened(path)}` must be a number of bytes"
-        raise ValueError(msg)
-    if not _SHA256.fullmatch(sha256):
-        msg = f"`{name}`: sha256 of `{shortened(path)}` must be 64 hexadecimal digits"
-        raise ValueError(msg)
-    sources = _texts(table.get("sources"), f"{name}: sources of {shortened(path)}")
-    extra = {k: v for k, v in table.items() if k not in _FILE_KEYS}
-    return LockedFile(path, size, sha256, sources, extra)
-
-
-def _tables(value: Any, what: str) -> list[Mapping[str, Any]]:
-    if not isinstance(value, list) or not all(isinstance(v, Mapping) for v in value):
-        msg = f"{what} must be an array of tables"
-        raise ValueError(msg)
-    return value
-
-
-def _text(table: Mapping[str, Any], key: str) -> str:
-    value = table.get(key, "")
-    if not isinstance(value, str):
-        msg = f"{key} must be a text"
-        raise ValueError(msg)  # noqa: TRY004 - one error for everything that is wrong in a lock
-    if len(value) > MAX_TEXT:
-        msg = f"{key} is longer than {MAX_TEXT} characters"
-        raise ValueError(msg)
-    return value
-
-
-def _texts(value: Any, what: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        msg = f"{what} must be an array of texts"
-        raise ValueError(msg)
-    if any(len(v) > MAX_TEXT for v in value):
-        msg = f"{what} has a text of more than {MAX_TEXT} characters"
-        raise ValueError(msg)
-    return tuple(value)
+def _file(table: Table) -> LockedFile:
+    return LockedFile(
+        path=table.text("path"),
+        size=table.number("size", "a number of bytes"),
+        sha256=table.text("sha256", "64 hexadecimal digits", ok=_SHA256.fullmatch),
+        sources=table.texts("sources"),
+        extra={k: v for k, v in table.values.items() if k not in _FILE_KEYS},
+    )
 
 
 def _merged(what: str, code: str) -> UsageError:

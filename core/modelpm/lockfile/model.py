@@ -5,7 +5,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-MAX_TEXT = 8192  # characters of a text in a lock or a manifest; longer is not a name, address or license
+from modelpm.text.toml import Table, any_text
+
 MAX_LICENSE = 200  # characters: SPDX expressions are short, and what is longer is a text
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -43,27 +44,19 @@ class Wish:
         return table
 
     @classmethod
-    def of_toml(cls, value: Any) -> "Wish":
+    def of_toml(cls, table: Table, key: str) -> "Wish":
         """Read what :meth:`as_toml` wrote.
 
         Raises:
-            ValueError: It is neither a text nor such a table, or a text in it is too long.
+            TomlError: It is neither a text nor such a table, or a text in it is too long.
         """
-        if isinstance(value, str) and value:
-            return _capped(cls(value))
-        if isinstance(value, Mapping) and isinstance(value.get("source"), str):
-            lists = [value.get("include", []), value.get("exclude", [])]
-            if all(isinstance(items, list) and all(isinstance(i, str) for i in items) for items in lists):
-                return _capped(cls(value["source"], *(tuple(items) for items in lists)))
-        msg = "must be a text, or a table with `source` and lists `include`, `exclude`"
-        raise ValueError(msg)
-
-
-def _capped(wish: Wish) -> Wish:
-    if any(len(text) > MAX_TEXT for text in (wish.spec, *wish.include, *wish.exclude)):
-        msg = f"has a text of more than {MAX_TEXT} characters"
-        raise ValueError(msg)
-    return wish
+        value = table.values.get(key)
+        if isinstance(value, str):
+            return cls(table.text(key))
+        if not isinstance(value, Mapping):
+            table.fail(key, "a text, or a table with `source` and lists `include`, `exclude`")
+        options = table.table(key)
+        return cls(options.text("source", ok=any_text), options.texts("include"), options.texts("exclude"))
 
 
 @dataclass(frozen=True, slots=True)

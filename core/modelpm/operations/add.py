@@ -11,6 +11,7 @@ from modelpm.project.edit import with_models, without_models
 from modelpm.project.files import Site, State
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.resolver import Resolver
+from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
 
 
@@ -102,15 +103,14 @@ def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:
     manifest, _ = standing(state)
     for name in names:
         if name not in manifest.models:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, manifest.models, 1)
-            hints = [f"did you mean `{near[0]}`?"] if near else []
             raise NotFound(
                 f"the project has no model `{printable(name)}`",
                 code=Code.NOT_IN_PROJECT,
                 name=printable(name),
-                hints=[*hints, f"to let go of one of your own: modelpm uninstall {printable(name)}"],
+                hints=[
+                    *suggest(name, manifest.models),
+                    f"to remove a model of your own: modelpm uninstall {printable(name)}",
+                ],
             )
     return tuple(dict.fromkeys(names))
 

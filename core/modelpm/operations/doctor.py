@@ -17,7 +17,7 @@ from modelpm.lockfile.file import parse_lock
 from modelpm.operations.checks import Check, access, ages, catalogs, credentials, endpoints, plugins
 from modelpm.project.provenance import Known
 from modelpm.store.gc import leases, leftovers
-from modelpm.text.human import binary_size, in_days
+from modelpm.text.human import binary_size
 
 if TYPE_CHECKING:
     from modelpm.config import Config
@@ -181,8 +181,7 @@ class Doctor:
         keep, now = self.environment.store.keep_unseen, time.time()
         away = [root for root in survey.of_state("unseen") if not root.is_elsewhere]
         for root in away:
-            left = in_days(keep - root.record.age(now))
-            yield Check("project", "warn", f"{root.who}: what it needs is kept for {left} more")
+            yield Check("project", "warn", root.kept(keep, now))
         if not away:
             there = len(survey.of_state("there"))
             yield Check("projects", "ok", f"{there} projects and folders count on the store")

@@ -13,7 +13,7 @@ from modelpm.lockfile.salvage import Doubt, digests_in
 from modelpm.operations.acquire import Installer, Task, say_learned
 from modelpm.project.heal import pins_of
 from modelpm.project.manifest import Manifest
-from modelpm.resolution.code import PICKLE
+from modelpm.resolution.code import PICKLE, allow_hint
 from modelpm.resolution.plan import make_plan
 from modelpm.resolution.resolve import WantedModel
 from modelpm.resolution.resolver import Identified
@@ -134,8 +134,7 @@ class Locker:
         except Denied as error:
             if error.code != Code.PICKLE:
                 raise
-            hint = f"if you trust the publisher: modelpm add {wish} --as {name} --allow-pickle"
-            raise Denied(error.message, code=error.code, hints=[hint], **error.details) from None
+            raise Denied(error.message, code=error.code, hints=[allow_hint(wish, name)], **error.details) from None
         manifest.check(model, [f.path for f in model.files])
         manifest.rules.check_digests(name, (f.path for f in model.files if f.digest is None))
         for warning in model.warnings:

@@ -220,10 +220,9 @@ def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> 
 
 
 def _of_roots(survey: Survey, now: float, keep: float) -> Iterator[str]:
-    """Say which roots are not where they were, and which of them count no more."""
+    """Say which roots are not where they were, and which of them no longer count."""
     for root in survey.of_state("expired"):
-        yield f"{root.who} counts no more: it was not seen for {in_days(root.record.age(now))}"
+        yield f"{root.who} no longer counts: it was not seen for {in_days(root.record.age(now))}"
     for root in survey.of_state("unseen"):
         if not root.is_elsewhere:
-            left = in_days(keep - root.record.age(now))
-            yield f"{root.who}: what it needs is kept for {left} more"
+            yield root.kept(keep, now)

@@ -72,7 +72,7 @@ class Uninstaller:
             shown, kept = self._shown(model.name, remove=self.with_dir)
             freed, note = self._free([f.sha256 for f in model.files], model.name)
             outcome.details.update(digest=model.digest, freed=freed)
-        return _change(model, freed, _joined(note, _left([*changed, *kept]), shown))
+        return Change.of("uninstall", model, freed=freed, note=_joined(note, _left([*changed, *kept]), shown))
 
     def _uninstall_shown(self, name: str, *, user: str | None) -> Change | None:
         """Remove what other folders show of a model that is not installed any more; None where none does."""
@@ -86,7 +86,7 @@ class Uninstaller:
             shown, kept = self._shown(name, remove=True)
             freed, note = self._free(sorted(digests), name)
             outcome.details.update(freed=freed)
-        return Change("uninstall", name, name, freed=freed, note=_joined(note, _left(kept), shown))
+        return Change("uninstall", name=name, model=name, freed=freed, note=_joined(note, _left(kept), shown))
 
     def would(self, model: LockedModel, before: Sequence[str] = ()) -> Change:
         """Return what :meth:`uninstall` would do, once other models were taken out before; ``before`` names them."""
@@ -100,7 +100,8 @@ class Uninstaller:
             note = _kept(digests, needed)
         except StoreError as error:
             freed, note = 0, _stays(error)
-        return _change(model, freed, _joined(note, self._shown(model.name, remove=False)[0]))
+        note = _joined(note, self._shown(model.name, remove=False)[0])
+        return Change.of("uninstall", model, freed=freed, note=note)
 
     @property
     def _roots(self) -> Roots:
@@ -133,20 +134,6 @@ class Uninstaller:
         except StoreError as error:
             return 0, _stays(error)
         return freed, _kept(digests, needed)
-
-
-def _change(model: LockedModel, freed: int, note: str) -> Change:
-    return Change(
-        "uninstall",
-        model.name,
-        model.model,
-        model.release,
-        model.variant,
-        model.digest,
-        model.size,
-        freed=freed,
-        note=note,
-    )
 
 
 def _joined(*notes: str) -> str:

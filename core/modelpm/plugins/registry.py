@@ -7,7 +7,6 @@ each, and what a plugin raises becomes a ``PluginError`` that names its distribu
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,6 +20,7 @@ from modelpm.plugins import kinds
 from modelpm.plugins.discovery import API_VERSION, OURS, Entry, normalized, scan_all
 from modelpm.plugins.guard import guarded
 from modelpm.plugins.kinds import Kind, Trust, audit, catalog, command, digest, listener, source
+from modelpm.text.suggest import suggest
 
 if TYPE_CHECKING:
     import click
@@ -181,8 +181,7 @@ class Registry:
         if found is None:
             return NotFound(f"this modelpm does not know the kind `{kind}`")
         known = self.names(kind)
-        near = get_close_matches(name, known, 1)
-        hints = [f"did you mean `{near[0]}{found.suffix}`?"] if near else []
+        hints = suggest(name, known, after=found.suffix)
         served = ", ".join(f"`{n}{found.suffix}`" for n in known) or "none"
         hints.append(f"there are: {served}; a plugin of the group `{found.group}` adds one")
         return found.unknown(

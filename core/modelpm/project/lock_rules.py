@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from modelpm.lockfile.model import MAX_LICENSE, LockedModel
 from modelpm.project.drift import Reason
 from modelpm.project.manifest import Manifest
-from modelpm.resolution.code import code_in
+from modelpm.resolution.code import allow_hint, code_in
 from modelpm.resolution.selection import few
 from modelpm.text.untrusted import printable
 
@@ -49,7 +49,7 @@ def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Offence
         hint = (
             "if they are wanted: `modelpm lock` beside models.toml writes into the lock what the manifest allows"
             if manifest is None
-            else f"if you trust the publisher: modelpm add {model.wish} --as {model.name} --allow-pickle"
+            else allow_hint(model.wish, model.name)
         )
         yield Offence(model.name, why, CODE, hint)
     elif set(model.allow) - words:

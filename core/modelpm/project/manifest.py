@@ -1,19 +1,19 @@
 """``models.toml``, or ``[tool.modelpm]`` in ``pyproject.toml``: what a project wants. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from modelpm.errors import Code, IntegrityError, UsageError
+from modelpm.errors import Code, IntegrityError, UsageError, too_new
 from modelpm.lockfile.file import check_folder, conflict_line
 from modelpm.lockfile.model import Model, Wish
 from modelpm.project.discovery import MAX_MANIFEST_BYTES, inner_table
 from modelpm.project.rules import Rules
 from modelpm.resolution.code import WORDS
 from modelpm.resolution.spec import parse_spec
-from modelpm.text.toml import TomlError, loads
-from modelpm.text.untrusted import MODEL_ID, check_model_name, printable
+from modelpm.text.toml import Table, TomlError, any_text, loads
+from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_model_name, printable
 
 DEFAULT_DIR = "models"
 SCHEMA = 1
@@ -98,98 +98,87 @@ def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manif
         UsageError: It is damaged, has conflict markers or unknown keys, or is of a newer version.
         IntegrityError: ``settings.dir`` leads out of the project.
     """
-    values = inner_table(_load(text, origin), table)
-    if values is None:
-        raise _wrong(origin, f"it has no [{'.'.join(table)}]")
-    schema = values.get("schema", SCHEMA)
-    if type(schema) is not int or schema < 1:
-        raise _wrong(origin, "`schema` must be 1")
-    if schema > SCHEMA:
+    if line := conflict_line(text):
+        hint = "decide there what the project wants, then run `modelpm lock`: it repairs the lock from both sides"
         raise UsageError(
-            f"{origin} has schema {schema}; this modelpm reads schema {SCHEMA}",
-            code=Code.MANIFEST_TOO_NEW,
-            hints=["update modelpm; the file was left as it is"],
+            f"{origin} has merge conflict markers at line {line}", code=Code.MANIFEST_CONFLICT, hints=[hint]
         )
     try:
-        _only(values, _TOP_KEYS, "")
-        tables = _mapping(values, "models")
-        models = {name: _wish(name, value) for name, value in tables.items()}
-        allow = {name: words for name, value in tables.items() if (words := _allow(name, value))}
-        groups = {name: _group(name, value, models) for name, value in _mapping(values, "groups").items()}
-        settings = _mapping(values, "settings")
-        _only(settings, _SETTINGS, "settings.")
-        return Manifest(models, groups, *_settings(settings, groups), allow)
-    except ValueError as error:
-        raise _wrong(origin, str(error)) from None
+        root = _root(text, table)
+        schema = root.number("schema", f"{SCHEMA}", least=1, default=SCHEMA)
+        if schema <= SCHEMA:
+            return _manifest(root)
+    except TomlError as error:
+        raise UsageError(
+            f"{origin} cannot be used: {error}",
+            code=Code.MANIFEST_INVALID,
+            hints=error.hints or ["the file was left as it is"],
+        ) from None
     except UsageError as error:
         raise UsageError(f"{origin}: {error}", code=Code.MANIFEST_INVALID, hints=error.hints) from None
     except IntegrityError as error:
         raise IntegrityError(f"{origin}: {error}", code=error.code, hints=error.hints, **error.details) from None
+    raise too_new(origin, "schema", schema, SCHEMA, Code.MANIFEST_TOO_NEW)
 
 
-def _load(text: str, origin: str) -> dict[str, Any]:
-    if line := conflict_line(text):
-        raise UsageError(
-            f"{origin} has merge conflict markers at line {line}",
-            code=Code.MANIFEST_CONFLICT,
-            hints=[
-                "decide there what the project wants, then run `modelpm lock`: it repairs the lock from both sides",
-            ],
-        )
-    try:
-        return loads(text, limit=MAX_MANIFEST_BYTES)
-    except TomlError as error:
-        raise _wrong(origin, str(error)) from None
+def _root(text: str, table: tuple[str, ...]) -> Table:
+    root = Table(loads(text, limit=MAX_MANIFEST_BYTES), text)
+    if inner_table(root.values, table) is None:
+        msg = f"it has no [{'.'.join(table)}]"
+        raise TomlError(msg)
+    for key in table:
+        root = root.table(key)
+    return root
 
 
-def _only(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in values:
-        if key not in known:
-            from difflib import get_close_matches
+def _manifest(root: Table) -> Manifest:
+    root.only(_TOP_KEYS)
+    tables, grouped = root.table("models"), root.table("groups")
+    models = {name: _wish(tables, name) for name in tables.values}
+    allow = {name: words for name in tables.values if (words := _allow(tables, name))}
+    groups = {name: _group(grouped, name, models) for name in grouped.values}
+    settings = root.table("settings")
+    settings.only(_SETTINGS)
+    return Manifest(
+        models,
+        groups,
+        default_groups=_default_groups(settings, groups),
+        dir=_folder(settings),
+        rules=Rules(
+            _unique(settings, "allow-formats"), _unique(settings, "allow-licenses"), settings.flag("require-digest")
+        ),
+        allow=allow,
+    )
 
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean `{where}{near[0]}`?" if near else f"there are: {', '.join(known)}"
-            raise UsageError(f"the key `{where}{printable(key)}` is unknown", hints=[hint])
 
-
-def _mapping(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    found = values.get(key, {})
-    if not isinstance(found, Mapping):
-        msg = f"`{key}` must be a table"
-        raise ValueError(msg)  # noqa: TRY004 - one error for everything that is wrong in a manifest
-    return found
-
-
-def _wish(name: str, value: Any) -> Wish:
+def _wish(table: Table, name: str) -> Wish:
     check_model_name(name)
-    if isinstance(value, Mapping):
-        _only(value, _MODEL_KEYS, f"models.{name}.")
-    try:
-        wish = Wish.of_toml(value)
-    except ValueError as error:
-        msg = f"`models.{name}` {error}"
-        raise ValueError(msg) from None
+    if isinstance(table.values[name], Mapping):
+        table.table(name).only(_MODEL_KEYS)
+    wish = Wish.of_toml(table, name)
     parse_spec(wish.spec)
     return wish
 
 
-def _allow(name: str, value: Any) -> tuple[str, ...]:
-    words = _texts(value.get("allow", []), f"models.{name}.allow") if isinstance(value, Mapping) else ()
-    for word in words:
-        if word not in WORDS:
-            msg = f"`models.{name}.allow` must be a list of {', '.join(WORDS)}, and has `{printable(word)}`"
-            raise ValueError(msg)
-    return words
+def _allow(table: Table, name: str) -> tuple[str, ...]:
+    if not isinstance(table.values[name], Mapping):
+        return ()
+    return _unique(table.table(name), "allow", f"a list of {', '.join(WORDS)}", ok=WORDS.__contains__)
 
 
-def _group(name: str, value: Any, models: Mapping[str, Wish]) -> tuple[str, ...]:
+def _group(table: Table, name: str, models: Mapping[str, Wish]) -> tuple[str, ...]:
     check_group(name)
-    members = _texts(value, f"groups.{name}")
+    members = _unique(table, name)
     for member in members:
         if member not in models:
-            msg = f"the group `{name}` names `{printable(member)}`, which is not in [models]"
-            raise ValueError(msg)
+            raise table.wrong(name, f"names `{printable(member)}`, which is not in [models]")
     return members
+
+
+def _unique(
+    table: Table, key: str, allowed: str = "a list of texts", *, ok: Callable[[str], object] = any_text
+) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(table.texts(key, allowed, ok=ok)))
 
 
 def check_group(name: str) -> None:
@@ -201,50 +190,27 @@ def check_group(name: str) -> None:
     if not MODEL_ID.fullmatch(name):
         raise UsageError(
             f"`{printable(name)}` cannot be the name of a group",
-            hints=["names are 1 to 64 of a-z, 0-9, `.`, `_`, `-`, and begin with a letter or digit"],
+            hints=[f"names are {ID_RULE}"],
         )
 
 
-def _settings(settings: Mapping[str, Any], groups: Mapping[str, tuple[str, ...]]) -> tuple[tuple[str, ...], str, Rules]:
-    folder = settings.get("dir", DEFAULT_DIR)
-    if not isinstance(folder, str):
-        msg = "`settings.dir` must be a text"
-        raise ValueError(msg)  # noqa: TRY004 - as above
+def _folder(settings: Table) -> str:
+    folder = settings.text("dir", ok=any_text, default=DEFAULT_DIR)
     if folder.startswith("~") or "$" in folder:
-        msg = f"`settings.dir` is `{printable(folder)}`, and neither `~` nor `$` is replaced in it"
-        raise UsageError(msg, hints=["name a folder inside of the project, like `models`"])
+        problem = f"is `{printable(folder)}`, and neither `~` nor `$` is replaced in it"
+        raise TomlError(str(settings.wrong("dir", problem)), ["name a folder inside of the project, like `models`"])
     try:
         check_folder(folder)
     except IntegrityError as error:
-        raise IntegrityError(
-            f"`settings.dir`: {error.message}",
-            code=error.code,
-            hints=["name a folder inside of the project"],
-            **error.details,
-        ) from None
-    default = _texts(settings.get("default-groups", []), "settings.default-groups")
-    for group in default:
-        if group not in groups:
-            msg = f"`settings.default-groups` names `{printable(group)}`, which is not in [groups]"
-            raise ValueError(msg)
-    require = settings.get("require-digest", False)
-    if not isinstance(require, bool):
-        msg = "`settings.require-digest` must be true or false"
-        raise ValueError(msg)  # noqa: TRY004 - as above
-    formats, licenses = (
-        _texts(settings.get(key, []), f"settings.{key}") for key in ("allow-formats", "allow-licenses")
-    )
-    return tuple(sorted(set(default))), folder, Rules(formats, licenses, require)
+        problem = f"`{settings.name('dir')}`: {error.message}"
+        hint = "name a folder inside of the project, like `models`"
+        raise IntegrityError(problem, code=error.code, hints=[hint], **error.details) from None
+    return folder
 
 
-def _texts(value: Any, what: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-        msg = f"`{what}` must be a list of texts"
-        raise ValueError(msg)
-    return tuple(dict.fromkeys(value))
-
-
-def _wrong(origin: str, why: str) -> UsageError:
-    return UsageError(
-        f"{origin} cannot be used: {why}", code=Code.MANIFEST_INVALID, hints=["the file was left as it is"]
-    )
+def _default_groups(settings: Table, groups: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    names = settings.texts("default-groups")
+    for name in names:
+        if name not in groups:
+            raise settings.wrong("default-groups", f"names `{printable(name)}`, which is not in [groups]")
+    return tuple(sorted(set(names)))

@@ -24,3 +24,8 @@ def code_in(model: Model, paths: Iterable[str]) -> list[str]:
 def needed_words(model: Model, paths: Iterable[str]) -> tuple[str, ...]:
     """Return the words of ``allow`` without which a model may not be taken."""
     return (PICKLE,) if code_in(model, paths) else ()
+
+
+def allow_hint(wish: object, name: str) -> str:
+    """Return the hint for a model of a project that holds a pickle: the command that allows it."""
+    return f"if you trust the publisher: modelpm add {wish} --as {name} --allow-pickle"

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import islice
 
 from modelpm.api.types import RemoteFile
 from modelpm.errors import Code, Denied, NotFound, UsageError
 from modelpm.text.human import binary_size
+from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import shortened
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -23,7 +23,6 @@ _QUANT = re.compile(
 )
 _FEW = 8  # names in a hint: what fits two lines
 _LONG = 200  # characters of each
-_COMPARED = 2000
 _SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})$")
 
 
@@ -152,17 +151,9 @@ def _named(files: Sequence[RemoteFile], name: str, what: str) -> list[RemoteFile
     pattern = name + "*" if name.endswith("/") else name
     matching = [f for f in files if fnmatchcase(f.path, pattern) or f.path.startswith(name.rstrip("/") + "/")]
     if not matching:
-        from difflib import get_close_matches
-
-        # Names that differ a lot in length cannot be close; comparing takes a while for each of the others.
-        similar = (f.path for f in files if abs(len(f.path) - len(name)) <= len(name))
-        near = get_close_matches(name, list(islice(similar, _COMPARED)), 3, 0.5)
-        hint = (
-            f"did you mean {' or '.join(f'`{shortened(n)}`' for n in near)}?"
-            if near
-            else _some([f.path for f in files])
-        )
-        raise NotFound(f"{what}: it has no file `{shortened(name)}`", hints=[hint])
+        paths = [f.path for f in files]
+        hints = suggest(name, paths, most=3) or [_some(paths)]
+        raise NotFound(f"{what}: it has no file `{shortened(name)}`", hints=hints)
     return matching
 
 

@@ -1,9 +1,10 @@
 """What is installed: one value, in a module of its own, because verbs that only read need no other."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modelpm.lockfile.model import LockedFile
+from modelpm.text.plain import CALLERS_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,11 @@ class InstalledModel:
     release: str
     variant: str
     format: str
-    license: str
+    license: str = field(metadata=CALLERS_ONLY)
     bytes: int
     digest: str
     source: str
     environment: str
     path: Path
-    folder: Path
-    files: tuple[LockedFile, ...]
+    folder: Path = field(metadata=CALLERS_ONLY)
+    files: tuple[LockedFile, ...] = field(metadata=CALLERS_ONLY)

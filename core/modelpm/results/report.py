@@ -1,12 +1,14 @@
-"""What the library answers with: frozen values whose attributes are the keys of the command line's JSON rows."""
+"""What the library returns: frozen values whose attributes are the keys of the command line's JSON rows."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from modelpm.errors import ModelpmError, gravest
+from modelpm.lockfile.model import LockedModel, Model
 from modelpm.results.installed import InstalledModel
+from modelpm.text.plain import CALLERS_ONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,25 @@ class Change:
     bytes: int | None = None
     downloaded: int = 0
     path: Path | None = None
-    freed: int = 0
-    note: str = ""
-    before: str = ""
+    freed: int = field(default=0, metadata=CALLERS_ONLY)
+    note: str = field(default="", metadata=CALLERS_ONLY)
+    before: str = field(default="", metadata=CALLERS_ONLY)
+
+    @classmethod
+    def of(cls, action: str, model: Model | InstalledModel, **known: Any) -> "Change":
+        """Return a change of a model.
+
+        Args:
+            action: As the attribute.
+            model: It gives the names; also digest and size, once it is locked.
+            known: Further attributes, or other values for them.
+        """
+        names = {key: getattr(model, key) for key in ("name", "model", "release", "variant")}
+        if isinstance(model, LockedModel):
+            names |= {"digest": model.digest, "bytes": model.size}
+        elif isinstance(model, InstalledModel):
+            names |= {"digest": model.digest, "bytes": model.bytes}
+        return cls(action=action, **(names | known))
 
 
 Row_co = TypeVar("Row_co", covariant=True)
@@ -161,7 +179,7 @@ class Verified:
     file: str
     ok: bool
     problem: str = ""
-    only_shown_badly: bool = False
+    only_shown_badly: bool = field(default=False, metadata=CALLERS_ONLY)
     repaired: bool = False
     downloaded: int = 0
 

@@ -1,4 +1,4 @@
-"""After a boot that did not end cleanly: what was committed just before it is looked at once more, once."""
+"""After a reboot: what was committed just before it is hashed once more."""
 
 from modelpm.api.events import Bus
 from modelpm.store import Store
@@ -7,9 +7,9 @@ from modelpm.store.gc import crash
 
 
 def recheck(store: Store, bus: Bus) -> None:
-    """Re-hash the blobs that a crash of the machine may have cost; verbs that change something call it first.
+    """Re-hash the blobs that the end of the last boot may have cost; verbs that change something call it first.
 
-    A bad one is doubted from now on, so that whatever needs it repairs it.
+    A bad one is doubted from now on, so that the next verb that needs it repairs it.
 
     Args:
         store: Opened.
@@ -28,6 +28,4 @@ def recheck(store: Store, bus: Bus) -> None:
     crash.settle(store.layout)
     if bad:
         count = "1 file" if len(bad) == 1 else f"{len(bad)} files"
-        bus.warn(
-            f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` repairs what is lost"
-        )
+        bus.warn(f"the machine stopped before {count} reached the disk whole; `modelpm verify --repair` restores it")

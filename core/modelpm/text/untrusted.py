@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from modelpm.errors import Code, IntegrityError, UsageError
 
 MODEL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+ID_RULE = "1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit"
 _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in "0123456789¹²³"
 }
@@ -87,9 +88,7 @@ def check_model_name(name: str) -> None:
     if not MODEL_ID.fullmatch(name) or broken:
         raise UsageError(
             f"`{shortened(name)}` cannot be the name of a model" + (f": {broken}" if broken else ""),
-            hints=[
-                "names are 1 to 64 of a-z, 0-9, `.`, `_`, `-`, and begin with a letter or digit; choose with --as NAME"
-            ],
+            hints=[f"names are {ID_RULE}; choose with --as NAME"],
         )
 
 

@@ -12,6 +12,7 @@ from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import group
 from modelpm.errors import CheckFailedError, ModelpmError
+from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.api.types import Finding
@@ -72,9 +73,7 @@ def audit(session: Session, *, catalogs: tuple[str, ...]) -> Outcome:
     return Outcome(
         lines=[_finding_line(name, finding) for name, finding in found],
         notes=[line(f"Found {count(len(found), 'thing')} to look at, {count(rejected, 'error')}")],
-        items=[
-            {"catalog": name, "severity": f.severity.value, "code": f.code, "message": f.message} for name, f in found
-        ],
+        items=[{"catalog": name, **row(finding)} for name, finding in found],
         errors=[CheckFailedError(f"{count(rejected, 'error')} in the catalogs")] if rejected else [],
     )
 

@@ -9,6 +9,7 @@ from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import line, table
 from modelpm.cli.terminal.output import Outcome, width
 from modelpm.cli.verbs import group
+from modelpm.text.plain import plain
 
 command = group(
     "config", "modelpm config list", "modelpm config get store.dir", "modelpm config set network.limit-rate 8M"
@@ -18,13 +19,11 @@ command = group(
 @command.verb("list", "List all settings, and where each comes from.", "modelpm config list")
 def list_(session: Session) -> Outcome:
     """List every setting as it stands."""
-    from modelpm.config.edit import plain
-
     with session.manager() as manager:
         rows = manager.config.rows
     return Outcome(
         lines=table(("KEY", "VALUE", "ORIGIN"), [(r.key, _text(r.value), r.origin) for r in rows], width()),
-        items=[{"key": row.key, "value": plain(row.value), "origin": row.origin} for row in rows],
+        items=[plain(row._asdict()) for row in rows],
     )
 
 
@@ -32,15 +31,12 @@ def list_(session: Session) -> Outcome:
 @click.argument("key")
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
-    from modelpm.config.edit import plain
     from modelpm.config.settings import setting
 
     setting(key)
     with session.manager() as manager:
         row = next(row for row in manager.config.rows if row.key == key)
-    return Outcome(
-        lines=[line(_text(row.value))], items=[{"key": key, "value": plain(row.value), "origin": row.origin}]
-    )
+    return Outcome(lines=[line(_text(row.value))], items=[plain(row._asdict())])
 
 
 @command.verb(

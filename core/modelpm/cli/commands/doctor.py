@@ -9,6 +9,7 @@ from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
 from modelpm.errors import Code, ModelpmError
+from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.operations.checks import Check
@@ -28,7 +29,7 @@ def command(session: Session, *, fix: bool) -> Outcome:
     return Outcome(
         lines=[each for check in checks for each in _lines(check)],
         notes=[line((summary, "dim"))],
-        items=[{"name": c.name, "state": c.state, "text": c.text, "cure": c.cure} for c in checks],
+        items=[row(check, "name", "state", "text", "cure") for check in checks],
         errors=[_error(check) for check in failed] if session["json"] else [_summary(failed)] if failed else [],
     )
 

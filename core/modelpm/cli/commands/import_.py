@@ -1,7 +1,5 @@
 """``modelpm import``."""
 
-from dataclasses import asdict
-
 import click
 
 from modelpm.cli.context import Session
@@ -9,6 +7,7 @@ from modelpm.cli.terminal.format import count, line
 from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
+from modelpm.text.plain import plain
 
 
 @verb("import", "modelpm import models.tar", "modelpm import models.tar.001", "modelpm import ~/Downloads/models")
@@ -24,4 +23,4 @@ def command(session: Session, *, source: str) -> Outcome:
     notes = [line(f"Imported {count(len(taken), 'file')} ({size}), {new} of them new, in {duration(session.elapsed)}")]
     if project is not None:
         notes.append(line(("`modelpm sync --frozen --offline` puts what is locked in place", "dim")))
-    return Outcome(notes=notes, items=[{**asdict(t), "models": list(t.models)} for t in taken], warnings=warnings)
+    return Outcome(notes=notes, items=plain(taken), warnings=warnings)

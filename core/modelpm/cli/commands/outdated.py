@@ -1,7 +1,5 @@
 """``modelpm outdated``."""
 
-from dataclasses import asdict
-
 import click
 
 from modelpm.cli.completion import installed_names
@@ -10,6 +8,7 @@ from modelpm.cli.terminal.format import count
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import verb
 from modelpm.errors import CheckFailedError, Code
+from modelpm.text.plain import plain
 
 
 @verb("outdated", "modelpm outdated", "modelpm outdated --exit-code", "modelpm outdated -g")
@@ -24,7 +23,6 @@ def command(session: Session, *, names: tuple[str, ...], exit_code: bool) -> Out
     if rows and exit_code:
         errors.append(CheckFailedError(f"{count(len(rows), 'model')} outdated", code=Code.OUTDATED))
     cells = [(r.name, r.locked, r.allowed, r.newest, r.note) for r in rows]
-    items = [asdict(row) for row in rows]
     nothing = "" if errors else "everything is up to date"
-    shown = listing(("NAME", "LOCKED", "ALLOWED", "NEWEST", "NOTE"), cells, items, nothing)
+    shown = listing(("NAME", "LOCKED", "ALLOWED", "NEWEST", "NOTE"), cells, plain(rows), nothing)
     return shown._replace(errors=errors, warnings=result.warnings)

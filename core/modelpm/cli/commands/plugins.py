@@ -8,6 +8,7 @@ from modelpm.cli.context import Session
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import Group, is_taken
 from modelpm.errors import ModelpmError, PluginError
+from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.plugins.discovery import Entry
@@ -69,13 +70,7 @@ def _problem(registry: "Registry", entry: "Entry") -> ModelpmError | None:
 def _row(entry: "Entry", state: str) -> dict[str, Any]:
     if state == "ok" and entry.kind == "command" and is_taken(entry.name):
         state = "shadowed"
-    return {
-        "kind": entry.kind,
-        "name": entry.name,
-        "distribution": entry.distribution,
-        "version": entry.version,
-        "state": state,
-    }
+    return row(entry, "kind", "name", "distribution", "version", state=state)
 
 
 def _outcome(rows: list[dict[str, Any]], errors: list[ModelpmError] | None = None) -> Outcome:

@@ -1,6 +1,6 @@
 """``modelpm prune``."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,10 +10,10 @@ from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
+from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.operations.prune import Pruned
-    from modelpm.store.gc.leftovers import Leftover
 
 _WORDS = {
     "blob": ("file", ""),
@@ -45,15 +45,11 @@ def command(session: Session, *, dry_run: bool, older_than: str, max_size: str) 
             found = keeping.prune(older_than=older_than, max_size=max_size, project=here)
     return Outcome(
         notes=_notes(found, session.elapsed),
-        changes=[_row(item) for item in found.removed],
-        items=[{"freed": found.freed, "kept": found.kept, "spared": found.spared}],
+        changes=[row(it, "kind", "bytes", "path", action="free", name=it.path.name) for it in found.removed],
+        items=[row(found, "freed", "kept", "spared")],
         warnings=found.notes,
         dry_run=dry_run,
     )
-
-
-def _row(item: "Leftover") -> dict[str, Any]:
-    return {"action": "free", "kind": item.kind, "name": item.path.name, "bytes": item.bytes, "path": str(item.path)}
 
 
 def _listed(found: "Pruned") -> str:

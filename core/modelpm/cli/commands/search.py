@@ -7,6 +7,7 @@ import click
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import verb
+from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.catalog.entry import Entry
@@ -28,14 +29,7 @@ def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None
 
 def entry_row(entry: "Entry") -> dict[str, Any]:
     """Return the JSON of a catalog's model."""
-    return {
-        "id": entry.id,
-        "catalog": entry.catalog,
-        "title": entry.title,
-        "license": entry.license,
-        "tasks": list(entry.tasks),
-        "variants": variants(entry),
-    }
+    return row(entry, "id", "catalog", "title", "license", "tasks", variants=variants(entry))
 
 
 def variants(entry: "Entry") -> list[str]:

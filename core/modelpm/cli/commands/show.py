@@ -8,9 +8,9 @@ from modelpm.cli.completion import catalog_names
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line, table
 from modelpm.cli.terminal.output import Outcome, width
-from modelpm.cli.terminal.rows import details_row
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size
+from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.report import Details, VariantDetails
@@ -25,7 +25,7 @@ def command(session: Session, *, spec: str) -> Outcome:
     with session.manager() as manager:
         result = manager.show(session.meant(manager, [spec])[0], project=session.project(manager))
     details = result.rows[0]
-    return Outcome(lines=_lines(details, width()), items=[details_row(details)], warnings=result.warnings)
+    return Outcome(lines=_lines(details, width()), items=[row(details)], warnings=result.warnings)
 
 
 def _lines(details: "Details", width: int | None) -> list[Line]:

@@ -1,7 +1,7 @@
 """``modelpm store``."""
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,7 @@ from modelpm.cli.terminal.format import count, line, table
 from modelpm.cli.terminal.output import Outcome, place, width
 from modelpm.cli.verbs import group
 from modelpm.text.human import binary_size
+from modelpm.text.plain import plain
 
 if TYPE_CHECKING:  # start-up
     from modelpm.operations.usage import Share
@@ -42,7 +43,7 @@ def total(session: Session) -> Outcome:
     shown = table(("MODEL", "ENVIRONMENT", ">FILES", ">SIZE"), rows, width()) if rows else []
     return Outcome(
         lines=[*shown, line(binary_size(size))] if sys.stdout.isatty() else [line(str(size))],
-        items=[{"blobs": blobs, "bytes": size, "shares": [_row(share) for share in shares]}],
+        items=[{"blobs": blobs, "bytes": size, "shares": plain(shares)}],
     )
 
 
@@ -59,16 +60,6 @@ _WORDS = {
 
 def _named(share: "Share") -> str:
     return share.name or _WORDS[share.kind]
-
-
-def _row(share: "Share") -> dict[str, Any]:
-    return {
-        "kind": share.kind,
-        "name": share.name,
-        "environment": share.environment,
-        "files": share.files,
-        "bytes": share.bytes,
-    }
 
 
 @command.verb(

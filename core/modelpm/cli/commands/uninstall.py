@@ -32,7 +32,7 @@ def outcome(session: Session, report: "Result[Any]") -> Outcome:
     """Return what an uninstall came to."""
     return Outcome(
         notes=_notes(report, session.elapsed),
-        changes=[{**change_row(change), "freed": change.freed, "note": change.note} for change in report.changes],
+        changes=[change_row(change, freed=change.freed, note=change.note) for change in report.changes],
         errors=report.errors,
         warnings=report.warnings,
         dry_run=report.dry_run,

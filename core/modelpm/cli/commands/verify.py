@@ -12,6 +12,7 @@ from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
 from modelpm.errors import Code, IntegrityError
 from modelpm.text.human import binary_size, duration
+from modelpm.text.plain import plain, row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.report import Verified
@@ -35,39 +36,24 @@ def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> O
         result = manager.verify(names, project=project, **options)
         models = [*manager.installed(), *(project.installed() if project is not None else ())]
     rows, sizes = result.rows, {(m.name, file.path): file.size for m in models for file in m.files}
-    total = sum(sizes.get((row.name, row.file), 0) for row in rows)
+    total = sum(sizes.get((each.name, each.file), 0) for each in rows)
     return Outcome(
         notes=_notes(rows, total, session.elapsed, part=bool(models and options["subset"])),
-        items=[_row(row) for row in rows],
-        changes=[_change(row) for row in rows if row.repaired],
-        errors=[_error(row) for row in rows if not row.ok],
+        items=plain(rows),
+        changes=[row(each, "name", "file", "downloaded", action="repair") for each in rows if each.repaired],
+        errors=[_error(each) for each in rows if not each.ok],
         warnings=result.warnings,
     )
 
 
-def _row(row: "Verified") -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "file": row.file,
-        "ok": row.ok,
-        "problem": row.problem,
-        "repaired": row.repaired,
-        "downloaded": row.downloaded,
-    }
-
-
-def _change(row: "Verified") -> dict[str, Any]:
-    return {"action": "repair", "name": row.name, "file": row.file, "downloaded": row.downloaded}
-
-
-def _error(row: "Verified") -> IntegrityError:
-    what = "does not appear as it should" if row.only_shown_badly else "is damaged"
+def _error(file: "Verified") -> IntegrityError:
+    what = "does not appear as it should" if file.only_shown_badly else "is damaged"
     return IntegrityError(
-        f"`{row.file}` of `{row.name}` {what}: {row.problem}",
-        hints=[f"`modelpm verify {row.name} --repair` fetches the damaged bytes again"],
+        f"`{file.file}` of `{file.name}` {what}: {file.problem}",
+        hints=[f"`modelpm verify {file.name} --repair` fetches the damaged bytes again"],
         code=Code.DAMAGED,
-        name=row.name,
-        file=row.file,
+        name=file.name,
+        file=file.file,
     )
 
 
@@ -75,18 +61,18 @@ def _notes(rows: "Sequence[Verified]", total: int, seconds: float, *, part: bool
     if not rows:
         words = "nothing of what is installed is in that part" if part else "nothing is installed"
         return [line((words, "dim"))]
-    bad = sum(not row.ok for row in rows)
+    bad = sum(not file.ok for file in rows)
     summary = f"Verified {count(len(rows), 'file')} ({binary_size(total)}) in {duration(seconds)}"
-    mended = [row for row in rows if row.repaired]
+    repaired = [file for file in rows if file.repaired]
     return [
         line(f"{summary}: {bad} damaged" if bad else summary),
         *(
             line(
                 (" ~ ", "warning"),
-                (row.name, "bold"),
-                (f"  {row.file}  repaired", "dim"),
-                f", {binary_size(row.downloaded)} fetched",
+                (file.name, "bold"),
+                (f"  {file.file}  repaired", "dim"),
+                f", {binary_size(file.downloaded)} fetched",
             )
-            for row in mended
+            for file in repaired
         ),
     ]

@@ -9,6 +9,7 @@ from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line
 from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
+from modelpm.text.plain import plain
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.report import Holder
@@ -20,20 +21,9 @@ def command(session: Session, *, what: str) -> Outcome:
     """Search the project, the user's models, and every project that synced here."""
     with session.manager() as manager:
         found = manager.why(what, project=session.project(manager)).rows
-    return Outcome(lines=[_line(row) for row in found], items=[_row(row) for row in found])
+    return Outcome(lines=[_line(row) for row in found], items=plain(found))
 
 
 def _line(row: "Holder") -> Line:
     file = f"  {row.file}  {row.sha256[:12]}" if row.file else ""
     return line((row.name, "bold"), f"{file}  {row.model}", (f"  {row.environment}: {row.lock}", "dim"))
-
-
-def _row(row: "Holder") -> dict[str, str]:
-    return {
-        "environment": row.environment,
-        "lock": str(row.lock),
-        "name": row.name,
-        "model": row.model,
-        "file": row.file,
-        "sha256": row.sha256,
-    }

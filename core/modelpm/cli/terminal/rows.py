@@ -1,14 +1,14 @@
-"""Rows of the JSON document, and lines for people, of what the library returns. Pure."""
+"""Changes and reports as rows of the JSON document and as lines for people. Pure."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelpm.cli.terminal.format import Line, count, line
 from modelpm.text.human import binary_size
+from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.results.installed import InstalledModel
-    from modelpm.results.report import Change, Details, Result, VariantDetails
+    from modelpm.results.report import Change, Result
 
 _MARKS = {
     "compare": (" ? ", "warning"),
@@ -23,70 +23,9 @@ _MARKS = {
 }
 
 
-def change_row(change: "Change") -> dict[str, Any]:
+def change_row(change: "Change", **more: Any) -> dict[str, Any]:
     """Return the JSON of a change."""
-    return {
-        "action": change.action,
-        "name": change.name,
-        "model": change.model,
-        "release": change.release,
-        "variant": change.variant,
-        "digest": change.digest,
-        "bytes": change.bytes,
-        "downloaded": change.downloaded,
-        "from": change.before or None,
-        "path": None if change.path is None else str(change.path),
-    }
-
-
-def model_row(model: "InstalledModel") -> dict[str, Any]:
-    """Return the JSON of an installed model."""
-    return {
-        "name": model.name,
-        "model": model.model,
-        "release": model.release,
-        "variant": model.variant,
-        "format": model.format,
-        "bytes": model.bytes,
-        "digest": model.digest,
-        "source": model.source,
-        "environment": model.environment,
-        "path": str(model.path),
-    }
-
-
-def details_row(details: "Details") -> dict[str, Any]:
-    """Return the JSON of one model, with its variants and their files."""
-    return {
-        "name": details.name,
-        "model": details.model,
-        "catalog": details.catalog,
-        "title": details.title,
-        "description": details.description,
-        "license": details.license,
-        "homepage": details.homepage,
-        "tasks": list(details.tasks),
-        "tags": list(details.tags),
-        "release": details.release,
-        "source": details.source,
-        "variants": [_variant_row(variant) for variant in details.variants],
-        "installed": None if details.installed is None else model_row(details.installed),
-        "notes": list(details.notes),
-    }
-
-
-def _variant_row(variant: "VariantDetails") -> dict[str, Any]:
-    return {
-        "name": variant.name,
-        "release": variant.release,
-        "format": variant.format,
-        "quantization": variant.quantization,
-        "bytes": variant.bytes,
-        "min_memory": variant.min_memory,
-        "recommended": variant.recommended,
-        "source": variant.source,
-        "files": [{"path": file.path, "size": file.size, "sha256": file.sha256} for file in variant.files],
-    }
+    return row(change, **{"from": change.before or None, **more})
 
 
 def change_line(change: "Change", facts: str) -> Line:
