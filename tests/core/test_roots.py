@@ -122,6 +122,20 @@ def test_a_lock_that_was_cut_short_holds_what_it_held_before(
     assert shown(tmp_path / "app") == BYTES
 
 
+def test_a_link_that_a_sync_left_in_the_view_holds_until_it_is_taken_out(tmp_path: Path, spec: str) -> None:
+    """As after the checkout of a branch that has other models."""
+    manager = manager_in(tmp_path, link_mode="symlink")
+    project = project_in(manager, tmp_path / "work", spec)
+    (tmp_path / "work" / "models.toml").write_text("schema = 1\n")
+    project = manager.project(tmp_path / "work")
+    project.sync()
+    manager.maintenance.prune()
+    assert shown(tmp_path / "work") == BYTES
+    project.sync(exact=True)
+    manager.maintenance.prune()
+    assert not names(manager.store)
+
+
 def test_a_copy_never_shrinks_what_the_original_needs(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
     project_in(manager, tmp_path / "one", spec)
     shutil.copytree(tmp_path / "one", tmp_path / "two", symlinks=True)
@@ -578,6 +592,7 @@ def stocked(manager: modelpm.Manager, spec: str) -> None:
     manager.install(spec)
     lock = manager.environment.lock_path
     lock.write_text("version = 1\n")
+    shutil.rmtree(manager.environment.view.root)
 
 
 def test_a_record_of_an_earlier_version_becomes_one_of_this(

@@ -10,6 +10,7 @@ from pathlib import Path
 from modelpm.api.events import Bus
 from modelpm.disk import system
 from modelpm.environment.environment import Environment
+from modelpm.environment.ledger import read_ledger
 from modelpm.environment.shelf import Shelf
 from modelpm.environment.view import View
 from modelpm.errors import ModelpmError
@@ -287,12 +288,24 @@ def _fresh(environment: Environment, now: float) -> list[tuple[Record, bytes]]:
 
 
 def _there(record: Record, text: bytes, known: Iterable[Record]) -> Standing:
-    """Return a root that is there: it holds what its lock names, and where that is damaged, what was known before."""
-    holds = digests_in(text)
+    """Return a root that is there: it holds what its lock names and its view links to.
+
+    Where the lock is damaged, it holds what was known before, too.
+    """
+    holds = digests_in(text) | _linked(_with_view(record.root).view)
     more = holds.union(*(it.digests for it in known))
     return Standing(
         record, "there", holds if more == holds or is_sound(text, record.root.lock) else more, is_lock_there=True
     )
+
+
+def _linked(view: Path) -> frozenset[str]:
+    """Return the blobs whose symlinks stand in a view: `sync` leaves there what its lock does not name any more."""
+    try:
+        entries = read_ledger(view)
+    except ModelpmError:  # for doctor to name
+        return frozenset()
+    return frozenset(e.sha256 for key, e in entries.items() if e.kind == "symlink" and e.stands_at(view / key))
 
 
 def _is_same(record: Record, fresh: Record) -> bool:
