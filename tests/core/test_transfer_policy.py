@@ -32,7 +32,7 @@ from modelpm.transfer.connection import Pace
 from modelpm.transfer.hashing import Digests
 from modelpm.transfer.meter import Speed
 from modelpm.transfer.mirrors import Mirrors
-from modelpm.transfer.policy import Verdict, judge
+from modelpm.transfer.policy import Verdict, is_refusal, judge
 from modelpm.transfer.rate import Limiter, Span
 from modelpm.transfer.task import Task
 from modelpm.transfer.width import Width
@@ -258,6 +258,21 @@ def test_of_several_that_saw_a_link_run_out_one_asks_again() -> None:
         thread.join()
     assert len(asked) == 2
     assert mirrors.choose().round == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "of_another", "of_same"),
+    [
+        (NotFound("404"), True, True),
+        (Denied("403"), True, True),
+        (PermanentError("400", code="http_status"), True, True),
+        (Denied("gated", code="gated"), False, True),
+        (Unavailable("503"), False, False),
+        (IntegrityError("wrong", code="digest_mismatch"), False, False),
+    ],
+)
+def test_what_is_no_verdict_beside_bytes_that_come(error: ModelpmError, of_another: bool, of_same: bool) -> None:
+    assert (is_refusal(error, same_file=False), is_refusal(error, same_file=True)) == (of_another, of_same)
 
 
 def test_no_more_than_32_mib_wait_for_the_digest(tmp_path: Path) -> None:
