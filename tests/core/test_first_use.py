@@ -425,3 +425,15 @@ def test_two_versions_that_take_turns_are_given_up(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, check=coded("changed")):
         validators.check(partial, "X", says('"1"'), alone=True)
     partial.close()
+
+
+@pytest.mark.parametrize(("alone", "error"), [(False, IntegrityError), (True, Unavailable)])
+def test_a_change_ends_an_origin_whose_digest_is_pinned_only_where_there_is_another(
+    tmp_path: Path, alone: bool, error: type[Exception]
+) -> None:
+    versions, partial = Versions(pinned("f", b"0123456789", [])), versions_of(tmp_path)[1]
+    versions.check(partial, "X", says('"1"'), alone=alone)
+    with pytest.raises(error, check=coded("changed")):
+        versions.check(partial, "X", says('"2"'), alone=alone)
+    assert versions.validator(partial, "X") == (None if alone else '"1"')
+    partial.close()

@@ -178,23 +178,29 @@ def test_an_audit_log_that_is_held_for_ever_is_an_error(tmp_path: Path, monkeypa
 
 
 def test_a_repair_waits_for_a_store_that_is_being_moved(
-    modelpm: Modelpm, clean_environ: dict[str, str], home: Path, hub: Hub
+    tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hub.add("acme/m", {"m.gguf": SAFE})
-    env = {**clean_environ, "HF_ENDPOINT": hub.endpoint}
-    assert modelpm("install", "hf://acme/m", env=env).code == 0
-    store = Store(home / "modelpm" / "store")
-    damage(store.blob(sha256(SAFE)))
-    hub.seen.clear()
-    with store.lock("store"):
-        process = subprocess.Popen(
-            [COMMAND, "verify", "--repair"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(1.5)
-        assert process.poll() is None
-        assert hub.requests("", "cdn") == []
-    assert process.wait(60) == 0
-    assert store.check(sha256(SAFE), len(SAFE)) is None
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    tried, try_lock = threading.Event(), system.try_lock
+
+    def told(fd: int, *, shared: bool = False) -> bool:
+        if shared:
+            tried.set()
+        return try_lock(fd, shared=shared)
+
+    with manager_in(tmp_path) as manager:
+        manager.install("hf://acme/m")
+        damage(manager.store.blob(sha256(SAFE)))
+        hub.seen.clear()
+        monkeypatch.setattr(system, "try_lock", told)
+        thread = threading.Thread(target=manager.verify, kwargs={"repair": True})
+        with Store(manager.store.root).lock("store"):
+            thread.start()
+            assert tried.wait(20)
+            assert hub.requests("", "cdn") == []
+        thread.join(60)
+        assert manager.store.check(sha256(SAFE), len(SAFE)) is None
 
 
 # ---------------------------------------------------------------- pickles and upgrades
