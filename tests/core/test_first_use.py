@@ -431,9 +431,9 @@ def test_two_versions_that_take_turns_are_given_up(tmp_path: Path) -> None:
 def test_a_change_ends_an_origin_whose_digest_is_pinned_only_where_there_is_another(
     tmp_path: Path, alone: bool, error: type[Exception]
 ) -> None:
-    versions, partial = Versions(pinned("f", b"0123456789", [])), versions_of(tmp_path)[1]
-    versions.check(partial, "X", says('"1"'), alone=alone)
+    validators, partial = Validators(pinned("f", b"0123456789", [])), validators_of(tmp_path)[1]
+    validators.check(partial, "X", says('"1"'), alone=alone)
     with pytest.raises(error, check=coded("changed")):
-        versions.check(partial, "X", says('"2"'), alone=alone)
-    assert versions.validator(partial, "X") == (None if alone else '"1"')
+        validators.check(partial, "X", says('"2"'), alone=alone)
+    assert validators.validator(partial, "X") == (None if alone else '"1"')
     partial.close()
