@@ -13,11 +13,10 @@ from modelpm.cli.terminal.streams import reserved
 from modelpm.errors import UsageError
 
 if TYPE_CHECKING:  # start-up: verbs import the library when they run, and help needs neither it nor the printer
-    from modelpm.api.types import Event
     from modelpm.cli.terminal.output import Printer
+    from modelpm.library.answers import Event, Plugin
     from modelpm.library.manager import Manager
     from modelpm.library.project import Project
-    from modelpm.plugins.discovery import Entry
 
 _FOR_THE_MANAGER = ("offline", "jobs", "retries", "idle_timeout", "limit_rate", "cacert", "link_mode", "user")
 
@@ -39,7 +38,7 @@ class Session:
         self.typed: set[str] = set()
         self.command = ""
         self.base = ""
-        self.plugin: Entry | None = None
+        self.plugin: Plugin | None = None
         self.warnings: list[str] = []
         self._started = monotonic()
 
@@ -82,14 +81,9 @@ class Session:
 
     def meant(self, manager: "Manager", specs: Sequence[str]) -> tuple[str, ...]:
         """Return the specs as they are written down; what was pasted from a browser is read, and that is said."""
-        from modelpm.network.redact import redact_urls
-        from modelpm.resolution.pasted import hub_spec
-
-        config = manager.config
-        endpoint = config.environ.get("HF_ENDPOINT") or str(config.table("source", "hf").get("endpoint") or "")
-        full = [hub_spec(spec, endpoint) or spec for spec in specs]
-        self.warnings += [f"`{redact_urls(s)}` is read as {f}" for s, f in zip(specs, full, strict=True) if s != f]
-        return tuple(full)
+        full, notes = manager.meant(specs)
+        self.warnings += notes
+        return full
 
     def project(self, manager: "Manager") -> "Project | None":
         """Return the project that governs this folder, unless the user means their own models."""

@@ -82,8 +82,8 @@ def _explained(error: BaseException, session: Session) -> ModelpmError:
         return _usage(error)
     if isinstance(error, click.ClickException):
         return ModelpmError(error.format_message())
-    from modelpm.cli.failures import of_the_surroundings
     from modelpm.cli.terminal.output import internal, with_traceback
+    from modelpm.library.surroundings import of_the_surroundings
 
     surroundings = of_the_surroundings(error)
     if surroundings is not None:
@@ -91,9 +91,9 @@ def _explained(error: BaseException, session: Session) -> ModelpmError:
     if isinstance(error, ModelpmError):
         known = error
     elif session.plugin is not None:
-        from modelpm.plugins.blame import blame
+        from modelpm.library.extensions import blamed
 
-        known = blame(session.plugin, error)
+        known = blamed(session.plugin, error)
     else:
         return internal(error, traceback=bool(session["verbose"]))
     return with_traceback(known, error) if isinstance(known, PluginError) and session["verbose"] else known

@@ -20,10 +20,10 @@ class SettingType(click.ParamType):  # type: ignore[type-arg] # generic in newer
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse what the setting refuses."""
-        from modelpm.config.settings import setting
+        from modelpm.library.settings import read
 
         try:
-            setting(self.key).parse(value)
+            read(self.key, value)
         except (ValueError, TypeError) as error:
             self.fail(f"`{value}` must be {error}", param, ctx)
         return value

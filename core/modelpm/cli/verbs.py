@@ -176,9 +176,9 @@ def _command(function: Callable[..., "Outcome"], name: str, summary: str, exampl
 
 def plugin_command(session: Session, name: str) -> click.Command | None:
     """Return the command that a plugin offers under a name that is not ours, or None."""
-    from modelpm.plugins.discovery import is_claimed
+    from modelpm.library.extensions import serves
 
-    if not is_claimed("command", name):
+    if not serves(name):
         return None
     with session.manager() as manager:
         session.plugin = manager.registry.entry("command", name)

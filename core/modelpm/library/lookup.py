@@ -1,6 +1,8 @@
 """What can be asked: the same of the user's models and of a project's, and of catalogs and sources. Changes nothing."""
 
+import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +15,10 @@ from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Result
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.api.types import Progress
+    from modelpm.api.types import Finding, Progress
     from modelpm.catalog import Catalogs, Entry
     from modelpm.library.project import Project
+    from modelpm.plugins.kinds.audit import GuardedLog
     from modelpm.plugins.registry import Registry
     from modelpm.results.report import Details, Holder
     from modelpm.store import Store
@@ -163,14 +166,60 @@ class Lookup(Reader):
         here = project.environment if project is not None else None
         return Result(rows=holders(self.environment, here, what))
 
-    def export(self, format: str = "sha256sums", *, project: "Project | None" = None) -> str:  # noqa: A002 - as above
+    def export(
+        self,
+        format: str = "sha256sums",  # noqa: A002 - as above
+        *,
+        project: "Project | None" = None,
+        output: str | Path | None = None,
+    ) -> str:
         """Return what is locked, for other tools.
 
         Args:
             format: sha256sums, urls, aria2, json or cyclonedx.
             project: The project whose lock is meant; None means the user's.
+            output: A file to write it to, too.
         """
         from modelpm.operations.export import export
 
         listings = self._services.listings(mirrors=False)  # what is written is for other machines
-        return export((project or self).environment.read().models, format, listings)
+        text = export((project or self).environment.read().models, format, listings)
+        if output is not None:
+            from modelpm.disk.atomic import write_atomic
+
+            write_atomic(Path(output).absolute(), text.encode())
+        return text
+
+    def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+        """Return specs with those in place of pasted pages of the Hub; and what changed, in words."""
+        from modelpm.network.redact import redact_urls
+        from modelpm.resolution.pasted import hub_spec
+
+        endpoint = self.config.environ.get("HF_ENDPOINT") or str(
+            self.config.table("source", "hf").get("endpoint") or ""
+        )
+        full = tuple(hub_spec(spec, endpoint) or spec for spec in specs)
+        return full, [f"`{redact_urls(s)}` is read as {f}" for s, f in zip(specs, full, strict=True) if s != f]
+
+    def audit_catalog(self, name: str) -> "tuple[Finding, ...]":
+        """Return what is wrong with a catalog, given by its name or by the path of its folder or file."""
+        path = Path(name)
+        if name in self.catalogs.catalogs or not (os.sep in name or path.exists()):
+            return self.catalogs.audit(name)
+        from modelpm.catalog.lint import audit_path
+
+        return tuple(audit_path(path))
+
+    def audit_logs(self) -> "list[tuple[str, GuardedLog]]":
+        """Return the configured audit sinks that can be read back, by name."""
+        from modelpm.plugins.kinds.audit import GuardedLog
+
+        sinks = ((name, self.registry.sink(name)) for name in self.config["audit.sinks"])
+        return [(name, sink) for name, sink in sinks if isinstance(sink, GuardedLog)]
+
+    def say_unkept(self) -> None:
+        """Warn where nothing can be kept of what was hashed, so that every run hashes it again."""
+        if self.store.known.unkept:
+            from modelpm.environment.recognize import say_unkept  # start-up
+
+            say_unkept(self.store, self._services.bus)

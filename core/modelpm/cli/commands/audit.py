@@ -12,8 +12,8 @@ from modelpm.cli.verbs import Group
 from modelpm.errors import ModelpmError, UsageError
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.library.answers import GuardedLog
     from modelpm.library.manager import Manager
-    from modelpm.plugins.kinds.audit import GuardedLog
 
 _SUCCESS: Mapping[Any, str] = {True: "ok", False: "failed", None: "begun"}
 
@@ -77,10 +77,7 @@ def _shown(session: Session, limit: int) -> Outcome:
 
 
 def _logs(manager: "Manager") -> "Iterator[tuple[str, GuardedLog]]":
-    from modelpm.plugins.kinds.audit import GuardedLog
-
-    names = manager.config["audit.sinks"]
-    logs = [(name, sink) for name in names if isinstance(sink := manager.registry.sink(name), GuardedLog)]
+    names, logs = manager.config["audit.sinks"], manager.audit_logs()
     if not logs:
         hint = "the sink `jsonl` can be: `modelpm config set audit.sinks jsonl`"
         raise UsageError(f"no audit log can be read back: audit.sinks is `{', '.join(names)}`", hints=[hint])

@@ -1,7 +1,5 @@
 """``modelpm catalog``."""
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +13,7 @@ from modelpm.errors import CheckFailedError, ModelpmError
 from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.api.types import Finding
+    from modelpm.library.answers import Finding
     from modelpm.library.manager import Manager
 
 _STYLES = {"reject": "error", "warn": "warning", "note": "dim"}
@@ -79,12 +77,7 @@ def audit(session: Session, *, catalogs: tuple[str, ...]) -> Outcome:
 
 
 def _audited(manager: "Manager", name: str) -> "tuple[Finding, ...]":
-    path = Path(name)
-    if name in manager.catalogs.catalogs or not (os.sep in name or path.exists()):
-        return manager.catalogs.audit(name)
-    from modelpm.catalog.lint import audit_path
-
-    return tuple(audit_path(path))
+    return manager.audit_catalog(name)
 
 
 def _finding_line(name: str, finding: "Finding") -> Line:

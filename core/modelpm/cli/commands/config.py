@@ -31,9 +31,9 @@ def list_(session: Session) -> Outcome:
 @click.argument("key")
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
-    from modelpm.config.settings import setting
+    from modelpm.library.settings import check_key
 
-    setting(key)
+    check_key(key)
     with session.manager() as manager:
         row = next(row for row in manager.config.rows if row.key == key)
     return Outcome(lines=[line(_text(row.value))], items=[plain(row._asdict())])
@@ -49,11 +49,11 @@ def get(session: Session, *, key: str) -> Outcome:
 @click.argument("value")
 def set_(session: Session, *, key: str, value: str) -> Outcome:
     """Check the value first; a wrong one changes nothing."""
-    from modelpm.config.edit import write_setting
+    from modelpm.library.settings import write
 
     with session.manager() as manager:
         path = manager.config.paths.config
-    write_setting(path, key, value)
+    write(path, key, value)
     return Outcome(notes=[line(f"Set {key} in {path}")], items=[{"key": key, "value": value, "origin": str(path)}])
 
 

@@ -12,7 +12,7 @@ from modelpm.errors import Code, ModelpmError
 from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.operations.checks import Check
+    from modelpm.library.answers import Check
 
 _STYLES = {"ok": "added", "warn": "warning", "fail": "error"}
 

@@ -22,10 +22,10 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read it as rates are read."""
-        from modelpm.config.values import as_rate
+        from modelpm.library.settings import size_of
 
         try:
-            size = as_rate(value)
+            size = size_of(value)
         except ValueError:
             size = 0
         if size < _LEAST_PART:
@@ -64,11 +64,9 @@ def command(
                 notes=[line(f"Wrote {path}") for path in made[:-1]] + [line(f"Wrote {made[-1]}{shown}")],
                 items=[{"path": str(path)} for path in made],
             )
-        text = manager.export(format_ or "sha256sums", project=project)
-    if output and output != "-":
-        from modelpm.disk.atomic import write_atomic
-
-        path = Path(output).absolute()
-        write_atomic(path, text.encode())
+        to_file = output if output and output != "-" else None
+        text = manager.export(format_ or "sha256sums", project=project, output=to_file)
+    if to_file:
+        path = Path(to_file).absolute()
         return Outcome(notes=[line(f"Wrote {path}")], items=[{"path": str(path)}])
     return Outcome(raw=text.encode(), items=[{"format": format_ or "sha256sums", "text": text}])

@@ -11,7 +11,7 @@ from modelpm.cli.terminal.output import Outcome, place
 from modelpm.cli.verbs import verb
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.environment.view import View
+    from modelpm.library.answers import View
     from modelpm.library.manager import Manager
 
 
@@ -30,10 +30,7 @@ def command(session: Session, *, name: str, file: str | None, folder: bool, ensu
     with session.manager() as manager:
         name = session.meant(manager, [name])[0]
         view, path = _path(session, manager, name, file, folder=folder, ensure=ensure)
-        if manager.store.known.unkept:
-            from modelpm.environment.recognize import say_unkept  # start-up
-
-            say_unkept(manager.store, manager.warn)
+        manager.say_unkept()
     own_name = path.relative_to(view.root).parts[0]  # it may have been asked for by its spec
     return place(path, name=own_name)
 

@@ -11,8 +11,7 @@ from modelpm.errors import ModelpmError, PluginError
 from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.plugins.discovery import Entry
-    from modelpm.plugins.registry import Registry
+    from modelpm.library.answers import Plugin, Registry
 
 _HEADERS = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT")
 _IMPORTABLE = frozenset({"ok", "shadowed", "conflict"})
@@ -39,12 +38,12 @@ def command(ctx: click.Context) -> Outcome | None:
 @command.verb("check", "Import every plugin, and say what is wrong.", "modelpm plugins check")
 def check(session: Session) -> Outcome:
     """Import, each in a process of its own, what could be asked for."""
-    from modelpm.plugins.check import check_all
+    from modelpm.library import extensions
 
     with session.manager() as manager:
         registry = manager.registry
         states = dict(registry.states())
-    checked = {c.entry: c for c in check_all(entry for entry, state in states.items() if state in _IMPORTABLE)}
+    checked = {c.entry: c for c in extensions.check(entry for entry, state in states.items() if state in _IMPORTABLE)}
     rows: list[dict[str, Any]] = []
     errors: list[ModelpmError] = []
     for entry, state in states.items():
@@ -56,7 +55,7 @@ def check(session: Session) -> Outcome:
     return _outcome(rows, errors)
 
 
-def _problem(registry: "Registry", entry: "Entry") -> ModelpmError | None:
+def _problem(registry: "Registry", entry: "Plugin") -> ModelpmError | None:
     """Say why a name that is claimed is not served."""
     try:
         registry.entry(entry.kind, entry.name)
@@ -67,7 +66,7 @@ def _problem(registry: "Registry", entry: "Entry") -> ModelpmError | None:
     return None
 
 
-def _row(entry: "Entry", state: str) -> dict[str, Any]:
+def _row(entry: "Plugin", state: str) -> dict[str, Any]:
     if state == "ok" and entry.kind == "command" and is_taken(entry.name):
         state = "shadowed"
     return row(entry, "kind", "name", "distribution", "version", state=state)

@@ -13,7 +13,7 @@ from modelpm.text.human import binary_size, duration
 from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.operations.prune import Pruned
+    from modelpm.library.answers import Pruned
 
 _WORDS = {
     "blob": ("file", ""),

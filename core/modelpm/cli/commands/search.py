@@ -10,7 +10,7 @@ from modelpm.cli.verbs import verb
 from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.catalog.entry import Entry
+    from modelpm.library.answers import Entry
 
 
 @verb("search", "modelpm search embedding", "modelpm search --task chat --license apache-2.0 --format gguf")

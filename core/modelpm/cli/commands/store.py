@@ -13,7 +13,7 @@ from modelpm.text.human import binary_size
 from modelpm.text.plain import plain
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.operations.usage import Share
+    from modelpm.library.answers import Share
 
 
 command = group("store", "modelpm store dir", "modelpm store size", "modelpm store move /mnt/big/modelpm")

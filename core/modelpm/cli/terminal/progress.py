@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # start-up, and the plugin API itself needs pluggy
-    from modelpm.api.kinds import Listener
-    from modelpm.api.types import Event, Progress
+    from modelpm.library.answers import Event, Listener, Progress
 
 
 class Display:

@@ -1,0 +1,27 @@
+"""Types of what verbs answer with, which live in the packages below; the command line names them from here."""
+
+from modelpm.api.kinds import Listener
+from modelpm.api.types import Event, Finding, Progress
+from modelpm.catalog.entry import Entry
+from modelpm.environment.view import View
+from modelpm.operations.checks import Check
+from modelpm.operations.prune import Pruned
+from modelpm.operations.usage import Share
+from modelpm.plugins.discovery import Entry as Plugin
+from modelpm.plugins.kinds.audit import GuardedLog
+from modelpm.plugins.registry import Registry
+
+__all__ = [
+    "Check",
+    "Entry",
+    "Event",
+    "Finding",
+    "GuardedLog",
+    "Listener",
+    "Plugin",
+    "Progress",
+    "Pruned",
+    "Registry",
+    "Share",
+    "View",
+]

@@ -1,0 +1,47 @@
+"""Settings for who shows and changes them: read a value as its setting does, and write one to ``config.toml``."""
+
+from pathlib import Path
+from typing import Any
+
+from modelpm.config.edit import write_setting
+from modelpm.config.settings import setting
+from modelpm.config.values import as_rate
+
+
+def check_key(key: str) -> None:
+    """Refuse a key that no setting has.
+
+    Raises:
+        UsageError: There is no such setting; names the nearest.
+    """
+    setting(key)
+
+
+def read(key: str, value: Any) -> Any:
+    """Return a value as its setting reads it.
+
+    Raises:
+        UsageError: There is no such setting.
+        ValueError: The value is not one; says what it must be.
+        TypeError: As above.
+    """
+    return setting(key).parse(value)
+
+
+def write(path: Path, key: str, value: str) -> None:
+    """Write a setting to ``config.toml``; everything else in it, comments too, is kept.
+
+    Raises:
+        UsageError: There is no such setting, or the value is not one.
+        StoreError: The system refuses.
+    """
+    write_setting(path, key, value)
+
+
+def size_of(text: Any) -> int:
+    """Return the bytes that a text such as ``4G`` means.
+
+    Raises:
+        ValueError: It is not a size.
+    """
+    return as_rate(text)
