@@ -157,7 +157,7 @@ def test_a_dry_run_does_not_promise_a_change_that_only_bytes_can_tell(
     assert run("install", "chat").exit_code == run("add", "chat", at=project).exit_code == 0
     for at in (project.parent, project):
         result = run("upgrade", "chat", "--dry-run", at=at)
-        assert " ? chat  1.0 q4  would fetch 1000 B and compare: nobody promises its digest" in result.stderr
+        assert " ? chat  1.0 q4  would fetch 1000 B and compare: no source states its digest" in result.stderr
         assert "pdate" not in result.stderr
         (change,) = document(run("upgrade", "chat", "--dry-run", "--json", at=at))["changes"]
         assert [change[key] for key in ("action", "digest", "from")] == ["compare", None, "1.0"]

@@ -59,7 +59,7 @@ class Table(NamedTuple):  # a dataclass takes a millisecond to make, at every st
 
     Attributes:
         values: What was parsed.
-        source: The text it was parsed from, to tell lines; empty where there is none.
+        source: The text that :func:`loads` parsed, to tell lines; empty where there is none.
         where: The keys that lead to the table; numbers count the tables of an array from 1.
     """
 
