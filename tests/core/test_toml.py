@@ -254,7 +254,7 @@ def test_the_line_named_is_the_one_where_what_holds_the_value_begins(document: A
         assert Table({}, text, tuple(where)).line(str(key)) == f" (at line {begins + 1})"
 
 
-LONG = {  # within the caps: a line is only looked for in a text that was parsed
+LONG: dict[str, Callable[[int], str]] = {  # within the caps: a line is only looked for in a text that was parsed
     "keys": lambda n: "".join(f"k{k} = 1\n" for k in range(n)),
     "tables in arrays": lambda n: "[[a]]\n[[a.b]]\n" * n,
     "deep keys": lambda n: "".join(f"a.b.c.d.e.f.g.h{k} = 1\n" for k in range(n)),

@@ -116,7 +116,7 @@ class Catalogs:
         Args:
             text: Words, looked for in id, title, tags, tasks and description; none means all models.
             task: Only models for this task.
-            license: Only models under this licence.
+            license: Only models under this license.
             format: Only models with a variant of this format.
         """
         words = text.casefold().split()

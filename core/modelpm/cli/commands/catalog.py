@@ -51,7 +51,7 @@ def show(session: Session, *, name: str) -> Outcome:
     rows = [
         (e.id, e.title, e.license, ", ".join(r.version for r in e.releases), ", ".join(variants(e))) for e in entries
     ]
-    headers = ("ID", "TITLE", "LICENCE", "RELEASES", "VARIANTS")
+    headers = ("ID", "TITLE", "LICENSE", "RELEASES", "VARIANTS")
     return listing(headers, rows, [entry_row(entry) for entry in entries], "the catalog is empty")
 
 

@@ -16,14 +16,14 @@ if TYPE_CHECKING:  # start-up
 @verb("search", "modelpm search embedding", "modelpm search --task chat --license apache-2.0 --format gguf")
 @click.argument("text", nargs=-1)
 @click.option("--task", metavar="NAME", help="Only models for this task: chat, embedding, …")
-@click.option("--license", metavar="SPDX", help="Only models under this licence.")
+@click.option("--license", metavar="SPDX", help="Only models under this license.")
 @click.option("--format", metavar="NAME", help="Only models with a variant of this format: gguf, safetensors, …")
 def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None) -> Outcome:
     """Look through the catalogs; nothing found is no failure."""
     with session.manager() as manager:
         entries = manager.search(" ".join(text), **filters)
     rows = [(f"{e.catalog}/{e.id}", e.title, e.license, ", ".join(e.tasks), ", ".join(variants(e))) for e in entries]
-    headers = ("MODEL", "TITLE", "LICENCE", "TASKS", "VARIANTS")
+    headers = ("MODEL", "TITLE", "LICENSE", "TASKS", "VARIANTS")
     return listing(headers, rows, [entry_row(entry) for entry in entries], "no model matches")
 
 
