@@ -79,7 +79,7 @@ class HuggingFace(HttpSource):
         """As :meth:`modelpm.api.Locator.locate`; none where the reference is not pinned."""
         if not grammar.COMMIT.fullmatch(reference.revision or ""):
             return ()
-        file = quote(reference.file or path, errors="replace")  # a name that is no text is for the core to refuse
+        file = quote(reference.file or path, errors="replace")  # a name that is not text is for the core to refuse
         return (f"{self.base}/{reference.path}/resolve/{reference.revision}/{file}",)
 
     def credential(self, origin: str) -> Secret | None:

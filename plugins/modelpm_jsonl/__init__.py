@@ -9,7 +9,7 @@ def modelpm_audit(name: str, context: Context) -> AuditSink | None:
     """Open the log; nothing is touched before the first record.
 
     Raises:
-        UsageError: There is no folder to write in.
+        UsageError: The context has no folder to write in.
     """
     if name != "jsonl":
         return None

@@ -210,7 +210,7 @@ class JsonLinesLog:
         return Standing(head, size, seal=bool(torn))
 
     def _last_archived(self) -> bytes:
-        """Return the last line of the newest archive, or nothing where there is no archive."""
+        """Return the last line of the newest archive, or nothing without an archive."""
         known = archives(self._folder)
         if not known:
             return b""

@@ -22,7 +22,7 @@ class PackageSource(LocalSource):
         """Read ``package/folder-or-file``.
 
         Raises:
-            UsageError: It is no package's name, or leaves the package.
+            UsageError: It is not the name of a package, or leaves the package.
         """
         package, _, inside = rest.rstrip("/").partition("/")
         if not package.isidentifier():

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from modelpm.api import Progress, Status, binary_size, duration, printable
 from modelpm.api.toolkit import cells, shorten
 
-_WIDE = 69  # cells; below there is no room for a bar beside the numbers
+_WIDE = 69  # cells; below that a bar does not fit beside the numbers
 _PERCENT, _AMOUNT, _SPEED, _LEFT = 4, 17, 12, 11  # cells that the columns take
 _FULL = 100
 _MAX_LEFT = 100 * 3600  # seconds; beyond, nobody plans with it

@@ -127,7 +127,7 @@ class Config:
         """Where the user's Hugging Face libraries keep their downloads, by their own rules."""
         environ = self.environ
         if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
-            return Path(os.path.expanduser(cache))  # noqa: PTH111 - stands where there is no home
+            return Path(os.path.expanduser(cache))  # noqa: PTH111 - stands without a home folder
         home = environ.get("HOME") or os.path.expanduser("~").removeprefix("~")  # noqa: PTH111 - as above
         above = environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else self.paths.cache)
         return Path(os.path.expanduser(environ.get("HF_HOME") or Path(above, "huggingface")), "hub")  # noqa: PTH111 - as above

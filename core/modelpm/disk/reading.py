@@ -36,7 +36,7 @@ def read_bytes(path: Path | str, limit: int, *, follow: bool = False) -> bytes:
 
 
 def read_text(path: Path, limit: int, *, code: str) -> str | None:
-    """Return the text of a file that people edit, as it stands; None where there is no file.
+    """Return the text of a file that people edit, as it stands; None without a file.
 
     It may be a symlink, as settings often are.
 

@@ -55,7 +55,7 @@ def open_file(path: Path | str, flags: int, mode: int = 0o666, *, follow: bool =
         The file descriptor.
 
     Raises:
-        OSError: ``ELOOP`` where a symlink stands that may not, ``UnfitError`` where there is no regular file.
+        OSError: ``ELOOP`` where a symlink stands that may not, ``UnfitError`` where no regular file stands.
     """
     nofollow = 0 if follow else getattr(os, "O_NOFOLLOW", 0)
     if not (nofollow or follow) and os.path.islink(path):  # noqa: PTH114 - as text it is opened faster

@@ -86,7 +86,7 @@ class Maintenance:
 
         Raises:
             UsageError: The folder cannot be it.
-            StoreError: There is no space, another modelpm is at work, or the system refuses.
+            StoreError: The disk is full, another modelpm is at work, or the system refuses.
         """
         from modelpm.operations.move_store import Mover
 

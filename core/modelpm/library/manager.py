@@ -310,7 +310,9 @@ class Manager(Lookup):
 
         services, part = self._services, Part.parse(subset) if subset else None
         call = services.call(on_progress, user, cancelled)
-        checking = services.call(on_progress, user, call.cancelled, remember=False)  # a check is no status of a model
+        checking = services.call(
+            on_progress, user, call.cancelled, remember=False
+        )  # a check does not change the status of a model
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
         for environment, models in named_in(places, names):
@@ -362,7 +364,7 @@ class Manager(Lookup):
 
         Raises:
             UsageError: There is none.
-            CheckFailedError: There is no lock, where only a lock was looked for.
+            CheckFailedError: The lock does not exist, and only a lock was looked for.
         """
         found = self.find_project(directory, frozen=frozen)
         if found is None:

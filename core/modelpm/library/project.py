@@ -71,7 +71,7 @@ class Project(Reader):
         """Return why :meth:`lock` would change anything; reads the two files and nothing else.
 
         Raises:
-            CheckFailedError: There is no lock.
+            CheckFailedError: The lock does not exist.
             UsageError: One of the files is damaged, has conflict markers, or is of a newer version.
         """
         return self._reasons(read_state(self.site, heal=False))
@@ -93,7 +93,7 @@ class Project(Reader):
         """Return what changes exactly when the bytes change that are locked, for the key of a cache.
 
         Raises:
-            CheckFailedError: There is no lock.
+            CheckFailedError: The lock does not exist.
         """
         import hashlib
 
@@ -225,7 +225,7 @@ class Project(Reader):
         if what:
             self._refuse_drift(state, what)
         elif site.manifest is None:
-            self._reasons(state)  # where there is no lock, nothing can be done
+            self._reasons(state)  # without a lock, nothing can be done
         self._check_groups(state, groups)
         if not state.healed and (site.manifest is None or self._settled(state)):
             models = selected(state.lock, groups, everything=all_groups or bool(only))

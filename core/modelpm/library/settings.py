@@ -12,7 +12,7 @@ def check_key(key: str) -> None:
     """Refuse a key that no setting has.
 
     Raises:
-        UsageError: There is no such setting; names the nearest.
+        UsageError: The setting does not exist; names the nearest.
     """
     setting(key)
 
@@ -21,7 +21,7 @@ def read(key: str, value: Any) -> Any:
     """Return a value as its setting reads it.
 
     Raises:
-        UsageError: There is no such setting.
+        UsageError: The setting does not exist.
         ValueError: The value is not one; says what it must be.
         TypeError: As above.
     """
@@ -32,7 +32,7 @@ def write(path: Path, key: str, value: str) -> None:
     """Write a setting to ``config.toml``; everything else in it, comments too, is kept.
 
     Raises:
-        UsageError: There is no such setting, or the value is not one.
+        UsageError: The setting does not exist, or the value is not one.
         StoreError: The system refuses.
     """
     write_setting(path, key, value)

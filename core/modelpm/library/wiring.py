@@ -46,7 +46,7 @@ def make_catalogs(config: Config, registry: Registry, bus: Bus) -> Catalogs:
     folders, plugged = config["catalogs"], registry.names("catalog")
 
     def of_folder(path: str) -> Callable[[], Catalog]:
-        return lambda: FolderCatalog(Path(os.path.expanduser(path)))  # noqa: PTH111 - stands where there is no home
+        return lambda: FolderCatalog(Path(os.path.expanduser(path)))  # noqa: PTH111 - stands without a home folder
 
     def of_plugin(name: str) -> Callable[[], Catalog]:
         return lambda: registry.catalog(name)

@@ -79,7 +79,7 @@ def catalogs(found: "Catalogs") -> Iterator[Check]:
 def ages(config: "Config", now: float) -> Iterator[Check]:
     """Say how old the user's own catalogs are."""
     for name, place in config["catalogs"].items():
-        folder = Path(os.path.expanduser(place), "models")  # noqa: PTH111 - stands where there is no home
+        folder = Path(os.path.expanduser(place), "models")  # noqa: PTH111 - stands without a home folder
         times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
         if times:
             days = max(0, int((now - max(times)) // _DAY))

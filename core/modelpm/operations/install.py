@@ -92,7 +92,7 @@ class Batch:
         """Fetch model by model, and lock what is here at every end, so that it stays whatever comes.
 
         Raises:
-            StoreError: There is no space for the whole of it; nothing was begun.
+            StoreError: The disk lacks space for the whole of it; nothing was begun.
             UsageError: The lock cannot hold it; as above.
             Interrupted: Cancelled; what was downloaded is kept.
         """

@@ -50,7 +50,7 @@ class Part:
         if (one := re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)) and 1 <= int(one[1]) <= int(one[2]):
             return cls(number=int(one[1]), count=int(one[2]))
         raise UsageError(
-            f"`{printable(text)}` is no part of a store", hints=["5% takes that share, 2/7 the second of seven parts"]
+            f"invalid --subset `{printable(text)}`", hints=["5% takes that share, 2/7 the second of seven parts"]
         )
 
     def of(self, blobs: list[tuple[str, int]]) -> list[tuple[str, int]]:

@@ -22,7 +22,7 @@ def parse_reference(registry: Registry, text: str) -> Reference:
     """Read a reference as its source reads it.
 
     Raises:
-        UsageError: It is no URI, or no plugin serves its scheme.
+        UsageError: It is not a URI, or no plugin serves its scheme.
     """
     spec = parse_spec(text)
     if not isinstance(spec, UriSpec):

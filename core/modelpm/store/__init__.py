@@ -248,7 +248,7 @@ class Store:
             How many bytes can be built upon.
 
         Raises:
-            StoreError: The system refuses, or there is no space for both.
+            StoreError: The system refuses, or the disk lacks space for both.
         """
         from modelpm.store.partials import seed
 

@@ -73,7 +73,7 @@ class Exchange:
             self.sent += len(piece)
 
     def refuse(self, status: str, text: str = "no", **fields: str) -> None:
-        """Send a small answer that is no success."""
+        """Send a small answer that is not a success."""
         self.head(status, len(text), **fields)
         self.raw(text.encode())
 

@@ -15,7 +15,7 @@ from modelpm.text.untrusted import printable, shortened
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 8
 MAX_NUMBER = (1 << 63) - 1  # TOML promises 64 bits, and no more
-MAX_TEXT = 8192  # characters of a text; longer is no name, address or license, and nobody reads it on a screen
+MAX_TEXT = 8192  # characters of a text; longer is not a name, address or license
 _MAX_KEY = 60  # characters of a key or a value in a message
 
 # Possessive: whatever the text is, each character is looked at once, and no state is kept for it.
@@ -59,7 +59,7 @@ class Table(NamedTuple):  # a dataclass takes a millisecond to make, at every st
 
     Attributes:
         values: What was parsed.
-        source: The text it was parsed from, to tell lines; empty where there is none.
+        source: The text that :func:`loads` parsed, to tell lines; empty where there is none.
         where: The keys that lead to the table; numbers count the tables of an array from 1.
     """
 

@@ -18,7 +18,7 @@ class RateLimit:
     """How many bytes a second may be taken.
 
     Attributes:
-        rate: Bytes per second; 0 is no limit.
+        rate: Bytes per second; 0 means no limit.
         windows: ``(from, to, rate)`` with times of day as ``HH:MM``; the first that applies replaces ``rate``.
             One that ends before it starts lasts past midnight.
     """
@@ -27,7 +27,7 @@ class RateLimit:
     windows: tuple[tuple[str, str, int], ...] = ()
 
     def at(self, clock: str) -> int:
-        """Return the rate that applies at a time of day, ``HH:MM``; 0 is no limit."""
+        """Return the rate that applies at a time of day, ``HH:MM``; 0 means no limit."""
         for begin, end, rate in self.windows:
             inside = begin <= clock < end if begin <= end else (clock >= begin or clock < end)
             if inside:

@@ -59,7 +59,7 @@ class Concurrency:
         Args:
             now: Seconds, monotonic.
             received: Bytes received since the start.
-            running: Open connections; fewer than the target where there is no work for more, and more while the
+            running: Open connections; fewer than the target where more would have no work, and more while the
                 surplus ones finish what they started.
             worked: Seconds that the processors worked for this process since the start.
         """

@@ -153,7 +153,7 @@ class Segment:
             self.aborted, self.code, self.aborted_at = reason, code, time.monotonic()
             abort = self._stream.abort if self._stream is not None else None
         if abort is not None:
-            with suppress(ModelpmError):  # where it fails, the thread is abandoned, as where there is no such call
+            with suppress(ModelpmError):  # where it fails, the thread is abandoned, as on systems without the call
                 abort()
 
     def abandon(self) -> bool:

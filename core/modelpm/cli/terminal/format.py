@@ -48,7 +48,7 @@ def _fitted(widths: list[int], right: Sequence[bool], limit: int | None) -> list
         fitted = _shrunk(widths[:shown], words, limit)
         if _total(fitted) <= limit:
             return fitted
-    return _shrunk(widths, range(len(widths)), limit)  # too narrow even for the first alone: it is no use to spare it
+    return _shrunk(widths, range(len(widths)), limit)  # too narrow even for the first alone: sparing it would not help
 
 
 def _shrunk(widths: list[int], columns: Sequence[int], limit: int) -> list[int]:

@@ -32,10 +32,10 @@ def seed(layout: Layout, folder: Path, sha256: str, size: int) -> int:
         size: Bytes it should have.
 
     Returns:
-        How many bytes can be built upon; 0 where there is no blob, or no digests that tell its good pieces from others.
+        How many bytes can be built upon; 0 without a blob or without digests that tell its good pieces from others.
 
     Raises:
-        StoreError: The system refuses, or there is no space for both.
+        StoreError: The system refuses, or the disk lacks space for both.
     """
     blob, boot = layout.blob(sha256), system.boot_id()
     there = decode(read(folder / "journal"), boot)
