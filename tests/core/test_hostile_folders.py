@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from modelpm.api.types import Context
 from modelpm.environment.link_into import is_run_by_tools
-from modelpm.errors import UsageError
+from modelpm.errors import IntegrityError, UsageError
 from modelpm.lockfile.file import parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel, Wish
 from modelpm.operations.export import FORMATS, NEED_ADDRESSES, _address, export
@@ -154,15 +154,13 @@ def test_no_export_prints_what_nobody_sees(spec: str, source: str, text: str) ->
         asks = format_ in NEED_ADDRESSES  # sources, which take no such references
         made = _address(source) if asks else export([model], format_, NOWHERE)
         bad = {c for c in made if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"}} - {"\n"}
-        assert bad <= ({"\t"} if format_ == "aria2" else set())
+        assert not bad
         if format_ == "json":
             assert json.loads(made)["models"][0].get("variant", "") == text
         if format_ == "cyclonedx":
             assert json.loads(made)["components"][0]["components"][0]["externalReferences"][0]["url"] == source
-        if format_ == "aria2":
-            assert made.count("\n") == 3
-        if format_ == "urls":
-            assert made.count("\n") == 1
+        if asks:
+            assert "\n" not in made
 
 
 LOCKS = {
@@ -184,7 +182,7 @@ def test_no_lock_takes_more_than_linear_time(case: str) -> None:
     def work(text: str) -> None:
         try:
             parse_lock(text, "models.lock").with_settings("other", ("a",))
-        except UsageError:
+        except (UsageError, IntegrityError):
             return
 
     assert growth(LOCKS[case], work, 20_000) < 8
@@ -192,7 +190,7 @@ def test_no_lock_takes_more_than_linear_time(case: str) -> None:
 
 def test_a_lock_with_a_text_that_is_no_name_or_address_is_refused() -> None:
     good = '[[model]]\nname = "m"\nspec = "x"\nlicense = "{}"\n'
-    with pytest.raises(UsageError, match="license is longer than 8192 characters"):
+    with pytest.raises(UsageError, match=r"license.*must be a text of at most 8192 characters"):
         parse_lock(
             "version = 1\n" + good.format("x" * 8193) + f'[[model.file]]\npath = "p"\nsize = 1\nsha256 = "{"0" * 64}"\n'
             "sources = []\n",

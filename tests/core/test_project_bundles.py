@@ -175,8 +175,8 @@ def test_a_bundle_leaves_what_the_user_has_by_that_name(
     manager.bundle(tmp_path / "b.tar", project=project)
     (tmp_path / "own.gguf").write_bytes(b"my own")
     stranger.install(f"file://{tmp_path / 'own.gguf'}", name="chat")
-    stranger.import_(tmp_path / "b.tar")
-    assert list(stranger.warnings) == ["`chat` is installed with other files, and was left alone"]
+    result = stranger.import_(tmp_path / "b.tar")
+    assert list(result.warnings) == ["`chat` is installed with other files, and was left alone"]
     assert stranger.path("chat").read_bytes() == b"my own"
     assert stranger.path("embed", "config.json").read_bytes() == shop.content("embed", "1.0", "config.json")
     stranger.path("embed", "config.json").unlink()

@@ -8,6 +8,7 @@ from modelpm.api.types import CatalogText, Digest, Reference, RemoteFile, Snapsh
 from modelpm.catalog import parse_entry
 from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.lockfile.model import Wish
+from modelpm.resolution import resolve
 from modelpm.resolution.plan import make_plan
 from modelpm.resolution.resolve import (
     WantedModel,
@@ -131,7 +132,8 @@ def test_an_odd_name_forbids_only_what_takes_it(path: str) -> None:
     assert len(caught.value.message) < 3000
 
 
-def test_what_no_lock_can_hold_is_refused_before_it_is_fetched() -> None:
+def test_what_no_lock_can_hold_is_refused_before_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolve, "MAX_LOCK_BYTES", 16 << 20)
     with pytest.raises(UsageError, match="80,000 files to take, more than a lock holds"):
         listed(*(remote(f"f/{number}.json") for number in range(80_000)))
     assert len(listed(*(remote(f"f/{n}.json") for n in range(80_000)), include=("f/1?.json",)).files) == 10

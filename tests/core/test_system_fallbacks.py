@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import stat
 import sys
 from collections.abc import Callable
@@ -40,7 +41,13 @@ def another(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def without(name: str) -> Callable[[pytest.MonkeyPatch], None]:
-    return lambda monkeypatch: monkeypatch.delattr(os, name)
+    def lacking(monkeypatch: pytest.MonkeyPatch) -> None:
+        if name == "statvfs":  # which shutil needs here; systems without it have another way
+            usage = shutil.disk_usage("/")
+            monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage)
+        monkeypatch.delattr(os, name)
+
+    return lacking
 
 
 LACKS = {**{name: without(name) for name in CALLS + FLAGS}, "windows": windows, "another system": another}

@@ -106,7 +106,8 @@ with modelpm.Manager(home=warm, offline=True) as m:  # Python itself may be wher
     m.install("tiny"), m.verify()
 os.setgroups([]), os.setgid(4242), os.setuid(4242)
 with modelpm.Manager(home=home, offline=True) as m:
-    print(json.dumps([[row.ok for row in m.verify()], m.warnings]))
+    result = m.verify()
+    print(json.dumps([[row.ok for row in result.rows], result.warnings]))
 """
 
 

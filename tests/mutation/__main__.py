@@ -16,9 +16,9 @@ from tests.mutation.trial import Change, Trials, Verdict
 
 # The modules that carry promises: bytes, locks, names, secrets.
 PROMISES = (
-    "core/modelpm/disk", "core/modelpm/environment", "core/modelpm/http", "core/modelpm/lockfile",
-    "core/modelpm/network", "core/modelpm/operations", "core/modelpm/plugins", "core/modelpm/project",
-    "core/modelpm/store", "core/modelpm/transfer",
+    "core/modelpm/bundle", "core/modelpm/disk", "core/modelpm/environment", "core/modelpm/http",
+    "core/modelpm/lockfile", "core/modelpm/network", "core/modelpm/operations", "core/modelpm/plugins",
+    "core/modelpm/project", "core/modelpm/store", "core/modelpm/transfer",
     "plugins/modelpm_huggingface", "plugins/modelpm_jsonl",
 )  # fmt: skip
 WANTED = Fraction(9, 10)

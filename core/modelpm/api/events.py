@@ -5,11 +5,12 @@ A verb gets a :class:`Bus`, and tells it what happens; who shows progress, keeps
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from modelpm.api.types import Event, Progress
 from modelpm.network.redact import cleaned, without_secrets
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.api.types import Event, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,17 @@ class Progressed:
         values: The model's own progress first, then one value for each file under way.
     """
 
-    values: Sequence[Progress]
+    values: "Sequence[Progress]"
 
 
-Happening = Event | Progressed | Warned
+if TYPE_CHECKING:
+    Happening = Event | Progressed | Warned
 
 
 class Subscriber(Protocol):
     """Takes what happens."""
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: "Happening") -> None:
         """Take one value. Called from the threads that work, and must be quick."""
 
 
@@ -58,7 +60,7 @@ class Bus:
         """Return a bus with further subscribers, for one call of a verb."""
         return Bus((*self.subscribers, *more))
 
-    def tell(self, happening: Happening) -> None:
+    def tell(self, happening: "Happening") -> None:
         """Tell every subscriber."""
         for subscriber in self.subscribers:
             subscriber.take(happening)
@@ -67,7 +69,7 @@ class Bus:
         """Tell what went wrong without stopping anything."""
         self.tell(Warned(without_secrets(text)))
 
-    def progress(self, values: Sequence[Progress]) -> None:
+    def progress(self, values: "Sequence[Progress]") -> None:
         """Tell how far a model has come."""
         self.tell(Progressed(values))
 
@@ -79,4 +81,8 @@ class Bus:
             action: What happened, such as ``file.retry``.
             fields: Its details, in JSON types.
         """
+        from datetime import UTC, datetime
+
+        from modelpm.api.types import Event
+
         self.tell(Event(datetime.now(UTC), run, action, cleaned(fields)))

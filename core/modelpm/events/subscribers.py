@@ -4,13 +4,14 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
-from modelpm.api.events import Bus, Happening, Progressed, Warned
-from modelpm.api.types import Event, Progress
+from modelpm.api.events import Bus, Progressed, Warned
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.api.events import Happening
     from modelpm.api.kinds import Listener
+    from modelpm.api.types import Event, Progress
 
-OnProgress = Callable[[Progress], Any]
+    OnProgress = Callable[[Progress], Any]
 
 
 class Warnings:
@@ -25,7 +26,7 @@ class Warnings:
         self._lock = threading.Lock()
         self._texts: list[str] = []
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: "Happening") -> None:
         """Take a warning; nothing else matters here."""
         if not isinstance(happening, Warned):
             return
@@ -56,12 +57,12 @@ class Events:
         on_event: The function.
     """
 
-    def __init__(self, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, on_event: "Callable[[Event], None]") -> None:
         self._on_event = on_event
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: "Happening") -> None:
         """Take an event; nothing else matters here."""
-        if isinstance(happening, Event):
+        if not isinstance(happening, Progressed | Warned):
             self._on_event(happening)
 
 
@@ -74,7 +75,7 @@ class _Guarded:
         self._warnings = warnings
         self._failed = False
 
-    def take(self, happening: Happening) -> None:
+    def take(self, happening: "Happening") -> None:
         """Take progress; nothing else matters here."""
         if not isinstance(happening, Progressed):
             return
@@ -99,7 +100,7 @@ class Callback(_Guarded):
 
     _who = "the progress callback"
 
-    def __init__(self, on_progress: OnProgress, warnings: Bus) -> None:
+    def __init__(self, on_progress: "OnProgress", warnings: Bus) -> None:
         super().__init__(warnings)
         self._on_progress = on_progress
 

@@ -11,8 +11,8 @@ from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed, installed_model, path_of
 from modelpm.errors import NotFound
 from modelpm.library.services import Services
+from modelpm.project.discovery import find_governing
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import Result
 
 if TYPE_CHECKING:  # start-up
     from modelpm.api.types import Finding, Progress
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # start-up
     from modelpm.library.project import Project
     from modelpm.plugins.kinds.audit import GuardedLog
     from modelpm.plugins.registry import Registry
-    from modelpm.results.report import Details, Holder
+    from modelpm.results.report import Details, Holder, Result
     from modelpm.store import Store
 
 
@@ -38,8 +38,10 @@ class Reader(ABC):
         environment.seen(quick=True)
         return tuple(installed_model(environment, model) for model in environment.read().models)
 
-    def list(self) -> Result[InstalledModel]:
+    def list(self) -> "Result[InstalledModel]":
         """Return what is installed, as rows."""
+        from modelpm.results.report import Result
+
         models = self.installed()
         return Result(models=models, rows=models)
 
@@ -117,12 +119,14 @@ class Lookup(Reader):
         task: str | None = None,
         license: str | None = None,  # noqa: A002 - the option's name
         format: str | None = None,  # noqa: A002 - as above
-    ) -> Result["Entry"]:
+    ) -> "Result[Entry]":
         """Return the catalog entries that match, best first, as rows."""
+        from modelpm.results.report import Result
+
         found = self.catalogs.search(text, task=task or "", license=license or "", format=format or "")
         return Result(rows=tuple(found), warnings=self._services.warnings.taken())
 
-    def show(self, spec: str, *, project: "Project | None" = None) -> Result["Details"]:
+    def show(self, spec: str, *, project: "Project | None" = None) -> "Result[Details]":
         """Return everything that is known of one model, as one row; asks the source for a URI.
 
         Args:
@@ -133,6 +137,7 @@ class Lookup(Reader):
             NotFound: No catalog, source or environment knows it.
         """
         from modelpm.operations.show import show
+        from modelpm.results.report import Result
 
         services, installed = self._services, [*(project.installed() if project else ()), *self.installed()]
         details = show(services.resolver(), services.hosts, spec, installed)
@@ -151,7 +156,36 @@ class Lookup(Reader):
             return None if last and last.status is Status.COMPLETED else last
         return Progress(model.name, model.size, model.size, 100.0, 0.0, Status.COMPLETED)
 
-    def why(self, what: str, *, project: "Project | None" = None) -> Result["Holder"]:
+    def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project":
+        """Return the project that governs a folder, found by walking up.
+
+        Args:
+            directory: Where to begin.
+            frozen: Whether to look for a lock only, and never open a manifest.
+
+        Raises:
+            UsageError: There is none.
+            CheckFailedError: The lock does not exist, and only a lock was looked for.
+        """
+        found = self.find_project(directory, frozen=frozen)
+        if found is None:
+            from modelpm.project.checks import no_project
+
+            raise no_project(directory, frozen=frozen)
+        return found
+
+    def find_project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project | None":
+        """Return the project that governs a folder, or None."""
+        file = find_governing(directory, user_lock=self.environment.lock_path, lock_only=frozen)
+        if file is None:
+            return None
+        from modelpm.library.project import Project
+        from modelpm.project.files import say_unread, site_of
+
+        say_unread(file, self._services.bus)
+        return Project(site_of(file), self._services)
+
+    def why(self, what: str, *, project: "Project | None" = None) -> "Result[Holder]":
         """Return who holds a model, a file or a digest: the project, the user, and every project that synced here.
 
         Args:
@@ -162,6 +196,7 @@ class Lookup(Reader):
             NotFound: Nothing does.
         """
         from modelpm.operations.why import holders
+        from modelpm.results.report import Result
 
         here = project.environment if project is not None else None
         return Result(rows=holders(self.environment, here, what))
@@ -189,6 +224,22 @@ class Lookup(Reader):
 
             write_atomic(Path(output).absolute(), text.encode())
         return text
+
+    def bundle(
+        self, target: str | Path, *, split: int | None = None, project: "Project | None" = None, user: str | None = None
+    ) -> tuple[Path, ...]:
+        """Write the lock and every blob it names to a file, or into a folder that is there; return what was written.
+
+        Args:
+            target: The file or folder; an interrupted bundle is resumed.
+            split: The most bytes of a file, where what is larger is cut into parts.
+            project: The project whose lock is meant; None means the user's.
+            user: Who is named in the audit log.
+
+        Raises:
+            NotFound: Something that is locked is not in the store.
+        """
+        return self._services.carrier((project or self).environment).bundle(target, split, user)
 
     def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         """Return specs with those in place of pasted pages of the Hub; and what changed, in words."""

@@ -14,9 +14,7 @@ from modelpm.library.aliases import renamed
 from modelpm.library.lookup import Lookup
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
-from modelpm.project.discovery import find_governing
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import Result
 
 # What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ if TYPE_CHECKING:
     from modelpm.events.subscribers import OnProgress
     from modelpm.library.maintenance import Maintenance
     from modelpm.library.project import Project
-    from modelpm.results.report import Outdated, Verified
+    from modelpm.results.report import Outdated, Result, Verified
 
 _RENAMED = {
     "install_all": "install",
@@ -147,7 +145,7 @@ class Manager(Lookup):
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
-    ) -> Result[Any]: ...
+    ) -> "Result[Any]": ...
 
     def install(
         self,
@@ -162,7 +160,7 @@ class Manager(Lookup):
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
-    ) -> InstalledModel | Result[Any]:
+    ) -> "InstalledModel | Result[Any]":
         """Install one model and return it, or several and return a result; what is there already costs no network.
 
         Args:
@@ -205,7 +203,7 @@ class Manager(Lookup):
         dry_run: bool = False,
         project: "Project | None" = None,
         user: str | None = None,
-    ) -> Result[Any]:
+    ) -> "Result[Any]":
         """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
 
         Args:
@@ -240,7 +238,7 @@ class Manager(Lookup):
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
-    ) -> Result[Any]:
+    ) -> "Result[Any]":
         """Move models to the newest their specs allow; where one fails, the others are finished.
 
         Args:
@@ -264,7 +262,7 @@ class Manager(Lookup):
         result = upgrade(installer, models, call, fetch=bool(names), to_latest=latest, dry_run=dry_run)
         return result.told(services.warnings.taken(), self.installed())
 
-    def outdated(self, names: Sequence[str] = ()) -> Result["Outdated"]:
+    def outdated(self, names: Sequence[str] = ()) -> "Result[Outdated]":
         """Return rows for what is newer than installed; and what could not be asked, as errors.
 
         Raises:
@@ -288,7 +286,7 @@ class Manager(Lookup):
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
-    ) -> Result["Verified"]:
+    ) -> "Result[Verified]":
         """Re-hash what is stored, a row for each file; offline, unless something must be repaired.
 
         Args:
@@ -307,6 +305,7 @@ class Manager(Lookup):
         """
         from modelpm.operations.repair import Repairer
         from modelpm.operations.verify import Part, Verifier
+        from modelpm.results.report import Result
 
         services, part = self._services, Part.parse(subset) if subset else None
         call = services.call(on_progress, user, cancelled)
@@ -355,35 +354,6 @@ class Manager(Lookup):
 
     # ------------------------------------------------------------------ projects
 
-    def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project":
-        """Return the project that governs a folder, found by walking up.
-
-        Args:
-            directory: Where to begin.
-            frozen: Whether to look for a lock only, and never open a manifest.
-
-        Raises:
-            UsageError: There is none.
-            CheckFailedError: The lock does not exist, and only a lock was looked for.
-        """
-        found = self.find_project(directory, frozen=frozen)
-        if found is None:
-            from modelpm.project.checks import no_project
-
-            raise no_project(directory, frozen=frozen)
-        return found
-
-    def find_project(self, directory: str | Path = ".", *, frozen: bool = False) -> "Project | None":
-        """Return the project that governs a folder, or None."""
-        file = find_governing(directory, user_lock=self.environment.lock_path, lock_only=frozen)
-        if file is None:
-            return None
-        from modelpm.library.project import Project
-        from modelpm.project.files import say_unread, site_of
-
-        say_unread(file, self._services.bus)
-        return Project(site_of(file), self._services)
-
     def init(self, directory: str | Path = ".") -> "Project":
         """Begin a project: write a ``models.toml``.
 
@@ -397,25 +367,9 @@ class Manager(Lookup):
 
     # ------------------------------------------------------------------ carry
 
-    def bundle(
-        self, target: str | Path, *, split: int | None = None, project: "Project | None" = None, user: str | None = None
-    ) -> tuple[Path, ...]:
-        """Write the lock and every blob it names to a file, or into a folder that is there; return what was written.
-
-        Args:
-            target: The file or folder; an interrupted bundle is resumed.
-            split: The most bytes of a file, where what is larger is cut into parts.
-            project: The project whose lock is meant; None means the user's.
-            user: Who is named in the audit log.
-
-        Raises:
-            NotFound: Something that is locked is not in the store.
-        """
-        return self._services.carrier((project or self).environment).bundle(target, split, user)
-
     def import_(
         self, source: str | Path, *, project: "Project | None" = None, user: str | None = None
-    ) -> Result["Taken"]:
+    ) -> "Result[Taken]":
         """Import a bundle, or model files that are on this machine; nothing is moved or changed there.
 
         Args:
@@ -426,6 +380,8 @@ class Manager(Lookup):
         Raises:
             IntegrityError: A bundle is damaged.
         """
+        from modelpm.results.report import Result
+
         self._services.open_store()
         site = project.site if project else None
         taken = self._services.carrier((project or self).environment, site).take_over(source, user)

@@ -2,8 +2,7 @@
 
 import threading
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ from modelpm.environment.environment import Environment
 from modelpm.environment.query import installed_model, named
 from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.library.lookup import Reader
+from modelpm.library.run import Run
 from modelpm.library.services import Services
-from modelpm.lockfile.model import LockedModel
 from modelpm.project.checks import check_name, drifted, no_lock, stray_warning, unsynced
 from modelpm.project.discovery import FILE
 from modelpm.project.drift import Reason, drift, pinned, selected, settled
@@ -22,10 +21,7 @@ from modelpm.project.provenance import foreign_folders, refuse
 from modelpm.results.report import Outdated, Result
 
 if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
-    from modelpm.events.call import Call
     from modelpm.events.subscribers import OnProgress
-    from modelpm.operations.lock import Locker
-    from modelpm.operations.sync import Changer
 
 
 class Project(Reader):
@@ -137,7 +133,7 @@ class Project(Reader):
         """
         from modelpm.operations.add import Addition
 
-        run = _Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
+        run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         check_name(name, specs, "add")
         self._needs_manifest()
         globs, allow = (tuple(include), tuple(exclude)), ("pickle",) if allow_pickle else ()
@@ -161,7 +157,7 @@ class Project(Reader):
         from modelpm.operations.add import removal
 
         self._needs_manifest()
-        run = _Run(self._services, self.site, self._services.call(user=user), dry_run)
+        run = Run(self._services, self.site, self._services.call(user=user), dry_run)
         return run.report("remove", edit=removal(self.site, names), only=True)
 
     def lock(
@@ -173,7 +169,7 @@ class Project(Reader):
         cancelled: threading.Event | None = None,
     ) -> Result[Any]:
         """Lock what drifted; what did not keeps its block to the byte."""
-        run = _Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
+        run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         if not state.healed and self._settled(state) and self._is_complete(state):
@@ -218,7 +214,7 @@ class Project(Reader):
         if locked and frozen:
             raise UsageError("`--locked` and `--frozen` exclude each other", hints=["`--frozen` ignores models.toml"])
         site = replace(self.site, manifest=None) if frozen else self.site
-        run = _Run(self._services, site, self._services.call(on_progress, user, cancelled), dry_run)
+        run = Run(self._services, site, self._services.call(on_progress, user, cancelled), dry_run)
         state = read_state(site, heal=not (locked or frozen or check))
         environment = self._services.environment_of(self.site, state.lock.dir)
         what = "sync --check" if check else "sync --locked" if locked else ""
@@ -273,7 +269,7 @@ class Project(Reader):
         from modelpm.operations.add import check_names, rewriting
         from modelpm.operations.upgrade import held_back
 
-        run = _Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
+        run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
@@ -358,55 +354,3 @@ class Project(Reader):
             lock=self.site.lock,
             lock_action="unchanged",
         )
-
-
-@dataclass(frozen=True)
-class _Run:
-    """One change of a project; what it needs is made when something has to be done.
-
-    Attributes:
-        services: What it works with.
-        site: Where the project is, as the verb sees it.
-        call: Who acts, what stops it, and who is told.
-        dry_run: Whether to say what would be done only.
-    """
-
-    services: Services
-    site: Site
-    call: "Call"
-    dry_run: bool = False
-
-    @cached_property
-    def changer(self) -> "Changer":
-        """What changes it."""
-        from modelpm.operations.sync import Changer
-
-        text_only = self.services.environment_of(self.site, "")
-        installer = self.services.installer(text_only, self.call.cancelled)
-        return Changer(self.site, text_only, installer, self.services.judge, self.call)
-
-    @property
-    def locker(self) -> "Locker":
-        """What looks names up."""
-        return self.changer.locker
-
-    def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
-        """Return the models of which a file is not there; see :func:`modelpm.environment.recognize.recognize`."""
-        if not environment.incomplete(models):
-            return []
-        from modelpm.environment.recognize import recognize
-
-        return recognize(environment, self.call, models)
-
-    def report(self, verb: str, **wanted: Any) -> Result[Any]:
-        """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""
-        from modelpm.operations.sync import Intent
-
-        intent = Intent(verb, dry_run=self.dry_run, **wanted)
-        if not self.dry_run:
-            self.services.open_store()
-        result = self.changer.change(intent)
-        environment = self.changer.environment
-        strays = [] if intent.exact else environment.view.strays([m.name for m in result.models])
-        warned = stray_warning(environment, strays if intent.sync else [])
-        return result.told((*self.services.warnings.taken(), *warned))

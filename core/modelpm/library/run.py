@@ -1,0 +1,70 @@
+"""One change of a project: what it needs is made when something has to be done, and not before."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from modelpm.environment.environment import Environment
+from modelpm.library.services import Services
+from modelpm.lockfile.model import LockedModel
+from modelpm.project.checks import stray_warning
+from modelpm.project.files import Site
+from modelpm.results.report import Result
+
+if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
+    from modelpm.events.call import Call
+    from modelpm.operations.lock import Locker
+    from modelpm.operations.sync import Changer
+
+
+@dataclass(frozen=True)
+class Run:
+    """One change of a project; what it needs is made when something has to be done.
+
+    Attributes:
+        services: What it works with.
+        site: Where the project is, as the verb sees it.
+        call: Who acts, what stops it, and who is told.
+        dry_run: Whether to say what would be done only.
+    """
+
+    services: Services
+    site: Site
+    call: "Call"
+    dry_run: bool = False
+
+    @cached_property
+    def changer(self) -> "Changer":
+        """What changes it."""
+        from modelpm.operations.sync import Changer
+
+        text_only = self.services.environment_of(self.site, "")
+        installer = self.services.installer(text_only, self.call.cancelled)
+        return Changer(self.site, text_only, installer, self.services.judge, self.call)
+
+    @property
+    def locker(self) -> "Locker":
+        """What looks names up."""
+        return self.changer.locker
+
+    def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
+        """Return the models of which a file is not there; see :func:`modelpm.environment.recognize.recognize`."""
+        if not environment.incomplete(models):
+            return []
+        from modelpm.environment.recognize import recognize
+
+        return recognize(environment, self.call, models)
+
+    def report(self, verb: str, **wanted: Any) -> Result[Any]:
+        """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""
+        from modelpm.operations.sync import Intent
+
+        intent = Intent(verb, dry_run=self.dry_run, **wanted)
+        if not self.dry_run:
+            self.services.open_store()
+        result = self.changer.change(intent)
+        environment = self.changer.environment
+        strays = [] if intent.exact else environment.view.strays([m.name for m in result.models])
+        warned = stray_warning(environment, strays if intent.sync else [])
+        return result.told((*self.services.warnings.taken(), *warned))
