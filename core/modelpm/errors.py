@@ -145,7 +145,7 @@ class ModelpmError(Exception):
     """Base of everything modelpm raises on purpose.
 
     Attributes:
-        code: Stable name of the kind of failure, e.g. ``digest_mismatch``. Messages are no interface; codes are.
+        code: Stable name of the kind of failure, e.g. ``digest_mismatch``. Codes are stable; messages may change.
         exit_code: What the command line exits with.
         retryable: Whether the same call may succeed later without anything being changed.
         message: What failed and why, in one or more lines.

@@ -89,7 +89,7 @@ class Refusal:
         )
 
     def meaning(self) -> ModelpmError:
-        """Return what it means, whoever answered: the code tells, else the words, else the status."""
+        """Return the error for the answer: its error code decides, else its words, else its status."""
         status, repo = self.answer.status, self.what.repo
         explain = _BY_CODE.get(self.answer.headers.get("X-Error-Code", ""))
         if explain is None and self.said == "Access to this resource is disabled.":

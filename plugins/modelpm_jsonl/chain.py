@@ -46,7 +46,7 @@ class Head:
         """Read the bytes of the head file.
 
         Raises:
-            ValueError: They are no head.
+            ValueError: They are not a valid head.
         """
         match _loads(data):
             case {"count": int(count), "hash": str(last)} if count >= 0:

@@ -9,7 +9,7 @@ from modelpm.api.toolkit import cells, shorten
 _WIDE = 69  # cells; below that a bar does not fit beside the numbers
 _PERCENT, _AMOUNT, _SPEED, _LEFT = 4, 17, 12, 11  # cells that the columns take
 _FULL = 100
-_MAX_LEFT = 100 * 3600  # seconds; beyond, nobody plans with it
+_MAX_LEFT = 100 * 3600  # seconds; a longer estimate is of no use
 _UNDER_WAY = (Status.DOWNLOADING, Status.VERIFYING)
 
 
@@ -20,7 +20,7 @@ class Row:
     Attributes:
         name: What it is.
         done: Bytes present.
-        total: Bytes in all, or None.
+        total: Total bytes, or None.
         speed: Text of the speed column.
         left: Text of the time column.
     """
@@ -38,7 +38,7 @@ def rows(models: Iterable[Progress], files: Iterable[Progress], limit: int) -> l
     Args:
         models: The last state of every model.
         files: The states of all files.
-        limit: Lines there is room for.
+        limit: Lines that fit.
     """
     everything = _everything(list(models))
     active = sorted((f for f in files if f.status in _UNDER_WAY), key=lambda f: (f.total_bytes or 0, f.file))

@@ -1,6 +1,7 @@
-"""What happens, as values, and the bus that takes them to whoever subscribed: one stream for all that is told.
+"""Events: frozen values for what happens, and the bus that delivers them to subscribers.
 
-A verb gets a :class:`Bus`, and tells it what happens; who shows progress, keeps warnings or prints events subscribes.
+A verb gets a :class:`Bus` and emits events on it. The progress display, the collector of warnings and the event log
+subscribe.
 """
 
 from collections.abc import Mapping, Sequence

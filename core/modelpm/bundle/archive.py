@@ -116,7 +116,7 @@ def _pass_over(content: Iterator[bytes], stream: BufferedIOBase, size: int, path
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a file, or the first part of one, begins like a tar, or like one of ours that is cut in its header."""
+    """Whether a file, or its first part, begins like a tar, or like a bundle that was cut off in its first header."""
     with disk.explained(path, "read"), volumes.first(path).open("rb") as file:
         block = file.read(_BLOCK)
     name = FIRST.encode() + b"\0"

@@ -60,7 +60,7 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     Raises:
         NotFound: A blob is not in the store.
         IntegrityError: One is damaged.
-        StoreError: Something else stands where it should be written, or somebody is writing it.
+        StoreError: Another file is in the way, or another process is writing the bundle.
     """
     lock = environment.read()
     files = {f.sha256: f.size for m in lock.models for f in m.files}
@@ -116,7 +116,7 @@ def _kept(store: Store) -> Iterator[None]:
 
 @contextmanager
 def _told_of(target: Path, store: Store) -> Iterator[None]:
-    """Let what the disk of a bundle refuses be told with the cure for that disk, not with the one for the store's."""
+    """Give a failure of the bundle's disk hints for that disk, not for the disk of the store."""
     place = target if target.is_dir() else target.parent
     try:
         yield

@@ -1,6 +1,6 @@
 """Streams as files, whole or cut into parts ``NAME.001``, ``NAME.002``: written, and read as if they were one.
 
-What was interrupted is gone on with: what stands of a file is compared with what belongs there, and written from the
+An interrupted write resumes: what exists of a file is compared with what belongs there, and written from the
 first difference on.
 """
 

@@ -42,7 +42,7 @@ class Variant:
         name: Unique in the release.
         format: E.g. ``gguf``, ``safetensors``.
         quantization: E.g. ``Q4_K_M``; empty where it does not apply.
-        min_memory: Bytes of memory it takes to run, or None where nobody said.
+        min_memory: Bytes of memory it takes to run, or None where the catalog does not say.
         upstream: Reference of the listing the files are from; empty where every file has sources.
         files: At least one.
     """

@@ -1,4 +1,4 @@
-"""The command line as a whole: runs a verb, and turns whatever it ends in into output and an exit code."""
+"""The command line as a whole: runs a verb, and turns its result or error into output and an exit code."""
 
 import re
 import sys

@@ -140,7 +140,7 @@ class Config:
 
 
 def _withhold(environ: Mapping[str, str], tables: Any) -> None:
-    """Let no text hold the passwords that stand in addresses of the configuration."""
+    """Redact the passwords in addresses of the configuration from every text."""
     for name in _WITH_ADDRESSES:
         if "@" in (address := environ.get(name) or environ.get(name.upper()) or ""):
             withhold_in_url(address if "://" in address else f"http://{address}")

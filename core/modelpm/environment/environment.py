@@ -68,7 +68,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return kinds
 
     def take_back(self, models: Sequence[LockedModel], lock: Lock) -> None:
-        """Let the view show what a lock says of models that could not be put, as far as it goes."""
+        """Make the view show what a lock says of models that could not be put, as far as possible."""
         old = {model.name: lock.get(model.name) for model in models}
         new = [name for name, there in old.items() if there is None]
         changed = [there for model in models if (there := old[model.name]) is not None and there != model]

@@ -1,4 +1,4 @@
-"""The ledger of a view: which entries are ours, and how to tell them from what somebody put in their place.
+"""The ledger of a view: which entries modelpm made, and how to tell them from files the user put in their place.
 
 It lies in a folder that can come from anywhere (a clone, an archive), so its keys are hostile until they are checked.
 """

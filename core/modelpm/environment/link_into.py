@@ -67,6 +67,6 @@ def link_into(environment: Environment, made: InstalledModel, folder: Path) -> s
 
 
 def say_copied(kinds: Collection[str], mode: str, folder: Path, bus: Bus) -> None:
-    """Say that files take their space twice, where nobody asked for that."""
+    """Warn that files take their space twice, unless the user chose copies."""
     if "copy" in kinds and mode == "auto":
         bus.warn(f"files had to be copied to {folder}: it can share none with the store")

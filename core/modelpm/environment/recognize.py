@@ -47,7 +47,7 @@ def say_unkept(store: Store, bus: Bus) -> None:
 
 
 def _targets(environment: Environment, model: LockedModel) -> Iterator[Target]:
-    """Yield what must be hashed of a model: blobs that stand, and files of the view that are no links to them."""
+    """Yield what must be hashed of a model: blobs that exist, and files of the view that do not link to them."""
     store, view = environment.store, environment.view
     for file in model.files:
         if store.facts(file.sha256) is not None and not store.has(file.sha256, file.size):

@@ -214,11 +214,11 @@ class Roots:
         return [shelf for shelf in self.shelves() if shelf.record.owner == own and shelf.files_of(name)]
 
     def show_anew(self, digests: Collection[str], bus: Bus) -> None:
-        """Let every view that shows some blobs show the files that took their places.
+        """Make every view that shows some blobs show the files that took their places.
 
         Args:
             digests: The blobs.
-            bus: Is told of views that could not be renewed, and may show the bytes of before.
+            bus: Gets a warning for each view that could not be renewed and may show the old bytes.
         """
         known = self.survey(strict=False).standings
         showing = [s for s in known if not (s.record.digests | s.holds).isdisjoint(digests)]

@@ -111,7 +111,7 @@ class Shelf(NamedTuple):
         return {entries[key].kind for key in missing}
 
     def drop(self, name: str) -> list[Path]:
-        """Remove the files of a model; return those that stay, because somebody changed or replaced them."""
+        """Remove the files of a model; return those that stay, because the user changed or replaced them."""
         kept = []
         with self._alone() as known:
             rest = {key: entry for key, entry in known.items() if not _is_of(key, name)}
@@ -232,7 +232,7 @@ class Shelf(NamedTuple):
             return False
         with explained(target, "remove"):
             target.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody's file is in it
+        with contextlib.suppress(OSError):  # a file of the user is in it
             for folder in inside:
                 folder.rmdir()
         return True

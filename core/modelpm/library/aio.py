@@ -20,7 +20,7 @@ _PATIENCE = 1.0  # seconds a cancelled verb has to put its partial down
 
 
 class _Async(Generic[_T_co]):
-    """Somebody whose verbs are awaited here."""
+    """A library object whose verbs are awaited here."""
 
     def __init__(self, own: _T_co) -> None:
         self._own = own

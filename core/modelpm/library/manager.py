@@ -163,7 +163,7 @@ class Manager(Lookup):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> InstalledModel | Result[Any]:
-        """Install one model and return it, or several and return a result; what is there already costs no network.
+        """Install one model and return it, or several and return a result; installed models cost no network.
 
         Args:
             spec: One spec as on the command line, or several; where one of several fails, the others are finished.

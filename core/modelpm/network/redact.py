@@ -2,7 +2,7 @@
 
 Two means: what is known to be a secret is cut out wherever it stands, in any spelling (:func:`withhold`,
 :func:`without_secrets`); of URLs in texts of others, users and queries are cut out, known or not (:func:`redact_urls`).
-The lowest room: an error cuts its own words. All of it costs time linear in the length of the text.
+The lowest module: errors redact their own messages with it. All of it costs time linear in the length of the text.
 """
 
 import re
@@ -15,7 +15,7 @@ FOREIGN_CAP = 4096  # characters of one text that others wrote
 _LEAST = 6  # characters; shorter ones would be found in words that are not the secret
 _MOST = 1024
 _WEB = frozenset({"http", "https"})
-# Parameters of a URL whose values are secrets, whoever wrote it; words before the last say whose they are.
+# Parameters of a URL whose values are secrets in any URL; words before the last one say whose they are.
 _SECRET_KEY = re.compile(
     r"(?:[\w.-]*[_.-]|access|auth|api|client|private)?"
     r"(?:token|key|auth|authorization|password|passwd|pwd|pass|secret|sig|signature|jwt|bearer|credentials?)",

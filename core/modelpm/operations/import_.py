@@ -1,4 +1,4 @@
-"""Carry models from machine to machine, and tell the auditor: a bundle, or model files that are here already."""
+"""Export a bundle, and import a bundle or the model files that this machine has; both are audited."""
 
 import os
 import stat
@@ -38,7 +38,7 @@ class Carrier:
             return tuple(write_bundle(self.environment, path, split))
 
     def take_over(self, source: str | Path, user: str | None) -> tuple[Taken, ...]:
-        """Take over a bundle or files; see :meth:`modelpm.library.manager.Manager.take_over`."""
+        """Import a bundle or files; see :meth:`modelpm.library.manager.Manager.take_over`."""
         path, store = _plain(source, "import models.tar"), self.environment.store
         with self.auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
             if is_bundle(path):

@@ -1,7 +1,7 @@
-"""Move a store to another folder or disk: everything is copied and verified, then counted on, then let go of here.
+"""Move a store to another folder or disk: copy and verify everything, switch to the copy, then remove the original.
 
-Stopped at any point, the same command goes on: what is there already is not copied again, and a marker in the new
-store says where the rest is.
+After an interruption the same command resumes: it does not copy again what is in the new store, and a marker there
+says where the rest is.
 """
 
 import os
@@ -57,7 +57,7 @@ class Mover:
         environment: The user's.
         auditor: Is told before and after.
         config: The settings; they say where the store is, when all of it is there.
-        bus: Is told of views that could not be renewed.
+        bus: Gets a warning for each view that could not be renewed.
     """
 
     environment: Environment
@@ -139,7 +139,7 @@ class Mover:
 
         def step(count: int) -> None:
             if cancelled.is_set():
-                raise Interrupted("interrupted: the store is where it was; the same command goes on")
+                raise Interrupted("interrupted: the store is where it was; the same command resumes")
             if on_bytes is not None:
                 on_bytes(count)
 
@@ -153,7 +153,7 @@ class Mover:
         return Moved(old.root, new.root, len(blobs), sum(size for _, size in blobs), tuple(damaged))
 
     def _renew(self, old: Store, new: Store) -> None:
-        """Let every view lead to the new store."""
+        """Make every view lead to the new store."""
         digests = {sha256 for sha256, _ in new.blobs()}
         roots = Roots(self.environment._replace(store=old))
         for environment in (self.environment, *roots.environments()):

@@ -67,7 +67,7 @@ class Uninstaller:
         with self.auditor.operation(
             "uninstall", resource_type="model", resource_id=model.model, user=user, details={"name": model.name}
         ) as outcome:
-            self.environment.seen()  # what was known of it by its lock is taken over before that changes
+            self.environment.seen()  # the registry notes what the lock holds before the lock changes
             changed = self.environment.drop(model.name)
             shown, kept = self._shown(model.name, remove=self.with_dir)
             freed, note = self._free([f.sha256 for f in model.files], model.name)
@@ -142,7 +142,7 @@ def _joined(*notes: str) -> str:
 
 def _left(keys: list[str]) -> str:
     shown = ", ".join(f"`{printable(key)}`" for key in keys[:3]) + (f" and {len(keys) - 3} more" if keys[3:] else "")
-    return f"{shown} stayed where it was: somebody changed it" if keys else ""
+    return f"{shown} stayed where it was: it was changed since modelpm made it" if keys else ""
 
 
 def _stays(error: StoreError) -> str:

@@ -29,7 +29,7 @@ def outdated(resolver: Resolver, models: Sequence[LockedModel], bus: Bus) -> Res
     Args:
         resolver: Asks catalogs and sources.
         models: What is locked.
-        bus: Is told of models of which nobody can tell.
+        bus: Gets a warning for each model of which only the bytes could tell.
     """
     rows, errors = [], []
     for model in models:

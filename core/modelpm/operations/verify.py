@@ -29,7 +29,7 @@ class Part:
     """Some of many blobs.
 
     Attributes:
-        percent: So many of a hundred, chosen anew each time; 0 where it is one of equal parts.
+        percent: How many of a hundred, chosen at random each time; 0 where it is one of equal parts.
         number: Which of the equal parts, from 1.
         count: How many parts there are: all of them together are every blob, each once.
     """
@@ -150,7 +150,7 @@ class Verifier:
             yield Target(file.sha256, file.size, path)
 
     def _remember(self, found: Mapping[Target, str | None]) -> None:
-        """Let every quick check know what was found damaged, so that no install counts on it."""
+        """Mark what was found damaged for every quick check, so that no install counts on it."""
         store = self.environment.store
         for target, problem in found.items():
             if problem and target.path is None and store.has(target.sha256, target.size):

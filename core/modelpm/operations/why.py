@@ -1,4 +1,4 @@
-"""Why: who holds a model, a file or a digest. Reads locks; asks nobody."""
+"""Why: which roots hold a model, a file or a digest. Reads locks; no network."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
         what: A name, the path of a file, or a sha256 or its beginning.
 
     Raises:
-        NotFound: Nobody does.
+        NotFound: No environment holds it.
     """
     environments = [*([project] if project is not None else []), user]
     known = {os.path.realpath(e.lock_path) for e in environments}
@@ -50,7 +50,7 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
     if rows:
         return tuple(rows)
     raise NotFound(
-        f"nobody holds `{printable(what)}`",
+        f"no environment holds `{printable(what)}`",
         code=Code.NOT_HELD,
         hints=["it must be the name of a model, the path of a file of one, or a sha256 (at least 8 digits)"],
     )

@@ -121,5 +121,5 @@ def _read(info: str) -> str:
 
 
 def _of_ours(text: str) -> str:
-    """Return nothing for a text that cannot name an entry of ours: most distributions have other ones."""
+    """Return nothing for a text that cannot name an entry point for modelpm: most distributions have none."""
     return text if "modelpm." in text else ""

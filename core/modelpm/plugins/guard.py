@@ -23,7 +23,7 @@ NONE = type(None)
 
 @contextmanager
 def guarded(entry: Entry) -> Iterator[None]:
-    """Let our own errors pass, made sound, and blame the plugin for every other, whatever it derives from."""
+    """Pass a ``ModelpmError`` on, made sound, and blame the plugin for every other exception."""
     try:
         yield
     except KeyboardInterrupt:  # the user's

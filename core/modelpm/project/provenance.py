@@ -206,7 +206,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _is_local(text: str) -> bool:
-    """Whether a reference leads to a file of this machine, or to an address that is nobody else's."""
+    """Whether a reference leads to a file of this machine, or to an address inside a private network."""
     scheme, _, rest = text.partition("://")
     found = _AUTHORITY.match(rest)
     host = unquote(found[1] if found else "").strip("[]").rstrip(".").lower()

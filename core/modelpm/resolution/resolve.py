@@ -270,7 +270,7 @@ def _check_taken(paths: Sequence[str]) -> None:
     """Judge the names of the files that are taken, and of no others.
 
     Raises:
-        IntegrityError: Code ``hostile_name``; says how to go on without the file.
+        IntegrityError: Code ``hostile_name``; says how to continue without the file.
     """
     try:
         check_paths(paths)
@@ -299,7 +299,7 @@ def _check_fits_a_lock(files: Sequence[WantedFile], what: str) -> None:
 
 
 def _license(text: str, where: str) -> tuple[str, tuple[str, ...]]:
-    """Return the licence as a lock may have it, and what to say where it is too long: cut, it would be another one."""
+    """Return the license for the lock, and a warning where it is too long: cut, it would be another license."""
     if len(text) <= MAX_LICENSE:
         return text, ()
     why = f"the license of {where} counts as unknown: it has {len(text):,} characters, more than {MAX_LICENSE}"

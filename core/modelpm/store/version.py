@@ -65,7 +65,7 @@ def _read(layout: Layout) -> str:
 
 
 def moved(layout: Layout, target: Path) -> None:
-    """Leave word where the store went, for whoever still waits for it here.
+    """Write where the store went, for the processes that still wait for it here.
 
     Raises:
         StoreError: The system refuses.

@@ -13,7 +13,7 @@ from modelpm.plugins.registry import Registry
 
 
 def registry_of(module: ModuleType | str, kind: str, name: str, context: Context | None = None) -> Registry:
-    """Return the door with one plugin in it.
+    """Return a plugin registry with one plugin in it.
 
     Args:
         module: The plugin's module, or its name where it can be imported.

@@ -75,7 +75,7 @@ class Origins:
                     self._located, self._round = located, self._round + 1
 
     def failed(self, origin: Origin, wait: float) -> None:
-        """Let an origin rest, longer each time, and at least so long; connections that fail together count once."""
+        """Make an origin rest at least ``wait`` seconds, longer each time; connections that fail together are one."""
         self.hosts.failed(origin.label)
         with self._lock:
             health = self._of(origin)

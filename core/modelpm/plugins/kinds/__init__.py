@@ -31,7 +31,7 @@ class Trust(Enum):
     """The work relies on it, and fails with it."""
 
     PROTECTED = "protected"
-    """As closed, because trust is decided here; and ours serves every name that we ship, whoever claims it."""
+    """As closed, because trust is decided here; and a name that we ship stays ours, even if a plugin claims it."""
 
 
 class Kind(NamedTuple, Generic[T]):  # a dataclass takes a millisecond to make, at every start

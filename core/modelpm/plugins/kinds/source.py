@@ -37,12 +37,12 @@ class GuardedSource(Guarded[Source]):
         """As :meth:`modelpm.api.Source.resolve`."""
         snapshot = self._ask(lambda source: source.resolve(reference), Snapshot, "listing")
         files = self._ask_all(lambda _: snapshot.files, RemoteFile, "file of a listing")  # an iterator of the plugin's
-        expect(self.entry, snapshot.license, str, "licence")
+        expect(self.entry, snapshot.license, str, "license")
         expect(self.entry, snapshot.reference, Reference, "reference of a listing")
         expect(self.entry, snapshot.revision, str, "revision")
         for file in files:
             self._check_file(file)
-        # The licence is a publisher's text, on its way into a lock.
+        # The license is a publisher's text, on its way into a lock.
         return replace(snapshot, files=files, license=printable(snapshot.license[:FOREIGN_CAP]))
 
     @contextmanager

@@ -44,7 +44,7 @@ class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every s
     def fits(self, facts: os.stat_result) -> bool:
         """Whether a file looks as the blob did, apart from its ctime, which any new name of it changes.
 
-        A blob that became writable does not: somebody may have written it, and set its time back.
+        A blob that became writable does not: another program may have written it, and set its time back.
         """
         if facts.st_mode & WRITABLE & ~self.mode:
             return False
@@ -112,7 +112,7 @@ def read(path: Path | str, *, trusted: bool = False) -> Record | None:
 
     Args:
         path: Its file.
-        trusted: Whether it counts only where nobody but this user, or root, can have written it.
+        trusted: Whether it counts only where only this user, or root, can have written it.
     """
     try:
         fd = system.open_file(path, os.O_RDONLY)

@@ -71,7 +71,7 @@ def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ())
 
 
 def freshen(layout: Layout, root: Root, now: float) -> None:
-    """Let the mark of a root say that its record is fresh, where that can be written."""
+    """Note in the mark of a root that its record is fresh, where that can be written."""
     with contextlib.suppress(OSError):
         record = Record(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))
         marks.touch(root.view, root.lock, layout.project(record.key), now)
@@ -194,8 +194,8 @@ def _parsed(found: Mapping[str, Any]) -> Record:
 def begin(layout: Layout, now: float) -> None:
     """Say, once, that the records of a store are complete.
 
-    A store with blobs and without any record was restored without its records: whoever counts on a blob is unknown, and
-    so all of them are held as those of a root that was seen now.
+    A store with blobs and without any record was restored without its records: the roots that need its blobs are
+    unknown, and so all blobs are held as those of a root that was seen now.
 
     Raises:
         StoreError: The system refuses.
@@ -209,7 +209,7 @@ def begin(layout: Layout, now: float) -> None:
 
 
 def unknown(layout: Layout, now: float) -> Record | None:
-    """Return the record of whoever counts on a store that lost its records; None where it did not."""
+    """Return the record of the unknown roots of a store that lost its records; None where it did not."""
     from modelpm.store.blobs import blobs
 
     if layout.complete.exists() or _files(layout):

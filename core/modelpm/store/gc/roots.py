@@ -25,7 +25,7 @@ class Root(NamedTuple):
 
     Attributes:
         kind: ``user`` or ``project``: an environment; ``dir``: a folder of the user's with links into the store;
-            ``unknown``: whoever counted on a store whose records were lost.
+            ``unknown``: the roots of a store whose records were lost.
         lock: Absolute path of the ``models.lock``; of a ``dir`` a file that never exists.
         view: The folder in which its files appear.
     """

@@ -150,7 +150,7 @@ def _apply(contents: Contents, kind: int, offset: int, length: int, digest: byte
 
 
 class Journal:
-    """An open journal. Appending is one ``write``; whoever shares it holds a lock."""
+    """An open journal. Appending is one ``write``; threads that share it hold a lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -90,7 +90,7 @@ class Partial:
             self._reserve()
 
     def _adopt(self, earlier: Contents) -> None:
-        """Take over what counts; it is synced first, so that the new journal may vouch for all of it."""
+        """Continue with the bytes that count; sync them first, so that the new journal may vouch for all of them."""
         end = os.fstat(self._fd).st_size
         earlier.extents.remove(end, END)
         if self.header.size is not None:
@@ -106,12 +106,12 @@ class Partial:
         self._journals += 1
 
     def _reserve(self) -> None:
-        """Let the disk say at once that it is too full."""
+        """Reserve the space, so that a disk that is too full fails at once."""
         if (self.header.size or 0) >= _SMALL:
             system.reserve(self._fd, self.header.size or 0)
 
     def close(self) -> None:
-        """Release the files as soon as no call uses them; whoever writes from then on fails."""
+        """Close the files as soon as no call uses them; a later write fails."""
         with contextlib.suppress(StoreError):  # what is not recorded is fetched again
             self._record()
         with self._changed:
@@ -197,7 +197,7 @@ class Partial:
             self._append(Kind.DROP, start, stop - start)
 
     def restart(self, origin: str = "", validator: str | None = None) -> None:
-        """Forget every byte, as when the object changed; nobody may be writing."""
+        """Forget every byte, as when the object changed; no other thread may be writing."""
         with self._changed, disk.explained(self.data, "truncate"):
             self._present, self._fresh = Ranges(), Ranges()
             header = replace(self.header, origin=origin, validator=validator)
@@ -294,7 +294,7 @@ class Partial:
             if os.fstat(fd).st_size != size:
                 os.ftruncate(fd, size)
         with self._changed:
-            if not self._journal.started:  # nobody will ask what is there of a file that is whole
+            if not self._journal.started:  # nothing will ask which bytes of a whole file are present
                 self._fresh = Ranges()
         self.close()
         return self.data
