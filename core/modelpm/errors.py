@@ -212,7 +212,7 @@ class IntegrityError(ModelpmError):
 
 
 class NotFound(ModelpmError):  # noqa: N818 - the name plugin authors raise; fixed by the plugin contract
-    """What was asked for does not exist: model, variant, revision, file, or it is not installed."""
+    """A model, variant, revision or file does not exist, or the model is not installed."""
 
     code = Code.NOT_FOUND
     exit_code = 5

@@ -18,7 +18,7 @@ _FILE = re.compile(r"/(?P<kind>datasets/)?(?P<repo>[^/]+(?:/[^/]+)?)/resolve/(?P
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a URL of the Hub asks for; empty where it does not say."""
+    """The target of a URL of the Hub; empty where the URL does not say."""
 
     repo: str = ""
     revision: str = ""
@@ -54,7 +54,7 @@ class Refusal:
 
     @property
     def what(self) -> Asked:
-        """What was asked for."""
+        """The target of the request."""
         return asked(self.answer.url)
 
     @property

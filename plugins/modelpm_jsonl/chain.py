@@ -27,7 +27,7 @@ HEAD_LOST = "head_lost"  # why a recovered record says that the log cannot be tr
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the log must end with.
+    """The required end of the log.
 
     Attributes:
         count: Records.

@@ -32,7 +32,7 @@ _NO_LOCKS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOS
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the next record goes.
+    """The place of the next record.
 
     Attributes:
         head: What it follows.
@@ -241,7 +241,7 @@ def _try(fd: int, *, shared: bool) -> bool:
 
 
 def _tail(fd: int, size: int) -> tuple[bytes, bytes]:
-    """Return the last line with its line feed, or nothing, and what stands unfinished behind it."""
+    """Return the last line with its line feed, or nothing, and the unfinished line behind it."""
     begin = max(0, size - 2 * MAX_LINE)
     os.lseek(fd, begin, os.SEEK_SET)
     data = b""

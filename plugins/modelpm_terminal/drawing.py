@@ -1,4 +1,4 @@
-"""What the bars look like. Pure: states in, lines out."""
+"""The look of the bars. Pure: states in, lines out."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ def rows(models: Iterable[Progress], files: Iterable[Progress], limit: int) -> l
 
 
 def draw(made: Sequence[Row], width: int, *, ascii_only: bool = False) -> list[tuple[str, str]]:
-    """Lay the rows out in lines of less than ``width`` cells, each as a name and what stands beside it."""
+    """Lay the rows out in lines of less than ``width`` cells, each as a name and the text beside it."""
     width -= 3  # a full line, also one with the ^C that a terminal echoes, would move the cursor to the next one
     wide = width >= _WIDE
     lines = [_wide(row, width, ascii_only=ascii_only) if wide else _narrow(row, width) for row in made]

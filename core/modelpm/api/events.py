@@ -1,6 +1,6 @@
 """Events: frozen values for what happens, and the bus that delivers them to subscribers.
 
-A verb gets a :class:`Bus` and emits events on it. The progress display, the collector of warnings and the event log
+A verb gets a :class:`Bus` and emits events on it. Progress, the collector of warnings and the caller's own functions
 subscribe.
 """
 

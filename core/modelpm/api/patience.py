@@ -38,7 +38,7 @@ class Patience:
 
 @dataclass(slots=True)
 class Budget:
-    """What is left of the patience with one file or listing.
+    """The patience that is left with one file or listing.
 
     Attributes:
         patience: All of it.
@@ -58,7 +58,7 @@ class Budget:
         self.strikes, self._since = self._stalls, None
 
     def finished(self) -> None:
-        """Count from zero again: so much came that it was worth the time, stalls and all."""
+        """Count from zero again: enough bytes came to be worth the time, stalls included."""
         self._stalls = 0
         self.progress()
 

@@ -1,4 +1,4 @@
-"""The public values: frozen, slotted, and all that passes between the core and its plugins."""
+"""The public values: frozen and slotted, and all that the core and its plugins exchange."""
 
 import re
 from base64 import b64encode
@@ -147,7 +147,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found.
+    """The finding of a check.
 
     Attributes:
         severity: Whether it is a remark, a warning or a reason to refuse.

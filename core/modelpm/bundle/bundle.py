@@ -1,4 +1,4 @@
-"""Bundles for machines without a network: a lock and its blobs, out of the store and into another."""
+"""Bundles for machines without a network: write a lock and its blobs, and read them into another store."""
 
 import os
 import re

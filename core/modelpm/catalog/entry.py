@@ -1,4 +1,4 @@
-"""What a catalog says of one model: entry → release → variant → file."""
+"""A model in a catalog: entry → release → variant → file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a catalog says of itself.
+    """The metadata of a catalog.
 
     Attributes:
         title: For humans, or empty.

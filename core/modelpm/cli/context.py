@@ -1,4 +1,4 @@
-"""What one run of the command line knows: the options of every verb, and how a Manager is made of them."""
+"""The state of one run of the command line: the options of every verb, and the Manager made from them."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +52,7 @@ class Session:
 
     @property
     def printer(self) -> "Printer":
-        """What prints as the options say that are known by now: those behind a plugin's verb come late."""
+        """The printer for the options that are known so far: those behind a plugin's verb come late."""
         from modelpm.cli.terminal.output import Printer
 
         return Printer(json=bool(self["json"]), quiet=bool(self["quiet"]), color=self._color())

@@ -1,4 +1,4 @@
-"""Who keeps this user out, and what opens it: the file or folder that is closed, its owner, and one command."""
+"""Explain a refused access: the file or folder that is closed, its owner, and the command that opens it."""
 
 import errno
 import os

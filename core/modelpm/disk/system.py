@@ -43,7 +43,7 @@ class UnfitError(OSError):
 
 
 def open_file(path: Path | str, flags: int, mode: int = 0o666, *, follow: bool = False) -> int:
-    """Open a regular file, and keep it from child processes; never wait for what stands there instead.
+    """Open a regular file, closed to child processes; never block on a pipe or a device at its path.
 
     Args:
         path: The file.

@@ -180,7 +180,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             yield
 
     def write(self, lock: Lock) -> None:
-        """Write the lock, where it differs from what stands; the caller holds the process lock.
+        """Write the lock, where it differs from the file; the caller holds the process lock.
 
         Raises:
             StoreError: The system refuses.
@@ -222,5 +222,5 @@ def lock_text(path: Path) -> str | None:
         StoreError: The system refuses.
     """
     text = read_text(path, MAX_LOCK_BYTES, code=Code.LOCK_UNREADABLE)
-    # What editors and git put there is not ours to keep: lines end as we write them, without a byte order mark.
+    # The line ends and byte order marks of editors and git do not matter: modelpm writes its own.
     return None if text is None else text.removeprefix("\ufeff").replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""Recognize what is here: files that fail the quick rules are hashed, and believed from then on, before any is fetched.
+"""Before a download, hash the files on this machine that fail the quick rules, and trust those that match.
 
 A view that was copied without its store, a store that came to another machine with new inodes, a blob whose
 permissions changed: all of them are complete if their bytes are.

@@ -192,7 +192,7 @@ class Shelf(NamedTuple):
         return {self._target(key) for r in records if r.key != self.record.key for key in r.entries}
 
     def _found(self, file: LockedFile, known: Entry | None, others: Collection[Path]) -> Entry | None:
-        """Return what stands at a file's place, with no kind where it is not ours; None where it is to be linked.
+        """Return the entry at a file's place, with an empty kind if modelpm did not make it; None if it must be linked.
 
         Raises:
             StoreError: It is another user's, and not the file.

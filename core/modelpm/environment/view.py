@@ -247,7 +247,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                 raise symlink(above, "link files into")
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
-        """Return the entry of what stands there, if its bytes are right; None if it is ours to replace.
+        """Return the entry of the file there, if its bytes are right; None if modelpm may replace it.
 
         Raises:
             StoreError: It is another user's.

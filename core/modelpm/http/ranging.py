@@ -16,7 +16,7 @@ _UNEXPLAINED = frozenset({Code.DENIED, Code.EXPIRED, Code.HTTP_STATUS, Code.NETW
 
 
 class Kind(Enum):
-    """What is known of a location."""
+    """The facts about one location."""
 
     SERVES = auto()  # a range was answered
     REFUSES = auto()  # a range was refused, and the whole file was served
@@ -24,7 +24,7 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class Ranging:
-    """What is known of locations and ranges. Thread-safe."""
+    """The facts about locations and ranges. Thread-safe."""
 
     _kinds: dict[str, Kind] = field(default_factory=dict)
     _resets: dict[str, float] = field(default_factory=dict)  # when a connection broke before the answer

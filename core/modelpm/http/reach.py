@@ -1,4 +1,4 @@
-"""Whether a server answers at all, the way a download would ask it."""
+"""Test whether a server answers at all, with the settings of a download."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What a URL alone tells: its origin, how to name it without secrets, whether it is signed, where it leads.
+"""Judge a URL by its text alone: its origin, a label without secrets, whether it is signed, where it leads.
 
 One parser reads a URL: urllib3's, which is the one that connects. Every judgment is made of what it found, and what is
 asked for is written from it again, so that no text has one host for a judgment and another for the connection.
@@ -69,7 +69,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What is asked for: without user and fragment."""
+        """The URL to request: without user and fragment."""
         return self.label + (f"?{self.query}" if self.query is not None else "")
 
     @property

@@ -1,4 +1,4 @@
-"""What a server says in the body of a refusal, in its own words: cut, on one line, without secrets."""
+"""Extract the server's own message from the body of a refusal: cut, on one line, without secrets."""
 
 import json
 import re

@@ -111,7 +111,7 @@ class Manager(Lookup):
 
     @property
     def maintenance(self) -> "Maintenance":
-        """What keeps the store in order: prune, doctor, move, sizes, the cache."""
+        """The verbs that keep the store in order: prune, doctor, move, sizes, the cache."""
         from modelpm.library.maintenance import Maintenance
 
         return Maintenance(self._services)

@@ -1,7 +1,7 @@
-"""What Manager, Project and Maintenance have: settings, store, plugins, catalogs, auditor, engine. Built here, lazily.
+"""The services of Manager, Project and Maintenance: settings, store, plugins, catalogs, auditor, engine.
 
-What only reads a lock must start without urllib3, pluggy and plugins, so each service is imported and made when it is
-first used.
+A verb that only reads a lock must start without urllib3, pluggy and plugins, so each service is imported and made when
+it is first used.
 """
 
 import threading

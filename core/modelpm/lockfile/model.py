@@ -1,4 +1,4 @@
-"""The locked model: one model, completely pinned. The one value everything else is made of."""
+"""The locked model: one model, completely pinned."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field

@@ -1,4 +1,4 @@
-"""How servers fared in this run: what one file or listing found out the hard way, the next need not."""
+"""The health of servers in this run: a failure that one file or listing saw spares the next one the wait."""
 
 import threading
 import time
@@ -46,7 +46,7 @@ class _Record:
 
 @dataclass(slots=True)
 class Hosts:
-    """What is known of each server. Thread-safe.
+    """The health of each server. Thread-safe.
 
     Attributes:
         clock: Seconds, monotonic.
@@ -127,7 +127,7 @@ class Hosts:
 
 
 def _host(label: str) -> str:
-    """Return what stands for the server in the label of an origin."""
+    """Return the server in the label of an origin."""
     try:
         return urlsplit(label).netloc or label
     except ValueError:  # a plugin's own words need not be a URL

@@ -1,4 +1,4 @@
-"""Keep secrets out of texts. Every text passes here on its way out: output, errors, audit records, events, warnings.
+"""Keep secrets out of texts: output, errors, audit records, events and warnings all pass through here.
 
 Two means: what is known to be a secret is cut out wherever it stands, in any spelling (:func:`withhold`,
 :func:`without_secrets`); of URLs in texts of others, users and queries are cut out, known or not (:func:`redact_urls`).
@@ -25,7 +25,7 @@ _PARAMETER = re.compile(r"(?:\A|[?&;#])([^=?&;#/\s]{1,64})=([^&;#\s]+)")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
 _MOST_WITHIN = 8  # URLs within a text
 _BEFORE_HOST = re.compile(r"\s*(?:([A-Za-z][A-Za-z0-9+.-]*):(?=[/\\]))?[/\\]*")
-# What stands behind an `@` in a text without a scheme, where that is an address and no `id@release`.
+# The part behind an `@` in a text without a scheme, where that is an address and not an `id@release`.
 _HOST_LIKE = re.compile(r"\[|localhost\b|\d+(?:\.\d+){3}|[\w.-]+\.[A-Za-z]{2,}|[^/?#]*:\d+(?:[/?#]|\Z)|[^/?#]+/")
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#\\\r\n]{0,1024}@)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
@@ -205,7 +205,7 @@ def _spellings(secret: str) -> Iterator[str]:
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
     data = secret.encode("utf-8", "surrogatepass")
-    for offset, lost in ((0, 0), (1, 2), (2, 3)):  # characters at both ends depend on what stands beside it
+    for offset, lost in ((0, 0), (1, 2), (2, 3)):  # characters at both ends depend on their neighbors
         inner = b64encode(bytes(offset) + data).decode()[lost : (offset + len(data)) * 8 // 6]
         yield inner
         yield inner.replace("+", "-").replace("/", "_")

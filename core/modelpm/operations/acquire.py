@@ -35,7 +35,7 @@ from modelpm.transfer import Engine, Fetch, Fetched, check_space
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller asked for.
+    """The request of the caller.
 
     Attributes:
         spec: As typed.

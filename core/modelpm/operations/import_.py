@@ -62,7 +62,7 @@ def _plain(path: str | Path, example: str) -> Path:
     found = Path(os.path.abspath(path))  # noqa: PTH100 - see above
     try:
         mode = found.stat().st_mode
-    except OSError:  # not there, or told of when it is used
+    except OSError:  # it is missing, or its use reports the failure
         mode = 0
     if str(path) == "-" or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Lock: from a manifest's wishes to locked models; bytes are fetched only where nothing else can tell their digest."""
+"""Lock: from a manifest's wishes to locked models; bytes are fetched only to learn an unknown digest."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

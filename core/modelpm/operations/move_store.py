@@ -32,7 +32,7 @@ _MARGIN = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a move came to.
+    """The result of a move.
 
     Attributes:
         origin: Where the store was.

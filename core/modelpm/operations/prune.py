@@ -53,7 +53,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was freed, or would be.
+    """The freed space, or with ``dry_run`` the space that would be freed.
 
     Attributes:
         removed: One a file or partial; ``bytes`` are those of the disk.

@@ -1,4 +1,4 @@
-"""What is under way in this process: one thread at a time installs a model, and who waits sees its progress."""
+"""Installs under way in this process: one thread at a time installs a model, and waiting threads see its progress."""
 
 import threading
 from collections.abc import Iterator

@@ -34,7 +34,7 @@ _TRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a verb wants of a project.
+    """The change that a verb makes to a project.
 
     Attributes:
         verb: Its name, for the audit log.
@@ -91,7 +91,7 @@ class Changer:
         """Do what is wanted.
 
         Raises:
-            ModelpmError: It cannot be begun. What fails for single models is in the report; then nothing is changed.
+            ModelpmError: It cannot begin. Failures of single models are in the report; then nothing is changed.
         """
         for _ in range(_TRIES):
             self.locker.errors.clear()

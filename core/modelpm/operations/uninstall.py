@@ -1,4 +1,4 @@
-"""Uninstall: out of the lock, out of the view; then free what nothing else needs, and say what stays and why."""
+"""Uninstall: remove from lock and view; then free what nothing else needs, and say what stays and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

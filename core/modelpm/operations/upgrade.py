@@ -1,4 +1,4 @@
-"""What is newer than locked, inside the spec and beyond it, and how a spec is written that allows it."""
+"""Find releases newer than the locked one, inside the spec and beyond it, and the spec that allows them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -118,7 +118,7 @@ class Verifier:
             found = dict(zip(targets, problems, strict=True))
             self._remember(found)
             say_unkept(store, self.call.bus)
-            # What was uninstalled meanwhile, and freed, is not damaged.
+            # A blob that was uninstalled meanwhile, and freed, is not damaged.
             locked = {m.name: m for m in self.environment.read().models}
             files = [(m.name, f) for m in models if locked.get(m.name) == m for f in m.files]
             rows = tuple(row for name, file in files if (row := self._row(name, file, found)))

@@ -1,4 +1,4 @@
-"""Which project governs a folder: plain looks at files, since nearly every start comes this way and most find none."""
+"""Find the project of a folder with cheap file checks, since nearly every start does so and most find none."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Where a project is, and what stands there: manifest and lock, read together."""
+"""The files of a project: find its folder, and read manifest and lock together."""
 
 import os
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What stands.
+    """Manifest and lock as they are on the disk.
 
     Attributes:
         manifest_text: The manifest's file; None where there is none.

@@ -70,7 +70,7 @@ class Judge:
         """Hold models of catalogs against their entries.
 
         Returns:
-            What is refused; and, in words, what an entry does not name any more.
+            The sources that are refused; and, in words, what a catalog entry no longer names.
         """
         refused, moved = [], []
         for model in models:

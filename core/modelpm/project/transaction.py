@@ -1,4 +1,4 @@
-"""The one moment at which a project changes: view, manifest, lock; all of it or, whatever comes, nothing."""
+"""The transaction that changes a project: view, manifest and lock, all of them or none."""
 
 import contextlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from modelpm.project.files import Site, State
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What should stand.
+    """The new state of a project.
 
     Attributes:
         manifest_text: The manifest's file; None leaves it alone.

@@ -1,4 +1,4 @@
-"""From what was asked for to a model whose every file is known. Pure: catalog entries and listings are passed in."""
+"""From a request to a model whose every file is known. Pure: the caller passes catalog entries and listings in."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class WantedFile:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one source of a file says of it.
+    """The facts about a file from one of its sources.
 
     Attributes:
         text: The source as the catalog writes it.
@@ -326,7 +326,7 @@ def _under(upstream: str, path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What a listing says otherwise than what is known: ``digest`` or ``size``, and both values."""
+    """A contradiction between a listing and the known facts: ``digest`` or ``size``, and both values."""
 
     what: str
     expected: str

@@ -1,4 +1,4 @@
-"""What is installed: one value, in a module of its own, because verbs that only read need no other."""
+"""An installed model; a module of its own, because verbs that only read need no other result."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the library returns: frozen values whose attributes are the keys of the command line's JSON rows."""
+"""The results of the library: frozen values whose attributes are the keys of the command line's JSON rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -66,7 +66,7 @@ Row_co = TypeVar("Row_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Result(Generic[Row_co]):
-    """What a verb came to; where it failed for some models, it was finished for the others.
+    """The result of a verb; where it failed for some models, it was finished for the others.
 
     Attributes:
         changes: What was done.

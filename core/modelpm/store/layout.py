@@ -1,4 +1,4 @@
-"""Where things are in the store's folder: pure, and the only place that turns names into paths.
+"""The layout of the store's folder: the only module that turns names into paths. Pure.
 
 ::
 
@@ -97,7 +97,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return self.root / "reserve"
 
     def blob(self, sha256: str) -> Path:
-        """Where a blob is or would be."""
+        """The path of a blob, present or not."""
         return Path(self.blob_name(sha256))
 
     def blob_name(self, sha256: str) -> str:
@@ -106,7 +106,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return os.path.join(self.root, "blobs", "sha256", sha256[:2], sha256)  # noqa: PTH118 - see above
 
     def record(self, sha256: str) -> Path:
-        """Where the record of a blob is or would be."""
+        """The path of the record of a blob, present or not."""
         return Path(self.record_name(sha256))
 
     def record_name(self, sha256: str) -> str:

@@ -1,4 +1,4 @@
-"""VERSION: which layout the folder has, so that an older modelpm leaves it alone; or that it went elsewhere."""
+"""VERSION: the layout of the store's folder, so that an older modelpm leaves it alone; or where the store moved."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What plugin authors test with, and what modelpm itself is tested with.
+"""Test tools for plugin authors, which modelpm's own tests use, too.
 
 * :class:`FaultServer`: an HTTP server that misbehaves byte by byte; :data:`FAULTS` names what it can do.
 * :func:`check_source`: holds a source against the contract, in one line.

@@ -1,4 +1,4 @@
-"""What servers, proxies and networks do to downloads. Each fault answers one request."""
+"""Faults of servers, proxies and networks in downloads. Each fault answers one request."""
 
 import gzip as gzip_
 import time

@@ -1,4 +1,4 @@
-"""Try a plugin without installing it; try the command line without touching anybody's models."""
+"""Try a plugin without installing it; try the command line without touching the user's models."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Which origin of a file to ask next: in the order given, except for those that rest or are excluded."""
+"""Choose the origin of a file to ask next: in the order given, except for those that rest or are excluded."""
 
 import threading
 from dataclasses import dataclass, field

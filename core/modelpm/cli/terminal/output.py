@@ -29,7 +29,7 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {
 
 
 class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every start
-    """What a command came to; the printer makes a document or lines of it.
+    """The outcome of a command; the printer turns it into a JSON document or lines.
 
     Attributes:
         lines: What was asked for, for people: goes to stdout.
@@ -55,7 +55,7 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
 
     @property
     def exit_code(self) -> int:
-        """What the process exits with."""
+        """The exit code of the process."""
         codes = {error.exit_code for error in self.errors}
         return next((code for code in PRECEDENCE if code in codes), 1) if codes else 0
 

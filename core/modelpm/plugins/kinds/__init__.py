@@ -22,7 +22,7 @@ NAMES = ("source", "digest", "audit", "catalog", "listener", "command")
 
 
 class Trust(Enum):
-    """What a failure of a plugin means to the work that asked for it."""
+    """The effect of a plugin's failure on the work that called it."""
 
     OPEN = "open"
     """It decorates: the failure is told, and the work continues without it."""
@@ -66,7 +66,7 @@ class Kind(NamedTuple, Generic[T]):  # a dataclass takes a millisecond to make, 
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """What its hook is given."""
+        """The arguments of its hook."""
         from inspect import signature
 
         return tuple(signature(self.hook).parameters)

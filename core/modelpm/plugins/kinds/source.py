@@ -1,4 +1,4 @@
-"""A source: serves a URI scheme. What it lists and sends is judged by the core before anything relies on it."""
+"""A source: serves a URI scheme. The core checks its listings and bytes before anything relies on them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -30,7 +30,7 @@ class GuardedSource(Guarded[Source]):
 
     @property
     def base(self) -> str:
-        """What its locations begin with, where it says so."""
+        """The beginning of its locations, where it says so."""
         return self._ask(lambda source: getattr(source, "base", ""), str, "base of its locations")
 
     def resolve(self, reference: Reference) -> Snapshot:

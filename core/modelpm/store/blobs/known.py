@@ -1,4 +1,4 @@
-"""What is known of a file without reading it: that it holds a blob's bytes, because they were hashed once.
+"""Files whose bytes are known without reading them, because they were hashed once.
 
 The record beside a blob counts only where only this user, or root, can have written blob and record. What was
 found out about any other file (of another user's store, of a store that a group shares, of a view that stands on its

@@ -19,7 +19,7 @@ _WIDTH = 20
 
 
 class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every start
-    """What was true of a blob when its bytes were known to be right.
+    """The facts of a blob when its bytes were known to be right.
 
     Attributes:
         size: Bytes.

@@ -19,7 +19,7 @@ _FOREIGN = 24 * 3600  # seconds for which a lease of another machine, whose proc
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What one running install counts on.
+    """The blobs that one running install needs.
 
     Attributes:
         digests: Blobs that it has found, or will bring.

@@ -1,4 +1,4 @@
-"""What a store holds besides blobs that count: unfinished downloads, bytes set aside, drafts of dead processes."""
+"""The leftovers in a store: unfinished downloads, bytes set aside, drafts of dead processes."""
 
 import contextlib
 import os
@@ -199,7 +199,7 @@ def remove_marker(path: Path) -> None:
 
 
 def too_young(leftover: Leftover, seconds: float) -> bool:
-    """Whether something was used less than so many seconds ago, by a clock that may have been set."""
+    """Whether a leftover was used less than ``seconds`` ago, by a clock that may have been set."""
     return abs(time.time() - leftover.last_use) < seconds
 
 

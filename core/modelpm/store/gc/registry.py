@@ -1,4 +1,4 @@
-"""The registry: every root that counts on blobs of this store, remembered one a file in ``projects/``.
+"""The registry: every root that needs blobs of this store, each in a file in ``projects/``.
 
 The folder's name and the first five keys of a record are those of earlier versions: these versions on the same store
 count what this one remembers, and their records, which have neither id nor place, are read and replaced here.

@@ -1,4 +1,4 @@
-"""Roots: who counts on blobs of a store, and how one root is told from another.
+"""Roots: what needs blobs of a store, and how one root is told from another.
 
 A root is a random id that is kept in its view, the real path, the device and inode of the folder, and the host name. So
 a copied folder, an image or a second container at the same path is a root of its own, and none of them can replace or

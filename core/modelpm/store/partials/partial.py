@@ -16,7 +16,7 @@ from modelpm.store.partials.journal import Contents, Header, Journal, Kind, deco
 from modelpm.store.partials.ranges import END, Ranges
 
 RECORD_BYTES = 1 << 20
-_MOST_BYTES = 8 << 20  # between two records, however large the file is: a kill costs so much
+_MOST_BYTES = 8 << 20  # between two records, however large the file is: a kill costs at most this much
 RECORD_SECONDS = 0.5
 SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 2.0
@@ -61,7 +61,7 @@ class Partial:
 
     @property
     def header(self) -> Header:
-        """What the bytes belong to."""
+        """The file that the bytes belong to."""
         return self._contents.header
 
     def open(self) -> None:
