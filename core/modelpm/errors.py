@@ -127,7 +127,7 @@ class Code(StrEnum):
     NO_PERMISSION = "no_permission", 8, "the system refuses to read or write a file"
     IO_ERROR = "io_error", 8, "the disk failed"
     SYMLINK = "symlink", 8, "a path leads through a symbolic link"
-    IN_THE_WAY = "in_the_way", 8, "something that is not modelpm's stands where a file must go"
+    IN_THE_WAY = "in_the_way", 8, "something that modelpm did not make is in the way"
     IN_USE = "in_use", 8, "another modelpm writes the same file"
     LOCK_TIMEOUT = "lock_timeout", 8, "another modelpm works on the same store or project"
     CLOSED = "closed", 8, "another thread closed the download"

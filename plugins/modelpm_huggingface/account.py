@@ -60,7 +60,7 @@ def offline(environ: Mapping[str, str]) -> str:
 
 
 def token(environ: Mapping[str, str]) -> tuple[Secret | None, str]:
-    """Return the token and where it was found; (None, "") where there is none or it must not be sent unasked."""
+    """Return the token and where it was found; (None, "") if there is none or it must not be sent unasked."""
     if _is_true(environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN")):
         return None, ""
     for name in _TOKENS:

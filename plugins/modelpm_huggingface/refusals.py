@@ -43,7 +43,7 @@ class Refusal:
     Attributes:
         answer: What it answered.
         base: Base of the Hub's URLs, for links to its pages.
-        token_from: Where the secret for the endpoint came from; empty where there is none.
+        token_from: Where the secret for the endpoint came from; empty if there is none.
         kind: What it is: ``token``, or ``user and password``.
     """
 

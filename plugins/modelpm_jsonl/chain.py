@@ -95,7 +95,7 @@ def verify(lines: Iterable[bytes], head: Head | None, occurs: Callable[[str], bo
 
     Args:
         lines: The log, with line feeds; the last may be without.
-        head: What it must end with; None where there is none.
+        head: What it must end with; None if there is none.
         occurs: Whether some line has that hash.
 
     Returns:

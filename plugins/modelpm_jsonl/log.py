@@ -145,7 +145,7 @@ class JsonLinesLog:
             os.close(fd)
 
     def _read_head(self) -> Head | None:
-        """Return the head; None where there is none, or none that can be read."""
+        """Return the head; None if there is none, or none that can be read."""
         try:
             fd = open_file(self._head, os.O_RDONLY)
         except FileNotFoundError:

@@ -50,7 +50,7 @@ class Bus:
     """Takes what happens to every subscriber, in the order of their subscription. Immutable, and thread-safe as they.
 
     Attributes:
-        subscribers: Who is told.
+        subscribers: Called with each event.
     """
 
     subscribers: tuple[Subscriber, ...] = ()

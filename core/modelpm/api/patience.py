@@ -13,7 +13,7 @@ from modelpm.text.human import duration
 
 LONGEST_WAIT = 600.0  # seconds a server may ask for; twice the window in which the Hub counts requests
 _LONGEST_PAUSE = 5.0  # seconds between two tries, so that the end of an outage is noticed soon
-_DAYS = 2 * 86400.0  # from there on a wait is told in days
+_DAYS = 2 * 86400.0  # from there on a wait is shown in days
 # Failures that more retries would hardly fix get fewer: a cut copy in a cache may be replaced, a wrong listing stays;
 # storage that refuses a fresh link refuses the next one; a server that was mute for a minute stays so.
 _FEWER: dict[str, int] = {Code.SIZE_MISMATCH: 2, Code.EXPIRED: 2, Code.NO_ANSWER: 2}

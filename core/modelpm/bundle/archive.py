@@ -31,7 +31,7 @@ def packed(texts: Sequence[tuple[str, bytes]], files: Iterable[tuple[str, int, P
     """Yield a tar.
 
     Args:
-        texts: Name and content of what stands first.
+        texts: Name and content of the texts at the beginning.
         files: Name, size (bytes) and path of the blobs; each is hashed on the way.
 
     Raises:
@@ -173,6 +173,6 @@ def _no_bundle(path: Path, why: str) -> IntegrityError:
 
 
 def digest(path: Path) -> str:
-    """Return the sha256 of a file that stands where a bundle's file belongs."""
+    """Return the sha256 of a file at the path of a bundle's file."""
     with disk.explained(path, "read"):
         return blobs.digest(path).sha256

@@ -177,7 +177,7 @@ def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tupl
     Args:
         store: Where they go.
         source: The file, its first part, or the folder.
-        step: Is told the name of each blob before it is read; may raise to stop.
+        step: Called with the name of each blob before it is read; may raise to stop.
 
     Raises:
         IntegrityError: It is not a bundle, damaged, or lacks a blob.
@@ -295,7 +295,7 @@ def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple
         state = "present"
         if not store.has(sha256, size):
             if not _adopted(store, source / name, sha256, size):
-                continue  # told below, with the model's name
+                continue  # reported below, with the model's name
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     return lock, taken

@@ -108,7 +108,7 @@ def is_alone(path: Path) -> bool:
 
 
 def in_the_way(path: Path, why: str) -> StoreError:
-    """Say that something which is not ours stands where we would write."""
+    """Return the error for a path that a file of the user occupies."""
     return StoreError(
         f"{path} is in the way: {why}",
         code=Code.IN_THE_WAY,

@@ -95,7 +95,7 @@ class Entry:
     Attributes:
         catalog: The name under which the catalog is known here.
         id: Unique in the catalog.
-        title: For humans; the id where there is none.
+        title: For humans; the id if there is none.
         description: One or two sentences, or empty.
         license: SPDX expression, or empty where it is not known.
         homepage: A reference or URL, or empty.

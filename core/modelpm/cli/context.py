@@ -30,7 +30,7 @@ class Session:
         command: The verb, as the JSON document names it; empty until it is known.
         base: The folder the run started in, once it was left.
         plugin: Who serves the verb, where that is a plugin.
-        warnings: What went wrong without stopping anything, told at the end: a bar may be on the screen.
+        warnings: Failures that stopped nothing, shown at the end: a bar may be on the screen.
     """
 
     def __init__(self) -> None:

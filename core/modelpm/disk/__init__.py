@@ -66,7 +66,7 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
 
 
 def symlink(path: Path, action: str) -> StoreError:
-    """Say that a symlink stands where we would write."""
+    """Return the error for a symlink at a path that modelpm would write."""
     return StoreError(
         f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
         code=Code.SYMLINK,

@@ -15,7 +15,7 @@ _CLOSED = "Permission denied"
 
 
 class Closed(NamedTuple):
-    """What is closed.
+    """The path that is closed.
 
     Attributes:
         place: The file or folder.
@@ -90,7 +90,7 @@ def _closed(path: Path, wanted: int) -> Path | None:
 
 
 def _is_in_ours(path: Path) -> bool:
-    """Whether it stands in a folder of this user, who then may ask for it back."""
+    """Whether it is in a folder of this user, who then may ask for it back."""
     return path != path.parent and system.is_own(path.parent.lstat())
 
 

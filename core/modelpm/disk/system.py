@@ -29,7 +29,7 @@ _FICLONE = 0x40049409
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
 _TMPFS = 0x01021994
 _CLONE_NOFOLLOW = 1
-_LOCKED_BYTE = 1 << 30  # Windows forbids reading what is locked, and the holder's name stands at the beginning
+_LOCKED_BYTE = 1 << 30  # Windows forbids reading what is locked, and the holder's name is at the beginning
 _position = threading.Lock()
 
 

@@ -86,7 +86,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
     @property
     def root(self) -> "Root":
-        """Who counts on the store's blobs."""
+        """The roots that need the store's blobs."""
         from modelpm.store.gc.roots import Root
 
         return Root(self.kind, self.lock_path, self.view.root)
@@ -210,12 +210,12 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         write_atomic(self.lock_path, new.encode())
 
     def text(self) -> str | None:
-        """Return the lock as it stands in its file; None where there is none."""
+        """Return the lock as it stands in its file; None if there is none."""
         return lock_text(self.lock_path)
 
 
 def lock_text(path: Path) -> str | None:
-    """Read a lock's file; None where there is none.
+    """Read a lock's file; None if there is none.
 
     Raises:
         UsageError: It is not a regular file, it is too large, or it is not UTF-8.

@@ -56,7 +56,7 @@ def link_into(environment: Environment, made: InstalledModel, folder: Path) -> s
         The kinds of links that were made; files that already are the store's are left as they are.
 
     Raises:
-        StoreError: Something else stands in the way; nothing was linked then.
+        StoreError: Something else is in the way; nothing was linked then.
     """
     store, files = environment.store, [f for f in made.files if not is_run_by_tools(f.path)]
     shelf = Shelf.at(folder, store, environment.root)

@@ -54,7 +54,7 @@ class Standing:
 
     @property
     def who(self) -> str:
-        """What people call it."""
+        """The name of the root for people."""
         name = self.record.root.name
         if self.record.root.kind == "unknown":
             name = "projects that synced before the store lost its records"
@@ -78,7 +78,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Who needs what, at one moment.
+    """The needs of all roots, at one moment.
 
     Attributes:
         standings: Every root.

@@ -1,6 +1,6 @@
 """Shelves: folders of the user's own in which files of models appear, too (``install --dir``).
 
-What was put there stands in the store's record of the folder: nothing is written into the folder but the files, and
+The store's record of the folder lists what modelpm put there: it writes nothing into the folder but the files, and
 nothing in it is replaced or removed that modelpm did not put there.
 """
 
@@ -87,7 +87,7 @@ class Shelf(NamedTuple):
             The kinds of links that were made; files that already are the store's are left as they are.
 
         Raises:
-            StoreError: Something else stands in the way; nothing was linked then.
+            StoreError: Something else is in the way; nothing was linked then.
         """
         with self._alone() as known:
             entries, missing = dict(known) or self._links_beside(files), dict[str, LockedFile]()

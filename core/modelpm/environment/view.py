@@ -48,7 +48,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         """Make the folder, with what tells git to leave it alone.
 
         Raises:
-            StoreError: A symlink stands there or above it, or the system refuses.
+            StoreError: The path or a folder above it is a symlink, or the system refuses.
         """
         self._refuse_symlinks(self.root)
         make_folder(self.root, below=self.root)
@@ -101,7 +101,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             The kinds of links that were made.
 
         Raises:
-            StoreError: Something that is not ours stands in the way.
+            StoreError: Something that is not ours is in the way.
         """
         ledger = read_ledger(self.root)
         names = {m.name for m in models}

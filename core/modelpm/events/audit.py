@@ -26,7 +26,7 @@ _UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
 
 @dataclass(slots=True)
 class Outcome:
-    """What the record at the end of an operation will say; the operation fills it in.
+    """The contents of the record at the end of an operation; the operation fills them in.
 
     Attributes:
         run: Identifies the operation; its events carry it too.
@@ -49,7 +49,7 @@ class Auditor:
 
     Args:
         sinks: Name, sink, and whether it is required.
-        bus: Is told once about each optional sink that failed.
+        bus: Gets one warning for each optional sink that failed.
         user: Who acts, where a record names no other user.
     """
 

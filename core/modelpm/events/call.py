@@ -11,7 +11,7 @@ class Call:
     """The context of every verb that may take long.
 
     Attributes:
-        bus: Is told progress, warnings and events.
+        bus: Gets progress, warnings and events.
         cancelled: Set from another thread, stops the verb within a second; what was downloaded is kept.
         user: Who is named in the audit log; None means the auditor's own user.
     """

@@ -62,7 +62,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What bytes are asked for: of ``file`` at ``location``, from ``start`` to ``stop`` (exclusive; None: the end)."""
+    """The requested bytes: of ``file`` at ``location``, from ``start`` to ``stop`` (exclusive; None: the end)."""
 
     file: RemoteFile
     location: str

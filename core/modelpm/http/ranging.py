@@ -9,7 +9,7 @@ from modelpm.errors import Code, ModelpmError, Unavailable
 from modelpm.http.failures import closed_early
 
 _MOST = 1024
-# What firewalls and simple servers answer to a request because it has a Range.
+# The answers of firewalls and simple servers to a request because it has a Range.
 _STATUSES = frozenset({400, 403, 405, 501})
 # A refusal that says more than its status is about something else.
 _UNEXPLAINED = frozenset({Code.DENIED, Code.EXPIRED, Code.HTTP_STATUS, Code.NETWORK})

@@ -41,7 +41,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 10
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
-# What storage answers when a signature has run out.
+# The answers of storage to an expired signature.
 _RAN_OUT = frozenset({400, 401, 403, 410})
 _NO_RANGES = frozenset({Code.BAD_RANGE, Code.RANGE_NOT_SATISFIABLE})
 # An answer came, and is none: it would be the same a second later.

@@ -37,7 +37,7 @@ class Address:
         host: Lower case and ASCII (IDNA); IPv6 in brackets.
         port: The scheme's own where the URL names none.
         path: Percent-encoded, without dot segments; at least ``/``.
-        query: Percent-encoded, without the ``?``; None where there is none.
+        query: Percent-encoded, without the ``?``; None if there is none.
         fragment: As written, without the ``#``.
         username: Decoded; None where the URL has no user.
         password: Decoded; None where the URL has none.
@@ -181,7 +181,7 @@ def redirect_target(url: str, location: str | None) -> str:
     # Header bytes arrive as Latin-1; what servers mean is UTF-8.
     said = location.strip().encode("latin-1", "replace").decode("utf-8", "replace")
     try:
-        # What has a scheme stands for itself; joining would also drop tabs and line ends.
+        # A URL with a scheme is complete; joining would also drop tabs and line ends.
         whole = said if _SCHEME.match(said) or broken_rule(said) else urljoin(url, said)
         target = address(whole)
     except (UsageError, ValueError) as error:

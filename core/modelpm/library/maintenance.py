@@ -82,7 +82,7 @@ class Maintenance:
             target: An empty or a new folder, or that of a move that was interrupted.
             user: Who is named in the audit log.
             cancelled: Set from another thread, stops it; what was copied is kept.
-            on_bytes: Is told how many bytes were checked since the last call.
+            on_bytes: Called with how many bytes were checked since the last call.
 
         Raises:
             UsageError: The folder cannot be it.

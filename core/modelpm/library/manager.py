@@ -18,7 +18,7 @@ from modelpm.project.discovery import find_governing
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Result
 
-# What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
+# Verbs that install need urllib3, pluggy and plugins; verbs that only read the lock must start without them.
 if TYPE_CHECKING:
     from modelpm.api.kinds import AuditSink, Listener
     from modelpm.api.types import Event
@@ -297,7 +297,7 @@ class Manager(Lookup):
             subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to repair what is bad, by fetching what is damaged of it.
             project: A project whose models are meant, too; a name means the project's before the user's.
-            on_bytes: Is told how many bytes were hashed since the last call.
+            on_bytes: Called with how many bytes were hashed since the last call.
             on_progress: As of :meth:`install`.
             user: As of :meth:`install`.
             cancelled: As of :meth:`install`.

@@ -367,7 +367,7 @@ class _Run:
     Attributes:
         services: What it works with.
         site: Where the project is, as the verb sees it.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         dry_run: Whether to say what would be done only.
     """
 
@@ -378,7 +378,7 @@ class _Run:
 
     @cached_property
     def changer(self) -> "Changer":
-        """What changes it."""
+        """The object that changes the project."""
         from modelpm.operations.sync import Changer
 
         text_only = self.services.environment_of(self.site, "")
@@ -387,7 +387,7 @@ class _Run:
 
     @property
     def locker(self) -> "Locker":
-        """What looks names up."""
+        """The object that looks names up."""
         return self.changer.locker
 
     def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:

@@ -42,13 +42,13 @@ class Services:
 
     Args:
         config: The settings.
-        bus: Where everything is told; the warnings subscribe to it.
+        bus: Delivers all events; the warnings subscribe to it.
         warnings: Collects what went wrong without stopping anything.
         sinks: Audit sinks of the caller, besides the configured ones.
 
     Attributes:
         config: The settings.
-        bus: Where everything is told.
+        bus: Delivers all events.
         warnings: What went wrong without stopping anything, until it is taken.
         store: Where bytes are.
         flights: What other threads of this process are at.

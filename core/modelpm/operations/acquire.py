@@ -83,7 +83,7 @@ class Installer:
         environment: Where they go.
         resolver: Turns specs into wanted models.
         engine: Brings the bytes.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         registry: Names the plugins whose code was loaded, for the audit log.
     """
 
@@ -193,7 +193,7 @@ class Installer:
 
         Args:
             task: The model.
-            call: Who acts, what stops it, and who is told.
+            call: The user, the cancellation, and the bus for events.
             learn: Whether to fetch only the files without a promised digest, in order to lock them.
         """
         # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
@@ -242,7 +242,7 @@ class Installer:
         return made, change_of("reuse", made, 0)
 
     def link(self, made: InstalledModel, folder: Path, bus: Bus) -> Change:
-        """Make the model's files appear in another folder, too; ``warn`` is told where they had to be copied."""
+        """Make the model's files appear in another folder, too; ``warn`` is called where they had to be copied."""
         mode = self.environment.view.mode
         say_copied(link_into(self.environment, made, folder), mode, folder, bus)
         say_left_out(made, folder, bus)

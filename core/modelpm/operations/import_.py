@@ -20,7 +20,7 @@ class Carrier:
     Attributes:
         environment: Whose lock is meant.
         users: The user's environment, whose locks tell what a file may be, too.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         bus: Takes a warning.
         site: The project, where the environment is one.
     """

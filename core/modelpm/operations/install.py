@@ -47,7 +47,7 @@ class Batch:
 
     Attributes:
         installer: Does one model.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         flights: What other threads of this process are at.
     """
 

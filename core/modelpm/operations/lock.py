@@ -27,7 +27,7 @@ class Locker:
 
     Attributes:
         installer: Resolves, and fetches.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         errors: What failed.
         downloaded: Bytes, by model.
         torn: Models that the sides of a merge pin to different revisions.
@@ -172,7 +172,7 @@ def learn(installer: Installer, model: WantedModel, call: Call, old: LockedModel
     Args:
         installer: Fetches.
         model: What was resolved.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         old: What is locked now.
 
     Returns:

@@ -55,7 +55,7 @@ class Mover:
 
     Attributes:
         environment: The user's.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         config: The settings; they say where the store is, when all of it is there.
         bus: Gets a warning for each view that could not be renewed.
     """
@@ -79,7 +79,7 @@ class Mover:
             target: A folder that is empty, does not exist, or is where an interrupted move was going.
             user: Who acts.
             cancelled: Stops it between two blobs; what was copied is kept.
-            on_bytes: Is told how many bytes were checked since the last call.
+            on_bytes: Called with how many bytes were checked since the last call.
 
         Raises:
             UsageError: The folder cannot be it.

@@ -81,7 +81,7 @@ class Pruner:
 
     Attributes:
         environment: The user's.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
     """
 

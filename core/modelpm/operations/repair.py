@@ -23,7 +23,7 @@ class Repairer:
 
     Attributes:
         installer: Knows where the models are, and brings bytes.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
     """
 
     installer: Installer

@@ -45,7 +45,7 @@ class Flights:
         Args:
             name: The model.
             cancelled: Ends the waiting.
-            bus: Is told the progress of the thread that is waited for.
+            bus: Gets the progress of the thread that is waited for.
 
         Raises:
             Interrupted: Cancelled while waiting.

@@ -73,7 +73,7 @@ class Changer:
         environment: Its lock, and where its files appear.
         installer: Brings models.
         judge: Holds what is locked against its specs.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
     """
 
     site: Site

@@ -21,7 +21,7 @@ class Uninstaller:
 
     Attributes:
         environment: Where they are.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
         with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
     """

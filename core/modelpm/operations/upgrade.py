@@ -101,7 +101,7 @@ def upgrade(
     Args:
         installer: Resolves, and fetches.
         models: Which.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         fetch: Whether to fetch what only its bytes can tell of, to know whether it changed.
         to_latest: Whether specs are rewritten that do not allow the newest release.
         dry_run: Whether to say what would be done only.

@@ -67,8 +67,8 @@ class Verifier:
 
     Attributes:
         environment: Where they are.
-        auditor: Is told before and after.
-        call: Who acts, what stops it, and who is told.
+        auditor: Records the operation before and after.
+        call: The user, the cancellation, and the bus for events.
     """
 
     environment: Environment
@@ -89,7 +89,7 @@ class Verifier:
             models: What to check.
             quick: Whether a file that looks as it did when it was last hashed is believed.
             part: Which of the blobs, where not all.
-            on_bytes: Is told how many bytes were hashed since the last call.
+            on_bytes: Called with how many bytes were hashed since the last call.
         """
         root = self.environment.store.root
         if disk.is_dangling(root):  # nothing is damaged: a disk is not mounted

@@ -69,7 +69,7 @@ def governs(text: str, table: tuple[str, ...]) -> bool:
 
 
 def inner_table(values: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
-    """Return the table below others; None where there is none."""
+    """Return the table below others; None if there is none."""
     for key in path:
         inner = values.get(key)
         if not isinstance(inner, Mapping):

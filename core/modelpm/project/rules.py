@@ -1,4 +1,4 @@
-"""What a project allows: formats, licenses, code, and files without a promised digest. Pure."""
+"""The rules of a project: formats, licenses, code, and files without a promised digest. Pure."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass

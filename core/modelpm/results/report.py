@@ -20,15 +20,15 @@ class Change:
             lock-update, lock-remove (in the lock); compare: a dry run would fetch it to know whether it changed.
         name: The model's name.
         model: The catalog's full name, or the spec.
-        release: Version, empty where there is none.
-        variant: Variant, empty where there is none.
+        release: Version, empty if there is none.
+        variant: Variant, empty if there is none.
         digest: ``m1:…``, None where a dry run cannot know it.
         bytes: Size of all files, None where a dry run cannot know it.
         downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
-        before: The version, or where there is none the digest, that stood there before.
+        before: The version, or if there is none the digest, that stood there before.
     """
 
     action: str
@@ -210,7 +210,7 @@ class Holder:
     Attributes:
         environment: ``user`` or ``project``; ``dir`` of a folder that ``install --dir`` filled; ``unknown`` of
             projects whose records were lost.
-        lock: The lock that names it; the folder where there is none.
+        lock: The lock that names it; the folder if there is none.
         name: The model's name there; empty where only the digest is known.
         model: The catalog's full name, or the spec.
         file: The file's path in the model; empty where the whole model was asked for.

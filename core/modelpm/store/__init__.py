@@ -115,7 +115,7 @@ class Store:
         """
         from modelpm.store import version
 
-        with contextlib.suppress(StoreError):  # what cannot be read is told when it is used
+        with contextlib.suppress(StoreError):  # what cannot be read is reported when it is used
             for _ in range(_MOVES):
                 went = version.destination(self.layout)
                 self._seen = self._seen or went is None
@@ -152,7 +152,7 @@ class Store:
         return in_tiers(self.tiers, sha256)
 
     def facts(self, sha256: str) -> os.stat_result | None:
-        """Return what the system says of the file of a blob, wherever it is; None where there is none."""
+        """Return what the system says of the file of a blob, wherever it is; None if there is none."""
         try:
             return os.stat(self.layout.blob_name(sha256))  # noqa: PTH116 - asked for every file of every sync
         except OSError:
@@ -316,7 +316,7 @@ class Store:
 
         Raises:
             IntegrityError: The key is not 64 lower-case hexadecimal digits.
-            StoreError: A symlink stands there.
+            StoreError: The path is a symlink.
         """
         path = self.layout.partial(key)
         if path.is_symlink():

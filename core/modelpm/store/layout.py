@@ -131,7 +131,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return self.locks / f"{name}.lock"
 
     def project(self, key: str) -> Path:
-        """Where a root is remembered, by 64 hex digits that stand for its identity."""
+        """The record of a root, by 64 hex digits that stand for its identity."""
         _require(_SHA256, key, "the key of a root")
         return self.projects / f"{key}.json"
 
@@ -141,7 +141,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return self.leases / f"{name}.json"
 
     def quarantined(self, wanted: str, got: str) -> Path:
-        """Where bytes go that should have had one digest and have another (both hexadecimal)."""
+        """The path of bytes that should have had one digest and have another (both hexadecimal)."""
         _require(_HEX, wanted, "a digest")
         _require(_HEX, got, "a digest")
         return self.quarantine / f"{wanted}-{got}"

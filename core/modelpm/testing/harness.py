@@ -34,7 +34,7 @@ class Result:
 
     Attributes:
         exit_code: 0 is success.
-        stdout: What it was asked for.
+        stdout: The text on stdout.
         stderr: What else it said.
     """
 

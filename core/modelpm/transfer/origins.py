@@ -158,7 +158,7 @@ class Origins:
         return self._health.setdefault(origin.label, _Health())
 
     def _nothing_left(self) -> ModelpmError:
-        # What the origin itself says counts, not that a mirror lacks the file.
+        # The origin's own answer counts, not that a mirror lacks the file.
         known = sorted(self._located, key=lambda origin: origin.mirror)
         reasons = [h.excluded for h in map(self._of, known) if h.excluded is not None]
         return reasons[0] if reasons else NotFound("no source says where the file is")

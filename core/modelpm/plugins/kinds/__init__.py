@@ -25,7 +25,7 @@ class Trust(Enum):
     """The effect of a plugin's failure on the work that called it."""
 
     OPEN = "open"
-    """It decorates: the failure is told, and the work continues without it."""
+    """It decorates: modelpm warns of the failure, and the work continues without it."""
 
     CLOSED = "closed"
     """The work relies on it, and fails with it."""
@@ -46,7 +46,7 @@ class Kind(NamedTuple, Generic[T]):  # a dataclass takes a millisecond to make, 
         shared: Whether one object serves every call, instead of one each.
         unknown: Family of the error for a name that no plugin serves; a usage error where the name is the user's word.
         code: Code of that error, where it has its own.
-        suffix: What stands behind a name where a user writes it.
+        suffix: The text behind a name where a user writes it.
     """
 
     name: str

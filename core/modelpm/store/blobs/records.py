@@ -108,7 +108,7 @@ def renew(path: Path | str, ctime_ns: int) -> bool:
 
 
 def read(path: Path | str, *, trusted: bool = False) -> Record | None:
-    """Load a record; None where there is none that makes sense, which costs a look at the bytes and nothing else.
+    """Load a record; None if there is none that makes sense, which costs a look at the bytes and nothing else.
 
     Args:
         path: Its file.
@@ -133,7 +133,7 @@ def read(path: Path | str, *, trusted: bool = False) -> Record | None:
 
 
 def parse(data: bytes) -> Record | None:
-    """Read what :func:`write` wrote, or whatever stands in its place."""
+    """Read what :func:`write` wrote, or anything else in its place."""
     import json
 
     try:

@@ -51,7 +51,7 @@ def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> R
         return new
     if known.digests >= new.digests and known.root == root and 0 <= now - (known.seen or 0) < FRESH:
         return None
-    # What another process is about to link stands in no lock yet; and a damaged lock no longer says what was linked.
+    # A blob that another process is about to link is in no lock yet; and a damaged lock no longer says what was linked.
     return Record(root, known.digests | new.digests, new.text, new.seen, new.id, new.place)
 
 
@@ -160,7 +160,7 @@ def _files(layout: Layout) -> list[Path]:
 
 
 def load(path: Path) -> Record | None:
-    """Read a record; None where there is none, or nothing that makes sense."""
+    """Read a record; None if there is none, or nothing that makes sense."""
     import json
 
     try:

@@ -7,7 +7,7 @@ A torn tail, or a damaged record, ends what counts. Three kinds of records say s
 * ``PREFIX``: SHA-256 of everything before ``offset``; finds bytes that rotted since.
 * ``DROP``: these bytes are not good after all.
 
-``SYNC`` says that whatever stands in the journal's first ``length`` bytes is on the medium. The header names the boot
+``SYNC`` says that everything in the journal's first ``length`` bytes is on the medium. The header names the boot
 it was written in: after another one, only what a ``SYNC`` covers is believed.
 """
 
@@ -211,7 +211,7 @@ class Journal:
 
 
 def read(path: Path) -> bytes:
-    """Return the bytes of a journal; none where there is none, or where something else stands in its place."""
+    """Return the bytes of a journal; none if there is none, or where something else is in its place."""
     try:
         fd = system.open_file(path, os.O_RDONLY)
     except OSError:

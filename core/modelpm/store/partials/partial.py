@@ -68,7 +68,7 @@ class Partial:
         """Open or make the files; what an earlier run left counts where it belongs to the same file.
 
         Raises:
-            StoreError: The system refuses, or a symlink stands in the way.
+            StoreError: The system refuses, or a symlink is in the way.
         """
         self._contents, self._present, self._fresh, self.resumed = Contents(self._wanted), Ranges(), Ranges(), 0
         self._unsynced, self._synced_at, self._covered, self._anchored = 0, time.monotonic(), 0, False
@@ -84,7 +84,7 @@ class Partial:
                 self._adopt(earlier)
             else:
                 os.ftruncate(self._fd, 0)
-            # Where there is none it is begun with the first record: a file of half a second needs no journal.
+            # A new journal begins with its first record: a file of half a second needs no journal.
             if journal or os.path.lexists(self._journal.path):
                 self._start_journal()
             self._reserve()
