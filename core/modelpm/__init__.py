@@ -6,13 +6,13 @@ The path of the data::
               │  ▲                                    │
            catalog  listing (source plugin)           └── events ──► progress, audit sinks
 
-The packages, from the top down; each imports only what stands below it:
+The packages, from the top down; each imports only those below it:
 
 * ``cli``: the command line; ``commands/`` has one file a verb, ``terminal/`` what is shown.
 * ``library``: ``Manager``, ``AsyncManager``, ``Project``; ``services`` builds what they work with.
 * ``operations``: one file a verb; ``acquire`` is the one way in which bytes come in.
 * ``bundle``, ``project``, ``environment``: an archive of models; ``models.toml``; a lock with the folder it fills.
-* ``events``: who is told what happens: progress, audit sinks.
+* ``events``: subscribers of events: progress, audit sinks.
 * ``testing``: public; what plugin authors test with.
 * ``resolution``: from what a user typed to a model whose every file is known, and the plan.
 * ``transfer``: brings bytes: engine, scheduler, downloads, segments, retries.

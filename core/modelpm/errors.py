@@ -127,7 +127,7 @@ class Code(StrEnum):
     NO_PERMISSION = "no_permission", 8, "the system refuses to read or write a file"
     IO_ERROR = "io_error", 8, "the disk failed"
     SYMLINK = "symlink", 8, "a path leads through a symbolic link"
-    IN_THE_WAY = "in_the_way", 8, "something that is not modelpm's stands where a file must go"
+    IN_THE_WAY = "in_the_way", 8, "something that modelpm did not make is in the way"
     IN_USE = "in_use", 8, "another modelpm writes the same file"
     LOCK_TIMEOUT = "lock_timeout", 8, "another modelpm works on the same store or project"
     CLOSED = "closed", 8, "another thread closed the download"
@@ -145,7 +145,7 @@ class ModelpmError(Exception):
     """Base of everything modelpm raises on purpose.
 
     Attributes:
-        code: Stable name of the kind of failure, e.g. ``digest_mismatch``. Messages are no interface; codes are.
+        code: Stable name of the kind of failure, e.g. ``digest_mismatch``. Codes are stable; messages may change.
         exit_code: What the command line exits with.
         retryable: Whether the same call may succeed later without anything being changed.
         message: What failed and why, in one or more lines.
@@ -212,7 +212,7 @@ class IntegrityError(ModelpmError):
 
 
 class NotFound(ModelpmError):  # noqa: N818 - the name plugin authors raise; fixed by the plugin contract
-    """What was asked for does not exist: model, variant, revision, file, or it is not installed."""
+    """A model, variant, revision or file does not exist, or the model is not installed."""
 
     code = Code.NOT_FOUND
     exit_code = 5

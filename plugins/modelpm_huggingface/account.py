@@ -1,4 +1,4 @@
-"""What the user's environment says of the Hub: endpoint, token, offline; with the names its own tools know."""
+"""The Hub settings in the user's environment: endpoint, token, offline; in the variables of the Hub's own tools."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where the Hub is.
+    """The address of the Hub.
 
     Attributes:
         base: What all URLs begin with, without a slash at its end, a user or a password.
@@ -60,7 +60,7 @@ def offline(environ: Mapping[str, str]) -> str:
 
 
 def token(environ: Mapping[str, str]) -> tuple[Secret | None, str]:
-    """Return the token and where it was found; (None, "") where there is none or it must not be sent unasked."""
+    """Return the token and where it was found; (None, "") if there is none or it must not be sent unasked."""
     if _is_true(environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN")):
         return None, ""
     for name in _TOKENS:

@@ -7,7 +7,7 @@ from modelpm.api import Reference, UsageError, printable
 DATASETS = "datasets/"
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
-# What Git allows in the name of a branch or tag, as far as it matters here.
+# The characters that Git allows in the name of a branch or tag, as far as it matters here.
 _REVISION = re.compile(r"(?!.*\.\.)[^\s\x00-\x1f\x7f~^:?*\[\\@]{1,250}")
 _QUANTIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
 

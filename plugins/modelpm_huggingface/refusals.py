@@ -18,7 +18,7 @@ _FILE = re.compile(r"/(?P<kind>datasets/)?(?P<repo>[^/]+(?:/[^/]+)?)/resolve/(?P
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a URL of the Hub asks for; empty where it does not say."""
+    """The target of a URL of the Hub; empty where the URL does not say."""
 
     repo: str = ""
     revision: str = ""
@@ -43,7 +43,7 @@ class Refusal:
     Attributes:
         answer: What it answered.
         base: Base of the Hub's URLs, for links to its pages.
-        token_from: Where the secret for the endpoint came from; empty where there is none.
+        token_from: Where the secret for the endpoint came from; empty if there is none.
         kind: What it is: ``token``, or ``user and password``.
     """
 
@@ -54,7 +54,7 @@ class Refusal:
 
     @property
     def what(self) -> Asked:
-        """What was asked for."""
+        """The target of the request."""
         return asked(self.answer.url)
 
     @property
@@ -89,7 +89,7 @@ class Refusal:
         )
 
     def meaning(self) -> ModelpmError:
-        """Return what it means, whoever answered: the code tells, else the words, else the status."""
+        """Return the error for the answer: its error code decides, else its words, else its status."""
         status, repo = self.answer.status, self.what.repo
         explain = _BY_CODE.get(self.answer.headers.get("X-Error-Code", ""))
         if explain is None and self.said == "Access to this resource is disabled.":

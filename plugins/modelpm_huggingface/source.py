@@ -189,7 +189,7 @@ class HuggingFace(HttpSource):
 
 
 def next_page(header: str) -> str:
-    """Return the target of the link to the next page; empty where there is none. Linear, whatever the header."""
+    """Return the target of the link to the next page; empty if there is none. Linear, whatever the header."""
     links = (found for found in _LINK.finditer(header) if _IS_NEXT.search(found[2].partition(",")[0]))
     return next((found[1] for found in links), "")
 

@@ -27,7 +27,7 @@ HEAD_LOST = "head_lost"  # why a recovered record says that the log cannot be tr
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the log must end with.
+    """The required end of the log.
 
     Attributes:
         count: Records.
@@ -46,7 +46,7 @@ class Head:
         """Read the bytes of the head file.
 
         Raises:
-            ValueError: They are no head.
+            ValueError: They are not a valid head.
         """
         match _loads(data):
             case {"count": int(count), "hash": str(last)} if count >= 0:
@@ -95,7 +95,7 @@ def verify(lines: Iterable[bytes], head: Head | None, occurs: Callable[[str], bo
 
     Args:
         lines: The log, with line feeds; the last may be without.
-        head: What it must end with; None where there is none.
+        head: What it must end with; None if there is none.
         occurs: Whether some line has that hash.
 
     Returns:

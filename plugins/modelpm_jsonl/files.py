@@ -1,4 +1,4 @@
-"""The files of one log: ``audit.jsonl``, and what it was before it grew large: ``audit-000001.jsonl`` and so on.
+"""The files of one log: ``audit.jsonl``, and its archives ``audit-000001.jsonl`` and so on.
 
 An archive is never written again. The chain runs through all files, so one that is missing shows.
 """

@@ -1,8 +1,8 @@
-"""The log on the disk: one write a record, under a lock that all processes share, durable before the act goes on.
+"""The log on the disk: one write a record, under a lock of all processes, durable before the operation continues.
 
 The order is: record, ``fdatasync``, head. So a crash leaves at most one record more than the head knows, or an
-unfinished line, and both can be told from what somebody changed. A log that was changed is never mended: writing goes
-on behind what the head holds, and ``verify`` names the place for ever.
+unfinished line, and ``verify`` can tell both from tampering. A log that was changed is never repaired: writing
+continues behind what the head holds, and ``verify`` names the damaged place from then on.
 
 A file that has grown large is renamed before the next record: it becomes an archive, and the chain continues in a new
 file. A crash between the two leaves no current file, which is the state of a log whose next record is still to come.
@@ -32,7 +32,7 @@ _NO_LOCKS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOS
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the next record goes.
+    """The place of the next record.
 
     Attributes:
         head: What it follows.
@@ -113,7 +113,7 @@ class JsonLinesLog:
         with explained(self._log, "read"), ExitStack() as stack:
             if self._folder.is_symlink():
                 self._folder.stat()  # raises where it leads nowhere: the log is on a disk that is not mounted
-            with suppress(FileNotFoundError):  # as on a copy of the log; then nobody writes
+            with suppress(FileNotFoundError):  # as on a copy of the log; then no process writes it
                 stack.enter_context(self._locked(os.O_RDONLY))
             head = self._read_head()
             files = LogFiles(self._folder)
@@ -128,7 +128,7 @@ class JsonLinesLog:
 
     @contextmanager
     def _locked(self, flags: int) -> Iterator[None]:
-        """Hold the lock file, which is never removed; go on without where the file system knows no locks."""
+        """Hold the lock file, which is never removed; continue without it where the file system has no locks."""
         fd = open_file(self._lock, flags, 0o600)
         try:
             deadline = time.monotonic() + _PATIENCE
@@ -145,7 +145,7 @@ class JsonLinesLog:
             os.close(fd)
 
     def _read_head(self) -> Head | None:
-        """Return the head; None where there is none, or none that can be read."""
+        """Return the head; None if there is none, or none that can be read."""
         try:
             fd = open_file(self._head, os.O_RDONLY)
         except FileNotFoundError:
@@ -241,7 +241,7 @@ def _try(fd: int, *, shared: bool) -> bool:
 
 
 def _tail(fd: int, size: int) -> tuple[bytes, bytes]:
-    """Return the last line with its line feed, or nothing, and what stands unfinished behind it."""
+    """Return the last line with its line feed, or nothing, and the unfinished line behind it."""
     begin = max(0, size - 2 * MAX_LINE)
     os.lseek(fd, begin, os.SEEK_SET)
     data = b""

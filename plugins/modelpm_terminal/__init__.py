@@ -1,4 +1,4 @@
-"""Progress on a terminal (``bar``), and as lines where there is none (``plain``)."""
+"""Progress on a terminal (``bar``), and as lines if there is none (``plain``)."""
 
 from modelpm.api import Listener, hookimpl
 

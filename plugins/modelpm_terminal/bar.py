@@ -1,4 +1,4 @@
-"""Bars on a terminal, drawn anew in place by rich; cleared away at the end, so that only the summary stays."""
+"""Bars on a terminal, redrawn in place by rich and cleared at the end, so that only the summary stays."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What the bars look like. Pure: states in, lines out."""
+"""The look of the bars. Pure: states in, lines out."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from modelpm.api.toolkit import cells, shorten
 _WIDE = 69  # cells; below that a bar does not fit beside the numbers
 _PERCENT, _AMOUNT, _SPEED, _LEFT = 4, 17, 12, 11  # cells that the columns take
 _FULL = 100
-_MAX_LEFT = 100 * 3600  # seconds; beyond, nobody plans with it
+_MAX_LEFT = 100 * 3600  # seconds; a longer estimate is of no use
 _UNDER_WAY = (Status.DOWNLOADING, Status.VERIFYING)
 
 
@@ -20,7 +20,7 @@ class Row:
     Attributes:
         name: What it is.
         done: Bytes present.
-        total: Bytes in all, or None.
+        total: Total bytes, or None.
         speed: Text of the speed column.
         left: Text of the time column.
     """
@@ -38,7 +38,7 @@ def rows(models: Iterable[Progress], files: Iterable[Progress], limit: int) -> l
     Args:
         models: The last state of every model.
         files: The states of all files.
-        limit: Lines there is room for.
+        limit: Lines that fit.
     """
     everything = _everything(list(models))
     active = sorted((f for f in files if f.status in _UNDER_WAY), key=lambda f: (f.total_bytes or 0, f.file))
@@ -49,7 +49,7 @@ def rows(models: Iterable[Progress], files: Iterable[Progress], limit: int) -> l
 
 
 def draw(made: Sequence[Row], width: int, *, ascii_only: bool = False) -> list[tuple[str, str]]:
-    """Lay the rows out in lines of less than ``width`` cells, each as a name and what stands beside it."""
+    """Lay the rows out in lines of less than ``width`` cells, each as a name and the text beside it."""
     width -= 3  # a full line, also one with the ^C that a terminal echoes, would move the cursor to the next one
     wide = width >= _WIDE
     lines = [_wide(row, width, ascii_only=ascii_only) if wide else _narrow(row, width) for row in made]

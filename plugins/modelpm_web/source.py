@@ -1,4 +1,4 @@
-"""One URL, one file. What a listing would say is learned from its first byte: HEAD and GET are known to disagree."""
+"""One URL, one file. A GET of the first byte tells what a listing would: HEAD and GET are known to disagree."""
 
 import re
 from dataclasses import replace
@@ -66,7 +66,7 @@ class Web(HttpSource):
 
 
 class _First(NamedTuple):
-    """What the first byte of a file tells of it."""
+    """The facts that the answer to the first byte of a file tells."""
 
     size: int | None
     validator: str | None
@@ -82,7 +82,7 @@ def _read(reference: Reference) -> Address:
     try:
         return address(str(reference))
     except UsageError as error:
-        # What stands before an `@` may be a password, and what is malformed cannot be cut apart.
+        # The part before an `@` may be a password, and a malformed URL cannot be cut apart.
         shown = "…" if "@" in reference.path else printable(re.split("[?#]", reference.path)[0][:_SHOWN])
         raise UsageError(
             f"cannot read `{reference.scheme}://{shown}`: {error.message}", hints=[f"the form is {_EXAMPLE}"]

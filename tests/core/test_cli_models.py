@@ -146,7 +146,7 @@ def test_outdated_says_what_became_of_what_is_locked(run: Run, shop: Shop, serve
     assert notes(online) == [("1.1", "its catalog entry changed")]  # the source is another one
     online("upgrade")
     result = online("outdated")
-    assert "whether `chat` changed cannot be told" in result.stderr
+    assert "cannot tell whether `chat` changed" in result.stderr
 
 
 def test_a_dry_run_does_not_promise_a_change_that_only_bytes_can_tell(

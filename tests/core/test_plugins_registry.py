@@ -247,7 +247,7 @@ SOURCES: dict[str, tuple[str, str]] = {
     "a size below zero": ("return replace(S, files=(replace(S.files[0], size=-1),))", "below zero"),
     "a digest as text": ("return replace(S, files=(replace(S.files[0], digest='00'),))", "str as digest"),
     "locations as text": ("return replace(S, files=(replace(S.files[0], locations='ab'),))", "str as locations"),
-    "a licence that is no text": ("return replace(S, license=None)", "NoneType as licence"),
+    "a licence that is no text": ("return replace(S, license=None)", "NoneType as license"),
     "an exit": ("raise SystemExit(0)", "SystemExit"),
     "an error outside of all families": ("raise type('Odd', (BaseException,), {})('out')", "Odd: out"),
     "a cancellation": ("import asyncio; raise asyncio.CancelledError", "CancelledError"),

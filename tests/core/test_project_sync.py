@@ -126,7 +126,7 @@ def test_groups_are_taken_when_they_are_asked_for(project: Project, manager: mod
     shutil.rmtree(project.root / "deep")
     frozen.sync(frozen=True, all_groups=True)
     assert "style/model.gguf" in shown(frozen)
-    with pytest.raises(UsageError, match="there is no group `gpuu`"):
+    with pytest.raises(UsageError, match="unknown group `gpuu`"):
         project.sync(groups=["gpuu"])
 
 

@@ -216,9 +216,9 @@ def test_a_store_of_a_group_works_for_several_users(tmp_path: Path) -> None:
         "m = modelpm.Manager(home=home, store=store)\n"
         "for verb in verbs:\n"
         "    if verb == 'install': print(m.install([spec]).changes[0].downloaded)\n"
-        "    elif verb == 'uninstall': print(m.uninstall('m').freed)\n"
+        "    elif verb == 'uninstall': print(m.uninstall('m').changes[0].freed)\n"
         "    elif verb == 'prune': print(len(m.maintenance.prune().removed))\n"
-        "    elif verb == 'verify': print(m.verify()[0].ok)\n"
+        "    elif verb == 'verify': print(m.verify().rows[0].ok)\n"
     )
 
     def act(uid: int, *verbs: str) -> list[str]:

@@ -41,7 +41,7 @@ def test_outdated_says_that_it_cannot_tell(manager: modelpm.Manager, server: Fau
     for report in (manager.outdated(), project.outdated()):
         assert (report.rows, report.errors) == ((), ())
         (warning,) = report.warnings
-        assert "whether `voice` changed cannot be told" in warning
+        assert "cannot tell whether `voice` changed" in warning
         assert "`modelpm upgrade voice` fetches and compares" in warning
     assert server.sent < 100  # it looked, and fetched nothing
     server.files["/dir/voice.onnx"] = NEW + b"!"  # that can be told
@@ -79,7 +79,7 @@ def test_a_project_upgrades_by_name_in_the_same_way(project: Project, server: Fa
     server.files["/dir/voice.onnx"] = NEW
     report = project.upgrade()
     assert report.lock_action == "unchanged"
-    assert "cannot be told" in report.warnings[0]
+    assert "cannot tell whether" in report.warnings[0]
     report = project.upgrade(["voice"], dry_run=True)
     assert [(c.action, c.digest, c.bytes) for c in report.changes] == [("compare", None, len(NEW))]
     assert project.site.lock.read_text() == lock

@@ -1,6 +1,7 @@
-"""What happens, as values, and the bus that takes them to whoever subscribed: one stream for all that is told.
+"""Events: frozen values for what happens, and the bus that delivers them to subscribers.
 
-A verb gets a :class:`Bus`, and tells it what happens; who shows progress, keeps warnings or prints events subscribes.
+A verb gets a :class:`Bus` and emits events on it. Progress, the collector of warnings and the caller's own functions
+subscribe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -51,7 +52,7 @@ class Bus:
     """Takes what happens to every subscriber, in the order of their subscription. Immutable, and thread-safe as they.
 
     Attributes:
-        subscribers: Who is told.
+        subscribers: Called with each event.
     """
 
     subscribers: tuple[Subscriber, ...] = ()

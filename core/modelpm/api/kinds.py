@@ -1,4 +1,4 @@
-"""The protocols a plugin implements, one or more a kind, and the marker of its hooks."""
+"""The protocols that plugins implement, one or more for each kind, and the marker of their hooks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -44,7 +44,7 @@ class Source(Protocol):
 
 @runtime_checkable
 class Parser(Protocol):
-    """What a source with a grammar of its own offers besides."""
+    """Optional protocol: a source with a grammar of its own."""
 
     def parse(self, rest: str) -> Reference:
         """Read what follows ``scheme://``. Without it, all of the rest is the path.
@@ -57,7 +57,7 @@ class Parser(Protocol):
 
 @runtime_checkable
 class WholeSource(Protocol):
-    """What a source offers that can ask for a whole file in another way than for a range of it."""
+    """Optional protocol: a source that requests a whole file in another way than a range of it."""
 
     def open_whole(self, file: RemoteFile, location: str) -> AbstractContextManager[Stream]:
         """Return a context that yields all bytes of a file from a plain request, and nothing but the file.
@@ -72,7 +72,7 @@ class WholeSource(Protocol):
 
 @runtime_checkable
 class Locator(Protocol):
-    """What a source offers that knows the location of a pinned file without a listing."""
+    """Optional protocol: a source that knows the location of a pinned file without a listing."""
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
         """Return the locations of one file of a pinned reference; sends no request."""
@@ -105,7 +105,7 @@ class AuditSink(Protocol):
 
 @runtime_checkable
 class AuditLog(Protocol):
-    """What a sink offers that can read its own records back."""
+    """Optional protocol: a sink that can read its own records back."""
 
     def records(self) -> Iterable[Mapping[str, Any]]:
         """Yield the records, oldest first."""
@@ -122,7 +122,7 @@ class AuditLog(Protocol):
 
 @runtime_checkable
 class AuditTail(Protocol):
-    """What a log offers that need not be read from its beginning to show its end."""
+    """Optional protocol: a log that can show its end without being read from its beginning."""
 
     def tail(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return the last ``limit`` records, oldest first."""

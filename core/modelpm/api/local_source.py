@@ -1,4 +1,4 @@
-"""Serve models from files of this machine; the base of sources that only have to say where their files are."""
+"""Serve models from files of this machine: the base of sources that only name the places of their files."""
 
 import errno
 import hashlib

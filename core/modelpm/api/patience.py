@@ -13,9 +13,9 @@ from modelpm.text.human import duration
 
 LONGEST_WAIT = 600.0  # seconds a server may ask for; twice the window in which the Hub counts requests
 _LONGEST_PAUSE = 5.0  # seconds between two tries, so that the end of an outage is noticed soon
-_DAYS = 2 * 86400.0  # from there on a wait is told in days
-# Retries of what more of them would hardly cure: a cut copy in a cache may be replaced, a wrong listing stays; storage
-# that refuses a fresh link refuses the next one; a server that was mute for a minute stays so.
+_DAYS = 2 * 86400.0  # from there on a wait is shown in days
+# Failures that more retries would hardly fix get fewer: a cut copy in a cache may be replaced, a wrong listing stays;
+# storage that refuses a fresh link refuses the next one; a server that was mute for a minute stays so.
 _FEWER: dict[str, int] = {Code.SIZE_MISMATCH: 2, Code.EXPIRED: 2, Code.NO_ANSWER: 2}
 _STALLS = frozenset({Code.STALLED, Code.TRICKLE})
 _AWAY = frozenset({Code.NETWORK, Code.STALLED, Code.PROXY, Code.RATE_LIMITED, Code.NO_ANSWER})
@@ -38,7 +38,7 @@ class Patience:
 
 @dataclass(slots=True)
 class Budget:
-    """What is left of the patience with one file or listing.
+    """The patience that is left with one file or listing.
 
     Attributes:
         patience: All of it.
@@ -58,7 +58,7 @@ class Budget:
         self.strikes, self._since = self._stalls, None
 
     def finished(self) -> None:
-        """Count from zero again: so much came that it was worth the time, stalls and all."""
+        """Count from zero again: enough bytes came to be worth the time, stalls included."""
         self._stalls = 0
         self.progress()
 

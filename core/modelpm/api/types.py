@@ -1,4 +1,4 @@
-"""The public values: frozen, slotted, and all that passes between the core and its plugins."""
+"""The public values: frozen and slotted, and all that the core and its plugins exchange."""
 
 import re
 from base64 import b64encode
@@ -54,7 +54,7 @@ def too_many(what: str) -> UsageError:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Where something lives, as a user or a lock writes it: ``scheme://path[@revision][/file][:quantization]``.
+    """The address of a model, as a user or a lock writes it: ``scheme://path[@revision][/file][:quantization]``.
 
     Attributes:
         scheme: Name of the source plugin.
@@ -147,7 +147,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found.
+    """The finding of a check.
 
     Attributes:
         severity: Whether it is a remark, a warning or a reason to refuse.
@@ -178,7 +178,7 @@ class Event:
 
 
 class Status(StrEnum):
-    """Where a model is on its way."""
+    """The step of an install that a model is at."""
 
     QUEUED = "queued"
     DOWNLOADING = "downloading"
@@ -306,7 +306,7 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a plugin may know of the world outside.
+    """The services that the core gives a plugin.
 
     Attributes:
         settings: The plugin's own table of the user's configuration.

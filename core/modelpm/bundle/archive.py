@@ -31,7 +31,7 @@ def packed(texts: Sequence[tuple[str, bytes]], files: Iterable[tuple[str, int, P
     """Yield a tar.
 
     Args:
-        texts: Name and content of what stands first.
+        texts: Name and content of the texts at the beginning.
         files: Name, size (bytes) and path of the blobs; each is hashed on the way.
 
     Raises:
@@ -116,7 +116,7 @@ def _pass_over(content: Iterator[bytes], stream: BufferedIOBase, size: int, path
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a file, or the first part of one, begins like a tar, or like one of ours that is cut in its header."""
+    """Whether a file, or its first part, begins like a tar, or like a bundle that was cut off in its first header."""
     with disk.explained(path, "read"), volumes.first(path).open("rb") as file:
         block = file.read(_BLOCK)
     name = FIRST.encode() + b"\0"
@@ -173,6 +173,6 @@ def _no_bundle(path: Path, why: str) -> IntegrityError:
 
 
 def digest(path: Path) -> str:
-    """Return the sha256 of a file that stands where a bundle's file belongs."""
+    """Return the sha256 of a file at the path of a bundle's file."""
     with disk.explained(path, "read"):
         return blobs.digest(path).sha256

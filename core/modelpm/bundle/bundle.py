@@ -1,4 +1,4 @@
-"""Bundles for machines without a network: a lock and its blobs, out of the store and into another."""
+"""Bundles for machines without a network: write a lock and its blobs, and read them into another store."""
 
 import os
 import re
@@ -60,7 +60,7 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     Raises:
         NotFound: A blob is not in the store.
         IntegrityError: One is damaged.
-        StoreError: Something else stands where it should be written, or somebody is writing it.
+        StoreError: Another file is in the way, or another process is writing the bundle.
     """
     lock = environment.read()
     files = {f.sha256: f.size for m in lock.models for f in m.files}
@@ -116,7 +116,7 @@ def _kept(store: Store) -> Iterator[None]:
 
 @contextmanager
 def _told_of(target: Path, store: Store) -> Iterator[None]:
-    """Let what the disk of a bundle refuses be told with the cure for that disk, not with the one for the store's."""
+    """Give a failure of the bundle's disk hints for that disk, not for the disk of the store."""
     place = target if target.is_dir() else target.parent
     try:
         yield
@@ -177,7 +177,7 @@ def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tupl
     Args:
         store: Where they go.
         source: The file, its first part, or the folder.
-        step: Is told the name of each blob before it is read; may raise to stop.
+        step: Called with the name of each blob before it is read; may raise to stop.
 
     Raises:
         IntegrityError: It is not a bundle, damaged, or lacks a blob.
@@ -295,7 +295,7 @@ def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple
         state = "present"
         if not store.has(sha256, size):
             if not _adopted(store, source / name, sha256, size):
-                continue  # told below, with the model's name
+                continue  # reported below, with the model's name
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     return lock, taken

@@ -1,4 +1,4 @@
-"""What stands where a bundle should be written: ours, to be gone on with or removed, or somebody's, and left alone."""
+"""The files at a bundle's target path: modelpm resumes or removes its own, and leaves the user's files alone."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ _NOT_OURS = "modelpm did not write it as part of a bundle"
 
 @contextmanager
 def held(target: Path) -> Iterator[None]:
-    """Keep everybody else from writing the same bundle while the block runs; where no locks work, nobody is kept.
+    """Keep other processes from writing the same bundle while the block runs, where the file system supports locks.
 
     Args:
         target: The bundle's file or folder.
@@ -56,9 +56,9 @@ def held(target: Path) -> Iterator[None]:
 
 
 def claim(target: Path, *, split: bool) -> list[Path]:
-    """Make sure that a bundle's file, or its parts, will be written over nothing but an older bundle of ours.
+    """Make sure that writing a bundle, or its parts, overwrites nothing but an older bundle that modelpm made.
 
-    The file itself is named by the user, and may be replaced. Drafts and parts are not: they must be ours.
+    The user named the file itself, so it may be replaced. Drafts and parts may be replaced only if modelpm made them.
 
     Args:
         target: The file; where it is split, its name without the part's number.
@@ -100,8 +100,8 @@ def release(older: Collection[Path], made: Collection[Path]) -> None:
 def _numbered(target: Path) -> tuple[list[Path], list[Path]]:
     """Return the parts, and drafts of parts, of our older bundle, and what else is numbered like them.
 
-    Only the first part tells whose it is. What follows it without a gap is taken for the same bundle's, as it is by
-    who reads it; that nobody's file gets there in between is sure, since we refuse to begin where one is.
+    Only the first part shows that modelpm wrote it. The parts that follow without a gap count as the same bundle, as
+    for the reader. None of them can be a file of the user: modelpm refuses to begin where one exists.
     """
     pattern = re.compile(re.escape(target.name) + r"\.(\d{3,})(\.partial)?")
     found = []
@@ -121,7 +121,7 @@ def _numbered(target: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _is_begun(path: Path, *, draft: bool) -> bool:
-    """Whether a file is a bundle of ours; a draft may be so new that nothing is in it, but has no second name."""
+    """Whether modelpm made this bundle file; a draft may still be empty, but then it has only one name."""
     if not draft:
         return archive.begun(path)
     return is_alone(path) and (path.stat().st_size == 0 or archive.begun(path))

@@ -1,6 +1,6 @@
 """Streams as files, whole or cut into parts ``NAME.001``, ``NAME.002``: written, and read as if they were one.
 
-What was interrupted is gone on with: what stands of a file is compared with what belongs there, and written from the
+An interrupted write resumes: what exists of a file is compared with what belongs there, and written from the
 first difference on.
 """
 
@@ -108,7 +108,7 @@ def is_alone(path: Path) -> bool:
 
 
 def in_the_way(path: Path, why: str) -> StoreError:
-    """Say that something which is not ours stands where we would write."""
+    """Return the error for a path that a file of the user occupies."""
     return StoreError(
         f"{path} is in the way: {why}",
         code=Code.IN_THE_WAY,

@@ -1,4 +1,4 @@
-"""What a catalog says of one model: entry → release → variant → file."""
+"""A model in a catalog: entry → release → variant → file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What a catalog says of itself.
+    """The metadata of a catalog.
 
     Attributes:
         title: For humans, or empty.
@@ -42,7 +42,7 @@ class Variant:
         name: Unique in the release.
         format: E.g. ``gguf``, ``safetensors``.
         quantization: E.g. ``Q4_K_M``; empty where it does not apply.
-        min_memory: Bytes of memory it takes to run, or None where nobody said.
+        min_memory: Bytes of memory it takes to run, or None where the catalog does not say.
         upstream: Reference of the listing the files are from; empty where every file has sources.
         files: At least one.
     """
@@ -95,7 +95,7 @@ class Entry:
     Attributes:
         catalog: The name under which the catalog is known here.
         id: Unique in the catalog.
-        title: For humans; the id where there is none.
+        title: For humans; the id if there is none.
         description: One or two sentences, or empty.
         license: SPDX expression, or empty where it is not known.
         homepage: A reference or URL, or empty.

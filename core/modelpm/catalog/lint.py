@@ -1,4 +1,4 @@
-"""Look a catalog over for its maintainer: what is refused anyway, what nobody reads, and what will break one day."""
+"""Check a catalog for its maintainer: what modelpm refuses, keys that it ignores, and what will break one day."""
 
 import re
 from collections.abc import Iterator, Mapping

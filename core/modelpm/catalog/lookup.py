@@ -26,7 +26,7 @@ class Catalogs:
     Args:
         catalogs: Name and opener of each.
         own: Names of those that the user configured; see :meth:`find`.
-        bus: Is told what is passed over.
+        bus: Gets a warning for everything that is skipped.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Turn the TOML of a catalog into values. What is wrong is refused with its file, line, key and what is allowed."""
+"""Turn the TOML of a catalog into values. An error names the file, line and key, and the values that are allowed."""
 
 import re
 from collections.abc import Iterable, Iterator

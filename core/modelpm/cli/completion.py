@@ -1,4 +1,4 @@
-"""What a shell offers behind TAB: installed names and names of catalogs. Never the network, never an error."""
+"""Shell completion: offers installed names and names of catalogs. No network, and never an error."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING

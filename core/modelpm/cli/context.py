@@ -1,4 +1,4 @@
-"""What one run of the command line knows: the options of every verb, and how a Manager is made of them."""
+"""The state of one run of the command line: the options of every verb, and the Manager made from them."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ class Session:
         command: The verb, as the JSON document names it; empty until it is known.
         base: The folder the run started in, once it was left.
         plugin: Who serves the verb, where that is a plugin.
-        warnings: What went wrong without stopping anything, told at the end: a bar may be on the screen.
+        warnings: Failures that stopped nothing, shown at the end: a bar may be on the screen.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Session:
 
     @property
     def printer(self) -> "Printer":
-        """What prints as the options say that are known by now: those behind a plugin's verb come late."""
+        """The printer for the options that are known so far: those behind a plugin's verb come late."""
         from modelpm.cli.terminal.output import Printer
 
         return Printer(json=bool(self["json"]), quiet=bool(self["quiet"]), color=self._color())

@@ -1,4 +1,4 @@
-"""The command line as a whole: runs a verb, and turns whatever it ends in into output and an exit code."""
+"""The command line as a whole: runs a verb, and turns its result or error into output and an exit code."""
 
 import re
 import sys
@@ -17,7 +17,7 @@ from modelpm.text.suggest import suggest
 if TYPE_CHECKING:  # start-up: help prints without it
     from modelpm.cli.terminal.output import Outcome
 
-# What these had downloaded is found again by the next run.
+# The next run finds again what these had downloaded.
 _KEEPING = ("add", "install", "lock", "path", "sync", "upgrade", "verify")
 
 
@@ -53,7 +53,7 @@ class App(RootGroup):
             if getattr(getattr(stdout, "buffer", None), "lost", False):  # Click's own end where a pipe is closed
                 return CLOSED
             raise
-        except (Exception, GeneratorExit) as error:  # noqa: BLE001 - whatever a verb ends in is told here
+        except (Exception, GeneratorExit) as error:  # noqa: BLE001 - every failure of a verb is reported here
             came_to = _failure(error, session, args)
         if isinstance(came_to, int):  # --help and --version
             return came_to

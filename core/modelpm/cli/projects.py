@@ -1,4 +1,4 @@
-"""What the verbs of projects share: options, and the outcome of a report."""
+"""Code that the project verbs share: options, and the outcome of a report."""
 
 from typing import TYPE_CHECKING, Any
 

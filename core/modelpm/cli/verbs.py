@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # start-up: help prints without it
 
 
 class Verb(NamedTuple):
-    """A verb of ours.
+    """A verb that modelpm ships.
 
     Attributes:
         module: Holds it as ``command``.

@@ -22,7 +22,7 @@ MAX_CONFIG_BYTES = 1 << 20
 
 # Named tuples, not dataclasses: each of those takes a millisecond to make, at every start.
 class Paths(NamedTuple):
-    """Where everything is.
+    """The paths that modelpm uses.
 
     Attributes:
         config: The user's ``config.toml``.
@@ -124,7 +124,7 @@ class Config:
 
     @property
     def hub_cache(self) -> Path:
-        """Where the user's Hugging Face libraries keep their downloads, by their own rules."""
+        """The folder of the user's Hugging Face libraries for downloads, by their own rules."""
         environ = self.environ
         if cache := environ.get("HF_HUB_CACHE") or environ.get("HUGGINGFACE_HUB_CACHE"):
             return Path(os.path.expanduser(cache))  # noqa: PTH111 - stands without a home folder
@@ -140,7 +140,7 @@ class Config:
 
 
 def _withhold(environ: Mapping[str, str], tables: Any) -> None:
-    """Let no text hold the passwords that stand in addresses of the configuration."""
+    """Redact the passwords in addresses of the configuration from every text."""
     for name in _WITH_ADDRESSES:
         if "@" in (address := environ.get(name) or environ.get(name.upper()) or ""):
             withhold_in_url(address if "://" in address else f"http://{address}")

@@ -1,4 +1,4 @@
-"""Write a setting to ``config.toml``; what else stands there, comments too, is kept."""
+"""Write a setting to ``config.toml``; keep everything else there, comments included."""
 
 from collections.abc import Mapping
 from pathlib import Path

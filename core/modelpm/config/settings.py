@@ -31,7 +31,7 @@ class Setting(NamedTuple):
     parse: Callable[[Any], Any]
     default: Any
     help: str
-    others: tuple[str, ...] = ()  # variables of other programs that count where nothing of ours is set
+    others: tuple[str, ...] = ()  # variables of other programs, read where modelpm's own settings are silent
 
     @property
     def variable(self) -> str:

@@ -66,7 +66,7 @@ def failure(error: OSError, path: Path, action: str, *, needed: int | None = Non
 
 
 def symlink(path: Path, action: str) -> StoreError:
-    """Say that a symlink stands where we would write."""
+    """Return the error for a symlink at a path that modelpm would write."""
     return StoreError(
         f"cannot {action} {path}: it is a symbolic link, and nothing is written through one",
         code=Code.SYMLINK,
@@ -145,7 +145,7 @@ def standing(path: Path) -> Path:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a path is this user's, or not there, or nobody's business because we may do everything."""
+    """Whether this user owns a path, or it does not exist, or this process is root and may do everything."""
     if system.user_id() == 0:
         return True
     try:
@@ -235,7 +235,7 @@ def _is_folder(path: str | Path) -> bool:
 def _make_one(folder: Path, mode: int, *, durable: bool) -> None:
     try:
         folder.mkdir(mode)
-    except FileExistsError:  # somebody made it in this instant
+    except FileExistsError:  # another process made it in this instant
         _is_folder(folder)
         return
     if shared := _shared(folder.parent, mode):

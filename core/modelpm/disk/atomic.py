@@ -34,7 +34,7 @@ def _is_old(entry: "os.DirEntry[str]") -> bool:
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int | None = None, durable: bool = True) -> None:
-    """Replace a file, or make it: whoever looks finds all of the old bytes or all of the new.
+    """Replace a file, or make it: a reader finds all of the old bytes or all of the new.
 
     Args:
         path: The file; its folder must exist. A symlink there is refused, not followed and not replaced.

@@ -1,4 +1,4 @@
-"""Who keeps this user out, and what opens it: the file or folder that is closed, its owner, and one command."""
+"""Explain a refused access: the file or folder that is closed, its owner, and the command that opens it."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ _CLOSED = "Permission denied"
 
 
 class Closed(NamedTuple):
-    """What is closed.
+    """The path that is closed.
 
     Attributes:
         place: The file or folder.
@@ -90,7 +90,7 @@ def _closed(path: Path, wanted: int) -> Path | None:
 
 
 def _is_in_ours(path: Path) -> bool:
-    """Whether it stands in a folder of this user, who then may ask for it back."""
+    """Whether it is in a folder of this user, who then may ask for it back."""
     return path != path.parent and system.is_own(path.parent.lstat())
 
 

@@ -29,7 +29,7 @@ _FICLONE = 0x40049409
 _KEEP_SIZE = 1  # FALLOC_FL_KEEP_SIZE
 _TMPFS = 0x01021994
 _CLONE_NOFOLLOW = 1
-_LOCKED_BYTE = 1 << 30  # Windows forbids reading what is locked, and the holder's name stands at the beginning
+_LOCKED_BYTE = 1 << 30  # Windows forbids reading what is locked, and the holder's name is at the beginning
 _position = threading.Lock()
 
 
@@ -43,7 +43,7 @@ class UnfitError(OSError):
 
 
 def open_file(path: Path | str, flags: int, mode: int = 0o666, *, follow: bool = False) -> int:
-    """Open a regular file, and keep it from child processes; never wait for what stands there instead.
+    """Open a regular file, closed to child processes; never block on a pipe or a device at its path.
 
     Args:
         path: The file.
@@ -307,7 +307,7 @@ def free_inodes(path: Path) -> int | None:
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether nothing can be written on the file system of ``path``, which must exist, whoever asks."""
+    """Whether the file system of ``path``, which must exist, is read-only for every user."""
     return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
@@ -323,9 +323,9 @@ def is_own(facts: os.stat_result) -> bool:
 
 
 def is_trusted(facts: os.stat_result) -> bool:
-    """Whether only the user of this process, or root, can have written a file, and nobody else can write it now.
+    """Whether only the user of this process, or root, can have written a file, and no other user can write it now.
 
-    Access control lists are not looked at. Where systems know no owners, every file is.
+    Ignores access control lists. On systems without owners, every file is trusted.
     """
     if not hasattr(os, "geteuid"):
         return True
@@ -342,7 +342,7 @@ def user_name(number: int) -> str:
 
 
 def user_id() -> int:
-    """Return the number of the user of this process; 0 for one who may do everything, or where there are no numbers."""
+    """Return the number of the user of this process; 0 for root, and on systems without user numbers."""
     return os.geteuid() if hasattr(os, "geteuid") else 0
 
 

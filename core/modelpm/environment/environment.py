@@ -68,7 +68,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return kinds
 
     def take_back(self, models: Sequence[LockedModel], lock: Lock) -> None:
-        """Let the view show what a lock says of models that could not be put, as far as it goes."""
+        """Make the view show what a lock says of models that could not be put, as far as possible."""
         old = {model.name: lock.get(model.name) for model in models}
         new = [name for name, there in old.items() if there is None]
         changed = [there for model in models if (there := old[model.name]) is not None and there != model]
@@ -86,7 +86,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
     @property
     def root(self) -> "Root":
-        """Who counts on the store's blobs."""
+        """The roots that need the store's blobs."""
         from modelpm.store.gc.roots import Root
 
         return Root(self.kind, self.lock_path, self.view.root)
@@ -180,7 +180,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             yield
 
     def write(self, lock: Lock) -> None:
-        """Write the lock, where it differs from what stands; the caller holds the process lock.
+        """Write the lock, where it differs from the file; the caller holds the process lock.
 
         Raises:
             StoreError: The system refuses.
@@ -210,17 +210,17 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         write_atomic(self.lock_path, new.encode())
 
     def text(self) -> str | None:
-        """Return the lock as it stands in its file; None where there is none."""
+        """Return the lock as it stands in its file; None if there is none."""
         return lock_text(self.lock_path)
 
 
 def lock_text(path: Path) -> str | None:
-    """Read a lock's file; None where there is none.
+    """Read a lock's file; None if there is none.
 
     Raises:
         UsageError: It is not a regular file, it is too large, or it is not UTF-8.
         StoreError: The system refuses.
     """
     text = read_text(path, MAX_LOCK_BYTES, code=Code.LOCK_UNREADABLE)
-    # What editors and git put there is not ours to keep: lines end as we write them, without a byte order mark.
+    # The line ends and byte order marks of editors and git do not matter: modelpm writes its own.
     return None if text is None else text.removeprefix("\ufeff").replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""Whether a folder that stands where a view should appear is another user's."""
+"""Test whether the folder at the path of a view belongs to another user."""
 
 import os
 from collections.abc import Iterable

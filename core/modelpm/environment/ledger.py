@@ -1,4 +1,4 @@
-"""The ledger of a view: which entries are ours, and how to tell them from what somebody put in their place.
+"""The ledger of a view: which entries modelpm made, and how to tell them from files the user put in their place.
 
 It lies in a folder that can come from anywhere (a clone, an archive), so its keys are hostile until they are checked.
 """
@@ -20,7 +20,7 @@ MAX_BYTES = 128 << 20  # twice what a lock may have, which says more of each fil
 
 
 class Entry(NamedTuple):
-    """What the ledger says of one entry.
+    """One line of the ledger.
 
     Attributes:
         sha256: Whose bytes it shows.
@@ -88,7 +88,7 @@ def _parsed(data: bytes, path: Path) -> Mapping[str, Entry]:
         version, values = table["version"], table["entries"]
         entries = {key: Entry(*map(_of_type, value, (str, str, int, int))) for key, value in values.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}  # what stands in the view then is looked at byte by byte before it is believed to be ours
+        return {}  # modelpm then compares the files of the view byte by byte before it counts them as its own
     if not isinstance(version, int) or version > VERSION:
         raise too_new(path, "version", shortened(str(version), 20), VERSION, Code.LEDGER_TOO_NEW)
     for key in entries:

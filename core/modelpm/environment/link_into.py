@@ -56,7 +56,7 @@ def link_into(environment: Environment, made: InstalledModel, folder: Path) -> s
         The kinds of links that were made; files that already are the store's are left as they are.
 
     Raises:
-        StoreError: Something else stands in the way; nothing was linked then.
+        StoreError: Something else is in the way; nothing was linked then.
     """
     store, files = environment.store, [f for f in made.files if not is_run_by_tools(f.path)]
     shelf = Shelf.at(folder, store, environment.root)
@@ -67,6 +67,6 @@ def link_into(environment: Environment, made: InstalledModel, folder: Path) -> s
 
 
 def say_copied(kinds: Collection[str], mode: str, folder: Path, bus: Bus) -> None:
-    """Say that files take their space twice, where nobody asked for that."""
+    """Warn that files take their space twice, unless the user chose copies."""
     if "copy" in kinds and mode == "auto":
         bus.warn(f"files had to be copied to {folder}: it can share none with the store")

@@ -1,4 +1,4 @@
-"""What is installed: rows, paths, and names that were probably meant. Reads the lock, nothing else."""
+"""Query the installed models: rows, paths, and names that were probably meant. Reads only the lock."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Recognize what is here: files that fail the quick rules are hashed, and believed from then on, before any is fetched.
+"""Before a download, hash the files on this machine that fail the quick rules, and trust those that match.
 
 A view that was copied without its store, a store that came to another machine with new inodes, a blob whose
 permissions changed: all of them are complete if their bytes are.
@@ -47,7 +47,7 @@ def say_unkept(store: Store, bus: Bus) -> None:
 
 
 def _targets(environment: Environment, model: LockedModel) -> Iterator[Target]:
-    """Yield what must be hashed of a model: blobs that stand, and files of the view that are no links to them."""
+    """Yield what must be hashed of a model: blobs that exist, and files of the view that do not link to them."""
     store, view = environment.store, environment.view
     for file in model.files:
         if store.facts(file.sha256) is not None and not store.has(file.sha256, file.size):

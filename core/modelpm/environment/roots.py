@@ -54,7 +54,7 @@ class Standing:
 
     @property
     def who(self) -> str:
-        """What people call it."""
+        """The name of the root for people."""
         name = self.record.root.name
         if self.record.root.kind == "unknown":
             name = "projects that synced before the store lost its records"
@@ -78,7 +78,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Who needs what, at one moment.
+    """The needs of all roots, at one moment.
 
     Attributes:
         standings: Every root.
@@ -214,11 +214,11 @@ class Roots:
         return [shelf for shelf in self.shelves() if shelf.record.owner == own and shelf.files_of(name)]
 
     def show_anew(self, digests: Collection[str], bus: Bus) -> None:
-        """Let every view that shows some blobs show the files that took their places.
+        """Make every view that shows some blobs show the files that took their places.
 
         Args:
             digests: The blobs.
-            bus: Is told of views that could not be renewed, and may show the bytes of before.
+            bus: Gets a warning for each view that could not be renewed and may show the old bytes.
         """
         known = self.survey(strict=False).standings
         showing = [s for s in known if not (s.record.digests | s.holds).isdisjoint(digests)]

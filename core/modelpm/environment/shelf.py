@@ -1,6 +1,6 @@
 """Shelves: folders of the user's own in which files of models appear, too (``install --dir``).
 
-What was put there stands in the store's record of the folder: nothing is written into the folder but the files, and
+The store's record of the folder lists what modelpm put there: it writes nothing into the folder but the files, and
 nothing in it is replaced or removed that modelpm did not put there.
 """
 
@@ -87,7 +87,7 @@ class Shelf(NamedTuple):
             The kinds of links that were made; files that already are the store's are left as they are.
 
         Raises:
-            StoreError: Something else stands in the way; nothing was linked then.
+            StoreError: Something else is in the way; nothing was linked then.
         """
         with self._alone() as known:
             entries, missing = dict(known) or self._links_beside(files), dict[str, LockedFile]()
@@ -111,7 +111,7 @@ class Shelf(NamedTuple):
         return {entries[key].kind for key in missing}
 
     def drop(self, name: str) -> list[Path]:
-        """Remove the files of a model; return those that stay, because somebody changed or replaced them."""
+        """Remove the files of a model; return those that stay, because the user changed or replaced them."""
         kept = []
         with self._alone() as known:
             rest = {key: entry for key, entry in known.items() if not _is_of(key, name)}
@@ -192,7 +192,7 @@ class Shelf(NamedTuple):
         return {self._target(key) for r in records if r.key != self.record.key for key in r.entries}
 
     def _found(self, file: LockedFile, known: Entry | None, others: Collection[Path]) -> Entry | None:
-        """Return what stands at a file's place, with no kind where it is not ours; None where it is to be linked.
+        """Return the entry at a file's place, with an empty kind if modelpm did not make it; None if it must be linked.
 
         Raises:
             StoreError: It is another user's, and not the file.
@@ -232,7 +232,7 @@ class Shelf(NamedTuple):
             return False
         with explained(target, "remove"):
             target.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # somebody's file is in it
+        with contextlib.suppress(OSError):  # a file of the user is in it
             for folder in inside:
                 folder.rmdir()
         return True

@@ -48,7 +48,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         """Make the folder, with what tells git to leave it alone.
 
         Raises:
-            StoreError: A symlink stands there or above it, or the system refuses.
+            StoreError: The path or a folder above it is a symlink, or the system refuses.
         """
         self._refuse_symlinks(self.root)
         make_folder(self.root, below=self.root)
@@ -101,7 +101,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             The kinds of links that were made.
 
         Raises:
-            StoreError: Something that is not ours stands in the way.
+            StoreError: Something that is not ours is in the way.
         """
         ledger = read_ledger(self.root)
         names = {m.name for m in models}
@@ -114,7 +114,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         for key in stale:
             self._remove(key, ledger.pop(key))
         before = dict(ledger)
-        # Said before it is done: an entry that never came to be does no harm, one that nobody owns up to does.
+        # The ledger is written first: a ledger line without its entry does no harm, an entry without its line does.
         ledger.update(found)
         ledger.update((key, Entry(file.sha256)) for key, file in missing)
         if missing or stale or found:
@@ -156,7 +156,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         """Make models disappear.
 
         Returns:
-            The entries that stay, because somebody changed or replaced them.
+            The entries that stay, because the user changed or replaced them.
         """
         ledger = read_ledger(self.root)
         ours = [key for key in ledger if key.partition("/")[0] in names]
@@ -190,7 +190,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return found
 
     def _sweep(self, folders: Collection[Path]) -> None:
-        """Remove drafts; whoever holds the environment's lock is the only one who could be at work on one."""
+        """Remove drafts; only the holder of the environment's process lock, which is this process, writes any."""
         if self.store.locks_work:
             for draft in self.drafts(folders):
                 draft.unlink(missing_ok=True)
@@ -223,7 +223,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                 system.fsync_folder(folder)
 
     def _renaming(self, entry: Entry | None) -> AbstractContextManager[None]:
-        """Let the block remove a name: what that changes in a blob is not a reason to hash it."""
+        """Note that the block removes a name: what that changes in a blob is not a reason to hash it."""
         linked = entry is not None and entry.kind == "hardlink" and is_sha256(entry.sha256)
         return self.store.renaming(entry.sha256) if entry is not None and linked else contextlib.nullcontext()
 
@@ -247,7 +247,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                 raise symlink(above, "link files into")
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
-        """Return the entry of what stands there, if its bytes are right; None if it is ours to replace.
+        """Return the entry of the file there, if its bytes are right; None if modelpm may replace it.
 
         Raises:
             StoreError: It is another user's.
@@ -281,7 +281,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         for folder in _folders_above(target, self.root):
             try:
                 folder.rmdir()
-            except OSError:  # somebody's file is in it, or it is gone already
+            except OSError:  # a file of the user is in it, or it is gone already
                 break
 
     def _is_removable(self, key: str, entry: Entry) -> bool:

@@ -1,1 +1,1 @@
-"""Who is told what happens: progress and audit."""
+"""Subscribers of events: progress and audit."""

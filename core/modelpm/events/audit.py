@@ -1,4 +1,4 @@
-"""Tell every audit sink what is about to be done, and how it ended.
+"""Record in every audit sink what an operation is about to do, and how it ended.
 
 A record before the act and one after it, so that a crash between them shows. A required sink that cannot record stops
 the act before it begins; an optional one is warned about once and dropped. What changes nothing continues, with a
@@ -26,7 +26,7 @@ _UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
 
 @dataclass(slots=True)
 class Outcome:
-    """What the record at the end of an operation will say; the operation fills it in.
+    """The contents of the record at the end of an operation; the operation fills them in.
 
     Attributes:
         run: Identifies the operation; its events carry it too.
@@ -49,8 +49,8 @@ class Auditor:
 
     Args:
         sinks: Name, sink, and whether it is required.
-        bus: Is told once about each optional sink that failed.
-        user: Who acts, where a record names nobody else.
+        bus: Gets one warning for each optional sink that failed.
+        user: Who acts, where a record names no other user.
     """
 
     def __init__(self, sinks: Sequence[tuple[str, AuditSink, bool]], bus: Bus, user: str) -> None:
@@ -224,7 +224,7 @@ def _described(error: BaseException) -> dict[str, Any]:
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    """Whether asyncio ended the operation; where nobody imported it, it did not."""
+    """Whether asyncio cancelled the operation; a process that never imported asyncio cannot have."""
     asyncio = sys.modules.get("asyncio")
     return asyncio is not None and isinstance(error, asyncio.CancelledError)
 

@@ -1,4 +1,4 @@
-"""One call of a verb: who acts, what stops it, and who is told."""
+"""One call of a verb: its user, its cancellation, and the bus for its events."""
 
 from dataclasses import dataclass, field
 from threading import Event
@@ -8,10 +8,10 @@ from modelpm.api.events import Bus
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What every verb that takes its time is given.
+    """The context of every verb that may take long.
 
     Attributes:
-        bus: Is told progress, warnings and events.
+        bus: Gets progress, warnings and events.
         cancelled: Set from another thread, stops the verb within a second; what was downloaded is kept.
         user: Who is named in the audit log; None means the auditor's own user.
     """

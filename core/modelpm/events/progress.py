@@ -20,7 +20,7 @@ class Tracker:
     Attributes:
         model: What is installed.
         reused: Bytes that the store already has.
-        bus: Is told each value: the model's own, and one for each file under way.
+        bus: Gets each value: the model's own, and one for each file under way.
         total: Bytes of all files together, or None while one file's size is unknown.
     """
 
@@ -77,7 +77,7 @@ class Checking:
     Attributes:
         name: What is checked.
         total: Bytes in total.
-        bus: Is told each value.
+        bus: Gets each value.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Who is told what happens: the collector of warnings, the caller's own functions, the listener. None breaks a run."""
+"""Subscribers of events: the collector of warnings, the caller's own functions, the listener. None breaks a run."""
 
 import threading
 from collections.abc import Callable, Coroutine, Iterator

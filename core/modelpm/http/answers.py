@@ -62,7 +62,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What bytes are asked for: of ``file`` at ``location``, from ``start`` to ``stop`` (exclusive; None: the end)."""
+    """The requested bytes: of ``file`` at ``location``, from ``start`` to ``stop`` (exclusive; None: the end)."""
 
     file: RemoteFile
     location: str
@@ -275,7 +275,7 @@ def wait_of(headers: Mapping[str, str]) -> float | None:
 
 
 def error_of(answer: Answer) -> ModelpmError:
-    """Return what an answer that is not a success means where nobody knows better."""
+    """Return the error for an answer that is not a success, where the source has no better one."""
     where, said = label(answer.url), said_by(answer)
     if answer.status in {401, 403, 451}:
         hint = f'if it needs a token, name it in the configuration: [credentials."{origin(where)}"] token-env = "NAME"'

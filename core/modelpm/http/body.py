@@ -105,7 +105,7 @@ class Body:
         return failure(error, self._url)
 
     def _finish(self) -> None:
-        """Let the connection be used again where the whole answer was read, not only the part we wanted."""
+        """Return the connection to the pool where the whole answer was read, not only the part we wanted."""
         self._ended = True
         raw = getattr(self._response, "_original_response", None)
         if raw is not None and self._count == length_of(self._response.headers):

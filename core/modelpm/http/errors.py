@@ -4,7 +4,7 @@ from modelpm.errors import Code, Unavailable
 
 
 class PermanentError(Unavailable):
-    """The network or a server failed in a way that asking again does not cure.
+    """The network or a server failed in a way that asking again does not fix.
 
     A certificate that is not trusted, a redirect that leads nowhere, a proxy that refuses. Another location may do.
     """

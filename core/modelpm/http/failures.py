@@ -131,7 +131,7 @@ def _certificate_problem(error: BaseException) -> str | None:
     return None
 
 
-# What a parser stumbled over says nothing to a user; what the server did does.
+# A parser's own words mean nothing to a user; what the server did does.
 _NOT_HTTP: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((http.client.RemoteDisconnected,), "it closed the connection without an answer"),
     ((http.client.IncompleteRead,), "the body ended too early"),

@@ -36,7 +36,7 @@ def in_time(chunks: Iterable[bytes], url: str, idle: float, abort: Callable[[], 
 
 
 def least(seconds: float, idle: float) -> float:
-    """Return how many bytes of a small body must have come after so many seconds.
+    """Return how many bytes of a small body must have come after a number of seconds.
 
     None within the idle timeout, then 1 KiB a second. After three idle timeouts it is 8 KiB a second, and the more the
     longer it takes: over a line of 20 KiB a second there is time for 4 MiB, and a body without an end ends.

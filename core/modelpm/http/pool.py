@@ -60,7 +60,7 @@ class Pool:
         return response
 
     def close(self) -> None:
-        """Close the connections nobody uses."""
+        """Close the idle connections."""
         with self._lock:
             for manager in self._managers.values():
                 manager.clear()

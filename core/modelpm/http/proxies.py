@@ -1,4 +1,4 @@
-"""What the address of a proxy says, and the manager that goes through it."""
+"""Parse the address of a proxy, and make the connection manager that uses it."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def parse_proxy(text: str) -> Proxy:
     if broken_rule(text):
         raise _malformed(broken_rule(text))
     try:
-        place = address(f"http://{rest}")  # what stands before the path is written alike for all of them
+        place = address(f"http://{rest}")  # the part before the path has the same form for all of them
     except UsageError as error:
         raise _malformed("its host or port cannot be read") from error
     port = parse_url(f"http://{rest}").port or _DEFAULT_PORTS.get(scheme, _SOCKS_PORT)

@@ -1,7 +1,7 @@
 """Connect to the address that answers first (RFC 8305), so that a dead one costs a quarter of a second, once.
 
 A host often has several addresses, and those of one family may lead nowhere. Attempts start a little apart, families in
-turn, and the first connection that stands is used. What worked is remembered for a host and tried first.
+turn, and the first connection that succeeds is used. Later the address that worked is tried first.
 """
 
 import errno
@@ -129,7 +129,7 @@ class _Race:
             self._close(None if winner is None else winner[0])
 
     def _start(self, candidate: Candidate) -> tuple[tuple[socket.socket, tuple[Any, ...]] | None, bool]:
-        """Begin one attempt; return the connection where it stands at once, and whether it is under way."""
+        """Begin one attempt; return the connection if it is made at once, and whether it is under way."""
         made = None
         try:
             made = socket.socket(candidate.family, candidate.kind, candidate.protocol)

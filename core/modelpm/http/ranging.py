@@ -9,14 +9,14 @@ from modelpm.errors import Code, ModelpmError, Unavailable
 from modelpm.http.failures import closed_early
 
 _MOST = 1024
-# What firewalls and simple servers answer to a request because it has a Range.
+# The answers of firewalls and simple servers to a request because it has a Range.
 _STATUSES = frozenset({400, 403, 405, 501})
 # A refusal that says more than its status is about something else.
 _UNEXPLAINED = frozenset({Code.DENIED, Code.EXPIRED, Code.HTTP_STATUS, Code.NETWORK})
 
 
 class Kind(Enum):
-    """What is known of a location."""
+    """The facts about one location."""
 
     SERVES = auto()  # a range was answered
     REFUSES = auto()  # a range was refused, and the whole file was served
@@ -24,7 +24,7 @@ class Kind(Enum):
 
 @dataclass(slots=True)
 class Ranging:
-    """What is known of locations and ranges. Thread-safe."""
+    """The facts about locations and ranges. Thread-safe."""
 
     _kinds: dict[str, Kind] = field(default_factory=dict)
     _resets: dict[str, float] = field(default_factory=dict)  # when a connection broke before the answer

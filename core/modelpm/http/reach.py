@@ -1,4 +1,4 @@
-"""Whether a server answers at all, the way a download would ask it."""
+"""Test whether a server answers at all, with the settings of a download."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ _PATIENCE = 5.0  # seconds; who waits for a diagnosis wants it soon
 def reach(url: str, network: Network) -> ModelpmError | None:
     """Ask for a URL, with the proxies and certificates that are set; return why no answer came, or None.
 
-    Whatever the server answers counts: it was asked without credentials.
+    Any answer of the server counts: it was asked without credentials.
     """
     quick = replace(network, connect_timeout=_PATIENCE, idle_timeout=_PATIENCE)
     pool = Pool(quick)

@@ -41,7 +41,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 10
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
-# What storage answers when a signature has run out.
+# The answers of storage to an expired signature.
 _RAN_OUT = frozenset({400, 401, 403, 410})
 _NO_RANGES = frozenset({Code.BAD_RANGE, Code.RANGE_NOT_SATISFIABLE})
 # An answer came, and is none: it would be the same a second later.
@@ -202,7 +202,7 @@ class HttpSource(ABC):
         self.context.emit("listing.retry", {**fields, "attempt": budget.strikes, "wait": round(wait, 3)})
 
     def close(self) -> None:
-        """Close the connections nobody uses."""
+        """Close the idle connections."""
         self._pool.close()
 
     def _get(self, url: str, headers: Mapping[str, str], cap: int) -> Answer:
@@ -325,7 +325,7 @@ class HttpSource(ABC):
         return error
 
     def _meaning(self, answer: Answer, url: str, location: str) -> ModelpmError:
-        # Whoever answers for a listing, the source knows what it asked for; a file's location may just have run out.
+        # Whichever server answers for a listing, the source knows what it asked for; a file's location may be expired.
         direct = not location or (not self.endpoint and origin(url) == origin(location))
         if (direct or self.is_own(answer)) and not is_signed(url):
             return self.error_for(answer)

@@ -67,5 +67,5 @@ def _with_limits(pool: type[Any], limits: dict[str, float]) -> type[Any]:
 
 
 def _cut(sock: Any) -> None:
-    """End both directions below TLS, whose layer stays in place for whoever is reading."""
+    """Shut both directions down below TLS; the TLS layer stays in place for a thread that is reading."""
     socket.socket.shutdown(getattr(sock, "socket", sock), socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""What a URL alone tells: its origin, how to name it without secrets, whether it is signed, where it leads.
+"""Judge a URL by its text alone: its origin, a label without secrets, whether it is signed, where it leads.
 
 One parser reads a URL: urllib3's, which is the one that connects. Every judgment is made of what it found, and what is
 asked for is written from it again, so that no text has one host for a judgment and another for the connection.
@@ -37,7 +37,7 @@ class Address:
         host: Lower case and ASCII (IDNA); IPv6 in brackets.
         port: The scheme's own where the URL names none.
         path: Percent-encoded, without dot segments; at least ``/``.
-        query: Percent-encoded, without the ``?``; None where there is none.
+        query: Percent-encoded, without the ``?``; None if there is none.
         fragment: As written, without the ``#``.
         username: Decoded; None where the URL has no user.
         password: Decoded; None where the URL has none.
@@ -69,7 +69,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """What is asked for: without user and fragment."""
+        """The URL to request: without user and fragment."""
         return self.label + (f"?{self.query}" if self.query is not None else "")
 
     @property
@@ -181,7 +181,7 @@ def redirect_target(url: str, location: str | None) -> str:
     # Header bytes arrive as Latin-1; what servers mean is UTF-8.
     said = location.strip().encode("latin-1", "replace").decode("utf-8", "replace")
     try:
-        # What has a scheme stands for itself; joining would also drop tabs and line ends.
+        # A URL with a scheme is complete; joining would also drop tabs and line ends.
         whole = said if _SCHEME.match(said) or broken_rule(said) else urljoin(url, said)
         target = address(whole)
     except (UsageError, ValueError) as error:

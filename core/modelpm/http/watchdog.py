@@ -26,7 +26,7 @@ class Guard:
     fired: bool = False
 
     def extend(self, seconds: float) -> None:
-        """Allow so many seconds from now."""
+        """Allow ``seconds`` more from now."""
         self.until = time.monotonic() + seconds
 
 

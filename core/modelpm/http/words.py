@@ -1,4 +1,4 @@
-"""What a server says in the body of a refusal, in its own words: cut, on one line, without secrets."""
+"""Extract the server's own message from the body of a refusal: cut, on one line, without secrets."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from modelpm.text.untrusted import printable
 
 _READ = 4096  # characters of a body that are looked at
 _LOOKED_AT = 1000  # of what is meant for people
-_MOST = 200  # characters that are told
+_MOST = 200  # characters that are shown
 _SECRET = 6  # characters of a value of the query that are worth hiding
 _XML = re.compile(r"<(Code|Message)>([^<]{1,400})</\1>", re.IGNORECASE)
 _KEYS = ("error", "message", "detail", "error_description", "title")

@@ -1,1 +1,1 @@
-"""The library: Manager, AsyncManager and Project, and the services that they have."""
+"""The library: Manager, AsyncManager and Project, and the services that they use."""

@@ -20,7 +20,7 @@ _PATIENCE = 1.0  # seconds a cancelled verb has to put its partial down
 
 
 class _Async(Generic[_T_co]):
-    """Somebody whose verbs are awaited here."""
+    """A library object whose verbs are awaited here."""
 
     def __init__(self, own: _T_co) -> None:
         self._own = own
@@ -100,6 +100,10 @@ class AsyncManager(_Async[Manager]):
     outdated = _awaitable(Manager.outdated)
     upgrade = _cancellable(Manager.upgrade)
     why = _awaitable(Manager.why)
+    meant = _awaitable(Manager.meant)
+    say_unkept = _awaitable(Manager.say_unkept)
+    audit_catalog = _awaitable(Manager.audit_catalog)
+    audit_logs = _awaitable(Manager.audit_logs)
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
     import_ = _awaitable(Manager.import_)

@@ -1,4 +1,4 @@
-"""Names of before: each works until 1.0, and warns once."""
+"""Deprecated names: each works until 1.0, and warns once."""
 
 import warnings
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Types of what verbs answer with, which live in the packages below; the command line names them from here."""
+"""The result types of the verbs, defined in the packages below; the command line imports them from here."""
 
 from modelpm.api.kinds import Listener
 from modelpm.api.types import Event, Finding, Progress

@@ -1,4 +1,4 @@
-"""What the command line asks of plugins: whether one serves a verb, whether each works, what one of them raised."""
+"""Questions of the command line about plugins: which one serves a verb, whether each works, what one raised."""
 
 from collections.abc import Iterable, Iterator
 

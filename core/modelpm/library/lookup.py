@@ -1,4 +1,4 @@
-"""What can be asked: the same of the user's models and of a project's, and of catalogs and sources. Changes nothing."""
+"""The read-only verbs: about the models of the user or a project, and about catalogs and sources."""
 
 import os
 from abc import ABC, abstractmethod
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # start-up
 
 
 class Reader(ABC):
-    """What can be asked of the user's models and of a project's alike."""
+    """The read-only verbs that the user's models and a project's share."""
 
     @property
     @abstractmethod
@@ -69,7 +69,7 @@ class Reader(ABC):
 
 
 class Lookup(Reader):
-    """What can be asked of a manager.
+    """The read-only verbs of a manager.
 
     Args:
         services: What it works with.
@@ -85,7 +85,7 @@ class Lookup(Reader):
 
     @property
     def store(self) -> "Store":
-        """Where bytes are."""
+        """The store, with the bytes."""
         return self._services.store
 
     @property
@@ -105,7 +105,7 @@ class Lookup(Reader):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What went wrong without stopping anything, and no result has told yet."""
+        """The warnings that no result has reported yet."""
         return tuple(self._services.warnings)
 
     def available(self) -> tuple[str, ...]:

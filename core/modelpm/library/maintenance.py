@@ -1,4 +1,4 @@
-"""What keeps a store in order, as the library offers it: prune, doctor, move, sizes, the cache."""
+"""The library's verbs that keep a store in order: prune, doctor, move, sizes, the cache."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Maintenance:
         user: str | None = None,
         waiting: Callable[[str], bool] | None = None,
     ) -> Pruned:
-        """Free what nobody holds.
+        """Free what no root needs.
 
         Args:
             dry_run: Whether to say only what would be freed.
@@ -49,8 +49,8 @@ class Maintenance:
             waiting: Called with the holder while another modelpm is at work; False gives up.
 
         Raises:
-            UsageError: A limit is none.
-            StoreError: ``root_unreadable``: it is not known what somebody needs; ``lock_timeout``.
+            UsageError: A limit is invalid.
+            StoreError: ``root_unreadable``: a root cannot be read, so what it needs is unknown; ``lock_timeout``.
         """
         limits, pruner = (
             Limits.parse(older_than, max_size),
@@ -76,13 +76,13 @@ class Maintenance:
         cancelled: Event | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> "Moved":
-        """Move the store to another folder; this object, its manager and their projects go on with it there.
+        """Move the store to another folder; this object, its manager and their projects use it there from then on.
 
         Args:
             target: An empty or a new folder, or that of a move that was interrupted.
             user: Who is named in the audit log.
             cancelled: Set from another thread, stops it; what was copied is kept.
-            on_bytes: Is told how many bytes were checked since the last call.
+            on_bytes: Called with how many bytes were checked since the last call.
 
         Raises:
             UsageError: The folder cannot be it.

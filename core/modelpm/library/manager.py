@@ -16,7 +16,7 @@ from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
 
-# What installs needs urllib3, pluggy and plugins; what only reads the lock must start without them.
+# Verbs that install need urllib3, pluggy and plugins; verbs that only read the lock must start without them.
 if TYPE_CHECKING:
     from modelpm.api.kinds import AuditSink, Listener
     from modelpm.api.types import Event
@@ -109,7 +109,7 @@ class Manager(Lookup):
 
     @property
     def maintenance(self) -> "Maintenance":
-        """What keeps the store in order: prune, doctor, move, sizes, the cache."""
+        """The verbs that keep the store in order: prune, doctor, move, sizes, the cache."""
         from modelpm.library.maintenance import Maintenance
 
         return Maintenance(self._services)
@@ -161,7 +161,7 @@ class Manager(Lookup):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> "InstalledModel | Result[Any]":
-        """Install one model and return it, or several and return a result; what is there already costs no network.
+        """Install one model and return it, or several and return a result; installed models cost no network.
 
         Args:
             spec: One spec as on the command line, or several; where one of several fails, the others are finished.
@@ -295,7 +295,7 @@ class Manager(Lookup):
             subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to repair what is bad, by fetching what is damaged of it.
             project: A project whose models are meant, too; a name means the project's before the user's.
-            on_bytes: Is told how many bytes were hashed since the last call.
+            on_bytes: Called with how many bytes were hashed since the last call.
             on_progress: As of :meth:`install`.
             user: As of :meth:`install`.
             cancelled: As of :meth:`install`.

@@ -119,7 +119,7 @@ class Project(Reader):
         Args:
             specs: As on the command line.
             name: The one model's name, as ``--as``.
-            group: A group they shall belong to.
+            group: A group to put them in.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
             allow_pickle: Whether they may hold files that can run code when loaded; is written to manifest and lock.
@@ -257,7 +257,7 @@ class Project(Reader):
         Args:
             names: Which; none means all.
             latest: Whether specs are rewritten that do not allow the newest release.
-            sync: Whether the view shall show it.
+            sync: Whether to update the view, too.
             dry_run: Say what would be done, and do nothing.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -344,7 +344,7 @@ class Project(Reader):
         for group in groups:
             if group not in known:
                 there = f"there are: {', '.join(sorted(known))}" if known else "there are none"
-                raise UsageError(f"there is no group `{group}`", hints=[there])
+                raise UsageError(f"unknown group `{group}`", hints=[there])
 
     def _unchanged(self, state: State, *, strays: Sequence[str] = ()) -> Result[Any]:
         environment = self._services.environment_of(self.site, state.lock.dir)

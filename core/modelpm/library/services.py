@@ -1,7 +1,7 @@
-"""What Manager, Project and Maintenance have: settings, store, plugins, catalogs, auditor, engine. Built here, lazily.
+"""The services of Manager, Project and Maintenance: settings, store, plugins, catalogs, auditor, engine.
 
-What only reads a lock must start without urllib3, pluggy and plugins, so each service is imported and made when it is
-first used.
+A verb that only reads a lock must start without urllib3, pluggy and plugins, so each service is imported and made when
+it is first used.
 """
 
 import threading
@@ -42,13 +42,13 @@ class Services:
 
     Args:
         config: The settings.
-        bus: Where everything is told; the warnings subscribe to it.
+        bus: Delivers all events; the warnings subscribe to it.
         warnings: Collects what went wrong without stopping anything.
         sinks: Audit sinks of the caller, besides the configured ones.
 
     Attributes:
         config: The settings.
-        bus: Where everything is told.
+        bus: Delivers all events.
         warnings: What went wrong without stopping anything, until it is taken.
         store: Where bytes are.
         flights: What other threads of this process are at.

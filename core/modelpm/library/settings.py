@@ -1,4 +1,4 @@
-"""Settings for who shows and changes them: read a value as its setting does, and write one to ``config.toml``."""
+"""Show and change settings: read a value as its setting does, and write one to ``config.toml``."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Faults that are neither modelpm's nor a plugin's: the disk, and the folder and the locale it was started in."""
+"""Faults of the surroundings, not of modelpm or a plugin: the disk, the current folder, the locale."""
 
 import os
 from errno import EACCES, EDQUOT, EIO, ELOOP, ENAMETOOLONG, ENOSPC, ENOTDIR, EPERM, EROFS, ESTALE

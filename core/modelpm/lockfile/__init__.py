@@ -1,1 +1,1 @@
-"""The lock: models pinned to the byte, the one form they are written in, and how two locks become one again."""
+"""The lock: models pinned to the byte, the canonical form of the file, and the merge of two locks."""

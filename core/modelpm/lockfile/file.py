@@ -135,7 +135,7 @@ def check_folder(path: str) -> None:
         )
 
 
-@lru_cache(maxsize=2)  # a verb reads what stands several times, and then what it made of it
+@lru_cache(maxsize=2)  # a verb reads the old lock several times, and then the new one
 def parse_lock(text: str, origin: str) -> Lock:
     """Read a lock; one that was read just now is not read again.
 

@@ -38,7 +38,7 @@ _ORDER = {("", _OURS), (_OURS, _BASE), (_OURS, _THEIRS), (_BASE, _THEIRS), (_THE
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What came of a lock that was merged line by line.
+    """The result of healing a lock that was merged line by line.
 
     Attributes:
         lock: What stands.

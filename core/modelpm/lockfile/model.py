@@ -1,4 +1,4 @@
-"""The locked model: one model, completely pinned. The one value everything else is made of."""
+"""The locked model: one model, completely pinned."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -80,7 +80,7 @@ class LockedFile:
 
 @dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)  # start-up: only the kinds below are made
 class Model:
-    """What is known of a model besides its files; the attributes are keys of a lock's block, empty where none apply."""
+    """The facts of a model besides its files; the attributes are keys of a lock's block, empty where none apply."""
 
     name: str
     wish: Wish

@@ -1,4 +1,4 @@
-"""What a text that git merged line by line says of one model: enough to keep its pin, where its block is lost. Pure."""
+"""Recover the pin of one model from a lock that git merged line by line, where its block is lost. Pure."""
 
 import re
 from collections.abc import Callable, Collection, Iterator
@@ -21,7 +21,7 @@ Pinned = tuple[str, str]  # a reference, and the SHA-256 of the file that it is 
 
 
 class Said(NamedTuple):
-    """What a side says of a model.
+    """The pin of a model on one side.
 
     Attributes:
         text: The blocks that may be the model's, as they stand.
@@ -37,7 +37,7 @@ NOTHING = Said()
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """What the sides of a merge say of a model whose block cannot be kept.
+    """The pins, on the sides of a merge, of a model whose block cannot be kept.
 
     Attributes:
         ours: What our side says.

@@ -1,4 +1,4 @@
-"""How servers fared in this run: what one file or listing found out the hard way, the next need not."""
+"""The health of servers in this run: a failure that one file or listing saw spares the next one the wait."""
 
 import threading
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 _REST_CAP = 60.0
-_GIVEN_UP = 30.0  # seconds for which nobody tries as long again as who gave up …
+_GIVEN_UP = 30.0  # seconds for which no other file tries as long as the one that gave up …
 _OUTAGE = 15.0  # … where the server had been away for so long: one that is only restarted must not cost a run its files
 _JUST_NOW = 30.0  # seconds
 
@@ -46,7 +46,7 @@ class _Record:
 
 @dataclass(slots=True)
 class Hosts:
-    """What is known of each server. Thread-safe.
+    """The health of each server. Thread-safe.
 
     Attributes:
         clock: Seconds, monotonic.
@@ -67,7 +67,7 @@ class Hosts:
             record.rest = record.rest.failed(now)
 
     def gave_up(self, label: str) -> None:
-        """Note that somebody had all tries there, and not a byte."""
+        """Note that a file or listing used up its tries at a server without receiving a byte."""
         with self._lock:
             now = self.clock()
             self._records.setdefault(_host(label), _Record(now)).given_up = now
@@ -102,7 +102,7 @@ class Hosts:
 
     @contextmanager
     def hurried(self) -> Iterator[None]:
-        """Let one try be enough for every listing while the block runs: it is welcome, and not needed."""
+        """Limit every listing to one try while the block runs: its answer helps, and the work can do without."""
         with self._lock:
             self._hurried += 1
         try:
@@ -127,7 +127,7 @@ class Hosts:
 
 
 def _host(label: str) -> str:
-    """Return what stands for the server in the label of an origin."""
+    """Return the server in the label of an origin."""
     try:
         return urlsplit(label).netloc or label
     except ValueError:  # a plugin's own words need not be a URL

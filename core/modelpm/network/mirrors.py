@@ -13,7 +13,7 @@ def mirrored(mirrors: Mapping[str, Sequence[str]], reference: str, location: str
     """Yield the URIs to try before a location, in order.
 
     Args:
-        mirrors: URI prefixes, each with what stands there instead. A bare scheme (``hf://``) means all of that source:
+        mirrors: URI prefixes, each with its replacement. A bare scheme (``hf://``) means all of that source:
             the mirror then takes the place of what the source's locations begin with. Any other prefix is replaced as
             text, in the reference or in the location; the longest that fits wins.
         reference: What a lock says, e.g. ``hf://owner/repo@commit/path``.

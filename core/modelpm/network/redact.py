@@ -1,8 +1,8 @@
-"""Keep secrets out of texts. Every text passes here on its way out: output, errors, audit records, events, warnings.
+"""Keep secrets out of texts: output, errors, audit records, events and warnings all pass through here.
 
 Two means: what is known to be a secret is cut out wherever it stands, in any spelling (:func:`withhold`,
 :func:`without_secrets`); of URLs in texts of others, users and queries are cut out, known or not (:func:`redact_urls`).
-The lowest room: an error cuts its own words. All of it costs time linear in the length of the text.
+The lowest module: errors redact their own messages with it. All of it costs time linear in the length of the text.
 """
 
 import re
@@ -15,7 +15,7 @@ FOREIGN_CAP = 4096  # characters of one text that others wrote
 _LEAST = 6  # characters; shorter ones would be found in words that are not the secret
 _MOST = 1024
 _WEB = frozenset({"http", "https"})
-# Parameters of a URL whose values are secrets, whoever wrote it; words before the last say whose they are.
+# Parameters of a URL whose values are secrets in any URL; words before the last one say whose they are.
 _SECRET_KEY = re.compile(
     r"(?:[\w.-]*[_.-]|access|auth|api|client|private)?"
     r"(?:token|key|auth|authorization|password|passwd|pwd|pass|secret|sig|signature|jwt|bearer|credentials?)",
@@ -25,7 +25,7 @@ _PARAMETER = re.compile(r"(?:\A|[?&;#])([^=?&;#/\s]{1,64})=([^&;#\s]+)")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,31}://")
 _MOST_WITHIN = 8  # URLs within a text
 _BEFORE_HOST = re.compile(r"\s*(?:([A-Za-z][A-Za-z0-9+.-]*):(?=[/\\]))?[/\\]*")
-# What stands behind an `@` in a text without a scheme, where that is an address and no `id@release`.
+# The part behind an `@` in a text without a scheme, where that is an address and not an `id@release`.
 _HOST_LIKE = re.compile(r"\[|localhost\b|\d+(?:\.\d+){3}|[\w.-]+\.[A-Za-z]{2,}|[^/?#]*:\d+(?:[/?#]|\Z)|[^/?#]+/")
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,31})://([^/?#\\\r\n]{0,1024}@)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*\Z")
@@ -205,7 +205,7 @@ def _spellings(secret: str) -> Iterator[str]:
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
     yield repr(secret)[1:-1]
     data = secret.encode("utf-8", "surrogatepass")
-    for offset, lost in ((0, 0), (1, 2), (2, 3)):  # characters at both ends depend on what stands beside it
+    for offset, lost in ((0, 0), (1, 2), (2, 3)):  # characters at both ends depend on their neighbors
         inner = b64encode(bytes(offset) + data).decode()[lost : (offset + len(data)) * 8 // 6]
         yield inner
         yield inner.replace("+", "-").replace("/", "_")

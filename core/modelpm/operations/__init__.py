@@ -1,1 +1,1 @@
-"""The verbs, each made from the rooms below; the library calls them and adds nothing but threads."""
+"""The verbs, each built from the packages below; the library calls them and adds nothing but threads."""

@@ -35,11 +35,11 @@ from modelpm.transfer import Engine, Fetch, Fetched, check_space
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What the caller asked for.
+    """The request of the caller.
 
     Attributes:
         spec: As typed.
-        name: The name it shall have, or None for the default.
+        name: The name to install it under, or None for the default.
         include: Globs of the files to take.
         exclude: Globs of the files to leave out.
         allow_pickle: Whether files that can run code when loaded may be taken.
@@ -83,7 +83,7 @@ class Installer:
         environment: Where they go.
         resolver: Turns specs into wanted models.
         engine: Brings the bytes.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         registry: Names the plugins whose code was loaded, for the audit log.
     """
 
@@ -171,7 +171,7 @@ class Installer:
         environment.register()
 
     def show_anew(self, brought: Sequence[Brought], bus: Bus) -> None:
-        """Let who showed a blob that was damaged or missing show the one that was fetched."""
+        """Make the views that showed a damaged or missing blob show the one that was fetched."""
         if digests := {sha256 for each in brought for sha256 in each.fetched}:
             Roots(self.environment).show_anew(digests, bus)
 
@@ -193,8 +193,8 @@ class Installer:
 
         Args:
             task: The model.
-            call: Who acts, what stops it, and who is told.
-            learn: Whether only those files are wanted whose content nobody could name, to lock them.
+            call: The user, the cancellation, and the bus for events.
+            learn: Whether to fetch only the files without a promised digest, in order to lock them.
         """
         # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
         present = set[str]() if learn else self._obtained(task.model, call.cancelled)
@@ -237,12 +237,12 @@ class Installer:
             return brought
 
     def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
-        """Return what stands, as the outcome of an install that had nothing to do."""
+        """Return the model that is installed, as the outcome of an install that had nothing to do."""
         made = installed_model(self.environment, locked)
         return made, change_of("reuse", made, 0)
 
     def link(self, made: InstalledModel, folder: Path, bus: Bus) -> Change:
-        """Make the model's files appear in another folder, too; ``warn`` is told where they had to be copied."""
+        """Make the model's files appear in another folder, too; ``warn`` is called where they had to be copied."""
         mode = self.environment.view.mode
         say_copied(link_into(self.environment, made, folder), mode, folder, bus)
         say_left_out(made, folder, bus)
@@ -319,7 +319,7 @@ def _until(cancelled: Event) -> Callable[[int], None]:
 
 
 def _naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
-    """Let the failure say which file it is about."""
+    """Add to the failure which file it is about."""
     error.details.setdefault("file", fetch.path)
     if not isinstance(error, OfflineError):
         return error
@@ -337,7 +337,7 @@ def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
 
 
 def say_learned(model: WantedModel, locked: LockedModel, bus: Bus) -> None:
-    """Nobody had promised these bytes: say what they are from now on."""
+    """Say the digest that is locked from now on for each file that had no promised one."""
     unpromised = {f.path for f in model.files if f.digest is None}
     for file in locked.files:
         if file.path in unpromised:

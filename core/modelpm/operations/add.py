@@ -1,4 +1,4 @@
-"""Edits of a manifest that a verb wants: from what stands to the new text. Looks into catalogs, touches no file."""
+"""The manifest edits of the verbs: from the current state to the new text. Reads catalogs, writes no file."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,14 +17,14 @@ from modelpm.text.untrusted import printable
 
 @dataclass(slots=True)
 class Addition:
-    """Models that shall be added.
+    """Models to add.
 
     Attributes:
         site: The project.
         locker: Looks names up.
         specs: As typed.
         name: The one model's name, or None for the default.
-        group: A group they shall belong to.
+        group: A group to put them in.
         include: Globs of the files to take.
         exclude: Globs of the files to leave out.
         allow: What they may hold that can run code.

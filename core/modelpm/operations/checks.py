@@ -1,4 +1,4 @@
-"""What a check finds; and the checks of the world beyond the store: catalogs, plugins, credentials, endpoints."""
+"""The result of a check, and the checks beyond the store: catalogs, plugins, credentials, endpoints."""
 
 import os
 import time
@@ -28,13 +28,13 @@ State = Literal["ok", "warn", "fail"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What one check found.
+    """The result of one check.
 
     Attributes:
         name: What was looked at.
         state: ``ok``; ``warn``: it works, and should be seen to; ``fail``: something does not work.
         text: What was found.
-        cure: What to do; empty where nothing is to be done.
+        cure: The fix for the user to make; empty where there is nothing to do.
         fix: Does it, where that is safe.
     """
 
@@ -61,7 +61,7 @@ def access(paths: "Paths") -> Iterator[Check]:
 def _folders(store: Path) -> list[Path]:
     try:
         return sorted(path for path in store.iterdir() if path.is_dir() and not path.is_symlink())
-    except OSError:  # told of by itself, or not there yet
+    except OSError:  # another check reports it, or it does not exist yet
         return []
 
 

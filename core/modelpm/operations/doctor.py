@@ -1,4 +1,4 @@
-"""Doctor: one row a check, each ``ok``, ``warn`` or ``fail`` with its cure; ``fix`` does what is safe."""
+"""Doctor: one row a check, each ``ok``, ``warn`` or ``fail`` with what to do; ``fix`` does the safe repairs."""
 
 import os
 import time
@@ -43,9 +43,9 @@ class Doctor:
     known: Known
 
     def examine(self, *, fix: bool = False) -> tuple[Check, ...]:
-        """Return what every check found; with ``fix``, after what is safe was done.
+        """Return what every check found; with ``fix``, after the safe repairs.
 
-        A check that fails in a way nobody thought of is a row, too.
+        A check that raises an unexpected error is a row, too.
         """
         place = self.environment.store.root
         found = [check for name, look in self._looks().items() for check in _guarded(name, look, place)]
@@ -88,7 +88,7 @@ class Doctor:
             yield Check(
                 "locks",
                 "warn",
-                "locks keep nobody out on this file system: downloads are not shared between processes",
+                "process locks have no effect on this file system: processes do not share downloads",
                 "put the store on a local disk: modelpm store move PATH",
             )
         if not keeps_modes(store.layout):
@@ -120,10 +120,10 @@ class Doctor:
         free = system.free_space(mount)
         text, inodes = f"{binary_size(free)} free on {mount}", system.free_inodes(mount)
         if inodes is not None and inodes < _FEW:
-            text += f", and room for {inodes:,} more files only"
-            yield Check("space", "warn", text, "modelpm prune frees what nobody needs")
+            text += f", and inodes for only {inodes:,} more files"
+            yield Check("space", "warn", text, "modelpm prune frees unneeded blobs")
         elif free < _LITTLE:
-            yield Check("space", "warn", text, "modelpm prune frees what nobody needs")
+            yield Check("space", "warn", text, "modelpm prune frees unneeded blobs")
         else:
             yield Check("space", "ok", text)
 

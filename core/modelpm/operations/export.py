@@ -1,4 +1,4 @@
-"""What is locked, for other tools: checksums, addresses, an aria2 list, JSON, CycloneDX. Pure; same lock, same text."""
+"""Write a lock for other tools: checksums, addresses, an aria2 list, JSON, CycloneDX. Pure; same lock, same text."""
 
 import json
 import uuid

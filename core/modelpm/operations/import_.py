@@ -1,4 +1,4 @@
-"""Carry models from machine to machine, and tell the auditor: a bundle, or model files that are here already."""
+"""Export a bundle, and import a bundle or the model files that this machine has; both are audited."""
 
 import os
 import stat
@@ -20,7 +20,7 @@ class Carrier:
     Attributes:
         environment: Whose lock is meant.
         users: The user's environment, whose locks tell what a file may be, too.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         bus: Takes a warning.
         site: The project, where the environment is one.
     """
@@ -38,7 +38,7 @@ class Carrier:
             return tuple(write_bundle(self.environment, path, split))
 
     def take_over(self, source: str | Path, user: str | None) -> tuple[Taken, ...]:
-        """Take over a bundle or files; see :meth:`modelpm.library.manager.Manager.take_over`."""
+        """Import a bundle or files; see :meth:`modelpm.library.manager.Manager.take_over`."""
         path, store = _plain(source, "import models.tar"), self.environment.store
         with self.auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
             if is_bundle(path):
@@ -62,7 +62,7 @@ def _plain(path: str | Path, example: str) -> Path:
     found = Path(os.path.abspath(path))  # noqa: PTH100 - see above
     try:
         mode = found.stat().st_mode
-    except OSError:  # not there, or told of when it is used
+    except OSError:  # it is missing, or its use reports the failure
         mode = 0
     if str(path) == "-" or stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode):
         raise UsageError(

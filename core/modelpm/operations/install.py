@@ -1,4 +1,4 @@
-"""Several installs in one call: all are decided first, then done one by one; one that fails stops no other.
+"""Several installs in one call: all are planned first, then done one by one; a failure stops no other install.
 
 Locking a model costs the more the more there are. So models that come faster than they are locked are locked together.
 """
@@ -21,7 +21,7 @@ from modelpm.resolution.resolver import FromCatalog, Identified
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change, Result
 
-_SHARE = 9  # so many times as long as locking took models are fetched before those are locked
+_SHARE = 9  # models are fetched for this many times as long as the last locking took, and then locked together
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Batch:
 
     Attributes:
         installer: Does one model.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         flights: What other threads of this process are at.
     """
 
@@ -162,7 +162,7 @@ class Batch:
                 try:
                     self.installer.put(fetched, self.call.bus)
                     together = True
-                except ModelpmError:  # told of the one that it is about
+                except ModelpmError:  # reported for the model that failed
                     pass
                 interrupted.pop_all()
         for each in begun:

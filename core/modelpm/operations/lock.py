@@ -1,4 +1,4 @@
-"""Lock: from a manifest's wishes to locked models; bytes are fetched only where nothing else can tell their digest."""
+"""Lock: from a manifest's wishes to locked models; bytes are fetched only to learn an unknown digest."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ class Locker:
 
     Attributes:
         installer: Resolves, and fetches.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         errors: What failed.
         downloaded: Bytes, by model.
         torn: Models that the sides of a merge pin to different revisions.
@@ -83,7 +83,7 @@ class Locker:
     def pin(
         self, models: Iterable[WantedModel], before: Mapping[str, LockedModel], again: Collection[str] = ()
     ) -> dict[str, LockedModel]:
-        """Lock what was resolved, after fetching the files whose digest nobody knows; failures are in ``errors``.
+        """Lock what was resolved, after fetching the files of unknown digest; failures are in ``errors``.
 
         Args:
             models: What was resolved.
@@ -112,7 +112,7 @@ class Locker:
             self.call.bus.warn(f"{model.name}: its files are not those that one of the merged locks has")
 
     def say_untold(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> None:
-        """Say which of the models stay as they are because nobody can tell whether they changed."""
+        """Warn of the models that stay as they are because only their bytes can tell whether they changed."""
         for model in models:
             old = before.get(model.name)
             if old is not None and same(old, model) and untold(model):
@@ -167,12 +167,12 @@ class Locker:
 
 
 def learn(installer: Installer, model: WantedModel, call: Call, old: LockedModel | None) -> tuple[LockedModel, int]:
-    """Fetch the files whose digest nobody knows, and lock them; what is learned is said where it is not known yet.
+    """Fetch the files of unknown digest, and lock them; say the digests that were not known before.
 
     Args:
         installer: Fetches.
         model: What was resolved.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         old: What is locked now.
 
     Returns:
@@ -188,15 +188,15 @@ def learn(installer: Installer, model: WantedModel, call: Call, old: LockedModel
 
 
 def untold(model: WantedModel) -> bool:
-    """Whether only its bytes can tell if a model changed: nobody promises them, and no revision holds them."""
+    """Whether only its bytes can tell if a model changed: a digest is not promised, and no revision pins it."""
     immutable = model.pinned is not None and bool(model.pinned.revision)
     return not immutable and any(file.digest is None for file in model.files)
 
 
 def say_untold(name: str, bus: Bus) -> None:
-    """Say that nothing was said of such a model, and how to know."""
+    """Warn that modelpm cannot tell whether such a model changed, and say how to find out."""
     bus.warn(
-        f"whether `{name}` changed cannot be told: nobody promises the digest of its files; "
+        f"cannot tell whether `{name}` changed: its source promises no digest of its files; "
         f"`modelpm upgrade {name}` fetches and compares them"
     )
 

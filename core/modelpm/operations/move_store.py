@@ -1,7 +1,7 @@
-"""Move a store to another folder or disk: everything is copied and verified, then counted on, then let go of here.
+"""Move a store to another folder or disk: copy and verify everything, switch to the copy, then remove the original.
 
-Stopped at any point, the same command goes on: what is there already is not copied again, and a marker in the new
-store says where the rest is.
+After an interruption the same command resumes: it does not copy again what is in the new store, and a marker there
+says where the rest is.
 """
 
 import os
@@ -32,7 +32,7 @@ _MARGIN = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a move came to.
+    """The result of a move.
 
     Attributes:
         origin: Where the store was.
@@ -55,9 +55,9 @@ class Mover:
 
     Attributes:
         environment: The user's.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         config: The settings; they say where the store is, when all of it is there.
-        bus: Is told of views that could not be renewed.
+        bus: Gets a warning for each view that could not be renewed.
     """
 
     environment: Environment
@@ -79,7 +79,7 @@ class Mover:
             target: A folder that is empty, does not exist, or is where an interrupted move was going.
             user: Who acts.
             cancelled: Stops it between two blobs; what was copied is kept.
-            on_bytes: Is told how many bytes were checked since the last call.
+            on_bytes: Called with how many bytes were checked since the last call.
 
         Raises:
             UsageError: The folder cannot be it.
@@ -139,7 +139,7 @@ class Mover:
 
         def step(count: int) -> None:
             if cancelled.is_set():
-                raise Interrupted("interrupted: the store is where it was; the same command goes on")
+                raise Interrupted("interrupted: the store is where it was; the same command resumes")
             if on_bytes is not None:
                 on_bytes(count)
 
@@ -153,7 +153,7 @@ class Mover:
         return Moved(old.root, new.root, len(blobs), sum(size for _, size in blobs), tuple(damaged))
 
     def _renew(self, old: Store, new: Store) -> None:
-        """Let every view lead to the new store."""
+        """Make every view lead to the new store."""
         digests = {sha256 for sha256, _ in new.blobs()}
         roots = Roots(self.environment._replace(store=old))
         for environment in (self.environment, *roots.environments()):

@@ -1,4 +1,4 @@
-"""Prune: free what nobody holds. Never while an install could be about to link it, and never on a guess."""
+"""Prune: free what no root needs. Never while an install could be about to link it, and never on a guess."""
 
 import contextlib
 import re
@@ -17,7 +17,7 @@ from modelpm.store.gc.leftovers import Leftover
 from modelpm.text.human import in_days
 from modelpm.text.untrusted import printable
 
-_PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is let go by itself
+_PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is removed by default
 _DRAFTS = 3600
 _WAIT = 5.0  # seconds for those who are at work
 _DAY = 86_400
@@ -26,13 +26,13 @@ _SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is let go.
+    """Which blobs and leftovers to remove.
 
     Attributes:
-        older_than: Seconds since the last use after which a blob that nobody needs, an unfinished download and what was
-            set aside is let go; None lets go of every blob that nobody needs, and of the others after two weeks.
-        max_size: Bytes the store may take: of what nobody needs, the longest unused is let go until it fits, and
-            nothing beyond that.
+        older_than: Seconds since the last use after which an unneeded blob, an unfinished download and what was set
+            aside is removed; None removes every unneeded blob, and the others after two weeks.
+        max_size: Bytes the store may take: unneeded blobs are removed, the longest unused first, until the store
+            fits, and none beyond that.
     """
 
     older_than: float | None = None
@@ -40,10 +40,10 @@ class Limits:
 
     @classmethod
     def parse(cls, older_than: str = "", max_size: str = "") -> "Limits":
-        """Read an age like ``90d`` and a size like ``200G``; empty texts are no limits.
+        """Read an age like ``90d`` and a size like ``200G``; an empty text means no limit.
 
         Raises:
-            UsageError: One of them is none.
+            UsageError: One of them is invalid.
         """
         return cls(
             _age(older_than) if older_than else None,
@@ -53,12 +53,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What was freed, or would be.
+    """The freed space, or with ``dry_run`` the space that would be freed.
 
     Attributes:
         removed: One a file or partial; ``bytes`` are those of the disk.
-        kept: Bytes on the disk of the blobs that somebody needs.
-        spared: Bytes on the disk of what nobody needs and the limits spare.
+        kept: Bytes on the disk of the blobs that a root needs.
+        spared: Bytes on the disk of unneeded blobs that the limits spare.
         notes: What the user should know: roots that are not there, a size that cannot be reached.
         dry_run: Whether nothing was done.
     """
@@ -77,11 +77,11 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Pruner:
-    """Frees what nobody holds.
+    """Frees what no root needs.
 
     Attributes:
         environment: The user's.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
     """
 
@@ -107,7 +107,7 @@ class Pruner:
         """Free it.
 
         Args:
-            limits: What is let go.
+            limits: What to remove.
             user: Who acts.
             waiting: Called with the holder while another modelpm is at work; False gives up.
             wait: Seconds to wait for it.
@@ -164,7 +164,7 @@ class Pruner:
         return Pruned(tuple(removed), kept, left, tuple(notes), dry_run=True)
 
     def _dead(self, survey: Survey) -> list[Leftover]:
-        """Return the drafts of killed processes: nobody else is at work, as the locks and leases say."""
+        """Return the drafts of killed processes: by the locks and leases, no other process is at work."""
         store = self.environment.store
         if survey.leases or not store.locks_work:
             return []
@@ -176,7 +176,7 @@ class Pruner:
         return list(leftovers.drafts(paths))
 
     def _in_use(self, item: Leftover) -> bool:
-        """Whether somebody is downloading into a partial right now."""
+        """Whether another process is downloading into a partial right now."""
         store = self.environment.store
         if item.kind != "partial":
             return False
@@ -204,7 +204,7 @@ def _size(text: str) -> int:
 
 
 def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> list[Leftover]:
-    """Return the blobs to let go of, of those nobody needs, with so many bytes besides them."""
+    """Return the unneeded blobs to remove; ``rest`` is the size of everything else."""
     if limits.older_than is not None:
         age = limits.older_than
         unneeded = [blob for blob in unneeded if blob.age(now) >= age]

@@ -1,4 +1,4 @@
-"""Repair: fetch what is damaged, and of that only what is; then show the repaired blobs wherever they are shown."""
+"""Repair: fetch only the damaged bytes again, then update every view that shows the repaired blobs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ class Repairer:
 
     Attributes:
         installer: Knows where the models are, and brings bytes.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
     """
 
     installer: Installer
@@ -31,7 +31,7 @@ class Repairer:
 
     @property
     def environment(self) -> Environment:
-        """Where the models are."""
+        """The store with the models."""
         return self.installer.environment
 
     def repair(self, models: Sequence[LockedModel], rows: Sequence[Verified]) -> tuple[Verified, ...]:

@@ -26,7 +26,7 @@ def show(resolver: Resolver, hosts: Hosts, spec: str, installed: Sequence[Instal
         installed: What is installed.
 
     Raises:
-        NotFound: Nobody knows it.
+        NotFound: No catalog and no source has it.
     """
     here = next((m for m in installed if m.name == spec), None)
     parsed = parse_spec(here.model if here else spec)

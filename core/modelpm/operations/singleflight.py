@@ -1,4 +1,4 @@
-"""What is under way in this process: one thread at a time installs a model, and who waits sees its progress."""
+"""Installs under way in this process: one thread at a time installs a model, and waiting threads see its progress."""
 
 import threading
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class Flights:
         Args:
             name: The model.
             cancelled: Ends the waiting.
-            bus: Is told the progress of the thread that is waited for.
+            bus: Gets the progress of the thread that is waited for.
 
         Raises:
             Interrupted: Cancelled while waiting.

@@ -1,7 +1,7 @@
-"""Change a project: edit its manifest, lock what drifted, bring what is missing; then commit all of it, or nothing.
+"""Change a project: edit its manifest, lock what drifted, fetch what is missing; then commit all of it, or nothing.
 
-Nothing is written before everything is decided and every byte is here. Where somebody else wrote meanwhile, it is
-planned again on what stands then.
+Nothing is written before everything is decided and every byte is in the store. Where another process wrote manifest or
+lock meanwhile, modelpm plans again from the new state.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -34,21 +34,21 @@ _TRIES = 100
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What a verb wants of a project.
+    """The change that a verb makes to a project.
 
     Attributes:
         verb: Its name, for the audit log.
-        edit: From what stands to the manifest's new text; None leaves the manifest alone.
-        fresh: Models that shall be the newest their specs allow.
-        sync: Whether the view shall show what is locked.
+        edit: From the current state to the manifest's new text; None leaves the manifest alone.
+        fresh: Models to lock at the newest release that their specs allow.
+        sync: Whether to update the view to what is locked.
         groups: Groups that are wanted besides the default ones.
         everything: Whether all groups are wanted.
-        also: Models that are wanted whatever their groups; where they shall be the newest, too, they are fetched if
+        also: Models that are wanted regardless of their groups; those that are in ``fresh``, too, are fetched if
             only their bytes can tell whether they changed.
-        only: Whether nothing but ``also`` shall be synced.
+        only: Whether to sync nothing but ``also``.
         locked: Whether the lock stays as it is, to the byte.
-        exact: Whether what is not locked any more shall disappear from the view.
-        dry_run: Whether to say what would be done only.
+        exact: Whether to remove from the view what is no longer locked.
+        dry_run: Whether only to say what would be done.
     """
 
     verb: str
@@ -73,7 +73,7 @@ class Changer:
         environment: Its lock, and where its files appear.
         installer: Brings models.
         judge: Holds what is locked against its specs.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
     """
 
     site: Site
@@ -91,14 +91,14 @@ class Changer:
         """Do what is wanted.
 
         Raises:
-            ModelpmError: It cannot be begun. What fails for single models is in the report; then nothing is changed.
+            ModelpmError: It cannot begin. Failures of single models are in the report; then nothing is changed.
         """
         for _ in range(_TRIES):
             self.locker.errors.clear()
             report = self._attempt(intent)
             if report is not None:
                 return report
-        raise StoreError(f"{self.site.root} is changed by somebody else all the time", code=Code.LOCK_TIMEOUT)
+        raise StoreError(f"{self.site.root} is changed by another process all the time", code=Code.LOCK_TIMEOUT)
 
     def _attempt(self, intent: Intent) -> Result[Any] | None:
         before = read_state(self.site, heal=True)
@@ -134,7 +134,7 @@ class Changer:
             kinds = commit(self.environment, self.site, before, Commit(text, lock, placed, [*gone, *strays]))
             if kinds is None:
                 outcome.success = False
-                outcome.details["note"] = "changed by somebody else meanwhile: planned again"
+                outcome.details["note"] = "changed by another process meanwhile: planned again"
                 return None
             self.environment.register()
         view = self.environment.view

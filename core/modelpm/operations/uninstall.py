@@ -1,4 +1,4 @@
-"""Uninstall: out of the lock, out of the view; then free what nothing else needs, and say what stays and why."""
+"""Uninstall: remove from lock and view; then free what nothing else needs, and say what stays and why."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Uninstaller:
 
     Attributes:
         environment: Where they are.
-        auditor: Is told before and after.
+        auditor: Records the operation before and after.
         project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
         with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
     """
@@ -67,7 +67,7 @@ class Uninstaller:
         with self.auditor.operation(
             "uninstall", resource_type="model", resource_id=model.model, user=user, details={"name": model.name}
         ) as outcome:
-            self.environment.seen()  # what was known of it by its lock is taken over before that changes
+            self.environment.seen()  # the registry notes what the lock holds before the lock changes
             changed = self.environment.drop(model.name)
             shown, kept = self._shown(model.name, remove=self.with_dir)
             freed, note = self._free([f.sha256 for f in model.files], model.name)
@@ -142,7 +142,7 @@ def _joined(*notes: str) -> str:
 
 def _left(keys: list[str]) -> str:
     shown = ", ".join(f"`{printable(key)}`" for key in keys[:3]) + (f" and {len(keys) - 3} more" if keys[3:] else "")
-    return f"{shown} stayed where it was: somebody changed it" if keys else ""
+    return f"{shown} stayed where it was: it was changed since modelpm made it" if keys else ""
 
 
 def _stays(error: StoreError) -> str:

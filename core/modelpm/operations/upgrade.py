@@ -1,4 +1,4 @@
-"""What is newer than locked, inside the spec and beyond it, and how a spec is written that allows it."""
+"""Find releases newer than the locked one, inside the spec and beyond it, and the spec that allows them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ def outdated(resolver: Resolver, models: Sequence[LockedModel], bus: Bus) -> Res
     Args:
         resolver: Asks catalogs and sources.
         models: What is locked.
-        bus: Is told of models of which nobody can tell.
+        bus: Gets a warning for each model of which only the bytes could tell.
     """
     rows, errors = [], []
     for model in models:
@@ -101,7 +101,7 @@ def upgrade(
     Args:
         installer: Resolves, and fetches.
         models: Which.
-        call: Who acts, what stops it, and who is told.
+        call: The user, the cancellation, and the bus for events.
         fetch: Whether to fetch what only its bytes can tell of, to know whether it changed.
         to_latest: Whether specs are rewritten that do not allow the newest release.
         dry_run: Whether to say what would be done only.

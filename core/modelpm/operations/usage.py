@@ -1,4 +1,4 @@
-"""What takes the space: by model, each byte counted once."""
+"""The space that each model takes; each byte counts once."""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -29,7 +29,7 @@ class Part:
     """Some of many blobs.
 
     Attributes:
-        percent: So many of a hundred, chosen anew each time; 0 where it is one of equal parts.
+        percent: How many of a hundred, chosen at random each time; 0 where it is one of equal parts.
         number: Which of the equal parts, from 1.
         count: How many parts there are: all of them together are every blob, each once.
     """
@@ -67,8 +67,8 @@ class Verifier:
 
     Attributes:
         environment: Where they are.
-        auditor: Is told before and after.
-        call: Who acts, what stops it, and who is told.
+        auditor: Records the operation before and after.
+        call: The user, the cancellation, and the bus for events.
     """
 
     environment: Environment
@@ -89,7 +89,7 @@ class Verifier:
             models: What to check.
             quick: Whether a file that looks as it did when it was last hashed is believed.
             part: Which of the blobs, where not all.
-            on_bytes: Is told how many bytes were hashed since the last call.
+            on_bytes: Called with how many bytes were hashed since the last call.
         """
         root = self.environment.store.root
         if disk.is_dangling(root):  # nothing is damaged: a disk is not mounted
@@ -118,7 +118,7 @@ class Verifier:
             found = dict(zip(targets, problems, strict=True))
             self._remember(found)
             say_unkept(store, self.call.bus)
-            # What was uninstalled meanwhile, and freed, is not damaged.
+            # A blob that was uninstalled meanwhile, and freed, is not damaged.
             locked = {m.name: m for m in self.environment.read().models}
             files = [(m.name, f) for m in models if locked.get(m.name) == m for f in m.files]
             rows = tuple(row for name, file in files if (row := self._row(name, file, found)))
@@ -150,7 +150,7 @@ class Verifier:
             yield Target(file.sha256, file.size, path)
 
     def _remember(self, found: Mapping[Target, str | None]) -> None:
-        """Let every quick check know what was found damaged, so that no install counts on it."""
+        """Mark what was found damaged for every quick check, so that no install counts on it."""
         store = self.environment.store
         for target, problem in found.items():
             if problem and target.path is None and store.has(target.sha256, target.size):

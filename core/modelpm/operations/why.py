@@ -1,4 +1,4 @@
-"""Why: who holds a model, a file or a digest. Reads locks; asks nobody."""
+"""Why: which roots hold a model, a file or a digest. Reads locks; no network."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
         what: A name, the path of a file, or a sha256 or its beginning.
 
     Raises:
-        NotFound: Nobody does.
+        NotFound: Nothing holds it.
     """
     environments = [*([project] if project is not None else []), user]
     known = {os.path.realpath(e.lock_path) for e in environments}
@@ -50,7 +50,7 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
     if rows:
         return tuple(rows)
     raise NotFound(
-        f"nobody holds `{printable(what)}`",
+        f"nothing holds `{printable(what)}`",
         code=Code.NOT_HELD,
         hints=["it must be the name of a model, the path of a file of one, or a sha256 (at least 8 digits)"],
     )
@@ -95,7 +95,7 @@ def _of_digest(what: str) -> Match | None:
 
 
 def _of_path(path: Path, user: Environment) -> Match | None:
-    """Match a file by where it stands in a view, or because it is a blob's own file."""
+    """Match a file by its place in a view, or because it is a blob's own file."""
     try:
         facts = path.stat()
     except (OSError, ValueError):

@@ -1,1 +1,1 @@
-"""The plugin door: entry points are listed without importing, and imported one by one when their name is asked for."""
+"""The plugin registry: lists entry points without importing them, and imports one when its name is asked for."""

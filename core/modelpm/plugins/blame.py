@@ -1,4 +1,4 @@
-"""What a plugin raised, made fit to be shown: an error of ours with short texts and plain details, that names it."""
+"""Turn what a plugin raised into a ``ModelpmError`` with short texts and plain details that names the plugin."""
 
 import math
 from itertools import islice
@@ -22,7 +22,7 @@ def blame(entry: Entry, error: BaseException) -> PluginError:
     cause = f"{kind}: {said}" if said else kind
     hints = ["report it to the plugin's author; `modelpm plugins check` shows the state of each plugin"]
     if entry.distribution != OURS:
-        hints.append(f"to go on without it: MODELPM_DISABLE_PLUGINS={entry.distribution}")
+        hints.append(f"to continue without it: MODELPM_DISABLE_PLUGINS={entry.distribution}")
     return PluginError(
         f"plugin {entry} ({entry.kind} `{entry.name}`, module {entry.module}) failed: {redact_urls(cause)}",
         hints=hints,
@@ -32,11 +32,11 @@ def blame(entry: Entry, error: BaseException) -> PluginError:
 
 
 def sound(entry: Entry, error: ModelpmError) -> ModelpmError:
-    """Return an error of ours that a plugin raised, with everything in it short and of the right type.
+    """Return a ``ModelpmError`` that a plugin raised, with everything in it short and of the right type.
 
     Returns:
-        The same error; one of the nearest class of ours, where the plugin derived its own; or one that blames the
-        plugin, where it is not what an error of ours is.
+        The same error; one of the nearest class in :mod:`modelpm.errors`, where the plugin derived its own; or one that
+        blames the plugin, where an attribute is missing or has a wrong type.
     """
     if not _is_whole(error):
         return blame(entry, error)

@@ -1,4 +1,4 @@
-"""Import each plugin in a process of its own, so that one that hangs or dies takes nothing with it."""
+"""Import each plugin in a process of its own, so that a plugin that hangs or crashes harms nothing else."""
 
 import json
 import os
@@ -15,7 +15,7 @@ _LINES = 3  # of what a child says before it dies
 
 
 class Checked(NamedTuple):
-    """What came of importing one plugin.
+    """The result of importing one plugin.
 
     Attributes:
         entry: The plugin.

@@ -1,4 +1,4 @@
-"""What the configuration says of credentials: ``[credentials."https://host"]``, a table for each server.
+"""Credentials of the configuration: ``[credentials."https://host"]``, a table for each server.
 
 The secret comes from a variable, a file or a command, and is never written into the configuration itself.
 """

@@ -93,7 +93,7 @@ def parse(text: str) -> Iterator[tuple[str, int, str, str]]:
             group = _GROUP.fullmatch(line)
         elif group and not line.startswith(("#", ";")):
             name, equals, value = line.partition("=")
-            module = value.partition("[")[0].strip()  # what stands in brackets are extras
+            module = value.partition("[")[0].strip()  # the part in brackets names extras
             if equals and name.strip() and module:
                 yield group[1], int(group[2]), name.strip(), module
 
@@ -121,5 +121,5 @@ def _read(info: str) -> str:
 
 
 def _of_ours(text: str) -> str:
-    """Return nothing for a text that cannot name an entry of ours: most distributions have other ones."""
+    """Return nothing for a text that cannot name an entry point for modelpm: most distributions have none."""
     return text if "modelpm." in text else ""

@@ -1,4 +1,4 @@
-"""Translate what a plugin raises into errors that name it, while iterating too; and hold its answers to the contract.
+"""Translate what a plugin raises into errors that name it, also while iterating; and check its answers.
 
 What the kinds share; the guard of each kind is in :mod:`modelpm.plugins.kinds`.
 Only the plugin's own code is guarded: what the core does between two calls keeps its own errors.
@@ -23,7 +23,7 @@ NONE = type(None)
 
 @contextmanager
 def guarded(entry: Entry) -> Iterator[None]:
-    """Let our own errors pass, made sound, and blame the plugin for every other, whatever it derives from."""
+    """Pass a ``ModelpmError`` on, made sound, and blame the plugin for every other exception."""
     try:
         yield
     except KeyboardInterrupt:  # the user's
@@ -92,7 +92,7 @@ def expect(entry: Entry, answer: object, wanted: Types, what: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Guarded(Generic[_T]):
-    """What a plugin made: its failures name the plugin, and its answers have the types of the contract.
+    """A guarded object of a plugin: its failures name the plugin, and its answers have the types of the contract.
 
     Attributes:
         METHODS: What it must have.

@@ -1,4 +1,4 @@
-"""What a check of a project says when it says no: one line a reason, and the cure."""
+"""The message of a failed check of a project: one line for each reason, and the command that fixes it."""
 
 from collections.abc import Sequence
 from pathlib import Path

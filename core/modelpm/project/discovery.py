@@ -1,4 +1,4 @@
-"""Which project governs a folder: plain looks at files, since nearly every start comes this way and most find none."""
+"""Find the project of a folder with cheap file checks, since nearly every start does so and most find none."""
 
 import os
 import stat
@@ -43,7 +43,7 @@ def find_governing(directory: str | Path, *, user_lock: Path, lock_only: bool = 
 
 
 def _stands(path: str) -> bool:
-    """Whether a file is there; a pipe or a device counts, so that whoever reads it says what it is."""
+    """Whether a file is there; a pipe or a device counts, so that the reader of the file reports it."""
     try:
         return not stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - as above
     except OSError:
@@ -59,7 +59,7 @@ def has_table(path: str | Path) -> bool:
 
 
 def governs(text: str, table: tuple[str, ...]) -> bool:
-    """Whether a file that may hold a manifest does; a damaged one that speaks of it does, to be told of."""
+    """Whether a file that may hold a manifest does; a damaged one that mentions it counts, so that it is reported."""
     if "modelpm" not in text:
         return False
     try:
@@ -69,7 +69,7 @@ def governs(text: str, table: tuple[str, ...]) -> bool:
 
 
 def inner_table(values: Mapping[str, Any], path: tuple[str, ...]) -> Mapping[str, Any] | None:
-    """Return the table below others; None where there is none."""
+    """Return the table below others; None if there is none."""
     for key in path:
         inner = values.get(key)
         if not isinstance(inner, Mapping):

@@ -1,4 +1,4 @@
-"""Edits of a manifest: every comment and the order of everything stay. Pure.
+"""Edit a manifest: all comments and the order stay. Pure.
 
 Each edit is read back before it is believed.
 """

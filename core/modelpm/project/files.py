@@ -1,4 +1,4 @@
-"""Where a project is, and what stands there: manifest and lock, read together."""
+"""The files of a project: find its folder, and read manifest and lock together."""
 
 import os
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Site:
         return self.root / LOCK
 
     def text(self) -> str | None:
-        """Return the manifest's file as it stands; None where there is none.
+        """Return the manifest's file as it is; None if there is none.
 
         Raises:
             UsageError: It is not a regular file, it is too large, or it is not UTF-8.
@@ -65,12 +65,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What stands.
+    """Manifest and lock as they are on the disk.
 
     Attributes:
-        manifest_text: The manifest's file; None where there is none.
+        manifest_text: The manifest's file; None if there is none.
         manifest: What it wants; None as above.
-        lock_text: The lock's file; None where there is none.
+        lock_text: The lock's file; None if there is none.
         lock: What it says; of a lock with conflict markers, what both sides let stand.
         merged: What came of a lock that git merged line by line; None where it was not.
     """

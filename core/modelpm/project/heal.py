@@ -1,4 +1,4 @@
-"""Keep the pins of a lock that git merged line by line: what a model may be, from what the merge's text says of it."""
+"""Keep the pins of a lock that git merged line by line: choose each model's pin from those in the merged text."""
 
 import re
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _SHOWN = 12  # characters of a revision
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """What one side pins a model to.
+    """The pin of a model on one side.
 
     Attributes:
         release: Of a catalog's model; empty for others.

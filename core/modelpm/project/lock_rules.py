@@ -1,4 +1,4 @@
-"""What the text of a lock may not do, whoever wrote it. Pure: judged from the manifest and the lock alone."""
+"""Rules for every lock, even one that a stranger wrote. Pure: judged from the manifest and the lock alone."""
 
 import re
 from collections.abc import Iterable, Iterator

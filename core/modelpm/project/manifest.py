@@ -41,7 +41,7 @@ schema = 1
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a project wants.
+    """The wishes of a project.
 
     Attributes:
         models: Spec with options, by the project's own name.

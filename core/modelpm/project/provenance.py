@@ -70,7 +70,7 @@ class Judge:
         """Hold models of catalogs against their entries.
 
         Returns:
-            What is refused; and, in words, what an entry does not name any more.
+            The sources that are refused; and, in words, what a catalog entry no longer names.
         """
         refused, moved = [], []
         for model in models:
@@ -206,7 +206,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _is_local(text: str) -> bool:
-    """Whether a reference leads to a file of this machine, or to an address that is nobody else's."""
+    """Whether a reference leads to a file of this machine, or to an address inside a private network."""
     scheme, _, rest = text.partition("://")
     found = _AUTHORITY.match(rest)
     host = unquote(found[1] if found else "").strip("[]").rstrip(".").lower()

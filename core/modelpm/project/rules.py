@@ -1,4 +1,4 @@
-"""What a project allows: formats, licenses, code, and files that nobody promised a digest of. Pure."""
+"""The rules of a project: formats, licenses, code, and files without a promised digest. Pure."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Rules:
     Attributes:
         formats: ``allow-formats``; empty means every format but pickle.
         licenses: ``allow-licenses``, SPDX identifiers; empty means every license.
-        require_digest: ``require-digest``: whether somebody must have promised a digest of every file.
+        require_digest: ``require-digest``: whether a catalog or source must have promised a digest of every file.
     """
 
     formats: tuple[str, ...] = ()
@@ -35,7 +35,7 @@ class Rules:
 
         Args:
             name: Its name, for the message.
-            format_: Its format, as the catalog says; empty where nobody says.
+            format_: Its format, as the catalog says; empty where it does not say.
             license_: SPDX expression; empty where it is not known.
             paths: Its files.
             allow: What the manifest lets this model hold, whatever ``allow-formats`` lists.

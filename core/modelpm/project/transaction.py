@@ -1,4 +1,4 @@
-"""The one moment at which a project changes: view, manifest, lock; all of it or, whatever comes, nothing."""
+"""The transaction that changes a project: view, manifest and lock, all of them or none."""
 
 import contextlib
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from modelpm.project.files import Site, State
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What should stand.
+    """The new state of a project.
 
     Attributes:
         manifest_text: The manifest's file; None leaves it alone.
@@ -33,8 +33,8 @@ def commit(environment: Environment, site: Site, before: State, after: Commit) -
     """Make it so, or leave manifest and lock as they were.
 
     Returns:
-        The kinds of links that were made; None where somebody else changed manifest or lock since they were read:
-        nothing was done then, and it must be planned again.
+        The kinds of links that were made; None where another process changed manifest or lock since they were
+        read: nothing was done, and the caller plans again.
     """
     with environment.held():
         if environment.text() != before.lock_text or site.text() != before.manifest_text:
@@ -56,7 +56,7 @@ def commit(environment: Environment, site: Site, before: State, after: Commit) -
 
 
 def _undo(environment: Environment, site: Site, before: State, after: Commit) -> None:
-    """Bring everything back, as far as it goes: the first failure is the one to tell."""
+    """Undo everything, as far as possible; the caller reports the first failure."""
     if site.manifest is not None and before.manifest_text is not None:
         with contextlib.suppress(ModelpmError):
             if site.text() != before.manifest_text:

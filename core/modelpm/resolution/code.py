@@ -1,4 +1,4 @@
-"""Which files of a model can run code when they are loaded, and the word that allows them. Pure."""
+"""Find the files of a model that can run code when loaded, and the option that allows them. Pure."""
 
 from collections.abc import Iterable
 

@@ -32,7 +32,7 @@ def parse_reference(registry: Registry, text: str) -> Reference:
 
 @dataclass(slots=True)
 class Listings:
-    """Each reference is resolved once a run, whoever asks. Thread-safe.
+    """Each reference is resolved once a run, however often it is asked for. Thread-safe.
 
     Attributes:
         registry: The sources.
@@ -47,7 +47,7 @@ class Listings:
     _lock: Lock = field(default_factory=Lock)
 
     def of(self, reference: Reference) -> Snapshot:
-        """Return the listing behind a reference, whatever it selects of it.
+        """Return the whole listing behind a reference, without its selection.
 
         Raises:
             Interrupted: Cancelled.
@@ -66,7 +66,7 @@ class Listings:
             self._snapshots[replace(reference, file="", quantization="")] = snapshot
 
     def forget(self, reference: Reference) -> None:
-        """Ask anew the next time: a location of it has run out."""
+        """Ask again the next time: a location of it has expired."""
         with self._lock:
             self._snapshots.pop(replace(reference, file="", quantization=""), None)
 
@@ -75,7 +75,7 @@ def addresses(listings: Listings, model: LockedModel, file: LockedFile) -> list[
     """Return where a locked file can be had by any program, best first, without signatures and credentials.
 
     Raises:
-        ModelpmError: Nobody can say.
+        ModelpmError: No source or mirror can say.
     """
     wanted = WantedFile(file.path, file.size, Digest("sha256", file.sha256), file.sources)
     labels = [origin.label for origin in locator(listings, WantedModel.of_locked(model), wanted)()]
@@ -83,9 +83,9 @@ def addresses(listings: Listings, model: LockedModel, file: LockedFile) -> list[
 
 
 def locator(listings: Listings, model: WantedModel, file: WantedFile) -> Callable[[], Sequence[Origin]]:
-    """Return what finds the places of one file, in order of preference; each call asks anew where it has to.
+    """Return a function that finds the places of one file, best first; each call asks again where it has to.
 
-    What it returns raises, where no source of the file can be reached, the first source's error.
+    The function raises the first source's error where no source of the file can be reached.
     """
     asked: list[str] = []
 

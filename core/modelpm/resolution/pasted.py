@@ -1,4 +1,4 @@
-"""Read what people paste from a browser: pages and downloads of the Hugging Face Hub. Pure."""
+"""Read URLs pasted from a browser: pages and downloads of the Hugging Face Hub. Pure."""
 
 import re
 from urllib.parse import unquote
@@ -8,7 +8,7 @@ _PAGE = re.compile(
     r"(?P<kind>datasets/)?(?P<repo>[^/:]+(?:/[^/:]+)?)"
     r"(?:/(?:resolve|blob|tree|raw)/(?P<revision>[^/:]+)(?P<file>/[^:]+)?)?(?::(?P<variant>[^/:]+))?/?"
 )
-# What stands where an owner would, on the Hub's own pages.
+# Words in the place of an owner, on the Hub's own pages.
 _NO_OWNERS = re.compile(
     "api|blog|chat|collections|datasets|docs|enterprise|join|learn|log(?:in|out)|models|new|organizations|papers|posts|"
     "pricing|search|settings|spaces|tasks"

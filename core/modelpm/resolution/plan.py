@@ -23,7 +23,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done, with sizes.
+    """The planned work, with sizes.
 
     Attributes:
         steps: One a file, in the order of the models. A blob that two files share is fetched once.

@@ -1,4 +1,4 @@
-"""From what was asked for to a model whose every file is known. Pure: catalog entries and listings are passed in."""
+"""From a request to a model whose every file is known. Pure: the caller passes catalog entries and listings in."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class WantedFile:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one source of a file says of it.
+    """The facts about a file from one of its sources.
 
     Attributes:
         text: The source as the catalog writes it.
@@ -270,7 +270,7 @@ def _check_taken(paths: Sequence[str]) -> None:
     """Judge the names of the files that are taken, and of no others.
 
     Raises:
-        IntegrityError: Code ``hostile_name``; says how to go on without the file.
+        IntegrityError: Code ``hostile_name``; says how to continue without the file.
     """
     try:
         check_paths(paths)
@@ -299,7 +299,7 @@ def _check_fits_a_lock(files: Sequence[WantedFile], what: str) -> None:
 
 
 def _license(text: str, where: str) -> tuple[str, tuple[str, ...]]:
-    """Return the licence as a lock may have it, and what to say where it is too long: cut, it would be another one."""
+    """Return the license for the lock, and a warning where it is too long: cut, it would be another license."""
     if len(text) <= MAX_LICENSE:
         return text, ()
     why = f"the license of {where} counts as unknown: it has {len(text):,} characters, more than {MAX_LICENSE}"
@@ -326,7 +326,7 @@ def _under(upstream: str, path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """What a listing says otherwise than what is known: ``digest`` or ``size``, and both values."""
+    """A contradiction between a listing and the known facts: ``digest`` or ``size``, and both values."""
 
     what: str
     expected: str

@@ -1,4 +1,4 @@
-"""From specs to wanted models: the rim around the pure ``resolve``, which fetches the listings it needs."""
+"""From specs to wanted models: fetches the listings that the pure ``resolve`` needs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -40,7 +40,7 @@ class FromCatalog:
 
 @dataclass(frozen=True, slots=True)
 class Identified:
-    """A spec whose name is known; nobody was asked for it but catalogs on this machine.
+    """A spec whose name is known; only catalogs on this machine were asked for it.
 
     Attributes:
         name: Its name in the environment.

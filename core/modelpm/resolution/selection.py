@@ -1,4 +1,4 @@
-"""Which files of a listing belong to a model: paths and globs, quantizations with all shards, no pickles beside twins.
+"""Select the files of a model from a listing: paths and globs, quantizations with all shards, no pickle with a twin.
 
 Pure: a listing goes in, files or an error that says what there is come out.
 """
@@ -28,7 +28,7 @@ _SHARD = re.compile(r"^(.*)-(\d{5})-of-(\d{5})$")
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What was taken.
+    """The selected files.
 
     Attributes:
         files: The files of the model, in the listing's order.

@@ -1,4 +1,4 @@
-"""What a user types: ``[catalog/]id[@release][:variant]``, or ``scheme://…`` for a source."""
+"""Parse a spec: ``[catalog/]id[@release][:variant]``, or ``scheme://…`` for a source."""
 
 import re
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""What the library answers with."""
+"""The results of the library."""

@@ -1,4 +1,4 @@
-"""What is installed: one value, in a module of its own, because verbs that only read need no other."""
+"""An installed model; a module of its own, because verbs that only read need no other result."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,8 @@ class InstalledModel:
     Attributes:
         name: Its name in the environment.
         model: The catalog's full name, or the spec it came from.
-        release: Version, empty where there is none.
-        variant: Variant or quantization, empty where there is none.
+        release: Version, empty if there is none.
+        variant: Variant or quantization, empty if there is none.
         format: gguf, safetensors, onnx, …
         license: SPDX identifier, empty where unknown.
         bytes: Size of all files.

@@ -1,4 +1,4 @@
-"""What the library returns: frozen values whose attributes are the keys of the command line's JSON rows."""
+"""The results of the library: frozen values whose attributes are the keys of the command line's JSON rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -20,15 +20,15 @@ class Change:
             lock-update, lock-remove (in the lock); compare: a dry run would fetch it to know whether it changed.
         name: The model's name.
         model: The catalog's full name, or the spec.
-        release: Version, empty where there is none.
-        variant: Variant, empty where there is none.
+        release: Version, empty if there is none.
+        variant: Variant, empty if there is none.
         digest: ``m1:…``, None where a dry run cannot know it.
         bytes: Size of all files, None where a dry run cannot know it.
         downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
-        before: The version, or where there is none the digest, that stood there before.
+        before: The version, or if there is none the digest, that stood there before.
     """
 
     action: str
@@ -66,7 +66,7 @@ Row_co = TypeVar("Row_co", covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Result(Generic[Row_co]):
-    """What a verb came to; where it failed for some models, it was finished for the others.
+    """The result of a verb; where it failed for some models, it was finished for the others.
 
     Attributes:
         changes: What was done.
@@ -210,7 +210,7 @@ class Holder:
     Attributes:
         environment: ``user`` or ``project``; ``dir`` of a folder that ``install --dir`` filled; ``unknown`` of
             projects whose records were lost.
-        lock: The lock that names it; the folder where there is none.
+        lock: The lock that names it; the folder if there is none.
         name: The model's name there; empty where only the digest is known.
         model: The catalog's full name, or the spec.
         file: The file's path in the model; empty where the whole model was asked for.

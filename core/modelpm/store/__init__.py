@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
 __all__ = ["Store"]
 
 KEEP_UNSEEN = 90 * 86_400.0  # seconds
-_MOVES = 16  # that are followed at once; more are files that somebody wrote to lead us round
+_MOVES = 16  # that are followed at once; a longer chain was written to lead modelpm in circles
 
 
 class Store:
@@ -109,13 +109,13 @@ class Store:
             self._opened = True
 
     def look(self) -> None:
-        """Follow where the store went since this object first looked for it: somebody else may have moved it.
+        """Follow the store to where another process moved it since this object first looked for it.
 
-        One that was moved before is what somebody names by mistake; :meth:`open` says so.
+        A store that was moved earlier was named by mistake; :meth:`open` says so.
         """
         from modelpm.store import version
 
-        with contextlib.suppress(StoreError):  # what cannot be read is told when it is used
+        with contextlib.suppress(StoreError):  # what cannot be read is reported when it is used
             for _ in range(_MOVES):
                 went = version.destination(self.layout)
                 self._seen = self._seen or went is None
@@ -152,7 +152,7 @@ class Store:
         return in_tiers(self.tiers, sha256)
 
     def facts(self, sha256: str) -> os.stat_result | None:
-        """Return what the system says of the file of a blob, wherever it is; None where there is none."""
+        """Return what the system says of the file of a blob, wherever it is; None if there is none."""
         try:
             return os.stat(self.layout.blob_name(sha256))  # noqa: PTH116 - asked for every file of every sync
         except OSError:
@@ -256,7 +256,7 @@ class Store:
         return seed.seed(self.layout, self.partial(sha256), sha256, size)
 
     def doubt(self, sha256: str) -> None:
-        """Let a blob be found damaged by every quick check, until its bytes are found good.
+        """Mark a blob so that every quick check finds it damaged, until its bytes are found good.
 
         Raises:
             StoreError: The system refuses.
@@ -316,7 +316,7 @@ class Store:
 
         Raises:
             IntegrityError: The key is not 64 lower-case hexadecimal digits.
-            StoreError: A symlink stands there.
+            StoreError: The path is a symlink.
         """
         path = self.layout.partial(key)
         if path.is_symlink():

@@ -1,4 +1,4 @@
-"""Where things are in the store's folder: pure, and the only place that turns names into paths.
+"""The layout of the store's folder: the only module that turns names into paths. Pure.
 
 ::
 
@@ -97,7 +97,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return self.root / "reserve"
 
     def blob(self, sha256: str) -> Path:
-        """Where a blob is or would be."""
+        """The path of a blob, present or not."""
         return Path(self.blob_name(sha256))
 
     def blob_name(self, sha256: str) -> str:
@@ -106,7 +106,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return os.path.join(self.root, "blobs", "sha256", sha256[:2], sha256)  # noqa: PTH118 - see above
 
     def record(self, sha256: str) -> Path:
-        """Where the record of a blob is or would be."""
+        """The path of the record of a blob, present or not."""
         return Path(self.record_name(sha256))
 
     def record_name(self, sha256: str) -> str:
@@ -131,7 +131,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return self.locks / f"{name}.lock"
 
     def project(self, key: str) -> Path:
-        """Where a root is remembered, by 64 hex digits that stand for its identity."""
+        """The record of a root, by 64 hex digits that stand for its identity."""
         _require(_SHA256, key, "the key of a root")
         return self.projects / f"{key}.json"
 
@@ -141,7 +141,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return self.leases / f"{name}.json"
 
     def quarantined(self, wanted: str, got: str) -> Path:
-        """Where bytes go that should have had one digest and have another (both hexadecimal)."""
+        """The path of bytes that should have had one digest and have another (both hexadecimal)."""
         _require(_HEX, wanted, "a digest")
         _require(_HEX, got, "a digest")
         return self.quarantine / f"{wanted}-{got}"

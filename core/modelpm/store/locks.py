@@ -24,11 +24,11 @@ def work(path: Path) -> bool:
     """Find out whether a lock in this file keeps anyone out: on some network file systems it does not.
 
     Raises:
-        StoreError: The file cannot be made or is not a file of ours.
+        StoreError: The file cannot be made, or is not a regular file.
     """
     with disk.explained(path, "lock"), _opened(path) as first, _opened(path) as second:
         try:
-            # Somebody else testing at this moment, and keeping us out, is as good a proof.
+            # Another process testing at this moment, and keeping us out, is as good a proof.
             return not (system.try_lock(first) and system.try_lock(second))
         except OSError:
             return False
@@ -40,7 +40,7 @@ class Held:
     Attributes:
         real: Whether it keeps anybody out.
         found: What the last holder left.
-        sure: Whether nobody but this user can have left it.
+        sure: Whether only this user can have left it.
         word: What to leave for the next one; a line of text.
     """
 

@@ -1,4 +1,4 @@
-"""After a reboot: what was committed just before it is hashed once more."""
+"""Hash the blobs once more that were committed just before a reboot."""
 
 from modelpm.api.events import Bus
 from modelpm.store import Store
@@ -13,7 +13,7 @@ def recheck(store: Store, bus: Bus) -> None:
 
     Args:
         store: Opened.
-        bus: Is told of bad ones.
+        bus: Gets a warning for each bad one.
 
     Raises:
         StoreError: The store cannot be written.

@@ -1,4 +1,4 @@
-"""Before anything is downloaded: make the most of what is on this machine."""
+"""Before a download: find the bytes that this machine has already."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""What else this machine has: stores of others, which are only read, and files in another program's cache.
+"""Other places on this machine that have bytes: read-only stores, and the caches of other programs.
 
 A blob of a tier is used where it is. A file of a cache, which its program may remove at any time, is taken into our
 own store: as a clone, or as a copy; it is never moved and never changed.

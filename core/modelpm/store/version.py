@@ -1,4 +1,4 @@
-"""VERSION: which layout the folder has, so that an older modelpm leaves it alone; or that it went elsewhere."""
+"""VERSION: the layout of the store's folder, so that an older modelpm leaves it alone; or where the store moved."""
 
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def _read(layout: Layout) -> str:
 
 
 def moved(layout: Layout, target: Path) -> None:
-    """Leave word where the store went, for whoever still waits for it here.
+    """Write where the store went, for the processes that still wait for it here.
 
     Raises:
         StoreError: The system refuses.

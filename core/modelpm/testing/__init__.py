@@ -1,8 +1,8 @@
-"""What plugin authors test with, and what modelpm itself is tested with.
+"""Test tools for plugin authors, which modelpm's own tests use, too.
 
 * :class:`FaultServer`: an HTTP server that misbehaves byte by byte; :data:`FAULTS` names what it can do.
 * :func:`check_source`: holds a source against the contract, in one line.
-* :func:`registry_of`: the door with one plugin in it, without installing anything.
+* :func:`registry_of`: a plugin registry with one plugin, without installing anything.
 * :func:`run`: the command line, with a home of its own.
 """
 

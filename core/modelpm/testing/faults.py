@@ -1,4 +1,4 @@
-"""What servers, proxies and networks do to downloads. Each fault answers one request."""
+"""Faults of servers, proxies and networks in downloads. Each fault answers one request."""
 
 import gzip as gzip_
 import time
@@ -288,7 +288,7 @@ def _chunk(exchange: Exchange, data: bytes) -> None:
 
 
 def endless(exchange: Exchange) -> None:
-    """A body without a length that goes on and on."""
+    """A body without a length that does not end."""
     exchange.head("200 OK", None, Transfer_Encoding="chunked", ETag=exchange.etag)
     _chunk(exchange, exchange.data)
     while exchange.sent < len(exchange.data) + _ENDLESS:

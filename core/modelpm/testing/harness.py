@@ -1,4 +1,4 @@
-"""Try a plugin without installing it; try the command line without touching anybody's models."""
+"""Try a plugin without installing it; try the command line without touching the user's models."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ from modelpm.plugins.registry import Registry
 
 
 def registry_of(module: ModuleType | str, kind: str, name: str, context: Context | None = None) -> Registry:
-    """Return the door with one plugin in it.
+    """Return a plugin registry with one plugin in it.
 
     Args:
         module: The plugin's module, or its name where it can be imported.
@@ -34,7 +34,7 @@ class Result:
 
     Attributes:
         exit_code: 0 is success.
-        stdout: What it was asked for.
+        stdout: The text on stdout.
         stderr: What else it said.
     """
 

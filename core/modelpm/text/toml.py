@@ -59,7 +59,7 @@ class Table(NamedTuple):  # a dataclass takes a millisecond to make, at every st
 
     Attributes:
         values: What was parsed.
-        source: The text that :func:`loads` parsed, to tell lines; empty where there is none.
+        source: The text that :func:`loads` parsed, to tell lines; empty if there is none.
         where: The keys that lead to the table; numbers count the tables of an array from 1.
     """
 
@@ -89,7 +89,7 @@ class Table(NamedTuple):  # a dataclass takes a millisecond to make, at every st
     def text(
         self, key: str, allowed: str = "a text", *, ok: Callable[[str], object] = bool, default: str | None = None
     ) -> str:
-        """Return a text that passes ``ok``; the default where there is none."""
+        """Return a text that passes ``ok``; the default if there is none."""
         if default is not None and key not in self.values:
             return default
         value = self.values.get(key)
@@ -102,7 +102,7 @@ class Table(NamedTuple):  # a dataclass takes a millisecond to make, at every st
     def texts(
         self, key: str, allowed: str = "a list of texts", *, ok: Callable[[str], object] = any_text
     ) -> tuple[str, ...]:
-        """Return a list of texts that each pass ``ok``; empty where there is none."""
+        """Return a list of texts that each pass ``ok``; empty if there is none."""
         value = self.values.get(key, [])
         if not isinstance(value, list):
             self.fail(key, allowed)
@@ -114,21 +114,21 @@ class Table(NamedTuple):  # a dataclass takes a millisecond to make, at every st
         return tuple(value)
 
     def number(self, key: str, allowed: str, *, least: int = 0, default: int | None = None) -> int:
-        """Return a whole number of at least ``least``; the default where there is none."""
+        """Return a whole number of at least ``least``; the default if there is none."""
         value = self.values.get(key, default)
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MAX_SIZE:
             self.fail(key, allowed)
         return value
 
     def flag(self, key: str) -> bool:
-        """Return a truth value; false where there is none."""
+        """Return a truth value; false if there is none."""
         value = self.values.get(key, False)
         if not isinstance(value, bool):
             self.fail(key, "true or false")
         return value
 
     def table(self, key: str) -> "Table":
-        """Return a table; an empty one where there is none."""
+        """Return a table; an empty one if there is none."""
         value = self.values.get(key, {})
         if not isinstance(value, Mapping):
             self.fail(key, "a table")
@@ -290,7 +290,7 @@ def _unquoted(part: str) -> str:
 
 
 def _too_large(value: Any, key: str = "") -> str:
-    """Return the key of a number that does not fit 64 bits; empty where there is none."""
+    """Return the key of a number that does not fit 64 bits; empty if there is none."""
     if isinstance(value, int):
         return key if not -MAX_NUMBER - 1 <= value <= MAX_NUMBER else ""
     if isinstance(value, Mapping):

@@ -23,7 +23,7 @@ _FILLER = (  # compiled where it is needed, as few names are
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2065\u2800\u3164\ufe00-\ufe0f\uffa0\ufff0-\ufff8"
     "\U0001d159\U000e0000-\U000e0fff]"
 )
-# A selector behind a symbol or a key's digit chooses how that is drawn (an emoji); behind anything else nobody sees it.
+# A selector behind a symbol or a key's digit chooses how that is drawn (an emoji); elsewhere it is invisible.
 _SELECTOR = "(?s)(.)[\ufe0e\ufe0f](?=(\u20e3)?)"
 _VERSION_CONTROL = {".git", "git~1"}  # the second is what Windows calls the first
 _PLAIN = re.compile(r"(?!.{256})[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")

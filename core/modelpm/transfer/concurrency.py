@@ -89,7 +89,7 @@ class Concurrency:
         return self.target if self._was_throttled else self.most
 
     def throttled(self, now: float) -> None:
-        """Halve the number: a server said that it is too high. Connections that are told together count once."""
+        """Halve the number: a server said that it is too high. Connections that get this answer together count once."""
         if now - self._throttled_at < _INTERVAL:
             return
         self._throttled_at = now

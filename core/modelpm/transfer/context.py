@@ -1,4 +1,4 @@
-"""What the engine, one run and the files of that run share."""
+"""State that the engine, one run and the files of that run share."""
 
 import queue
 import threading
@@ -17,7 +17,7 @@ from modelpm.transfer.scheduler import Scheduler
 
 @dataclass(frozen=True, slots=True)
 class EngineContext:
-    """What all runs of an engine share.
+    """State that all runs of an engine share.
 
     Attributes:
         store: Where the files go.
@@ -63,7 +63,7 @@ class EventQueue:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What all files of one run share.
+    """State that all files of one run share.
 
     Attributes:
         engine: What all runs share.

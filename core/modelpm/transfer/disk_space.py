@@ -1,4 +1,4 @@
-"""Whether the disk has space: for the whole plan before the first byte, and for files of unknown size on the way."""
+"""Check that the disk has space: for the whole plan before the first byte, and for files of unknown size on the way."""
 
 import shutil
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What remains to be fetched of one file, as the scheduler sees it."""
+"""The bytes of one file that are still to fetch, as the scheduler sees them."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -30,7 +30,7 @@ class Fetcher(Protocol):
 
 @dataclass(slots=True, eq=False)
 class FileState:
-    """What remains to be fetched of one file. The scheduler writes it, except ``hashed``; any thread may read it.
+    """The bytes of one file still to fetch. The scheduler writes it, except ``hashed``; any thread may read it.
 
     Attributes:
         partial: Where the bytes go.
@@ -61,7 +61,7 @@ class FileState:
     hashed: int = 0
 
     def hash_is_behind(self) -> bool:
-        """Whether so many bytes wait for the digest that fetching must pause."""
+        """Whether too many bytes wait to be hashed, so that fetching must pause."""
         hashed = self.hashed
         return self.partial.reach(hashed) - hashed > _BACKLOG
 

@@ -43,7 +43,7 @@ class Digests:
         return PIECE - self.position % PIECE
 
     def feed(self, block: memoryview) -> None:
-        """Hash the bytes at ``position``, at most ``room()`` of them."""
+        """Hash the bytes at ``position``, up to the next multiple of ``PIECE`` at most."""
         self._sha256.update(block)
         if self._other is not None:
             try:

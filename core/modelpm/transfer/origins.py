@@ -1,4 +1,4 @@
-"""Which origin of a file to ask next: in the order given, except for those that rest or are excluded."""
+"""Choose the origin of a file to ask next: in the order given, except for those that rest or are excluded."""
 
 import threading
 from dataclasses import dataclass, field
@@ -75,7 +75,7 @@ class Origins:
                     self._located, self._round = located, self._round + 1
 
     def failed(self, origin: Origin, wait: float) -> None:
-        """Let an origin rest, longer each time, and at least so long; connections that fail together count once."""
+        """Make an origin rest at least ``wait`` seconds, longer each time; connections that fail together are one."""
         self.hosts.failed(origin.label)
         with self._lock:
             health = self._of(origin)
@@ -158,7 +158,7 @@ class Origins:
         return self._health.setdefault(origin.label, _Health())
 
     def _nothing_left(self) -> ModelpmError:
-        # What the origin itself says counts, not that a mirror lacks the file.
+        # The origin's own answer counts, not that a mirror lacks the file.
         known = sorted(self._located, key=lambda origin: origin.mirror)
         reasons = [h.excluded for h in map(self._of, known) if h.excluded is not None]
         return reasons[0] if reasons else NotFound("no source says where the file is")

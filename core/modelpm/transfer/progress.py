@@ -1,4 +1,4 @@
-"""The progress of a file that is shown: it never goes back, whatever must be fetched again."""
+"""The displayed progress of a file: it never goes back, even if bytes must be fetched again."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""What to do after a failure: one decision, from the facts. Pure: no clock, no network, no lock."""
+"""Decide what to do after a failure, from the facts alone. Pure: no clock, no network, no lock."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -59,7 +59,7 @@ class Failure:
 
 
 class Verdict(Enum):
-    """What a failure means for the file."""
+    """The consequence of a failure for the file."""
 
     RETRY = auto()  # the same origin, or one that rests less, later
     RELOCATE = auto()  # locate the origins again, and continue

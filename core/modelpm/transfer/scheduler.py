@@ -56,7 +56,7 @@ class Scheduler:
     # --- the life of a file ---
 
     def add_file(self, file: FileState) -> None:
-        """Let the pool fetch what is missing of a file."""
+        """Add a file, so that the pool fetches what is missing of it."""
         with self._changed:
             self._files.append(file)
             self._start_thread()
@@ -147,7 +147,7 @@ class Scheduler:
             self._changed.notify()
 
     def end_probing(self, file: FileState) -> None:
-        """Let all connections help again: bytes arrive."""
+        """Note that bytes arrive: all connections may help again."""
         with self._changed:
             file.probing = False
             self._changed.notify()
@@ -193,7 +193,7 @@ class Scheduler:
             file.fetcher.lost(file, segment)
 
     def stop(self) -> None:
-        """Let every thread end after what it is doing."""
+        """Tell every thread to end after its current segment."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""Which connections are far too slow. Pure: the caller passes the time.
+"""Find connections that are far too slow. Pure: the caller passes the time.
 
 A line may be slow, and then all connections are: that is not their fault. One that is far slower than the others, or
 than the fastest a moment ago, is replaced; where all of them together are below a floor, each try counts as a failure.

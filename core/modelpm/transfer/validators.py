@@ -1,4 +1,4 @@
-"""Whether an answer is of the same version of a file as the bytes that are present: two are never combined."""
+"""Check that an answer is of the same version of a file as the bytes present: versions are never combined."""
 
 import threading
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Restart:
 
 @dataclass(slots=True)
 class Validators:
-    """What is known of the versions of one file.
+    """The known facts about the versions of one file.
 
     Where the digest is promised, a changed strong validator is only a hint at another version: the digest decides.
     Where nothing is promised, only origin and validator tell versions apart, and the partial records those of its

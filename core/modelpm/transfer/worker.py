@@ -60,7 +60,7 @@ class Worker:
             self._attempt(file, segment, buffer)
         except OSError as error:
             self.recovery.fail(file, StoreError(f"cannot write {self.fetch.path}: {error.strerror or error}"))
-        except BaseException as error:  # noqa: BLE001 - a bug of ours; the file's own thread raises it
+        except BaseException as error:  # noqa: BLE001 - a bug in modelpm; the file's own thread raises it
             self.recovery.fail(file, error)
 
     def _attempt(self, file: FileState, segment: Segment, buffer: memoryview) -> None:

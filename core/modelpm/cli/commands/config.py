@@ -41,7 +41,7 @@ def get(session: Session, *, key: str) -> Outcome:
 
 @command.verb(
     "set",
-    "Write a setting to config.toml; what stands there else, comments too, is kept.",
+    "Write a setting to config.toml; keeps everything else there, comments included.",
     "modelpm config set network.jobs 16",
     "modelpm config set catalogs.acme ~/models/catalog",
 )

@@ -9,7 +9,7 @@ from modelpm.text.plain import plain
 
 @verb("list", "modelpm list", "modelpm list --json | jq '.items[].path'")
 def command(session: Session) -> Outcome:
-    """Read the lock; asks nobody."""
+    """Read the lock; no network."""
     with session.manager() as manager:
         project = session.project(manager)
         models = [*(project.installed() if project is not None else ()), *manager.installed()]

@@ -61,7 +61,7 @@ def _problem(registry: "Registry", entry: "Plugin") -> ModelpmError | None:
         registry.entry(entry.kind, entry.name)
     except PluginError as error:
         return error
-    except ModelpmError:  # nobody claims it: all who do are disabled
+    except ModelpmError:  # every plugin that claims this name is disabled
         return None
     return None
 

@@ -1,1 +1,1 @@
-"""What the command line shows: output, rows, progress, streams."""
+"""Terminal output of the command line: rows, progress, streams."""

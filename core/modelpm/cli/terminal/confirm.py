@@ -1,4 +1,4 @@
-"""Ask before something is gone: on a terminal; elsewhere ``-y`` must say it."""
+"""Ask before something is removed: on a terminal; elsewhere the user must pass ``-y``."""
 
 import sys
 
@@ -12,8 +12,8 @@ def confirm(session: Session, question: str) -> None:
     """Return where the answer is yes.
 
     Raises:
-        UsageError: There is nobody to ask, and no ``-y``.
-        Interrupted: The answer is no.
+        UsageError: The run has no terminal to ask on, or prints JSON, and ``-y`` is missing.
+        Interrupted: The user declines.
     """
     if session["yes"]:
         return

@@ -29,7 +29,7 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {
 
 
 class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every start
-    """What a command came to; the printer makes a document or lines of it.
+    """The outcome of a command; the printer turns it into a JSON document or lines.
 
     Attributes:
         lines: What was asked for, for people: goes to stdout.
@@ -55,7 +55,7 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
 
     @property
     def exit_code(self) -> int:
-        """What the process exits with."""
+        """The exit code of the process."""
         codes = {error.exit_code for error in self.errors}
         return next((code for code in PRECEDENCE if code in codes), 1) if codes else 0
 
@@ -120,7 +120,7 @@ class Printer:
             self._lines(error_lines([StoreError(text)]), sys.stderr)
 
     def log(self, text: str) -> None:
-        """Print a line of what is going on, for ``-v``."""
+        """Print a progress line, for ``-v``."""
         self._lines([line((text, "dim"))], sys.stderr)
 
     def record(self, fields: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class Printer:
 
 
 def width() -> int | None:
-    """Return how many cells a line on stdout may take; None where nobody looks at it."""
+    """Return how many cells a line on stdout may take; None where stdout is not a terminal."""
     if not sys.stdout.isatty():
         return None
     from shutil import get_terminal_size
@@ -205,7 +205,7 @@ def internal(error: BaseException, *, traceback: bool) -> ModelpmError:
 
 
 def with_traceback(error: ModelpmError, cause: BaseException | None = None) -> ModelpmError:
-    """Return the error with the traceback of its cause below its message, for whoever has to repair it."""
+    """Return the error with the traceback of its cause below its message, for the developer who fixes it."""
     from traceback import format_exception
 
     trace = redact_urls("".join(format_exception(cause or error)).rstrip()[-_LONGEST_TRACE:])

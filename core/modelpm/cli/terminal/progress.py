@@ -1,4 +1,4 @@
-"""How progress is shown: by which listener, and as which lines."""
+"""Choose the listener that shows progress, and print its lines."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime

@@ -10,7 +10,7 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # what a terminal, a service manager 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Let a signal that would end the process end the block; one that is ignored, as under nohup, stays so."""
+    """End the block on a signal that would end the process; a signal that is ignored, as under nohup, stays so."""
     import signal
 
     before: dict[int, Any] = {}

@@ -14,7 +14,7 @@ from modelpm.errors import StoreError
 from modelpm.text.untrusted import printable
 
 _PATIENCE = 3.0  # seconds for what threads of plugins have begun
-CLOSED = 141  # as a shell says of whoever wrote on to a reader that had seen enough: 128 + SIGPIPE
+CLOSED = 141  # the exit code a shell shows for a writer whose reader closed the pipe: 128 + SIGPIPE
 
 
 class UnwritableError(OSError):
@@ -51,7 +51,7 @@ class _Data(BufferedWriter):
 
 
 class _Talk(BufferedWriter):
-    """stderr: what it does not take is lost, for there is nobody left to be told."""
+    """stderr: a write that fails is dropped, since no stream is left that could report it."""
 
     def write(self, data: Any, /) -> int:
         with suppress(OSError):
@@ -64,10 +64,10 @@ class _Talk(BufferedWriter):
 
 
 def claim() -> None:
-    """Take the streams over from the interpreter; for the process that is the command line, once."""
+    """Replace the interpreter's streams; the process of the command line calls this once."""
     for descriptor, stream, flags in (
         (0, sys.stdin, os.O_RDONLY),
-        (1, sys.stdout, os.O_RDONLY),  # cannot be written: whoever closed it is told, if anything was asked for
+        (1, sys.stdout, os.O_RDONLY),  # not writable: a run that has output fails, and tells the user who closed it
         (2, sys.stderr, os.O_WRONLY),
     ):
         if stream is None:  # closed by the caller; no file that is opened later may get its number

@@ -22,16 +22,16 @@ NAMES = ("source", "digest", "audit", "catalog", "listener", "command")
 
 
 class Trust(Enum):
-    """What a failure of a plugin means to the work that asked for it."""
+    """The effect of a plugin's failure on the work that called it."""
 
     OPEN = "open"
-    """It decorates: the failure is told, and the work continues without it."""
+    """It decorates: modelpm warns of the failure, and the work continues without it."""
 
     CLOSED = "closed"
     """The work relies on it, and fails with it."""
 
     PROTECTED = "protected"
-    """As closed, because trust is decided here; and ours serves every name that we ship, whoever claims it."""
+    """As closed, because trust is decided here; and a name that we ship stays ours, even if a plugin claims it."""
 
 
 class Kind(NamedTuple, Generic[T]):  # a dataclass takes a millisecond to make, at every start
@@ -46,7 +46,7 @@ class Kind(NamedTuple, Generic[T]):  # a dataclass takes a millisecond to make, 
         shared: Whether one object serves every call, instead of one each.
         unknown: Family of the error for a name that no plugin serves; a usage error where the name is the user's word.
         code: Code of that error, where it has its own.
-        suffix: What stands behind a name where a user writes it.
+        suffix: The text behind a name where a user writes it.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Kind(NamedTuple, Generic[T]):  # a dataclass takes a millisecond to make, 
 
     @property
     def parameters(self) -> tuple[str, ...]:
-        """What its hook is given."""
+        """The arguments of its hook."""
         from inspect import signature
 
         return tuple(signature(self.hook).parameters)

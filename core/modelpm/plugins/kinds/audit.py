@@ -1,4 +1,4 @@
-"""An audit sink: records what was done; the names of those that must work are a setting."""
+"""An audit sink: records what was done. A setting names the sinks that must work."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence

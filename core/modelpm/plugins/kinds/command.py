@@ -1,4 +1,4 @@
-"""A command: a verb that is not ours. It runs as Click runs it; what it raises is blamed on it where verbs are run."""
+"""A command: the verb of a plugin. Click runs it; the command line names the plugin in what it raises."""
 
 from typing import TYPE_CHECKING, Any
 

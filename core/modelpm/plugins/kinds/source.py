@@ -1,4 +1,4 @@
-"""A source: serves a URI scheme. What it lists and sends is judged by the core before anything relies on it."""
+"""A source: serves a URI scheme. The core checks its listings and bytes before anything relies on them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -30,19 +30,19 @@ class GuardedSource(Guarded[Source]):
 
     @property
     def base(self) -> str:
-        """What its locations begin with, where it says so."""
+        """The beginning of its locations, where it says so."""
         return self._ask(lambda source: getattr(source, "base", ""), str, "base of its locations")
 
     def resolve(self, reference: Reference) -> Snapshot:
         """As :meth:`modelpm.api.Source.resolve`."""
         snapshot = self._ask(lambda source: source.resolve(reference), Snapshot, "listing")
         files = self._ask_all(lambda _: snapshot.files, RemoteFile, "file of a listing")  # an iterator of the plugin's
-        expect(self.entry, snapshot.license, str, "licence")
+        expect(self.entry, snapshot.license, str, "license")
         expect(self.entry, snapshot.reference, Reference, "reference of a listing")
         expect(self.entry, snapshot.revision, str, "revision")
         for file in files:
             self._check_file(file)
-        # The licence is a publisher's text, on its way into a lock.
+        # The license is a publisher's text, on its way into a lock.
         return replace(snapshot, files=files, license=printable(snapshot.license[:FOREIGN_CAP]))
 
     @contextmanager

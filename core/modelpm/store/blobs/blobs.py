@@ -150,11 +150,11 @@ def commit(
         # Views show that inode. Replacing it with equal bytes would store them twice and make the views look damaged.
         with disk.explained(data, "remove"):
             system.unlink(data)
-            system.fsync_folder(blob.parent)  # whoever put it there may not have come so far
+            system.fsync_folder(blob.parent)  # the process that put it there may not have synced the folder yet
         return blob
     with disk.explained(data, "store"):
         facts = _seal(data, disk.creation_mode(blob.parent, 0o444) if seal else None)
-    # The record first: a blob in place then always has one, and a record without its blob hurts nobody.
+    # The record first: a blob in place then always has one, and a record without its blob does no harm.
     records.write(record, records.record(facts, time.time(), prefixes))
     with disk.explained(blob, "store"):
         system.replace(data, blob)
@@ -167,7 +167,7 @@ def _settle(known: Known, place: Place, sealed: os.stat_result, prefixes: Sequen
     """Take note of what the new name changed in a blob, if it is the file that was moved there.
 
     Raises:
-        IntegrityError: Somebody whom no lock kept out was here at the same time, and not with the same bytes.
+        IntegrityError: Another process, which no lock kept out, stored other bytes here at the same time.
     """
     now = look(place.path)
     if now is not None and records.record(sealed, 0).fits(now):
@@ -244,7 +244,7 @@ def listing(layout: Layout) -> Iterator[tuple[str, int]]:
                 continue
             for entry in _entries(Path(folder.path)):
                 if is_sha256(entry.name) and entry.name[:2] == folder.name and entry.is_file(follow_symlinks=False):
-                    with contextlib.suppress(FileNotFoundError):  # somebody may remove it in this instant
+                    with contextlib.suppress(FileNotFoundError):  # another process may remove it in this instant
                         yield entry.name, entry.stat(follow_symlinks=False).st_size
 
 

@@ -1,6 +1,6 @@
-"""What is known of a file without reading it: that it holds a blob's bytes, because they were hashed once.
+"""Files whose bytes are known without reading them, because they were hashed once.
 
-The record beside a blob counts only where nobody but this user, or root, can have written blob and record. What was
+The record beside a blob counts only where only this user, or root, can have written blob and record. What was
 found out about any other file (of another user's store, of a store that a group shares, of a view that stands on its
 own) is noted in the user's own cache, by digest and path; where that cannot be written, for this run.
 """
@@ -92,7 +92,7 @@ class Known:
             self._keep(place, it)
 
     def doubt(self, place: Place) -> None:
-        """Let a file be hashed before it is believed again; what helps to repair it is kept.
+        """Forget that a file is good, so that it is hashed before it counts again; what helps to repair it is kept.
 
         Raises:
             StoreError: The record cannot be written.

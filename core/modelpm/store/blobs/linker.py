@@ -1,4 +1,4 @@
-"""How a blob appears under its own name: sharing blocks, sharing the file, pointing to it, or as a copy."""
+"""Make a blob appear under a file's own name: as a clone, a hardlink, a symlink, or a copy."""
 
 import contextlib
 import errno

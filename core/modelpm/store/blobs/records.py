@@ -19,7 +19,7 @@ _WIDTH = 20
 
 
 class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every start
-    """What was true of a blob when its bytes were known to be right.
+    """The facts of a blob when its bytes were known to be right.
 
     Attributes:
         size: Bytes.
@@ -44,7 +44,7 @@ class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every s
     def fits(self, facts: os.stat_result) -> bool:
         """Whether a file looks as the blob did, apart from its ctime, which any new name of it changes.
 
-        A blob that became writable does not: somebody may have written it, and set its time back.
+        A blob that became writable does not: another program may have written it, and set its time back.
         """
         if facts.st_mode & WRITABLE & ~self.mode:
             return False
@@ -108,11 +108,11 @@ def renew(path: Path | str, ctime_ns: int) -> bool:
 
 
 def read(path: Path | str, *, trusted: bool = False) -> Record | None:
-    """Load a record; None where there is none that makes sense, which costs a look at the bytes and nothing else.
+    """Load a record; None if there is none that makes sense, which costs a look at the bytes and nothing else.
 
     Args:
         path: Its file.
-        trusted: Whether it counts only where nobody but this user, or root, can have written it.
+        trusted: Whether it counts only where only this user, or root, can have written it.
     """
     try:
         fd = system.open_file(path, os.O_RDONLY)
@@ -133,7 +133,7 @@ def read(path: Path | str, *, trusted: bool = False) -> Record | None:
 
 
 def parse(data: bytes) -> Record | None:
-    """Read what :func:`write` wrote, or whatever stands in its place."""
+    """Read what :func:`write` wrote, or anything else in its place."""
     import json
 
     try:

@@ -1,4 +1,4 @@
-"""Make a file from outside a blob: as a clone, as a second name of one that nobody can write, or as a copy."""
+"""Make a file from outside a blob: as a clone, as a second name of a file that is read-only, or as a copy."""
 
 import stat
 from collections.abc import Callable
@@ -20,7 +20,7 @@ def take(
 ) -> str:
     """Make a file a blob; it is neither moved nor changed.
 
-    Only a file that is read-only, and ours or root's, may be shared with the store: whoever could write it would write
+    Only a read-only file of this user or root may be shared with the store: another user who could write it would write
     a blob, and making it read-only would change a file that is not the store's.
 
     Args:
@@ -55,6 +55,6 @@ def take(
 
 
 def _is_sealed(path: Path) -> bool:
-    """Whether a file is ours or root's, and nobody may write it."""
+    """Whether a file belongs to this user or root, and is read-only."""
     facts = path.lstat()
     return stat.S_ISREG(facts.st_mode) and system.is_trusted(facts) and not facts.st_mode & records.WRITABLE

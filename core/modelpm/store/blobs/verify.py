@@ -1,4 +1,4 @@
-"""Many files checked at once: one file a core, the biggest first."""
+"""Hash many files at once: one file on each core, the biggest first."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ _TICK = 0.1  # seconds between two reports
 
 
 class Target(NamedTuple):
-    """What is checked.
+    """A file to check.
 
     Attributes:
         sha256: The blob.
@@ -70,7 +70,7 @@ def verify(
 
 
 class _Run:
-    """What the threads of one run share."""
+    """The state that the threads of one run share."""
 
     def __init__(self, store: Store, wanted: Sequence[Target], *, quick: bool, cancelled: threading.Event) -> None:
         self.problems: dict[Target, str | None] = dict.fromkeys(wanted)

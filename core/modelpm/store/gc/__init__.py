@@ -1,1 +1,1 @@
-"""What may be freed and what may not: roots, leases, leftovers, crash recovery."""
+"""Garbage collection: roots, leases, leftovers, and the check after a crash."""

@@ -1,4 +1,4 @@
-"""What the end of a boot may have cost: after a reboot, the blobs that were committed just before it are checked once.
+"""Data loss at the end of a boot: after a reboot, the blobs committed just before it are checked once.
 
 Every commit is flushed to the medium; this is for media that claim to have written what they have not. Whether the boot
 ended with a shutdown or a power cut is not asked: no source of that is reliable, and the check is short.

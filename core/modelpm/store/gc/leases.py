@@ -1,4 +1,4 @@
-"""Leases: what running installs count on, so that nothing frees it, also where locks keep nobody out."""
+"""Leases: what running installs need, so that prune does not free it, even where process locks have no effect."""
 
 import contextlib
 import os
@@ -14,12 +14,12 @@ from modelpm.disk.atomic import write_atomic
 from modelpm.store.layout import Layout, is_sha256
 
 _LARGEST = 64 << 20
-_FOREIGN = 24 * 3600  # seconds for which a lease of another machine, whose processes nobody here can see, is believed
+_FOREIGN = 24 * 3600  # seconds for which a lease of another machine, whose processes this one cannot see, counts
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What one running install counts on.
+    """The blobs that one running install needs.
 
     Attributes:
         digests: Blobs that it has found, or will bring.

@@ -1,4 +1,4 @@
-"""What a store holds besides blobs that count: unfinished downloads, bytes set aside, drafts of dead processes."""
+"""The leftovers in a store: unfinished downloads, bytes set aside, drafts of dead processes."""
 
 import contextlib
 import os
@@ -79,7 +79,7 @@ def others(layout: Layout) -> Iterator[Leftover]:
 
 
 def drafts(paths: Iterable[Path]) -> Iterator[Leftover]:
-    """Yield files as drafts that nobody works on; what is gone by now is passed over."""
+    """Yield files as drafts that no process works on; skip those that are gone by now."""
     for path in paths:
         with contextlib.suppress(OSError):
             facts = path.lstat()
@@ -121,7 +121,7 @@ def copy_partials(source: Layout, target: Layout) -> None:
 
 
 def clear(layout: Layout) -> None:
-    """Remove everything of ours but the locks and VERSION; what somebody else keeps in the same folder stays.
+    """Remove everything that modelpm made but the locks and VERSION; other files in the same folder stay.
 
     Raises:
         StoreError: The system refuses.
@@ -189,7 +189,7 @@ def remove_tree(folder: Path) -> None:
 
 
 def remove_marker(path: Path) -> None:
-    """Remove a small file of ours, which may be missing.
+    """Remove a small file that modelpm made, which may be missing.
 
     Raises:
         StoreError: The system refuses.
@@ -199,7 +199,7 @@ def remove_marker(path: Path) -> None:
 
 
 def too_young(leftover: Leftover, seconds: float) -> bool:
-    """Whether something was used less than so many seconds ago, by a clock that may have been set."""
+    """Whether a leftover was used less than ``seconds`` ago, by a clock that may have been set."""
     return abs(time.time() - leftover.last_use) < seconds
 
 
@@ -216,7 +216,7 @@ def _leftover(kind: str, path: Path, facts: Sequence[os.stat_result], last_use: 
 
 
 def _look(entry: "os.DirEntry[str]") -> os.stat_result | None:
-    """Return the facts of an entry, or None where somebody removed it in this instant."""
+    """Return the facts of an entry, or None where another process removed it in this instant."""
     try:
         return entry.stat(follow_symlinks=False)
     except FileNotFoundError:

@@ -19,12 +19,12 @@ _LENGTH = 32  # hexadecimal digits of an id
 
 
 def read_id(view: Path) -> str:
-    """Return the id that is kept in a view; empty where there is none."""
+    """Return the id that is kept in a view; empty if there is none."""
     return _read(view)[0]
 
 
 def make_id(view: Path) -> str:
-    """Return the id that is kept in a view, made where there is none; empty where it cannot be written."""
+    """Return the id that is kept in a view, made if there is none; empty where it cannot be written."""
     known = read_id(view)
     if known or view.is_symlink() or not view.is_dir():
         return known
@@ -70,7 +70,7 @@ def was_recorded_lately(view: Path, lock: Path, records: Path, now: float) -> bo
 
 
 def _read(view: Path) -> tuple[str, bytes, float]:
-    """Return the id, the note and the time of a mark; empty texts where there is none."""
+    """Return the id, the note and the time of a mark; empty texts if there is none."""
     try:
         fd = system.open_file(os.path.join(view, MARK), os.O_RDONLY)  # noqa: PTH118 - at every start
     except OSError:

@@ -1,4 +1,4 @@
-"""The registry: every root that counts on blobs of this store, remembered one a file in ``projects/``.
+"""The registry: every root that needs blobs of this store, each in a file in ``projects/``.
 
 The folder's name and the first five keys of a record are those of earlier versions: these versions on the same store
 count what this one remembers, and their records, which have neither id nor place, are read and replaced here.
@@ -51,7 +51,7 @@ def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> R
         return new
     if known.digests >= new.digests and known.root == root and 0 <= now - (known.seen or 0) < FRESH:
         return None
-    # What another process is about to link stands in no lock yet; and a damaged lock no longer says what was linked.
+    # A blob that another process is about to link is in no lock yet; and a damaged lock no longer says what was linked.
     return Record(root, known.digests | new.digests, new.text, new.seen, new.id, new.place)
 
 
@@ -71,7 +71,7 @@ def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ())
 
 
 def freshen(layout: Layout, root: Root, now: float) -> None:
-    """Let the mark of a root say that its record is fresh, where that can be written."""
+    """Note in the mark of a root that its record is fresh, where that can be written."""
     with contextlib.suppress(OSError):
         record = Record(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))
         marks.touch(root.view, root.lock, layout.project(record.key), now)
@@ -160,7 +160,7 @@ def _files(layout: Layout) -> list[Path]:
 
 
 def load(path: Path) -> Record | None:
-    """Read a record; None where there is none, or nothing that makes sense."""
+    """Read a record; None if there is none, or nothing that makes sense."""
     import json
 
     try:
@@ -194,8 +194,8 @@ def _parsed(found: Mapping[str, Any]) -> Record:
 def begin(layout: Layout, now: float) -> None:
     """Say, once, that the records of a store are complete.
 
-    A store with blobs and without any record was restored without its records: whoever counts on a blob is unknown, and
-    so all of them are held as those of a root that was seen now.
+    A store with blobs and without any record was restored without its records: the roots that need its blobs are
+    unknown, and so all blobs are held as those of a root that was seen now.
 
     Raises:
         StoreError: The system refuses.
@@ -209,7 +209,7 @@ def begin(layout: Layout, now: float) -> None:
 
 
 def unknown(layout: Layout, now: float) -> Record | None:
-    """Return the record of whoever counts on a store that lost its records; None where it did not."""
+    """Return the record of the unknown roots of a store that lost its records; None where it did not."""
     from modelpm.store.blobs import blobs
 
     if layout.complete.exists() or _files(layout):

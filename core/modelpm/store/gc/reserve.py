@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # it opens the store, which keeps the reserve
 
 _FILES = 16  # each is an inode
 _BYTES = 16 << 10  # of one
-_ROOM = 8  # so many times the reserve must be free before it is made
+_ROOM = 8  # the reserve is made where this many times its size is free
 
 
 def keep(layout: Layout) -> None:

@@ -1,4 +1,4 @@
-"""Roots: who counts on blobs of a store, and how one root is told from another.
+"""Roots: what needs blobs of a store, and how one root is told from another.
 
 A root is a random id that is kept in its view, the real path, the device and inode of the folder, and the host name. So
 a copied folder, an image or a second container at the same path is a root of its own, and none of them can replace or
@@ -21,11 +21,11 @@ _LARGEST = 192 << 20  # bytes of a lock with both sides of a conflict, and of a 
 
 
 class Root(NamedTuple):
-    """Who counts on blobs.
+    """A root: what needs blobs.
 
     Attributes:
         kind: ``user`` or ``project``: an environment; ``dir``: a folder of the user's with links into the store;
-            ``unknown``: whoever counted on a store whose records were lost.
+            ``unknown``: the roots of a store whose records were lost.
         lock: Absolute path of the ``models.lock``; of a ``dir`` a file that never exists.
         view: The folder in which its files appear.
     """
@@ -36,12 +36,12 @@ class Root(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name of the root for people."""
         return str(self.view if self.kind == "dir" else self.lock)
 
 
 class Place(NamedTuple):
-    """Where a root stands: device and inode of the lock's folder, and the host name."""
+    """The place of a root: device and inode of the lock's folder, and the host name."""
 
     device: int
     inode: int
@@ -114,7 +114,7 @@ def digests_in(text: bytes) -> frozenset[str]:
 
 
 def read_lock(path: Path) -> bytes | None:
-    """Return the bytes of a lock; None where there is none.
+    """Return the bytes of a lock; None if there is none.
 
     Raises:
         OSError: It cannot be read, or is too large to be one.

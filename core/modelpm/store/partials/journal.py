@@ -7,7 +7,7 @@ A torn tail, or a damaged record, ends what counts. Three kinds of records say s
 * ``PREFIX``: SHA-256 of everything before ``offset``; finds bytes that rotted since.
 * ``DROP``: these bytes are not good after all.
 
-``SYNC`` says that whatever stands in the journal's first ``length`` bytes is on the medium. The header names the boot
+``SYNC`` says that everything in the journal's first ``length`` bytes is on the medium. The header names the boot
 it was written in: after another one, only what a ``SYNC`` covers is believed.
 """
 
@@ -26,7 +26,7 @@ from modelpm.store.partials.ranges import END, Ranges
 
 VERSION = 1
 MAX_HEADER_BYTES = 1 << 14
-MAX_BYTES = 1 << 26  # a million records; what stands behind them is fetched again
+MAX_BYTES = 1 << 26  # a million records; the bytes of later ones are fetched again
 _MAGIC = b"MPMJ"
 _BODY = struct.Struct("<4sB3xQQ32s")
 _CRC = struct.Struct("<I")
@@ -34,7 +34,7 @@ RECORD_SIZE = _BODY.size + _CRC.size
 
 
 class Kind(IntEnum):
-    """What a record says."""
+    """The kind of a record."""
 
     EXTENT = 1
     PREFIX = 2
@@ -44,7 +44,7 @@ class Kind(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What the bytes belong to.
+    """The file that the bytes belong to.
 
     Attributes:
         key: Name of the partial.
@@ -65,12 +65,12 @@ class Header:
 
 @dataclass(slots=True)
 class Contents:
-    """What a journal says.
+    """The contents of a journal.
 
     Attributes:
         header: What it belongs to.
         extents: The bytes that count.
-        prefixes: SHA-256 (hexadecimal) of what stands before an offset.
+        prefixes: SHA-256 (hexadecimal) of the bytes before an offset.
     """
 
     header: Header
@@ -150,7 +150,7 @@ def _apply(contents: Contents, kind: int, offset: int, length: int, digest: byte
 
 
 class Journal:
-    """An open journal. Appending is one ``write``; whoever shares it holds a lock."""
+    """An open journal. Appending is one ``write``; threads that share it hold a lock."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -199,7 +199,7 @@ class Journal:
         system.fdatasync(self._fd)
 
     def cut(self, length: int) -> None:
-        """Forget what stands behind the first ``length`` bytes."""
+        """Cut the journal to its first ``length`` bytes."""
         os.ftruncate(self._fd, length)
         self.length = length
 
@@ -211,7 +211,7 @@ class Journal:
 
 
 def read(path: Path) -> bytes:
-    """Return the bytes of a journal; none where there is none, or where something else stands in its place."""
+    """Return the bytes of a journal; none if there is none, or where something else is in its place."""
     try:
         fd = system.open_file(path, os.O_RDONLY)
     except OSError:

@@ -16,7 +16,7 @@ from modelpm.store.partials.journal import Contents, Header, Journal, Kind, deco
 from modelpm.store.partials.ranges import END, Ranges
 
 RECORD_BYTES = 1 << 20
-_MOST_BYTES = 8 << 20  # between two records, however large the file is: a kill costs so much
+_MOST_BYTES = 8 << 20  # between two records, however large the file is: a kill costs at most this much
 RECORD_SECONDS = 0.5
 SYNC_BYTES = 64 << 20
 SYNC_SECONDS = 2.0
@@ -61,14 +61,14 @@ class Partial:
 
     @property
     def header(self) -> Header:
-        """What the bytes belong to."""
+        """The file that the bytes belong to."""
         return self._contents.header
 
     def open(self) -> None:
         """Open or make the files; what an earlier run left counts where it belongs to the same file.
 
         Raises:
-            StoreError: The system refuses, or a symlink stands in the way.
+            StoreError: The system refuses, or a symlink is in the way.
         """
         self._contents, self._present, self._fresh, self.resumed = Contents(self._wanted), Ranges(), Ranges(), 0
         self._unsynced, self._synced_at, self._covered, self._anchored = 0, time.monotonic(), 0, False
@@ -84,13 +84,13 @@ class Partial:
                 self._adopt(earlier)
             else:
                 os.ftruncate(self._fd, 0)
-            # Where there is none it is begun with the first record: a file of half a second needs no journal.
+            # A new journal begins with its first record: a file of half a second needs no journal.
             if journal or os.path.lexists(self._journal.path):
                 self._start_journal()
             self._reserve()
 
     def _adopt(self, earlier: Contents) -> None:
-        """Take over what counts; it is synced first, so that the new journal may vouch for all of it."""
+        """Continue with the bytes that count; sync them first, so that the new journal may vouch for all of them."""
         end = os.fstat(self._fd).st_size
         earlier.extents.remove(end, END)
         if self.header.size is not None:
@@ -106,12 +106,12 @@ class Partial:
         self._journals += 1
 
     def _reserve(self) -> None:
-        """Let the disk say at once that it is too full."""
+        """Reserve the space, so that a disk that is too full fails at once."""
         if (self.header.size or 0) >= _SMALL:
             system.reserve(self._fd, self.header.size or 0)
 
     def close(self) -> None:
-        """Release the files as soon as no call uses them; whoever writes from then on fails."""
+        """Close the files as soon as no call uses them; a later write fails."""
         with contextlib.suppress(StoreError):  # what is not recorded is fetched again
             self._record()
         with self._changed:
@@ -197,7 +197,7 @@ class Partial:
             self._append(Kind.DROP, start, stop - start)
 
     def restart(self, origin: str = "", validator: str | None = None) -> None:
-        """Forget every byte, as when the object changed; nobody may be writing."""
+        """Forget every byte, as when the object changed; no other thread may be writing."""
         with self._changed, disk.explained(self.data, "truncate"):
             self._present, self._fresh = Ranges(), Ranges()
             header = replace(self.header, origin=origin, validator=validator)
@@ -294,7 +294,7 @@ class Partial:
             if os.fstat(fd).st_size != size:
                 os.ftruncate(fd, size)
         with self._changed:
-            if not self._journal.started:  # nobody will ask what is there of a file that is whole
+            if not self._journal.started:  # nothing will ask which bytes of a whole file are present
                 self._fresh = Ranges()
         self.close()
         return self.data

@@ -4,13 +4,13 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 END = 1 << 62
-"""Behind every byte of every file, and safe to add; stands for the end of a file whose size nobody knows."""
+"""Behind every byte of every file, and safe to add; stands for the end of a file of unknown size."""
 
 
 class Ranges:
     """A set of offsets, kept as sorted, disjoint half-open intervals that do not touch each other.
 
-    Not thread-safe: whoever shares one holds a lock.
+    Not thread-safe: threads that share one hold a lock.
     """
 
     __slots__ = ("_starts", "_stops", "total")

@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 def seed(layout: Layout, folder: Path, sha256: str, size: int) -> int:
     """Make a partial of a blob; the caller holds the lock of that name.
 
-    A partial that is there already, of a repair or a download that was interrupted, knows more, and is left.
+    A partial that already exists, of a repair or a download that was interrupted, knows more, and stays.
 
     Args:
         layout: The store's.
