@@ -170,3 +170,18 @@ def test_the_source_keeps_the_rule(rule: Rule) -> None:
 @pytest.mark.parametrize(("rule", "path", "code"), PLANTED)
 def test_the_rule_catches_a_violation(rule: Rule, path: str, code: str) -> None:
     assert list(rule(path, ast.parse(code)))
+
+
+def test_no_module_or_function_is_too_long() -> None:
+    for path in sorted([*ROOT.glob("core/**/*.py"), *ROOT.glob("plugins/**/*.py")]):
+        text = path.read_text()
+        assert text.count("\n") <= 400, path
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                body = node.body[1:] if ast.get_docstring(node) else node.body
+                lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
+                assert lines <= 60, f"{path}: {node.name}"
+
+
+def test_the_top_of_the_core_has_few_loose_modules() -> None:
+    assert {path.name for path in (ROOT / "core/modelpm").glob("*.py")} == {"__init__.py", "__main__.py", "errors.py"}

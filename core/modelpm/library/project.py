@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import installed_model, named
 from modelpm.errors import Code, ModelpmError, UsageError
-from modelpm.library.lookup import Reader
+from modelpm.library.reader import Reader
 from modelpm.library.run import Run
 from modelpm.library.services import Services
 from modelpm.project.checks import check_name, drifted, no_lock, stray_warning, unsynced

@@ -41,8 +41,7 @@ class Store:
         known: What is known of files without reading them.
         caches: Hugging Face caches.
         keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
-        locks_work: Whether locks keep other processes out here; known after :meth:`open`. Where they don't, what is
-            stored is right all the same, and only sharing of a download between processes is lost.
+        locks_work: Whether locks keep other processes out; known after :meth:`open`. If not, downloads are not shared.
     """
 
     def __init__(
