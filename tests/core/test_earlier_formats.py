@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
+    with FaultServer({"/big.gguf": BIG}) as server:
         yield server
 
 
@@ -62,7 +62,6 @@ def test_a_project_syncs_from_its_lock_without_a_change(manager: modelpm.Manager
 
 
 def test_a_killed_download_resumes(manager: modelpm.Manager, server: FaultServer) -> None:
-    server.files["/big.gguf"] = BIG
     made = manager.install(f"{server.url('/big.gguf')}#sha256={BIG_SHA256}", name="big")
     assert made.path.read_bytes() == BIG
     assert server.sent < len(BIG) - (1 << 20)
