@@ -72,6 +72,18 @@ class Download:
                 source=fetched.source,
             )
             self.status, self.result = Status.COMPLETED, fetched
+        self._release()
+
+    def _release(self) -> None:
+        """Drop what only a download under way needs: a run may have 100,000 files."""
+        file, partial = self._file, self._partial
+        if partial is not None:
+            self._elsewhere = partial.present
+        if file is not None:
+            received = file.total_received()
+            self._file = None
+            self._received += received
+        self._recovery = self._partial = None
 
     def present(self) -> int:
         """Return the bytes that are present, or that another process has downloaded."""

@@ -16,6 +16,8 @@ from modelpm.transfer.retry import Decision, Failure, Verdict, decide, given_up
 from modelpm.transfer.segment import Segment
 from modelpm.transfer.validators import Restart
 
+_RANDOM = random.SystemRandom().random
+
 
 @dataclass(slots=True)
 class Recovery:
@@ -47,7 +49,7 @@ class Recovery:
         self.origins = Origins(self.fetch, engine.hosts)
         options = engine.options
         patience = Patience(options.retries, options.outage, options.backoff)
-        self._budget = Budget(patience, random.SystemRandom().random)
+        self._budget = Budget(patience, _RANDOM)
 
     # --- what connections report ---
 
