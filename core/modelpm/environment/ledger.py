@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from modelpm.disk.reading import read_bytes
 from modelpm.errors import Code, IntegrityError, too_new
+from modelpm.store.layout import is_sha256
 from modelpm.text.untrusted import MODEL_ID, check_path, shortened
 
 NAME = ".modelpm.json"
@@ -44,7 +45,8 @@ class Entry(NamedTuple):
         except OSError:
             return False
         if stat.S_ISLNK(found.st_mode):
-            return self.kind == "symlink" and os.path.basename(os.readlink(path)) == self.sha256  # noqa: PTH115, PTH119 - as text
+            # To any blob: a run that was killed may have left the link that it was about to replace.
+            return bool(self.kind) and is_sha256(os.path.basename(os.readlink(path)))  # noqa: PTH115, PTH119 - as text
         if self.kind == "hardlink":
             return found.st_ino == self.inode
         return self.kind in {"reflink", "copy"} and (found.st_ino, found.st_mtime_ns) == (self.inode, self.mtime_ns)

@@ -101,7 +101,8 @@ class Shelf(NamedTuple):
                 elif found.kind:
                     entries[key] = found
             # Said before it is done: what is about to be linked must not be freed meanwhile.
-            entries.update((key, Entry(file.sha256)) for key, file in missing.items())
+            pending = {key: entries.get(key, Entry(file.sha256)) for key, file in missing.items()}
+            entries.update((key, pending[key]._replace(sha256=file.sha256)) for key, file in missing.items())
             if missing:
                 self._save(entries)
             for key, file in missing.items():

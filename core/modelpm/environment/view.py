@@ -116,7 +116,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         before = dict(ledger)
         # The ledger is written first: a ledger line without its entry does no harm, an entry without its line does.
         ledger.update(found)
-        ledger.update((key, Entry(file.sha256)) for key, file in missing)
+        ledger.update((key, self._pending(file.sha256, before.get(key))) for key, file in missing)
         if missing or stale or found:
             self._write(ledger)
         for key, file in missing:
@@ -209,6 +209,19 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         if kind in {"reflink", "copy"}:
             shown.vouch(self.store, target, sha256)
         return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)
+
+    def _pending(self, sha256: str, before: Entry | None) -> Entry:
+        """Return the line of an entry that is about to be made.
+
+        A process that is killed in between leaves what it replaces, which is told by the facts of before, or what it
+        made, which is told by the facts of its blob, or else by its bytes.
+        """
+        if before is not None and before.kind:
+            return before._replace(sha256=sha256)
+        blob = self.store.facts(sha256)
+        if blob is None:
+            return Entry(sha256)
+        return Entry(sha256, "symlink" if self.mode == "symlink" else "hardlink", blob.st_mtime_ns, blob.st_ino)
 
     def _sync(self, keys: Iterable[str]) -> None:
         """Bring the names of entries to the medium, and those of the folders above them: each folder once."""
