@@ -170,4 +170,6 @@ def test_a_connection_that_comes_back_late_is_not_counted_again(trial: Trial) ->
 
     assert back.is_set()
     actions = [action for action, fields in trial.events if fields["path"] == "f"]
-    assert actions == ["file.start", "file.retry", "file.verify", "file.done"]
+    # On a busy machine other connections may finish its part before its silence is noticed.
+    assert actions.count("file.retry") <= 1
+    assert [action for action in actions if action != "file.retry"] == ["file.start", "file.verify", "file.done"]
