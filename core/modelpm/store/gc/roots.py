@@ -5,7 +5,6 @@ a copied folder, an image or a second container at the same path is a root of it
 shrink the record of another.
 """
 
-import errno
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from modelpm.disk import system
+from modelpm.disk.reading import read_bytes
 from modelpm.errors import ModelpmError
 
 _DIGEST = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")  # whatever stands for it: too many do no harm
@@ -120,14 +120,9 @@ def read_lock(path: Path) -> bytes | None:
         OSError: It cannot be read, or is too large to be one.
     """
     try:
-        fd = system.open_file(Path(os.path.realpath(path)), os.O_RDONLY)
+        return read_bytes(Path(os.path.realpath(path)), _LARGEST)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    with os.fdopen(fd, "rb") as file:
-        text = file.read(_LARGEST + 1)
-    if len(text) > _LARGEST:
-        raise OSError(errno.EFBIG, "too large for a lock", str(path))
-    return text
 
 
 def is_sound(text: bytes, path: Path) -> bool:
