@@ -45,8 +45,9 @@ class Entry(NamedTuple):
         except OSError:
             return False
         if stat.S_ISLNK(found.st_mode):
-            # To any blob: a run that was killed may have left the link that it was about to replace.
-            return bool(self.kind) and is_sha256(os.path.basename(os.readlink(path)))  # noqa: PTH115, PTH119 - as text
+            # To any blob of a store: a run that was killed may have left the link that it was about to replace.
+            *_, blobs, algorithm, _, name = ("", "", "", *path.readlink().parts)
+            return bool(self.kind) and (blobs, algorithm) == ("blobs", "sha256") and is_sha256(name)
         if self.kind == "hardlink":
             return found.st_ino == self.inode
         return self.kind in {"reflink", "copy"} and (found.st_ino, found.st_mtime_ns) == (self.inode, self.mtime_ns)
