@@ -74,7 +74,7 @@ def test_a_cancelled_verb_waits_for_no_server(tmp_path: Path, silent: tuple[Sile
         VERBS[verb](manager, spec(server), tmp_path, cancelled)
     took = time.monotonic() - since[0]
     thread.join()
-    assert took < 1.5
+    assert took < 10  # the server is silent for 30 seconds
 
 
 def test_a_cancelled_task_keeps_no_loop_from_ending(tmp_path: Path, silent: tuple[Silent, RawServer]) -> None:
@@ -91,7 +91,7 @@ def test_a_cancelled_task_keeps_no_loop_from_ending(tmp_path: Path, silent: tupl
         return start
 
     start = asyncio.run(main())
-    assert time.monotonic() - start < 1.5
+    assert time.monotonic() - start < 10  # the server is silent for 30 seconds
 
 
 def test_what_was_cancelled_before_it_began_asks_nobody(tmp_path: Path, silent: tuple[Silent, RawServer]) -> None:

@@ -22,7 +22,7 @@ from modelpm.project.manifest import parse_manifest
 from modelpm.resolution.listings import Listings
 from tests.conftest import Ran
 from tests.support.hub import Hub
-from tests.support.scaling import growth
+from tests.support.scaling import LINEAR, exponent
 
 Modelpm = Callable[..., Ran]
 RUN = [
@@ -185,7 +185,7 @@ def test_no_lock_takes_more_than_linear_time(case: str) -> None:
         except (UsageError, IntegrityError):
             return
 
-    assert growth(LOCKS[case], work, 20_000) < 8
+    assert exponent(LOCKS[case], work, 80_000) < LINEAR
 
 
 def test_a_lock_with_a_text_that_is_no_name_or_address_is_refused() -> None:

@@ -97,7 +97,7 @@ def test_any_text_is_cleaned_in_linear_time(text: str) -> None:
     withhold("s3cret-of-this-test")
     begin = time.process_time()
     redact_urls(text)
-    assert time.process_time() - begin < 3  # quadratic ones took minutes
+    assert time.process_time() - begin < 10  # quadratic ones took minutes
 
 
 # Letters and digits would meet parts of ordinary words; a real secret has more than that.
