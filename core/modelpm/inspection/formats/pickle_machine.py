@@ -12,53 +12,15 @@ from typing import Final
 
 from modelpm.inspection.formats.pickle_names import JOBLIB_ARRAY
 from modelpm.inspection.formats.pickle_opcodes import TABLE, argument
+from modelpm.inspection.formats.pickle_values import KEPT_ITEMS, MARK, Fields, Global, Instance
 from modelpm.inspection.source import BoundError, Cursor, MalformedError
 
 MOST_OPERATIONS: Final = 5_000_000
 MOST_VALUES: Final = 2_000_000
-_KEPT_ITEMS: Final = 16
 _NEWEST_PROTOCOL: Final = 5
 _LARGEST_PADDING: Final = 16
 _IMPORTABLE: Final = re.compile(r"[\w.]+")
 _PLAIN_TYPE: Final = re.compile(r"[<>|=]?[biufcMm]([0-9]{1,2})")
-
-
-@dataclass(frozen=True, slots=True)
-class Global:
-    """A class or function that the pickle imports."""
-
-    name: str
-
-
-@dataclass(slots=True, eq=False)
-class Instance:
-    """What calling a global gives, with its arguments as far as the machine keeps them."""
-
-    of: str
-    arguments: object = None
-
-
-@dataclass(slots=True, eq=False)
-class Fields:
-    """A dictionary; it is ``complete`` while all its keys are texts, and few."""
-
-    items: dict[str, object] = field(default_factory=dict)
-    complete: bool = True
-
-    def put(self, pairs: list[object]) -> None:
-        """Keep keys and values, which alternate."""
-        for key, value in zip(pairs[::2], pairs[1::2], strict=False):
-            if isinstance(key, str) and (key in self.items or len(self.items) < _KEPT_ITEMS):
-                self.items[key] = value
-            else:
-                self.complete = False
-
-
-class _Mark:
-    """Marks where the items of a list or the arguments of a call begin."""
-
-
-_MARK: Final = _Mark()
 
 
 @dataclass(slots=True)
@@ -111,7 +73,7 @@ class Machine:
 
     def pop(self) -> object:
         """Return the top of the stack, and remove it."""
-        if not self.stack or self.stack[-1] is _MARK:
+        if not self.stack or self.stack[-1] is MARK:
             raise MalformedError(f"the stack is empty at byte {self.cursor.position:,}")
         return self.stack.pop()
 
@@ -126,7 +88,7 @@ class Machine:
         taken: list[object] = []
         while self.stack:
             value = self.stack.pop()
-            if value is _MARK:
+            if value is MARK:
                 return taken[::-1]
             taken.append(value)
         raise MalformedError(f"no mark is on the stack at byte {self.cursor.position:,}")
@@ -267,7 +229,7 @@ def _dict(machine: Machine, _: object) -> None:
 
 
 def _tuple(machine: Machine, items: list[object]) -> None:
-    machine.stack.append(tuple(items) if len(items) <= _KEPT_ITEMS else None)
+    machine.stack.append(tuple(items) if len(items) <= KEPT_ITEMS else None)
 
 
 def _collection(machine: Machine, _: object) -> None:
@@ -279,7 +241,7 @@ _HANDLERS: Final[dict[str, Callable[[Machine, object], object]]] = {
     "PROTO": _protocol,
     "FRAME": lambda _machine, _: None,
     "STOP": _stop,
-    "MARK": lambda machine, _: machine.stack.append(_MARK),
+    "MARK": lambda machine, _: machine.stack.append(MARK),
     "GLOBAL": _import,
     "STACK_GLOBAL": _stack_global,
     **dict.fromkeys(("EXT1", "EXT2", "EXT4"), _extension),
@@ -294,7 +256,7 @@ _HANDLERS: Final[dict[str, Callable[[Machine, object], object]]] = {
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _get),
     "DUP": lambda machine, _: machine.stack.append(machine.top()),
     "POP": _drop,
-    **dict.fromkeys(("POP_MARK", "APPENDS", "ADDITEMS"), lambda machine, _: machine.items()),
+    **dict.fromkeys(("POPMARK", "APPENDS", "ADDITEMS"), lambda machine, _: machine.items()),
     "APPEND": lambda machine, _: machine.pop(),
     "SETITEM": _setitem,
     "SETITEMS": lambda machine, _: _set(machine, machine.items()),

@@ -101,7 +101,7 @@ def looks_like_pickle(head: bytes) -> bool:
     try:
         machine.run()
     except CutError:
-        return bool(machine.imports) or machine.operations >= _MANY
+        return machine.operations >= _MANY
     except MalformedError:
         return False
     return bool(machine.imports) or machine.operations >= _FEW
@@ -112,10 +112,9 @@ def may_be_pickle(head: bytes) -> bool:
     machine = Machine(Cursor(Memory(head)))
     try:
         machine.run()
-    except CutError as error:
-        return error.needed <= archives.MOST_UNPACKED or bool(machine.imports)
-    except MalformedError:
-        return machine.protocol is not None or bool(machine.imports or machine.problems)
+    except MalformedError as error:
+        cut = isinstance(error, CutError) and error.needed <= archives.MOST_UNPACKED
+        return cut or machine.protocol is not None or bool(machine.imports or machine.problems)
     return True
 
 

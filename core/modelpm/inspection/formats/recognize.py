@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from modelpm.inspection.findings import Findings, Kind, Problem
-from modelpm.inspection.formats import archives, executables, ggml, gguf, onnx, pickles, safetensors
+from modelpm.inspection.formats import executables, ggml, gguf, onnx, pickles, safetensors
 from modelpm.inspection.source import ByteSource
 
 HEAD: Final = 4096
@@ -35,7 +35,20 @@ _CLAIMS: Final[dict[str, tuple[str, frozenset[str]]]] = {
     **dict.fromkeys((".pt", ".pth", ".pt2", ".ptl", ".ckpt", ".mar"), (pickles.NAME, _PICKLED)),
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill"), (pickles.NAME, _PICKLED)),
 }
-_MAYBE_PICKLED: Final = (".bin", ".p", ".sav", ".model", ".data", ".th", ".t7", ".jit", ".pth.tar")
+_MAYBE_PICKLED: Final = (
+    ".bin",
+    ".p",
+    ".sav",
+    ".model",
+    ".data",
+    ".th",
+    ".t7",
+    ".jit",
+    ".pkl.zst",
+    ".pickle.zst",
+    ".pkl.lz4",
+    ".joblib.lz4",
+)
 _SCRIPTS: Final = (".py", ".sh", ".bash", ".pl", ".rb", ".js", ".ps1")
 
 
@@ -78,7 +91,7 @@ def inspect(source: ByteSource, name: str) -> Findings:
     suffix, likely, allowed = _claim(name)
     if found == executables.NAME and name.lower().endswith(_SCRIPTS):
         return Findings("script")  # a script under its own name is not loaded with the model
-    tried = found or likely or (pickles.NAME if archives.unreadable(head) else "")
+    tried = found or likely or ""
     findings = _INSPECTORS[tried][1](source) if tried in _INSPECTORS else Findings(found)
     if found is None and tried != pickles.NAME:
         findings = replace(findings, format=None)
