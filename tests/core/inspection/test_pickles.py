@@ -154,8 +154,20 @@ def test_a_checkpoint_of_tensors_arrays_and_plain_data_is_a_pickle(fake: Fake, p
 
 def test_a_legacy_checkpoint_is_five_pickles_and_raw_numbers(fake: Fake) -> None:
     data = LEGACY + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": True}, 2) + dumped(state(fake))
-    found = pickles.inspect(Memory(data + pickle.dumps(["0"], 2) + EVIL))
-    assert (found.format, found.danger, found.problems) == ("torch-legacy", Danger.PICKLE, ())
+    data += pickle.dumps(["0"], 2)
+    for count in (0x80, 0x28, 0x4E):  # the count of elements, whose first byte is an opcode
+        found = pickles.inspect(Memory(data + struct.pack("<Q", count) + bytes(64)))
+        assert (found.format, found.danger, found.problems) == ("torch-legacy", Danger.PICKLE, ())
+    assert danger(data + EVIL) == Danger.CODE
+
+
+def test_a_checkpoint_has_the_elements_and_types_of_its_tensors(fake: Fake) -> None:
+    data = dumped({"a": tensor(fake), "b": [tensor(fake, "Half") for _ in range(5)]})
+    facts = pickles.inspect(Memory(checkpoint(data))).facts
+    assert facts
+    assert facts.tensors
+    assert (facts.parameters, facts.quantization, facts.tensors.count) == (6 * 16, "F16", 6)
+    assert facts.tensors.types == {"F32": 64, "F16": 160}
 
 
 @pytest.mark.parametrize(

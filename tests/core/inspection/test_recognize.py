@@ -75,6 +75,19 @@ def test_a_name_that_lies_is_a_finding(data: bytes, name: str, message: str, dan
     assert found.danger == danger
 
 
+def test_safetensors_that_are_a_pickle_to_torch_are_code() -> None:
+    length = ord("X") + 256 * 3  # to an unpickler a text of three bytes, whose length is bytes 1 to 4
+    table = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
+    honest = struct.pack("<Q", length) + table.ljust(length) + b"\0"
+    assert recognize.inspect(Memory(honest), "pytorch_model.bin").danger == Danger.NONE
+    length = ord("X") + (1 << 16)  # a text of 256 bytes
+    text = table.ljust(5 + 256 - 8) + b"0cos\nsystem\n(S'x'\ntR."
+    data = struct.pack("<Q", length) + text.ljust(length) + b"\0"
+    assert recognize.recognize(data[:4096]) == "safetensors"
+    assert recognize.inspect(Memory(data), "pytorch_model.bin").danger == Danger.CODE
+    assert recognize.inspect(Memory(data), "model.safetensors").danger == Danger.NONE
+
+
 def test_what_a_name_promises() -> None:
     assert recognize.claimed("Model.GGUF") == {"gguf"}
     assert "torch" in recognize.claimed("a/b.pth")

@@ -12,6 +12,7 @@ from typing import Final
 
 from modelpm.inspection.formats.pickle_names import JOBLIB_ARRAY
 from modelpm.inspection.formats.pickle_opcodes import TABLE, argument
+from modelpm.inspection.formats.pickle_tensors import REBUILDERS, TensorTotal, rebuilt
 from modelpm.inspection.formats.pickle_values import KEPT_ITEMS, MARK, Fields, Global, Instance
 from modelpm.inspection.source import BoundError, Cursor, MalformedError
 
@@ -36,6 +37,7 @@ class Machine:
         protocol: What the PROTO opcode says; ``None`` without one.
         stopped: Whether STOP was reached.
         result: The value at STOP, as far as the machine knows it.
+        tensors: The torch tensors that it rebuilds, by type.
     """
 
     cursor: Cursor
@@ -46,6 +48,7 @@ class Machine:
     protocol: int | None = None
     stopped: bool = False
     result: object = None
+    tensors: dict[str, TensorTotal] = field(default_factory=dict)
     stack: list[object] = field(default_factory=list)
     memo: dict[int, object] = field(default_factory=dict)
 
@@ -97,7 +100,10 @@ class Machine:
         """Put what a call gives on the stack."""
         if not isinstance(callee, Global):
             self.problems.add("it calls something that is not an imported name")
-        self.stack.append(Instance(callee.name if isinstance(callee, Global) else "?", arguments))
+        name = callee.name if isinstance(callee, Global) else "?"
+        if name in REBUILDERS and (found := rebuilt(arguments)):
+            self.tensors[found[0]] = self.tensors.get(found[0], TensorTotal()) + found[1]
+        self.stack.append(Instance(name, arguments))
 
 
 def _protocol(machine: Machine, value: object) -> None:
@@ -191,8 +197,7 @@ def _persistent(machine: Machine, _: object) -> None:
 
 
 def _binary_persistent(machine: Machine, _: object) -> None:
-    machine.pop()
-    _persistent(machine, None)
+    machine.stack.append(Instance("", machine.pop()))
 
 
 def _put(machine: Machine, value: object) -> None:

@@ -3,13 +3,15 @@
 import ast
 import re
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from modelpm.inspection.findings import Danger, Findings, dangerous, structural, worst
+from modelpm.inspection.findings import Danger, Facts, Findings, TensorSummary, dangerous, structural, worst
 from modelpm.inspection.formats import archives, executables
 from modelpm.inspection.formats.pickle_machine import MOST_OPERATIONS, Machine
 from modelpm.inspection.formats.pickle_names import ALLOWED, JOBLIB_ARRAY
+from modelpm.inspection.formats.pickle_tensors import TensorTotal
 from modelpm.inspection.source import BoundError, ByteSource, Cursor, CutError, MalformedError, Memory
 
 NAME: Final = "pickle"
@@ -35,16 +37,16 @@ class Verdict:
         refused: Imported names beyond the allow-list.
         problems: What else makes them code.
         rest: What is wrong behind the last pickle, if anything.
-        pickles: How many there are.
         operations: How many opcodes were followed.
+        tensors: The torch tensors that they rebuild, by type.
     """
 
     format: str
     refused: frozenset[str]
     problems: tuple[str, ...]
     rest: str | None
-    pickles: int
     operations: int
+    tensors: Mapping[str, TensorTotal]
 
     @property
     def danger(self) -> Danger:
@@ -66,20 +68,24 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
     cursor, left, count = Cursor(source, start), most, 0
     imports: set[str] = set()
     problems: set[str] = set()
+    types: dict[str, TensorTotal] = {}
     rest, legacy = None, False
-    while cursor.position < cursor.end and not (legacy and count == _TORCH_PICKLES):
+    while cursor.position < cursor.end:
         machine = Machine(cursor, left)
+        storages = legacy and count >= _TORCH_PICKLES
         try:
             machine.run()
         except MalformedError as error:
-            harmless = machine.protocol is None and not machine.imports and not machine.problems
+            harmless = not machine.imports and not machine.problems and (machine.protocol is None or storages)
             if harmless and not isinstance(error, BoundError):
-                rest = f"the bytes behind the last pickle are not a pickle: {error}"
+                rest = None if storages else f"the bytes behind the last pickle are not a pickle: {error}"
                 break
             problems.add(f"it cannot be followed to its end: {error}")
         left -= machine.operations
         imports |= machine.imports
         problems |= machine.problems
+        for name, total in machine.tensors.items():
+            types[name] = types.get(name, TensorTotal()) + total
         if not machine.stopped:
             break
         count += 1
@@ -90,7 +96,7 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
     if not count and not problems:
         return None
     name = "torch-legacy" if legacy else "joblib" if JOBLIB_ARRAY in imports else NAME
-    return Verdict(name, frozenset(imports - ALLOWED), tuple(sorted(problems)), rest, count, most - left)
+    return Verdict(name, frozenset(imports - ALLOWED), tuple(sorted(problems)), rest, most - left, types)
 
 
 def looks_like_pickle(head: bytes) -> bool:
@@ -135,6 +141,7 @@ def inspect(source: ByteSource) -> Findings:
     found = walk.visit("", source, _DEPTH)
     return Findings(
         found,
+        walk.facts(),
         danger=worst(walk.dangers),
         problems=(*dangerous(walk.problems), *structural(walk.structure)),
         refused=tuple(sorted(walk.refused)),
@@ -147,11 +154,21 @@ class _Walk:
     problems: list[str] = field(default_factory=list)
     structure: list[str] = field(default_factory=list)
     dangers: list[Danger] = field(default_factory=list)
+    tensors: dict[str, TensorTotal] = field(default_factory=dict)
     left: int = archives.MOST_UNPACKED
 
     def code(self, name: str, message: str) -> None:
         self.dangers.append(Danger.CODE)
         self.problems.append(f"{name[:120]}: {message}" if name else message)
+
+    def facts(self) -> Facts | None:
+        """Return the tensors of all pickles together."""
+        if not self.tensors:
+            return None
+        sizes = {name: total.nbytes for name, total in self.tensors.items()}
+        summary = TensorSummary(sum(total.count for total in self.tensors.values()), sum(sizes.values()), sizes)
+        elements = sum(total.elements for total in self.tensors.values())
+        return Facts(parameters=elements, quantization=summary.main_type, tensors=summary)
 
     def visit(self, name: str, source: ByteSource, depth: int) -> str | None:
         """Judge one file or member; return its format."""
@@ -201,6 +218,8 @@ class _Walk:
             return None
         self.dangers.append(verdict.danger)
         self.refused |= verdict.refused
+        for kind, total in verdict.tensors.items():
+            self.tensors[kind] = self.tensors.get(kind, TensorTotal()) + total
         prefix = f"{name[:120]}: " if name else ""
         self.problems += [f"{prefix}{problem}" for problem in verdict.problems]
         self.structure += [f"{prefix}{verdict.rest}"] if verdict.rest else []

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from modelpm.inspection.findings import Findings, Kind, Problem
+from modelpm.inspection.findings import Danger, Findings, Kind, Problem
 from modelpm.inspection.formats import executables, ggml, gguf, onnx, pickles, safetensors
 from modelpm.inspection.source import ByteSource
 
@@ -95,6 +95,9 @@ def inspect(source: ByteSource, name: str) -> Findings:
     findings = _INSPECTORS[tried][1](source) if tried in _INSPECTORS else Findings(found)
     if found is None and tried != pickles.NAME:
         findings = replace(findings, format=None)
+    if likely == pickles.NAME and tried != pickles.NAME and pickles.judge(source):
+        also = Problem(Kind.DANGER, f"the bytes are {found}, and a pickle to the program that the name is for")
+        findings = replace(findings, danger=Danger.CODE, problems=(*findings.problems, also))
     if allowed and findings.format not in allowed:
         told = f"the bytes are {findings.format}" if findings.format else "modelpm does not recognize the bytes"
         lie = Problem(Kind.LIE, f"the name ends in {suffix}, and {told}")
