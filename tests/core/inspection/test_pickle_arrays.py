@@ -47,6 +47,12 @@ def test_arrays_of_numbers_are_data_and_arrays_of_objects_are_pickles() -> None:
     assert danger(objects[:at] + b"nothing") == Danger.CODE
     spelled = objects[:at].replace(b"'|O'", b"'f,O'") + EVIL
     assert danger(spelled) != Danger.NONE
+    python_2 = (
+        b"\x93NUMPY\x01\x00"
+        + struct.pack("<H", 70)
+        + b"{'descr': '<i8', 'fortran_order': False, 'shape': (3L,), }".ljust(70)
+    )
+    assert danger(python_2 + bytes(24)) == Danger.NONE
     nested = b"\x93NUMPY\x01\x00" + struct.pack("<H", 9000) + b"(" * 9000
     assert danger(nested) == Danger.CODE
 

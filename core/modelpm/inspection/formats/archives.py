@@ -25,9 +25,8 @@ _TAR_CHECKSUM: Final = slice(148, 156)
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 _END: Final = b"PK\x05\x06"
 _END_BYTES: Final = 22
-_TAIL: Final = (1 << 16) + _END_BYTES
 _END_ZIP64: Final = 56 + 20
-_FULL: Final = 0xFFFFFFFF
+_RECORD_ZIP64, _LOCATOR_ZIP64 = b"PK\x06\x06", b"PK\x06\x07"
 _GZIP, _BZIP, _XZ, _LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00"
 _UNREADABLE: Final = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd"}
 _STORAGE: Final = re.compile(r"(.*)/data/[0-9]+")
@@ -168,21 +167,7 @@ def zip_archive(source: ByteSource) -> zipfile.ZipFile:
     Raises:
         MalformedError: The archive is damaged, or ambiguous.
     """
-    tail = source.read(max(0, source.size - _TAIL), _TAIL)
-    at = tail.rfind(_END)
-    end = tail[at : at + _END_BYTES]
-    if at < 0 or len(end) < _END_BYTES:
-        raise MalformedError("the zip archive has no directory")
-    if at + _END_BYTES != len(tail):
-        raise MalformedError("bytes lie behind the zip archive's directory")
-    size, offset = int.from_bytes(end[12:16], "little"), int.from_bytes(end[16:20], "little")
-    place = source.size - _END_BYTES
-    if _FULL in (size, offset) or end[10:12] == b"\xff\xff":
-        record = source.read(place - _END_ZIP64, _END_ZIP64)
-        size, offset = int.from_bytes(record[40:48], "little"), int.from_bytes(record[48:56], "little")
-        place -= _END_ZIP64
-    if size > _LARGEST_DIRECTORY or offset + size != place:
-        raise MalformedError("the zip archive's directory is too large, or not where the archive says")
+    _directory(source)
     try:
         archive = zipfile.ZipFile(Stream(source))
     except (*_FAULTS, *_OTHER_FAULTS) as error:
@@ -191,6 +176,33 @@ def zip_archive(source: ByteSource) -> zipfile.ZipFile:
     if len(names) > MOST_MEMBERS or len({name.lower() for name in names}) < len(names):
         raise MalformedError(f"it has more than {MOST_MEMBERS:,} members, or two with one name")
     return archive
+
+
+def _directory(source: ByteSource) -> None:
+    """Hold the records at a zip archive's end against each other; readers differ in which of them they believe."""
+    place = source.size - _END_BYTES
+    end = source.read(max(0, place), _END_BYTES)
+    if place < 0 or not end.startswith(_END) or end[-2:] != b"\0\0":
+        raise MalformedError("the zip archive does not end with its directory")
+    claims = [(end[10:12], _number(end[10:12])), (end[12:16], _number(end[12:16])), (end[16:20], _number(end[16:20]))]
+    record = source.read(max(0, place - _END_ZIP64), _END_ZIP64)
+    if record.startswith(_RECORD_ZIP64) and record[56:60] == _LOCATOR_ZIP64:
+        place -= _END_ZIP64
+        wide = [_number(record[32:40]), _number(record[40:48]), _number(record[48:56])]
+        agreed = all(
+            number == other or not raw.strip(b"\xff") for (raw, number), other in zip(claims, wide, strict=True)
+        )
+        if not agreed or _number(record[64:72]) != place:
+            raise MalformedError("the zip archive has two directories")
+    else:
+        wide = [number for _, number in claims]
+    members, size, offset = wide
+    if members > MOST_MEMBERS or size > _LARGEST_DIRECTORY or offset + size != place:
+        raise MalformedError("the zip archive's directory is too large, or not where the archive says")
+
+
+def _number(raw: bytes) -> int:
+    return int.from_bytes(raw, "little")
 
 
 def is_storage(name: str, names: frozenset[str]) -> bool:

@@ -19,12 +19,14 @@ NUMPY_MAGIC: Final = b"\x93NUMPY"
 HEAD: Final = 4096
 MOST_PICKLES: Final = 10_000
 _DEPTH: Final = 4
+_NAMED: Final = 3
 _TORCH_MAGIC: Final = 0x1950A86A20F9469CFC6C
 _TORCH_PICKLES: Final = 5
 _PROTOCOLS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _FEW, _MANY = 4, 16  # opcodes without a fault that tell a pickle from text
 _CODE: Final = re.compile(r"(.*/)?code/.*|MAR-INF/.*")
 _LONGEST_NUMPY_HEADER: Final = 64 << 10
+_PYTHON_2_LONG: Final = re.compile(rb"(?<=[0-9])L(?=[,)])")
 _PLAIN_TYPE: Final = re.compile(r"[<>|=]?[biufcSUVmM?][0-9]*(\[[0-9a-zA-Z]+\])?")
 
 
@@ -222,6 +224,8 @@ class _Walk:
             self.tensors[kind] = self.tensors.get(kind, TensorTotal()) + total
         prefix = f"{name[:120]}: " if name else ""
         self.problems += [f"{prefix}{problem}" for problem in verdict.problems]
+        if named := sorted(verdict.refused)[:_NAMED]:
+            self.problems.append(f"{prefix}it imports {', '.join(each[:80] for each in named)}, which can run code")
         self.structure += [f"{prefix}{verdict.rest}"] if verdict.rest else []
         return verdict.format
 
@@ -261,7 +265,8 @@ class _Walk:
 def _plain_array(header: bytes) -> bool:
     """Return whether an array holds numbers and texts only; objects are a pickle."""
     try:
-        table = None if b"\\" in header else ast.literal_eval(header.decode("latin-1").strip())
+        plain = _PYTHON_2_LONG.sub(b"", header).decode("latin-1").strip()
+        table = None if "\\" in plain else ast.literal_eval(plain)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise MalformedError("the header of the array cannot be read") from error
     return isinstance(table, dict) and _plain_type(table.get("descr"), _DEPTH)
