@@ -1,4 +1,4 @@
-"""Pickles in all their wrappings, judged by what they would do: rebuild data, or run code."""
+"""Pickles in every wrapping, judged by what they would do: rebuild data, or run code."""
 
 import ast
 import re
