@@ -1,0 +1,1 @@
+"""The formats that modelpm reads itself, one module a format."""
