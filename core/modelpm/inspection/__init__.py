@@ -1,0 +1,1 @@
+"""What a model is: its components, roles, variants and formats."""

@@ -1,0 +1,163 @@
+"""The role of each path: weights, projector, tokenizer, training leftover, …, by its name alone."""
+
+import posixpath
+import re
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a file is for."""
+
+    WEIGHTS = "weights"
+    PROJECTOR = "projector"
+    DRAFT = "draft"
+    ADAPTER = "adapter"
+    VAE = "vae"
+    TEXT_ENCODER = "text-encoder"
+    VOCODER = "vocoder"
+    VOICE = "voice"
+    TOKENIZER = "tokenizer"
+    CONFIG = "config"
+    IMATRIX = "imatrix"
+    CODE = "code"
+    DOCS = "docs"
+    TRAINING = "training"
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether a file of this role holds tensors that a program loads."""
+        return self in _TENSORS
+
+
+_TENSORS = frozenset(
+    {Role.WEIGHTS, Role.PROJECTOR, Role.DRAFT, Role.ADAPTER, Role.VAE, Role.TEXT_ENCODER, Role.VOCODER, Role.VOICE}
+)
+
+# Endings of weights, and the format that each names. `pickle` means: only the bytes say whether it can run code.
+FORMATS = {
+    ".safetensors": "safetensors",
+    ".gguf": "gguf",
+    ".onnx": "onnx",
+    ".ort": "onnx",
+    ".mlmodelc.zip": "coreml",
+    ".mlmodel": "coreml",
+    ".h5": "keras",
+    ".hdf5": "keras",
+    ".keras": "keras",
+    ".msgpack": "flax",
+    ".ot": "rust",
+    ".tflite": "tflite",
+    ".task": "tflite",
+    ".litertlm": "tflite",
+    ".ftz": "fasttext",
+    ".llamafile": "llamafile",
+    ".pdmodel": "paddle",
+    ".pdparams": "pickle",
+    ".pt.tar": "pickle",
+    ".bin": "pickle",
+    ".pt": "pickle",
+    ".pth": "pickle",
+    ".ckpt": "pickle",
+    ".pkl": "pickle",
+    ".pickle": "pickle",
+    ".dill": "pickle",
+    ".joblib": "pickle",
+    ".npy": "pickle",
+    ".npz": "pickle",
+    ".nemo": "pickle",
+    ".pt2": "pickle",
+    ".torchscript": "pickle",
+    ".jit": "pickle",
+}
+UNSURE = frozenset({"pickle", "llamafile"})
+
+_DOCS = re.compile(
+    r"(?:^|/)(?:readme|licen[cs]e|usage_policy|use_policy|model_card|modelcard|notice|copying|citation|changelog|bias)"
+    r"(?:$|[^/a-z0-9][^/]*$)|(?:^|/)\.[^/]*$|(?:^|/)(?:\.git|\.github|\.cache|docs|assets|images|samples)/"
+    r"|\.(?:md|rst|png|jpe?g|gif|webp|svg|pdf|mp3|wav|flac|ogg|mp4|webm|html|ipynb|log)$",
+    re.IGNORECASE,
+)
+_TRAINING = re.compile(
+    r"(?:^|/)(?:optimizer|scheduler|rng_state(?:_\d+)?|random_states_\d+|trainer_state|training_args|scaler|"
+    r"train_results|eval_results|all_results|[^/]*_(?:optim|model)_states)\.(?:pt|pth|bin|json|pkl)$"
+    r"|(?:^|/)(?:checkpoint-\d+|runs|wandb|logs|tensorboard|global_step\d+)/|(?:^|/)events\.out\.tfevents",
+    re.IGNORECASE,
+)
+_IMATRIX = re.compile(r"(?:^|[-._/])imatrix[^/]*\.(?:gguf|dat|txt)$|\.imatrix$|(?:^|/)imatrix[^/.]*$", re.IGNORECASE)
+_DRAFT = re.compile(r"(?:^|/)(?:mtp|eagle3|dflash|dspark|draft)-", re.IGNORECASE)
+_VOCODER = re.compile(r"wavtokenizer|vocoder|vocos|(?:^|[-_.])snac|(?:^|[-_.])mimi[-_.]|tokenizer", re.IGNORECASE)
+_LORA = re.compile(r"(?:^|[-_.])(?:lora|adapter)(?:[-_.]|$)", re.IGNORECASE)
+_TOKENIZER = re.compile(
+    r"^(?:tokenizer[^/]*|tekken\.json|vocab[^/]*|merges\.txt|[^/]*spiece\.model|[^/]*\.tiktoken|[^/]*\.spm|"
+    r"sentencepiece[^/]*|source\.spm|target\.spm|special_tokens_map\.json|added_tokens\.json|"
+    r"(?:shared|source|target)_vocabulary[^/]*)$",
+    re.IGNORECASE,
+)
+_FOLDERS = (
+    (Role.VAE, re.compile(r"^(?:vae|vae_\d\w*|vae_approx|vqvae|movq)$", re.IGNORECASE)),
+    (Role.TEXT_ENCODER, re.compile(r"^(?:text_encoders?|text_encoder_\d|clip|conditioner)$", re.IGNORECASE)),
+    (Role.VOCODER, re.compile(r"^vocoder$", re.IGNORECASE)),
+    (Role.VOICE, re.compile(r"^(?:voices|speakers)$", re.IGNORECASE)),
+    (Role.ADAPTER, re.compile(r"^loras?$", re.IGNORECASE)),
+)
+_PART = re.compile(r"\.gguf(?:\.part\d+of\d+|-split-[a-z])$", re.IGNORECASE)
+_DATA = re.compile(r"\.onnx(?:[._]data(?:[._-]\d+)?)$", re.IGNORECASE)
+_CHECKPOINT = re.compile(r"\.(?:ckpt|data)-\d+-of-\d+$|\.ckpt\.(?:index|meta)$", re.IGNORECASE)
+_PAIRS = (".xml", ".pdiparams")
+
+
+def role_of(path: str) -> Role:
+    """Return what a path is for, by its name and folders."""
+    name = posixpath.basename(path)
+    if _TRAINING.search(path):
+        return Role.TRAINING
+    if _IMATRIX.search(path):
+        return Role.IMATRIX
+    if not (format_ := format_of(path)):
+        return _without_weights(path, name)
+    return _gguf(path, name) if format_ == "gguf" else _weights(path)
+
+
+def format_of(path: str) -> str:
+    """Return the format that a path's ending names; empty where it is not a weight's."""
+    lower = path.lower()
+    if ".mlpackage/" in lower or ".mlmodelc/" in lower:
+        return "coreml"
+    if _PART.search(lower):
+        return "gguf"
+    if _DATA.search(lower):
+        return "onnx"
+    base = posixpath.basename(lower)
+    if base.startswith("openvino_") and base.endswith((".xml", ".bin")):
+        return "openvino"
+    if base == "saved_model.pb" or "/variables/" in f"/{lower}" or _CHECKPOINT.search(lower):
+        return "tensorflow"
+    dots = [at for at, char in enumerate(base) if char == "."][-2:]
+    return next((FORMATS[base[at:]] for at in dots if base[at:] in FORMATS), "")
+
+
+def _without_weights(path: str, name: str) -> Role:
+    if _TOKENIZER.search(name):
+        return Role.TOKENIZER
+    if _DOCS.search(path):
+        return Role.DOCS
+    return Role.CODE if name.endswith((".py", ".cu", ".cpp", ".sh")) else Role.CONFIG
+
+
+def _gguf(path: str, name: str) -> Role:
+    if "mmproj" in name.lower():
+        return Role.PROJECTOR
+    if _DRAFT.search(path):
+        return Role.DRAFT
+    if _VOCODER.search(name):
+        return Role.VOCODER
+    return Role.ADAPTER if _LORA.search(name) else _weights(path)
+
+
+def _weights(path: str) -> Role:
+    folders = path.split("/")[:-1]
+    for folder in reversed(folders):
+        for role, pattern in _FOLDERS:
+            if pattern.search(folder):
+                return role
+    return Role.ADAPTER if posixpath.basename(path).startswith("adapter_model.") else Role.WEIGHTS
