@@ -155,18 +155,17 @@ def choose(layout: Layout, asked: str = "", *, projector: bool = True) -> Decisi
         return _all(layout)
     if not layout.variants:
         return _no_weights(layout)
-    if not asked and not layout.recommended:
-        return Question(layout.why, layout.variants)
-    found = _named(layout, asked) if asked else [v for v in layout.variants if v.name == layout.recommended]
+    found = _named(layout, asked or layout.recommended)
     if not found:
-        return Unknown(asked, _meant(layout, asked), layout.variants)
+        return (
+            Unknown(asked, _meant(layout, asked), layout.variants) if asked else Question(layout.why, layout.variants)
+        )
     if len(found) > 1:
         return Question(f"{len(found)} variants are called so", tuple(found), asked)
-    variant = found[0]
-    if variant.missing:
+    if found[0].missing:
         others = tuple(v for v in layout.variants if not v.missing)
-        return Incomplete(variant.name, variant.missing, others)
-    return _chosen(layout, variant, projector=projector)
+        return Incomplete(found[0].name, found[0].missing, others)
+    return _chosen(layout, found[0], projector=projector)
 
 
 def table(variants: Sequence[Variant]) -> str:
@@ -174,9 +173,7 @@ def table(variants: Sequence[Variant]) -> str:
     shown = variants[:_ROWS]
     names = [shortened(v.name, _WIDEST) for v in shown]
     width = max((len(name) for name in names), default=0)
-    rows = [
-        f"  {name:<{width}}  {binary_size(v.size):>9}{_note(v)}" for name, v in zip(names, shown, strict=True)
-    ]
+    rows = [f"  {name:<{width}}  {binary_size(v.size):>9}{_note(v)}" for name, v in zip(names, shown, strict=True)]
     more = [f"  … and {len(variants) - _ROWS} more"] if len(variants) > _ROWS else []
     return "\n".join([*rows, *more])
 
@@ -192,11 +189,11 @@ def _note(variant: Variant) -> str:
 
 def _named(layout: Layout, asked: str) -> list[Variant]:
     """Return the variants that a name means: a variant's own name, another spelling of it, or a file of it."""
-    by_name: dict[str, list[Variant]] = {}
-    for variant in layout.variants:
-        by_name.setdefault(variant.name, []).append(variant)
+    if not asked:
+        return []
+    by_name = {v.name: v for v in layout.variants}
     if names := matching(asked, by_name):
-        return [v for name in names for v in by_name[name]]
+        return [by_name[name] for name in names]
     by_file: dict[str, list[Variant]] = {}
     for variant in layout.variants:
         paths = [f.path for c in variant.main for f in c.files] + [c.entry_point for c in variant.main]

@@ -164,4 +164,3 @@ def _infix(stem: str, format_: str) -> re.Match[str] | None:
     if format_ == "openvino":
         return _OPENVINO.search(stem) if len(stem) <= _NAME else None
     return _INFIX.search(stem) if format_ else None
-

@@ -64,11 +64,9 @@ def adapter(shape: Shape) -> Layout | None:
         by_folder.setdefault(component.folder, []).append(component)
     if "" in by_folder:
         main = tuple(by_folder[""])
-        variants = (Variant(FRAMEWORKS.get(main[0].format, main[0].format), main, shape.alongside(main)),)
-        return _layout("adapter", shape, variants)
-    variants = tuple(
-        Variant(folder, tuple(here), shape.alongside(here), folder) for folder, here in by_folder.items()
-    )
+        name = FRAMEWORKS.get(main[0].format, main[0].format)
+        return _layout("adapter", shape, (Variant(name, main, shape.alongside(main)),))
+    variants = tuple(Variant(folder, tuple(here), shape.alongside(here), folder) for folder, here in by_folder.items())
     return _layout("adapter", shape, variants, first(variants) if len(variants) == 1 else "")
 
 

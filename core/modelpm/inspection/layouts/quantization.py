@@ -7,11 +7,14 @@ from modelpm.text.suggest import nearest
 
 # The GGUF quantizations that a bare reference may take, best first. 16-bit files come last, and never beside others.
 # One- and two-bit files are absent: they lose too much to be taken without a question.
+# fmt: off
 RECOMMENDED = (
-    "Q4_K_M UD-Q4_K_M UD-Q4_K_XL Q4_K_XL Q4_K_L Q4_K_S UD-Q4_K_S Q4_K Q4_0 MXFP4 MXFP4_MOE NVFP4 IQ4_XS IQ4_NL Q4_1 "
-    "Q5_K_M UD-Q5_K_XL Q5_K_S Q5_K Q5_0 Q5_1 UD-Q6_K_XL Q6_K Q8_0 UD-Q8_K_XL Q3_K_XL Q3_K_L Q3_K_M UD-Q3_K_XL Q3_K_S "
-    "IQ3_M IQ3_S BF16 F16 F32"
-).split()
+    "Q4_K_M", "UD-Q4_K_M", "UD-Q4_K_XL", "Q4_K_XL", "Q4_K_L", "Q4_K_S", "UD-Q4_K_S", "Q4_K", "Q4_0", "MXFP4",
+    "MXFP4_MOE", "NVFP4", "IQ4_XS", "IQ4_NL", "Q4_1", "Q5_K_M", "UD-Q5_K_XL", "Q5_K_S", "Q5_K", "Q5_0", "Q5_1",
+    "UD-Q6_K_XL", "Q6_K", "Q8_0", "UD-Q8_K_XL", "Q3_K_XL", "Q3_K_L", "Q3_K_M", "UD-Q3_K_XL", "Q3_K_S", "IQ3_M",
+    "IQ3_S", "BF16", "F16", "F32",
+)
+# fmt: on
 WIDE = frozenset({"BF16", "F16", "F32"})
 
 _LONGEST = 255  # characters of a name that are read: what file systems hold

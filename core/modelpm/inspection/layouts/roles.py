@@ -121,7 +121,7 @@ def role_of(path: str) -> Role:
 def format_of(path: str) -> str:
     """Return the format that a path's ending names; empty where it is not a weight's."""
     lower = path.lower()
-    if ".mlpackage/" in lower or ".mlmodelc/" in lower:
+    if ".mlpackage/" in f"{lower}/" or ".mlmodelc/" in f"{lower}/":
         return "coreml"
     if _PART.search(lower):
         return "gguf"

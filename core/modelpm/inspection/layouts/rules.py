@@ -134,7 +134,9 @@ def _unique(variants: Sequence[Variant]) -> tuple[Variant, ...]:
         path = variant.main[0].entry_point or variant.main[0].name
         name = variant.name if variant.name not in used else path
         used.add(name)
-        found.append(variant if name == variant.name else replace(variant, name=name, also=(*variant.also, variant.name)))
+        found.append(
+            variant if name == variant.name else replace(variant, name=name, also=(*variant.also, variant.name))
+        )
     return tuple(found)
 
 

@@ -79,19 +79,25 @@ class Known:
             return path[: len(path) - len(found[0])] + found[1]
         if found := _TF_DATA.match(base[-_LONGEST:]):
             return posixpath.join(folder, found[1])
-        stem, dot, ending = path.rpartition(".")
+        return self._pair(path) or self._external(folder, base)
+
+    def _pair(self, path: str) -> str | None:
+        """Return the file to which a second file of the same name belongs: ``.xml`` for ``.bin``, and the like."""
+        stem, _, ending = path.rpartition(".")
         for first, second in _PAIRED:
             if ending.lower() == second and f"{stem}.{first}" in self.paths:
                 return f"{stem}.{first}"
-        if base.lower().startswith("openvino_") and ending.lower() == "bin":
+        if posixpath.basename(path).lower().startswith("openvino_") and ending.lower() == "bin":
             return f"{stem}.xml"
-        if ending == "json" and stem.lower().endswith(".onnx") and stem in self.paths:
-            return stem
+        return stem if ending == "json" and stem.lower().endswith(".onnx") and stem in self.paths else None
+
+    def _external(self, folder: str, base: str) -> str | None:
+        """Return the file beside which a folder holds tensors under names of its own."""
         parent, _, last = folder.rpartition("/")
         if last == "variables" and (saved := posixpath.join(parent, "saved_model.pb")) in self.paths:
             return saved
         here = self.onnx.get(folder, ())
-        external = base == "weights.pb" or not dot or "." not in base or base.startswith("onnx__")
+        external = base == "weights.pb" or "." not in base or base.startswith("onnx__")
         return here[0] if len(here) == 1 and external and not _named_document(base) else None
 
 
