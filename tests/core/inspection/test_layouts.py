@@ -286,7 +286,7 @@ def test_files_beside_the_weights_have_their_roles() -> None:
     ],
     ids=["gguf", "projectors", "voices", "onnx", "diffusers", "shards", "deep", "genai", "adapters"],
 )
-def test_ten_thousand_files_take_linear_time(paths: list[str]) -> None:
+def test_thousands_of_files_take_linear_time(paths: list[str]) -> None:
     def cost(count: int) -> float:
         step = len(paths) // count
         files = listing(*paths[:1], *paths[1::step])
@@ -296,8 +296,8 @@ def test_ten_thousand_files_take_linear_time(paths: list[str]) -> None:
         choose(layout, "no-such-name")
         return time.thread_time() - begin
 
-    small, large = min(cost(1_000) for _ in range(2)), cost(10_000)
-    assert large < max(0.3, 40 * small)  # quadratic would be 100 times
+    small, large = cost(500), cost(5_000)
+    assert large < max(0.5, 40 * small)  # quadratic would be 100 times
 
 
 @settings(max_examples=150, deadline=None)
@@ -326,6 +326,13 @@ def test_any_names_get_an_answer_and_no_file_is_lost(paths: list[str], asked: st
         decision = choose(layout, name)
         if isinstance(decision, Chosen):
             assert {f.path for f in decision.files} <= set(paths)
+
+
+def test_ten_thousand_files_are_read_in_seconds() -> None:
+    begin = time.thread_time()
+    layout = layout_of(listing(*[f"q/m{i}-Q4_K_M.gguf" for i in range(10_000)]))
+    assert isinstance(choose(layout), Question)
+    assert time.thread_time() - begin < 10
 
 
 def test_components_keep_the_order_of_the_listing() -> None:

@@ -14,7 +14,7 @@ from modelpm.inspection.layouts.shape import Shape
 _PRECISION = {"F16": 0, "BF16": 1, "Q8_0": 2, "F32": 3}
 _HALVES = re.compile(r"(?:(?<=[^a-z0-9])|^)(?:high|low)[-_ ]?noise(?=[^a-z0-9]|$)")
 _ALONG = (Role.PROJECTOR, Role.VOCODER)
-_COMPARED = 32  # companions in one folder that are compared with a model
+_COMPARED = 16  # companions in one folder that are compared with a model
 _PLAIN_FOLDERS = frozenset({"gguf", "ggml", "quants", "quantized", "models"})
 
 
@@ -101,24 +101,27 @@ class _Companions:
 
     def __init__(self, files: Sequence[Component], *, single: bool) -> None:
         self._found: dict[tuple[Role, str], list[Component]] = {}
+        self._words: dict[str, set[str]] = {}
         for component in sorted(files, key=lambda c: (_PRECISION.get(c.variant, 1), len(c.name), c.name)):
             if component.role in _ALONG:
                 here = self._found.setdefault((component.role, "" if single else component.folder), [])
                 if len(here) < _COMPARED:
                     here.append(component)
+                    self._words[component.name] = _words(component.name)
 
     def of(self, lead: Component) -> tuple[Component, ...]:
         """Return the projector and the vocoder that accompany a model: never those of a folder beside its own."""
         folders = ("", *folders_of(lead.name))
         near = [[c for f in folders for c in self._found.get((role, f), ()) if c is not lead] for role in _ALONG]
-        return tuple(min(found, key=lambda c: _distance(c, lead)) for found in near if found)
+        words, folders_of_lead = _words(lead.name), lead.folder.split("/")
 
+        def distance(companion: Component) -> tuple[int, int, int, int, str]:
+            """Return how far it is: by shared folders, then words of the name, then precision."""
+            depth = len(posixpath.commonprefix([companion.folder.split("/"), folders_of_lead]))
+            same = len(words & self._words[companion.name])
+            return (-depth, -same, _PRECISION.get(companion.variant, 1), len(companion.name), companion.name)
 
-def _distance(companion: Component, lead: Component) -> tuple[int, int, int, int, str]:
-    """Return how far a companion is from a model: by shared folders, then words of the name, then precision."""
-    depth = len(posixpath.commonprefix([companion.folder.split("/"), lead.folder.split("/")]))
-    words = _words(lead.name) & _words(companion.name)
-    return (-depth, -len(words), _PRECISION.get(companion.variant, 1), len(companion.name), companion.name)
+        return tuple(min(found, key=distance) for found in near if found)
 
 
 def _words(name: str) -> set[str]:

@@ -4,6 +4,8 @@ import posixpath
 import re
 from enum import StrEnum
 
+from modelpm.inspection.layouts.sets import folders_of
+
 
 class Role(StrEnum):
     """What a file is for."""
@@ -93,13 +95,14 @@ _TOKENIZER = re.compile(
     r"(?:shared|source|target)_vocabulary[^/]*)$",
     re.IGNORECASE,
 )
-_FOLDERS = (
-    (Role.VAE, re.compile(r"^(?:vae|vae_\d\w*|vae_approx|vqvae|movq)$", re.IGNORECASE)),
-    (Role.TEXT_ENCODER, re.compile(r"^(?:text_encoders?|text_encoder_\d|clip|conditioner)$", re.IGNORECASE)),
-    (Role.VOCODER, re.compile(r"^vocoder$", re.IGNORECASE)),
-    (Role.VOICE, re.compile(r"^(?:voices|speakers)$", re.IGNORECASE)),
-    (Role.ADAPTER, re.compile(r"^loras?$", re.IGNORECASE)),
-)
+_FOLDERS = {
+    **dict.fromkeys(("vae", "vae_1_0", "vae_approx", "vqvae", "movq"), Role.VAE),
+    **dict.fromkeys(("text_encoder", "text_encoders", "clip", "conditioner"), Role.TEXT_ENCODER),
+    **dict.fromkeys(("text_encoder_2", "text_encoder_3", "text_encoder_4"), Role.TEXT_ENCODER),
+    **dict.fromkeys(("voices", "speakers"), Role.VOICE),
+    **dict.fromkeys(("lora", "loras"), Role.ADAPTER),
+    "vocoder": Role.VOCODER,
+}
 _PART = re.compile(r"\.gguf(?:\.part\d+of\d+|-split-[a-z])$", re.IGNORECASE)
 _DATA = re.compile(r"\.onnx(?:[._]data(?:[._-]\d+)?)$", re.IGNORECASE)
 _CHECKPOINT = re.compile(r"\.(?:ckpt|data)-\d+-of-\d+$|\.ckpt\.(?:index|meta)$", re.IGNORECASE)
@@ -155,9 +158,7 @@ def _gguf(path: str, name: str) -> Role:
 
 
 def _weights(path: str) -> Role:
-    folders = path.split("/")[:-1]
-    for folder in reversed(folders):
-        for role, pattern in _FOLDERS:
-            if pattern.search(folder):
-                return role
+    folders = (posixpath.basename(folder).lower() for folder in folders_of(path))
+    if role := next((_FOLDERS[name] for name in folders if name in _FOLDERS), None):
+        return role
     return Role.ADAPTER if posixpath.basename(path).startswith("adapter_model.") else Role.WEIGHTS

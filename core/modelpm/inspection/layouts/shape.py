@@ -24,11 +24,19 @@ class Shape:
         self.parts = tuple(parts)
         self.names = frozenset(f.path for c in parts for f in c.files)
         self.weights = tuple(c for c in parts if c.role.has_weights)
-        self._plain = tuple(c for c in parts if c.role in _PLAIN)
+        plain = [c for c in parts if c.role in _PLAIN]
         self._weight_folders = frozenset(f for c in self.weights for f in folders_of(c.name))
         self._code_folders = frozenset(
-            c.folder for c in self._plain if c.name.rpartition("/")[2].startswith(_MODEL_CODE) and c.role is Role.CODE
+            c.folder
+            for c in plain
+            if c.name.rpartition("/")[2].startswith(_MODEL_CODE) and c.role is Role.CODE
         )
+        self._beside: dict[str | None, list[Component]] = {}
+        for component in plain:
+            if self._comes_along(component):
+                above = next((f for f in folders_of(component.name) if f in self._weight_folders), None)
+                self._beside.setdefault(above, []).append(component)
+        self._everywhere = tuple(self._beside.get(None, ()))
         self._safe = {(c.folder, twin_stem(c), c.variant) for c in self.weights if _is_safe(c)}
 
     def of(self, *formats: str, folder: str | None = None) -> tuple[Component, ...]:
@@ -37,8 +45,9 @@ class Shape:
 
     def alongside(self, main: Iterable[Component]) -> tuple[Component, ...]:
         """Return the plain files that come along with weights: not those in folders of other weights."""
-        taken = {f for c in main for f in folders_of(c.name)}
-        return tuple(c for c in self._plain if self._belongs(c, taken))
+        taken = dict.fromkeys(f for c in main for f in folders_of(c.name))
+        own = [c for folder in taken for c in self._beside.get(folder, ())]
+        return (*self._everywhere, *own) if own else self._everywhere
 
     def has_config(self, folder: str) -> bool:
         """Whether a folder has a config.json, so that programs open the folder."""
@@ -50,13 +59,9 @@ class Shape:
             return False
         return (component.folder, twin_stem(component), component.variant) in self._safe
 
-    def _belongs(self, component: Component, taken: set[str]) -> bool:
-        if component.role is Role.CODE and component.folder not in self._code_folders:
-            return False
-        if component.name in _OTHERS_CONFIG:
-            return False
-        above = next((f for f in folders_of(component.name) if f in self._weight_folders), None)
-        return above is None or above in taken
+    def _comes_along(self, component: Component) -> bool:
+        code = component.role is Role.CODE
+        return component.name not in _OTHERS_CONFIG and (not code or component.folder in self._code_folders)
 
 
 def twin_stem(component: Component) -> str:
