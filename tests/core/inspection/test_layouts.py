@@ -19,6 +19,7 @@ from modelpm.inspection.layouts import (
     Role,
     Unknown,
     choose,
+    completed,
     components,
     layout_of,
     role_of,
@@ -240,6 +241,45 @@ def test_a_number_in_a_name_does_not_decide_how_much_is_listed() -> None:
     assert isinstance(decision, Incomplete)
     assert len(decision.missing) == 21
     assert decision.missing[-1] == "x-Q4_K_M.gguf: 999978 more shards"
+
+
+@pytest.mark.parametrize(
+    ("named", "added", "entry_point"),
+    [
+        ("x-00002-of-00002.gguf", ["x-00001-of-00002.gguf"], "x-00001-of-00002.gguf"),
+        ("onnx/model_q4.onnx", ["onnx/model_q4.onnx_data"], "onnx/model_q4.onnx"),
+        ("v.onnx", ["v.onnx.json"], "v.onnx"),
+        ("openvino_model.bin", ["openvino_model.xml"], "openvino_model.xml"),
+        ("y.gguf.part2of2", ["y.gguf.part1of2"], "y.gguf"),
+        ("README.md", [], ""),
+    ],
+)
+def test_naming_one_file_of_a_set_brings_the_rest(named: str, added: list[str], entry_point: str) -> None:
+    files = {named, *added, "README.md", "other.gguf"}
+    found = completed(layout_of(listing(*sorted(files))), [named])
+    assert [f.path for f in found.added] == added
+    assert found.entry_point == entry_point
+    assert found.missing == ()
+
+
+def test_naming_files_of_several_variants_or_of_an_incomplete_set_says_so() -> None:
+    layout = layout_of(listing("m-Q8_0.gguf", "m-F16-00001-of-00002.gguf"))
+    found = completed(layout, ["m-Q8_0.gguf", "m-F16-00001-of-00002.gguf"])
+    assert found.variants == ("Q8_0", "F16")
+    assert found.missing == ("m-F16.gguf: shard 2 of 2",)
+
+
+def test_a_voice_without_its_settings_is_said_to_lack_them() -> None:
+    found = completed(layout_of(listing("v.onnx", "v.onnx.json", "w.onnx")), ["w.onnx"])
+    assert found.missing == ("w.onnx: w.onnx.json",)
+
+
+def test_big_files_of_unknown_endings_are_taken_together() -> None:
+    layout = layout_of(listing("am/final.mdl", "graph/HCLr.fst", "conf/model.conf", "README.md", size=5 << 20))
+    chosen = choose(layout)
+    assert taken(chosen) == ["am/final.mdl", "conf/model.conf", "graph/HCLr.fst"]
+    assert isinstance(chosen, Chosen)
+    assert chosen.entry_point == "."
 
 
 def test_no_weights_says_where_they_may_be() -> None:

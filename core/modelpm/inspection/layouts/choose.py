@@ -22,7 +22,7 @@ class LeftOut:
     """Something that a choice leaves out.
 
     Attributes:
-        name: A variant's name, or a companion's path; empty for the remaining files together.
+        name: A variant's name, or a companion's path; empty for the remaining files of a role.
         role: What it is for.
         files: How many files.
         size: Their bytes, or None where one is unknown.
@@ -252,9 +252,11 @@ def _left_out(layout: Layout, variant: Variant, taken: set[str]) -> tuple[LeftOu
         if companion.files[0].path not in seen:
             rows.append(LeftOut(companion.name, companion.role, len(companion.files), companion.size))
             seen.update(f.path for f in companion.files)
-    rest = [f for c in layout.parts if c.role is not Role.DOCS for f in c.files if f.path not in seen]
-    if rest:
-        rows.append(LeftOut("", Role.TRAINING, len(rest), total_size(rest)))
+    rest: dict[Role, list[RemoteFile]] = {}
+    for component in layout.parts:
+        if component.role is not Role.DOCS:
+            rest.setdefault(component.role, []).extend(f for f in component.files if f.path not in seen)
+    rows += [LeftOut("", role, len(files), total_size(files)) for role, files in rest.items() if files]
     return tuple(rows)
 
 

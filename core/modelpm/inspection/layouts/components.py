@@ -129,15 +129,22 @@ def _component(name: str, members: Sequence[tuple[RemoteFile, Place]]) -> Compon
     if format_ == "openvino" and name in paths and alone:
         lacks.append(posixpath.splitext(name)[0] + ".bin")
     return Component(
-        role=role_of(name) if format_ else role_of(paths[0]),
+        role=role_of(next((p for p in (name, *paths) if format_of(p)), paths[0])),
         files=files,
         name=name,
         format=format_,
         variant=_variant(name, format_),
-        entry_point=name if join else first,
+        entry_point=_entry(name, first, join=join),
         missing=tuple(lacks),
         join=join,
     )
+
+
+def _entry(name: str, first: str, *, join: bool) -> str:
+    """Return what a program opens: a TensorFlow model by its folder, everything else by its first file."""
+    if posixpath.basename(name) == "saved_model.pb":
+        return posixpath.dirname(name) or "."
+    return name if join else first
 
 
 def _format(name: str, paths: Sequence[str]) -> str:

@@ -14,6 +14,8 @@ _MODULE = re.compile(r"\d+_\w+$")
 _PREFERRED = ("model", "pytorch_model", "diffusion_pytorch_model", "weights", "output", "tf_model", "flax_model")
 _LOADED = (".bin", ".pt", ".pth", ".npz")  # pickles that transformers and its like open by the folder
 _SIDE = (".pt", ".pth")
+_CHECKPOINTS = frozenset({"ckpt", "checkpoint", "best", "last", "final"})  # other copies of the same weights
+_PARTS = frozenset({Role.VAE, Role.TEXT_ENCODER, Role.VOCODER})
 
 
 def diffusers(shape: Shape) -> Layout | None:
@@ -68,9 +70,14 @@ def sentence_transformers(shape: Shape) -> Layout | None:
     here = [c for c in shape.weights if not c.folder or _MODULE.match(c.folder)]
     torch = [c for c in here if c.format in _TORCH and not c.variant]
     root = _chosen([c for c in torch if not c.folder])
-    side = [c for c in without_twins(shape, torch) if c not in root and (c.folder or c.name.endswith(_SIDE))]
+    side = [c for c in without_twins(shape, torch) if c not in root and (c.folder or _beside(c))]
     main = tuple(root + [c for c in side if not c.stem.startswith("consolidated")])
     return _with_alternatives("sentence-transformers", shape, main)
+
+
+def _beside(component: Component) -> bool:
+    """Whether a pickle beside the main weights is another head of the model."""
+    return component.name.endswith(_SIDE) or component.stem == "model_head"
 
 
 def transformers(shape: Shape) -> Layout | None:
@@ -82,6 +89,7 @@ def transformers(shape: Shape) -> Layout | None:
     if not main or (shape.of("gguf") and main[0].stem not in _PREFERRED):
         return None
     side = [c for c in without_twins(shape, root) if c not in main and _comes_along(c, main)]
+    side += [c for c in without_twins(shape, shape.weights) if "/" in c.name and _is_part(c)]
     return _with_alternatives("transformers", shape, (*main, *side))
 
 
@@ -107,9 +115,16 @@ def _comes_along(component: Component, main: Sequence[Component]) -> bool:
     if component.stem.startswith("consolidated") or component.variant or main[0].format not in _TORCH:
         return False
     if component.format == "pickle":
-        return component.name.endswith(_SIDE) and component.stem not in _PREFERRED
+        return component.name.endswith(_SIDE) and component.stem not in {*_PREFERRED, *_CHECKPOINTS}
     numbered = len(main[0].files) > 1
     return numbered and component.format == "safetensors" and component.stem.startswith(("model_", "model-", "mtp"))
+
+
+def _is_part(component: Component) -> bool:
+    """Whether weights in a folder are a part of the model in the root: its VAE, vocoder or audio tokenizer."""
+    tokenizer = component.role is Role.WEIGHTS and component.folder.endswith("tokenizer")
+    usual = component.format in _TORCH and component.stem in _PREFERRED and not component.variant
+    return usual and component.folder.count("/") == 0 and (tokenizer or component.role in _PARTS)
 
 
 def _with_alternatives(kind: str, shape: Shape, main: tuple[Component, ...]) -> Layout | None:

@@ -54,6 +54,7 @@ FORMATS = {
     ".ftz": "fasttext",
     ".llamafile": "llamafile",
     ".pdmodel": "paddle",
+    ".pdiparams": "paddle",
     ".pdparams": "pickle",
     ".pt.tar": "pickle",
     ".bin": "pickle",

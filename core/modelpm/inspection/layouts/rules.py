@@ -13,6 +13,12 @@ from modelpm.inspection.layouts.quantization import label_of
 from modelpm.inspection.layouts.roles import Role
 from modelpm.inspection.layouts.shape import Shape, without_twins
 
+_GENERIC = frozenset({"model", "pytorch_model", "diffusion_pytorch_model", "weights", "adapter_model"})
+_TEXT = frozenset(
+    {"cfg", "conf", "csv", "ini", "jinja", "json", "jsonl", "lock", "spm", "toml", "tsv", "txt", "vocab", "xml"}
+    | {"yaml", "yml"}
+)
+_BIG = 1 << 20  # bytes from which a file of an unknown ending may hold weights
 _ACCOMPANY = frozenset({Role.VOICE, Role.DRAFT, Role.PROJECTOR})
 _SECOND = frozenset({"coreml", "flax", "rust", "keras", "tensorflow"})  # copies beside the weights of others
 _SAFE_FIRST = ("safetensors", "gguf", "onnx", "tflite")
@@ -96,6 +102,20 @@ def several(shape: Shape) -> Layout | None:
     return Layout("several", shape.parts, _each(shape, single), "", (), _WHY_SEVERAL) if single else None
 
 
+def unknown_formats(shape: Shape) -> Layout | None:
+    """Return the layout of big files whose endings say nothing: a program of their own opens the folder."""
+    main = tuple(c for c in shape.parts if c.role is Role.CONFIG and _may_be_weights(c))
+    along = tuple(c for c in shape.parts if c.role in {Role.CONFIG, Role.TOKENIZER, Role.CODE} and c not in set(main))
+    variants = (Variant("default", main, along, main[0].name if len(main) == 1 else FOLDER),) if main else ()
+    return Layout("unknown format", shape.parts, variants, "default") if variants else None
+
+
+def _may_be_weights(component: Component) -> bool:
+    base = component.name.rpartition("/")[2].lower()
+    size = component.size
+    return base.rpartition(".")[2] not in _TEXT and size is not None and size >= _BIG
+
+
 def _candidates(shape: Shape) -> list[Component]:
     """Return the weights that can be what a repository is for, without twins and companions."""
     own = list(without_twins(shape, (c for c in shape.weights if c.role not in _ACCOMPANY)))
@@ -111,10 +131,14 @@ def _same_weights(here: Sequence[Component]) -> list[Component]:
 
 
 def _each(shape: Shape, weights: Sequence[Component]) -> tuple[Variant, ...]:
-    return tuple(
-        Variant(bare_stem(c.name), (c,), shape.alongside([c]) if c.folder else (), c.entry_point, also=_also(c))
-        for c in weights
-    )
+    found = []
+    for component in weights:
+        folder, stem = component.folder, bare_stem(component.name)
+        name = folder.rpartition("/")[2] if folder and stem in _GENERIC else stem
+        entry = folder if folder and shape.has_config(folder) else component.entry_point
+        along = shape.alongside([component]) if folder else ()
+        found.append(Variant(name, (component,), along, entry, also=_also(component)))
+    return tuple(found)
 
 
 def _also(component: Component) -> tuple[str, ...]:
@@ -161,4 +185,5 @@ RULES: tuple[Callable[[Shape], Layout | None], ...] = (
     pipeline_files,
     one_weight,
     several,
+    unknown_formats,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 _LONGEST = 255  # characters of a base name in which a number is looked for
-_SHARD = re.compile(r"[-_.](\d{4,6})-of-(\d{4,6})(?=[._-]|$)", re.IGNORECASE)
+_SHARD = re.compile(r"[-_.](\d{1,6})-of-(\d{1,6})(?=[._-]|$)", re.IGNORECASE)
 _CHUNK = re.compile(r"-chunk-(\d{1,4})-of-(\d{1,4})(?=\.gguf$)", re.IGNORECASE)
 _PART = re.compile(r"(?<=\.gguf)\.part(\d{1,4})of(\d{1,4})$", re.IGNORECASE)
 _SPLIT = re.compile(r"(?<=\.gguf)-split-([a-z])$", re.IGNORECASE)

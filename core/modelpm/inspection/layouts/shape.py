@@ -8,7 +8,15 @@ from modelpm.inspection.layouts.sets import folders_of
 
 _PLAIN = frozenset({Role.CONFIG, Role.TOKENIZER, Role.CODE})
 _OTHERS_CONFIG = frozenset({"params.json", "openvino_config.json"})  # only other runtimes read these
-_MODEL_CODE = ("modeling_", "configuration_", "tokenization_", "processing_", "image_processing_", "pipeline")
+_MODEL_CODE = (
+    "modeling_",
+    "configuration_",
+    "tokenization_",
+    "processing_",
+    "image_processing_",
+    "pipeline",
+    "custom_",
+)
 
 
 class Shape:
@@ -27,9 +35,7 @@ class Shape:
         plain = [c for c in parts if c.role in _PLAIN]
         self._weight_folders = frozenset(f for c in self.weights for f in folders_of(c.name))
         self._code_folders = frozenset(
-            c.folder
-            for c in plain
-            if c.name.rpartition("/")[2].startswith(_MODEL_CODE) and c.role is Role.CODE
+            c.folder for c in plain if c.name.rpartition("/")[2].startswith(_MODEL_CODE) and c.role is Role.CODE
         )
         self._beside: dict[str | None, list[Component]] = {}
         for component in plain:
