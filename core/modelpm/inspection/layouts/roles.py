@@ -4,6 +4,7 @@ import posixpath
 import re
 from enum import StrEnum
 
+from modelpm.inspection.layouts.quantization import label_of
 from modelpm.inspection.layouts.sets import folders_of
 
 
@@ -86,7 +87,7 @@ _TRAINING = re.compile(
     r"|(?:^|/)(?:checkpoint-\d+|runs|wandb|logs|tensorboard|global_step\d+)/|(?:^|/)events\.out\.tfevents",
     re.IGNORECASE,
 )
-_IMATRIX = re.compile(r"(?:^|[-._/])imatrix[^/]*\.(?:gguf|dat|txt)$|\.imatrix$|(?:^|/)imatrix[^/.]*$", re.IGNORECASE)
+_IMATRIX = re.compile(r"(?:^|[-._])imatrix[^/]*\.(?:gguf|dat|txt|gguf_file)$|\.imatrix$|^imatrix[^.]*$", re.IGNORECASE)
 _DRAFT = re.compile(r"(?:^|/)(?:mtp|eagle3|dflash|dspark|draft)-", re.IGNORECASE)
 _VOCODER = re.compile(r"wavtokenizer|vocoder|vocos|(?:^|[-_.])snac|(?:^|[-_.])mimi[-_.]|tokenizer", re.IGNORECASE)
 _LORA = re.compile(r"(?:^|[-_.])(?:lora|adapter)(?:[-_.]|$)", re.IGNORECASE)
@@ -115,7 +116,7 @@ def role_of(path: str) -> Role:
     name = posixpath.basename(path)
     if _TRAINING.search(path):
         return Role.TRAINING
-    if _IMATRIX.search(path):
+    if _IMATRIX.search(name) and not (label_of(posixpath.splitext(name)[0]) and name.lower().endswith(".gguf")):
         return Role.IMATRIX
     if not (format_ := format_of(path)):
         return _without_weights(path, name)

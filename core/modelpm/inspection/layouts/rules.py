@@ -1,5 +1,6 @@
 """The table of rules: the first one that holds says what a listing is."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
@@ -151,13 +152,12 @@ def _one_of(kind: str, shape: Shape, variants: Sequence[Variant], why: str) -> L
 
 
 def _unique(variants: Sequence[Variant]) -> tuple[Variant, ...]:
-    """Return the variants, each with a name of its own: the second of a name gets its file's path."""
-    used: set[str] = set()
+    """Return the variants, each with a name of its own: those that share one get their files' paths."""
+    count = Counter(v.name for v in variants)
     found = []
     for variant in variants:
         path = variant.main[0].entry_point or variant.main[0].name
-        name = variant.name if variant.name not in used else path
-        used.add(name)
+        name = variant.name if count[variant.name] == 1 else path
         found.append(
             variant if name == variant.name else replace(variant, name=name, also=(*variant.also, variant.name))
         )
