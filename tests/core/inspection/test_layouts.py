@@ -189,6 +189,29 @@ def test_what_is_left_out_is_named_with_sizes() -> None:
     assert chosen.size == 100
 
 
+def test_card_license_and_policy_are_named_as_documents() -> None:
+    files = [
+        "m.safetensors",
+        "README.md",
+        "LICENSE",
+        "USE_POLICY.md",
+        ".gitattributes",
+        "license.png",
+        "docs/README.md",
+    ]
+    chosen = decide(*files)
+    assert isinstance(chosen, Chosen)
+    assert [f.path for f in chosen.documents] == ["README.md", "LICENSE", "USE_POLICY.md"]
+    assert taken(chosen) == ["m.safetensors"]
+    assert chosen.left_out == ()
+
+
+def test_parts_by_name_must_be_joined() -> None:
+    layout = layout_of(listing("y-Q6_K.gguf.part1of2", "y-Q6_K.gguf.part2of2"))
+    assert completed(layout, ["y-Q6_K.gguf.part1of2"]).join
+    assert not completed(layout_of(listing("y.gguf")), ["y.gguf"]).join
+
+
 def test_an_unknown_size_stays_unknown() -> None:
     chosen = choose(layout_of(listing("m-Q4_K_M.gguf", "m-Q8_0.gguf", size=None)))
     assert isinstance(chosen, Chosen)

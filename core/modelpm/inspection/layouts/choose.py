@@ -8,7 +8,7 @@ from modelpm.api.types import RemoteFile
 from modelpm.inspection.layouts.components import Component, total_size
 from modelpm.inspection.layouts.layout import FOLDER, Layout, Variant
 from modelpm.inspection.layouts.quantization import matching, meant
-from modelpm.inspection.layouts.roles import Role
+from modelpm.inspection.layouts.roles import Role, is_document
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import shortened
 
@@ -48,6 +48,7 @@ class Chosen:
         left_out: Other variants, companions, and the remaining files.
         mixed: What the variant lacks, so that the plain weights fill in.
         unsure: The files of which only the bytes say whether they can run code when loaded.
+        documents: The model's card, license and policies. They are not in ``files``, and not among what is left out.
     """
 
     variant: str
@@ -59,6 +60,7 @@ class Chosen:
     left_out: tuple[LeftOut, ...] = ()
     mixed: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
+    documents: tuple[RemoteFile, ...] = ()
 
     @property
     def size(self) -> int | None:
@@ -231,6 +233,7 @@ def _chosen(layout: Layout, variant: Variant, *, projector: bool) -> Chosen:
         left_out=_left_out(layout, variant, ids),
         mixed=variant.mixed,
         unsure=_unsure(layout.kind, wanted),
+        documents=tuple(f for c in layout.parts if c.role is Role.DOCS for f in c.files if is_document(f.path)),
     )
 
 

@@ -18,6 +18,7 @@ class Completed:
         missing: What the sets lack, each with the set's name.
         variants: The names of the variants that the files are of; more than one deserves a warning.
         entry_point: What a program opens, where the files are one set; else empty.
+        join: Whether the files are parts that must be joined before a program can open them.
     """
 
     files: tuple[RemoteFile, ...]
@@ -25,6 +26,7 @@ class Completed:
     missing: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
     entry_point: str = ""
+    join: bool = False
 
 
 def completed(layout: Layout, paths: Collection[str]) -> Completed:
@@ -45,6 +47,7 @@ def completed(layout: Layout, paths: Collection[str]) -> Completed:
         missing=tuple(f"{c.name}: {lack}" for c in touched for lack in c.missing),
         variants=tuple(v.name for v in layout.variants if any(c.name in mine for c in v.main)),
         entry_point=heavy[0].entry_point if len(heavy) == 1 else "",
+        join=any(c.join for c in heavy),
     )
 
 

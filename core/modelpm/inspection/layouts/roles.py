@@ -81,6 +81,12 @@ _DOCS = re.compile(
     r"|\.(?:md|rst|png|jpe?g|gif|webp|svg|pdf|mp3|wav|flac|ogg|mp4|webm|html|ipynb|log)$",
     re.IGNORECASE,
 )
+_DOCUMENT = re.compile(
+    r"^(?:readme|licen[cs]e|usage_policy|use_policy|model_card|modelcard|notice|copying|third[-_]party[-_]notices?)"
+    r"(?:[-_.][^/]*)?$",
+    re.IGNORECASE,
+)
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 _TRAINING = re.compile(
     r"(?:^|/)(?:optimizer|scheduler|rng_state(?:_\d+)?|random_states_\d+|trainer_state|training_args|scaler|"
     r"train_results|eval_results|all_results|[^/]*_(?:optim|model)_states)\.(?:pt|pth|bin|json|pkl)$"
@@ -121,6 +127,11 @@ def role_of(path: str) -> Role:
     if not (format_ := format_of(path)):
         return _without_weights(path, name)
     return _gguf(path, name) if format_ == "gguf" else _weights(path)
+
+
+def is_document(path: str) -> bool:
+    """Whether a path is a text on the whole model that a user needs beside it: its card, license or policy."""
+    return bool(_DOCUMENT.search(path)) and not path.lower().endswith(_PICTURES)
 
 
 def format_of(path: str) -> str:

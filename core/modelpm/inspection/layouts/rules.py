@@ -86,13 +86,15 @@ def one_weight(shape: Shape) -> Layout | None:
     """Return the layout of one weights file, or of one in the root with others in folders."""
     single = _candidates(shape)
     root = [c for c in single if not c.folder]
-    chosen = single if len(single) == 1 else root if len(root) == 1 else _same_weights(root or single)
+    alone = [c for c in root if not _is_lora(c)]
+    chosen = next((few for few in (single, root, alone) if len(few) == 1), _same_weights(root or single))
     if not chosen:
         return None
     main = chosen[0]
-    along = shape.alongside([main]) + tuple(c for c in shape.weights if c.role is Role.VOICE and c is not main)
+    beside = tuple(c for c in shape.weights if c is not main and (c.role is Role.VOICE or _is_lora(c, main)))
+    along = shape.alongside([main]) + beside
     variants = [Variant(main.variant or "default", (main,), along, main.entry_point, also=_also(main))]
-    rest = [c for c in single if c is not main]
+    rest = [c for c in single if c is not main and c not in beside]
     variants += _each(shape, rest)
     return Layout("one weight", shape.parts, tuple(variants), first(variants))
 
@@ -129,6 +131,13 @@ def _same_weights(here: Sequence[Component]) -> list[Component]:
         return []
     best = [c for format_ in _SAFE_FIRST for c in here if c.format == format_]
     return best if best and best[0].format == "safetensors" else []
+
+
+def _is_lora(component: Component, of: Component | None = None) -> bool:
+    """Whether weights are a LoRA, by their name, and one for certain weights: ``face_lora`` for ``face``."""
+    stem = bare_stem(component.name).lower()
+    own = of is None or (component.folder == of.folder and stem.startswith(bare_stem(of.name).lower()))
+    return own and stem.endswith(("_lora", "-lora", ".lora"))
 
 
 def _each(shape: Shape, weights: Sequence[Component]) -> tuple[Variant, ...]:
