@@ -317,6 +317,14 @@ def test_no_weights_says_where_they_may_be() -> None:
     assert decide("adapter_config.json") == NoWeights(("adapter_model.safetensors",))
 
 
+def test_an_original_checkpoint_beside_safetensors_is_left_out_and_a_small_part_is_not() -> None:
+    sizes = {"config.json": 1, "model.safetensors": 900 << 20, "sam2_large.pt": 900 << 20, "spk_dict.pt": 2 << 20}
+    chosen = choose(layout_of([RemoteFile(path, size, None, ()) for path, size in sizes.items()]))
+    assert taken(chosen) == ["config.json", "model.safetensors", "spk_dict.pt"]
+    assert isinstance(chosen, Chosen)
+    assert [(row.name, row.size) for row in chosen.left_out] == [("sam2_large", 900 << 20)]
+
+
 def test_code_comes_along_only_where_a_model_has_code_of_its_own() -> None:
     assert "train_script.py" not in taken(decide("config.json", "model.safetensors", "train_script.py"))
     with_code = taken(decide("config.json", "model.safetensors", "modeling_x.py", "attention.py"))

@@ -11,10 +11,20 @@ from modelpm.inspection.layouts.shape import Shape, without_twins
 
 _TORCH = ("safetensors", "pickle")
 _MODULE = re.compile(r"\d+_\w+$")
-_PREFERRED = ("model", "pytorch_model", "diffusion_pytorch_model", "weights", "output", "tf_model", "flax_model")
+_PREFERRED = (
+    "model",
+    "pytorch_model",
+    "diffusion_pytorch_model",
+    "weights",
+    "output",
+    "tf_model",
+    "flax_model",
+    "model.weights",
+)
 _LOADED = (".bin", ".pt", ".pth", ".npz")  # pickles that transformers and its like open by the folder
 _SIDE = (".pt", ".pth")
 _CHECKPOINTS = frozenset({"ckpt", "checkpoint", "best", "last", "final"})  # other copies of the same weights
+_BIG = 1 << 20  # bytes below which weights are never taken for a second copy of a model
 _PARTS = frozenset({Role.VAE, Role.TEXT_ENCODER, Role.VOCODER})
 
 
@@ -82,12 +92,14 @@ def _beside(component: Component) -> bool:
 
 def transformers(shape: Shape) -> Layout | None:
     """Return the layout of a model with a config.json beside its weights (transformers, diffusers' parts, MLX)."""
-    if "config.json" not in shape.names:
+    if not shape.names & {"config.json", "params.json"}:
         return None
     root = [c for c in shape.weights if not c.folder and c.role is not Role.ADAPTER]
     main = _chosen([c for c in root if c.format in FRAMEWORKS and not c.variant])
     if not main or (shape.of("gguf") and main[0].stem not in _PREFERRED):
         return None
+    if "config.json" not in shape.names and not main[0].stem.startswith("consolidated"):
+        return None  # Mistral's and Meta's own format has params.json
     side = [c for c in without_twins(shape, root) if c not in main and _comes_along(c, main)]
     side += [c for c in without_twins(shape, shape.weights) if "/" in c.name and _is_part(c)]
     return _with_alternatives("transformers", shape, (*main, *side))
@@ -115,9 +127,17 @@ def _comes_along(component: Component, main: Sequence[Component]) -> bool:
     if component.stem.startswith("consolidated") or component.variant or main[0].format not in _TORCH:
         return False
     if component.format == "pickle":
-        return component.name.endswith(_SIDE) and component.stem not in {*_PREFERRED, *_CHECKPOINTS}
+        named = component.name.endswith(_SIDE) and component.stem not in {*_PREFERRED, *_CHECKPOINTS}
+        return named and not _is_copy(component, main[0])
     numbered = len(main[0].files) > 1
     return numbered and component.format == "safetensors" and component.stem.startswith(("model_", "model-", "mtp"))
+
+
+def _is_copy(component: Component, main: Component) -> bool:
+    """Whether a pickle is so big beside ``model.safetensors`` that it is the original checkpoint of the same model."""
+    if main.format != "safetensors" or main.stem != "model" or component.size is None or main.size is None:
+        return False
+    return component.size >= _BIG and component.size * 2 >= main.size
 
 
 def _is_part(component: Component) -> bool:

@@ -89,7 +89,7 @@ _DOCUMENT = re.compile(
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 _TRAINING = re.compile(
     r"(?:^|/)(?:optimizer|scheduler|rng_state(?:_\d+)?|random_states_\d+|trainer_state|training_args|scaler|"
-    r"train_results|eval_results|all_results|[^/]*_(?:optim|model)_states)\.(?:pt|pth|bin|json|pkl)$"
+    r"train_results|eval_results|all_results|[^/]*_optim_states)\.(?:pt|pth|bin|json)$"
     r"|(?:^|/)(?:checkpoint-\d+|runs|wandb|logs|tensorboard|global_step\d+)/|(?:^|/)events\.out\.tfevents",
     re.IGNORECASE,
 )

@@ -67,7 +67,8 @@ class Shape:
 
     def _comes_along(self, component: Component) -> bool:
         code = component.role is Role.CODE
-        return component.name not in _OTHERS_CONFIG and (not code or component.folder in self._code_folders)
+        others = component.name in _OTHERS_CONFIG and "config.json" in self.names
+        return not others and (not code or component.folder in self._code_folders)
 
 
 def twin_stem(component: Component) -> str:
