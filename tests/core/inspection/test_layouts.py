@@ -377,7 +377,7 @@ def test_thousands_of_files_take_linear_time(paths: list[str]) -> None:
         choose(layout, "no-such-name")
         return time.thread_time() - begin
 
-    small, large = cost(500), cost(5_000)
+    small, large = cost(400), cost(4_000)
     assert large < max(0.5, 40 * small)  # quadratic would be 100 times
 
 

@@ -16,6 +16,9 @@ FRAMEWORKS = {
     "rust": "rust",
 }
 _FOLDERS_OF_FORMATS = frozenset({"onnx", "openvino", "gguf", "ggml"})
+_USUAL = frozenset(
+    {"model", "pytorch_model", "tf_model", "flax_model", "rust_model", "diffusion_pytorch_model", "adapter_model"}
+)
 _MERGED = "decoder_model_merged"
 _MERGES = frozenset({"decoder_model", "decoder_with_past_model"})
 
@@ -38,11 +41,12 @@ def alternatives(shape: Shape, taken: Iterable[Component], names: Iterable[str] 
     for component in rest:
         if component.format not in {"onnx", "openvino"}:
             name = _name(component)
+            if shape.has_twin(component) and name != "torch":
+                name = f"torch-{name}"
             name = f"{component.format}-{name}" if name in used else name
             groups.setdefault(name, []).append(component)
     for name, group in groups.items():
-        file = len(group) == 1 and (group[0].format == "gguf" or not shape.has_config(group[0].folder))
-        entry = group[0].entry_point if file else FOLDER
+        entry = group[0].entry_point if len(group) == 1 and _by_file(shape, group[0]) else FOLDER
         along = () if group[0].format == "gguf" else shape.alongside(group)
         found.append(Variant(name, tuple(group), along, entry, also=_stems(group)))
     return tuple(found)
@@ -92,9 +96,15 @@ def _name(component: Component) -> str:
         return "original"
     if component.variant and component.stem in {"model", "pytorch_model", "diffusion_pytorch_model"}:
         return component.variant
-    if component.stem in {"model", "pytorch_model", "tf_model", "flax_model", "rust_model", "diffusion_pytorch_model"}:
+    if component.stem in _USUAL:
         return FRAMEWORKS.get(component.format, component.format)
     return bare_stem(component.name)
+
+
+def _by_file(shape: Shape, component: Component) -> bool:
+    """Whether a program opens these weights by their file, not by the folder that they and a config.json are in."""
+    usual = component.stem in _USUAL or component.stem.startswith("consolidated")
+    return component.format == "gguf" or not usual or not shape.has_config(component.folder)
 
 
 def _stems(group: Iterable[Component]) -> tuple[str, ...]:

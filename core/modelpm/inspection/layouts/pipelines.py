@@ -37,7 +37,7 @@ def diffusers(shape: Shape) -> Layout | None:
         if component.folder:
             folders.setdefault(component.folder, []).append(component)
     torch = {f: [c for c in here if c.format in _TORCH] for f, here in folders.items()}
-    torch = {f: here for f, here in torch.items() if here}
+    torch = {f: here for f, here in torch.items() if _is_step(shape, f, here)}
     labels = dict.fromkeys(c.variant for here in torch.values() for c in here)
     order = sorted(labels, key=lambda label: label != "")
     variants = [_pipeline(shape, torch, label) for label in order]
@@ -49,9 +49,14 @@ def diffusers(shape: Shape) -> Layout | None:
         variants.append(Variant("flax", flax, shape.alongside(flax)))
     if not variants:
         return None
-    root = [c for c in shape.weights if not c.folder]
-    singles = [Variant(bare_stem(c.name), (c,), (), c.entry_point) for c in without_twins(shape, root)]
+    others = [c for c in shape.weights if not c.folder or (c.folder not in torch and c.format in _TORCH)]
+    singles = [Variant(bare_stem(c.name), (c,), (), c.entry_point) for c in without_twins(shape, others)]
     return Layout("diffusers", shape.parts, (*variants, *_renamed(singles, names)), first(variants))
+
+
+def _is_step(shape: Shape, folder: str, here: Sequence[Component]) -> bool:
+    """Whether a folder is a step of the pipeline: ``text_encoders/`` for other programs has other names in it."""
+    return bool(here) and (shape.has_config(folder) or any(c.stem in _PREFERRED for c in here))
 
 
 def _pipeline(shape: Shape, folders: dict[str, list[Component]], label: str) -> Variant:
@@ -134,8 +139,9 @@ def _comes_along(component: Component, main: Sequence[Component]) -> bool:
 
 
 def _is_copy(component: Component, main: Component) -> bool:
-    """Whether a pickle is so big beside ``model.safetensors`` that it is the original checkpoint of the same model."""
-    if main.format != "safetensors" or main.stem != "model" or component.size is None or main.size is None:
+    """Whether a pickle is so big beside an exported model that it is the original checkpoint of the same model."""
+    exported = main.stem == "pytorch_model" or (main.stem == "model" and main.format == "safetensors")
+    if not exported or component.size is None or main.size is None:
         return False
     return component.size >= _BIG and component.size * 2 >= main.size
 

@@ -107,7 +107,7 @@ _FOLDERS = {
     **dict.fromkeys(("vae", "vae_1_0", "vae_approx", "vqvae", "movq"), Role.VAE),
     **dict.fromkeys(("text_encoder", "text_encoders", "clip", "conditioner"), Role.TEXT_ENCODER),
     **dict.fromkeys(("text_encoder_2", "text_encoder_3", "text_encoder_4"), Role.TEXT_ENCODER),
-    **dict.fromkeys(("voices", "speakers"), Role.VOICE),
+    **dict.fromkeys(("voices", "speakers", "speaker_embeddings"), Role.VOICE),
     **dict.fromkeys(("lora", "loras"), Role.ADAPTER),
     "vocoder": Role.VOCODER,
 }
