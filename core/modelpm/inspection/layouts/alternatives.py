@@ -19,6 +19,7 @@ _FOLDERS_OF_FORMATS = frozenset({"onnx", "openvino", "gguf", "ggml"})
 _USUAL = frozenset(
     {"model", "pytorch_model", "tf_model", "flax_model", "rust_model", "diffusion_pytorch_model", "adapter_model"}
 )
+_FILLED = 8  # parts of a model that plain files fill in for each one in the variant's own precision
 _MERGED = "decoder_model_merged"
 _MERGES = frozenset({"decoder_model", "decoder_with_past_model"})
 
@@ -65,11 +66,11 @@ def by_precision(shape: Shape, group: Sequence[Component], plain: str, used: set
     for component in group:
         base = f"{component.folder}/{component.stem}"
         labels.setdefault(component.variant, {}).setdefault(base, component)
-    whole = {base: c for bases in labels.values() for base, c in bases.items()} if len(labels) > 1 else {}
-    whole |= labels.get("", {})
+    plain_ones = labels.get("", {})
     found = []
     for label, own in labels.items():
-        fill = {b: c for b, c in whole.items() if b not in own and c.variant == ""}
+        mostly = len(own) * _FILLED >= len(plain_ones)  # else the files are many models, not parts of one
+        fill = {b: c for b, c in plain_ones.items() if b not in own} if mostly else {}
         main = _merged({**own, **fill})
         name = label or plain
         name = f"{plain}-{label}" if name in used else name

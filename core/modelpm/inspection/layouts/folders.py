@@ -109,7 +109,7 @@ def speechbrain(shape: Shape) -> Layout | None:
 
 def _layout(kind: str, shape: Shape, variants: tuple[Variant, ...], recommended: str | None = None) -> Layout:
     """Return a layout with the first variant recommended, and every other copy as a variant."""
-    taken = [c for v in variants for c in v.components]
+    taken = [c for v in variants for c in v.main]
     if kind not in {"onnx", "genai"}:
         variants += alternatives(shape, taken, [v.name for v in variants])
     why = "" if recommended != "" else "the names do not say which one is meant"
