@@ -1,1 +1,1 @@
-"""What a model is, read from its bytes: format, facts, structure and danger."""
+"""What a model is: components, roles and variants from names; format, facts, structure and danger from bytes."""
