@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from modelpm.inspection.formats import onnx
 from modelpm.inspection.source import Memory
-from tests.support.scaling import growth
+from tests.support.scaling import LINEAR, exponent
 
 # Written by the official library: a weight of 4 x 8, one of 16 x 2 in model.onnx_data, and a constant in both branches
 # of an If node.
@@ -109,7 +109,7 @@ def test_the_time_is_linear_in_the_nodes() -> None:
     def make(count: int) -> Memory:
         return Memory(model(field(1, field(1, b"x") + field(4, b"Relu")) * count))
 
-    assert growth(make, onnx.inspect, 3_000) < 9
+    assert exponent(make, onnx.inspect, 16_000) < LINEAR
 
 
 @settings(max_examples=100, deadline=None)

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from modelpm.inspection.findings import Danger
 from modelpm.inspection.formats import pickles
 from modelpm.inspection.source import Memory
-from tests.support.scaling import growth
+from tests.support.scaling import LINEAR, exponent
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 EVIL = b"cos\nsystem\n(S'x'\ntR."
@@ -325,7 +325,7 @@ def test_the_time_is_linear_in_the_operations() -> None:
     def make(count: int) -> Memory:
         return Memory(pickle.dumps({f"layer.{number}": [number, {"a": (1, 2)}] for number in range(count)}, 2))
 
-    assert growth(make, pickles.inspect, 3_000) < 9
+    assert exponent(make, pickles.inspect, 16_000) < LINEAR
 
 
 @settings(max_examples=80, deadline=None)

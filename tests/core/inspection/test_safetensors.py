@@ -11,7 +11,7 @@ from safetensors.numpy import load, save
 
 from modelpm.inspection.formats import safetensors
 from modelpm.inspection.source import Memory
-from tests.support.scaling import growth
+from tests.support.scaling import LINEAR, exponent
 
 
 def file(table: Any, data: bytes = b"") -> bytes:
@@ -82,7 +82,7 @@ def test_the_time_is_linear_in_the_tensors() -> None:
         table = {f"model.layers.{number}.weight": row(number, number + 1) for number in range(count)}
         return Memory(file(table, bytes(count)))
 
-    assert growth(make, safetensors.inspect, 3_000) < 9
+    assert exponent(make, safetensors.inspect, 16_000) < LINEAR
 
 
 def test_a_header_of_a_million_tensors_is_refused_unread() -> None:
