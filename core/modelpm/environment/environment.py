@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +18,7 @@ from modelpm.store import Store
 from modelpm.store.gc import marks
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.api.types import RemoteFile
     from modelpm.store.gc.roots import Root
 
 _PATIENCE = 1.0  # seconds to wait for others before a record is renewed at another time
@@ -161,14 +162,9 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return self.view.stands_alone(name, file.path, file.sha256, file.size)
 
     def path(self, model: LockedModel) -> Path:
-        """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""
-        paths = [f.path for f in model.files]
-        if len(paths) == 1:
-            return self.view.file(model.name, paths[0])
-        from modelpm.resolution.selection import first_shard  # start-up: one file needs no rules
-
-        entry = first_shard(paths)
-        return self.view.folder(model.name) if entry is None else self.view.file(model.name, entry)
+        """Return what a program is given: the file that it opens, the first of several shards, else the folder."""
+        entry = entry_point(model)
+        return self.view.folder(model.name) if entry == "." else self.view.file(model.name, entry)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -212,6 +208,24 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def text(self) -> str | None:
         """Return the lock as it stands in its file; None if there is none."""
         return lock_text(self.lock_path)
+
+
+def entry_point(model: LockedModel) -> str:
+    """Return what a program opens of a model; by the names of its files where an earlier modelpm locked it."""
+    if model.entry_point:
+        return model.entry_point
+    if len(model.files) == 1:
+        return model.files[0].path
+    from modelpm.inspection.layouts.facts import facts_of  # start-up: a lock says it
+
+    return facts_of(as_listed(model.files)).entry_point
+
+
+def as_listed(files: Iterable[LockedFile]) -> "list[RemoteFile]":
+    """Return locked files as a source would list them, for the rules on names."""
+    from modelpm.api.types import RemoteFile
+
+    return [RemoteFile(file.path, file.size, None, ()) for file in files]
 
 
 def lock_text(path: Path) -> str | None:

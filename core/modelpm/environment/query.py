@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelpm.environment.environment import Environment
+from modelpm.environment.environment import Environment, entry_point
 from modelpm.errors import Code, NotFound
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.results.installed import InstalledModel
@@ -36,6 +36,7 @@ def installed_model(environment: Environment, model: LockedModel) -> InstalledMo
         source=model.upstream or (model.files[0].sources or ("",))[0],
         environment=environment.kind,
         path=environment.path(model),
+        entry_point=entry_point(model),
         folder=environment.view.folder(model.name),
         files=model.files,
     )

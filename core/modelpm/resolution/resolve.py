@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import Code, IntegrityError, NotFound, UsageError
+from modelpm.inspection.layouts.facts import facts_of
 from modelpm.lockfile.file import MAX_LOCK_BYTES
 from modelpm.lockfile.model import MAX_LICENSE, LockedFile, LockedModel, Model, Wish
-from modelpm.resolution.selection import format_of, select
+from modelpm.resolution.choice import Asked, select
 from modelpm.text.untrusted import check_paths, shortened, to_model_name
 
 _LINES = 150  # bytes of a file's lines in a lock, besides its path and its sources
@@ -25,6 +26,7 @@ class WantedFile:
         digest: What the bytes must have; sha256 where it is known, else what the source knows, or None.
         sources: References, in order of preference.
         remote: What the listing said, where there was one.
+        role: What it is for, e.g. ``weights``.
     """
 
     path: str
@@ -32,6 +34,7 @@ class WantedFile:
     digest: Digest | None
     sources: tuple[str, ...]
     remote: RemoteFile | None = None
+    role: str = ""
 
     @property
     def sha256(self) -> str | None:
@@ -72,12 +75,16 @@ class WantedModel(Model):
     Attributes:
         files: The files that will be there.
         pinned: The listing's reference, from which files without sources of their own are fetched.
-        warnings: What the user should know: files left out, deprecation.
+        warnings: What the user should know: deprecation, a variant that is gone.
+        notes: What was chosen and what was left out.
+        unsure: The files of which only the bytes say whether they can run code when loaded.
     """
 
     files: tuple[WantedFile, ...]
     pinned: Reference | None = None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    unsure: tuple[str, ...] = ()
 
     def lock(self, learned: Mapping[str, tuple[str, int]]) -> LockedModel:
         """Return the locked model.
@@ -91,13 +98,15 @@ class WantedModel(Model):
             if sha256 is None or size is None:
                 msg = f"{file.path} was neither pinned nor fetched"
                 raise AssertionError(msg)
-            files.append(LockedFile(file.path, size, sha256, file.sources))
+            files.append(LockedFile(file.path, size, sha256, file.sources, file.role))
         return LockedModel(files=tuple(files), **self.facts())
 
     @classmethod
     def of_locked(cls, model: LockedModel) -> "WantedModel":
         """Return what fetches a locked model again."""
-        files = tuple(WantedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources) for f in model.files)
+        files = tuple(
+            WantedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources, role=f.role) for f in model.files
+        )
         return cls(files=files, **model.facts())
 
 
@@ -225,32 +234,33 @@ def _learned(file: WantedFile, remote: RemoteFile) -> WantedFile:
     return replace(file, size=size, digest=file.digest or remote.digest, remote=file.remote or remote)
 
 
-def from_listing(
-    reference: Reference, snapshot: Snapshot, *, name: str, wish: Wish, allow_pickle: bool = False
-) -> WantedModel:
+def from_listing(reference: Reference, snapshot: Snapshot, *, name: str, wish: Wish, pin: str = "") -> WantedModel:
     """Return the model a source lists.
+
+    Args:
+        reference: What was asked for.
+        snapshot: Its listing.
+        name: The model's name.
+        wish: What is written to the lock.
+        pin: The variant that is locked, where a bare reference was locked before.
 
     Raises:
         IntegrityError: A file name is hostile.
         NotFound: Nothing matches what was asked for.
-        UsageError: A quantization must be chosen.
-        Denied: It needs files that can run code when they are loaded.
+        UsageError: A variant must be chosen.
     """
     what = str(replace(reference, file="", quantization=""))
-    chosen = select(
-        snapshot.files,
-        what=what,
-        file=reference.file,
-        quantization=reference.quantization,
-        include=wish.include,
-        exclude=wish.exclude,
-        allow_pickle=allow_pickle,
+    asked = Asked(
+        what,
+        reference.file or _only_file(reference, snapshot),
+        reference.quantization,
+        wish.include,
+        wish.exclude,
+        pin=pin,
     )
+    chosen = select(snapshot.files, asked)
     _check_taken([f.path for f in chosen.files])
-    warnings = [
-        f"left out `{shortened(p)}`: it can run code when loaded, and a safe twin is there" for p in chosen.left_out
-    ]
-    files = tuple(_of_listing(f, snapshot) for f in chosen.files)
+    files = tuple(replace(_of_listing(f, snapshot), role=str(chosen.roles[f.path])) for f in chosen.files)
     _check_fits_a_lock(files, what)
     license_, warned = _license(snapshot.license, str(snapshot.reference))
     return WantedModel(
@@ -258,12 +268,29 @@ def from_listing(
         wish=wish,
         files=files,
         upstream=str(snapshot.reference),
-        variant=reference.quantization.lower(),
-        format=format_of([f.path for f in chosen.files]),
+        variant=chosen.variant,
+        format=chosen.format,
         license=license_,
+        entry_point=chosen.entry_point,
         pinned=snapshot.reference,
-        warnings=(*warnings, *warned),
+        warnings=(*chosen.warnings, *warned),
+        notes=chosen.notes,
+        unsure=chosen.unsure,
     )
+
+
+def _only_file(reference: Reference, snapshot: Snapshot) -> str:
+    """Return the file where a reference is that of one file, not of a folder or repository that holds one."""
+    only = snapshot.files[0] if len(snapshot.files) == 1 else None
+    is_itself = only and only.reference and only.reference.path == reference.path.partition("#")[0]
+    return only.path if only and is_itself else ""
+
+
+def judged(model: WantedModel) -> WantedModel:
+    """Return a model of a catalog with what its files' names say: what each is for, and what a program opens."""
+    facts = facts_of([RemoteFile(f.path, f.size, None, ()) for f in model.files])
+    files = tuple(replace(f, role=f.role or str(facts.roles[f.path])) for f in model.files)
+    return replace(model, files=files, entry_point=facts.entry_point)
 
 
 def _check_taken(paths: Sequence[str]) -> None:

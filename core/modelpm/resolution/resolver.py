@@ -18,6 +18,7 @@ from modelpm.resolution.resolve import (
     file_in,
     from_catalog,
     from_listing,
+    judged,
     name_of_reference,
     name_of_variant,
 )
@@ -46,11 +47,13 @@ class Identified:
         name: Its name in the environment.
         wish: What is written to the lock.
         target: What the catalog chose, or the reference.
+        pin: The variant of a bare reference that is locked already.
     """
 
     name: str
     wish: Wish
     target: FromCatalog | Reference
+    pin: str = ""
 
     def is_met_by(self, model: LockedModel) -> bool:
         """Whether a locked model is what this asks for: the same spec, or another that chooses the same."""
@@ -117,7 +120,10 @@ class Resolver:
     def _resolved(self, found: Identified, *, allow_pickle: bool) -> WantedModel:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
-            return from_listing(found.target, snapshot, name=found.name, wish=found.wish, allow_pickle=allow_pickle)
+            model = from_listing(found.target, snapshot, name=found.name, wish=found.wish, pin=found.pin)
+            if not allow_pickle:
+                refuse_pickles(model.unsure, "", model.model)
+            return model
         chosen = found.target
         model = from_catalog(chosen.entry, chosen.release, chosen.variant, name=found.name, wish=found.wish)
         if not allow_pickle:
@@ -127,7 +133,7 @@ class Resolver:
         for file in model.files:
             if file.has_own_sources(model.upstream):
                 model = complete_file(model, file, self._asked(file))
-        return model
+        return judged(model)
 
     def _with_upstream(self, model: WantedModel) -> WantedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
