@@ -16,8 +16,8 @@ from modelpm.errors import Interrupted, ModelpmError
 from modelpm.events.call import Call
 from modelpm.operations.acquire import Brought, Installer, Request, Task
 from modelpm.operations.singleflight import Flights
-from modelpm.resolution.resolve import WantedModel
-from modelpm.resolution.resolver import FromCatalog, Identified
+from modelpm.resolution.resolve import ResolvedModel
+from modelpm.resolution.resolver import Candidate, FromCatalog
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change, Result
 
@@ -54,7 +54,7 @@ class Batch:
     installer: Installer
     call: Call
     flights: Flights
-    _tasks: list[tuple[Request, Identified, Task]] = field(default_factory=list)
+    _tasks: list[tuple[Request, Candidate, Task]] = field(default_factory=list)
     _models: list[InstalledModel] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _errors: list[ModelpmError] = field(default_factory=list)
@@ -71,10 +71,10 @@ class Batch:
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
-        auditor, user, wanted = self.installer.auditor, self.call.user, list[tuple[Request, Identified, WantedModel]]()
+        auditor, user, wanted = self.installer.auditor, self.call.user, list[tuple[Request, Candidate, ResolvedModel]]()
         known = defaultdict[str, list[FromCatalog | Reference]](list)
         for request in requests:
-            with self._collecting(request.spec):
+            with self._collecting(request.requirement.text):
                 try:
                     found = self.installer.identify(request)
                     if found.target in known[found.name]:
@@ -83,7 +83,7 @@ class Batch:
                     known[found.name].append(found.target)
                 except ModelpmError as error:
                     if not dry_run:
-                        auditor.failure("install", "model", str(request.spec), error, user=user)
+                        auditor.failure("install", "model", str(request.requirement.text), error, user=user)
                     raise
         planned = self.installer.plan([model for _, _, model in wanted])
         self._tasks = [(request, found, task) for (request, found, _), task in zip(wanted, planned, strict=True)]
@@ -103,7 +103,7 @@ class Batch:
         with ExitStack() as counting:
             try:
                 for request, found, task in self._tasks:
-                    with self._collecting(request.spec):
+                    with self._collecting(request.requirement.text):
                         if found.name in self._begun:
                             self._lock(folder)
                         self._begin(request, found, task, counting, folder)
@@ -126,7 +126,7 @@ class Batch:
             self.install(folder)
         return Result(tuple(self._changes), tuple(self._models), errors=tuple(self._errors), dry_run=dry_run)
 
-    def _begin(self, request: Request, found: Identified, task: Task, counting: ExitStack, folder: Path | None) -> None:
+    def _begin(self, request: Request, found: Candidate, task: Task, counting: ExitStack, folder: Path | None) -> None:
         """Fetch one model, where it is not here, and lock what was fetched where that is due."""
         name, installer, call = task.model.name, self.installer, self.call
         with self.flights.alone(name, call.cancelled, call.bus):
@@ -166,7 +166,7 @@ class Batch:
                     pass
                 interrupted.pop_all()
         for each in begun:
-            with self._collecting(each.request.spec):
+            with self._collecting(each.request.requirement.text):
                 self._end(each, folder, locked=together)
         now = time.monotonic()
         self._due = now + _SHARE * (now - before)
