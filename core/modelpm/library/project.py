@@ -131,13 +131,15 @@ class Project(Reader):
         Raises:
             UsageError: A name is taken by another spec, or one name is given for several.
         """
+        from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.add import Addition
 
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         check_name(name, specs, "add")
         self._needs_manifest()
         globs, allow = (tuple(include), tuple(exclude)), ("pickle",) if allow_pickle else ()
-        addition = Addition(self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, *globs, allow)
+        requirements = tuple(dict.fromkeys(Requirement(spec, *globs) for spec in specs))
+        addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)

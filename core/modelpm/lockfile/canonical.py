@@ -24,6 +24,7 @@ _MODEL = re.compile(
     rf"\n\[\[model\]\]\nname = {_TEXT}\nspec = (?:{_TEXT}|(\{{[^\n]*\}}))\n(?:groups = {_TEXTS}\n)?"
     + "".join(rf"(?:{key} = {_TEXT}\n)?" for key in KEYS)
     + rf"(?:allow = {_TEXTS}\n)?"
+    + rf"(?:without = {_TEXTS}\n)?"
     + rf"(?:entry-point = {_TEXT}\n)?"
     + rf"digest = {_TEXT}\n"
 )
@@ -73,7 +74,7 @@ def read_canonical(text: str) -> dict[str, Any] | None:
 
 
 def _model(found: re.Match[str]) -> dict[str, Any] | None:
-    name, spec, options, groups, *texts, allow, entry_point, digest = found.groups()
+    name, spec, options, groups, *texts, allow, without, entry_point, digest = found.groups()
     model: dict[str, Any] = {"name": name, "spec": spec}
     if options is not None:
         try:
@@ -85,6 +86,8 @@ def _model(found: re.Match[str]) -> dict[str, Any] | None:
     model.update((key, value) for key, value in zip(KEYS, texts, strict=True) if value is not None)
     if allow is not None:
         model["allow"] = _ITEM.findall(allow)
+    if without is not None:
+        model["without"] = _ITEM.findall(without)
     if entry_point is not None:
         model["entry-point"] = entry_point
     model["digest"] = digest
@@ -105,12 +108,14 @@ def settings_text(folder: str, groups: tuple[str, ...]) -> str:
 
 def block_text(model: LockedModel) -> str:
     """Return the block of one model."""
-    lines = ["[[model]]", _line("name", model.name), f"spec = {_inline(model.wish.as_toml())}"]
+    lines = ["[[model]]", _line("name", model.name), f"spec = {_inline(model.requirement.chosen.as_toml())}"]
     if model.groups:
         lines.append(_line("groups", list(model.groups)))
     lines += [_line(key, getattr(model, key)) for key in KEYS if getattr(model, key)]
     if model.allow:
         lines.append(_line("allow", list(model.allow)))
+    if model.requirement.without:
+        lines.append(_line("without", list(model.requirement.without)))
     if model.entry_point:
         lines.append(_line("entry-point", model.entry_point))
     lines.append(_line("digest", model.digest))

@@ -8,13 +8,15 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
 from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError, too_new
 from modelpm.lockfile.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.text.toml import Table, TomlError, any_text, loads
 from modelpm.text.untrusted import check_model_name, check_path, check_paths, printable
 
@@ -41,7 +43,7 @@ _SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
-_MODEL_KEYS = {"name", "spec", "groups", "allow", "entry-point", "digest", "file", *KEYS}
+_MODEL_KEYS = {"name", "spec", "groups", "allow", "without", "entry-point", "digest", "file", *KEYS}
 _FILE_KEYS = {"path", "size", "sha256", "sources", "role"}
 
 
@@ -273,7 +275,7 @@ def _model(table: Table, origin: str) -> LockedModel:
         raise IntegrityError(f"{origin}: `{name}`: {error.message}", code=error.code, hints=[hint]) from error
     model = LockedModel(
         name=name,
-        wish=Wish.of_toml(table, "spec"),
+        requirement=_requirement(table),
         files=files,
         groups=table.texts("groups"),
         allow=table.texts("allow"),
@@ -291,6 +293,12 @@ def _model(table: Table, origin: str) -> LockedModel:
             hints=["the block was edited or merged wrongly: restore the file, or delete the block and lock it again"],
         )
     return model
+
+
+def _requirement(table: Table) -> Requirement:
+    requirement = Requirement.of_toml(table, "spec")
+    without = table.texts("without")
+    return replace(requirement, without=without) if without else requirement
 
 
 def _entry_point(table: Table, files: Iterable[LockedFile]) -> str:

@@ -13,8 +13,7 @@ from modelpm.resolution.refusals import in_parts, incomplete, no_such_file, refu
 from modelpm.resolution.telling import join_line, said, said_of_files
 from modelpm.text.untrusted import check_paths, printable, shortened
 
-PROJECTOR = Role.PROJECTOR.value
-WITHOUT = (PROJECTOR,)  # what `without` of a model may say
+_PROJECTOR = Role.PROJECTOR.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +90,7 @@ def select(files: Sequence[RemoteFile], asked: Asked) -> Selection:
 
 
 def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selection:
-    projector = PROJECTOR not in asked.without
+    projector = _PROJECTOR not in asked.without
     decision = choose(layout, asked.variant or asked.pin, projector=projector)
     warnings: list[str] = []
     if isinstance(decision, Unknown) and not asked.variant:
