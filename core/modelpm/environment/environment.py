@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +12,7 @@ from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
 from modelpm.environment.view import View
-from modelpm.errors import Code, ModelpmError
+from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, check_size, parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.store import Store
@@ -84,6 +85,27 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             self.view.check_names(name)
             self.write(self.read().changed(drop=[name]))
             return self.view.drop(name)
+
+    def rename(self, model: LockedModel, new: str) -> LockedModel:
+        """Give a model another name: view, then lock; return it.
+
+        Raises:
+            UsageError: Code ``name_taken``.
+            StoreError: Something is in the way in the view.
+        """
+        with self.held():
+            before = self.read()
+            if before.get(new) is not None:
+                raise UsageError(f"`{new}` is the name of another model", code=Code.NAME_TAKEN, name=new)
+            renamed = replace(model, name=new)
+            text = self.rendered(before.changed(put=[renamed], drop=[model.name]))
+            self.view.rename(model.name, new)
+            try:
+                self._write(text)
+            except BaseException:  # Ctrl-C too
+                self.view.rename(new, model.name)
+                raise
+        return renamed
 
     @property
     def root(self) -> "Root":

@@ -131,10 +131,16 @@ class Installer:
 
     def wanted(self, request: Request, found: Candidate) -> ResolvedModel:
         """Return the model that is asked for; asks the source where nothing is locked yet."""
-        locked = self.standing(found)
+        locked = self.standing(found) or self._other_name(request, found)
         if locked is None:
             return self.resolver.resolve(found, allow_pickle=request.allow_pickle)
         return ResolvedModel.of_locked(locked)
+
+    def _other_name(self, request: Request, found: Candidate) -> LockedModel | None:
+        """Return what is installed under another name than the one that was chosen: it gets a second name."""
+        models = self.environment.read().models if request.name else ()
+        there = next((model for model in models if found.is_met_by(model)), None)
+        return replace(there, name=found.name, requirement=found.requirement) if there else None
 
     def plan(self, models: Sequence[ResolvedModel]) -> tuple[Task, ...]:
         """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""
