@@ -154,7 +154,7 @@ def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selec
         raise incomplete(asked.what, asked.file, found.missing, ())
     facts = facts_of(found.files)
     judged = choose(layout_of(found.files), "all")
-    notes, warnings = said_of_files(asked.what, found)
+    warnings = said_of_files(asked.what, found)
     if found.join:
         warnings = (*warnings, join_line([f.path for f in found.files if role_of(f.path).has_weights]))
     return Selection(
@@ -163,7 +163,6 @@ def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selec
         format=facts.format,
         entry_point=facts.entry_point,
         unsure=judged.unsure if isinstance(judged, Chosen) else (),
-        notes=notes,
         warnings=warnings,
     )
 

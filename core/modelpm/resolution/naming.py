@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from modelpm.api.types import Reference
 from modelpm.catalog import Entry, Release, Variant
+from modelpm.inspection.layouts.choose import ALL
 from modelpm.lockfile.model import LockedModel
 from modelpm.resolution.candidate import Candidate
 from modelpm.text.untrusted import to_model_name
@@ -25,7 +26,7 @@ def names_of_reference(reference: Reference) -> tuple[str, ...]:
     parts = [part for part in reference.path.split("#", 1)[0].split("?", 1)[0].split("/") if part]
     last = _stem(parts[-1]) if parts else "model"
     owner = f"{parts[-2]}-" if len(parts) > 1 else ""
-    variant = f"-{reference.quantization}" if reference.quantization else ""
+    variant = f"-{reference.quantization}" if reference.quantization.lower() not in {"", ALL} else ""
     file = f"-{_stem(reference.file.rpartition('/')[2])}" if reference.file else variant
     return _named([f"{last}{variant}", f"{last}{file}", f"{owner}{last}{file}"], str(reference))
 
