@@ -57,7 +57,7 @@ class Maintenance:
             Pruner(self.services.environment, self.services.auditor, project),
         )
         if dry_run:
-            return pruner.would(limits)
+            return pruner.plan(limits)
         self.services.open_store()
         return pruner.prune(limits, user=user, waiting=waiting)
 

@@ -110,18 +110,18 @@ class Batch:
             finally:
                 self._lock(folder)
 
-    def would(self) -> None:
-        """Note what :meth:`install` would do."""
+    def tell(self) -> None:
+        """Note the changes that :meth:`install` makes."""
         for _, found, task in self._tasks:
             self._warn_of(task)
             locked = self.installer.complete(found, self.call)
-            self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
+            self._changes.append(task.change("install") if locked is None else self.installer.already(locked)[1])
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""
         self.prepare(requests, dry_run=dry_run)
         if dry_run:
-            self.would()
+            self.tell()
         else:
             self.install(folder)
         return Result(tuple(self._changes), tuple(self._models), errors=tuple(self._errors), dry_run=dry_run)

@@ -4,7 +4,7 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelpm.config.values import seconds_of
 from modelpm.disk.atomic import dead_drafts
@@ -93,8 +93,8 @@ class Pruner:
     def _roots(self) -> Roots:
         return Roots(self.environment, () if self.project is None else (self.project,))
 
-    def would(self, limits: Limits) -> Pruned:
-        """Return what :meth:`prune` would do; changes nothing.
+    def plan(self, limits: Limits) -> Pruned:
+        """Decide what to remove; changes nothing.
 
         Raises:
             StoreError: ``root_unreadable``.
@@ -122,7 +122,7 @@ class Pruner:
             self.auditor.operation("prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,
         ):
             survey = self._roots.survey()
-            pruned = self._decide(survey, limits)
+            pruned = replace(self._decide(survey, limits), dry_run=False)
             for item in pruned.removed:
                 if item.kind == "blob":
                     store.remove(item.path.name)
@@ -131,7 +131,7 @@ class Pruner:
             self._roots.settle(survey)
             leases.sweep(store.layout)
             outcome.details.update(freed=pruned.freed, removed=len(pruned.removed))
-        return Pruned(pruned.removed, pruned.kept, pruned.spared, pruned.notes, dry_run=False)
+        return pruned
 
     def _decide(self, survey: Survey, limits: Limits) -> Pruned:
         layout, now = self.environment.store.layout, time.time()

@@ -16,6 +16,19 @@ from modelpm.text.untrusted import printable
 
 
 @dataclass(frozen=True, slots=True)
+class Freeing:
+    """What happens to the blobs of models that are taken out: the plan of a dry run, and of the act.
+
+    Attributes:
+        blobs: SHA-256 of those that nothing else needs.
+        note: Why others stay.
+    """
+
+    blobs: tuple[str, ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class Uninstaller:
     """Takes models out of an environment.
 
@@ -41,7 +54,7 @@ class Uninstaller:
             try:
                 if dry_run:
                     gone = [change.name for change in changes]
-                    changes.append(self.would(find_installed(self.environment, name), gone))
+                    changes.append(self._told(find_installed(self.environment, name), gone))
                 else:
                     changes.append(self._one(name, user=user))
             except ModelpmError as error:
@@ -86,22 +99,33 @@ class Uninstaller:
             shown, kept = self._shown(name, remove=True)
             freed, note = self._free(sorted(digests), name)
             outcome.details.update(freed=freed)
-        return Change("uninstall", name=name, model=name, freed=freed, note=_joined(note, _left(kept), shown))
+        return Change.of("uninstall", name, model=name, freed=freed, note=_joined(note, _left(kept), shown))
 
-    def would(self, model: LockedModel, before: Sequence[str] = ()) -> Change:
-        """Return what :meth:`uninstall` would do, once other models were taken out before; ``before`` names them."""
+    def _told(self, model: LockedModel, before: Sequence[str]) -> Change:
+        """Return the change that :meth:`uninstall` makes once the models of the names ``before`` are out."""
         gone = [*before, model.name]
-        digests = [f.sha256 for f in model.files]
         try:
-            needed = self._roots.others(gone, without_dirs_of=gone if self.with_dir else ())
+            freeing = self._freeing([f.sha256 for f in model.files], gone, gone if self.with_dir else ())
             going = self.environment.view.going(*gone)
-            unneeded = set(digests) - needed.keys()
-            freed = sum(self.environment.store.freed(sha256, going) for sha256 in unneeded)
-            note = _kept(digests, needed)
+            freed, note = sum(self.environment.store.freed(blob, going) for blob in freeing.blobs), freeing.note
         except StoreError as error:
             freed, note = 0, _stays(error)
-        note = _joined(note, self._shown(model.name, remove=False)[0])
-        return Change.of("uninstall", model, freed=freed, note=note)
+        return Change.of("uninstall", model, freed=freed, note=_joined(note, self._shown(model.name, remove=False)[0]))
+
+    def _freeing(self, digests: Sequence[str], gone: Sequence[str], dirs_of: Sequence[str] = ()) -> Freeing:
+        """Decide what is freed of some blobs.
+
+        Args:
+            digests: Their SHA-256.
+            gone: Models that are, or will be, out.
+            dirs_of: Those of them whose files in other folders will be removed, too; not what is removed already, for
+                a file that stayed there still needs its blob.
+
+        Raises:
+            StoreError: What a root needs is not known.
+        """
+        needed = self._roots.others(gone, without_dirs_of=dirs_of)
+        return Freeing(tuple(d for d in dict.fromkeys(digests) if d not in needed), _kept(digests, needed))
 
     @property
     def _roots(self) -> Roots:
@@ -129,11 +153,10 @@ class Uninstaller:
             with store.lock("store", timeout=0.0):
                 if self.environment.lock_path.exists():
                     self.environment.register()
-                needed = self._roots.others([name])
-                freed = sum(store.remove(sha256) for sha256 in dict.fromkeys(digests) if sha256 not in needed)
+                freeing = self._freeing(digests, [name])
+                return sum(map(store.remove, freeing.blobs)), freeing.note
         except StoreError as error:
             return 0, _stays(error)
-        return freed, _kept(digests, needed)
 
 
 def _joined(*notes: str) -> str:
