@@ -221,7 +221,7 @@ class Manager(Lookup):
         if not dry_run:
             self.config.check()
         here = project.as_root if project is not None else None
-        uninstaller = Uninstaller(self.environment, services.auditor, here, with_dir)
+        uninstaller = Uninstaller(self.environment, services.bus, here, with_dir)
         result = uninstaller.each(_given(names)[0], dry_run=dry_run, user=user)
         for change in result.changes:
             services.flights.forget(change.name)
@@ -314,7 +314,7 @@ class Manager(Lookup):
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
         for environment, models in named_in(places, names):
-            verifier = Verifier(environment, services.auditor, checking)
+            verifier = Verifier(environment, checking)
             found = verifier.verify(models, quick=quick, part=part, on_bytes=on_bytes)
             if repair and not all(row.ok for row in found):
                 services.open_store()

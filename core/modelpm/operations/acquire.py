@@ -16,7 +16,7 @@ from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
 from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageError, gravest
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
 from modelpm.lockfile.file import Lock, check_size
@@ -108,14 +108,12 @@ class Installer:
         environment: Where they go.
         resolver: Turns specs into wanted models.
         engine: Brings the bytes.
-        auditor: Records the operation before and after.
         registry: Names the plugins whose code was loaded, for the audit log.
     """
 
     environment: Environment
     resolver: Resolver
     engine: Engine
-    auditor: Auditor
     registry: Registry
 
     def _plugins(self) -> list[str]:
@@ -229,7 +227,8 @@ class Installer:
         tracker.queued()
         details = {"spec": model.requirement.text, "name": model.name, "plugins": self._plugins()}
         try:
-            with self.auditor.operation(
+            with acting(
+                call.bus,
                 "lock" if task.learns else "install",
                 resource_type="model",
                 resource_id=model.model,

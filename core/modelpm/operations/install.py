@@ -13,6 +13,7 @@ from typing import Any
 
 from modelpm.api.types import Progress, Reference, Status
 from modelpm.errors import Interrupted, ModelpmError
+from modelpm.events.acts import tell_failure
 from modelpm.events.call import Call
 from modelpm.operations.acquire import Brought, Installer, Request, Task
 from modelpm.operations.singleflight import Flights
@@ -71,7 +72,7 @@ class Batch:
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
-        auditor, user, wanted = self.installer.auditor, self.call.user, list[tuple[Request, Candidate, ResolvedModel]]()
+        wanted = list[tuple[Request, Candidate, ResolvedModel]]()
         known = defaultdict[str, list[FromCatalog | Reference]](list)
         for request in requests:
             with self._collecting(request.requirement.text):
@@ -83,7 +84,9 @@ class Batch:
                     known[found.name].append(found.target)
                 except ModelpmError as error:
                     if not dry_run:
-                        auditor.failure("install", "model", str(request.requirement.text), error, user=user)
+                        tell_failure(
+                            self.call.bus, "install", "model", str(request.requirement.text), error, user=self.call.user
+                        )
                     raise
         planned = self.installer.plan([model for _, _, model in wanted])
         self._tasks = [(request, found, task) for (request, found, _), task in zip(wanted, planned, strict=True)]

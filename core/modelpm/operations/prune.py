@@ -6,12 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from modelpm.api.events import Bus
 from modelpm.config.values import seconds_of
 from modelpm.disk.atomic import dead_drafts
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots, Survey
 from modelpm.errors import ModelpmError, StoreError, UsageError
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.store.gc import leases, leftovers, reserve
 from modelpm.store.gc.leftovers import Leftover
 from modelpm.text.human import in_days
@@ -81,12 +82,12 @@ class Pruner:
 
     Attributes:
         environment: The user's.
-        auditor: Records the operation before and after.
+        bus: Is told before and after.
         project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
     """
 
     environment: Environment
-    auditor: Auditor
+    bus: Bus
     project: Environment | None = None
 
     @property
@@ -119,7 +120,7 @@ class Pruner:
         reserve.spend(store)
         with (
             store.lock("store", timeout=wait, waiting=waiting),
-            self.auditor.operation("prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,
+            acting(self.bus, "prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,
         ):
             survey = self._roots.survey()
             pruned = replace(self._decide(survey, limits), dry_run=False)

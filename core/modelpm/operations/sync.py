@@ -14,7 +14,7 @@ from modelpm.environment.link_into import say_copied
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
-from modelpm.events.audit import Outcome
+from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
@@ -218,7 +218,8 @@ class Changer:
             "lock": [c.action + " " + c.name for c in _lock_changes(before.lock, lock)][:100],
             "models": len(lock.models),
         }
-        return self.installer.auditor.operation(
+        return acting(
+            self.call.bus,
             intent.verb,
             resource_type="project",
             resource_id=str(self.site.root),

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed
 from modelpm.environment.roots import Roots
 from modelpm.errors import Code, ModelpmError, StoreError
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting, tell_failure
 from modelpm.lockfile.model import LockedModel
 from modelpm.results.report import Change, Result
 from modelpm.store.gc import reserve
@@ -34,13 +35,13 @@ class Uninstaller:
 
     Attributes:
         environment: Where they are.
-        auditor: Records the operation before and after.
+        bus: Is told before and after.
         project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
         with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
     """
 
     environment: Environment
-    auditor: Auditor
+    bus: Bus
     project: Environment | None = None
     with_dir: bool = False
 
@@ -70,15 +71,20 @@ class Uninstaller:
                 self._uninstall_shown(name, user=user) if error.code == Code.NOT_INSTALLED and self.with_dir else None
             )
             if shown is None:
-                self.auditor.failure("uninstall", "model", name, error, user=user)
+                tell_failure(self.bus, "uninstall", "model", name, error, user=user)
                 raise
             return shown
         return self.uninstall(model, user=user)
 
     def uninstall(self, model: LockedModel, *, user: str | None) -> Change:
         """Take one model out and free its blobs."""
-        with self.auditor.operation(
-            "uninstall", resource_type="model", resource_id=model.model, user=user, details={"name": model.name}
+        with acting(
+            self.bus,
+            "uninstall",
+            resource_type="model",
+            resource_id=model.model,
+            user=user,
+            details={"name": model.name},
         ) as outcome:
             self.environment.seen()  # the registry notes what the lock holds before the lock changes
             changed = self.environment.drop(model.name)
@@ -93,8 +99,8 @@ class Uninstaller:
         if not shelves:
             return None
         digests = {e[0] for s in shelves for key, e in s.record.entries.items() if key.startswith(f"{name}/")}
-        with self.auditor.operation(
-            "uninstall", resource_type="model", resource_id=name, user=user, details={"name": name}
+        with acting(
+            self.bus, "uninstall", resource_type="model", resource_id=name, user=user, details={"name": name}
         ) as outcome:
             shown, kept = self._shown(name, remove=True)
             freed, note = self._free(sorted(digests), name)
