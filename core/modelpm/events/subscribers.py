@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
-from modelpm.api.events import Bus, Progressed, Warned
+from modelpm.api.events import Acted, Bus, Progressed, Warned
 
 if TYPE_CHECKING:  # start-up
     from modelpm.api.events import Happening
@@ -62,7 +62,7 @@ class Events:
 
     def take(self, happening: "Happening") -> None:
         """Take an event; nothing else matters here."""
-        if not isinstance(happening, Progressed | Warned):
+        if not isinstance(happening, Acted | Progressed | Warned):
             self._on_event(happening)
 
 

@@ -12,7 +12,8 @@ from modelpm.api.types import Context
 from modelpm.catalog import Catalogs
 from modelpm.config import Config
 from modelpm.config.network import network_of
-from modelpm.events.audit import Auditor, new_run
+from modelpm.events.acts import new_run
+from modelpm.events.audit import Auditor
 from modelpm.network.health import Hosts
 from modelpm.plugins.credentials import Keyring
 from modelpm.plugins.discovery import scan

@@ -14,12 +14,12 @@ from modelpm.environment.link_into import say_copied
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
-from modelpm.events.audit import Outcome
+from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
-from modelpm.operations.acquire import Brought, Installer
-from modelpm.operations.lock import Locker, same, untold, would_compare
+from modelpm.operations.acquire import Brought, Installer, Task
+from modelpm.operations.lock import Locker, same, untold
 from modelpm.project.drift import pinned, selected, settled
 from modelpm.project.files import Site, State, read_state
 from modelpm.project.lock_rules import LICENSE, SOURCE
@@ -162,7 +162,7 @@ class Changer:
         if fresh:
             self.locker.say_untold([m for m in wanted.values() if m.name not in again], there)
         if intent.dry_run:
-            known = [m for m in wanted.values() if all(f.is_pinned for f in m.files)]
+            known = [m for m in wanted.values() if m.is_pinned]
             return wanted, settled(manifest, before.lock, [m.lock({}) for m in known])
         new = self.locker.pin(wanted.values(), there, again)
         return wanted, None if self.locker.errors else settled(manifest, before.lock, new.values())
@@ -218,7 +218,8 @@ class Changer:
             "lock": [c.action + " " + c.name for c in _lock_changes(before.lock, lock)][:100],
             "models": len(lock.models),
         }
-        return self.installer.auditor.operation(
+        return acting(
+            self.call.bus,
             intent.verb,
             resource_type="project",
             resource_id=str(self.site.root),
@@ -243,12 +244,8 @@ class Changer:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
             action = "install" if downloaded else "link"
-            changes.append(
-                Change(
-                    action, row.name, row.model, row.release, row.variant, row.digest, row.bytes, downloaded, row.path
-                )
-            )
-        changes += [Change("unlink", name, "") for name in strays]
+            changes.append(Change.of(action, row, downloaded=downloaded, path=row.path))
+        changes += [Change.of("unlink", name) for name in strays]
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
         )
@@ -282,24 +279,16 @@ def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:
             continue
         action = "lock-update" if there else "lock-add"
         previous = (there.release or there.digest) if there else ""
-        changes.append(
-            Change(
-                action, model.name, model.model, model.release, model.variant, model.digest, model.size, before=previous
-            )
-        )
-    return changes + [
-        Change("lock-remove", m.name, m.model, m.release, m.variant, m.digest, m.size) for m in old.values()
-    ]
+        changes.append(Change.of(action, model, before=previous))
+    return changes + [Change.of("lock-remove", model) for model in old.values()]
 
 
 def _unknown(model: ResolvedModel, old: LockedModel | None, intent: Intent) -> Change | None:
     """Return the row of a model whose digest a dry run cannot know, because only its bytes would tell."""
-    if all(f.is_pinned for f in model.files):
+    if model.is_pinned:
         return None
+    before = (old.release or old.digest) if old else ""
     if old is not None and same(old, model):
         again = intent.fresh is not None and model.name in intent.also
-        return would_compare(old, model) if again and untold(model) else None
-    sizes = [f.size for f in model.files]
-    size = None if None in sizes else sum(s or 0 for s in sizes)
-    action, before = ("lock-update", old.release or old.digest) if old else ("lock-add", "")
-    return Change(action, model.name, model.model, model.release, model.variant, None, size, before=before)
+        return Task.learning(model).change("compare", before) if again and untold(model) else None
+    return Change.of("lock-update" if old else "lock-add", model, bytes=model.size, before=before)
