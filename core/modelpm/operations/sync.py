@@ -4,10 +4,10 @@ Nothing is written before everything is decided and every byte is in the store. 
 lock meanwhile, modelpm plans again from the new state.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
@@ -32,13 +32,21 @@ from modelpm.results.report import Change, Result
 _TRIES = 100
 
 
+class Edit(Protocol):
+    """A change of the manifest; made again where another process changed the project meanwhile."""
+
+    def edit(self, state: State) -> str:
+        """Return the manifest's new text, from the current state."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """The change that a verb makes to a project.
 
     Attributes:
         verb: Its name, for the audit log.
-        edit: From the current state to the manifest's new text; None leaves the manifest alone.
+        edit: Changes the manifest; None leaves it alone.
         fresh: Models to lock at the newest release that their specs allow.
         sync: Whether to update the view to what is locked.
         groups: Groups that are wanted besides the default ones.
@@ -52,7 +60,7 @@ class Intent:
     """
 
     verb: str
-    edit: Callable[[State], str] | None = None
+    edit: Edit | None = None
     fresh: Collection[str] | None = None
     sync: bool = True
     groups: Collection[str] = ()
@@ -102,7 +110,7 @@ class Changer:
 
     def _attempt(self, intent: Intent) -> Result[Any] | None:
         before = read_state(self.site, heal=True)
-        text = intent.edit(before) if intent.edit else before.manifest_text
+        text = intent.edit.edit(before) if intent.edit else before.manifest_text
         manifest = before.manifest
         if text is not None and text != before.manifest_text:
             manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
