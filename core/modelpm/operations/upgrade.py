@@ -114,6 +114,8 @@ def upgrade(
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
             if not same(old, new) or (untold(new) and fetch):
                 moves.append((old, new))
+                for warning in new.warnings:
+                    call.bus.warn(warning)
             elif untold(new):
                 say_untold(old.name, call.bus)
     planned = {task.model.name: task for task in installer.plan([new for old, new in moves if not same(old, new)])}
