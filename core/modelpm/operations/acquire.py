@@ -166,7 +166,9 @@ class Installer:
         """Return what is installed under another name than the one that was chosen: it gets a second name."""
         models = self.environment.read().models if request.name else ()
         there = next((model for model in models if found.is_met_by(model)), None)
-        return replace(there, name=found.name, requirement=found.requirement) if there else None
+        if there is None or (there.allow and not request.allow_pickle):
+            return None
+        return replace(there, name=found.name, requirement=found.requirement)
 
     def plan(self, models: Sequence[ResolvedModel]) -> tuple[Task, ...]:
         """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""

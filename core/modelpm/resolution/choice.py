@@ -77,7 +77,7 @@ def select(files: Sequence[RemoteFile], asked: Asked) -> Selection:
         asked: What is asked for.
 
     Raises:
-        NotFound: Nothing matches, the files are not complete, or there are no weights; the hints say what there is.
+        NotFound: Nothing matches, the files are not complete, or nothing holds weights; the hints say what there is.
         UsageError: A variant must be chosen; the hints list the variants with sizes. Or it is stored in parts.
     """
     if not files:
