@@ -118,6 +118,15 @@ def test_a_bare_reference_takes_one_variant_and_says_what_it_leaves(manager: mod
     assert "without = [" in manager.environment.lock_path.read_text(encoding="utf-8")
 
 
+def test_a_repository_without_weights_names_its_branches(manager: modelpm.Manager, hub: Hub) -> None:
+    files = {"README.md": b"#", "measurement.json": b"{}"}
+    hub.add("acme/exl2", files, branches=("main", "4_0", "6_0"))
+    with pytest.raises(NotFound, check=coded("no_weights")) as caught:
+        manager.install("hf://acme/exl2")
+    assert caught.value.hints[0] == "other branches may have them: hf://acme/exl2@4_0, hf://acme/exl2@6_0"
+    assert len(manager.install("hf://acme/exl2:all").files) == len(files)
+
+
 def test_a_locked_variant_stays_while_the_repository_has_it(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/m-GGUF", {"m-Q8_0.gguf": WEIGHTS[:50], "m-F16.gguf": WEIGHTS[:60]})
     assert manager.install("hf://acme/m-GGUF").variant == "q8_0"

@@ -79,6 +79,15 @@ class Locator(Protocol):
         ...
 
 
+@runtime_checkable
+class Branched(Protocol):
+    """Optional protocol: a source whose models have branches, which may hold other weights than the default one."""
+
+    def branches(self, reference: Reference) -> tuple[str, ...]:
+        """Return the names of the branches of a model, as a revision writes them; asked where one has no weights."""
+        ...
+
+
 class Hasher(Protocol):
     """A running digest; the objects of ``hashlib`` are hashers as they are."""
 

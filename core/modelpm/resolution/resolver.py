@@ -1,10 +1,11 @@
 """From specs to wanted models: fetches the listings that the pure ``resolve`` needs."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from modelpm.api.types import Reference, Snapshot
 from modelpm.catalog import Catalogs, choose
-from modelpm.errors import Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
+from modelpm.errors import Code, Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
 from modelpm.lockfile.requirement import Requirement
 from modelpm.resolution.candidate import Candidate, FromCatalog
 from modelpm.resolution.code import needed_words
@@ -26,6 +27,7 @@ from modelpm.text.spec import CatalogSpec
 from modelpm.text.untrusted import check_model_name, printable
 
 # Why one source cannot be asked while another may be: it is away or refuses, has no such file, or no plugin serves it.
+_FEW = 8  # branches in a hint
 _FAILURES = (Unavailable, Denied, NotFound, UsageError, PluginError, StoreError)
 
 
@@ -74,7 +76,14 @@ class Resolver:
     def _resolved(self, found: Candidate, *, allow_pickle: bool) -> ResolvedModel:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
-            model = from_listing(found.target, snapshot, name=found.name, requirement=found.requirement, pin=found.pin)
+            try:
+                model = from_listing(
+                    found.target, snapshot, name=found.name, requirement=found.requirement, pin=found.pin
+                )
+            except NotFound as error:
+                if error.code != Code.NO_WEIGHTS:
+                    raise
+                raise self._with_branches(error, found.target) from None
             if not allow_pickle:
                 refuse_pickles(model.unsure, "", model.model)
             return model
@@ -90,6 +99,19 @@ class Resolver:
             if file.has_own_sources(model.upstream):
                 model = complete_file(model, file, self._asked(file))
         return judged(model)
+
+    def _with_branches(self, error: NotFound, reference: Reference) -> NotFound:
+        """Return the error of a listing without weights, with the branches that may have them."""
+        branches: tuple[str, ...] = ()
+        with suppress(*_FAILURES):
+            branches = self.listings.registry.source(reference.scheme).branches(reference)
+        others = [name for name in branches if name != (reference.revision or "main")]
+        if not others:
+            return error
+        shown = ", ".join(f"{reference.scheme}://{reference.path}@{printable(name)}" for name in others[:_FEW])
+        more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
+        hints = [f"other branches may have them: {shown}{more}", *error.hints]
+        return NotFound(error.message, code=error.code, hints=hints, **error.details)
 
     def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
