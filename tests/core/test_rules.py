@@ -119,6 +119,12 @@ def changes_what_the_scheduler_owns(path: str, tree: ast.AST) -> Iterator[int]:
             yield node.lineno
 
 
+def parses_a_spec(path: str, tree: ast.AST) -> Iterator[int]:
+    """Find what reads the text of a spec: a requirement does, once, and the registry for texts only a source knows."""
+    if path not in {"core/modelpm/lockfile/requirement.py", "core/modelpm/plugins/registry.py"}:
+        yield from (line for line, name in imported(tree) if name.endswith(".spec.parse_spec"))
+
+
 def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield line and module, with the name where one is taken from a module."""
     for node in ast.walk(tree):
@@ -137,6 +143,7 @@ RULES: tuple[Rule, ...] = (
     knows_one_system,
     goes_round_the_public_api,
     changes_what_the_scheduler_owns,
+    parses_a_spec,
 )
 PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (reads_the_environment, "core/modelpm/environment/view.py", "import os\nx = os.environ['HOME']"),
@@ -158,6 +165,7 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
     (goes_round_the_public_api, "core/modelpm/environment/view.py", "import modelpm_jsonl.log"),
     (changes_what_the_scheduler_owns, "core/modelpm/transfer/worker.py", "file.single_stream, x = True, 1"),
     (changes_what_the_scheduler_owns, "core/modelpm/transfer/hash_follower.py", "self.file.received += 1"),
+    (parses_a_spec, "core/modelpm/operations/lock.py", "from modelpm.text.spec import CatalogSpec, parse_spec"),
 )
 
 

@@ -126,6 +126,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        no_projector: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
@@ -141,6 +142,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -156,6 +158,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -170,6 +173,7 @@ class Manager(Lookup):
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
             allow_pickle: Whether files that can run code when loaded may be taken.
+            no_projector: Whether the projector of a vision or audio model is left out.
             dry_run: Say what would be done, and do nothing; of several specs only.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -179,20 +183,19 @@ class Manager(Lookup):
             ModelpmError: The one model failed: what, why, and what to do next.
         """
         from modelpm.config.edit import given_path
+        from modelpm.library.run import install
+        from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.acquire import Request
-        from modelpm.operations.install import Batch
         from modelpm.project.checks import check_name
 
         specs, several = _given(spec)
         services = self._services
         check_name(name, specs, "install")
-        requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in specs]
+        options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
+        requests = [Request(Requirement(each, *options), name, allow_pickle) for each in specs]
         folder = given_path(dir, "--dir") if dir is not None else None
         call = services.call(on_progress, user, cancelled)
-        batch = Batch(services.installer(self.environment, call.cancelled), call, services.flights)
-        if not dry_run:
-            services.open_store_for(lambda: batch.is_there(requests))
-        result = batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
+        result = install(services, requests, call, folder, dry_run=dry_run)
         return result if several else result.raised().models[0]
 
     def uninstall(
@@ -228,6 +231,27 @@ class Manager(Lookup):
             services.flights.forget(change.name)
         result = result.told(services.warnings.taken())
         return result.raised() if isinstance(names, str) else result
+
+    def rename(self, name: str, new: str, *, user: str | None = None) -> "Result[Any]":
+        """Give an installed model another name; no file is moved or fetched.
+
+        Args:
+            name: Its name, or its spec.
+            new: The name it gets.
+            user: Who is named in the audit log.
+
+        Raises:
+            NotFound: It is not installed.
+            UsageError: The new name is malformed, or another model has it.
+        """
+        from modelpm.operations.rename import rename
+        from modelpm.results.report import Result
+
+        services = self._services
+        self.config.check()
+        change = rename(self.environment, services.auditor, find_installed(self.environment, name), new, user=user)
+        services.flights.forget(change.before)
+        return Result(changes=(change,), models=self.installed(), warnings=services.warnings.taken())
 
     def upgrade(
         self,
@@ -324,33 +348,45 @@ class Manager(Lookup):
             rows += found
         return Result(rows=tuple(rows), warnings=services.warnings.taken())
 
-    def path(self, name: str, file: str | None = None, *, dir: bool = False, ensure: bool = False) -> Path:  # noqa: A002
+    def path(
+        self,
+        name: str,
+        file: str | None = None,
+        *,
+        dir: bool = False,  # noqa: A002 - the option's name
+        role: str = "",
+        ensure: bool = False,
+    ) -> Path:
         """Return the path that a program is given; as of a project, and more.
 
         Args:
-            name: The model's name.
+            name: The model's name, or its spec.
             file: One file of it.
             dir: Whether the folder is wanted in any case.
+            role: What the file is for, e.g. ``projector``, where that is not the model itself.
             ensure: Whether to install it first where it is not there.
 
         Raises:
             NotFound: It is not installed, or has no such file.
         """
         try:
-            return super().path(name, file, dir=dir)
+            return super().path(name, file, dir=dir, role=role)
         except NotFound as error:
             if not ensure or error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
                 raise
-        return super().path(self._ensured(name), file, dir=dir)
+        return super().path(self._ensured(name), file, dir=dir, role=role)
 
     def _ensured(self, name: str) -> str:
         """Install what is asked for, or bring back what is missing of it; return its name."""
+        from modelpm.library.run import install
+        from modelpm.operations.acquire import Request
+
         try:
             locked = find_installed(self.environment, name)
         except NotFound:
             return self.install(name).name
-        wish = locked.wish
-        return self.install(wish.spec, name=locked.name, include=wish.include, exclude=wish.exclude).name
+        services, request = self._services, Request(locked.requirement, locked.name)
+        return install(services, [request], services.call()).raised().models[0].name
 
     # ------------------------------------------------------------------ projects
 

@@ -11,7 +11,7 @@ from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.operations.acquire import Installer
-from modelpm.resolution.resolve import WantedModel
+from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.report import Verified
 from modelpm.store.reuse import obtain
 from modelpm.transfer import Fetched
@@ -87,7 +87,7 @@ class Repairer:
 
     def _fetch(self, model: LockedModel, files: Sequence[LockedFile]) -> dict[str, Fetched | ModelpmError]:
         """Bring the blobs of some files into order; what is good of them is not fetched."""
-        store, wanted = self.environment.store, WantedModel.of_locked(model)
+        store, wanted = self.environment.store, ResolvedModel.of_locked(model)
         for file in files:  # what looks well and is not must not be taken for the blob
             if store.blob(file.sha256).exists():
                 store.doubt(file.sha256)

@@ -26,7 +26,7 @@ from modelpm.project.lock_rules import LICENSE, SOURCE
 from modelpm.project.manifest import Manifest, parse_manifest
 from modelpm.project.provenance import Judge, foreign_folders, refuse
 from modelpm.project.transaction import Commit, commit
-from modelpm.resolution.resolve import WantedModel
+from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.report import Change, Result
 
 _TRIES = 100
@@ -119,11 +119,11 @@ class Changer:
         self._hold_against_catalogs([m for m in incomplete if m.name not in wanted and not self.environment.has(m)])
         if intent.dry_run:
             missing = recognize(self.environment, self.call, models)
-            planned = {t.model.name: t for t in self.installer.plan([WantedModel.of_locked(m) for m in missing])}
+            planned = {t.model.name: t for t in self.installer.plan([ResolvedModel.of_locked(m) for m in missing])}
             for model in missing:
                 self._brought[model] = planned[model.name].plan.download
             return self._report(intent, before, lock, wanted, missing)
-        needs = [WantedModel.of_locked(m) for m in models]
+        needs = [ResolvedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
             missing, failed = self._bring(models)
             if failed and lock.render() != before.lock_text:
@@ -143,7 +143,7 @@ class Changer:
 
     def _locked(
         self, manifest: Manifest | None, before: State, intent: Intent
-    ) -> tuple[dict[str, WantedModel], Lock | None]:
+    ) -> tuple[dict[str, ResolvedModel], Lock | None]:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
             refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
@@ -153,7 +153,7 @@ class Changer:
             return {}, before.lock
         names = sorted({*manifest.models.keys() - kept.keys(), *(intent.fresh or ())})
         fresh = intent.fresh is not None
-        there = {m.name: m for m in before.lock.models if fresh or m.wish != manifest.models.get(m.name)} | kept
+        there = {m.name: m for m in before.lock.models if fresh or m.requirement != manifest.models.get(m.name)} | kept
         wanted = self.locker.resolve(names, there, manifest, before.merged, fresh=fresh)
         if self.locker.errors:
             return wanted, None
@@ -196,7 +196,7 @@ class Changer:
     def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not."""
         missing, failed = recognize(self.environment, self.call, models), list[LockedModel]()
-        planned = self.installer.plan([WantedModel.of_locked(m) for m in missing])
+        planned = self.installer.plan([ResolvedModel.of_locked(m) for m in missing])
         self.installer.check_space(planned)
         brought = list[Brought]()
         try:
@@ -231,7 +231,7 @@ class Changer:
         intent: Intent,
         before: State,
         lock: Lock,
-        wanted: dict[str, WantedModel],
+        wanted: dict[str, ResolvedModel],
         placed: Sequence[LockedModel] = (),
         strays: Sequence[str] = (),
     ) -> Result[Any]:
@@ -259,7 +259,7 @@ class Changer:
             dry_run=intent.dry_run,
             lock=self.site.lock,
             lock_action="unchanged" if self.locker.errors else action,
-            notes=_healed(before, wanted, self.locker.torn, self.site.lock.name),
+            notes=(*_healed(before, wanted, self.locker.torn, self.site.lock.name), *self.locker.notes),
         )
 
 
@@ -292,7 +292,7 @@ def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:
     ]
 
 
-def _unknown(model: WantedModel, old: LockedModel | None, intent: Intent) -> Change | None:
+def _unknown(model: ResolvedModel, old: LockedModel | None, intent: Intent) -> Change | None:
     """Return the row of a model whose digest a dry run cannot know, because only its bytes would tell."""
     if all(f.is_pinned for f in model.files):
         return None
