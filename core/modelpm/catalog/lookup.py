@@ -13,10 +13,12 @@ from modelpm.api.types import CatalogText, Finding, Severity
 from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
+from modelpm.text.spec import CatalogSpec
 from modelpm.text.suggest import did_you_mean, nearest, suggest
 from modelpm.text.untrusted import MODEL_ID, printable
 
 _MOST_NEAR = 3
+LATEST = "latest"  # what other tools call the recommended variant
 _T = TypeVar("_T")
 
 
@@ -69,27 +71,47 @@ class Catalogs:
             IntegrityError: A file name in it is hostile.
             PluginError: The catalog that was asked for fails.
         """
+        opened, _, real = self._first((id,), catalog)
+        return opened.entry(real)
+
+    def read(self, spec: CatalogSpec) -> tuple[Entry, CatalogSpec]:
+        """Return the model that a spec names, and the spec in full: catalog, id and variant without alias.
+
+        The whole spec may be an alias (``qwen3:8b``), and goes before its id. ``:latest`` is the recommended variant.
+
+        Raises:
+            ModelpmError: As :meth:`find`.
+        """
+        whole = f"{spec.id}:{spec.variant}" if spec.variant and not spec.release else spec.id
+        opened, name, real = self._first(tuple(dict.fromkeys((whole, spec.id))), spec.catalog or None)
+        entry = opened.entry(real)
+        variant = spec.variant if name == spec.id else ""
+        if variant == LATEST and not any(v.name == LATEST for release in entry.releases for v in release.variants):
+            variant = ""
+        return entry, CatalogSpec(entry.catalog, entry.id, spec.release, variant)
+
+    def _first(self, names: Sequence[str], catalog: str | None) -> "tuple[_Opened, str, str]":
+        """Return the first catalog that has one of the names, that name, and the id that it is or stands for."""
         if catalog is not None:
             opened = self._named(catalog)
-            real = opened.real_id(id)
-            if real is None:
-                raise self._unknown(id, opened)
-            return opened.entry(real)
+            if (found := opened.first(names)) is not None:
+                return opened, *found
+            raise self._unknown(names[-1], opened)
         doubt: tuple[str, ModelpmError] | None = None
         for opened in self._opened.values():
             try:
-                real = opened.real_id(id)
+                found = opened.first(names)
             except ModelpmError as error:
                 if opened.name in self._own:
                     doubt = doubt or (opened.name, error)
                 else:
                     self._pass_over(opened, "", error)
                 continue
-            if real is not None and doubt is not None:
-                raise _unreadable(*doubt, f"{opened.name}/{id}")
-            if real is not None:
-                return opened.entry(real)
-        raise self._unknown(id)
+            if found is not None and doubt is not None:
+                raise _unreadable(*doubt, f"{opened.name}/{found[0]}")
+            if found is not None:
+                return opened, *found
+        raise self._unknown(names[-1])
 
     def entries(self, catalog: str | None = None) -> Iterator[Entry]:
         """Yield every model that can be read, by catalog and id; what cannot is noted in ``problems``.
@@ -219,13 +241,20 @@ class _Opened:
 
         return self._ask(lambda: tuple(audit_catalog(self._open())))
 
-    def real_id(self, wanted: str) -> str | None:
-        """Return the id that ``wanted`` is or stands for; an id goes before an alias."""
-        ids = self.ids()
-        if wanted in ids:
-            return wanted
-        meant = self.about().aliases.get(wanted)
-        return meant if meant in ids else None
+    def first(self, names: Sequence[str]) -> tuple[str, str] | None:
+        """Return the first of the names that is known here, and the id that it is or stands for.
+
+        An id goes before an alias; an alias for what is not there is no name.
+        """
+        ids = frozenset(self.ids())
+        if names[0] in ids:
+            return names[0], names[0]
+        aliases = self.about().aliases
+        for name in names:
+            real = name if name in ids else aliases.get(name)
+            if real in ids:
+                return name, str(real)
+        return None
 
     def entry(self, id_: str) -> Entry:
         text = self._text(lambda: self._open().get(id_))

@@ -20,6 +20,7 @@ from modelpm.resolution.resolve import (
     file_in,
     from_catalog,
     judged,
+    of_entry,
 )
 from modelpm.resolution.selection import refuse_pickles
 from modelpm.text.spec import CatalogSpec
@@ -53,9 +54,8 @@ class Resolver:
             check_model_name(name)
         spec = requirement.spec
         if isinstance(spec, CatalogSpec):
-            entry = self.catalogs.find(spec.id, spec.catalog or None)
-            release, variant = choose(entry, spec.release or None, spec.variant or None)
-            full = CatalogSpec(entry.catalog, entry.id, spec.release, variant.name if spec.variant else "")
+            entry, full = self.catalogs.read(spec)
+            release, variant = choose(entry, full.release or None, full.variant or None)
             names = (name,) if name else names_of_variant(entry, release, variant)
             return Candidate(names[0], requirement.asking(full), FromCatalog(entry, release, variant), names[1:])
         reference = self.listings.registry.reference(spec)
@@ -79,6 +79,8 @@ class Resolver:
                 refuse_pickles(model.unsure, "", model.model)
             return model
         chosen = found.target
+        if not chosen.variant.files:
+            return self._from_upstream(found, chosen, allow_pickle=allow_pickle)
         model = from_catalog(
             chosen.entry, chosen.release, chosen.variant, name=found.name, requirement=found.requirement
         )
@@ -90,6 +92,17 @@ class Resolver:
             if file.has_own_sources(model.upstream):
                 model = complete_file(model, file, self._asked(file))
         return judged(model)
+
+    def _from_upstream(self, found: Candidate, chosen: FromCatalog, *, allow_pickle: bool) -> ResolvedModel:
+        """Return a variant whose files its upstream's listing tells."""
+        variant = chosen.variant
+        reference = self.listings.registry.reference(variant.upstream)
+        asked = replace(found.requirement, include=variant.include, exclude=variant.exclude)
+        listed = from_listing(reference, self._listed(reference), name=found.name, requirement=asked)
+        model = of_entry(listed, chosen.entry, chosen.release, variant, requirement=found.requirement)
+        if not allow_pickle:
+            refuse_pickles(model.unsure, variant.format, model.model)
+        return model
 
     def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
@@ -140,7 +153,7 @@ class Resolver:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
         if not model.upstream:
             return False
-        if not model.files or not all(f.is_pinned for f in model.files):
+        if not all(f.is_pinned for f in model.files):
             return True
         reference = self.listings.registry.reference(model.upstream)
         source = self.listings.registry.source(reference.scheme)
