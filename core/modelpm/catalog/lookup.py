@@ -137,18 +137,22 @@ class Catalogs:
         """Return the models that have every word of ``text``, the best match first.
 
         Args:
-            text: Words, looked for in id, title, tags, tasks and description; none means all models.
-            task: Only models for this task.
+            text: Words, looked for in id, aliases, title, tags, tasks and description; none means all models.
+                Punctuation does not matter, and a word that nothing has is read as the nearest one.
+            task: Only models for this task, or for what else people call it: ``tts``.
             license: Only models under this license.
             format: Only models with a variant of this format.
         """
-        words = text.casefold().split()
-        found = [
-            (rank, entry)
-            for entry in self.entries()
-            if (rank := _rank(entry, words)) is not None and _passes(entry, task, license, format)
-        ]
-        return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0]))
+        from modelpm.catalog.search import Card, by_id, passes, search  # start-up: installing looks for no words
+
+        aliases: dict[str, dict[str, list[str]]] = {}
+        cards = []
+        for entry in self.entries():
+            if entry.catalog not in aliases:
+                aliases[entry.catalog] = by_id(self._named(entry.catalog).about().aliases)
+            if passes(entry, task=task, license=license, format=format):
+                cards.append(Card.of(entry, aliases[entry.catalog].get(entry.id, ())))
+        return search(cards, text)
 
     def about(self, catalog: str) -> About:
         """Return what a catalog says of itself.
@@ -291,32 +295,3 @@ def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
         ],
         catalog=catalog,
     )
-
-
-def _passes(entry: Entry, task: str, license_: str, format_: str) -> bool:
-    formats = {variant.format.casefold() for release in entry.releases for variant in release.variants}
-    return (
-        (not task or task.casefold() in map(str.casefold, entry.tasks))
-        and (not license_ or license_.casefold() == entry.license.casefold())
-        and (not format_ or format_.casefold() in formats)
-    )
-
-
-def _rank(entry: Entry, words: Sequence[str]) -> int | None:
-    """Return how far from the top an entry belongs, or None where a word is nowhere in it."""
-    ranks = [_rank_of_word(entry, word) for word in words]
-    return None if None in ranks else sum(rank for rank in ranks if rank is not None)
-
-
-def _rank_of_word(entry: Entry, word: str) -> int | None:
-    labels = [label.casefold() for label in (*entry.tags, *entry.tasks)]
-    matches = (
-        entry.id == word,
-        entry.id.startswith(word),
-        word in entry.id,
-        word in entry.title.casefold(),
-        word in labels,
-        any(word in label for label in labels),
-        word in entry.description.casefold(),
-    )
-    return next((rank for rank, match in enumerate(matches) if match), None)

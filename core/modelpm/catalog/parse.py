@@ -9,7 +9,6 @@ from packaging.version import Version
 from modelpm.api.types import CatalogText
 from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
 from modelpm.errors import Code, IntegrityError, UsageError, too_new
-from modelpm.inspection.layouts import Role
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.text.human import MAX_SIZE
 from modelpm.text.toml import Table, TomlError, loads
@@ -21,7 +20,6 @@ _ALIAS = re.compile(rf"{MODEL_ID.pattern}(?::{MODEL_ID.pattern})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEMORY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(B|KiB|MiB|GiB|TiB)")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
-_ROLES = frozenset(map(str, Role))
 _A_LICENSE = f"an SPDX license expression of at most {MAX_LICENSE} characters"
 _A_REFERENCE = "a reference, e.g. `hf://owner/repo@commit` or `https://…`"
 
@@ -154,8 +152,13 @@ def _file(table: Table, upstream: str) -> CatalogFile:
     path = table.text("path", "a relative path")
     size = table.number("size", "a whole number of bytes") if "size" in table.values else None
     digest = table.text("sha256", "64 lower-case hexadecimal digits", ok=_SHA256.fullmatch, default="")
-    role = table.text("role", f"one of {', '.join(Role)}", ok=_ROLES.__contains__, default="")
-    return CatalogFile(path, size, digest or None, sources, role)
+    return CatalogFile(path, size, digest or None, sources, _role(table) if "role" in table.values else "")
+
+
+def _role(table: Table) -> str:
+    from modelpm.inspection.layouts import Role  # start-up: few files say it
+
+    return table.text("role", f"one of {', '.join(Role)}", ok=frozenset(map(str, Role)).__contains__)
 
 
 def _memory(table: Table) -> int | None:

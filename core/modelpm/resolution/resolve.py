@@ -280,9 +280,7 @@ def license_of(text: str, where: str) -> tuple[str, tuple[str, ...]]:
 
 def _of_catalog(file: CatalogFile, upstream: str) -> ResolvedFile:
     digest = Digest("sha256", file.sha256) if file.sha256 else None
-    return ResolvedFile(
-        file.path, file.size, digest, file.sources or (_under(upstream, file.path),), role=file.role
-    )
+    return ResolvedFile(file.path, file.size, digest, file.sources or (_under(upstream, file.path),), role=file.role)
 
 
 def listed_file(file: RemoteFile, snapshot: Snapshot) -> ResolvedFile:
