@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 from modelpm.api.events import Bus
-from modelpm.api.kinds import Catalog
-from modelpm.api.types import CatalogText, Finding, Severity
+from modelpm.api.kinds import Catalog, Recognizer
+from modelpm.api.types import CatalogText, Finding, KnownFile, Severity
 from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
@@ -154,6 +154,16 @@ class Catalogs:
                 cards.append(Card.of(entry, aliases[entry.catalog].get(entry.id, ())))
         return search(cards, text)
 
+    def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
+        """Return where the file of a digest is published, as far as some catalog knows; a broken one is passed over."""
+        found: dict[KnownFile, None] = {}
+        for opened in self._opened.values():
+            try:
+                found.update(dict.fromkeys(opened.recognize(sha256)))
+            except ModelpmError as error:
+                self._pass_over(opened, "", error)
+        return tuple(found)
+
     def about(self, catalog: str) -> About:
         """Return what a catalog says of itself.
 
@@ -239,6 +249,15 @@ class _Opened:
                 raise
             return About("", {})
         return parse_about(text)
+
+    def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
+        """Return where the file of a digest is published; nothing where the catalog knows no digests."""
+
+        def known() -> tuple[KnownFile, ...]:
+            catalog = self._open()
+            return tuple(catalog.recognize(sha256)) if isinstance(catalog, Recognizer) else ()
+
+        return self._ask(known)
 
     def audit(self) -> tuple[Finding, ...]:
         from modelpm.catalog.lint import audit_catalog  # for maintainers; installing does without

@@ -2,11 +2,12 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpm.api.events import Bus
 from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
+from modelpm.catalog import Catalogs
 from modelpm.environment.environment import Environment
 from modelpm.errors import UsageError
 from modelpm.events.audit import Auditor
@@ -22,6 +23,7 @@ class Carrier:
         users: The user's environment, whose locks tell what a file may be, too.
         auditor: Records the operation before and after.
         bus: Takes a warning.
+        catalogs: Name the files that are found.
         site: The project, where the environment is one.
     """
 
@@ -29,6 +31,7 @@ class Carrier:
     users: Environment
     auditor: Auditor
     bus: Bus
+    catalogs: Catalogs
     site: Site | None = None
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
@@ -48,9 +51,12 @@ class Carrier:
                         self.bus.warn(problem)
             else:
                 locks = [e.read() for e in (self.environment, self.users)]
-                taken = take_files(store, path, locks, lambda _name: None)
+                taken = [self._named(t) for t in take_files(store, path, locks, lambda _name: None)]
             outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
         return tuple(taken)
+
+    def _named(self, taken: Taken) -> Taken:
+        return replace(taken, known=tuple(dict.fromkeys(map(str, self.catalogs.recognize(taken.sha256)))))
 
 
 def _plain(path: str | Path, example: str) -> Path:
