@@ -9,7 +9,6 @@ from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
 from modelpm.text.plain import plain
 
-
 _FEW = 8  # files that are named, and names of one
 
 
