@@ -230,6 +230,7 @@ class _Opened:
         self.name = name
         self._opener = opener
         self._catalog: Catalog | None = None
+        self._about: tuple[CatalogText, About] | None = None
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids, once the catalog's own file is known to be one that this modelpm reads."""
@@ -248,7 +249,9 @@ class _Opened:
             if error.code != NotFound.code:
                 raise
             return About("", {})
-        return parse_about(text)
+        if self._about is None or self._about[0] != text:  # hundreds of aliases, asked for at each look
+            self._about = text, parse_about(text)
+        return self._about[1]
 
     def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
         """Return where the file of a digest is published; nothing where the catalog knows no digests."""
