@@ -156,7 +156,7 @@ class Recognizer(Protocol):
     def recognize(self, sha256: str) -> Iterable[KnownFile]:
         """Return where the file of a digest is published; none where that is not known.
 
-        It names bytes that are here. It is no promise that they can be downloaded from there.
+        It names bytes that are here; whether they can be downloaded from there is another question.
         """
         ...
 

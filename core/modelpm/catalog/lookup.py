@@ -270,7 +270,7 @@ class _Opened:
     def first(self, names: Sequence[str]) -> tuple[str, str] | None:
         """Return the first of the names that is known here, and the id that it is or stands for.
 
-        An id goes before an alias; an alias for what is not there is no name.
+        An id goes before an alias, and an alias for what is not there names nothing.
         """
         ids = frozenset(self.ids())
         if names[0] in ids:
