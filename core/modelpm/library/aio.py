@@ -154,6 +154,7 @@ class AsyncProject(_Async[Project]):
     installed = _awaitable(Project.installed)
     list = _awaitable(Project.list)
     is_installed = _awaitable(Project.is_installed)
+    name_of = _awaitable(Project.name_of)
     path = _awaitable(Project.path)
     drift = _awaitable(Project.drift)
     check_lock = _awaitable(Project.check_lock)

@@ -11,7 +11,7 @@ from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
 from modelpm.events.subscribers import Events, Listening, Warnings
 from modelpm.library.aliases import renamed
-from modelpm.library.lookup import Lookup
+from modelpm.library.keeping import Keeping, given
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -34,7 +34,7 @@ _RENAMED = {
 }
 
 
-class Manager(Lookup):
+class Manager(Keeping):
     """Installs models and says where they are.
 
     Args:
@@ -188,7 +188,7 @@ class Manager(Lookup):
         from modelpm.operations.acquire import Request
         from modelpm.project.checks import check_name
 
-        specs, several = _given(spec)
+        specs, several = given(spec)
         services = self._services
         check_name(name, specs, "install")
         options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
@@ -197,61 +197,6 @@ class Manager(Lookup):
         call = services.call(on_progress, user, cancelled)
         result = install(services, requests, call, folder, dry_run=dry_run)
         return result if several else result.raised().models[0]
-
-    def uninstall(
-        self,
-        names: str | Sequence[str],
-        *,
-        with_dir: bool = False,
-        dry_run: bool = False,
-        project: "Project | None" = None,
-        user: str | None = None,
-    ) -> "Result[Any]":
-        """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
-
-        Args:
-            names: One model, or several.
-            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
-            dry_run: Say what would be done, and do nothing.
-            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
-
-        Raises:
-            NotFound: The one model is not installed.
-        """
-        from modelpm.operations.uninstall import Uninstaller
-
-        services = self._services
-        if not dry_run:
-            self.config.check()
-        here = project.as_root if project is not None else None
-        uninstaller = Uninstaller(self.environment, services.auditor, here, with_dir)
-        result = uninstaller.each(_given(names)[0], dry_run=dry_run, user=user)
-        for change in result.changes:
-            services.flights.forget(change.name)
-        result = result.told(services.warnings.taken())
-        return result.raised() if isinstance(names, str) else result
-
-    def rename(self, name: str, new: str, *, user: str | None = None) -> "Result[Any]":
-        """Give an installed model another name; no file is moved or fetched.
-
-        Args:
-            name: Its name, or its spec.
-            new: The name it gets.
-            user: Who is named in the audit log.
-
-        Raises:
-            NotFound: It is not installed.
-            UsageError: The new name is malformed, or another model has it.
-        """
-        from modelpm.operations.rename import rename
-        from modelpm.results.report import Result
-
-        services = self._services
-        self.config.check()
-        change = rename(self.environment, services.auditor, find_installed(self.environment, name), new, user=user)
-        services.flights.forget(change.before)
-        return Result(changes=(change,), models=self.installed(), warnings=services.warnings.taken())
 
     def upgrade(
         self,
@@ -339,7 +284,7 @@ class Manager(Lookup):
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
         for environment, models in named_in(places, names):
-            verifier = Verifier(environment, services.auditor, checking)
+            verifier = Verifier(environment, checking)
             found = verifier.verify(models, quick=quick, part=part, on_bytes=on_bytes)
             if repair and not all(row.ok for row in found):
                 services.open_store()
@@ -425,9 +370,3 @@ class Manager(Lookup):
         site = project.site if project else None
         taken = self._services.carrier((project or self).environment, site).take_over(source, user)
         return Result(rows=taken, warnings=self._services.warnings.taken())
-
-
-def _given(names: Any) -> tuple[list[Any], bool]:
-    """Return what was given as a list, and whether it was several; what is neither text nor sequence is one."""
-    several = isinstance(names, Sequence) and not isinstance(names, str | bytes)
-    return (list(names) if several else [names]), several

@@ -16,7 +16,7 @@ from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
 from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageError, gravest
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
 from modelpm.lockfile.file import Lock, check_size
@@ -27,7 +27,7 @@ from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.listed import lock_size
 from modelpm.resolution.listings import locator
 from modelpm.resolution.naming import Names
-from modelpm.resolution.plan import Plan, make_plan
+from modelpm.resolution.plan import Plan, make_plan, plan_learning
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.resolution.resolver import Resolver
 from modelpm.results.installed import InstalledModel
@@ -54,10 +54,38 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One model to bring in, or to bring back where parts of it are missing."""
+    """One model to bring in, or to bring back where parts of it are missing.
+
+    A dry run tells of it, checks hold it against the disk and the lock, and :meth:`Installer.bringing` does it.
+
+    Attributes:
+        model: The model.
+        plan: Which of its files are fetched.
+        learns: Whether that is only to learn what no source promises; nothing else is brought.
+    """
 
     model: ResolvedModel
     plan: Plan
+    learns: bool = False
+
+    @classmethod
+    def learning(cls, model: ResolvedModel) -> "Task":
+        """Return the task that fetches only the files without a promised digest, in order to lock them."""
+        return cls(model, plan_learning(model), learns=True)
+
+    def change(self, action: str, before: str = "") -> Change:
+        """Return the change that it makes, as far as that is known before it is done.
+
+        Args:
+            action: As of :class:`Change`.
+            before: The version or digest that is there now.
+        """
+        model, plan = self.model, self.plan
+        if self.learns:
+            size, digest = None if plan.unknown else plan.download, None
+        else:
+            size, digest = model.size, model.lock({}).digest if model.is_pinned else None
+        return Change.of(action, model, digest=digest, bytes=size, downloaded=plan.download, before=before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +111,12 @@ class Installer:
         environment: Where they go.
         resolver: Turns specs into wanted models.
         engine: Brings the bytes.
-        auditor: Records the operation before and after.
         registry: Names the plugins whose code was loaded, for the audit log.
     """
 
     environment: Environment
     resolver: Resolver
     engine: Engine
-    auditor: Auditor
     registry: Registry
 
     def _plugins(self) -> list[str]:
@@ -188,7 +214,7 @@ class Installer:
     def done(self, brought: Brought) -> tuple[InstalledModel, Change]:
         """Return the row of a model that was installed, and what that changed."""
         made = installed_model(self.environment, brought.locked)
-        return made, change_of("install", made, brought.downloaded)
+        return made, Change.of("install", made, downloaded=brought.downloaded, path=made.path)
 
     @contextmanager
     def counting_on(self, models: Sequence[ResolvedModel]) -> Iterator[None]:
@@ -198,28 +224,25 @@ class Installer:
             yield
 
     @contextmanager
-    def bringing(self, task: Task, *, call: Call, learn: bool = False) -> Iterator[Brought]:
+    def bringing(self, task: Task, *, call: Call) -> Iterator[Brought]:
         """Fetch what is missing of one model, which is called done when the block ends; the caller counts on its blobs.
 
         Args:
             task: The model.
             call: The user, the cancellation, and the bus for events.
-            learn: Whether to fetch only the files without a promised digest, in order to lock them.
         """
-        # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
-        present = set[str]() if learn else self._obtained(task.model, call.cancelled)
-        plan = make_plan([task.model], present)
-        if learn:
-            plan = Plan(tuple(replace(step, fetch=not step.file.is_pinned) for step in plan.steps))
-        task = replace(task, plan=plan)
+        if not task.learns:
+            # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
+            task = replace(task, plan=make_plan([task.model], self._obtained(task.model, call.cancelled)))
         model = task.model
         reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
         tracker = Tracker(model, reused, call.bus)
         tracker.queued()
         details = {"spec": model.requirement.text, "name": model.name, "plugins": self._plugins()}
         try:
-            with self.auditor.operation(
-                "lock" if learn else "install",
+            with acting(
+                call.bus,
+                "lock" if task.learns else "install",
                 resource_type="model",
                 resource_id=model.model,
                 user=call.user,
@@ -227,7 +250,7 @@ class Installer:
             ) as outcome:
                 fetched = self._fetch(task, tracker, call.cancelled)
                 locked = model.lock(_learned(fetched))
-                if not learn:
+                if not task.learns:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
                 yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
@@ -241,32 +264,22 @@ class Installer:
             raise
         tracker.completed(locked.size)
 
-    def bring(self, task: Task, *, call: Call, learn: bool = False) -> Brought:
+    def bring(self, task: Task, *, call: Call) -> Brought:
         """Fetch what is missing of one model, and nothing more; as :meth:`bringing`."""
-        with self.bringing(task, call=call, learn=learn) as brought:
+        with self.bringing(task, call=call) as brought:
             return brought
 
     def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
         """Return the model that is installed, as the outcome of an install that had nothing to do."""
         made = installed_model(self.environment, locked)
-        return made, change_of("reuse", made, 0)
+        return made, Change.of("reuse", made, path=made.path)
 
     def link(self, made: InstalledModel, folder: Path, bus: Bus) -> Change:
         """Make the model's files appear in another folder, too; ``warn`` is called where they had to be copied."""
         mode = self.environment.view.mode
         say_copied(link_into(self.environment, made, folder), mode, folder, bus)
         say_left_out(made, folder, bus)
-        return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
-
-    def would(self, task: Task) -> Change:
-        """Return what :meth:`install` would do."""
-        model = task.model
-        sizes = [f.size for f in model.files]
-        size = None if None in sizes else sum(s or 0 for s in sizes)
-        digest = model.lock({}).digest if all(f.is_pinned for f in model.files) else None
-        return Change(
-            "install", model.name, model.model, model.release, model.variant, digest, size, task.plan.download
-        )
+        return Change.of("link", made, path=folder)
 
     def present(self, model: ResolvedModel) -> set[str]:
         """Return the sha256 of those of a model's blobs that need no download."""
@@ -366,10 +379,3 @@ def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) 
         "upstream": locked.upstream,
         "files": [row(f) for f in locked.files[:100]],
     }
-
-
-def change_of(action: str, made: InstalledModel, downloaded: int) -> Change:
-    """Return the change that a model's row makes."""
-    return Change(
-        action, made.name, made.model, made.release, made.variant, made.digest, made.bytes, downloaded, made.path
-    )

@@ -1,6 +1,6 @@
 """The manifest edits of the verbs: from the current state to the new text. Reads catalogs, writes no file."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from modelpm.errors import Code, NotFound, UsageError
@@ -71,7 +71,8 @@ class Addition:
         if not found.further:
             return found
         names = [name for name, there in models.items() if self._is_asked(there, found)]
-        names += [name for name in (found.name, *found.further) if name not in models]
+        own = _id_of(found.requirement)
+        names += [n for n in (found.name, *found.further) if n not in models or (own and _id_of(models[n]) == own)]
         name = found.name if found.name in names or not names else names[0]
         if name != found.name and name not in models:
             self.locker.call.bus.warn(f"`{found.name}` is another model; {found.requirement.text} is named `{name}`")
@@ -81,33 +82,58 @@ class Addition:
         """Whether a requirement of the manifest is what a candidate asks for, however each is written."""
         if there == found.requirement:
             return True
-        ids = [spec.id if isinstance(spec := each.spec, CatalogSpec) else "" for each in (there, found.requirement)]
-        if not ids[0] or ids[0] != ids[1]:
+        if not _id_of(there) or _id_of(there) != _id_of(found.requirement):
             return False
         return self.locker.installer.resolver.identify(there).requirement == found.requirement
 
 
-def removal(site: Site, names: Sequence[str]) -> Callable[[State], str]:
-    """Return the edit that takes models out."""
+def _id_of(requirement: Requirement) -> str:
+    """Return the id of a model of a catalog; empty for others."""
+    return requirement.spec.id if isinstance(requirement.spec, CatalogSpec) else ""
 
-    def edit(state: State) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Models to take out.
+
+    Attributes:
+        site: The project.
+        names: Which.
+    """
+
+    site: Site
+    names: tuple[str, ...]
+
+    def edit(self, state: State) -> str:
+        """Return the manifest's new text.
+
+        Raises:
+            NotFound: It has no such model.
+        """
         _, text = standing(state)
-        return without_models(text, str(site.manifest), site.table, check_names(state, names))
-
-    return edit
+        return without_models(text, str(self.site.manifest), self.site.table, check_names(state, self.names))
 
 
-def rewriting(site: Site, resolver: Resolver, names: Sequence[str]) -> Callable[[State], str]:
-    """Return the edit that lets specs allow the newest release there is."""
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """Models whose specs are to allow the newest release there is.
 
-    def edit(state: State) -> str:
+    Attributes:
+        site: The project.
+        resolver: Looks releases up.
+        names: Which models.
+    """
+
+    site: Site
+    resolver: Resolver
+    names: tuple[str, ...]
+
+    def edit(self, state: State) -> str:
+        """Return the manifest's new text."""
         manifest, text = standing(state)
-        requirements = {n: manifest.models[n] for n in names}
-        moved = {n: latest(resolver, requirement) for n, requirement in requirements.items()}
-        changed = {n: requirement for n, requirement in moved.items() if requirement != requirements[n]}
-        return with_models(text, str(site.manifest), site.table, changed) if changed else text
-
-    return edit
+        moved = {name: latest(self.resolver, manifest.models[name]) for name in self.names}
+        changed = {name: requirement for name, requirement in moved.items() if requirement != manifest.models[name]}
+        return with_models(text, str(self.site.manifest), self.site.table, changed) if changed else text
 
 
 def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from modelpm.api.types import Progress, Reference, Status
 from modelpm.errors import Interrupted, ModelpmError
+from modelpm.events.acts import tell_failure
 from modelpm.events.call import Call
 from modelpm.operations.acquire import Brought, Installer, Request, Task
 from modelpm.operations.singleflight import Flights
@@ -75,7 +76,7 @@ class Batch:
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
-        auditor, user, wanted = self.installer.auditor, self.call.user, list[tuple[Request, Candidate, ResolvedModel]]()
+        wanted = list[tuple[Request, Candidate, ResolvedModel]]()
         known, names = defaultdict[str, list[FromCatalog | Reference]](list), self.installer.names()
         for request in requests:
             with self._collecting(request.requirement.text):
@@ -87,7 +88,9 @@ class Batch:
                     known[found.name].append(found.target)
                 except ModelpmError as error:
                     if not dry_run:
-                        auditor.failure("install", "model", str(request.requirement.text), error, user=user)
+                        tell_failure(
+                            self.call.bus, "install", "model", str(request.requirement.text), error, user=self.call.user
+                        )
                     raise
         planned = self.installer.plan([model for _, _, model in wanted])
         self._tasks = [(request, found, task) for (request, found, _), task in zip(wanted, planned, strict=True)]
@@ -122,18 +125,18 @@ class Batch:
             finally:
                 self._lock(folder)
 
-    def would(self) -> None:
-        """Note what :meth:`install` would do."""
+    def tell(self) -> None:
+        """Note the changes that :meth:`install` makes."""
         for _, found, task in self._tasks:
             self._warn_of(task)
             locked = self.installer.complete(found, self.call)
-            self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
+            self._changes.append(task.change("install") if locked is None else self.installer.already(locked)[1])
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""
         self.prepare(requests, dry_run=dry_run)
         if dry_run:
-            self.would()
+            self.tell()
         else:
             self.install(folder)
         return Result(

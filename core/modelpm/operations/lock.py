@@ -17,9 +17,7 @@ from modelpm.project.heal import pins_of
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.code import PICKLE, allow_hint
-from modelpm.resolution.plan import make_plan
 from modelpm.resolution.resolve import ResolvedModel
-from modelpm.results.report import Change
 from modelpm.text.spec import CatalogSpec
 
 
@@ -162,7 +160,7 @@ class Locker:
         return healer.pinned(pins[0]), block if pins[0].digest else None
 
     def _pin(self, model: ResolvedModel, old: LockedModel | None) -> LockedModel:
-        if all(file.is_pinned for file in model.files):
+        if model.is_pinned:
             return model.lock({})
         key = (model.name, model.requirement)
         if key not in self._locked:
@@ -183,7 +181,7 @@ def learn(installer: Installer, model: ResolvedModel, call: Call, old: LockedMod
         The locked model, and the bytes that were downloaded.
     """
     with installer.counting_on([model]):
-        brought = installer.bring(Task(model, make_plan([model], ())), call=call, learn=True)
+        brought = installer.bring(Task.learning(model), call=call)
         installer.show_anew([brought], call.bus)
     locked = brought.locked
     if old is None or old.digest != locked.digest:
@@ -203,14 +201,6 @@ def say_untold(name: str, bus: Bus) -> None:
         f"cannot tell whether `{name}` changed: its source promises no digest of its files; "
         f"`modelpm upgrade {name}` fetches and compares them"
     )
-
-
-def would_compare(old: LockedModel, new: ResolvedModel) -> Change:
-    """Return the row of a dry run for a model of which only its bytes tell whether it changed."""
-    plan = make_plan([new], {f.sha256 for f in new.files if f.sha256})
-    size = None if plan.unknown else plan.download
-    before = old.release or old.digest
-    return Change("compare", new.name, new.model, new.release, new.variant, None, size, plan.download, before=before)
 
 
 def same(old: LockedModel, new: ResolvedModel) -> bool:

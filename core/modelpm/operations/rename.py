@@ -1,19 +1,20 @@
 """Rename: another name in lock and view, and in what is known of other folders; no byte moves."""
 
+from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.lockfile.model import LockedModel
 from modelpm.results.report import Change
 from modelpm.text.untrusted import check_model_name
 
 
-def rename(environment: Environment, auditor: Auditor, model: LockedModel, new: str, *, user: str | None) -> Change:
+def rename(environment: Environment, bus: Bus, model: LockedModel, new: str, *, user: str | None) -> Change:
     """Give an installed model another name.
 
     Args:
         environment: Where it is.
-        auditor: Records the operation before and after.
+        bus: Is told before and after.
         model: The model.
         new: Its new name.
         user: Who is named in the audit log.
@@ -25,7 +26,7 @@ def rename(environment: Environment, auditor: Auditor, model: LockedModel, new: 
     if new == model.name:
         return Change.of("reuse", model, path=environment.path(model))
     details = {"name": model.name, "new": new}
-    with auditor.operation("rename", resource_type="model", resource_id=model.model, user=user, details=details):
+    with acting(bus, "rename", resource_type="model", resource_id=model.model, user=user, details=details):
         environment.seen()  # the registry notes what the lock holds before the lock changes
         renamed = environment.rename(model, new)
         for shelf in Roots(environment).shelves_of(model.name):

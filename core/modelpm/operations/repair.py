@@ -7,6 +7,7 @@ from modelpm.api.types import Status
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots
 from modelpm.errors import Interrupted, ModelpmError
+from modelpm.events.acts import acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
 from modelpm.lockfile.model import LockedFile, LockedModel
@@ -70,8 +71,13 @@ class Repairer:
         details = {"name": model.name, "files": [f.path for f in files][:100]}
         with (
             self.environment.store.lease(f.sha256 for f in model.files),
-            self.installer.auditor.operation(
-                "repair", resource_type="model", resource_id=model.model, user=self.call.user, details=details
+            acting(
+                self.call.bus,
+                "repair",
+                resource_type="model",
+                resource_id=model.model,
+                user=self.call.user,
+                details=details,
             ) as outcome,
         ):
             results = self._fetch(model, rotten)

@@ -14,7 +14,7 @@ from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.acquire import Installer, Task
-from modelpm.operations.lock import learn, same, say_untold, untold, would_compare
+from modelpm.operations.lock import learn, same, say_untold, untold
 from modelpm.resolution.code import needed_words
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.resolution.resolver import Resolver
@@ -114,16 +114,19 @@ def upgrade(
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
             if not same(old, new) or (untold(new) and fetch):
                 moves.append((old, new))
+                for warning in new.warnings:
+                    call.bus.warn(warning)
             elif untold(new):
                 say_untold(old.name, call.bus)
-    planned = installer.plan([new for _, new in moves])
+    planned = {task.model.name: task for task in installer.plan([new for old, new in moves if not same(old, new)])}
     changes: list[Change] = []
-    for (old, new), task in zip(moves, planned, strict=True):
+    for old, new in moves:
+        task = planned.get(new.name) or Task.learning(new)
         with _collecting(old, errors):
-            if same(old, new):
-                change = would_compare(old, new) if dry_run else _compared(installer, old, task, call)
+            if dry_run:
+                change: Change | None = _told(installer, old, task)
             else:
-                change = _upgraded(installer, old, task, call, dry_run=dry_run)
+                change = (_compared if task.learns else _upgraded)(installer, old, task, call)
             changes += [change] if change is not None else []
     return Result(changes=tuple(changes), errors=tuple(errors), dry_run=dry_run)
 
@@ -146,10 +149,15 @@ def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> Reso
     return resolver.resolve(found, allow_pickle=_has_code(old))
 
 
-def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call, *, dry_run: bool) -> Change:
-    before = old.release or _revision(installer.resolver, old.upstream) or old.digest
-    if dry_run:
-        return replace(installer.would(task), action="upgrade", before=before)
+def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
+    """Return the change that an upgrade makes, as far as that is known before."""
+    if task.learns:
+        return task.change("compare", old.release or old.digest)
+    return task.change("upgrade", _version(installer.resolver, old))
+
+
+def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change:
+    before = _version(installer.resolver, old)
     installer.check_space([task])
     _, change = installer.install(task, call=call)
     return replace(change, action="upgrade", before=before)
@@ -162,7 +170,7 @@ def _compared(installer: Installer, old: LockedModel, task: Task, call: Call) ->
     if learned.digest == old.digest:
         return None
     (again,) = installer.plan([ResolvedModel.of_locked(learned)])
-    change = _upgraded(installer, old, again, call, dry_run=False)
+    change = _upgraded(installer, old, again, call)
     return replace(change, downloaded=downloaded + (change.downloaded or 0))
 
 
@@ -210,7 +218,7 @@ def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | N
         return None
     locked, found = _revision(resolver, model.upstream), _revision(resolver, new.upstream)
     if not found or locked == found:
-        known = new.lock({}).digest if all(f.is_pinned for f in new.files) else "changed"
+        known = new.lock({}).digest if new.is_pinned else "changed"
         locked, found = model.digest[: 3 + _SHORT], known[: 3 + _SHORT]
     return Outdated(model.name, locked, found, found)
 
@@ -223,6 +231,10 @@ def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
 def _has_code(model: LockedModel) -> bool:
     """Whether a model holds files that can run code: what is installed was allowed to be what it is."""
     return bool(needed_words(model, [f.path for f in model.files]))
+
+
+def _version(resolver: Resolver, model: LockedModel) -> str:
+    return model.release or _revision(resolver, model.upstream) or model.digest
 
 
 def _revision(resolver: Resolver, upstream: str) -> str:

@@ -45,7 +45,7 @@ class Registry:
     """
 
     entries: tuple[Entry, ...]
-    context: Callable[[str, str], Context]
+    context: Callable[[str, str], Context]  # a callable, because each plugin gets its own settings, and few are used
     disabled: frozenset[str] = frozenset()
     prefer: dict[str, str] = field(default_factory=dict)
     installed: bool = False

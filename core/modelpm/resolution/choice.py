@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from modelpm.api.types import RemoteFile
 from modelpm.errors import IntegrityError, NotFound
 from modelpm.inspection.layouts import Chosen, Layout, Role, Unknown, choose, completed, layout_of, role_of
-from modelpm.inspection.layouts.facts import facts_of, format_of_variant, roles_of
+from modelpm.inspection.layouts.facts import facts_in, format_of_variant, roles_of
 from modelpm.inspection.layouts.layout import FOLDER
 from modelpm.resolution.refusals import in_parts, incomplete, no_such_file, refusal, some
 from modelpm.resolution.telling import join_line, said, said_of_files
@@ -106,6 +106,7 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
     taken.update(dict.fromkeys(_harmless([f.path for f in decision.documents], list(taken))))
     chosen = tuple(file for file in left if file.path in taken)
     variant = layout.variant(decision.variant)
+    whole = facts_in(layout) if variant is None else None
     if decision.mixed:
         lacks = ", ".join(f"`{shortened(name)}`" for name in decision.mixed[:3])
         warnings.append(f"`{decision.variant}` of {asked.what} lacks {lacks}; the plain weights fill in")
@@ -113,8 +114,8 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
         files=chosen,
         roles={path: role for path, role in roles_of(layout.parts).items() if path in taken},
         variant=decision.variant.lower(),
-        format=format_of_variant(layout, variant.main) if variant else facts_of(chosen).format,
-        entry_point=decision.entry_point if variant else facts_of(chosen).entry_point,
+        format=format_of_variant(layout, variant.main if variant else ()) if whole is None else whole.format,
+        entry_point=decision.entry_point if whole is None else whole.entry_point,
         unsure=decision.unsure,
         notes=() if asked.variant or asked.pin else said(asked.what, decision),
         warnings=tuple(warnings),
@@ -152,9 +153,9 @@ def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selec
     found = completed(layout, {file.path for file in named})
     if found.missing and exact:
         raise incomplete(asked.what, asked.file, found.missing, ())
-    facts = facts_of(found.files)
-    judged = choose(layout_of(found.files), "all")
-    notes, warnings = said_of_files(asked.what, found)
+    own = layout_of(found.files)
+    facts, judged = facts_in(own), choose(own, "all")
+    warnings = said_of_files(asked.what, found)
     if found.join:
         warnings = (*warnings, join_line([f.path for f in found.files if role_of(f.path).has_weights]))
     return Selection(
@@ -163,7 +164,6 @@ def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selec
         format=facts.format,
         entry_point=facts.entry_point,
         unsure=judged.unsure if isinstance(judged, Chosen) else (),
-        notes=notes,
         warnings=warnings,
     )
 

@@ -62,3 +62,8 @@ def make_plan(models: Sequence[ResolvedModel], present: Collection[str]) -> Plan
                 coming.add(file.sha256)
             steps.append(Step(model.name, file, fetch))
     return Plan(tuple(steps))
+
+
+def plan_learning(model: ResolvedModel) -> Plan:
+    """Decide to fetch only what no source promises, in order to learn it."""
+    return Plan(tuple(Step(model.name, file, fetch=not file.is_pinned) for file in model.files))

@@ -83,6 +83,17 @@ class ResolvedModel(Model):
     notes: tuple[str, ...] = ()
     unsure: tuple[str, ...] = ()
 
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the content of every file is known before it is here."""
+        return all(file.is_pinned for file in self.files)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files; None where one is not known."""
+        sizes = [file.size for file in self.files]
+        return None if None in sizes else sum(size or 0 for size in sizes)
+
     def lock(self, learned: Mapping[str, tuple[str, int]]) -> LockedModel:
         """Return the locked model.
 

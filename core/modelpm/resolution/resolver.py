@@ -153,7 +153,7 @@ class Resolver:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
         if not model.upstream:
             return False
-        if not all(f.is_pinned for f in model.files):
+        if not model.is_pinned:
             return True
         reference = self.listings.registry.reference(model.upstream)
         source = self.listings.registry.source(reference.scheme)

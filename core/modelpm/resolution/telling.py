@@ -39,14 +39,13 @@ def said(what: str, chosen: Chosen) -> tuple[str, ...]:
     )
 
 
-def said_of_files(what: str, found: Completed) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what to say of files that were named one by one: notes, and warnings."""
-    notes: list[str] = []
+def said_of_files(what: str, found: Completed) -> tuple[str, ...]:
+    """Return the warnings of files that were named one by one."""
     warnings: list[str] = []
     if found.added:
         names = ", ".join(f"`{shortened(f.path, _LONG)}`" for f in found.added[:_FEW])
         more = f" and {len(found.added) - _FEW} more" if len(found.added) > _FEW else ""
-        notes.append(f"along with it come {names}{more}, {binary_size(total_size(found.added))}: one set")
+        warnings.append(f"along with it come {names}{more}, {binary_size(total_size(found.added))}: one set")
     if found.missing:
         lacks = "; ".join(shortened(lack, 200) for lack in found.missing[:_FEW])
         warnings.append(f"{what} is not complete; what is missing: {lacks}")
@@ -54,7 +53,7 @@ def said_of_files(what: str, found: Completed) -> tuple[tuple[str, ...], tuple[s
         names = ", ".join(shortened(name, _LONG) for name in found.variants[:_FEW])
         more = ", …" if len(found.variants) > _FEW else ""
         warnings.append(f"the files of {what} are {len(found.variants)} variants: {names}{more}")
-    return tuple(notes), tuple(warnings)
+    return tuple(warnings)
 
 
 def join_line(parts: Sequence[str], folder: str = "") -> str:

@@ -28,16 +28,15 @@ class Facts:
 
 
 def facts_of(files: Iterable[RemoteFile]) -> Facts:
-    """Return what a model of these files is; of several variants a program can only be given the folder.
+    """Return what a model of these files is, and of no others."""
+    return facts_in(layout_of(files))
 
-    Args:
-        files: All files of the model, and no others.
-    """
-    listing = tuple(files)
-    layout = layout_of(listing)
+
+def facts_in(layout: Layout) -> Facts:
+    """Return what a whole layout is as one model; of several variants a program can only be given the folder."""
     entry = FOLDER
-    if len(listing) == 1:
-        entry = listing[0].path
+    if len(layout.parts) == 1 and len(layout.parts[0].files) == 1:
+        entry = layout.parts[0].files[0].path
     elif len(layout.variants) == 1 and not layout.variants[0].join:
         entry = layout.variants[0].entry_point
     return Facts(format_of_variant(layout, _main(layout)), entry, roles_of(layout.parts))
