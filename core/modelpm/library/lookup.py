@@ -202,10 +202,11 @@ class Lookup(Reader):
 
     def named_by_alias(self, alias: str) -> str:
         """Return the name of the installed model that an alias of the catalogs means; empty where there is none."""
-        from modelpm.text.spec import CatalogSpec, parse_spec
+        from modelpm.lockfile.requirement import Requirement
+        from modelpm.text.spec import CatalogSpec
 
         with suppress(ModelpmError):
-            spec = parse_spec(alias)
+            spec = Requirement(alias).spec
             if isinstance(spec, CatalogSpec):
                 return self.name_of(str(self.catalogs.read(spec)[1])) or ""
         return ""
