@@ -66,7 +66,7 @@ COLON = 'schema = 1\n[aliases]\nqwen = "qwen-8b"\n"qwen:14b" = "qwen-14b"\n"qwen
         ("core/Qwen:14B", "core/qwen-14b"),
         ("qwen:latest", "core/qwen-8b"),
         ("qwen-8b:latest", "core/qwen-8b"),
-        ("qwen:q5", "core/qwen-8b:q5"),  # which no release has: choosing says so
+        ("qwen-8b:q5", "core/qwen-8b:q5"),  # which no release has: choosing says so
         ("qwen@1:14b", "core/qwen-8b@1:14b"),  # no alias has a release
         ("qwen-8b:q4_k_m", "core/qwen-14b"),  # the whole text is tried first
     ],
@@ -75,6 +75,15 @@ def test_a_whole_spec_may_be_an_alias_and_latest_is_the_recommended_variant(aske
     one = catalogs(core=DictCatalog([model("qwen-8b"), model("qwen-14b")], COLON))
     entry, spec = one.read(parsed(asked))
     assert (str(spec), entry.name) == (meant, meant.partition(":")[0].partition("@")[0])
+
+
+def test_a_size_that_no_alias_has_is_answered_with_those_that_there_are() -> None:
+    about = COLON + '"qwen:8b" = "qwen-8b"\n'
+    one = catalogs(core=DictCatalog([model("qwen-8b"), model("qwen-14b")], about))
+    with pytest.raises(NotFound, match="no model is called `qwen:12b`", check=coded("unknown_variant")) as caught:
+        one.read(parsed("qwen:12b"))
+    assert caught.value.hints == ("did you mean `qwen:14b` or `qwen:8b`?", "there are: qwen:14b, qwen:8b")
+    assert one.read(parsed("qwen:q4_k_m"))[1].variant == "q4_k_m"
 
 
 def test_a_variant_may_be_called_latest() -> None:

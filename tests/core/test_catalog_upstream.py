@@ -128,3 +128,16 @@ def test_the_audit_says_what_is_learned_when_it_is_locked(modelpm: Callable[...,
     ran = modelpm("catalog", "audit", str(write_catalog(tmp_path / "x", [entry])), "--json")
     findings = json.loads(ran.stdout)["items"]
     assert [(f["code"], f["severity"]) for f in findings] == [("no_revision", "note")]
+
+
+def test_a_projects_lock_of_it_is_believed(hub: Hub, tmp_path: Path) -> None:
+    commit = hub.add("o/r", FILES).commit
+    one = manager(tmp_path, {"upstream": "hf://o/r:Q4_K_M"}, {"aliases": {"mm:8b": "m"}})
+    project = one.init(tmp_path)
+    project.add(["mm:8b"])
+    assert 'm = "x/m"' in (tmp_path / "models.toml").read_text()
+    assert f"hf://o/r@{commit}/m-Q4_K_M.gguf" in (tmp_path / "models.lock").read_text()
+    project.check_lock()
+    assert project.sync(locked=True).errors == ()
+    hub.add("o/r", FILES | {"m-Q4_K_M.gguf": b"GGUF" + noise(3000, 9)})
+    assert project.sync(locked=True).errors == ()

@@ -86,8 +86,11 @@ class Catalogs:
         opened, name, real = self._first(tuple(dict.fromkeys((whole, spec.id))), spec.catalog or None)
         entry = opened.entry(real)
         variant = spec.variant if name == spec.id else ""
-        if variant == LATEST and not any(v.name == LATEST for release in entry.releases for v in release.variants):
-            variant = ""
+        if variant not in {"", *(v.name for release in entry.releases for v in release.variants)}:
+            if variant == LATEST:
+                variant = ""
+            elif real != spec.id and not spec.release:
+                opened.refuse_size(spec.id, variant)
         return entry, CatalogSpec(entry.catalog, entry.id, spec.release, variant)
 
     def _first(self, names: Sequence[str], catalog: str | None) -> "tuple[_Opened, str, str]":
@@ -252,6 +255,18 @@ class _Opened:
         if self._about is None or self._about[0] != text:  # hundreds of aliases, asked for at each look
             self._about = text, parse_about(text)
         return self._about[1]
+
+    def refuse_size(self, alias: str, size: str) -> None:
+        """Refuse what stands behind the colon of an alias, where other aliases say what may.
+
+        Raises:
+            NotFound: Code ``unknown_variant``.
+        """
+        there = [name for name in self.about().aliases if name.startswith(f"{alias}:")]
+        if there:
+            asked = f"{alias}:{size}"
+            hints = [*did_you_mean(nearest(asked, there, _MOST_NEAR)), f"there are: {', '.join(there)}"]
+            raise NotFound(f"no model is called `{printable(asked)}`", code=Code.UNKNOWN_VARIANT, hints=hints)
 
     def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
         """Return where the file of a digest is published; nothing where the catalog knows no digests."""
