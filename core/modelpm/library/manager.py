@@ -317,9 +317,12 @@ class Manager(Keeping):
         try:
             return super().path(name, file, dir=dir, role=role)
         except NotFound as error:
-            if not ensure or error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
+            if error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
                 raise
-        return super().path(self._ensured(name), file, dir=dir, role=role)
+            meant = self._ensured(name) if ensure else self.named_by_alias(name)
+            if not meant:
+                raise
+        return super().path(meant, file, dir=dir, role=role)
 
     def _ensured(self, name: str) -> str:
         """Install what is asked for, or bring back what is missing of it; return its name."""

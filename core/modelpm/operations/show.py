@@ -46,7 +46,7 @@ def show(
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec):
         return _from_source(resolver, spec, requirement.text, here)
-    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    entry, spec = resolver.catalogs.read(spec)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
     return _from_catalog(resolver, hosts, entry, spec, found)
 

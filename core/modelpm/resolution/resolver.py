@@ -21,6 +21,7 @@ from modelpm.resolution.resolve import (
     file_in,
     from_catalog,
     judged,
+    of_entry,
 )
 from modelpm.resolution.selection import refuse_pickles
 from modelpm.text.spec import CatalogSpec
@@ -55,9 +56,8 @@ class Resolver:
             check_model_name(name)
         spec = requirement.spec
         if isinstance(spec, CatalogSpec):
-            entry = self.catalogs.find(spec.id, spec.catalog or None)
-            release, variant = choose(entry, spec.release or None, spec.variant or None)
-            full = CatalogSpec(entry.catalog, entry.id, spec.release, variant.name if spec.variant else "")
+            entry, full = self.catalogs.read(spec)
+            release, variant = choose(entry, full.release or None, full.variant or None)
             names = (name,) if name else names_of_variant(entry, release, variant)
             return Candidate(names[0], requirement.asking(full), FromCatalog(entry, release, variant), names[1:])
         reference = self.listings.registry.reference(spec)
@@ -88,6 +88,8 @@ class Resolver:
                 refuse_pickles(model.unsure, "", model.model)
             return model
         chosen = found.target
+        if not chosen.variant.files:
+            return self._from_upstream(found, chosen, allow_pickle=allow_pickle)
         model = from_catalog(
             chosen.entry, chosen.release, chosen.variant, name=found.name, requirement=found.requirement
         )
@@ -112,6 +114,17 @@ class Resolver:
         more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
         hints = [f"other branches may have them: {shown}{more}", *error.hints]
         return NotFound(error.message, code=error.code, hints=hints, **error.details)
+
+    def _from_upstream(self, found: Candidate, chosen: FromCatalog, *, allow_pickle: bool) -> ResolvedModel:
+        """Return a variant whose files its upstream's listing tells."""
+        variant = chosen.variant
+        reference = self.listings.registry.reference(variant.upstream)
+        asked = replace(found.requirement, include=variant.include, exclude=variant.exclude)
+        listed = from_listing(reference, self._listed(reference), name=found.name, requirement=asked)
+        model = of_entry(listed, chosen.entry, chosen.release, variant, requirement=found.requirement)
+        if not allow_pickle:
+            refuse_pickles(model.unsure, variant.format, model.model)
+        return model
 
     def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
@@ -162,7 +175,7 @@ class Resolver:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
         if not model.upstream:
             return False
-        if not model.files or not model.is_pinned:
+        if not model.is_pinned:
             return True
         reference = self.listings.registry.reference(model.upstream)
         source = self.listings.registry.source(reference.scheme)
