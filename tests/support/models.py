@@ -1,14 +1,63 @@
 """Models of this machine to install: small, quick, and their bytes known."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
+from struct import pack
 from typing import Any
 
 import modelpm
 from modelpm.store import Store
 
 PIECE = 16 << 20
+_I8 = 24  # ggml's number of the type whose elements are bytes
+
+
+def holding(path: str, data: bytes) -> bytes:
+    """Return a small valid file of the format that the ending of its name promises, with this content in it."""
+    ending = Path(path).suffix.lower()
+    if ending == ".gguf":
+        return _gguf_head(len(data)) + data
+    if ending == ".safetensors":
+        return _safetensors_head(len(data)) + data
+    if ending == ".onnx":
+        return b"\x08\x08\x12" + _varint(len(data)) + data + b"\x3a\x00\x42\x02\x10\x0d"
+    return data
+
+
+def sized(path: str, size: int, seed: object = "") -> bytes:
+    """Return such a file of exactly so many bytes; another seed gives other bytes."""
+    for count in range(size, max(-1, size - 256), -1):
+        if len(made := holding(path, noise(count, seed))) == size:
+            return made
+    raise ValueError(f"{path} cannot have {size} bytes")
+
+
+def noise(count: int, seed: object = "") -> bytes:
+    """Return bytes that look like weights: always the same ones."""
+    return Random(repr(seed)).randbytes(count)
+
+
+def _gguf_head(count: int) -> bytes:
+    """Return the header of a GGUF whose one tensor is so many bytes."""
+    head = b"GGUF" + pack("<IQQ", 3, 1, 0) + pack("<Q", 1) + b"t" + pack("<IQIQ", 1, count, _I8, 0)
+    return head.ljust(-(-len(head) // 32) * 32, b"\0")
+
+
+def _safetensors_head(count: int) -> bytes:
+    table = json.dumps({"t": {"dtype": "U8", "shape": [count], "data_offsets": [0, count]}}).encode()
+    table = table.ljust(-(-len(table) // 8) * 8)
+    return pack("<Q", len(table)) + table
+
+
+def _varint(value: int) -> bytes:
+    made = bytearray()
+    while value > 127:
+        made.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*made, value])
 
 
 def folder_of(path: Path, files: Mapping[str, bytes]) -> str:

@@ -10,7 +10,8 @@ from modelpm.config import Config
 from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
 from modelpm.events.subscribers import Events, Listening, Warnings
-from modelpm.library.aliases import renamed
+from modelpm.library.aliases import MANAGER, renamed
+from modelpm.library.given import given
 from modelpm.library.lookup import Lookup
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
@@ -25,13 +26,6 @@ if TYPE_CHECKING:
     from modelpm.library.maintenance import Maintenance
     from modelpm.library.project import Project
     from modelpm.results.report import Outdated, Result, Verified
-
-_RENAMED = {
-    "install_all": "install",
-    "uninstall_all": "uninstall",
-    "take_over": "import_",
-    "housekeeping": "maintenance",
-}
 
 
 class Manager(Lookup):
@@ -101,7 +95,7 @@ class Manager(Lookup):
         self.close()
 
     def __getattr__(self, name: str) -> Any:
-        return renamed(self, name, _RENAMED)
+        return renamed(self, name, MANAGER)
 
     def close(self) -> None:
         """Close the audit sinks and connections."""
@@ -126,6 +120,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
@@ -141,6 +136,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -156,6 +152,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -169,7 +166,8 @@ class Manager(Lookup):
             dir: A folder in which the files appear, too.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
-            allow_pickle: Whether files that can run code when loaded may be taken.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
             dry_run: Say what would be done, and do nothing; of several specs only.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -179,14 +177,16 @@ class Manager(Lookup):
             ModelpmError: The one model failed: what, why, and what to do next.
         """
         from modelpm.config.edit import given_path
+        from modelpm.inspection.policy import words
         from modelpm.operations.acquire import Request
         from modelpm.operations.install import Batch
         from modelpm.project.checks import check_name
 
-        specs, several = _given(spec)
+        specs, several = given(spec)
         services = self._services
         check_name(name, specs, "install")
-        requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in specs]
+        allow = words(pickle=allow_pickle, code=allow_code)
+        requests = [Request(s, name, tuple(include), tuple(exclude), allow) for s in specs]
         folder = given_path(dir, "--dir") if dir is not None else None
         call = services.call(on_progress, user, cancelled)
         batch = Batch(services.installer(self.environment, call.cancelled), call, services.flights)
@@ -223,7 +223,7 @@ class Manager(Lookup):
             self.config.check()
         here = project.as_root if project is not None else None
         uninstaller = Uninstaller(self.environment, services.auditor, here, with_dir)
-        result = uninstaller.each(_given(names)[0], dry_run=dry_run, user=user)
+        result = uninstaller.each(given(names)[0], dry_run=dry_run, user=user)
         for change in result.changes:
             services.flights.forget(change.name)
         result = result.told(services.warnings.taken())
@@ -368,27 +368,31 @@ class Manager(Lookup):
     # ------------------------------------------------------------------ carry
 
     def import_(
-        self, source: str | Path, *, project: "Project | None" = None, user: str | None = None
+        self,
+        source: str | Path,
+        *,
+        project: "Project | None" = None,
+        allow_pickle: bool = False,
+        allow_code: bool = False,
+        user: str | None = None,
     ) -> "Result[Taken]":
         """Import a bundle, or model files that are on this machine; nothing is moved or changed there.
 
         Args:
             source: A bundle, a model's file, or a folder of files.
             project: The project that gets a bundle's lock, where it has none; None means the user's models get it.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
             user: Who is named in the audit log.
 
         Raises:
             IntegrityError: A bundle is damaged.
         """
+        from modelpm.inspection.policy import words
         from modelpm.results.report import Result
 
         self._services.open_store()
-        site = project.site if project else None
-        taken = self._services.carrier((project or self).environment, site).take_over(source, user)
+        allow = words(pickle=allow_pickle, code=allow_code)
+        carrier = self._services.carrier((project or self).environment, project.site if project else None)
+        taken = carrier.take_over(source, user, allow)
         return Result(rows=taken, warnings=self._services.warnings.taken())
-
-
-def _given(names: Any) -> tuple[list[Any], bool]:
-    """Return what was given as a list, and whether it was several; what is neither text nor sequence is one."""
-    several = isinstance(names, Sequence) and not isinstance(names, str | bytes)
-    return (list(names) if several else [names]), several

@@ -1,7 +1,7 @@
 """Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +16,14 @@ from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
 from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageError, gravest
-from modelpm.events.audit import Auditor
+from modelpm.events.audit import Auditor, Outcome
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
+from modelpm.inspection.inspection import Inspection
+from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.operations.inspect import dangers, inspected
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.listings import locator
 from modelpm.resolution.plan import Plan, make_plan
@@ -42,14 +45,14 @@ class Request:
         name: The name to install it under, or None for the default.
         include: Globs of the files to take.
         exclude: Globs of the files to leave out.
-        allow_pickle: Whether files that can run code when loaded may be taken.
+        allow: What the model may hold that can run code: ``pickle``, ``code``.
     """
 
     spec: str
     name: str | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
-    allow_pickle: bool = False
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Installer:
         engine: Brings the bytes.
         auditor: Records the operation before and after.
         registry: Names the plugins whose code was loaded, for the audit log.
+        inspection: Says what the bytes of files are.
     """
 
     environment: Environment
@@ -92,6 +96,7 @@ class Installer:
     engine: Engine
     auditor: Auditor
     registry: Registry
+    inspection: Inspection
 
     def _plugins(self) -> list[str]:
         return [str(entry) for entry in self.registry.loaded()]
@@ -129,8 +134,8 @@ class Installer:
         """Return the model that is asked for; asks the source where nothing is locked yet."""
         locked = self.standing(found)
         if locked is None:
-            return self.resolver.resolve(found, allow_pickle=request.allow_pickle)
-        return WantedModel.of_locked(locked)
+            return self.resolver.resolve(found, allow=request.allow)
+        return WantedModel.of_locked(replace(locked, allow=both(locked.allow, request.allow)))
 
     def plan(self, models: Sequence[WantedModel]) -> tuple[Task, ...]:
         """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""
@@ -217,6 +222,7 @@ class Installer:
             ) as outcome:
                 fetched = self._fetch(task, tracker, call.cancelled)
                 locked = model.lock(_learned(fetched))
+                locked = self._inspected(locked, call.cancelled, fetched if learn else None, outcome)
                 if not learn:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
@@ -230,6 +236,16 @@ class Installer:
             tracker.failed(Status.FAILED, str(error))
             raise
         tracker.completed(locked.size)
+
+    def _inspected(
+        self, locked: LockedModel, cancelled: Event, only: Collection[str] | None, outcome: Outcome
+    ) -> LockedModel:
+        """Inspect the files that are here; return the model with those words of ``allow`` that its bytes need."""
+        files = [file for file in locked.files if only is None or file.path in only]
+        found = inspected(self.inspection, self.environment, locked, locked.allow, files=files, cancelled=cancelled)
+        if told := dangers(found):
+            outcome.details.update(dangers=dict(list(told.items())[:100]), allow=list(locked.allow))
+        return locked if only is not None else replace(locked, allow=needed(found, locked.allow))
 
     def bring(self, task: Task, *, call: Call, learn: bool = False) -> Brought:
         """Fetch what is missing of one model, and nothing more; as :meth:`bringing`."""

@@ -14,7 +14,6 @@ from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Installer, Task
 from modelpm.operations.lock import learn, same, say_untold, untold, would_compare
-from modelpm.resolution.code import needed_words
 from modelpm.resolution.resolve import WantedModel
 from modelpm.resolution.resolver import Resolver
 from modelpm.resolution.spec import CatalogSpec, parse_spec
@@ -143,7 +142,7 @@ def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> Want
     wish = old.wish
     spec = latest(resolver, wish.spec) if to_latest else wish.spec
     found = resolver.identify(spec, name=old.name, include=wish.include, exclude=wish.exclude)
-    return resolver.resolve(found, allow_pickle=_has_code(old))
+    return resolver.resolve(found, allow=old.allow)
 
 
 def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call, *, dry_run: bool) -> Change:
@@ -218,12 +217,7 @@ def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | N
 def _resolved(resolver: Resolver, model: LockedModel) -> WantedModel:
     wish = model.wish
     found = resolver.identify(wish.spec, name=model.name, include=wish.include, exclude=wish.exclude)
-    return resolver.resolve(found, allow_pickle=_has_code(model))
-
-
-def _has_code(model: LockedModel) -> bool:
-    """Whether a model holds files that can run code: what is installed was allowed to be what it is."""
-    return bool(needed_words(model, [f.path for f in model.files]))
+    return resolver.resolve(found, allow=model.allow)
 
 
 def _revision(resolver: Resolver, upstream: str) -> str:

@@ -225,16 +225,13 @@ def _learned(file: WantedFile, remote: RemoteFile) -> WantedFile:
     return replace(file, size=size, digest=file.digest or remote.digest, remote=file.remote or remote)
 
 
-def from_listing(
-    reference: Reference, snapshot: Snapshot, *, name: str, wish: Wish, allow_pickle: bool = False
-) -> WantedModel:
+def from_listing(reference: Reference, snapshot: Snapshot, *, name: str, wish: Wish) -> WantedModel:
     """Return the model a source lists.
 
     Raises:
         IntegrityError: A file name is hostile.
         NotFound: Nothing matches what was asked for.
         UsageError: A quantization must be chosen.
-        Denied: It needs files that can run code when they are loaded.
     """
     what = str(replace(reference, file="", quantization=""))
     chosen = select(
@@ -244,11 +241,10 @@ def from_listing(
         quantization=reference.quantization,
         include=wish.include,
         exclude=wish.exclude,
-        allow_pickle=allow_pickle,
     )
     _check_taken([f.path for f in chosen.files])
     warnings = [
-        f"left out `{shortened(p)}`: it can run code when loaded, and a safe twin is there" for p in chosen.left_out
+        f"left out `{shortened(p)}`: its name is that of a pickle, and a safe twin is there" for p in chosen.left_out
     ]
     files = tuple(_of_listing(f, snapshot) for f in chosen.files)
     _check_fits_a_lock(files, what)

@@ -7,7 +7,6 @@ from modelpm.api.types import Reference, Snapshot
 from modelpm.catalog import Catalogs, Entry, Release, Variant, choose
 from modelpm.errors import Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
 from modelpm.lockfile.model import LockedModel, Wish
-from modelpm.resolution.code import needed_words
 from modelpm.resolution.listings import Listings, parse_reference
 from modelpm.resolution.resolve import (
     Found,
@@ -21,7 +20,6 @@ from modelpm.resolution.resolve import (
     name_of_reference,
     name_of_variant,
 )
-from modelpm.resolution.selection import refuse_pickles
 from modelpm.resolution.spec import CatalogSpec, parse_spec
 from modelpm.text.untrusted import check_model_name, printable
 
@@ -105,23 +103,24 @@ class Resolver:
         wish = Wish(f"{spec.scheme}://{spec.rest}", tuple(include), tuple(exclude))
         return Identified(name or name_of_reference(reference), wish, reference)
 
-    def resolve(self, found: Identified, *, allow_pickle: bool = False) -> WantedModel:
+    def resolve(self, found: Identified, *, allow: Sequence[str] = ()) -> WantedModel:
         """Return the wanted model, after asking its source where the catalog does not say all.
+
+        Args:
+            found: What is wanted.
+            allow: What it may hold that can run code; its bytes are held against that once they are here.
 
         Raises:
             ModelpmError: As :func:`modelpm.resolution.resolve.from_listing` and the source say.
         """
-        model = self._resolved(found, allow_pickle=allow_pickle)
-        return replace(model, allow=needed_words(model, [f.path for f in model.files]))
+        return replace(self._resolved(found), allow=tuple(allow))
 
-    def _resolved(self, found: Identified, *, allow_pickle: bool) -> WantedModel:
+    def _resolved(self, found: Identified) -> WantedModel:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
-            return from_listing(found.target, snapshot, name=found.name, wish=found.wish, allow_pickle=allow_pickle)
+            return from_listing(found.target, snapshot, name=found.name, wish=found.wish)
         chosen = found.target
         model = from_catalog(chosen.entry, chosen.release, chosen.variant, name=found.name, wish=found.wish)
-        if not allow_pickle:
-            refuse_pickles([f.path for f in model.files], model.format, model.model)
         if self._needs_listing(model):
             model = self._with_upstream(model)
         for file in model.files:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from modelpm.api.types import RemoteFile
-from modelpm.errors import Code, Denied, NotFound, UsageError
+from modelpm.errors import Code, NotFound, UsageError
 from modelpm.text.human import binary_size
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import shortened
@@ -66,7 +66,6 @@ def select(
     quantization: str = "",
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
-    allow_pickle: bool = False,
 ) -> Selection:
     """Choose the files of a model.
 
@@ -77,12 +76,10 @@ def select(
         quantization: A GGUF quantization; empty means no choice.
         include: Globs of which one must match.
         exclude: Globs of which none may match.
-        allow_pickle: Whether files that can run code when loaded may be taken.
 
     Raises:
         NotFound: Nothing matches; the hints say what there is.
         UsageError: There are several quantizations and none was chosen; lists them with sizes.
-        Denied: Only pickle-bearing weights are there.
     """
     if not files:
         raise NotFound(f"{what} has no files")
@@ -95,9 +92,7 @@ def select(
     if not file and not include and not exclude:
         _refuse_open_choice(taken, what)
         _whole(taken, what)
-    if allow_pickle:
-        return Selection(tuple(taken))
-    return _without_pickles(taken, what)
+    return _without_twins(taken)
 
 
 def choices(files: Iterable[RemoteFile]) -> tuple[Choice, ...]:
@@ -242,46 +237,13 @@ def _shards(choice: Choice) -> str:
     return f"  {len(choice.files)} files" if len(choice.files) > 1 else ""
 
 
-def pickles_in(paths: Iterable[str], format_: str) -> list[str]:
-    """Return the files that can run code when they are loaded, by their endings.
-
-    Args:
-        paths: The files.
-        format_: What their catalog says they are; empty where no catalog speaks for them.
-    """
-    if format_.casefold() not in {"", "pickle", "pytorch"}:
-        return []
-    return [path for path in paths if path.lower().endswith(PICKLES)]
-
-
-def refuse_pickles(paths: Sequence[str], format_: str, what: str) -> None:
-    """Refuse files that can run code when they are loaded.
-
-    Args:
-        paths: The files.
-        format_: What their catalog says they are; the endings of whisper's ggml or of voices mean something else.
-        what: The model, for the message.
-
-    Raises:
-        Denied: Code ``pickle``.
-    """
-    if pickles := pickles_in(paths, format_):
-        raise Denied(
-            f"{what} needs files that can run code when they are loaded: {few(pickles)}",
-            code=Code.PICKLE,
-            hints=["if you trust the publisher, say --allow-pickle; else look for a safetensors, GGUF or ONNX version"],
-        )
-
-
-def _without_pickles(files: Sequence[RemoteFile], what: str) -> Selection:
-    pickles = pickles_in([f.path for f in files], "")
-    if not pickles:
-        return Selection(tuple(files))
+def _without_twins(files: Sequence[RemoteFile]) -> Selection:
+    """Leave out what is a pickle by its name, where a safe format is there; whether it is one, its bytes tell."""
+    pickles = [f.path for f in files if f.path.lower().endswith(PICKLES)]
     has_twin = any(f.path.lower().endswith(ends) for f in files for ends in _SAFE.values())
     if not has_twin:
-        refuse_pickles(pickles, "", what)
-    kept = tuple(f for f in files if f.path not in pickles)
-    return Selection(kept, tuple(pickles))
+        return Selection(tuple(files))
+    return Selection(tuple(f for f in files if f.path not in pickles), tuple(pickles))
 
 
 def few(paths: Sequence[str]) -> str:
