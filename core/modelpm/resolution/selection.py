@@ -14,7 +14,7 @@ from modelpm.text.human import binary_size
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import shortened
 
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+PICKLES = (".pt", ".pth", ".ckpt", ".pkl")  # `.bin` is the ending of many formats
 _SAFE = {"safetensors": (".safetensors",), "gguf": (".gguf",), "onnx": (".onnx",)}
 # Q4_K_M, IQ4_XS, Q8_0, F16, BF16, MXFP4, UD-Q4_K_XL, TQ1_0, Q4_0_4_8, Q4_K_M_L …
 _QUANT = re.compile(
@@ -239,7 +239,7 @@ def _shards(choice: Choice) -> str:
 
 def _without_twins(files: Sequence[RemoteFile]) -> Selection:
     """Leave out what is a pickle by its name, where a safe format is there; whether it is one, its bytes tell."""
-    pickles = [f.path for f in files if f.path.lower().endswith(PICKLES)]
+    pickles = [f.path for f in files if f.path.lower().endswith((".bin", *PICKLES))]
     has_twin = any(f.path.lower().endswith(ends) for f in files for ends in _SAFE.values())
     if not has_twin:
         return Selection(tuple(files))
