@@ -23,7 +23,7 @@ from modelpm.inspection.inspection import Inspection
 from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
-from modelpm.operations.inspect import dangers, inspected
+from modelpm.operations.inspect import dangers, glance, inspected, usual_command
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.listings import locator
 from modelpm.resolution.plan import Plan, make_plan
@@ -265,8 +265,13 @@ class Installer:
         return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
 
     def would(self, task: Task) -> Change:
-        """Return what :meth:`install` would do."""
+        """Return what :meth:`install` would do.
+
+        Raises:
+            ModelpmError: The first bytes of a file prove that it would be refused.
+        """
         model = task.model
+        glance(self.inspection, self._of(task), model.allow, usual_command(self.environment, model))
         sizes = [f.size for f in model.files]
         size = None if None in sizes else sum(s or 0 for s in sizes)
         digest = model.lock({}).digest if all(f.is_pinned for f in model.files) else None

@@ -114,8 +114,10 @@ class Batch:
         """Note what :meth:`install` would do."""
         for _, found, task in self._tasks:
             self._warn_of(task)
-            locked = self.installer.complete(found, self.call)
-            self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
+            with self._collecting(found.wish.spec):
+                locked = self.installer.complete(found, self.call)
+                change = self.installer.would(task) if locked is None else self.installer.already(locked)[1]
+                self._changes.append(change)
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""
