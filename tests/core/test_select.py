@@ -3,7 +3,7 @@
 import pytest
 
 from modelpm.api.types import RemoteFile
-from modelpm.errors import Denied, NotFound, UsageError
+from modelpm.errors import NotFound, UsageError
 from modelpm.resolution.selection import choices, first_shard, format_of, quantization_of, select
 from tests.support.codes import coded
 
@@ -104,17 +104,12 @@ def test_include_and_exclude_match_paths_and_names() -> None:
         chosen(files, include=("*.gguf",))
 
 
-def test_pickles_are_left_out_where_a_twin_is_there_and_refused_where_not() -> None:
+def test_what_is_named_like_a_pickle_is_left_out_where_a_twin_is_there() -> None:
     both = select(listing("model.safetensors", "pytorch_model.bin"), what="w")
     assert [f.path for f in both.files] == ["model.safetensors"]
     assert both.left_out == ("pytorch_model.bin",)
-    with pytest.raises(Denied) as caught:
-        chosen(listing("pytorch_model.bin", "config.json"))
-    assert caught.value.exit_code == 7
-    assert "--allow-pickle" in caught.value.hints[0]
-    assert chosen(listing("pytorch_model.bin"), allow_pickle=True) == ["pytorch_model.bin"]
-    with pytest.raises(Denied, check=coded("pickle")):
-        chosen(listing("model.safetensors", "pytorch_model.bin"), file="pytorch_model.bin")
+    assert chosen(listing("pytorch_model.bin", "config.json")) == ["pytorch_model.bin", "config.json"]
+    assert chosen(listing("model.safetensors", "pytorch_model.bin"), file="pytorch_model.bin") == ["pytorch_model.bin"]
 
 
 def test_an_empty_repository_is_not_found() -> None:
@@ -133,5 +128,6 @@ def test_the_first_shard_stands_for_a_split_gguf() -> None:
 
 def test_the_format_is_the_weights_format() -> None:
     assert format_of(["config.json", "model.safetensors"]) == "safetensors"
-    assert format_of(["pytorch_model.bin"]) == "pickle"
+    assert format_of(["model.ckpt", "openvino_model.bin"]) == "pickle"
+    assert format_of(["openvino_model.bin"]) == ""
     assert format_of(["README.md"]) == ""

@@ -6,7 +6,9 @@ from threading import Event
 
 from modelpm.api.inspection import HEAD, Danger, Findings
 from modelpm.environment.environment import Environment
+from modelpm.environment.recognize import recognize
 from modelpm.errors import Interrupted, ModelpmError, NotFound, Unavailable
+from modelpm.events.call import Call
 from modelpm.inspection.files import remote_range
 from modelpm.inspection.inspection import Inspection
 from modelpm.inspection.policy import Subject, refusal
@@ -53,6 +55,25 @@ def inspected(
     if error is not None:
         raise error
     return found
+
+
+def recognized(
+    inspection: Inspection, environment: Environment, call: Call, models: Sequence[LockedModel]
+) -> list[LockedModel]:
+    """Return the models of which a file is missing, as :func:`modelpm.environment.recognize.recognize` does.
+
+    Files that came here by other means, such as a view in a clone, are inspected where they are found to be right.
+
+    Raises:
+        ModelpmError: As :func:`inspected`.
+    """
+    doubtful = environment.incomplete(models)
+    missing = recognize(environment, call, models)
+    absent = {model.name for model in missing}
+    for model in doubtful:
+        if model.name not in absent:
+            inspected(inspection, environment, model, model.allow, cancelled=call.cancelled)
+    return missing
 
 
 def usual_command(environment: Environment, model: Model) -> str:
