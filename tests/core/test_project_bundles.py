@@ -14,6 +14,7 @@ from modelpm.bundle import volumes
 from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.library.project import Project
 from tests.support.codes import coded
+from tests.support.models import holding
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import damage
 
@@ -173,7 +174,7 @@ def test_a_bundle_leaves_what_the_user_has_by_that_name(
     manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path, shop: Shop
 ) -> None:
     manager.bundle(tmp_path / "b.tar", project=project)
-    (tmp_path / "own.gguf").write_bytes(b"my own")
+    (tmp_path / "own.gguf").write_bytes(holding("own.gguf", b"my own"))
     stranger.install(f"file://{tmp_path / 'own.gguf'}", name="chat")
     result = stranger.import_(tmp_path / "b.tar")
     assert list(result.warnings) == ["`chat` is installed with other files, and was left alone"]
