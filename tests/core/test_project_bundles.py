@@ -178,7 +178,7 @@ def test_a_bundle_leaves_what_the_user_has_by_that_name(
     stranger.install(f"file://{tmp_path / 'own.gguf'}", name="chat")
     result = stranger.import_(tmp_path / "b.tar")
     assert list(result.warnings) == ["`chat` is installed with other files, and was left alone"]
-    assert stranger.path("chat").read_bytes() == b"my own"
+    assert stranger.path("chat").read_bytes() == holding("own.gguf", b"my own")
     assert stranger.path("embed", "config.json").read_bytes() == shop.content("embed", "1.0", "config.json")
     stranger.path("embed", "config.json").unlink()
     stranger.import_(tmp_path / "b.tar")  # brings back what is missing of what is the same
