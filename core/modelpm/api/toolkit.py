@@ -1,5 +1,7 @@
-"""Helpers for plugins that write files or print tables: modelpm's own, kept stable for others."""
+"""Helpers for plugins that write files, print tables, or read formats: modelpm's own, kept stable for others."""
 
+from modelpm.api.cursor import BoundError, Cursor, CutError, MalformedError, Memory, Part
+from modelpm.api.inspection import dangerous, structural, worst
 from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
@@ -7,13 +9,22 @@ from modelpm.disk.system import fdatasync, open_file, try_lock
 from modelpm.text.human import cells, shorten
 
 __all__ = [
+    "BoundError",
+    "Cursor",
+    "CutError",
+    "MalformedError",
+    "Memory",
+    "Part",
     "cells",
+    "dangerous",
     "explained",
     "fdatasync",
     "make_folder",
     "open_file",
     "read_bytes",
     "shorten",
+    "structural",
     "try_lock",
+    "worst",
     "write_atomic",
 ]

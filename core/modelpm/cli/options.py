@@ -120,7 +120,10 @@ named = click.option("--as", "name", metavar="NAME", help="Name it NAME, not as 
 include = click.option("--include", metavar="GLOB", multiple=True, help="Take only files that match; may be repeated.")
 exclude = click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
 allow_pickle = click.option(
-    "--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
+    "--allow-pickle", is_flag=True, help="Take pickles that only rebuild tensors and data (written to the lock)."
+)
+allow_code = click.option(
+    "--allow-code", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
 )
 no_projector = click.option("--no-projector", is_flag=True, help="Leave out the projector of a vision or audio model.")
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")

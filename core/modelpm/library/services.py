@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modelpm.events.audit import Auditor
     from modelpm.events.call import Call
     from modelpm.events.subscribers import OnProgress, Warnings
+    from modelpm.inspection.inspection import Inspection
     from modelpm.operations.acquire import Installer
     from modelpm.operations.import_ import Carrier
     from modelpm.plugins.registry import Registry
@@ -124,6 +125,13 @@ class Services:
 
         return make_auditor(self.config, self.registry, self._sinks, self.bus)
 
+    @cached_property
+    def inspection(self) -> "Inspection":
+        """Says what the bytes of files are."""
+        from modelpm.inspection.inspection import Inspection
+
+        return Inspection(self.registry, self.config.paths.cache / "inspected", self.bus)
+
     @property
     def judge(self) -> "Judge":
         """Holds what is locked against its specs, and the catalogs against what is locked."""
@@ -155,13 +163,13 @@ class Services:
         from modelpm.operations.acquire import Installer
 
         _ = self.auditor  # a sink that cannot be opened stops the verb before it asks any server
-        return Installer(environment, self.resolver(cancelled), self.engine(), self.registry)
+        return Installer(environment, self.resolver(cancelled), self.engine(), self.registry, self.inspection)
 
     def carrier(self, environment: Environment, site: "Site | None" = None) -> "Carrier":
         """Return what writes and reads bundles of an environment."""
         from modelpm.operations.import_ import Carrier
 
-        return Carrier(environment, self.environment, self.bus, self.catalogs, site)
+        return Carrier(environment, self.environment, self.bus, self.catalogs, site, self.inspection)
 
     def call(
         self,

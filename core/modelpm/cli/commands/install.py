@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # start-up
 @options.include
 @options.exclude
 @options.allow_pickle
+@options.allow_code
 @options.no_projector
 @options.dry_run
 def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **given: Any) -> Outcome:

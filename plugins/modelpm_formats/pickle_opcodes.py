@@ -3,7 +3,7 @@
 import pickletools
 from typing import Final
 
-from modelpm.inspection.source import Cursor, MalformedError
+from modelpm.api.toolkit import Cursor, MalformedError
 
 TABLE: Final = {ord(op.code): op for op in pickletools.opcodes}
 _LONGEST_TEXT: Final = 4096

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Final
 
-from modelpm.inspection.formats.pickle_names import JOBLIB_ARRAY
-from modelpm.inspection.formats.pickle_opcodes import TABLE, argument
-from modelpm.inspection.formats.pickle_tensors import REBUILDERS, TensorTotal, rebuilt
-from modelpm.inspection.formats.pickle_values import KEPT_ITEMS, MARK, Fields, Global, Instance
-from modelpm.inspection.source import BoundError, Cursor, MalformedError
+from modelpm.api.toolkit import BoundError, Cursor, MalformedError
+from modelpm_formats.pickle_names import JOBLIB_ARRAY
+from modelpm_formats.pickle_opcodes import TABLE, argument
+from modelpm_formats.pickle_tensors import REBUILDERS, TensorTotal, rebuilt
+from modelpm_formats.pickle_values import KEPT_ITEMS, MARK, Fields, Global, Instance
 
 MOST_OPERATIONS: Final = 5_000_000
 MOST_VALUES: Final = 2_000_000

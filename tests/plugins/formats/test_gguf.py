@@ -11,10 +11,10 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelpm.inspection.findings import MOST_PROBLEMS
-from modelpm.inspection.formats import gguf
-from modelpm.inspection.formats.ggml_types import FILE_TYPES, TYPES
-from modelpm.inspection.source import MalformedError, Memory
+from modelpm.api.cursor import MalformedError, Memory
+from modelpm.api.inspection import MOST_PROBLEMS
+from modelpm_formats import gguf
+from modelpm_formats.ggml_types import FILE_TYPES, TYPES
 from tests.support.scaling import LINEAR, exponent
 
 

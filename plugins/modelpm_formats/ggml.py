@@ -3,9 +3,9 @@
 from struct import Struct
 from typing import Final
 
-from modelpm.inspection.findings import Facts, Findings, structural
-from modelpm.inspection.formats.ggml_types import FILE_TYPES
-from modelpm.inspection.source import ByteSource
+from modelpm.api.inspection import ByteSource, Facts, Findings
+from modelpm.api.toolkit import structural
+from modelpm_formats.ggml_types import FILE_TYPES
 
 NAME: Final = "ggml"
 _MAGICS: Final = (b"lmgg", b"fmgg", b"tjgg", b"algg")

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelpm.inspection.findings import Danger
-from modelpm.inspection.formats import pickles
-from modelpm.inspection.formats.pickle_opcodes import TABLE, argument
-from modelpm.inspection.source import Cursor, MalformedError, Memory
+from modelpm.api.cursor import Cursor, MalformedError, Memory
+from modelpm.api.inspection import Danger
+from modelpm_formats import pickles
+from modelpm_formats.pickle_opcodes import TABLE, argument
 
 
 def danger(data: bytes) -> Danger:

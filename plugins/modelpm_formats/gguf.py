@@ -6,9 +6,9 @@ from math import prod
 from struct import Struct, unpack
 from typing import Final
 
-from modelpm.inspection.findings import Facts, Findings, TensorSummary, structural
-from modelpm.inspection.formats.ggml_types import FILE_TYPES, TYPES
-from modelpm.inspection.source import ByteSource, Cursor, MalformedError
+from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
+from modelpm.api.toolkit import Cursor, MalformedError, structural
+from modelpm_formats.ggml_types import FILE_TYPES, TYPES
 
 NAME: Final = "gguf"
 MAGIC: Final = b"GGUF"
@@ -197,6 +197,15 @@ def facts(header: Header) -> Facts:
         split=(part + 1, parts) if part is not None and parts else None,
         header_bytes=header.data_start,
     )
+
+
+def brief(source: ByteSource) -> Facts:
+    """Return the facts that stand before the tokenizer.
+
+    Raises:
+        MalformedError: The header breaks the format's rules or a bound.
+    """
+    return facts(read(source, brief=True))
 
 
 def inspect(source: ByteSource) -> Findings:

@@ -2,23 +2,12 @@
 
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final, Protocol
+from typing import Final
+
+from modelpm.api.inspection import ByteSource
 
 LENGTH: Final = Struct("<Q")
 _LARGEST_PIECE: Final = 4 << 20
-
-
-class ByteSource(Protocol):
-    """A file's bytes: a local file, an HTTP server's ranges, a member of an archive."""
-
-    @property
-    def size(self) -> int:
-        """Return how many bytes there are."""
-        ...
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from ``offset``: ``length`` of them, or those up to the end."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

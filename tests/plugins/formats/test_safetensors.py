@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from modelpm.inspection.formats import safetensors
-from modelpm.inspection.source import Memory
+from modelpm.api.cursor import Memory
+from modelpm_formats import safetensors
 from tests.support.scaling import LINEAR, exponent
 
 

@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, Final
 
-from modelpm.inspection.source import BoundError, ByteSource, MalformedError, Memory, Part
+from modelpm.api.inspection import ByteSource
+from modelpm.api.toolkit import BoundError, MalformedError, Memory, Part
 
 MOST_MEMBERS: Final = 50_000
 MOST_UNPACKED: Final = 256 << 20

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modelpm.inspection.findings import Danger
-from modelpm.inspection.formats import pickles
-from modelpm.inspection.source import Memory
+from modelpm.api.cursor import Memory
+from modelpm.api.inspection import Danger
+from modelpm_formats import pickles
 
 EVIL = b"cos\nsystem\n(S'x'\ntR."
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
 
-from modelpm.inspection.findings import Facts, Findings, TensorSummary, structural
-from modelpm.inspection.source import ByteSource, Cursor, MalformedError
+from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
+from modelpm.api.toolkit import Cursor, MalformedError, structural
 
 NAME: Final = "safetensors"
 LARGEST_HEADER: Final = 32 << 20
@@ -118,6 +118,15 @@ def facts(header: Header) -> Facts:
         license=header.metadata.get("modelspec.license"),
         header_bytes=header.data_start,
     )
+
+
+def brief(source: ByteSource) -> Facts:
+    """Return the facts of the header, which is read whole: it has no tokenizer.
+
+    Raises:
+        MalformedError: The header breaks the format's rules or a bound.
+    """
+    return facts(read(source))
 
 
 def inspect(source: ByteSource) -> Findings:

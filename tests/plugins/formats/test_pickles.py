@@ -22,9 +22,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelpm.inspection.findings import Danger
-from modelpm.inspection.formats import pickles
-from modelpm.inspection.source import Memory
+from modelpm.api.cursor import Memory
+from modelpm.api.inspection import Danger
+from modelpm_formats import pickles
 from tests.support.scaling import LINEAR, exponent
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."

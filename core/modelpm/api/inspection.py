@@ -1,9 +1,12 @@
-"""What an inspection says of a file: facts of its header, problems of its structure, and the danger of loading it."""
+"""What an inspector is asked, and what it says of a file: facts, problems of its structure, danger of loading it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
+
+HEAD: Final = 4096
+"""How many bytes of a file's beginning an inspector is given to recognize it."""
 
 MOST_PROBLEMS: Final = 20
 """A file of a million damaged tensors is one finding, not a million lines."""
@@ -130,3 +133,65 @@ def _few(kind: Kind, messages: Sequence[str]) -> tuple[Problem, ...]:
 def worst(dangers: Sequence[Danger]) -> Danger:
     """Return the gravest of several dangers."""
     return max(dangers, key=list(Danger).index, default=Danger.NONE)
+
+
+class ByteSource(Protocol):
+    """A file's bytes: a local file, an HTTP server's ranges, a member of an archive."""
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes from ``offset``: ``length`` of them, or those up to the end."""
+        ...
+
+
+class Inspector(Protocol):
+    """Reads one format. modelpm asks every inspector; another's adds findings, and never clears what ours found."""
+
+    @property
+    def formats(self) -> Collection[str]:
+        """Return the values that ``Findings.format`` may have."""
+        ...
+
+    @property
+    def claims(self) -> Mapping[str, Collection[str]]:
+        """Return the formats that the bytes must be, by the ending of a file's name that promises them."""
+        ...
+
+    @property
+    def suspects(self) -> Collection[str]:
+        """Return endings of names for which ``inspect`` is asked although ``recognizes`` says no."""
+        ...
+
+    def recognizes(self, head: bytes) -> bool:
+        """Return whether the first ``HEAD`` bytes are those of the format."""
+        ...
+
+    def inspect(self, source: ByteSource) -> Findings:
+        """Hold a whole file against the rules of the format. Reads bounded, in linear time."""
+        ...
+
+
+@runtime_checkable
+class Glancer(Protocol):
+    """Optional protocol: an inspector that knows by the first bytes that a file is dangerous."""
+
+    def glance(self, head: bytes) -> Danger:
+        """Return the least danger that the first ``HEAD`` bytes prove."""
+        ...
+
+
+@runtime_checkable
+class HeaderReader(Protocol):
+    """Optional protocol: an inspector that reads the facts of a remote file by few ranges."""
+
+    def read(self, source: ByteSource) -> Facts | None:
+        """Return what the header says, without its tokenizer and its tensor table.
+
+        Raises:
+            MalformedError: The header breaks the rules of the format, or a bound.
+        """
+        ...

@@ -4,15 +4,16 @@ import ast
 import re
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from modelpm.inspection.findings import Danger, Facts, Findings, TensorSummary, dangerous, structural, worst
-from modelpm.inspection.formats import archives, executables
-from modelpm.inspection.formats.pickle_machine import MOST_OPERATIONS, Machine
-from modelpm.inspection.formats.pickle_names import ALLOWED, JOBLIB_ARRAY
-from modelpm.inspection.formats.pickle_tensors import TensorTotal
-from modelpm.inspection.source import BoundError, ByteSource, Cursor, CutError, MalformedError, Memory
+from modelpm.api.inspection import ByteSource, Danger, Facts, Findings, TensorSummary
+from modelpm.api.toolkit import BoundError, Cursor, CutError, MalformedError, Memory, dangerous, structural, worst
+from modelpm_formats import archives, executables, keras
+from modelpm_formats.pickle_machine import MOST_OPERATIONS, Machine
+from modelpm_formats.pickle_names import ALLOWED, JOBLIB_ARRAY
+from modelpm_formats.pickle_tensors import TensorTotal
 
 NAME: Final = "pickle"
 NUMPY_MAGIC: Final = b"\x93NUMPY"
@@ -25,6 +26,8 @@ _TORCH_PICKLES: Final = 5
 _PROTOCOLS: Final = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 _FEW, _MANY = 4, 16  # opcodes without a fault that tell a pickle from text
 _CODE: Final = re.compile(r"(.*/)?code/.*|MAR-INF/.*")
+_KERAS: Final = frozenset({"metadata.json", "model.weights.h5"})
+_LARGEST_CONFIG: Final = 16 << 20
 _LONGEST_NUMPY_HEADER: Final = 64 << 10
 _PYTHON_2_LONG: Final = re.compile(rb"(?<=[0-9])L(?=[,)])")
 _PLAIN_TYPE: Final = re.compile(r"[<>|=]?[biufcSUVmM?][0-9]*(\[[0-9a-zA-Z]+\])?")
@@ -71,7 +74,7 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
     imports: set[str] = set()
     problems: set[str] = set()
     types: dict[str, TensorTotal] = {}
-    rest, legacy = None, False
+    rest, legacy, marked = None, False, False
     while cursor.position < cursor.end:
         machine = Machine(cursor, left)
         storages = legacy and count >= _TORCH_PICKLES
@@ -85,6 +88,7 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
             problems.add(f"it cannot be followed to its end: {error}")
         left -= machine.operations
         imports |= machine.imports
+        marked |= machine.protocol is not None
         problems |= machine.problems
         for name, total in machine.tensors.items():
             types[name] = types.get(name, TensorTotal()) + total
@@ -95,8 +99,8 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
         if count == MOST_PICKLES:
             problems.add(f"it has more than {MOST_PICKLES:,} pickles")
             break
-    if not count and not problems:
-        return None
+    if not problems and (not count or (rest and not marked and not imports)):
+        return None  # numbers can look like a few opcodes; what imports nothing runs nothing
     name = "torch-legacy" if legacy else "joblib" if JOBLIB_ARRAY in imports else NAME
     return Verdict(name, frozenset(imports - ALLOWED), tuple(sorted(problems)), rest, most - left, types)
 
@@ -135,6 +139,16 @@ def is_wrapping(head: bytes) -> bool:
 def recognizes(head: bytes) -> bool:
     """Return whether the first bytes are those of a pickle, or of a wrapping that may hold one."""
     return is_wrapping(head) or looks_like_pickle(head)
+
+
+def glance(head: bytes) -> Danger:
+    """Return the least danger that the first bytes prove; what is inside an archive shows later."""
+    if is_wrapping(head) or not looks_like_pickle(head):
+        return Danger.PICKLE if archives.is_zip(head) and b"data.pkl" in head else Danger.NONE
+    machine = Machine(Cursor(Memory(head)))
+    with suppress(MalformedError):
+        machine.run()
+    return Danger.CODE if machine.imports - ALLOWED or machine.problems else Danger.PICKLE
 
 
 def inspect(source: ByteSource) -> Findings:
@@ -236,12 +250,24 @@ class _Walk:
         names = frozenset(archive.namelist())
         if any(_CODE.fullmatch(member) for member in names):
             self.code(name, "it holds TorchScript or a server's handler, which is code")
+        is_keras = "config.json" in names and bool(names & _KERAS)
         for info in archive.infolist():
+            if is_keras and info.filename == "config.json":
+                self._keras(archive, info)
             if not info.is_dir() and not archives.is_storage(info.filename, names):
                 self._zip_member(archive, info, depth)
         if any(member.rpartition("/")[2] == "data.pkl" for member in names):
             return "torch"
         return "npz" if names and all(member.endswith(".npy") for member in names) else "zip"
+
+    def _keras(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> None:
+        try:
+            text = archives.Member(archive, info, _LARGEST_CONFIG).read(0, info.file_size)
+        except MalformedError as error:
+            self.code(info.filename, str(error))
+            return
+        if found := keras.code_in(text):
+            self.code(info.filename, found)
 
     def _zip_member(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo, depth: int) -> None:
         try:

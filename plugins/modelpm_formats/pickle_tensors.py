@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
-from modelpm.inspection.formats.pickle_values import Global, Instance
+from modelpm_formats.pickle_values import Global, Instance
 
 REBUILDERS: Final = {"torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2"}
 _STORAGES: Final = {

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelpm.inspection.formats import onnx
-from modelpm.inspection.source import Memory
+from modelpm.api.cursor import Memory
+from modelpm_formats import onnx
 from tests.support.scaling import LINEAR, exponent
 
 # Written by the official library: a weight of 4 x 8, one of 16 x 2 in model.onnx_data, and a constant in both branches

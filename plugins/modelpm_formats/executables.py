@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from modelpm.inspection.findings import Danger, Findings, dangerous
-from modelpm.inspection.source import ByteSource
+from modelpm.api.inspection import ByteSource, Danger, Findings
+from modelpm.api.toolkit import dangerous
 
 NAME: Final = "executable"
 HEAD: Final = 4096
@@ -37,6 +37,11 @@ def kind(head: bytes) -> str | None:
 def recognizes(head: bytes) -> bool:
     """Return whether the first bytes are those of a program."""
     return kind(head) is not None
+
+
+def glance(head: bytes) -> Danger:
+    """Return that a program is code."""
+    return Danger.CODE if recognizes(head) else Danger.NONE
 
 
 def inspect(source: ByteSource) -> Findings:

@@ -6,8 +6,8 @@ from math import prod
 from pathlib import PurePosixPath
 from typing import Final
 
-from modelpm.inspection.findings import Facts, Findings, TensorSummary, structural
-from modelpm.inspection.source import ByteSource, Cursor, CutError, MalformedError
+from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
+from modelpm.api.toolkit import Cursor, CutError, MalformedError, structural
 
 NAME: Final = "onnx"
 MOST_FIELDS: Final = 3_000_000
