@@ -25,10 +25,12 @@ if TYPE_CHECKING:
         Locator,
         Parser,
         Source,
+        StageListener,
         WholeSource,
         hookimpl,
     )
     from modelpm.api.local_source import LocalSource
+    from modelpm.api.stages import Stage, Work
     from modelpm.api.types import (
         MAX_FILES,
         CatalogText,
@@ -74,10 +76,12 @@ _HOMES = {
         "Locator",
         "Parser",
         "Source",
+        "StageListener",
         "WholeSource",
         "hookimpl",
     ),
     "modelpm.api.local_source": ("LocalSource",),
+    "modelpm.api.stages": ("Stage", "Work"),
     "modelpm.api.types": (
         "CatalogText",
         "Context",
@@ -149,12 +153,15 @@ __all__ = [
     "Severity",
     "Snapshot",
     "Source",
+    "Stage",
+    "StageListener",
     "Status",
     "StoreError",
     "Stream",
     "Unavailable",
     "UsageError",
     "WholeSource",
+    "Work",
     "binary_size",
     "duration",
     "hookimpl",

@@ -4,14 +4,19 @@ A verb gets a :class:`Bus` and emits events on it. Progress, the collector of wa
 subscribe.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modelpm.network.redact import cleaned, without_secrets
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.api.stages import Stage, Work
     from modelpm.api.types import Event, Progress
+
+_PAUSE = 0.1  # seconds between two values of a stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,7 @@ class Progressed:
 
 
 if TYPE_CHECKING:
-    Happening = Event | Progressed | Warned
+    Happening = Event | Progressed | Stage | Warned
 
 
 class Subscriber(Protocol):
@@ -84,6 +89,64 @@ class Bus:
         """
         from datetime import UTC, datetime
 
+        from modelpm.api.stages import stage_of
         from modelpm.api.types import Event
 
-        self.tell(Event(datetime.now(UTC), run, action, cleaned(fields)))
+        now, known = datetime.now(UTC), cleaned(fields)
+        self.tell(Event(now, run, action, known))
+        if (stage := stage_of(action, known, now)) is not None:
+            self.tell(stage)
+
+    def stage(self, stage: "Stage") -> None:
+        """Tell that something takes long, or is over."""
+        self.tell(replace(stage, about=without_secrets(stage.about), detail=without_secrets(stage.detail)))
+
+    @contextmanager
+    def during(
+        self, work: "Work", about: str, *, model: str = "", detail: str = "", total: int | None = None
+    ) -> Iterator["Ongoing"]:
+        """Tell that something is done while the block runs.
+
+        Args:
+            work: What is done.
+            about: To what.
+            model: The model's name, where it is done to a file of one.
+            detail: More about it.
+            total: Bytes there are, where the block counts them.
+        """
+        from modelpm.api.stages import Stage
+
+        done = None if total is None else 0
+        ongoing = Ongoing(self, Stage(work, about, model, detail, done=done, total=total))
+        self.stage(ongoing.stage)
+        try:
+            yield ongoing
+        finally:
+            self.stage(replace(ongoing.stage, ended=True))
+
+
+@dataclass(slots=True)
+class Ongoing:
+    """A stage that lasts; used by one thread.
+
+    Attributes:
+        bus: Gets its values, at most ten a second.
+        stage: How far it is.
+    """
+
+    bus: Bus
+    stage: "Stage"
+    _told: float = 0.0
+
+    def add(self, count: int, detail: str = "") -> None:
+        """Count bytes, or things, that are done since the last call.
+
+        Args:
+            count: How many.
+            detail: The thing it is at, where that changed.
+        """
+        now, stage = time.monotonic(), self.stage
+        self.stage = replace(stage, done=(stage.done or 0) + count, detail=detail or stage.detail)
+        if now - self._told >= _PAUSE:
+            self._told = now
+            self.bus.stage(self.stage)

@@ -4,14 +4,16 @@ from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.disk.system import fdatasync, open_file, try_lock
-from modelpm.text.human import cells, shorten
+from modelpm.text.human import amount, cells, percent, shorten
 
 __all__ = [
+    "amount",
     "cells",
     "explained",
     "fdatasync",
     "make_folder",
     "open_file",
+    "percent",
     "read_bytes",
     "shorten",
     "try_lock",

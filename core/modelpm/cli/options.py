@@ -88,7 +88,12 @@ GLOBALS: Sequence[click.Option] = (
     _flag("--progress", help="With --json: one event a line on stderr."),
     _flag("-q", "--quiet", help="No progress, no summary, no warnings."),
     _flag("-v", "--verbose", help="Print each step."),
-    _flag("--no-progress", help="No progress bars."),
+    _flag("--no-progress", help="No progress (as --progress-style none)."),
+    _option(
+        "--progress-style",
+        metavar="STYLE",
+        help="How to show progress: bar, plain lines, json, none, or a plugin's listener.",
+    ),
     _option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),

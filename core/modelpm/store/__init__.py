@@ -10,17 +10,18 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm import disk
+from modelpm.api.events import Bus
 from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store.blobs import blobs
 from modelpm.store.blobs.known import Known, Place
-from modelpm.store.layout import Layout
+from modelpm.store.layout import Layout, is_sha256
 
 if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
     from modelpm.store.blobs.linker import Linker
@@ -41,6 +42,7 @@ class Store:
         known: What is known of files without reading them.
         caches: Hugging Face caches.
         keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
+        bus: Is told what takes long.
         locks_work: Whether locks keep other processes out; known after :meth:`open`. If not, downloads are not shared.
     """
 
@@ -52,6 +54,7 @@ class Store:
         caches: Sequence[Path] = (),
         notes: Path | None = None,
         keep_unseen: float = KEEP_UNSEEN,
+        bus: Bus | None = None,
     ) -> None:
         """Name the folders; touches nothing.
 
@@ -61,6 +64,7 @@ class Store:
             caches: Hugging Face caches, from which blobs are taken rather than downloaded.
             notes: Where this user keeps what was found out about files of others; None keeps it for this run.
             keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
+            bus: Is told what takes long.
         """
         self.root = root.absolute()
         self.layout = Layout(self.root)
@@ -68,6 +72,7 @@ class Store:
         self._others = tuple(tiers)
         self.caches = tuple(caches)
         self.keep_unseen = keep_unseen
+        self.bus = bus or Bus()
         self.locks_work = True
         self._opening = threading.Lock()
         self._opened = False
@@ -330,6 +335,8 @@ class Store:
         shared: bool = False,
         timeout: float | None = None,
         waiting: Callable[[str], bool] | None = None,
+        about: str = "",
+        size: int | None = None,
     ) -> Iterator["Held"]:
         """Hold a lock between processes, and threads, while the block runs.
 
@@ -337,7 +344,10 @@ class Store:
             name: ``[a-z0-9][a-z0-9._-]*``; a blob's digest, an environment, …
             shared: Whether others may hold it shared at the same time.
             timeout: Seconds to wait; None waits for ever.
-            waiting: Called with the holder about ten times a second while waiting; False gives up.
+            waiting: Called with the holder about ten times a second while waiting; False gives up. Without it, the bus
+                is told who is waited for.
+            about: What the lock protects, in the words of that.
+            size: Bytes of the file that the holder may be downloading.
 
         Yields:
             The lock; whether it is real says ``locks_work``.
@@ -345,14 +355,20 @@ class Store:
         Raises:
             StoreError: ``lock_timeout``, naming the holder; or the file cannot be made.
         """
-        from modelpm.store import locks, version
+        from modelpm.store import locks, version, waits
 
         self.open()
         path = self.layout.lock(name)
         if not self.locks_work:
             yield locks.Held(real=False)
             return
-        with locks.hold(path, shared=shared, timeout=timeout, waiting=waiting) as held:
+        told = waits.Waiting(self.bus, name, about, self.partial(name) if is_sha256(name) else None, size)
+        patient = waiting or (None if timeout == 0 else told)
+        with ExitStack() as stack:
+            try:
+                held = stack.enter_context(locks.hold(path, shared=shared, timeout=timeout, waiting=patient))
+            finally:
+                told.over()
             if name == "store":  # while we waited it may have gone elsewhere
                 version.check(self.layout)
             yield held
