@@ -49,7 +49,7 @@ class Frame:
         if not rows:
             self.clear()
             return
-        text = f"{_ERASE_LINE}\r\n".join(rows)
+        text = f"{_ERASE_LINE}\n".join(rows)
         self._write(f"{_BEGIN}{self._back(width)}{text}{_ERASE_BELOW}{_END}")
         self._rows, self._width = tuple(rows), width
 

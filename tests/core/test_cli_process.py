@@ -195,7 +195,7 @@ def test_a_check_has_a_bar_on_a_terminal(modelpm: Modelpm, clean_environ: dict[s
         drawn = everything(leader)
         assert process.wait(60) == 0
     assert "Total" in drawn
-    assert "Verified 1 file (64.0 MiB) in " in drawn.rpartition("\x1b[2K")[2]
+    assert "Verified 1 file (64.0 MiB) in " in drawn.rpartition("\x1b[J")[2]
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -211,7 +211,7 @@ def test_bars_are_drawn_on_a_terminal_and_cleared_away(hub: Hub, clean_environ: 
         assert process.wait(60) == 0
     assert "Total" in drawn
     assert ("━" in drawn) == (columns == 80)
-    summary = drawn.rpartition("\x1b[2K")[2]
+    summary = drawn.rpartition("\x1b[J")[2]
     assert "Installed 1 model (10.0 MiB) in " in summary
     assert "Total" not in summary
 

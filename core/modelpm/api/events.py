@@ -5,7 +5,7 @@ subscribe.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -105,24 +105,25 @@ class Bus:
     def during(
         self, work: "Work", about: str, *, model: str = "", detail: str = "", total: int | None = None
     ) -> Iterator["Ongoing"]:
-        """Tell that something is done while the block runs.
+        """Tell that something is done while the block runs; where it is counted, from the first count on.
 
         Args:
             work: What is done.
             about: To what.
             model: The model's name, where it is done to a file of one.
             detail: More about it.
-            total: Bytes there are, where the block counts them.
+            total: Bytes, or things, there are, where the block counts them.
         """
         from modelpm.api.stages import Stage
 
         done = None if total is None else 0
         ongoing = Ongoing(self, Stage(work, about, model, detail, done=done, total=total))
-        self.stage(ongoing.stage)
+        if total is None:
+            ongoing.tell()
         try:
             yield ongoing
         finally:
-            self.stage(replace(ongoing.stage, ended=True))
+            ongoing.end()
 
 
 @dataclass(slots=True)
@@ -138,15 +139,29 @@ class Ongoing:
     stage: "Stage"
     _told: float = 0.0
 
-    def add(self, count: int, detail: str = "") -> None:
-        """Count bytes, or things, that are done since the last call.
+    def tell(self) -> None:
+        """Tell how far it is."""
+        self._told = time.monotonic()
+        self.bus.stage(self.stage)
 
-        Args:
-            count: How many.
-            detail: The thing it is at, where that changed.
-        """
-        now, stage = time.monotonic(), self.stage
-        self.stage = replace(stage, done=(stage.done or 0) + count, detail=detail or stage.detail)
-        if now - self._told >= _PAUSE:
-            self._told = now
-            self.bus.stage(self.stage)
+    def end(self) -> None:
+        """Tell that it is over, where it was told at all."""
+        if self._told:
+            self.bus.stage(replace(self.stage, ended=True))
+
+    def at(self, detail: str) -> None:
+        """Tell which part it is at."""
+        self.stage = replace(self.stage, detail=detail)
+        self.tell()
+
+    def through(self, chunks: "Iterable[bytes]") -> "Iterator[bytes]":
+        """Yield the chunks, and count each after it was used."""
+        for chunk in chunks:
+            yield chunk
+            self.add(len(chunk))
+
+    def add(self, count: int) -> None:
+        """Count bytes, or things, that are done since the last call."""
+        self.stage = replace(self.stage, done=(self.stage.done or 0) + count)
+        if time.monotonic() - self._told >= _PAUSE:
+            self.tell()

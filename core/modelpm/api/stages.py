@@ -25,6 +25,7 @@ class Work(StrEnum):
     COPYING = "copying"
     LINKING = "linking"
     WRITING = "writing"
+    IMPORTING = "importing"
     REMOVING = "removing"
     CHECKING = "checking"
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelpm.api.stages import Work
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
@@ -20,6 +21,7 @@ from modelpm.store.gc import marks
 if TYPE_CHECKING:  # start-up
     from modelpm.store.gc.roots import Root
 
+_FEW = 3  # names that fit into a line
 _PATIENCE = 1.0  # seconds to wait for others before a record is renewed at another time
 
 
@@ -60,7 +62,8 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             text = self.rendered(before.changed(put=models))
             self.register(*models)
             try:
-                kinds = self.view.place(*models)
+                with self.store.bus.during(Work.LINKING, named([model.name for model in models])):
+                    kinds = self.view.place(*models)
                 self._write(text)
             except BaseException:  # Ctrl-C too
                 self.take_back(models, before)
@@ -138,7 +141,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
     def renew(self, digests: Collection[str]) -> int:
         """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""
-        with self.held():
+        with self.held(), self.store.bus.during(Work.LINKING, str(self.view.root)):
             return self.view.renew(digests)
 
     def complete(self, model: LockedModel) -> bool:
@@ -212,6 +215,11 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def text(self) -> str | None:
         """Return the lock as it stands in its file; None if there is none."""
         return lock_text(self.lock_path)
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names for a line: a few in full, many as a number."""
+    return ", ".join(names) if len(names) <= _FEW else f"{len(names)} models"
 
 
 def lock_text(path: Path) -> str | None:

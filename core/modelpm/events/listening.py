@@ -81,14 +81,15 @@ class Listening:
                 self._call(partial(_show, stages))
 
     def _visible(self) -> list[Stage]:
-        """Return the stages that last, the oldest first; a wait for bytes only where nothing says why."""
+        """Return the stages that last, the oldest first; a vague one only where no other says more."""
         now = time.monotonic()
         for key, active in list(self._active.items()):
             if active.stage.work is Work.RESUMING and now - active.begun > _NOTICE:
                 del self._active[key]
         found = [active.stage for active in self._active.values() if now - active.begun >= _PATIENCE]
         explained = {stage.model for stage in found if stage.work in {Work.RETRYING, Work.WAITING}}
-        return [stage for stage in found if stage.work is not Work.STALLED or stage.about not in explained]
+        found = [stage for stage in found if stage.work is not Work.STALLED or stage.about not in explained]
+        return [stage for stage in found if stage.work is not Work.RESOLVING] or found
 
     def _call(self, ask: "Callable[[Listener], None]") -> None:
         if self._failed:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from modelpm.api.stages import Work
 from modelpm.config.values import seconds_of
 from modelpm.disk.atomic import dead_drafts
 from modelpm.environment.environment import Environment
@@ -123,17 +124,24 @@ class Pruner:
         ):
             survey = self._roots.survey()
             pruned = self._decide(survey, limits)
-            for item in pruned.removed:
-                if item.kind == "blob":
-                    store.remove(item.path.name)
-                else:
-                    leftovers.remove(item)
+            things = f"what nothing needs from {store.root}"
+            with store.bus.during(Work.REMOVING, things, total=sum(item.bytes for item in pruned.removed)) as removing:
+                for item in pruned.removed:
+                    if item.kind == "blob":
+                        store.remove(item.path.name)
+                    else:
+                        leftovers.remove(item)
+                    removing.add(item.bytes)
             self._roots.settle(survey)
             leases.sweep(store.layout)
             outcome.details.update(freed=pruned.freed, removed=len(pruned.removed))
         return Pruned(pruned.removed, pruned.kept, pruned.spared, pruned.notes, dry_run=False)
 
     def _decide(self, survey: Survey, limits: Limits) -> Pruned:
+        with self.environment.store.bus.during(Work.CHECKING, "what is in use"):
+            return self._decided(survey, limits)
+
+    def _decided(self, survey: Survey, limits: Limits) -> Pruned:
         layout, now = self.environment.store.layout, time.time()
         unneeded: list[Leftover] = []
         kept, needed = 0, survey.needed

@@ -10,7 +10,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +88,7 @@ class Store:
     def _linker(self) -> "Linker":
         from modelpm.store.blobs.linker import Linker
 
-        return Linker()
+        return Linker(self.bus)
 
     def open(self) -> None:
         """Make the folder ready to be changed, once; verbs that only read don't need it.
@@ -229,11 +229,7 @@ class Store:
         return take(self.known, self.layout, self._linker, path, only, step)
 
     def receive(self, chunks: Iterable[bytes], sha256: str) -> None:
-        """Make a stream a blob.
-
-        Raises:
-            IntegrityError: The bytes are not what the name says.
-        """
+        """Make a stream a blob, or raise an IntegrityError where the bytes are not what the name says."""
         from modelpm.store.blobs.receive import receive
 
         self.open()
@@ -260,11 +256,7 @@ class Store:
         return seed.seed(self.layout, self.partial(sha256), sha256, size)
 
     def doubt(self, sha256: str) -> None:
-        """Mark a blob so that every quick check finds it damaged, until its bytes are found good.
-
-        Raises:
-            StoreError: The system refuses.
-        """
+        """Mark a blob so that every quick check finds it damaged, until its bytes are found good."""
         self.open()
         self.known.doubt(self._place(sha256))
 
@@ -290,11 +282,7 @@ class Store:
         return blobs.freed(self.layout, sha256, going)
 
     def remove(self, sha256: str) -> int:
-        """Take a blob out; return the bytes this frees on the disk, 0 where a view holds the same file.
-
-        Raises:
-            StoreError: The system refuses.
-        """
+        """Take a blob out; return the bytes this frees on the disk, 0 where a view holds the same file."""
         self.open()
         return blobs.remove(self.layout, sha256)
 
@@ -344,9 +332,8 @@ class Store:
             name: ``[a-z0-9][a-z0-9._-]*``; a blob's digest, an environment, …
             shared: Whether others may hold it shared at the same time.
             timeout: Seconds to wait; None waits for ever.
-            waiting: Called with the holder about ten times a second while waiting; False gives up. Without it, the bus
-                is told who is waited for.
-            about: What the lock protects, in the words of that.
+            waiting: Called with the holder ten times a second; False gives up. Without it the bus is told.
+            about: What the lock protects, for people.
             size: Bytes of the file that the holder may be downloading.
 
         Yields:
@@ -363,12 +350,7 @@ class Store:
             yield locks.Held(real=False)
             return
         told = waits.Waiting(self.bus, name, about, self.partial(name) if is_sha256(name) else None, size)
-        patient = waiting or (None if timeout == 0 else told)
-        with ExitStack() as stack:
-            try:
-                held = stack.enter_context(locks.hold(path, shared=shared, timeout=timeout, waiting=patient))
-            finally:
-                told.over()
+        with told.told_of(locks.hold(path, shared=shared, timeout=timeout, waiting=waiting or told)) as held:
             if name == "store":  # while we waited it may have gone elsewhere
                 version.check(self.layout)
             yield held

@@ -1,12 +1,15 @@
 """Words for the wait for a process lock."""
 
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpm.api.events import Bus
 from modelpm.api.stages import Stage, Work
 from modelpm.store.layout import is_sha256
+from modelpm.store.locks import Held
 
 _THINGS = {"store": "the store", "environment": "the installed models", "folder": "a folder of models"}
 _LOOK = 0.5  # seconds between two looks at what another process has downloaded: each reads its whole journal
@@ -41,10 +44,16 @@ class Waiting:
             self.bus.stage(stage)
         return True
 
-    def over(self) -> None:
-        """Tell that the wait is over, where there was one."""
-        if self._stage is not None:
-            self.bus.stage(replace(self._stage, ended=True))
+    @contextmanager
+    def told_of(self, lock: AbstractContextManager[Held]) -> Iterator[Held]:
+        """Hold the lock while the block runs; tell that the wait is over, where there was one, before."""
+        with ExitStack() as stack:
+            try:
+                held = stack.enter_context(lock)
+            finally:
+                if self._stage is not None:
+                    self.bus.stage(replace(self._stage, ended=True))
+            yield held
 
     def _thing(self) -> str:
         if is_sha256(self.name):

@@ -1,7 +1,8 @@
 """Choose the listener that shows progress, and print its lines."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,32 @@ class Display:
         self._listener: Listener | None = None
         self._guard = threading.RLock()
         self._over = False
+        self._drawing = False  # whether the main thread draws
+        self._late: list[Callable[[], None]] = []
 
     def show(self, progress: "Sequence[Progress]") -> None:
         """Open the listener, the first time, and pass the states on."""
         with self._guard:
-            if not self._over:
+            if self._over:
+                return
+            self._drawing = True
+            try:
                 self._opened().show(progress)
+            finally:
+                self._drawing = False
+        while self._late:
+            self._late.pop(0)()
+
+    def when_whole(self, act: "Callable[[], None]") -> None:
+        """Act on a signal: at once, or after the frame that it interrupted, so that what is cleared is what was drawn.
+
+        Args:
+            act: What the signal asks for; may raise.
+        """
+        if self._drawing:
+            self._late.append(act)
+        else:
+            act()
 
     def stages(self, stages: "Sequence[Stage]") -> None:
         """Open the listener, the first time, and pass what takes long on; not every listener shows that."""
@@ -38,11 +59,13 @@ class Display:
                 if shows is not None:
                     shows(stages)
 
-    def clear(self) -> None:
-        """Clear away what was drawn; the next state is drawn again."""
+    @contextmanager
+    def cleared(self) -> "Iterator[None]":
+        """Clear away what was drawn, and draw nothing while the block runs."""
         with self._guard:
             if self._listener is not None:
                 self._listener.close()
+            yield
 
     def close(self) -> None:
         """Clear away what was drawn, for good; may be called again."""

@@ -4,10 +4,10 @@ Whatever they do, the screen is left as it was found: what is drawn is cleared a
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:  # start-up
     from modelpm.cli.terminal.progress import Display
@@ -30,7 +30,7 @@ def stoppable(display: "Display | None" = None) -> Iterator[None]:
     def stop(_number: int, _frame: FrameType | None) -> None:
         for number in ending & before.keys():
             signal.signal(number, end)
-        raise KeyboardInterrupt
+        _whole(display, _interrupt)
 
     def end(number: int, _frame: FrameType | None) -> None:
         if display is not None:
@@ -39,11 +39,13 @@ def stoppable(display: "Display | None" = None) -> Iterator[None]:
         os.kill(os.getpid(), number)
 
     def sleep(number: int, _frame: FrameType | None) -> None:
-        if display is not None:
-            display.clear()
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)  # returns when the process is continued
-        signal.signal(number, sleep)
+        def asleep() -> None:
+            with nullcontext() if display is None else display.cleared():
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)  # returns when the process is continued
+                signal.signal(number, sleep)
+
+        _whole(display, asleep)
 
     sleeping = {signal.SIGTSTP} if hasattr(signal, "SIGTSTP") else set[int]()
     for number in ending | sleeping:
@@ -54,3 +56,14 @@ def stoppable(display: "Display | None" = None) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _whole(display: "Display | None", act: Callable[[], None]) -> None:
+    if display is None:
+        act()
+    else:
+        display.when_whole(act)
+
+
+def _interrupt() -> NoReturn:
+    raise KeyboardInterrupt
