@@ -30,7 +30,8 @@ link_mode = click.option(
     type=click.Choice(["auto", "reflink", "hardlink", "symlink", "copy"]),
     callback=_keep,
     expose_value=False,
-    help="How files appear (auto: the first that the file systems allow).",
+    metavar="KIND",
+    help="How files appear: reflink, hardlink, symlink, copy, or auto: the first that works.",
 )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpm.config.edit import write_setting
-from modelpm.config.settings import setting
+from modelpm.config.settings import BY_KEY, setting
 from modelpm.config.values import as_rate
 
 
@@ -15,6 +15,11 @@ def check_key(key: str) -> None:
         UsageError: The setting does not exist; names the nearest.
     """
     setting(key)
+
+
+def keys() -> tuple[str, ...]:
+    """Return the keys of all settings."""
+    return tuple(BY_KEY)
 
 
 def read(key: str, value: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from modelpm.cli.completion import config_keys
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import line, table
 from modelpm.cli.terminal.output import Outcome, width
@@ -28,7 +29,7 @@ def list_(session: Session) -> Outcome:
 
 
 @command.verb("get", "Print the value of one setting.", "modelpm config get network.jobs")
-@click.argument("key")
+@click.argument("key", shell_complete=config_keys)
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
     from modelpm.library.settings import check_key
@@ -45,7 +46,7 @@ def get(session: Session, *, key: str) -> Outcome:
     "modelpm config set network.jobs 16",
     "modelpm config set catalogs.acme ~/models/catalog",
 )
-@click.argument("key")
+@click.argument("key", shell_complete=config_keys)
 @click.argument("value")
 def set_(session: Session, *, key: str, value: str) -> Outcome:
     """Check the value first; a wrong one changes nothing."""

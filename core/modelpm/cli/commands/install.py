@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from modelpm.cli import options
-from modelpm.cli.completion import catalog_names
+from modelpm.cli.completion import catalog_names, folders
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line
 from modelpm.cli.terminal.output import Outcome
@@ -22,11 +22,11 @@ if TYPE_CHECKING:  # start-up
     "modelpm install qwen3-8b",
     "modelpm install core/qwen3-8b@1.0:q5_k_m --as chat",
     "modelpm install hf://Qwen/Qwen3-8B-GGUF:Q4_K_M",
-    "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2 --exclude 'onnx/*'",
+    "modelpm install hf://BAAI/bge-small-en-v1.5 --exclude 'onnx/*'",
 )
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
 @options.named
-@click.option("--dir", "folder", metavar="PATH", help="Also link its files into PATH.")
+@click.option("--dir", "folder", metavar="PATH", help="Also link its files into PATH.", shell_complete=folders)
 @options.include
 @options.exclude
 @options.allow_pickle

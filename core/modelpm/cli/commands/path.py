@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from modelpm.cli.completion import installed_names
+from modelpm.cli.completion import files_of_model, installed_names
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.output import Outcome, place
 from modelpm.cli.verbs import verb
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # start-up
     "modelpm path tiny --ensure",
 )
 @click.argument("name", shell_complete=installed_names)
-@click.argument("file", required=False)
+@click.argument("file", required=False, shell_complete=files_of_model)
 @click.option("--dir", "folder", is_flag=True, help="Print the folder, whatever is in it.")
 @click.option("--ensure", is_flag=True, help="Install it first, where it is not.")
 def command(session: Session, *, name: str, file: str | None, folder: bool, ensure: bool) -> Outcome:
