@@ -83,7 +83,7 @@ def test_a_shell_completes_commands_keys_files_and_variants(
     assert set(offered) <= set(found) or (":" in line and {each.rpartition(":")[2] for each in offered} <= set(found))
 
 
-def test_fish_shows_whole_descriptions(modelpm: Modelpm, clean_environ: dict[str, str], tmp_path: Path) -> None:
+def test_fish_shows_whole_descriptions(clean_environ: dict[str, str], tmp_path: Path) -> None:
     program = shutil.which("fish")
     if program is None:
         pytest.skip("fish is not on this machine")

@@ -59,7 +59,7 @@ def find_installed(environment: Environment, name: str) -> LockedModel:
     raise NotFound(
         f"`{shown}` is not installed",
         code=Code.NOT_INSTALLED,
-        hints=[*hints, f"to install it: modelpm install {shown}"],
+        hints=hints,
     )
 
 

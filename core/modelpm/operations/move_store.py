@@ -26,6 +26,7 @@ from modelpm.events.audit import Auditor
 from modelpm.store import Store, version
 from modelpm.store.gc import leftovers, registry
 from modelpm.store.layout import Layout
+from modelpm.text.human import binary_size
 
 _WAIT = 5.0
 _MARGIN = 1 << 20
@@ -204,7 +205,7 @@ def _check_space(old: Store, new: Store, needed: int) -> None:
     free = system.free_space(mount)
     if mount != disk.mount_point(old.root) and needed + _MARGIN > free:
         raise StoreError(
-            f"not enough space on {mount} for the store: {needed:,} bytes needed, {free:,} bytes free",
+            f"not enough space on {mount} for the store: {binary_size(needed)} needed, {binary_size(free)} free",
             code=Code.NO_SPACE,
             hints=[f"free some space on {mount}, or `modelpm prune` first"],
             needed=needed,

@@ -15,7 +15,7 @@ from modelpm.errors import ModelpmError, StoreError, UsageError
 from modelpm.events.audit import Auditor
 from modelpm.store.gc import leases, leftovers, reserve
 from modelpm.store.gc.leftovers import Leftover
-from modelpm.text.human import in_days
+from modelpm.text.human import binary_size, in_days
 from modelpm.text.untrusted import printable
 
 _PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is removed by default
@@ -168,7 +168,9 @@ class Pruner:
                 left += other.bytes
         notes = list(_of_roots(survey, now, self.environment.store.keep_unseen))
         if limits.max_size is not None and kept + left > limits.max_size:
-            notes.append(f"the store stays above {limits.max_size:,} bytes: the rest is needed, or not finished yet")
+            notes.append(
+                f"the store stays above {binary_size(limits.max_size)}: the rest is needed, or not finished yet"
+            )
         return Pruned(tuple(removed), kept, left, tuple(notes), dry_run=True)
 
     def _dead(self, survey: Survey) -> list[Leftover]:

@@ -1,5 +1,6 @@
 """``modelpm install``."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,7 +10,7 @@ from modelpm.cli.completion import catalog_names, folders
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, of_action, total
+from modelpm.cli.terminal.rows import change_line, change_row, fetched, of_action, path_line, total
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
 
@@ -48,8 +49,12 @@ def _done(report: "Result[Any]", seconds: float) -> list[Line]:
     made = of_action(report, "install")
     lines = []
     if made:
-        lines.append(line(f"Installed {total([change.bytes for change in made])} in {duration(seconds)}"))
-        lines += [change_line(change, binary_size(change.bytes)) for change in made]
+        sizes = total([change.bytes for change in made])
+        lines.append(line(f"Installed {sizes} in {duration(seconds)}{fetched(made)}"))
+        for change in made:
+            lines.append(change_line(change, binary_size(change.bytes)))
+            if change.path is not None and sys.stderr.isatty():
+                lines.append(path_line(change))
     lines += [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]
     return lines + [change_line(change, f"in {change.path}") for change in of_action(report, "link")]
 
