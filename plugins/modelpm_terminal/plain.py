@@ -13,7 +13,7 @@ from modelpm_terminal.drawing import left_text
 _LARGE = 1 << 20  # bytes; smaller files are there before the line is read
 _QUIET = 8.0  # seconds without a line after which one says that the work continues
 _SOON = 1.0  # seconds after which work is worth a line; a wait for others is told at once
-_AT_ONCE = frozenset({Work.WAITING, Work.RETRYING, Work.RESUMING, Work.STALLED})
+_AT_ONCE = frozenset({Work.LIMITED, Work.WAITING, Work.RETRYING, Work.RESUMING, Work.STALLED})
 
 
 class Plain:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -237,9 +238,10 @@ def test_list_shows_a_table_and_the_documents_rows(run: Run) -> None:
     assert "nothing is installed" in empty.stderr
     run("install", "tiny")
     assert [row.split() for row in run("ls").stdout.splitlines()] == [
-        ["NAME", "RELEASE", "VARIANT", "FORMAT", "SIZE", "MODEL"],
-        ["tiny", "1.0", "f16", "gguf", "93.1", "KiB", "core/tiny"],
+        ["NAME", "RELEASE", "VARIANT", "FORMAT", "SIZE", "INSTALLED", "MODEL"],
+        ["tiny", "1.0", "f16", "gguf", "93.1", "KiB", f"{datetime.now().astimezone():%Y-%m-%d}", "core/tiny"],
     ]
+    assert re.fullmatch(r"1 model, 93\.1 KiB in /.+/models\n", run("ls").stderr)
     row = document(run("list", "--json"))["items"][0]
     assert list(row) == [
         "name",
@@ -252,6 +254,7 @@ def test_list_shows_a_table_and_the_documents_rows(run: Run) -> None:
         "source",
         "environment",
         "path",
+        "installed_at",
     ]
     assert row["bytes"] == 95328
 

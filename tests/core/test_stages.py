@@ -27,7 +27,7 @@ FILE = {"model": "big", "path": "m.gguf"}
         (
             "file.retry",
             {"reason": "host reset", "attempt": 2, "retries": 5, "wait": 1},
-            "Retrying m.gguf: host reset (2 of 5)",
+            "Retrying m.gguf: try 2 of 5, host reset",
         ),
         ("file.retry", {"reason": "host reset", "attempt": 0, "retries": 5, "wait": 0}, "Retrying m.gguf: host reset"),
         (
@@ -36,6 +36,11 @@ FILE = {"model": "big", "path": "m.gguf"}
             "Waiting for process 7: m.gguf, 3.0 of 12.0 MiB, 25%",
         ),
         ("file.start", {"resumed": 27 * MIB, "size": 60 * MIB}, "Resuming m.gguf at 27.0 of 60.0 MiB"),
+        (
+            "file.retry",
+            {"reason": "busy", "code": "rate_limited", "attempt": 1, "retries": 5, "wait": 5},
+            f"Rate limited until {(NOW + timedelta(seconds=5)).astimezone():%H:%M:%S}: m.gguf: try 1 of 5, busy",
+        ),
         ("file.hash", {"done": MIB, "size": 2 * MIB}, "Hashing m.gguf: 1.0 of 2.0 MiB, 50%"),
     ],
 )

@@ -78,7 +78,7 @@ class Terminal:
     def read(self, until: Callable[[], bool] | None = None, seconds: float = 60.0) -> str:
         """Read until a condition holds, or the program has ended; return all text."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and not (until is not None and until()):
+        while self.code is None and time.monotonic() < deadline and not (until is not None and until()):
             if not select.select([self.leader], [], [], 0.02)[0]:
                 continue
             try:
@@ -92,7 +92,7 @@ class Terminal:
             self.frames.append((time.monotonic() - self._began, text))
             self._stream.feed(text)
         assert until is None or until(), f"not within {seconds} s: {self.text[-500:]}"
-        assert until is not None, f"still running after {seconds} s: {self.text[-500:]}"
+        assert until is not None or self.code is not None, f"still running after {seconds} s: {self.text[-500:]}"
         return self.text
 
     def shows(self, pattern: str) -> bool:

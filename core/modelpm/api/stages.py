@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from modelpm.errors import Code
 from modelpm.text.human import amount, duration, percent
 
 
@@ -19,6 +20,7 @@ class Work(StrEnum):
     RESOLVING = "resolving"
     WAITING = "waiting"  # for another process
     RETRYING = "retrying"
+    LIMITED = "limited"  # a server asks to wait
     STALLED = "stalled"
     RESUMING = "resuming"
     HASHING = "hashing"
@@ -78,6 +80,8 @@ class Stage:
                 return f"Waiting for {self.detail or 'another process'}: {name}{', ' if counted else ''}{counted}"
             case Work.RETRYING:
                 return f"Retrying {name}{why}"
+            case Work.LIMITED if self.until is not None:
+                return f"Rate limited until {self.until.astimezone():%H:%M:%S}: {name}{why}"
             case Work.STALLED:
                 return f"No data for {duration((now - self.since).total_seconds()).replace('.0s', 's')}: {name}"
             case Work.RESUMING:
@@ -120,7 +124,8 @@ def stage_of(action: str, fields: Mapping[str, Any], now: datetime) -> Stage | N
     size = _number(fields, "size") or None
     if action in {"file.retry", "listing.retry"}:
         wait = timedelta(seconds=_number(fields, "wait"))
-        return Stage(Work.RETRYING, about, model, _why(fields), now, now + wait)
+        work = Work.LIMITED if fields.get("code") == Code.RATE_LIMITED and wait else Work.RETRYING
+        return Stage(work, about, model, _why(fields), now, now + wait)
     if action == "file.wait":
         return Stage(
             Work.WAITING, about, model, str(fields.get("holder", "")), now, None, _number(fields, "done"), size
@@ -137,8 +142,8 @@ def stage_of(action: str, fields: Mapping[str, Any], now: datetime) -> Stage | N
 def _why(fields: Mapping[str, Any]) -> str:
     """Return why something is tried again, and for which time."""
     attempt, retries = _number(fields, "attempt"), _number(fields, "retries")
-    number = f" ({attempt} of {retries})" if 0 < attempt <= retries else ""
-    return f"{fields.get('reason', '')}{number}"
+    number = f"try {attempt} of {retries}, " if 0 < attempt <= retries else ""
+    return f"{number}{fields.get('reason', '')}"
 
 
 def _number(fields: Mapping[str, Any], key: str) -> int:

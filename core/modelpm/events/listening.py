@@ -87,7 +87,7 @@ class Listening:
             if active.stage.work is Work.RESUMING and now - active.begun > _NOTICE:
                 del self._active[key]
         found = [active.stage for active in self._active.values() if now - active.begun >= _PATIENCE]
-        explained = {stage.model for stage in found if stage.work in {Work.RETRYING, Work.WAITING}}
+        explained = {stage.model for stage in found if stage.work in {Work.LIMITED, Work.RETRYING, Work.WAITING}}
         found = [stage for stage in found if stage.work is not Work.STALLED or stage.about not in explained]
         return [stage for stage in found if stage.work is not Work.RESOLVING] or found
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from modelpm.config.edit import write_setting
+from modelpm.config.edit import unset_setting, write_setting
 from modelpm.config.settings import BY_KEY, setting
 from modelpm.config.values import as_rate
 
@@ -41,6 +41,16 @@ def write(path: Path, key: str, value: str) -> None:
         StoreError: The system refuses.
     """
     write_setting(path, key, value)
+
+
+def unset(path: Path, key: str) -> bool:
+    """Take a setting out of ``config.toml``; return whether it was there.
+
+    Raises:
+        UsageError: The setting does not exist.
+        StoreError: The system refuses.
+    """
+    return unset_setting(path, key)
 
 
 def size_of(text: Any) -> int:

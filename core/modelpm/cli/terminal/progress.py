@@ -138,9 +138,11 @@ def event_record(event: "Event") -> dict[str, Any]:
 
 
 def is_news(event: "Event") -> bool:
-    """Whether an event is worth a line for people: every one but how far a stage is, and its end."""
+    """Whether an event is worth a line for people: every one but how far a stage is, its end, and a retry's second."""
     fields = event.fields
-    return event.action != "stage" or not (fields["ended"] or fields["done"] or fields["work"] == "retrying")
+    return event.action != "stage" or not (
+        fields["ended"] or fields["done"] or fields["work"] in {"limited", "retrying"}
+    )
 
 
 def event_line(event: "Event") -> str:
