@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # start-up
 
 _TICK = 0.1  # seconds between two calls of the listener
 _PATIENCE = 0.15  # seconds that a stage must last before it is shown: with the tick, less than 0.3
-_NOTICE = 3.0  # seconds for which a resume, which is no wait, is shown
+_NOTICE = 3.0  # seconds for which a resume is shown: nothing waits for it
 
 
 @dataclass(slots=True)

@@ -138,7 +138,7 @@ def event_record(event: "Event") -> dict[str, Any]:
 
 
 def is_news(event: "Event") -> bool:
-    """Whether an event is worth a line for people: every one but how far a stage is, its end, and a retry's second."""
+    """Whether an event is worth a line for people: but not how far a stage is, or its end."""
     fields = event.fields
     return event.action != "stage" or not (
         fields["ended"] or fields["done"] or fields["work"] in {"limited", "retrying"}

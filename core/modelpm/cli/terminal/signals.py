@@ -1,6 +1,6 @@
 """Signals that end a run: the first as Ctrl-C does, so that what was begun is tidied up; the second at once.
 
-Whatever they do, the screen is left as it was found: what is drawn is cleared away before the process ends or sleeps.
+The screen is left as it was found: what is drawn is cleared away before the process ends or sleeps.
 """
 
 import os
