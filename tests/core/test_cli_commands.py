@@ -254,6 +254,7 @@ def test_list_shows_a_table_and_the_documents_rows(run: Run) -> None:
         "source",
         "environment",
         "path",
+        "entry_point",
         "installed_at",
     ]
     assert row["bytes"] == 95328

@@ -12,7 +12,8 @@ from modelpm.environment import ledger
 from modelpm.environment.environment import Environment
 from modelpm.environment.view import View
 from modelpm.errors import IntegrityError, StoreError, UsageError
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.store import Store
 from tests.support.codes import coded
 
@@ -29,7 +30,7 @@ def put_blob(store: Store, data: bytes) -> str:
 
 def model(store: Store, name: str, files: dict[str, bytes]) -> LockedModel:
     locked = tuple(LockedFile(p, len(d), put_blob(store, d), (f"x://{name}/{p}",)) for p, d in files.items())
-    return LockedModel(name, Wish(f"x://{name}"), locked)
+    return LockedModel(name, Requirement(f"x://{name}"), locked)
 
 
 @pytest.fixture
@@ -232,7 +233,7 @@ def test_a_hand_edited_block_that_would_not_come_back_is_written_anew(environmen
 def test_the_path_is_the_file_the_first_shard_or_the_folder(environment: Environment) -> None:
     one = model(environment.store, "one", {"a.gguf": b"1"})
     split = model(environment.store, "split", {"m-00002-of-00002.gguf": b"2", "m-00001-of-00002.gguf": b"1"})
-    many = model(environment.store, "many", {"a.json": b"1", "b.safetensors": b"2"})
+    many = model(environment.store, "many", {"config.json": b"1", "model.safetensors": b"2"})
     assert environment.path(one).name == "a.gguf"
     assert environment.path(split).name == "m-00001-of-00002.gguf"
     assert environment.path(many) == environment.view.folder("many")

@@ -12,7 +12,8 @@ from modelpm.environment.environment import Environment
 from modelpm.environment.view import View
 from modelpm.errors import StoreError, UsageError
 from modelpm.lockfile import file as lock_file
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.project import edit
 from modelpm.store import Store
 from tests.conftest import Ran
@@ -43,7 +44,7 @@ def manager(tmp_path: Path) -> modelpm.Manager:
 
 def model(store: Store, name: str, data: bytes) -> LockedModel:
     file = LockedFile("a", len(data), put(store, data), (f"x://{name}/a",))
-    return LockedModel(name, Wish(f"x://{name}"), (file,))
+    return LockedModel(name, Requirement(f"x://{name}"), (file,))
 
 
 def specs(tmp_path: Path, count: int) -> list[str]:
@@ -58,7 +59,7 @@ def test_models_of_one_call_are_locked_together_and_a_folder_is_synced_once(
     seen = trace("install", *specs(tmp_path, 40))
     assert 1 < len(seen.of("rename", "home/modelpm/env/models.lock")) < 20
     files = {f"f{n:02}.json": b"%d" % n for n in range(40)}
-    seen = trace("install", folder_of(tmp_path / "big", files), "--as", "big")
+    seen = trace("install", folder_of(tmp_path / "big", files), "--as", "big", "--include", "*")
     folder = str(tmp_path / "home/modelpm/env/models/big")
     synced = [c for c in seen.calls if c.kind == "sync" and c.paths[0] == folder]
     last = max(c.ended for c in seen.of("rename", "home/modelpm/env/models/big/*"))

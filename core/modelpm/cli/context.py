@@ -66,7 +66,7 @@ class Session:
         given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
         name = display_name(self.options, draws=self._draws())
         display = Display(lambda: manager.registry.listener(name)) if name not in {"", "json"} else None
-        listener = Records(self.printer.record) if name == "json" else display
+        listener = Records(self.printer) if name == "json" else display
         watching = self._on_event(name)
         with (
             reserved(),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from modelpm.api.events import Bus, Progressed, Warned
+from modelpm.api.events import Acted, Bus, Progressed, Warned
 from modelpm.api.stages import Stage
 
 if TYPE_CHECKING:  # start-up
@@ -23,7 +23,7 @@ class Warnings:
     """
 
     def __init__(self, on_warning: Callable[[str], None] | None = None) -> None:
-        self._on_warning = on_warning
+        self._on_warning = on_warning  # the caller's
         self._lock = threading.Lock()
         self._texts: list[str] = []
 
@@ -59,7 +59,7 @@ class Events:
     """
 
     def __init__(self, on_event: "Callable[[Event], None]") -> None:
-        self._on_event = on_event
+        self._on_event = on_event  # the caller's
 
     def take(self, happening: "Happening") -> None:
         """Take an event; nothing else matters here."""
@@ -67,7 +67,7 @@ class Events:
             from modelpm.api.types import Event
 
             self._on_event(Event(datetime.now(UTC), "", "stage", happening.fields()))
-        elif not isinstance(happening, Progressed | Warned):
+        elif not isinstance(happening, Acted | Progressed | Warned):
             self._on_event(happening)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # start-up, and the plugin API itself needs pluggy
+    from modelpm.cli.terminal.output import Printer
     from modelpm.library.answers import Event, Listener, Progress, Stage
 
 
@@ -20,7 +21,7 @@ class Display:
     """
 
     def __init__(self, make: "Callable[[], Listener]") -> None:
-        self._make = make
+        self._make = make  # a callable, because a listener is a plugin, and most verbs show no progress
         self._listener: Listener | None = None
         self._guard = threading.RLock()
         self._over = False
@@ -85,16 +86,16 @@ class Records:
     """A listener that writes every state as one line of JSON.
 
     Attributes:
-        write: Takes one object.
+        printer: Prints it.
     """
 
-    def __init__(self, write: "Callable[[Mapping[str, Any]], None]") -> None:
-        self.write = write
+    def __init__(self, printer: "Printer") -> None:
+        self.printer = printer
 
     def show(self, progress: "Sequence[Progress]") -> None:
         """Write the states of models and files."""
         for value in progress:
-            self.write(
+            self.printer.record(
                 {
                     "model": value.model_id,
                     "path": value.file or None,
