@@ -203,7 +203,7 @@ def test_bars_are_drawn_on_a_terminal_and_cleared_away(hub: Hub, clean_environ: 
     name = "a-file-with-a-name-of-sixty-characters-for-narrow-terms.gguf"
     hub.add("acme/two", {name: os.urandom(6 << 20), "model.safetensors": os.urandom(4 << 20)})
     environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint, "TERM": "xterm-256color", "COLUMNS": str(columns)}
-    command = [COMMAND, "install", "hf://acme/two", "--limit-rate", "8M", "--color", "never"]
+    command = [COMMAND, "install", "hf://acme/two:all", "--limit-rate", "8M", "--color", "never"]
     leader, follower = pty.openpty()
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=follower) as process:
         os.close(follower)

@@ -48,7 +48,7 @@ def completed(
     program = shutil.which(shell)
     if program is None:
         pytest.skip(f"{shell} is not on this machine")
-    assert modelpm("install", folder_of(tmp_path / "given", {"w.gguf": b"weights" * 99, "sub/x.json": b"{}"})).code == 0
+    assert modelpm("install", folder_of(tmp_path / "given", {"w.gguf": b"weights" * 99})).code == 0
     environ = {**clean_environ, "PATH": f"{COMMAND.parent}:{clean_environ['PATH']}"}
 
     def ask(line: str) -> list[str]:
@@ -70,7 +70,7 @@ def completed(
         ("modelpm in", ["install", "init"]),
         ("modelpm config get network.j", ["network.jobs"]),
         ("modelpm search --task emb", ["embedding"]),
-        ("modelpm path given sub", ["sub/x.json"]),
+        ("modelpm path given w.", ["w.gguf"]),
         ("modelpm install qwen3-8b:q4", ["qwen3-8b:q4_k_m"]),
         ("modelpm catalog show c", ["core"]),
         ("modelpm help inst", ["install"]),

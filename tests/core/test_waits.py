@@ -60,6 +60,7 @@ QUICK = {
     "uninstall": "one lock and a few links",
     "remove": "one lock and a few links",
     "list": "reads a lock",
+    "rename": "one lock and a few links",
     "search": "reads files of this machine",
     "why": "reads locks",
     "init": "writes one file",

@@ -4,14 +4,13 @@ import errno
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
-from typing import Any
 
-from modelpm.api.types import MAX_FILES, Context, Digest, Reference, RemoteFile, Snapshot, Stream, no_event, too_many
+from modelpm.api.types import MAX_FILES, Context, Digest, Reference, RemoteFile, Snapshot, Stream, too_many
 from modelpm.disk.system import open_file
 from modelpm.errors import ModelpmError, NotFound, StoreError
 from modelpm.text.untrusted import printable
@@ -30,11 +29,11 @@ class LocalSource:
         context: What the plugin was given; its ``emit`` is told how far hashing is.
     """
 
-    _emit: Callable[[str, Mapping[str, Any]], None] = staticmethod(no_event)  # of a subclass with its own __init__
+    _context = Context()  # of a subclass with its own __init__
 
     def __init__(self, context: Context | None = None) -> None:
         if context is not None:
-            self._emit = context.emit
+            self._context = context
 
     def target(self, reference: Reference) -> Path:
         """Return the file or folder behind a reference, or where it would be."""
@@ -74,9 +73,9 @@ class LocalSource:
                 done += count
                 if (now := time.monotonic()) - told >= _PAUSE:
                     told = now
-                    self._emit("file.hash", {"path": path, "done": done, "size": size})
+                    self._context.emit("file.hash", {"path": path, "done": done, "size": size})
             size = os.fstat(stream.fileno()).st_size
-        self._emit("file.hash", {"path": path, "done": size, "size": size})
+        self._context.emit("file.hash", {"path": path, "done": size, "size": size})
         return RemoteFile(path, size, Digest("sha256", hasher.hexdigest()), (str(file),), reference)
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:

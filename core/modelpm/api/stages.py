@@ -33,6 +33,7 @@ class Work(StrEnum):
 
 
 _MOST = 1 << 62
+_LONGEST = 10 * 86_400  # seconds; what a plugin says may be anything
 _ENDS = frozenset({"file.done", "file.failed", "file.recovered", "listing.failed", "listing.recovered"})
 
 
@@ -123,7 +124,7 @@ def stage_of(action: str, fields: Mapping[str, Any], now: datetime) -> Stage | N
         return Stage(Work.RETRYING, about, model, since=now, ended=True)
     size = _number(fields, "size") or None
     if action in {"file.retry", "listing.retry"}:
-        wait = timedelta(seconds=_number(fields, "wait"))
+        wait = timedelta(seconds=min(_number(fields, "wait"), _LONGEST))
         work = Work.LIMITED if fields.get("code") == Code.RATE_LIMITED and wait else Work.RETRYING
         return Stage(work, about, model, _why(fields), now, now + wait)
     if action == "file.wait":

@@ -161,8 +161,7 @@ def format_options(command: click.Command, ctx: click.Context, formatter: click.
     if records:
         with formatter.section("Options"):
             formatter.write_dl(records)
-    formatter.write_paragraph()
-    formatter.write_text("Options of every command (--json, --offline, …): modelpm help options")
+    formatter.write("\nOptions of every command (--json, --offline, …): modelpm help options\n")
 
 
 def format_globals(formatter: click.HelpFormatter) -> None:
