@@ -106,7 +106,7 @@ def test_what_no_lock_can_hold_is_refused_before_a_byte_moves(
     one, two = specs(tmp_path, 2)
     manager.install(one)
     monkeypatch.setattr(lock_file, "MAX_LOCK_BYTES", len(manager.environment.text() or "") + 100)
-    with pytest.raises(UsageError, check=coded("lock_full"), match="bytes that a lock may have"):
+    with pytest.raises(UsageError, check=coded("lock_full"), match="B that a lock may have"):
         manager.install(two)
     assert len(list(manager.store.blobs())) == 1
     project = manager.init(tmp_path / "p")
@@ -123,7 +123,7 @@ def test_what_no_manifest_can_hold_is_refused_before_a_byte_moves(
     project = manager.init(tmp_path / "p")
     before = (tmp_path / "p/models.toml").read_text()
     monkeypatch.setattr(edit, "MAX_MANIFEST_BYTES", len(before) + 10)
-    with pytest.raises(UsageError, check=coded("manifest_full"), match="bytes that a manifest may have"):
+    with pytest.raises(UsageError, check=coded("manifest_full"), match="B that a manifest may have"):
         project.add(specs(tmp_path, 1))
     assert (tmp_path / "p/models.toml").read_text() == before
     assert list(manager.store.blobs()) == []

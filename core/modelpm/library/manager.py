@@ -9,7 +9,8 @@ from modelpm.api.events import Bus
 from modelpm.config import Config
 from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
-from modelpm.events.subscribers import Events, Listening, Warnings
+from modelpm.events.listening import Listening
+from modelpm.events.subscribers import Events, Warnings
 from modelpm.library.aliases import MANAGER, renamed
 from modelpm.library.given import given
 from modelpm.library.keeping import Keeping

@@ -243,7 +243,7 @@ class Installer:
             task = replace(task, plan=make_plan([task.model], self._obtained(task.model, call.cancelled)))
         model = task.model
         reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
-        tracker = Tracker(model, reused, call.bus)
+        tracker = Tracker(model, reused, call.bus, sum(not step.fetch for step in task.plan.steps))
         tracker.queued()
         details = {"spec": model.requirement.text, "name": model.name, "plugins": self._plugins()}
         try:
