@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from modelpm.api.events import Bus
-from modelpm.api.inspection import HEAD, ByteSource, Danger, Findings, Kind, Problem, worst
+from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Kind, Problem, worst
 from modelpm.errors import PluginError
 from modelpm.plugins.kinds.inspector import KIND, SHIPPED, GuardedInspector
 from modelpm.plugins.registry import Registry
@@ -79,6 +79,16 @@ class Inspectors:
         for other in self.others:
             found = self._with_strangers(found, other, source, head, lower)
         return self._held_against_name(found, lower)
+
+    def read(self, source: ByteSource) -> Facts | None:
+        """Return what a header says; None where nobody reads headers of the format.
+
+        Raises:
+            PluginError: The header cannot be read.
+        """
+        head = source.read(0, HEAD)
+        reader = next((each for each in (*self.ours, *self.others) if each.recognizes(head)), None)
+        return None if reader is None else reader.read(source)
 
     def ending(self, name: str) -> str:
         """Return the part of a name that an inspection depends on: its longest ending that means something."""

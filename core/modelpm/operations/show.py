@@ -5,12 +5,13 @@ from collections.abc import Iterable, Sequence
 from modelpm.api.types import RemoteFile
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import Denied, IntegrityError, NotFound, PluginError, StoreError, Unavailable, UsageError
-from modelpm.inspection.layouts import Component, Layout, Role, components, layout_of
+from modelpm.inspection.layouts import Component, Layout, Role, components, layout_of, told
 from modelpm.inspection.layouts import Variant as Alternative
 from modelpm.inspection.layouts.facts import format_of_variant
 from modelpm.lockfile.requirement import Requirement
 from modelpm.network.health import Hosts
 from modelpm.resolution.candidate import Candidate, FromCatalog
+from modelpm.resolution.choice import Asked
 from modelpm.resolution.naming import names_of_reference
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.resolution.resolver import Resolver
@@ -119,7 +120,8 @@ def _listed(
 def _from_source(resolver: Resolver, spec: UriSpec, text: str, installed: InstalledModel | None) -> Details:
     reference = resolver.listings.registry.reference(spec)
     snapshot = resolver.listings.of(reference)
-    layout, source = layout_of(snapshot.files), str(snapshot.reference)
+    source = str(snapshot.reference)
+    layout = told(layout_of(snapshot.files), resolver.headers(snapshot, Asked(text)))
     everything = Alternative("all", layout.parts, entry_point=".")
     here = installed.variant if installed is not None else None
     return Details(
