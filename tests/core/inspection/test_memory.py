@@ -17,9 +17,9 @@ from modelpm.api.inspection import Cache, Dimensions
 from modelpm.inspection.files import LocalFile
 from modelpm.inspection.memory import CONTEXT, memory_bytes, memory_context
 from modelpm_formats import gguf
-from modelpm_formats.gguf_dimensions import dimensions
+from modelpm_formats.gguf_dimensions import Scalar, dimensions
 
-SMOL = {
+SMOL: dict[str, Scalar] = {
     "general.architecture": "llama",
     "llama.block_count": 30,
     "llama.embedding_length": 576,
