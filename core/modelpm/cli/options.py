@@ -125,6 +125,7 @@ allow_pickle = click.option(
 allow_code = click.option(
     "--allow-code", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
 )
+no_projector = click.option("--no-projector", is_flag=True, help="Leave out the projector of a vision or audio model.")
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 
 

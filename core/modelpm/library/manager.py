@@ -11,8 +11,7 @@ from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
 from modelpm.events.subscribers import Events, Listening, Warnings
 from modelpm.library.aliases import MANAGER, renamed
-from modelpm.library.given import given
-from modelpm.library.lookup import Lookup
+from modelpm.library.keeping import Keeping, given
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from modelpm.results.report import Outdated, Result, Verified
 
 
-class Manager(Lookup):
+class Manager(Keeping):
     """Installs models and says where they are.
 
     Args:
@@ -121,6 +120,7 @@ class Manager(Lookup):
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
         allow_code: bool = False,
+        no_projector: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
@@ -137,6 +137,7 @@ class Manager(Lookup):
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
         allow_code: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -153,6 +154,7 @@ class Manager(Lookup):
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
         allow_code: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -168,6 +170,7 @@ class Manager(Lookup):
             exclude: Globs of the files to leave out.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
+            no_projector: Whether the projector of a vision or audio model is left out.
             dry_run: Say what would be done, and do nothing; of several specs only.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -178,56 +181,21 @@ class Manager(Lookup):
         """
         from modelpm.config.edit import given_path
         from modelpm.inspection.policy import words
+        from modelpm.library.run import install
+        from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.acquire import Request
-        from modelpm.operations.install import Batch
         from modelpm.project.checks import check_name
 
         specs, several = given(spec)
         services = self._services
         check_name(name, specs, "install")
+        options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
         allow = words(pickle=allow_pickle, code=allow_code)
-        requests = [Request(s, name, tuple(include), tuple(exclude), allow) for s in specs]
+        requests = [Request(Requirement(each, *options), name, allow) for each in specs]
         folder = given_path(dir, "--dir") if dir is not None else None
         call = services.call(on_progress, user, cancelled)
-        batch = Batch(services.installer(self.environment, call.cancelled), call, services.flights)
-        if not dry_run:
-            services.open_store_for(lambda: batch.is_there(requests))
-        result = batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
+        result = install(services, requests, call, folder, dry_run=dry_run)
         return result if several else result.raised().models[0]
-
-    def uninstall(
-        self,
-        names: str | Sequence[str],
-        *,
-        with_dir: bool = False,
-        dry_run: bool = False,
-        project: "Project | None" = None,
-        user: str | None = None,
-    ) -> "Result[Any]":
-        """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
-
-        Args:
-            names: One model, or several.
-            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
-            dry_run: Say what would be done, and do nothing.
-            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
-
-        Raises:
-            NotFound: The one model is not installed.
-        """
-        from modelpm.operations.uninstall import Uninstaller
-
-        services = self._services
-        if not dry_run:
-            self.config.check()
-        here = project.as_root if project is not None else None
-        uninstaller = Uninstaller(self.environment, services.auditor, here, with_dir)
-        result = uninstaller.each(given(names)[0], dry_run=dry_run, user=user)
-        for change in result.changes:
-            services.flights.forget(change.name)
-        result = result.told(services.warnings.taken())
-        return result.raised() if isinstance(names, str) else result
 
     def upgrade(
         self,
@@ -315,7 +283,7 @@ class Manager(Lookup):
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
         for environment, models in named_in(places, names):
-            verifier = Verifier(environment, services.auditor, checking)
+            verifier = Verifier(environment, checking)
             found = verifier.verify(models, quick=quick, part=part, on_bytes=on_bytes)
             if repair and not all(row.ok for row in found):
                 services.open_store()
@@ -324,33 +292,45 @@ class Manager(Lookup):
             rows += found
         return Result(rows=tuple(rows), warnings=services.warnings.taken())
 
-    def path(self, name: str, file: str | None = None, *, dir: bool = False, ensure: bool = False) -> Path:  # noqa: A002
+    def path(
+        self,
+        name: str,
+        file: str | None = None,
+        *,
+        dir: bool = False,  # noqa: A002 - the option's name
+        role: str = "",
+        ensure: bool = False,
+    ) -> Path:
         """Return the path that a program is given; as of a project, and more.
 
         Args:
-            name: The model's name.
+            name: The model's name, or its spec.
             file: One file of it.
             dir: Whether the folder is wanted in any case.
+            role: What the file is for, e.g. ``projector``, where that is not the model itself.
             ensure: Whether to install it first where it is not there.
 
         Raises:
             NotFound: It is not installed, or has no such file.
         """
         try:
-            return super().path(name, file, dir=dir)
+            return super().path(name, file, dir=dir, role=role)
         except NotFound as error:
             if not ensure or error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
                 raise
-        return super().path(self._ensured(name), file, dir=dir)
+        return super().path(self._ensured(name), file, dir=dir, role=role)
 
     def _ensured(self, name: str) -> str:
         """Install what is asked for, or bring back what is missing of it; return its name."""
+        from modelpm.library.run import install
+        from modelpm.operations.acquire import Request
+
         try:
             locked = find_installed(self.environment, name)
         except NotFound:
             return self.install(name).name
-        wish = locked.wish
-        return self.install(wish.spec, name=locked.name, include=wish.include, exclude=wish.exclude).name
+        services, request = self._services, Request(locked.requirement, locked.name)
+        return install(services, [request], services.call()).raised().models[0].name
 
     # ------------------------------------------------------------------ projects
 

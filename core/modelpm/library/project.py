@@ -110,6 +110,7 @@ class Project(Reader):
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
         allow_code: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -125,6 +126,7 @@ class Project(Reader):
             exclude: Globs of the files to leave out.
             allow_pickle: Whether they may hold pickles that only rebuild data; is written to manifest and lock.
             allow_code: Whether they may hold anything that can run code when loaded; is written to manifest and lock.
+            no_projector: Whether the projector of a vision or audio model is left out.
             dry_run: Say what would be done, and do nothing.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -134,13 +136,17 @@ class Project(Reader):
             UsageError: A name is taken by another spec, or one name is given for several.
         """
         from modelpm.inspection.policy import words
+        from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.add import Addition
 
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         check_name(name, specs, "add")
         self._needs_manifest()
-        globs, allow = (tuple(include), tuple(exclude)), words(pickle=allow_pickle, code=allow_code)
-        addition = Addition(self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, *globs, allow)
+        options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
+        requirements = tuple(dict.fromkeys(Requirement(spec, *options) for spec in specs))
+        addition = Addition(
+            self.site, run.locker, requirements, name, group, words(pickle=allow_pickle, code=allow_code)
+        )
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
@@ -149,7 +155,7 @@ class Project(Reader):
             if not run.missing(environment, [m for m in state.lock.models if m.name in names]):
                 self._check(state)
                 return self._unchanged(state)
-        return run.report("add", edit=addition.edit, also=addition.names)
+        return run.report("add", edit=addition, also=addition.names)
 
     def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Result[Any]:
         """Take models out of the manifest, the lock and the view; their bytes stay until they are pruned.
@@ -157,11 +163,11 @@ class Project(Reader):
         Raises:
             NotFound: The manifest has no such model.
         """
-        from modelpm.operations.add import removal
+        from modelpm.operations.add import Removal
 
         self._needs_manifest()
         run = Run(self._services, self.site, self._services.call(user=user), dry_run)
-        return run.report("remove", edit=removal(self.site, names), only=True)
+        return run.report("remove", edit=Removal(self.site, tuple(names)), only=True)
 
     def lock(
         self,
@@ -269,14 +275,14 @@ class Project(Reader):
         Raises:
             NotFound: The manifest has no such model.
         """
-        from modelpm.operations.add import check_names, rewriting
+        from modelpm.operations.add import Rewriting, check_names
         from modelpm.operations.upgrade import held_back
 
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
-        edit = rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
+        edit = Rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
         report = run.report("upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(names), only=bool(names))
         models = [m for m in self.environment.read().models if m.name in fresh] if not run.dry_run else []
         held = held_back(run.locker.installer.resolver, models)

@@ -44,7 +44,7 @@ def inspected(
         has_blob = environment.store.facts(file.sha256) is not None
         path = environment.store.blob(file.sha256) if has_blob else environment.view.file(model.name, file.path)
         found[file.path] = inspection.of_file(path, file.path, file.sha256)
-    usual = f"{'add' if environment.kind == 'project' else 'install'} {model.wish} --as {model.name}"
+    usual = f"{'add' if environment.kind == 'project' else 'install'} {model.requirement} --as {model.name}"
     error = refusal(Subject(model.name, command or usual), found, words)
     if error is not None:
         raise error

@@ -4,65 +4,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from modelpm.api.types import Reference, Snapshot
-from modelpm.catalog import Catalogs, Entry, Release, Variant, choose
+from modelpm.catalog import Catalogs, choose
 from modelpm.errors import Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
-from modelpm.lockfile.model import LockedModel, Wish
-from modelpm.resolution.listings import Listings, parse_reference
+from modelpm.lockfile.requirement import Requirement
+from modelpm.resolution.candidate import Candidate, FromCatalog
+from modelpm.resolution.listed import from_listing
+from modelpm.resolution.listings import Listings
+from modelpm.resolution.naming import names_of_reference, names_of_variant
 from modelpm.resolution.resolve import (
     Found,
-    WantedFile,
-    WantedModel,
+    ResolvedFile,
+    ResolvedModel,
     complete,
     complete_file,
     file_in,
     from_catalog,
-    from_listing,
-    name_of_reference,
-    name_of_variant,
+    judged,
 )
-from modelpm.resolution.spec import CatalogSpec, parse_spec
+from modelpm.text.spec import CatalogSpec
 from modelpm.text.untrusted import check_model_name, printable
 
 # Why one source cannot be asked while another may be: it is away or refuses, has no such file, or no plugin serves it.
 _FAILURES = (Unavailable, Denied, NotFound, UsageError, PluginError, StoreError)
-
-
-@dataclass(frozen=True, slots=True)
-class FromCatalog:
-    """A spec that a catalog answers: what it chose."""
-
-    entry: Entry
-    release: Release
-    variant: Variant
-
-
-@dataclass(frozen=True, slots=True)
-class Identified:
-    """A spec whose name is known; only catalogs on this machine were asked for it.
-
-    Attributes:
-        name: Its name in the environment.
-        wish: What is written to the lock.
-        target: What the catalog chose, or the reference.
-    """
-
-    name: str
-    wish: Wish
-    target: FromCatalog | Reference
-
-    def is_met_by(self, model: LockedModel) -> bool:
-        """Whether a locked model is what this asks for: the same spec, or another that chooses the same."""
-        if model.wish == self.wish:
-            return True
-        if not isinstance(self.target, FromCatalog) or model.wish.include or model.wish.exclude:
-            return False
-        chosen = (
-            self.target.entry.catalog,
-            self.target.entry.id,
-            self.target.release.version,
-            self.target.variant.name,
-        )
-        return chosen == (model.catalog, model.id, model.release, model.variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +40,8 @@ class Resolver:
     catalogs: Catalogs
     listings: Listings
 
-    def identify(
-        self, text: str, *, name: str | None = None, include: Sequence[str] = (), exclude: Sequence[str] = ()
-    ) -> Identified:
-        """Read a spec and give it its name, without the network.
+    def identify(self, requirement: Requirement, *, name: str | None = None) -> Candidate:
+        """Give a requirement its name, without the network.
 
         Raises:
             UsageError: The spec or the name is malformed, or no plugin serves its scheme.
@@ -89,21 +50,18 @@ class Resolver:
         """
         if name is not None:
             check_model_name(name)
-        spec = parse_spec(text)
+        spec = requirement.spec
         if isinstance(spec, CatalogSpec):
             entry = self.catalogs.find(spec.id, spec.catalog or None)
             release, variant = choose(entry, spec.release or None, spec.variant or None)
-            full = f"{entry.catalog}/{entry.id}"
-            full += (f"@{spec.release}" if spec.release else "") + (f":{variant.name}" if spec.variant else "")
-            wish = Wish(full, tuple(include), tuple(exclude))
-            return Identified(
-                name or name_of_variant(entry, release, variant), wish, FromCatalog(entry, release, variant)
-            )
-        reference = parse_reference(self.listings.registry, text)
-        wish = Wish(f"{spec.scheme}://{spec.rest}", tuple(include), tuple(exclude))
-        return Identified(name or name_of_reference(reference), wish, reference)
+            full = CatalogSpec(entry.catalog, entry.id, spec.release, variant.name if spec.variant else "")
+            names = (name,) if name else names_of_variant(entry, release, variant)
+            return Candidate(names[0], requirement.asking(full), FromCatalog(entry, release, variant), names[1:])
+        reference = self.listings.registry.reference(spec)
+        names = (name,) if name else names_of_reference(reference)
+        return Candidate(names[0], requirement.asking(spec), reference, names[1:])
 
-    def resolve(self, found: Identified, *, allow: Sequence[str] = ()) -> WantedModel:
+    def resolve(self, found: Candidate, *, allow: Sequence[str] = ()) -> ResolvedModel:
         """Return the wanted model, after asking its source where the catalog does not say all.
 
         Args:
@@ -115,22 +73,24 @@ class Resolver:
         """
         return replace(self._resolved(found), allow=tuple(allow))
 
-    def _resolved(self, found: Identified) -> WantedModel:
+    def _resolved(self, found: Candidate) -> ResolvedModel:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
-            return from_listing(found.target, snapshot, name=found.name, wish=found.wish)
+            return from_listing(found.target, snapshot, name=found.name, requirement=found.requirement, pin=found.pin)
         chosen = found.target
-        model = from_catalog(chosen.entry, chosen.release, chosen.variant, name=found.name, wish=found.wish)
+        model = from_catalog(
+            chosen.entry, chosen.release, chosen.variant, name=found.name, requirement=found.requirement
+        )
         if self._needs_listing(model):
             model = self._with_upstream(model)
         for file in model.files:
             if file.has_own_sources(model.upstream):
                 model = complete_file(model, file, self._asked(file))
-        return model
+        return judged(model)
 
-    def _with_upstream(self, model: WantedModel) -> WantedModel:
+    def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
-        reference = parse_reference(self.listings.registry, model.upstream)
+        reference = self.listings.registry.reference(model.upstream)
         try:
             snapshot = self._listed(reference)
         except _FAILURES:
@@ -139,7 +99,7 @@ class Resolver:
             raise
         return complete(model, snapshot, is_fixed=_is_fixed(reference, snapshot))
 
-    def _asked(self, file: WantedFile) -> list[Found]:
+    def _asked(self, file: ResolvedFile) -> list[Found]:
         """Ask each source of a file that is not pinned, or that may know what the catalog does not say.
 
         Raises:
@@ -156,8 +116,8 @@ class Resolver:
             raise errors[0]
         return found
 
-    def _of_source(self, file: WantedFile, text: str) -> Found:
-        reference = parse_reference(self.listings.registry, text)
+    def _of_source(self, file: ResolvedFile, text: str) -> Found:
+        reference = self.listings.registry.reference(text)
         source = self.listings.registry.source(reference.scheme)
         if file.is_pinned and source.locate(reference, file.path):
             return Found(text)
@@ -173,13 +133,13 @@ class Resolver:
         self.listings.put(snapshot.reference, snapshot)
         return snapshot
 
-    def _needs_listing(self, model: WantedModel) -> bool:
+    def _needs_listing(self, model: ResolvedModel) -> bool:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
         if not model.upstream:
             return False
-        if not model.files or not all(f.is_pinned for f in model.files):
+        if not model.files or not model.is_pinned:
             return True
-        reference = parse_reference(self.listings.registry, model.upstream)
+        reference = self.listings.registry.reference(model.upstream)
         source = self.listings.registry.source(reference.scheme)
         return reference.revision is None and not source.locate(reference, model.files[0].path)
 

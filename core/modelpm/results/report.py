@@ -45,14 +45,16 @@ class Change:
     before: str = field(default="", metadata=CALLERS_ONLY)
 
     @classmethod
-    def of(cls, action: str, model: Model | InstalledModel, **known: Any) -> "Change":
+    def of(cls, action: str, model: Model | InstalledModel | str, /, **known: Any) -> "Change":
         """Return a change of a model.
 
         Args:
             action: As the attribute.
-            model: It gives the names; also digest and size, once it is locked.
+            model: It gives the names; also digest and size, once it is locked. A text is the name of one that is gone.
             known: Further attributes, or other values for them.
         """
+        if isinstance(model, str):
+            return cls(action, model, **{"model": "", **known})
         names = {key: getattr(model, key) for key in ("name", "model", "release", "variant")}
         if isinstance(model, LockedModel):
             names |= {"digest": model.digest, "bytes": model.size}
@@ -115,6 +117,15 @@ class FileDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentDetails:
+    """Files of a variant that only work together: what they are for, and which of them a program opens."""
+
+    role: str
+    files: tuple[str, ...]
+    entry_point: str
+
+
+@dataclass(frozen=True, slots=True)
 class VariantDetails:
     """One variant of a model.
 
@@ -128,6 +139,8 @@ class VariantDetails:
         recommended: Whether it is the release's default.
         source: Where it comes from.
         files: Every file.
+        components: The files that only work together, with their roles.
+        installed: Whether it is installed.
     """
 
     name: str
@@ -139,6 +152,8 @@ class VariantDetails:
     recommended: bool
     source: str
     files: tuple[FileDetails, ...]
+    components: tuple[ComponentDetails, ...] = ()
+    installed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from modelpm.cli.verbs import verb
 @options.exclude
 @options.allow_pickle
 @options.allow_code
+@options.no_projector
 @projects.link_mode
 @options.dry_run
 def command(session: Session, /, *, specs: tuple[str, ...], **given: Any) -> Outcome:
