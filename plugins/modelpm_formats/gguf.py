@@ -1,5 +1,6 @@
 """GGUF: the header of a llama.cpp model, read forward and bounded, and its tensor table held against the file."""
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ _DEPTH: Final = 3
 _STRING, _ARRAY = 8, 9
 _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _WIDTHS: Final = {number: Struct("<" + code).size for number, code in _SCALARS.items()}
+_SIZE: Final = re.compile(r"(?:(\d{1,4})x)?(\d{1,4}(?:\.\d{1,4})?)([KMBT])(?:-.*)?")
+_UNITS: Final = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _MOST_ALIGNMENT: Final = 1 << 20
 
 
@@ -204,7 +207,7 @@ def facts(header: Header) -> Facts:
     part, parts = _number(metadata.get("split.no")), _number(metadata.get("split.count"))
     return Facts(
         architecture=architecture,
-        parameters=sum(prod(tensor.shape) for tensor in header.tensors) if complete else None,
+        parameters=sum(prod(tensor.shape) for tensor in header.tensors) if complete else _labelled(metadata),
         quantization=named or (summary.main_type if summary else None),
         context_length=_number(metadata.get(f"{architecture}.context_length")),
         tensors=summary,
@@ -214,6 +217,14 @@ def facts(header: Header) -> Facts:
         header_bytes=header.data_start,
         dimensions=dimensions(metadata, header.lengths),
     )
+
+
+def _labelled(metadata: Mapping[str, Scalar]) -> int | None:
+    """Return the parameters that the header names in words, such as ``8B`` or ``8x7B``; about as many there are."""
+    found = _SIZE.fullmatch(_text(metadata.get("general.size_label")) or "")
+    if found is None:
+        return _number(metadata.get("general.parameter_count"))
+    return round(int(found[1] or 1) * float(found[2]) * _UNITS[found[3]])
 
 
 def brief(source: ByteSource) -> Facts:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from modelpm.results.report import Fits
+
 _SHARE: Final = 0.9
 """The part of a memory that a model can have: the system and other programs need the rest."""
 
@@ -20,21 +22,6 @@ class Machine:
     ram: int | None = None
     vram: int | None = None
     disk: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fits:
-    """Whether a model fits; None where one of both sizes is not known.
-
-    Attributes:
-        ram: Into memory.
-        vram: Into the memory of the GPUs.
-        disk: On the disk.
-    """
-
-    ram: bool | None = None
-    vram: bool | None = None
-    disk: bool | None = None
 
 
 def fits(machine: Machine, memory: int | None, missing: int | None) -> Fits:

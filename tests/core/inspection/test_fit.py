@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from modelpm.disk import machine
-from modelpm.inspection.fit import Fits, Machine, fits
+from modelpm.inspection.fit import Machine, fits
+from modelpm.results.report import Fits
 
 GIB = 1 << 30
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc and cgroups")

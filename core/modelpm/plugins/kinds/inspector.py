@@ -69,6 +69,11 @@ class GuardedInspector(Guarded[Inspector]):
         """Whether modelpm ships it."""
         return self.entry.distribution == OURS
 
+    @property
+    def reads_headers(self) -> bool:
+        """Whether it reads facts from few ranges of a remote file."""
+        return isinstance(self.made, HeaderReader)
+
     def recognizes(self, head: bytes) -> bool:
         """As :meth:`modelpm.api.inspection.Inspector.recognizes`."""
         return bool(self._call(lambda made: made.recognizes(head), object, "recognition"))
