@@ -74,7 +74,7 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
     imports: set[str] = set()
     problems: set[str] = set()
     types: dict[str, TensorTotal] = {}
-    rest, legacy = None, False
+    rest, legacy, marked = None, False, False
     while cursor.position < cursor.end:
         machine = Machine(cursor, left)
         storages = legacy and count >= _TORCH_PICKLES
@@ -88,6 +88,7 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
             problems.add(f"it cannot be followed to its end: {error}")
         left -= machine.operations
         imports |= machine.imports
+        marked |= machine.protocol is not None
         problems |= machine.problems
         for name, total in machine.tensors.items():
             types[name] = types.get(name, TensorTotal()) + total
@@ -98,8 +99,8 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
         if count == MOST_PICKLES:
             problems.add(f"it has more than {MOST_PICKLES:,} pickles")
             break
-    if not count and not problems:
-        return None
+    if not problems and (not count or (rest and not marked and not imports)):
+        return None  # numbers can look like a few opcodes; what imports nothing runs nothing
     name = "torch-legacy" if legacy else "joblib" if JOBLIB_ARRAY in imports else NAME
     return Verdict(name, frozenset(imports - ALLOWED), tuple(sorted(problems)), rest, most - left, types)
 

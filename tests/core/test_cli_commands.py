@@ -183,7 +183,7 @@ def test_a_dry_run_plans_and_does_nothing(run: Run, home: Path) -> None:
         "Would download 2 models (4.7 GiB)\n + tiny  1.0 f16  93.1 KiB\n + qwen3-8b  1.0 q4_k_m  4.7 GiB"
         in result.stderr
     )
-    assert list(home.rglob("*.gguf")) == []
+    assert list(home.rglob("*.bin")) == []
     assert document(run("install", "tiny", "--dry-run", "--json"))["dry_run"] is True
 
 
@@ -232,11 +232,11 @@ def test_path_prints_one_line_and_nothing_else(run: Run, home: Path) -> None:
 
 def test_a_path_that_is_ensured_by_its_spec_has_the_models_own_name(run: Run, tmp_path: Path) -> None:
     (tmp_path / "My Model").mkdir()
-    (tmp_path / "My Model" / "a.gguf").write_bytes(b"x")
+    (tmp_path / "My Model" / "a.bin").write_bytes(b"x")
     spec = f"file://{tmp_path}/My%20Model"
     for _ in range(2):
         (row,) = document(run("path", spec, "--ensure", "--json"))["items"]
-        assert (row["name"], Path(row["path"]).name) == ("my-model", "a.gguf")
+        assert (row["name"], Path(row["path"]).name) == ("my-model", "a.bin")
 
 
 @pytest.mark.parametrize("args", [["add", "tiny"], ["lock"], ["sync"], ["init"]])
@@ -490,7 +490,7 @@ def test_a_folder_is_entered_before_relative_paths_are_read(run: Run, tmp_path: 
     before = Path.cwd()
     result = run("-C", str(tmp_path / "a"), "install", "tiny", "--dir", "b")
     assert (result.exit_code, Path.cwd()) == (0, before)
-    assert list((tmp_path / "a" / "b").rglob("*.gguf"))
+    assert list((tmp_path / "a" / "b").rglob("*.bin"))
 
 
 def test_a_bug_is_an_internal_error_with_a_way_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

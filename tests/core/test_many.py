@@ -48,8 +48,8 @@ def model(store: Store, name: str, data: bytes) -> LockedModel:
 
 
 def specs(tmp_path: Path, count: int) -> list[str]:
-    given = folder_of(tmp_path / "given", {f"m{n:02}.gguf": b"GGUF%d" % n for n in range(count)})
-    return [f"{given}/m{n:02}.gguf" for n in range(count)]
+    given = folder_of(tmp_path / "given", {f"m{n:02}.bin": b"GGUF%d" % n for n in range(count)})
+    return [f"{given}/m{n:02}.bin" for n in range(count)]
 
 
 @needs_strace
@@ -71,7 +71,7 @@ def test_one_that_fails_stops_no_other_and_each_is_recorded_to_its_end(
     modelpm: Callable[..., Ran], tmp_path: Path
 ) -> None:
     given = specs(tmp_path, 12)
-    mine = tmp_path / "home/modelpm/env/models/m07/m07.gguf"
+    mine = tmp_path / "home/modelpm/env/models/m07/m07.bin"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"my own")
     ran = modelpm("--json", "install", *given)

@@ -272,5 +272,6 @@ def test_whatever_is_asked_of_whatever_there_is_files_come_or_an_error(
 
 def test_the_format_is_the_weights_format() -> None:
     assert format_of(["config.json", "model.safetensors"]) == "safetensors"
-    assert format_of(["pytorch_model.bin"]) == "pickle"
+    assert format_of(["model.ckpt", "openvino_model.bin"]) == "pickle"
+    assert format_of(["openvino_model.bin"]) == ""
     assert format_of(["README.md"]) == ""

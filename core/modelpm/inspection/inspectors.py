@@ -96,9 +96,10 @@ class Inspectors:
         problems = (Problem(Kind.DANGER, "its first bytes tell"),) if danger is not Danger.NONE else ()
         told = own.formats if own is not None else frozenset[str]()
         promise = _promise(self.ours, lower)
-        if promise and told and not told & promise[1]:
-            lie = Problem(Kind.LIE, f"the name ends in {promise[0]}, and the bytes are {own.entry.name if own else ''}")
-            problems = (lie, *problems)
+        hidden = any(lower.endswith(each.suspects) for each in self.ours)  # the whole file may tell what it is
+        if head and promise and not told & promise[1] and (told or not hidden):
+            what = f"the bytes are {own.entry.name}" if own else "modelpm does not recognize the bytes"
+            problems = (Problem(Kind.LIE, f"the name ends in {promise[0]}, and {what}"), *problems)
         return Findings(min(told, default=None), danger=danger, problems=problems)
 
     def facts(self, source: ByteSource, *, whole: bool = False) -> Facts | None:

@@ -311,6 +311,7 @@ class Project(Reader):
             state.manifest is not None
             and state.lock_text is not None
             and not drift(state.manifest, state.lock)
+            and not any(set(m.allow) - state.manifest.words(m.name) for m in state.lock.models)
             and state.lock.render() == state.lock_text
         )
 

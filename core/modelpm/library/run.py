@@ -76,12 +76,12 @@ class Run:
         return self.changer.locker
 
     def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
-        """Return the models of which a file is not there; see :func:`modelpm.environment.recognize.recognize`."""
+        """Return the models of which a file is not there; see :func:`modelpm.operations.inspect.recognized`."""
         if not environment.incomplete(models):
             return []
-        from modelpm.environment.recognize import recognize
+        from modelpm.operations.inspect import recognized
 
-        return recognize(environment, self.call, models)
+        return recognized(self.services.inspection, environment, self.call, models)
 
     def report(self, verb: str, **wanted: Any) -> Result[Any]:
         """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""

@@ -24,7 +24,7 @@ from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
-from modelpm.operations.inspect import dangers, inspected
+from modelpm.operations.inspect import dangers, glance, inspected, usual_command
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.listed import lock_size
@@ -296,6 +296,15 @@ class Installer:
         say_copied(link_into(self.environment, made, folder), mode, folder, bus)
         say_left_out(made, folder, bus)
         return Change.of("link", made, path=folder)
+
+    def glance(self, task: Task) -> None:
+        """Look at the first bytes of what is not here.
+
+        Raises:
+            ModelpmError: They prove that a file would be refused.
+        """
+        model = task.model
+        glance(self.inspection, self._of(task), model.allow, usual_command(self.environment, model))
 
     def present(self, model: ResolvedModel) -> set[str]:
         """Return the sha256 of those of a model's blobs that need no download."""

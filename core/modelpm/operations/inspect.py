@@ -1,14 +1,21 @@
 """Inspect the files of a model before they are visible: the one way, wherever their bytes come from."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from threading import Event
 
-from modelpm.api.inspection import Danger, Findings
+from modelpm.api.inspection import HEAD, Danger, Findings
 from modelpm.environment.environment import Environment
-from modelpm.errors import Interrupted
+from modelpm.environment.recognize import recognize
+from modelpm.errors import Interrupted, ModelpmError, NotFound, Unavailable
+from modelpm.events.call import Call
+from modelpm.inspection.files import remote_range
 from modelpm.inspection.inspection import Inspection
 from modelpm.inspection.policy import Subject, refusal
-from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.model import LockedFile, LockedModel, Model
+from modelpm.transfer import Fetch
+
+_TEXTS = (".json", ".md", ".txt", ".py", ".yaml", ".yml", ".toml", ".jinja", ".gitattributes")  # not worth a request
 
 
 def inspected(
@@ -44,11 +51,66 @@ def inspected(
         has_blob = environment.store.facts(file.sha256) is not None
         path = environment.store.blob(file.sha256) if has_blob else environment.view.file(model.name, file.path)
         found[file.path] = inspection.of_file(path, file.path, file.sha256)
-    usual = f"{'add' if environment.kind == 'project' else 'install'} {model.requirement} --as {model.name}"
-    error = refusal(Subject(model.name, command or usual), found, words)
+    error = refusal(Subject(model.name, command or usual_command(environment, model)), found, words)
     if error is not None:
         raise error
     return found
+
+
+def recognized(
+    inspection: Inspection, environment: Environment, call: Call, models: Sequence[LockedModel]
+) -> list[LockedModel]:
+    """Return the models of which a file is missing, as :func:`modelpm.environment.recognize.recognize` does.
+
+    Files that came here by other means, such as a view in a clone, are inspected where they are found to be right.
+
+    Raises:
+        ModelpmError: As :func:`inspected`.
+    """
+    doubtful = environment.incomplete(models)
+    missing = recognize(environment, call, models)
+    absent = {model.name for model in missing}
+    for model in doubtful:
+        if model.name not in absent:
+            inspected(inspection, environment, model, model.allow, cancelled=call.cancelled)
+    return missing
+
+
+def usual_command(environment: Environment, model: Model) -> str:
+    """Return what brings a model into an environment, as it is typed behind ``modelpm``."""
+    return f"{'add' if environment.kind == 'project' else 'install'} {model.requirement} --as {model.name}"
+
+
+def glance(inspection: Inspection, fetches: Sequence[Fetch], words: Collection[str], command: str) -> None:
+    """Refuse what the first 4 KiB of files at their sources prove; nothing is written.
+
+    A source that does not serve the range leaves the question open until the bytes are here.
+
+    Args:
+        inspection: Knows the formats.
+        fetches: The files of one model.
+        words: What it may hold: ``pickle``, ``code``.
+        command: What brings it, for the hint.
+
+    Raises:
+        IntegrityError: As :func:`inspected`.
+        Denied: As :func:`inspected`.
+    """
+    found = {}
+    for fetch in fetches:
+        with suppress(ModelpmError):
+            head = _head(fetch) if not fetch.path.lower().endswith(_TEXTS) else b""
+            found[fetch.path] = inspection.inspectors.glance(head, fetch.path)
+    name = fetches[0].model if fetches else ""
+    if (error := refusal(Subject(name, command), found, words)) is not None:
+        raise error
+
+
+def _head(fetch: Fetch) -> bytes:
+    for origin in fetch.locate():
+        with suppress(Unavailable, NotFound):
+            return remote_range(origin.source, origin.remote, origin.location, 0, min(HEAD, fetch.size or HEAD))
+    return b""
 
 
 def dangers(found: dict[str, Findings]) -> dict[str, str]:

@@ -129,8 +129,11 @@ class Batch:
         """Note the changes that :meth:`install` makes."""
         for _, found, task in self._tasks:
             self._warn_of(task)
-            locked = self.installer.complete(found, self.call)
-            self._changes.append(task.change("install") if locked is None else self.installer.already(locked)[1])
+            with self._collecting(found.requirement.text):
+                locked = self.installer.complete(found, self.call)
+                if locked is None:
+                    self.installer.glance(task)
+                self._changes.append(task.change("install") if locked is None else self.installer.already(locked)[1])
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""

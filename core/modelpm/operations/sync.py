@@ -20,7 +20,7 @@ from modelpm.inspection.policy import both
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Brought, Installer, Task
-from modelpm.operations.inspect import inspected
+from modelpm.operations.inspect import inspected, recognized
 from modelpm.operations.lock import Locker, same, untold
 from modelpm.project.drift import pinned, selected, settled
 from modelpm.project.files import Site, State, read_state
@@ -211,13 +211,11 @@ class Changer:
         """
         held = {m.name: m for m in before.lock.models}
         narrowed = [m for m in lock.models if m.name in held and set(held[m.name].allow) - set(m.allow)]
-        there = {m.name for m in self.environment.incomplete(narrowed)}
-        self._inspect([m for m in narrowed if m.name not in there])
-
-    def _inspect(self, models: Sequence[LockedModel]) -> None:
-        inspection, cancelled = self.installer.inspection, self.call.cancelled
-        for model in models:
-            inspected(inspection, self.environment, model, model.allow, cancelled=cancelled)
+        absent = {m.name for m in self.environment.incomplete(narrowed)}
+        for model in narrowed:
+            if model.name not in absent:
+                inspection, cancelled = self.installer.inspection, self.call.cancelled
+                inspected(inspection, self.environment, model, model.allow, cancelled=cancelled)
 
     def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
         if not intent.sync:
@@ -228,10 +226,8 @@ class Changer:
 
     def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not."""
-        doubtful = self.environment.incomplete(models)
-        missing, failed = recognize(self.environment, self.call, models), list[LockedModel]()
-        absent = {m.name for m in missing}
-        self._inspect([m for m in doubtful if m.name not in absent])  # a view that came here by other means
+        missing = recognized(self.installer.inspection, self.environment, self.call, models)
+        failed = list[LockedModel]()
         planned = self.installer.plan([ResolvedModel.of_locked(m) for m in missing])
         self.installer.check_space(planned)
         brought = list[Brought]()
