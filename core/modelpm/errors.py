@@ -37,7 +37,6 @@ class Code(StrEnum):
     UNKNOWN_COMMAND = "unknown_command", 2, "modelpm has no such command"
     UNKNOWN_SCHEME = "unknown_scheme", 2, "no plugin serves the scheme of a reference"
     CHOOSE_VARIANT = "choose_variant", 2, "none of the variants is recommended, or several have the name"
-    IN_PARTS = "in_parts", 2, "a file is stored in parts that must be joined before use"
     NAME_TAKEN = "name_taken", 2, "another model has the name"
     TOO_MANY_FILES = "too_many_files", 2, "a listing or a model has more files than modelpm takes"
     ENCODING = "encoding", 2, "a name or a text is not UTF-8, or the locale cannot show it"
