@@ -73,6 +73,7 @@ class Code(StrEnum):
     LOCK_DIR = "lock_dir", 4, "the folder in `models.lock` belongs to someone else"
     NO_BUNDLE = "no_bundle", 4, "a file is not a bundle of modelpm"
     BUNDLE_INCOMPLETE = "bundle_incomplete", 4, "a bundle lacks files"
+    LOAD_FAILED = "load_failed", 4, "a runtime cannot open a file whose bytes are right"
     MALFORMED = "malformed", 4, "a file breaks the rules of its format"
     FORMAT_MISMATCH = "format_mismatch", 4, "a file is not of the format that its name promises"
     AUDIT_BROKEN = "audit_broken", 4, "the audit log was changed"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from modelpm.inspection.inspection import Inspection
     from modelpm.operations.acquire import Installer
     from modelpm.operations.import_ import Carrier
+    from modelpm.operations.load import Loader
     from modelpm.operations.measure import Measurer
     from modelpm.plugins.registry import Registry
     from modelpm.project.files import Site
@@ -177,6 +178,13 @@ class Services:
         headers = Headers(self.inspection.inspectors, Budget(WHOLE if whole else BRIEF), whole)
         here = Machine(machine.memory(), machine.gpu_memory(), free)
         return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
+
+    def loader(self, environment: Environment) -> "Loader":
+        """Return what opens models of an environment in real runtimes."""
+        from modelpm.disk import machine
+        from modelpm.operations.load import Loader
+
+        return Loader(environment, self.bus, machine.memory())
 
     def carrier(self, environment: Environment, site: "Site | None" = None) -> "Carrier":
         """Return what writes and reads bundles of an environment."""

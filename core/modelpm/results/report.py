@@ -215,6 +215,7 @@ class Verified:
         only_shown_badly: Whether the stored bytes are right, and only the view does not show them.
         repaired: Whether it was bad, and was repaired.
         downloaded: Bytes that were fetched to repair it.
+        loaded: Whether a runtime opened it; None where none was asked.
     """
 
     name: str
@@ -224,6 +225,7 @@ class Verified:
     only_shown_badly: bool = field(default=False, metadata=CALLERS_ONLY)
     repaired: bool = False
     downloaded: int = 0
+    loaded: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
