@@ -103,7 +103,7 @@ def _extended(text: bytes, name: str) -> tuple[str, int | None]:
             name = value.decode("utf-8", "surrogateescape")
         elif key == b"size":
             if not value.isdigit() or len(value) > _DIGITS:
-                raise MalformedError("the tar archive declares a size that is no number")
+                raise MalformedError("the tar archive declares a size that is not a number")
             size = int(value)
         elif key.startswith(b"GNU.sparse."):
             raise MalformedError("the tar archive has a sparse file")

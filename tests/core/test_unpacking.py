@@ -254,3 +254,52 @@ def test_a_catalog_may_name_the_parts(shelf: Shelf, weights: bytes) -> None:
     half = len(weights) // 2
     shelf.publish({"one": weights[:half], "two": weights[half:]}, "join", into="whole.gguf")
     assert shelf.manager.install("x/m").path.read_bytes() == weights
+
+
+RUDE = """
+from modelpm.api import hookimpl
+from modelpm.api.unpacking import Member
+
+class Rude:
+    def unpack(self, parts, name):
+        yield Member("one.bin", [parts[0].read(0, 9)])
+        raise RuntimeError("no such luck")
+
+@hookimpl
+def modelpm_unpacker(name):
+    return Rude()
+"""
+
+
+def test_a_strangers_unpacker_serves_its_kind_and_is_blamed_where_it_fails(
+    modelpm: Command, shelf: Shelf, weights: bytes, tmp_path: Path
+) -> None:
+    info = tmp_path / "site" / "rude-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "entry_points.txt").write_text("[modelpm.unpacker.v1]\nzip = rude\n")
+    (info.parent / "rude.py").write_text(RUDE)
+    with (shelf.home / "config.toml").open("a") as config:
+        config.write('[plugins.prefer]\n"unpacker.zip" = "rude"\n')
+    shelf.publish(zipped({"model.gguf": weights}), "zip")
+    environ = {"HF_ENDPOINT": shelf.hub.endpoint, "MODELPM_HOME": str(shelf.home), "PYTHONPATH": str(tmp_path / "site")}
+    ran = modelpm("install", "x/m", "--json", env=environ)
+    assert ran.code == 1, ran.stderr
+    (error,) = json.loads(ran.stdout)["errors"]
+    assert "rude" in error["message"]
+    assert "no such luck" in error["message"]
+
+
+def test_unknown_keys_of_an_archive_stay(shelf: Shelf, weights: bytes) -> None:
+    shelf.publish(zipped({"model.gguf": weights}), "zip")
+    shelf.manager.install("x/m")
+    text = shelf.lock().replace('unpack = "zip"', 'unpack = "zip"\nfuture = "yes"')
+    assert parse_lock(text, "lock").plain().render() == text
+
+
+def test_an_export_names_the_archive_that_is_fetched(modelpm: Command, shelf: Shelf, weights: bytes) -> None:
+    shelf.publish(zipped({"model.gguf": weights}), "zip")
+    shelf.manager.install("x/m")
+    environ = {"HF_ENDPOINT": shelf.hub.endpoint, "MODELPM_HOME": str(shelf.home)}
+    for form in ("json", "sha256sums", "cyclonedx", "urls", "aria2"):
+        ran = modelpm("export", "-g", "--format", form, env=environ)
+        assert ran.code == 0, (form, ran.stderr)

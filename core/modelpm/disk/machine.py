@@ -63,7 +63,7 @@ def _limits(root: Path) -> list[int]:
         parts = [part for part in group.split("/") if part not in ("", "..", ".")]
         for depth in range(len(parts) + 1):
             text = _read(folder.joinpath(*parts[:depth], name)).strip()
-            found += [int(text)] if text.isdigit() else []  # `max` is no limit
+            found += [int(text)] if text.isdigit() else []  # `max` means unlimited
     return found
 
 

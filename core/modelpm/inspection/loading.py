@@ -1,10 +1,11 @@
-"""Open a model in a real runtime, in a process of its own: what crashes there is a finding, and no crash of ours.
+"""Open a model in a real runtime, in a process of its own: a crash there is a finding.
 
 The child is this module, run with the format, the path and the limit of memory as arguments.
 """
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -86,31 +87,32 @@ def _first_error(stderr: bytes) -> str:
     return f": {shortened(wrong[0], _LONG)}" if wrong else ""
 
 
-def _gguf(path: str) -> None:
+def _gguf(path: str) -> object:
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
     parameters.model.path = path
     parameters.n_ctx, parameters.n_parallel, parameters.warmup = _CONTEXT, 1, False
     parameters.n_gpu_layers, parameters.fit_params = 0, False
-    xllamacpp.Server(parameters)
+    return xllamacpp.Server(parameters)
 
 
-def _onnx(path: str) -> None:
+def _onnx(path: str) -> object:
     import onnxruntime
 
-    onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def _safetensors(path: str) -> None:
+def _safetensors(path: str) -> object:
     import safetensors
 
     with safetensors.safe_open(path, framework="np") as opened:
         for name in opened.keys():  # noqa: SIM118 - no mapping
             opened.get_slice(name).get_shape()
+    return None
 
 
-_OPENED: Final[Mapping[str, Callable[[str], None]]] = {"gguf": _gguf, "onnx": _onnx, "safetensors": _safetensors}
+_OPENED: Final[Mapping[str, Callable[[str], object]]] = {"gguf": _gguf, "onnx": _onnx, "safetensors": _safetensors}
 
 
 def main(format_: str, path: str, memory: str) -> None:
@@ -118,13 +120,16 @@ def main(format_: str, path: str, memory: str) -> None:
     output = os.dup(1)
     os.dup2(2, 1)
     system.limit_memory(int(memory))
-    problem = ""
+    problem, opened = "", None
     try:
-        _OPENED[format_](path)
+        opened = _OPENED[format_](path)
     except BaseException as error:  # noqa: BLE001 - whatever a runtime raises is the answer
         problem = f"{type(error).__name__}: {shortened(str(error), _LONG)}"
-    with os.fdopen(output, "w") as file:  # before the runtime's threads end, which may crash or hang
+    with os.fdopen(output, "w") as file:
         json.dump({"problem": problem}, file)
+    # Neither is what was opened closed nor does the process end by itself: a runtime's threads may crash or hang there.
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+    del opened
 
 
 if __name__ == "__main__":

@@ -136,6 +136,7 @@ def block_text(model: LockedModel) -> str:
         lines += [_line(key, getattr(archive, key)) for key in ("path", "size", "sha256")]
         lines += [_line("sources", list(archive.sources)), _line("unpack", archive.unpack)]
         lines += [_line("into", archive.into)] if archive.into else []
+        lines += [f"{_key(key)} = {_inline(value)}" for key, value in archive.extra.items()]
     return "\n".join(lines) + "\n"
 
 

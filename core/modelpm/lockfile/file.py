@@ -45,6 +45,7 @@ _SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]
 _VERSION = r"(?m)^version = [^\n]*\n"
 _MODEL_KEYS = {"name", "spec", "groups", "allow", "without", "entry-point", "digest", "file", "archive", *KEYS}
 _FILE_KEYS = {"path", "size", "sha256", "sources", "role"}
+_ARCHIVE_KEYS = {"path", "size", "sha256", "sources", "unpack", "into"}
 
 
 class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every start
@@ -341,6 +342,7 @@ def _archive(table: Table) -> LockedArchive:
         sources=table.texts("sources"),
         unpack=table.text("unpack"),
         into=into,
+        extra={k: v for k, v in table.values.items() if k not in _ARCHIVE_KEYS},
     )
 
 

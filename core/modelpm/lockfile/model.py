@@ -44,6 +44,7 @@ class LockedArchive:
         sources: References, in order of preference.
         unpack: The kind of archive: ``zip``, ``tar.gz``, …; ``join`` for a part of a file.
         into: Of a part: the path of the whole file.
+        extra: Keys of a newer modelpm, kept.
     """
 
     path: str
@@ -52,6 +53,7 @@ class LockedArchive:
     sources: tuple[str, ...]
     unpack: str
     into: str = ""
+    extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)  # start-up: only the kinds below are made
@@ -94,6 +96,12 @@ class LockedModel(Model):
     def digest(self) -> str:
         """The identity that no mirror and no catalog changes."""
         return m1(self.files)
+
+    @property
+    def downloads(self) -> tuple[LockedFile, ...]:
+        """What is fetched by itself: the files that come out of no archive, and the archives."""
+        own = [file for file in self.files if not archive_of(file.sources)]
+        return (*own, *(LockedFile(a.path, a.size, a.sha256, a.sources) for a in self.archives))
 
     @property
     def size(self) -> int:
