@@ -151,3 +151,15 @@ def test_nothing_that_fits_is_an_error_with_figures(known: dict[str, bool]) -> N
     with pytest.raises(UsageError, check=coded("choose_variant")) as caught:
         best(details(variant("q4_k_m", 5 << 30, **known)))
     assert "q4_k_m needs 5.0 GiB" in caught.value.hints[0]
+
+
+def test_what_is_installed_is_shown_without_its_source(home: Path, repo: Hub) -> None:
+    with modelpm.Manager(home=home) as manager:
+        manager.install("hf://acme/m-GGUF:Q8_0")
+    repo.seen.clear()
+    with modelpm.Manager(home=home, offline=True) as manager:
+        shown = manager.show("m-gguf-q8_0").rows[0]
+    (only,) = shown.variants
+    assert (only.name, only.installed, only.parameters, only.context_length) == ("q8_0", True, 4096, 40_960)
+    assert "cannot be asked" in shown.notes[0]
+    assert repo.seen == []

@@ -46,7 +46,13 @@ def show(
     """
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec):
-        return measurer.measured(*_from_source(resolver, spec, requirement, here))
+        try:
+            found = _from_source(resolver, spec, requirement, here)
+        except (Denied, NotFound, Unavailable):
+            if here is None:
+                raise
+            found = _from_disk(requirement, here)
+        return measurer.measured(*found)
     entry = resolver.catalogs.find(spec.id, spec.catalog or None)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
     return measurer.measured(*_from_catalog(resolver, measurer.hosts, entry, spec, found))
@@ -154,6 +160,41 @@ def _from_source(
         notes=_notes(layout, snapshot.files),
     )
     return details, [model] * len(variants)
+
+
+def _from_disk(requirement: Requirement, here: InstalledModel) -> tuple[Details, list[ResolvedModel]]:
+    """Return what is known of an installed model without its source, which cannot be asked."""
+    listed = [RemoteFile(file.path, file.size, None, ()) for file in here.files]
+    variant = VariantDetails(
+        name=here.variant,
+        release=here.release,
+        format=here.format,
+        quantization="",
+        bytes=here.bytes,
+        min_memory=None,
+        recommended=False,
+        source=here.source,
+        files=tuple(FileDetails(file.path, file.size, file.sha256) for file in here.files),
+        components=tuple(map(_component, components(listed))),
+        installed=True,
+    )
+    details = Details(
+        name=here.name,
+        model=here.model,
+        catalog="",
+        title="",
+        description="",
+        license=here.license,
+        homepage=requirement.text,
+        tasks=(),
+        tags=(),
+        release=here.release,
+        source=here.source,
+        variants=(variant,),
+        installed=here,
+        notes=("its source cannot be asked; this is what is installed",),
+    )
+    return details, [ResolvedModel(name=here.name, requirement=requirement, files=())]
 
 
 def _alternative(layout: Layout, variant: Alternative, source: str, installed: str | None) -> VariantDetails:
