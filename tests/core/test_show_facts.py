@@ -98,6 +98,28 @@ def test_safetensors_need_their_weights_and_no_cache(manager: modelpm.Manager, h
     assert variant.memory_bytes == len(data) + 20_000_000
 
 
+QWEN = {
+    "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_size": 1024, "num_hidden_layers": 28,
+    "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 3072,
+    "vocab_size": 151_936, "max_position_embeddings": 40_960,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("installs", [False, True])
+def test_a_transformers_model_has_its_dimensions_from_config_json(
+    manager: modelpm.Manager, hub: Hub, *, installs: bool
+) -> None:
+    data = save({"w": np.zeros((100, 10), dtype=np.float16)})
+    hub.add("acme/tf", {"model.safetensors": data, "config.json": json.dumps(QWEN).encode()})
+    if installs:
+        manager.install("hf://acme/tf")
+    (shown,) = manager.show("tf" if installs else "hf://acme/tf").rows[0].variants
+    assert (shown.architecture, shown.parameters, shown.context_length) == ("qwen3", 1000, 40_960)
+    dimensions = Dimensions(1024, 3072, 16 * 256, 151_936, (Cache(28, 8 * 256),))
+    assert shown.memory_bytes == memory_bytes(len(data), dimensions, 8192)
+    assert shown.installed is installs
+
+
 def test_the_command_shows_variants_side_by_side(modelpm: Command, repo: Hub) -> None:
     environ = {"HF_ENDPOINT": repo.endpoint}
     text = modelpm("show", "hf://acme/m-GGUF", env=environ).stdout

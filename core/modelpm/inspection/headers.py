@@ -100,3 +100,10 @@ class Headers:
             return self.inspectors.facts(Ranged(source, file, location, self.budget), whole=self.whole)
         except (ModelpmError, MalformedError):
             return None
+
+    def text(self, source: GuardedSource, file: RemoteFile, location: str) -> bytes:
+        """Return a small file; empty where it cannot be had, or has more than 64 KiB."""
+        try:
+            return Ranged(source, file, location, self.budget).read(0, A_FILE) if (file.size or 0) <= A_FILE else b""
+        except (ModelpmError, MalformedError):
+            return b""

@@ -2,28 +2,33 @@
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from modelpm.api.inspection import Facts
+from modelpm.disk.reading import read_bytes
 from modelpm.errors import ModelpmError
 from modelpm.inspection.fit import Machine, fits
 from modelpm.inspection.headers import Headers
 from modelpm.inspection.inspection import Inspection
 from modelpm.inspection.layouts import Role
 from modelpm.inspection.memory import memory_bytes, memory_context
+from modelpm.inspection.transformers import LARGEST, config_facts
 from modelpm.lockfile.model import LockedFile
 from modelpm.network.health import Hosts
 from modelpm.resolution.listings import Listings, locator
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import ComponentDetails, Details, VariantDetails
+from modelpm.transfer import Origin
 
 _AT_ONCE: Final = 8
 _MOST_FILES: Final = 64
 _LOADED: Final = frozenset({Role.WEIGHTS, Role.PROJECTOR, Role.VAE, Role.TEXT_ENCODER, Role.VOCODER, Role.VOICE})
+_CONFIG: Final = "config.json"
 _ONE_FOR_ALL: Final = ".gguf"  # the first of several files says all; of other formats each says something of its own
 
 
@@ -70,7 +75,21 @@ class Measurer:
         else:
             facts = [self._remote(model, path) for path in read]
         known = [each for each in facts if each is not None]
-        return self._told(variant, known, complete=len(known) == len(read)), known
+        complete = len(known) == len(read)
+        if (told := config_facts(self._config(variant, model, installed))) is not None:
+            known = [_joined(each, told) for each in known] or [told]
+        return self._told(variant, known, complete=complete), known
+
+    def _config(self, variant: VariantDetails, model: ResolvedModel, installed: InstalledModel | None) -> bytes:
+        """Return the ``config.json`` of a transformers model; empty where there is none."""
+        if _first_file(variant).endswith(_ONE_FOR_ALL) or all(file.path != _CONFIG for file in variant.files):
+            return b""
+        if variant.installed and installed is not None:
+            with suppress(OSError):
+                return read_bytes(installed.folder / _CONFIG, LARGEST, follow=True)
+            return b""
+        found = (self.headers.text(o.source, o.remote, o.location) for o in self._origins(model, _CONFIG))
+        return next((text for text in found if text), b"")
 
     def _local(self, folder: Path, file: LockedFile) -> Facts | None:
         try:
@@ -79,13 +98,15 @@ class Measurer:
             return None
 
     def _remote(self, model: ResolvedModel, path: str) -> Facts | None:
-        file = next((file for file in model.files if file.path == path), None)
-        try:
-            origins = locator(self.listings, model, file)() if file is not None else ()
-        except ModelpmError:
-            return None
-        found = (self.headers.read(o.source, o.remote, o.location) for o in origins if o.remote.size)
+        found = (self.headers.read(o.source, o.remote, o.location) for o in self._origins(model, path))
         return next((facts for facts in found if facts is not None), None)
+
+    def _origins(self, model: ResolvedModel, path: str) -> list[Origin]:
+        """Return where a file of known size can be had."""
+        file = next((file for file in model.files if file.path == path), None)
+        with suppress(ModelpmError):
+            return [o for o in locator(self.listings, model, file)() if o.remote.size] if file is not None else []
+        return []
 
     def _told(self, variant: VariantDetails, facts: Sequence[Facts], *, complete: bool) -> VariantDetails:
         missing = 0 if variant.installed else variant.bytes
@@ -108,6 +129,16 @@ class Measurer:
             memory_context=context,
             fits=fits(self.machine, memory, missing),
         )
+
+
+def _joined(facts: Facts, config: Facts) -> Facts:
+    """Return facts of a header with what only ``config.json`` says."""
+    return replace(
+        facts,
+        architecture=facts.architecture or config.architecture,
+        context_length=facts.context_length or config.context_length,
+        dimensions=facts.dimensions or config.dimensions,
+    )
 
 
 def _main(variant: VariantDetails) -> Sequence[ComponentDetails]:

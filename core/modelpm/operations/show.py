@@ -47,12 +47,12 @@ def show(
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec):
         try:
-            found = _from_source(resolver, spec, requirement, here)
+            pair = _from_source(resolver, spec, requirement, here)
         except (Denied, NotFound, Unavailable):
             if here is None:
                 raise
-            found = _from_disk(requirement, here)
-        return measurer.measured(*found)
+            pair = _from_disk(requirement, here)
+        return measurer.measured(*pair)
     entry = resolver.catalogs.find(spec.id, spec.catalog or None)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
     return measurer.measured(*_from_catalog(resolver, measurer.hosts, entry, spec, found))
