@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from random import Random
@@ -15,16 +16,23 @@ PIECE = 16 << 20
 _I8 = 24  # ggml's number of the type whose elements are bytes
 
 
+class AsIs(bytes):
+    """Bytes that are published as they are, whatever the name promises."""
+
+
 def holding(path: str, data: bytes) -> bytes:
-    """Return a small valid file of the format that the ending of its name promises, with this content in it."""
+    """Return a valid file of the format that its name promises, with this content in it; as it is where it is one."""
     ending = Path(path).suffix.lower()
+    if isinstance(data, AsIs) or data.startswith((b"GGUF", b"\x08\x08\x12")) or data[8:9] == b"{":
+        return data
     if ending == ".gguf":
         return _gguf_head(len(data)) + data
     if ending == ".safetensors":
         return _safetensors_head(len(data)) + data
     if ending == ".onnx":
         return b"\x08\x08\x12" + _varint(len(data)) + data + b"\x3a\x00\x42\x02\x10\x0d"
-    return data
+    is_pickle = ending in {".pkl", ".pt", ".pth", ".ckpt"} or Path(path).name == "pytorch_model.bin"
+    return pickle.dumps({"data": data}) if is_pickle and not data.startswith(b"\x80") else data
 
 
 def sized(path: str, size: int, seed: object = "") -> bytes:
@@ -61,10 +69,10 @@ def _varint(value: int) -> bytes:
 
 
 def folder_of(path: Path, files: Mapping[str, bytes]) -> str:
-    """Write a model's folder; return the spec that installs it."""
+    """Write a model's folder of valid files, as :func:`holding` makes them; return the spec that installs it."""
     for name, data in files.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_bytes(data)
+        (path / name).write_bytes(holding(name, data))
     return f"file://{path}"
 
 

@@ -187,7 +187,7 @@ class ByteSource(Protocol):
 
 
 class Inspector(Protocol):
-    """Reads one format. modelpm asks every inspector; a stranger's can add findings and never clears one of ours."""
+    """Reads one format. modelpm asks every inspector; another's adds findings, and never clears what ours found."""
 
     @property
     def formats(self) -> Collection[str]:

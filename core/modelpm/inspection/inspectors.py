@@ -36,7 +36,7 @@ class Inspectors:
         """Load the inspectors.
 
         Raises:
-            PluginError: One of ours is missing or broken: nothing can be judged without it.
+            PluginError: One that modelpm ships is missing or broken: nothing can be judged without it.
         """
         names = registry.names(KIND.name)
         if missing := [name for name in SHIPPED if name not in names]:

@@ -132,7 +132,7 @@ def _within(seconds: float, call: Callable[[], _R]) -> _R:
     return answers[0]
 
 
-class _Raised(Exception):  # noqa: N818 - stands for what is no error
+class _Raised(Exception):  # noqa: N818 - stands for what should not leave a plugin
     """A plugin raised what only the user's Ctrl-C should."""
 
 
