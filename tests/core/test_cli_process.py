@@ -195,7 +195,7 @@ def test_a_check_has_a_bar_on_a_terminal(modelpm: Modelpm, clean_environ: dict[s
         drawn = everything(leader)
         assert process.wait(60) == 0
     assert "Total" in drawn
-    assert "Verified 1 file (64.0 MiB) in " in drawn.rpartition("\x1b[2K")[2]
+    assert "Verified 1 file (64.0 MiB) in " in drawn.rpartition("\x1b[J")[2]
 
 
 @pytest.mark.parametrize("columns", [40, 80])
@@ -203,7 +203,7 @@ def test_bars_are_drawn_on_a_terminal_and_cleared_away(hub: Hub, clean_environ: 
     name = "a-file-with-a-name-of-sixty-characters-for-narrow-terms.bin"
     hub.add("acme/two", {name: os.urandom(6 << 20), "model.safetensors": os.urandom(4 << 20)})
     environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint, "TERM": "xterm-256color", "COLUMNS": str(columns)}
-    command = [COMMAND, "install", "hf://acme/two", "--limit-rate", "8M", "--color", "never"]
+    command = [COMMAND, "install", "hf://acme/two:all", "--limit-rate", "8M", "--color", "never"]
     leader, follower = pty.openpty()
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=follower) as process:
         os.close(follower)
@@ -211,7 +211,7 @@ def test_bars_are_drawn_on_a_terminal_and_cleared_away(hub: Hub, clean_environ: 
         assert process.wait(60) == 0
     assert "Total" in drawn
     assert ("━" in drawn) == (columns == 80)
-    summary = drawn.rpartition("\x1b[2K")[2]
+    summary = drawn.rpartition("\x1b[J")[2]
     assert "Installed 1 model (10.0 MiB) in " in summary
     assert "Total" not in summary
 

@@ -229,7 +229,7 @@ def test_the_word_is_written_to_manifest_and_lock_and_the_hint_works(
     assert 'allow = ["pickle"]' in (root / "models.toml").read_text()
     text = (root / "models.lock").read_text()
     keys = [line.partition(" = ")[0] for line in text.splitlines() if " = " in line and not line.startswith(" ")]
-    assert keys[1:6] == ["name", "spec", "upstream", "allow", "digest"]
+    assert keys[1:7] == ["name", "spec", "upstream", "allow", "entry-point", "digest"]
     assert parse_lock(text, "x").models[0].allow == ("pickle",)
     assert set(refusals(project).values()) == {(0, "")}
     before = text
@@ -282,7 +282,7 @@ def test_what_was_installed_with_the_word_is_locked_with_it_and_stays_allowed(
     manager.install("hf://acme/both", allow_pickle=True)
     manager.install("hf://acme/plain", allow_pickle=True)  # needs no word, and gets none
     lock = manager.environment.read()
-    assert [(m.name, m.allow) for m in lock.models] == [("both", ("pickle",)), ("plain", ())]
+    assert [(m.name, m.allow) for m in lock.models] == [("both-torch", ("pickle",)), ("plain", ())]
     assert manager.outdated().rows == ()
     hub.add("acme/both", {"a.bin": pickle.dumps({"a": 2})})
     hub.add("acme/plain", {"a.bin": pickle.dumps({"a": 3})})

@@ -226,20 +226,6 @@ def test_include_and_exclude_match_paths_and_names() -> None:
 def test_a_pickle_with_a_safe_twin_of_its_own_is_left_out() -> None:
     both = selected("model.safetensors", "pytorch_model.bin", "config.json")
     assert [f.path for f in both.files] == ["model.safetensors", "config.json"]
-    assert both.unsure == ()
-    assert selected("pytorch_model.bin", "config.json").unsure == ("pytorch_model.bin",)
-
-
-@pytest.mark.parametrize(
-    "paths",
-    [
-        ("config.json", "openvino_model.xml", "openvino_model.bin"),
-        ("config.json", "model.bin", "vocabulary.txt"),
-        ("ggml-base.bin",),
-    ],
-)
-def test_binaries_of_other_formats_are_not_taken_for_pickles(paths: tuple[str, ...]) -> None:
-    assert selected(*paths).unsure == ()
 
 
 def test_an_empty_repository_is_not_found() -> None:

@@ -6,7 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
-from modelpm.api.types import CatalogText, Event, Progress, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.stages import Stage
+from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Snapshot, Stream
 
 hookimpl = pluggy.HookimplMarker("modelpm")
 
@@ -76,6 +77,15 @@ class Locator(Protocol):
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
         """Return the locations of one file of a pinned reference; sends no request."""
+        ...
+
+
+@runtime_checkable
+class Branched(Protocol):
+    """Optional protocol: a source whose models have branches, which may hold other weights than the default one."""
+
+    def branches(self, reference: Reference) -> tuple[str, ...]:
+        """Return the names of the branches of a model, as a revision writes them; asked where one has no weights."""
         ...
 
 
@@ -149,6 +159,18 @@ class Catalog(Protocol):
         ...
 
 
+@runtime_checkable
+class Recognizer(Protocol):
+    """Optional protocol: a catalog that knows published files by their digest."""
+
+    def recognize(self, sha256: str) -> Iterable[KnownFile]:
+        """Return where the file of a digest is published; none where that is not known.
+
+        It names bytes that are here; whether they can be downloaded from there is another question.
+        """
+        ...
+
+
 class Listener(Protocol):
     """Shows progress; called on the calling thread only, at most ten times a second."""
 
@@ -158,4 +180,16 @@ class Listener(Protocol):
 
     def close(self) -> None:
         """Clear away what was drawn."""
+        ...
+
+
+@runtime_checkable
+class StageListener(Protocol):
+    """Optional protocol: a listener that also shows what takes long: waits, retries, bytes that are hashed."""
+
+    def stages(self, stages: Sequence[Stage]) -> None:
+        """Take every stage under way, the oldest first, at most ten times a second.
+
+        The caller is any thread, also while the calling thread is blocked, but never two at once.
+        """
         ...

@@ -6,7 +6,7 @@ from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.disk.system import fdatasync, open_file, try_lock
-from modelpm.text.human import cells, shorten
+from modelpm.text.human import amount, cells, percent, shorten
 
 __all__ = [
     "BoundError",
@@ -15,12 +15,14 @@ __all__ = [
     "MalformedError",
     "Memory",
     "Part",
+    "amount",
     "cells",
     "dangerous",
     "explained",
     "fdatasync",
     "make_folder",
     "open_file",
+    "percent",
     "read_bytes",
     "shorten",
     "structural",

@@ -9,9 +9,11 @@ from modelpm.api.events import Bus
 from modelpm.config import Config
 from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
-from modelpm.events.subscribers import Events, Listening, Warnings
+from modelpm.events.listening import Listening
+from modelpm.events.subscribers import Events, Warnings
 from modelpm.library.aliases import MANAGER, renamed
-from modelpm.library.keeping import Keeping, given
+from modelpm.library.given import given
+from modelpm.library.keeping import Keeping
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -320,9 +322,12 @@ class Manager(Keeping):
         try:
             return super().path(name, file, dir=dir, role=role)
         except NotFound as error:
-            if not ensure or error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
+            if error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
                 raise
-        return super().path(self._ensured(name), file, dir=dir, role=role)
+            meant = self._ensured(name) if ensure else self.named_by_alias(name)
+            if not meant:
+                raise
+        return super().path(meant, file, dir=dir, role=role)
 
     def _ensured(self, name: str) -> str:
         """Install what is asked for, or bring back what is missing of it; return its name."""

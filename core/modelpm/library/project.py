@@ -150,9 +150,8 @@ class Project(Reader):
         self._needs_manifest()
         options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
         requirements = tuple(dict.fromkeys(Requirement(spec, *options) for spec in specs))
-        addition = Addition(
-            self.site, run.locker, requirements, name, group, words(pickle=allow_pickle, code=allow_code)
-        )
+        allow = words(pickle=allow_pickle, code=allow_code)
+        addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)

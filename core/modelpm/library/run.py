@@ -93,5 +93,7 @@ class Run:
         result = self.changer.change(intent)
         environment = self.changer.environment
         strays = [] if intent.exact else environment.view.strays([m.name for m in result.models])
+        if verb == "remove":  # what a dry run would remove is still there
+            strays = [name for name in strays if name not in {change.name for change in result.changes}]
         warned = stray_warning(environment, strays if intent.sync else [])
         return result.told((*self.services.warnings.taken(), *warned))

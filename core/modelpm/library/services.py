@@ -63,7 +63,8 @@ class Services:
         self.config, self.bus, self.warnings = config, bus.joined(self), warnings
         paths, kept = config.paths, seconds_of(config["store.keep-unseen"])
         caches, notes = [config.hub_cache], paths.cache / "files"
-        self.store = Store(paths.store, tiers=config["store.path"], caches=caches, notes=notes, keep_unseen=kept)
+        tiers = config["store.path"]
+        self.store = Store(paths.store, tiers=tiers, caches=caches, notes=notes, keep_unseen=kept, bus=bus)
         self.store.look()  # from now on it is followed, wherever it moves
         self.flights, self.hosts = Flights(), Hosts()
         self._sinks = tuple(sinks)
@@ -106,9 +107,14 @@ class Services:
         self.store.look()
         return site.environment(self.store, folder, self.link_mode)
 
-    @cached_property
+    @property
     def registry(self) -> "Registry":
-        """The plugins of this installation."""
+        """The plugins of this installation; also asked by the thread that shows progress."""
+        with self._lock:
+            return self._registry
+
+    @cached_property
+    def _registry(self) -> "Registry":
         from modelpm.library.wiring import make_registry
 
         return make_registry(self.config, self.hosts, self.bus)
@@ -146,7 +152,7 @@ class Services:
         from modelpm.resolution.listings import Listings
 
         used = self.config["mirrors"] if mirrors else {}
-        return Listings(self.registry, used, cancelled or threading.Event())
+        return Listings(self.registry, used, cancelled or threading.Event(), self.bus)
 
     def resolver(self, cancelled: threading.Event | None = None) -> "Resolver":
         """Return what makes models of specs, until ``cancelled`` is set."""
@@ -190,7 +196,7 @@ class Services:
         """Return what writes and reads bundles of an environment."""
         from modelpm.operations.import_ import Carrier
 
-        return Carrier(environment, self.environment, self.bus, site, self.inspection)
+        return Carrier(environment, self.environment, self.bus, self.catalogs, site, self.inspection)
 
     def call(
         self,

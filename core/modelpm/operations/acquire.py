@@ -172,7 +172,9 @@ class Installer:
         """Return what is installed under another name than the one that was chosen: it gets a second name."""
         models = self.environment.read().models if request.name else ()
         there = next((model for model in models if found.is_met_by(model)), None)
-        return replace(there, name=found.name, requirement=found.requirement) if there else None
+        if there is None or set(there.allow) - set(request.allow):
+            return None
+        return replace(there, name=found.name, requirement=found.requirement)
 
     def plan(self, models: Sequence[ResolvedModel]) -> tuple[Task, ...]:
         """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""
@@ -244,7 +246,7 @@ class Installer:
             task = replace(task, plan=make_plan([task.model], present))
         model, packed = task.model, needed_archives(task.model, present)
         reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
-        tracker = Tracker(model, reused, call.bus)
+        tracker = Tracker(model, reused, call.bus, sum(not step.fetch for step in task.plan.steps))
         tracker.queued()
         details = {"spec": model.requirement.text, "name": model.name, "plugins": self._plugins()}
         try:
@@ -258,10 +260,10 @@ class Installer:
             ) as outcome:
                 fetched = self._fetch(task, tracker, call.cancelled)
                 members = self._unpacked(model, packed, fetched, call.cancelled)
-                locked = model.lock(learned(fetched), members)
+                locked, learns = model.lock(learned(fetched), members), task.learns
                 here = {*fetched, *(member.path for member in members)}
-                locked = self._inspected(locked, call.cancelled, here if task.learns else None, outcome)
-                if not task.learns:
+                locked = self._inspected(locked, call.cancelled, here if learns else None, outcome)
+                if not learns:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
                 yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
@@ -300,6 +302,14 @@ class Installer:
             outcome.details.update(dangers=dict(list(told.items())[:100]), allow=list(locked.allow))
         return locked if only is not None else replace(locked, allow=needed(found, locked.allow))
 
+    def glance(self, task: Task) -> None:
+        """Refuse what the first bytes of the files at their sources prove.
+
+        Raises:
+            ModelpmError: As :func:`modelpm.operations.inspect.glance`.
+        """
+        glance(self.inspection, self._of(task), task.model.allow, usual_command(self.environment, task.model))
+
     def bring(self, task: Task, *, call: Call) -> Brought:
         """Fetch what is missing of one model, and nothing more; as :meth:`bringing`."""
         with self.bringing(task, call=call) as brought:
@@ -316,15 +326,6 @@ class Installer:
         say_copied(link_into(self.environment, made, folder), mode, folder, bus)
         say_left_out(made, folder, bus)
         return Change.of("link", made, path=folder)
-
-    def glance(self, task: Task) -> None:
-        """Look at the first bytes of what is not here.
-
-        Raises:
-            ModelpmError: They prove that a file would be refused.
-        """
-        model = task.model
-        glance(self.inspection, self._of(task), model.allow, usual_command(self.environment, model))
 
     def present(self, model: ResolvedModel) -> set[str]:
         """Return the sha256 of those of a model's blobs that need no download."""

@@ -71,7 +71,8 @@ class Addition:
         if not found.further:
             return found
         names = [name for name, there in models.items() if self._is_asked(there, found)]
-        names += [name for name in (found.name, *found.further) if name not in models]
+        own = _id_of(found.requirement)
+        names += [n for n in (found.name, *found.further) if n not in models or (own and _id_of(models[n]) == own)]
         name = found.name if found.name in names or not names else names[0]
         if name != found.name and name not in models:
             self.locker.call.bus.warn(f"`{found.name}` is another model; {found.requirement.text} is named `{name}`")
@@ -81,10 +82,14 @@ class Addition:
         """Whether a requirement of the manifest is what a candidate asks for, however each is written."""
         if there == found.requirement:
             return True
-        ids = [spec.id if isinstance(spec := each.spec, CatalogSpec) else "" for each in (there, found.requirement)]
-        if not ids[0] or ids[0] != ids[1]:
+        if not _id_of(there) or _id_of(there) != _id_of(found.requirement):
             return False
         return self.locker.installer.resolver.identify(there).requirement == found.requirement
+
+
+def _id_of(requirement: Requirement) -> str:
+    """Return the id of a model of a catalog; empty for others."""
+    return requirement.spec.id if isinstance(requirement.spec, CatalogSpec) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from shlex import quote
 
 from modelpm.api.events import Bus
 from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
+from modelpm.catalog import Catalogs
 from modelpm.environment.environment import Environment
 from modelpm.errors import ModelpmError, UsageError, gravest
 from modelpm.events.acts import acting
@@ -27,6 +28,7 @@ class Carrier:
         environment: Whose lock is meant.
         users: The user's environment, whose locks tell what a file may be, too.
         bus: Is told before and after, and of warnings.
+        catalogs: Name the files that are found.
         site: The project, where the environment is one.
         inspection: Says what the bytes of files are.
     """
@@ -34,6 +36,7 @@ class Carrier:
     environment: Environment
     users: Environment
     bus: Bus
+    catalogs: Catalogs
     site: Site | None
     inspection: Inspection
 
@@ -56,11 +59,14 @@ class Carrier:
                         self.bus.warn(problem)
             else:
                 locks = [e.read() for e in (self.environment, self.users)]
-                taken = take_files(store, path, locks, lambda _name: None)
+                taken = [self._named(t) for t in take_files(store, path, locks, lambda _name: None)]
             outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
             if refused:
                 raise gravest(refused)
         return tuple(taken)
+
+    def _named(self, taken: Taken) -> Taken:
+        return replace(taken, known=tuple(dict.fromkeys(map(str, self.catalogs.recognize(taken.sha256)))))
 
     def _inspected(self, path: Path, lock: Lock, allow: Collection[str]) -> tuple[Lock, list[ModelpmError]]:
         """Return a bundle's lock without the models that may not be taken, and why they may not.

@@ -53,7 +53,7 @@ def show(
                 raise
             pair = _from_disk(requirement, here)
         return measurer.measured(*pair)
-    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    entry, spec = resolver.catalogs.read(spec)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
     return measurer.measured(*_from_catalog(resolver, measurer.hosts, entry, spec, found))
 

@@ -93,6 +93,8 @@ class Changer:
     call: Call
     locker: Locker = field(init=False)
     _brought: dict[LockedModel, int] = field(default_factory=dict)
+    _is_dry: bool = False
+    _edited: bool = False  # whether the manifest gets another text
 
     def __post_init__(self) -> None:
         self.locker = Locker(self.installer, self.call)
@@ -111,10 +113,12 @@ class Changer:
         raise StoreError(f"{self.site.root} is changed by another process all the time", code=Code.LOCK_TIMEOUT)
 
     def _attempt(self, intent: Intent) -> Result[Any] | None:
+        self._is_dry = intent.dry_run
         before = read_state(self.site, heal=True)
         text = intent.edit.edit(before) if intent.edit else before.manifest_text
         manifest = before.manifest
-        if text is not None and text != before.manifest_text:
+        self._edited = text is not None and text != before.manifest_text
+        if text is not None and self._edited:
             manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
         named = {manifest.dir if manifest else before.lock.dir, before.lock.dir if intent.verb != "lock" else ""}
         refuse(foreign_folders(self.site.root, named, before.lock.models), self.site.lock.name)
@@ -289,8 +293,21 @@ class Changer:
             dry_run=intent.dry_run,
             lock=self.site.lock,
             lock_action="unchanged" if self.locker.errors else action,
-            notes=(*_healed(before, wanted, self.locker.torn, self.site.lock.name), *self.locker.notes),
+            notes=(
+                *_healed(before, wanted, self.locker.torn, self.site.lock.name),
+                *self.locker.notes,
+                *self._files(action, changes),
+            ),
         )
+
+    def _files(self, action: str, changes: Sequence[Change]) -> tuple[str, ...]:
+        """Say which files get another text, where no change of a model says it."""
+        names = [self.site.manifest.name] if self._edited and self.site.manifest else []
+        names += [self.site.lock.name] if action == "updated" else []
+        if not names or self.locker.errors or any(change.action.startswith("lock-") for change in changes):
+            return ()
+        intent = "Would update" if self._is_dry else "Updated"
+        return (f"{intent} {' and '.join(names)}",)
 
 
 def _healed(before: State, wanted: Collection[str], torn: Collection[str], lock: str) -> tuple[str, ...]:

@@ -60,7 +60,6 @@ def from_listing(
         pinned=snapshot.reference,
         warnings=(*chosen.warnings, *warned),
         notes=chosen.notes,
-        unsure=chosen.unsure,
     )
 
 

@@ -1,14 +1,14 @@
 """Default names of models: the shortest that is free; and what an environment has already, under any name. Pure."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 from modelpm.api.types import Reference
 from modelpm.catalog import Entry, Release, Variant
 from modelpm.inspection.layouts.choose import ALL
 from modelpm.lockfile.model import LockedModel
-from modelpm.resolution.candidate import Candidate
+from modelpm.resolution.candidate import Candidate, FromCatalog
 from modelpm.text.untrusted import to_model_name
 
 _ENDINGS = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".zip", ".tar", ".json", ".txt")
@@ -50,29 +50,31 @@ class Names:
     """
 
     def __init__(self, models: Iterable[LockedModel]) -> None:
-        self._taken = set[str]()
+        self._taken: dict[str, Hashable] = {}
         self._by_request: dict[object, list[str]] = {}
         for model in models:
-            self._taken.add(model.name)
+            self._taken[model.name] = (model.catalog, model.id)
             for key in Candidate.keys_of(model):
                 self._by_request.setdefault(key, []).append(model.name)
 
     def settle(self, found: Candidate) -> Candidate:
         """Return a model under the name that it has here, else under its first default name that is free.
 
-        A name that the user chose stays.
+        A name that the user chose stays, and that of another release of the same model: to move there is an upgrade.
         """
         if not found.further:
             return found
+        own = (found.target.entry.catalog, found.target.entry.id) if isinstance(found.target, FromCatalog) else None
         here = [name for key in found.keys for name in self._by_request.get(key, ())]
         if here:
             name = found.name if found.name in here else here[0]
         else:
-            name = next((n for n in (found.name, *found.further) if n not in self._taken), found.name)
+            names = (n for n in (found.name, *found.further) if self._taken.get(n, own) == own)
+            name = next(names, found.name)
         return replace(found, name=name, further=())
 
     def take(self, found: Candidate) -> None:
         """Note that a name is given away."""
-        self._taken.add(found.name)
+        self._taken[found.name] = found.target
         for key in found.keys:
             self._by_request.setdefault(key, []).append(found.name)

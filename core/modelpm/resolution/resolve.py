@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import Code, IntegrityError, NotFound
+from modelpm.inspection.layouts import role_of
 from modelpm.inspection.layouts.facts import facts_of
 from modelpm.lockfile.model import MAX_LICENSE, LockedArchive, LockedFile, LockedModel, Model, archive_of
 from modelpm.lockfile.requirement import Requirement
@@ -82,14 +83,12 @@ class ResolvedModel(Model):
         pinned: The listing's reference, from which files without sources of their own are fetched.
         warnings: What the user should know: deprecation, a variant that is gone.
         notes: What was chosen and what was left out.
-        unsure: The files of which only the bytes say whether they can run code when loaded.
     """
 
     files: tuple[ResolvedFile, ...]
     pinned: Reference | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    unsure: tuple[str, ...] = ()
 
     @property
     def is_pinned(self) -> bool:
@@ -169,7 +168,8 @@ def from_catalog(
     """Return the model a catalog describes, as far as the catalog knows it."""
     check_paths(f.path for f in variant.files)
     license_, warned = license_of(entry.license, entry.name)
-    files = tuple(_of_catalog(f, variant.upstream) for f in variant.files)
+    wanted = [f for f in variant.files if (f.role or role_of(f.path)) not in requirement.without] or variant.files
+    files = tuple(_of_catalog(f, variant.upstream) for f in wanted)
     return ResolvedModel(
         name=name,
         requirement=requirement,
@@ -182,6 +182,33 @@ def from_catalog(
         format=variant.format,
         license=license_,
         warnings=(*_deprecation(entry), *warned),
+    )
+
+
+def of_entry(
+    listed: ResolvedModel, entry: Entry, release: Release, variant: Variant, *, requirement: Requirement
+) -> ResolvedModel:
+    """Return what an upstream lists as the variant of an entry that names no files itself.
+
+    Args:
+        listed: What the entry's globs and its upstream's reference choose of the listing.
+        entry: Whose license goes before the listing's.
+        release: The release.
+        variant: The variant.
+        requirement: What is written to the lock.
+    """
+    license_, warned = license_of(entry.license, entry.name)
+    return replace(
+        listed,
+        requirement=requirement,
+        catalog=entry.catalog,
+        id=entry.id,
+        release=release.version,
+        variant=variant.name,
+        format=variant.format,
+        license=license_ or listed.license,
+        warnings=(*_deprecation(entry), *warned, *listed.warnings),
+        notes=(),  # the catalog chose
     )
 
 
@@ -201,7 +228,7 @@ def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> Res
     upstream = str(snapshot.reference)
     there = {f.path: f for f in snapshot.files}
     files, warnings = [], list(model.warnings)
-    for file in model.files or tuple(listed_file(f, snapshot) for f in snapshot.files):
+    for file in model.files:
         remote = there.get(file.path)
         if remote is None:
             if file.has_own_sources(model.upstream):
@@ -295,7 +322,7 @@ def license_of(text: str, where: str) -> tuple[str, tuple[str, ...]]:
 def _of_catalog(file: CatalogFile, upstream: str) -> ResolvedFile:
     digest = Digest("sha256", file.sha256) if file.sha256 else None
     sources = file.sources or (_under(upstream, file.path),)
-    return ResolvedFile(file.path, file.size, digest, sources, unpack=file.unpack, into=file.into)
+    return ResolvedFile(file.path, file.size, digest, sources, role=file.role, unpack=file.unpack, into=file.into)
 
 
 def listed_file(file: RemoteFile, snapshot: Snapshot) -> ResolvedFile:

@@ -1,11 +1,12 @@
 """From specs to wanted models: fetches the listings that the pure ``resolve`` needs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from modelpm.api.types import Reference, Snapshot
 from modelpm.catalog import Catalogs, choose
-from modelpm.errors import Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
+from modelpm.errors import Code, Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
 from modelpm.lockfile.requirement import Requirement
 from modelpm.resolution.candidate import Candidate, FromCatalog
 from modelpm.resolution.listed import from_listing
@@ -20,11 +21,13 @@ from modelpm.resolution.resolve import (
     file_in,
     from_catalog,
     judged,
+    of_entry,
 )
 from modelpm.text.spec import CatalogSpec
 from modelpm.text.untrusted import check_model_name, printable
 
 # Why one source cannot be asked while another may be: it is away or refuses, has no such file, or no plugin serves it.
+_FEW = 8  # branches in a hint
 _FAILURES = (Unavailable, Denied, NotFound, UsageError, PluginError, StoreError)
 
 
@@ -52,9 +55,8 @@ class Resolver:
             check_model_name(name)
         spec = requirement.spec
         if isinstance(spec, CatalogSpec):
-            entry = self.catalogs.find(spec.id, spec.catalog or None)
-            release, variant = choose(entry, spec.release or None, spec.variant or None)
-            full = CatalogSpec(entry.catalog, entry.id, spec.release, variant.name if spec.variant else "")
+            entry, full = self.catalogs.read(spec)
+            release, variant = choose(entry, full.release or None, full.variant or None)
             names = (name,) if name else names_of_variant(entry, release, variant)
             return Candidate(names[0], requirement.asking(full), FromCatalog(entry, release, variant), names[1:])
         reference = self.listings.registry.reference(spec)
@@ -76,8 +78,17 @@ class Resolver:
     def _resolved(self, found: Candidate) -> ResolvedModel:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
-            return from_listing(found.target, snapshot, name=found.name, requirement=found.requirement, pin=found.pin)
+            try:
+                return from_listing(
+                    found.target, snapshot, name=found.name, requirement=found.requirement, pin=found.pin
+                )
+            except NotFound as error:
+                if error.code != Code.NO_WEIGHTS:
+                    raise
+                raise self._with_branches(error, found.target) from None
         chosen = found.target
+        if not chosen.variant.files:
+            return self._from_upstream(found, chosen)
         model = from_catalog(
             chosen.entry, chosen.release, chosen.variant, name=found.name, requirement=found.requirement
         )
@@ -87,6 +98,27 @@ class Resolver:
             if file.has_own_sources(model.upstream):
                 model = complete_file(model, file, self._asked(file))
         return judged(model)
+
+    def _with_branches(self, error: NotFound, reference: Reference) -> NotFound:
+        """Return the error of a listing without weights, with the branches that may have them."""
+        branches: tuple[str, ...] = ()
+        with suppress(*_FAILURES):
+            branches = self.listings.registry.source(reference.scheme).branches(reference)
+        others = [name for name in branches if name != (reference.revision or "main")]
+        if not others:
+            return error
+        shown = ", ".join(f"{reference.scheme}://{reference.path}@{printable(name)}" for name in others[:_FEW])
+        more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
+        hints = [f"other branches may have them: {shown}{more}", *error.hints]
+        return NotFound(error.message, code=error.code, hints=hints, **error.details)
+
+    def _from_upstream(self, found: Candidate, chosen: FromCatalog) -> ResolvedModel:
+        """Return a variant whose files its upstream's listing tells."""
+        variant = chosen.variant
+        reference = self.listings.registry.reference(variant.upstream)
+        asked = replace(found.requirement, include=variant.include, exclude=variant.exclude)
+        listed = from_listing(reference, self._listed(reference), name=found.name, requirement=asked)
+        return of_entry(listed, chosen.entry, chosen.release, variant, requirement=found.requirement)
 
     def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
@@ -137,7 +169,7 @@ class Resolver:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
         if not model.upstream:
             return False
-        if not model.files or not model.is_pinned:
+        if not model.is_pinned:
             return True
         reference = self.listings.registry.reference(model.upstream)
         source = self.listings.registry.source(reference.scheme)

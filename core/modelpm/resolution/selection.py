@@ -1,10 +1,10 @@
-"""Judge files by their endings: the weights' format, and what can run code when it is loaded. Pure."""
+"""Name the weights' format by the endings of files, and name files in messages. Pure."""
 
 from collections.abc import Iterable, Sequence
 
 from modelpm.text.untrusted import shortened
 
-PICKLES = (".pt", ".pth", ".ckpt", ".pkl")  # `.bin` is the ending of many formats
+_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _LONG = 200  # characters of a name in a message
 
 
@@ -14,7 +14,7 @@ def format_of(paths: Iterable[str]) -> str:
     for name in ("gguf", "safetensors", "onnx"):
         if name in endings:
             return name
-    return "pickle" if any(f".{e}" in PICKLES for e in endings) else ""
+    return "pickle" if any(f".{e}" in _PICKLES for e in endings) else ""
 
 
 def few(paths: Sequence[str]) -> str:

@@ -6,13 +6,14 @@ import click
 
 from modelpm.cli.completion import catalog_names
 from modelpm.cli.context import Session
-from modelpm.cli.terminal.format import Line, line, table
+from modelpm.cli.terminal.format import Line, line, page_of, table
 from modelpm.cli.terminal.output import Outcome, width
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size
 from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.results.installed import InstalledModel
     from modelpm.results.report import Details, Fits, VariantDetails
 
 _MANY_FILES = 20
@@ -32,20 +33,21 @@ def command(session: Session, *, spec: str, context: int | None, whole: bool) ->
         meant, project = session.meant(manager, [spec])[0], session.project(manager)
         result = manager.show(meant, context=context, whole=whole, project=project)
     details = result.rows[0]
-    return Outcome(lines=_lines(details, width()), items=[row(details)], warnings=result.warnings)
+    return Outcome(lines=_lines(details, spec, width()), items=[row(details)], warnings=result.warnings)
 
 
-def _lines(details: "Details", width: int | None) -> list[Line]:
-    lines = [line((details.name, "bold"), f"  {details.title}" if details.title not in {"", details.name} else "")]
-    lines += [line(text) for text in _wrapped(details.description, width)]
+def _lines(details: "Details", spec: str, width: int | None) -> list[Line]:
     installed = details.installed
+    name = installed.name if installed is not None and installed.name == spec else details.name
+    lines = [line((name, "bold"), f"  {details.title}" if details.title not in {"", name} else "")]
+    lines += [line(text) for text in _wrapped(details.description, width)]
     facts = (
         ("Model", details.model),
         ("Release", details.release),
         ("License", details.license),
         ("Tasks", ", ".join(details.tasks)),
         ("Tags", ", ".join(details.tags)),
-        ("Homepage", details.homepage),
+        ("Homepage", page_of(details.homepage)),
         ("Source", details.source),
         ("Installed", f"as {installed.name}: {installed.path}" if installed else "no"),
     )
@@ -70,7 +72,7 @@ def _variants(details: "Details", width: int | None) -> list[Line]:
             if variant.memory_bytes or variant.min_memory
             else "",
             _fits(variant.fits),
-            ", ".join(word for word, holds in _words(variant) if holds),
+            _marks(details, variant),
         )
         for variant in details.variants
     ]
@@ -78,10 +80,6 @@ def _variants(details: "Details", width: int | None) -> list[Line]:
     contexts = [variant.memory_context for variant in details.variants if variant.memory_context]
     note = f"Memory is for {min(contexts):,} tokens; --context tells it for others." if contexts else ""
     return [*table(head, rows, width), *([line((note, "dim"))] if note else [])]
-
-
-def _words(variant: "VariantDetails") -> tuple[tuple[str, bool], ...]:
-    return ("recommended", variant.recommended), ("installed", variant.installed)
 
 
 def _fits(fits: "Fits") -> str:
@@ -99,6 +97,21 @@ def _parameters(count: int | None) -> str:
     while size >= _THOUSAND and (larger := next(units, "")):
         size, unit = size / _THOUSAND, larger
     return f"{size:.3g}{unit}" if count else ""
+
+
+def _marks(details: "Details", variant: "VariantDetails") -> str:
+    """Return ``recommended``, ``installed`` or both."""
+    is_installed = details.installed is not None and _has(details.installed, variant)
+    marks = [word for word, holds in (("recommended", variant.recommended), ("installed", is_installed)) if holds]
+    return ", ".join(marks)
+
+
+def _has(installed: "InstalledModel", variant: "VariantDetails") -> bool:
+    """Whether a model is this variant: every file of it, by digest where that is known, else by path."""
+    digests, paths = {file.sha256 for file in installed.files}, {file.path for file in installed.files}
+    return bool(variant.files) and all(
+        file.sha256 in digests if file.sha256 is not None else file.path in paths for file in variant.files
+    )
 
 
 def _files(variants: "tuple[VariantDetails, ...]", width: int | None) -> list[Line]:
