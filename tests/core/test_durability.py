@@ -74,6 +74,14 @@ def test_every_kind_of_link_is_on_the_medium_before_a_project_counts_on_it(
     in_order(seen, "work/models/m/weights.gguf", "work/models.toml")
 
 
+def test_a_link_in_a_folder_of_the_user_is_on_the_medium(trace: Traced, tmp_path: Path) -> None:
+    spec = folder_of(tmp_path / "given", {"weights.gguf": os.urandom(5000), "deep/er/config.json": b"{}"})
+    seen = trace("install", spec, "--as", "m", "--dir", "app/models")
+    assert seen.unsafe(*SPARED) == []
+    in_order(seen, BLOB, "app/models/weights.gguf")
+    assert seen.settled("app/models/deep/er/config.json")
+
+
 def test_an_upgrade_a_removal_and_a_setting_are_on_the_medium(trace: Traced, modelpm: Modelpm, hub: Hub) -> None:
     environ = {"HF_ENDPOINT": hub.endpoint}
     hub.add("acme/m", {"m.gguf": b"one" * 1000})
