@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,6 +15,7 @@ from modelpm.environment.view import View
 from modelpm.errors import StoreError, UsageError
 from modelpm.lockfile import file as lock_file
 from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.operations import install
 from modelpm.project import edit
 from modelpm.store import Store
 from tests.conftest import Ran
@@ -64,6 +67,21 @@ def test_models_of_one_call_are_locked_together_and_a_folder_is_synced_once(
     last = max(c.ended for c in seen.of("rename", "home/modelpm/env/models/big/*"))
     assert len(synced) < 5
     assert any(last < c.begun < seen.named("home/modelpm/env/models.lock").begun for c in synced)
+
+
+def test_models_are_locked_together_for_nine_times_as_long_as_locking_took(
+    manager: modelpm.Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that moves when it is read: locking takes one step, and each model another."""
+    steps, locked = count(2.0, 2.0), list[int]()
+
+    def monotonic() -> float:
+        locked.append(len(manager.environment.read().models))
+        return next(steps)
+
+    monkeypatch.setattr(install, "time", SimpleNamespace(monotonic=monotonic))
+    manager.install(specs(tmp_path, 12))
+    assert sorted({*locked}) == [0, 1, 10, 12]
 
 
 def test_one_that_fails_stops_no_other_and_each_is_recorded_to_its_end(
