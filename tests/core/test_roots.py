@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from modelpm.store.gc.roots import Record, digest_of
 from tests.core.test_store_machine import counting, wait_for
 from tests.support.codes import coded
 from tests.support.models import folder_of, manager_in, names
-from tests.support.stores import read_only, tmpfs
+from tests.support.stores import read_only, tmpfs, umask
 
 DATA = Path(__file__).with_name("data")
 DAY = 86_400
@@ -76,6 +77,12 @@ def test_every_root_has_an_id_of_its_own(manager: modelpm.Manager, tmp_path: Pat
     known = {record.id for record in records(manager)}
     assert known == {read_id(tmp_path / name / "models") for name in ("a", "b")}
     assert len(known - {""}) == 2
+
+
+def test_the_id_of_a_root_is_as_open_as_the_umask_leaves(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
+    with umask(0o002):
+        project_in(manager, tmp_path / "app", spec)
+    assert stat.S_IMODE((tmp_path / "app" / "models" / MARK).stat().st_mode) == 0o664
 
 
 def test_a_moved_project_is_found_by_a_sync_with_nothing_to_do(
