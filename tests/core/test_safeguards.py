@@ -281,6 +281,18 @@ def test_what_a_disk_lost_is_fetched_and_any_other_trouble_is_said(
         store.seed(sha256(data), len(data))
 
 
+@pytest.mark.parametrize("there", ["nothing", "a link", "no digests"])
+def test_a_repair_begins_with_nothing_where_no_piece_is_known_to_be_good(tmp_path: Path, there: str) -> None:
+    data, store = bytes(1000), Store(tmp_path / "store")
+    store.commit(draft(store, data), sha256(data), prefixes=[] if there == "no digests" else ["0" * 64])
+    if there != "no digests":
+        store.blob(sha256(data)).rename(tmp_path / "elsewhere")
+    if there == "a link":
+        store.blob(sha256(data)).symlink_to(tmp_path / "elsewhere")
+    assert store.seed(sha256(data), len(data)) == 0
+    assert not (store.partial(sha256(data)) / "journal").exists()
+
+
 @pytest.mark.parametrize(("status", "code"), [(404, 5), (403, 7), (503, 6)])
 def test_what_failed_names_its_model_and_its_file(modelpm: Modelpm, hub: Hub, status: int, code: int) -> None:
     hub.add("acme/m", {"m.gguf": SAFE, "other.gguf": OTHER})
