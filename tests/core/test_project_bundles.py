@@ -92,6 +92,22 @@ def test_a_bundle_brings_a_project_to_a_machine_without_network(
     assert {p: p.stat().st_mtime_ns for p in target.parent.rglob("*")} == before
 
 
+def test_a_bundle_has_the_lock_as_the_user_left_it(manager: modelpm.Manager, project: Project, tmp_path: Path) -> None:
+    lock = project.root / "models.lock"
+    lock.write_text(f"{lock.read_text()}\n# a comment\n\n\n")
+    (tmp_path / "bundle").mkdir()
+    manager.bundle(tmp_path / "bundle", project=project)
+    assert (tmp_path / "bundle" / "models.lock").read_text() == lock.read_text()
+
+
+def test_a_bundle_of_nothing_brings_nothing(
+    manager: modelpm.Manager, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    manager.bundle(tmp_path / "b.tar")
+    assert stranger.import_(tmp_path / "b.tar").rows == ()
+    assert stranger.installed() == ()
+
+
 def test_without_a_project_a_bundle_becomes_the_users_models(
     manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
 ) -> None:
