@@ -67,6 +67,9 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_done(tmp_path: P
         with pytest.raises(ModelpmError) as caught:
             manager.maintenance.move_store(disk / "store")
         assert caught.value.code == "no_space"
+        assert caught.value.details["needed"] == 900_000
+        assert not names(Store(disk / "store"))
+        assert not list((disk / "store" / "partial").iterdir())
         assert manager.verify().rows[0].ok
 
 
