@@ -238,6 +238,7 @@ globs = st.lists(st.sampled_from(["*.json", 'a"b*', "dir/*"]), max_size=2, uniqu
 )
 def test_whatever_is_put_in_is_read_back_and_comes_out_again(wishes: dict[str, Wish], group: str | None) -> None:
     edited = with_models(STARTER, "models.toml", (), wishes, group)
+    assert with_models(edited, "models.toml", (), wishes, group) == edited
     assert dict(parse_manifest(edited, "models.toml").models) == wishes
     assert dict(parse_manifest(without_models(edited, "models.toml", (), wishes), "models.toml").models) == {}
 
