@@ -1,5 +1,6 @@
 """What is believed without hashing: only what looks as it did, and what nobody else could have written."""
 
+import errno
 import json
 import os
 import shutil
@@ -244,6 +245,19 @@ def test_what_is_no_record_of_ours_is_not_renewed(tmp_path: Path, content: bytes
     assert path.read_bytes() == content
     assert records.read(path) is None
     assert not records.renew(tmp_path / "missing", 7)
+
+
+def test_a_record_that_the_disk_refuses_to_renew_is_kept_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path, it = tmp_path / "record.json", records.Record(1, 2, 3, "boot", 5, (), 0o444, 6)
+    records.write(path, it)
+    monkeypatch.setattr(system, "pwrite", refuse)
+    assert not records.renew(path, 7)
+    assert records.read(path) == it
 
 
 def test_trust_is_a_matter_of_owner_and_mode(tmp_path: Path) -> None:
