@@ -190,6 +190,15 @@ def test_a_note_that_another_user_may_have_written_is_no_note(store: Store, tmp_
     assert not shown.is_known(again(store), str(file), NAME, SIZE)
 
 
+def test_a_file_outside_of_the_store_is_hashed_where_a_look_is_not_asked_for(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(DATA)
+    assert shown.check(store, file, NAME, SIZE) is None
+    damage(file)
+    assert shown.check(store, file, NAME, SIZE, quick=True) is None
+    assert str(shown.check(store, file, NAME, SIZE)).startswith("digest ")
+
+
 def test_a_planted_blob_with_a_fitting_record_is_not_believed(store: Store) -> None:
     evil = b"EVIL".ljust(SIZE, b"\0")
     path = store.blob(NAME)
