@@ -4,6 +4,7 @@ Every command is made for a folder, and leaves its file somewhere below that as 
 """
 
 import os
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ Command: TypeAlias = Callable[[Path], Sequence[str]]
 
 OURS = "modelpm install"
 REPO, FILE = "acme/big", "model.safetensors"
-SMALL = "acme/small"
+SMALL, SOME = "acme/small", "acme/some"
 _SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
@@ -34,6 +35,11 @@ def hf(repo: str) -> Command:
 def curl(url: str, *options: str) -> Command:
     """Download with one connection."""
     return lambda folder: ["curl", "-sSfL", *options, "-o", str(folder / FILE), url]
+
+
+def floor(url: str, *options: str) -> Command:
+    """Download with the least code that verifies."""
+    return lambda folder: [sys.executable, "-m", "tests.benchmarks.floor", url, str(folder / FILE), *options]
 
 
 def hashed(command: Command) -> Command:

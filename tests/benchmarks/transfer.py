@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,11 +23,13 @@ from tests.benchmarks.peers import (
     OURS,
     REPO,
     SMALL,
+    SOME,
     Command,
     aria2,
     at_home,
     curl,
     environment,
+    floor,
     hashed,
     hf,
     ours,
@@ -37,6 +39,8 @@ from tests.benchmarks.written import write_down
 from tests.support.hub import Hub, HubFile, Repo, running_hub
 
 _MIB = 1 << 20
+FLOOR = "read, write, hash: nothing else"
+SOME_FILES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +140,8 @@ def publish(hub: Hub, root: Path, file: Path) -> tuple[str, str]:
     return sha256, f"/xet-bridge-us/{sha256}"
 
 
-def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence[tuple[str, Case]]:
-    """Return each case with the origin that the Hub sends to."""
+def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Iterator[tuple[str, Case]]:
+    """Yield each case with the origin that the Hub sends to."""
     tls = ["--cacert", str(nginx.cacert)]
     big = {OURS: ours(f"hf://{REPO}"), "hf download (unverified)": hf(REPO)}
     fast = Case(
@@ -145,6 +149,7 @@ def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence
         size,
         big
         | {
+            FLOOR: floor(nginx.plain + path),
             "curl && openssl": hashed(curl(nginx.plain + path)),
             "aria2c -x4 --checksum": aria2(nginx.plain + path, 4, sha256),
         },
@@ -154,6 +159,7 @@ def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence
         size,
         {OURS: ours(f"hf://{REPO}", *tls), "hf download (unverified)": hf(REPO)}
         | {
+            FLOOR: floor(nginx.tls + path, str(nginx.cacert)),
             "curl && openssl": hashed(curl(nginx.tls + path, *tls)),
             "aria2c -x4 --checksum": aria2(nginx.tls + path, 4, sha256, f"--ca-certificate={nginx.cacert}"),
         },
@@ -172,8 +178,13 @@ def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Sequence
     near = Case("80 small files, the Hub next door", total, many, endpoint=nginx.hub)
     far = Case("80 small files, the Hub 50 ms away", total, many, delay=0.05)
     farther = Case("80 small files, the Hub 100 ms away", total, many, delay=0.1)
-    big_cases = [(nginx.plain, fast), (nginx.tls, secure), (nginx.slow, slow)]
-    return [*big_cases, *((nginx.plain, case) for case in (near, far, farther))]
+    yield from ((nginx.plain, fast), (nginx.tls, secure), (nginx.slow, slow))
+    yield from ((nginx.plain, case) for case in (near, far, farther))
+    # Not before the others were measured: a child's peak begins with its parent's.
+    count = min(SOME_FILES, size // _MIB)
+    hub.add(SOME, {f"part-{i:03}.json": os.urandom(200 << 10) for i in range(count)})
+    some = {OURS: ours(f"hf://{SOME}"), "hf download": hf(SOME)}
+    yield nginx.plain, Case(f"{count} files of 200 KiB, the Hub 100 ms away", count * 200 << 10, some, delay=0.1)
 
 
 def make_file(path: Path, size: int) -> None:

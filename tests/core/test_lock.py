@@ -181,6 +181,8 @@ def test_what_is_too_large_to_be_a_lock_is_read_by_nobody() -> None:
         ('path = "t.gguf"', 'path = "../t.gguf"', "hostile_name"),
         ("version = 1\n", 'version = 1\ndir = "../out"\n', "hostile_name"),
         ("version = 1\n", 'version = 1\ndir = "~"\n', "hostile_name"),
+        ("version = 1\n", 'version = 1\ndir = ".github/workflows"\n', "hostile_name"),
+        ("version = 1\n", 'version = 1\ndir = "models/.GIT/hooks"\n', "hostile_name"),
     ],
 )
 def test_a_lock_that_was_tampered_with_is_an_integrity_error(old: str, new: str, code: str) -> None:

@@ -122,6 +122,12 @@ def check_size(text: str, origin: str, more: int = 0) -> None:
         )
 
 
+# Folders from which other tools run files; a lock from a stranger must not place any there.
+_TOOL_FOLDERS = frozenset(
+    {".circleci", ".devcontainer", ".git", ".github", ".gitlab", ".hg", ".husky", ".idea", ".svn", ".vscode"}
+)
+
+
 def check_folder(path: str) -> None:
     """Refuse a folder of the view that is not plainly one of the project's.
 
@@ -132,6 +138,10 @@ def check_folder(path: str) -> None:
     if path.startswith("~"):
         raise IntegrityError(
             f"the folder `{path}` is refused: a shell takes it for a user's home", code=Code.HOSTILE_NAME, file=path
+        )
+    if owned := next((part for part in path.split("/") if part.lower() in _TOOL_FOLDERS), None):
+        raise IntegrityError(
+            f"the folder `{path}` is refused: other tools run what lies in `{owned}`", code=Code.HOSTILE_NAME, file=path
         )
 
 

@@ -1,0 +1,73 @@
+"""Console sessions in documents: the commands of a page, run in order, and the page with what they print.
+
+A ``console`` block has commands behind ``$ ``. Lines below a command are its output; a command without such lines runs,
+and its output is not shown. ``…`` below a command asks for its output: :func:`rendered` puts it there.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGES = {
+    path.relative_to(ROOT).as_posix(): text
+    for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")))
+    if "```console\n" in (text := path.read_text(encoding="utf-8"))
+}
+_BLOCK = re.compile(r"(?<=```console\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
+_PROMPT = "$ "
+_HOME = "/home/ada/.local/share/modelpm"
+_CHANGING = (  # what differs from run to run
+    (re.compile(r"\bin [\d.]+ ?(?:ms|s)\b"), "in 0.2s"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "2026-11-29"),
+    (re.compile(r"\b\d\d:\d\d:\d\d(?:\.\d+)?Z?\b"), "12:00:00"),
+    (re.compile(r"[ \t]+$", re.MULTILINE), ""),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of a session.
+
+    Attributes:
+        command: As a user types it.
+        shows: Whether the page shows its output.
+    """
+
+    command: str
+    shows: bool
+
+
+def steps(block: str) -> Iterator[Step]:
+    """Yield the commands of a block."""
+    lines = block.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith(_PROMPT):
+            following = lines[number + 1 : number + 2]
+            yield Step(line.removeprefix(_PROMPT), bool(following) and not following[0].startswith(_PROMPT))
+
+
+def rendered(page: str, run: Callable[[str], str], home: Path) -> str:
+    """Return a page with the output of its commands.
+
+    Args:
+        page: The text.
+        run: Runs a command; returns what it printed to both streams.
+        home: ``MODELPM_HOME`` of the session, which the page shows as a user's own folder.
+    """
+
+    def block(found: re.Match[str]) -> str:
+        return "".join(_step(step, run(step.command), home) for step in steps(found[0]))
+
+    return _BLOCK.sub(block, page)
+
+
+def _step(step: Step, output: str, home: Path) -> str:
+    told = f"{_PROMPT}{step.command}\n"
+    if not step.shows:
+        return told
+    output = output.replace(str(home), _HOME)
+    for pattern, replacement in _CHANGING:
+        output = pattern.sub(replacement, output)
+    return f"{told}{output.strip()}\n"
