@@ -51,6 +51,24 @@ def test_a_mutant_keeps_its_key_where_lines_above_it_change() -> None:
     assert {m.key for m in mutants("x.py", SOURCE)} == {m.key for m in mutants("x.py", moved)}
 
 
+def test_what_is_computed_at_import_is_noticed_where_it_is_used() -> None:
+    source = b"""
+LIMIT = 64 << 20
+
+class C:
+    quick: bool = False
+
+    def f(self, size: int, most: int = 3) -> bool:
+        most += 1
+        return self.quick or size > LIMIT
+"""
+    felt = {(m.code, m.felt) for m in mutants("x.py", source)}
+    assert ("LIMIT = 64 << 20", (9,)) in felt
+    assert ("quick: bool = False", (9,)) in felt
+    assert ("def f(self, size: int, most: int = 3) -> bool:", (8, 9)) in felt
+    assert ("most += 1", (8,)) in felt
+
+
 @given(count=st.integers(0, 60))
 def test_the_sample_is_part_of_the_next_larger_one(count: int) -> None:
     made = mutants("x.py", SOURCE)
