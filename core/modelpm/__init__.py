@@ -24,7 +24,6 @@ The packages, from the top down; each imports only those below it:
 * ``disk``, ``text``, ``errors``, ``network``: system calls; untrusted texts; error codes; facts about servers.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -113,7 +112,6 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and would belie
 
     def __getattr__(name: str) -> Any:
         """Import a public name when it is first used, so that importing modelpm costs nothing."""
-        if name not in _MODULES:
-            msg = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(msg)
-        return getattr(import_module(_MODULES[name]), name)
+        from modelpm.text.lazy import imported
+
+        return imported(__name__, _MODULES, name)

@@ -23,7 +23,8 @@ from modelpm.api import Event
 from modelpm.disk import system
 from modelpm.environment.view import View
 from modelpm.lockfile.file import Lock
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.store import Store
 from modelpm_jsonl import chain
 from tests.support.stores import put
@@ -82,7 +83,7 @@ def models(root: Path, count: int) -> Place:
         data, path = f"GGUF model {number}".encode(), origin / f"m{number:06}.gguf"
         spec = path.as_uri()
         file = LockedFile(path.name, len(data), put(store, data), (spec,))
-        made.append(LockedModel(f"m{number:06}", Wish(spec), (file,), upstream=spec, format="gguf"))
+        made.append(LockedModel(f"m{number:06}", Requirement(spec), (file,), upstream=spec, format="gguf"))
     text = Lock().changed(put=made).render()
     for lock, view in (
         (home / "env" / "models.lock", home / "env" / "models"),
@@ -91,7 +92,7 @@ def models(root: Path, count: int) -> Place:
         lock.parent.mkdir(parents=True, exist_ok=True)
         lock.write_text(text)
         View(view, store).place(*made)
-    wanted = "".join(f'{m.name} = "{m.wish.spec}"\n' for m in made)
+    wanted = "".join(f'{m.name} = "{m.requirement.text}"\n' for m in made)
     (project / "models.toml").write_text(f"schema = 1\n[models]\n{wanted}")
     for number in range(100):
         (origin / f"new{number}.gguf").write_bytes(b"GGUF" + str(number).encode())

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from modelpm.environment.view import View
 from modelpm.lockfile.file import Lock
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.store import Store
 from tests.support.hub import Hub, running_hub
 
@@ -41,8 +42,8 @@ def locked(store: Store, name: str) -> LockedModel:
     for path in FILES:
         data = f"{name} {path}".encode()
         files.append(LockedFile(path, len(data), put(store, data), (f"{upstream}/{path}",)))
-    wish = Wish(f"hf://acme/{name}@main")
-    return LockedModel(name, wish, tuple(files), upstream=upstream, format="safetensors", license="mit")
+    requirement = Requirement(f"hf://acme/{name}@main")
+    return LockedModel(name, requirement, tuple(files), upstream=upstream, format="safetensors", license="mit")
 
 
 def lay_out(folder: Path, count: int) -> None:
@@ -58,8 +59,8 @@ def lay_out(folder: Path, count: int) -> None:
         lock.parent.mkdir(parents=True)
         lock.write_text(text)
         View(view, store).place(*models)
-    wishes = "".join(f'{m.name} = "{m.wish.spec}"\n' for m in models)
-    (folder / "project" / "models.toml").write_text(f"[models]\n{wishes}")
+    requirements = "".join(f'{m.name} = "{m.requirement.text}"\n' for m in models)
+    (folder / "project" / "models.toml").write_text(f"[models]\n{requirements}")
 
 
 def seconds(command: Sequence[str], env: dict[str, str], cwd: Path) -> tuple[float, float]:
@@ -96,9 +97,9 @@ def added(folder: Path, hub: Hub, before: int) -> None:
         hub.add(f"acme/m{i}", {"model.safetensors": f"weights {i}".encode()})
     env = {**os.environ, "MODELPM_HOME": str(folder / "home"), "HF_ENDPOINT": hub.endpoint}
     folder.mkdir(exist_ok=True)
-    wishes = [f'm{i} = "hf://acme/m{i}"\n' for i in range(before + 1)]
+    requirements = [f'm{i} = "hf://acme/m{i}"\n' for i in range(before + 1)]
     for count in (before, before + 1):
-        (folder / "models.toml").write_text("[models]\n" + "".join(wishes[:count]))
+        (folder / "models.toml").write_text("[models]\n" + "".join(requirements[:count]))
         hub.seen.clear()
         taken = time.perf_counter()
         subprocess.run([COMMAND, "lock"], env=env, cwd=folder, check=True, capture_output=True)

@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import modelpm
 from modelpm.lockfile.file import Lock
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.store import Store
 from modelpm.store.blobs.verify import Target, verify
 from tests.support.hub import running_hub
@@ -115,7 +116,7 @@ def many(folder: Path, count: int) -> None:
     for index in range(count):
         data = [f"{index} {part}".encode() for part in range(5)]
         files = [LockedFile(f"{n}.json", len(d), put(store, d), ("file:///x",)) for n, d in enumerate(data)]
-        models.append(LockedModel(f"model-{index:04}", Wish(f"file:///{index}"), tuple(files)))
+        models.append(LockedModel(f"model-{index:04}", Requirement(f"file:///{index}"), tuple(files)))
     for index in range(5 * count):
         put(store, f"nobody's {index}".encode())
     lock = folder / "many" / "env" / "models.lock"

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from modelpm.api.events import Bus
+from modelpm.api.events import Acted, Bus
 from modelpm.api.types import Event, Secret
 from modelpm.errors import IntegrityError, ModelpmError, PluginError, StoreError
+from modelpm.events.acts import acting
 from modelpm.events.audit import Auditor
 from modelpm.events.subscribers import Warnings
 from tests.support.codes import coded
@@ -38,22 +39,21 @@ class Memory:
             raise self.failure
 
 
-def an_auditor(*sinks: tuple[Memory, bool]) -> tuple[Auditor, list[str]]:
+def audited(*sinks: tuple[Memory, bool]) -> tuple[Bus, list[str]]:
     warnings: list[str] = []
     named = [(f"sink{i}", sink, required) for i, (sink, required) in enumerate(sinks)]
-    return Auditor(named, Bus((Warnings(warnings.append),)), "ada"), warnings
+    bus = Bus((Warnings(warnings.append),))
+    return bus.joined(Auditor(named, bus, "ada")), warnings
 
 
-def record(auditor: Auditor, details: Mapping[str, Any] | None = None, **fields: Any) -> None:
-    auditor.record("r1", "install.begin", **{
-        "resource_type": "model", "resource_id": "core/tiny", "success": None, "details": details or {}, **fields,
-    })  # fmt: skip
+def record(bus: Bus, details: Mapping[str, Any] | None = None, resource_id: str = "core/tiny") -> None:
+    bus.tell(Acted("r1", "install.begin", "model", resource_id, None, None, details or {}))
 
 
 def test_a_success_has_a_begin_and_an_end_with_what_became_known() -> None:
     sink = Memory()
-    auditor, _ = an_auditor((sink, True))
-    with auditor.operation("install", resource_type="model", resource_id="tiny", details={"spec": "tiny"}) as outcome:
+    bus, _ = audited((sink, True))
+    with acting(bus, "install", resource_type="model", resource_id="tiny", details={"spec": "tiny"}) as outcome:
         assert [e.action for e in sink.events] == ["install.begin"]
         outcome.details["bytes"] = 7
     begin, end = sink.events
@@ -69,11 +69,11 @@ def test_a_success_has_a_begin_and_an_end_with_what_became_known() -> None:
 
 def test_a_failure_is_recorded_with_code_message_expected_and_actual_and_goes_on() -> None:
     sink = Memory()
-    auditor, _ = an_auditor((sink, True))
+    bus, _ = audited((sink, True))
     failure = IntegrityError("not what was promised", code="digest_mismatch", expected="aa", actual="bb")
     with (
         pytest.raises(IntegrityError, check=coded("digest_mismatch")),
-        auditor.operation("install", resource_type="model", resource_id="tiny", user="bob"),
+        acting(bus, "install", resource_type="model", resource_id="tiny", user="bob"),
     ):
         raise failure
     fields = sink.events[-1].fields
@@ -90,16 +90,16 @@ def test_a_failure_is_recorded_with_code_message_expected_and_actual_and_goes_on
 )
 def test_what_is_no_error_of_ours_is_recorded_too(error: BaseException, code: str) -> None:
     sink = Memory()
-    auditor, _ = an_auditor((sink, True))
-    with pytest.raises(type(error)), auditor.operation("verify", resource_type="model", resource_id="tiny"):
+    bus, _ = audited((sink, True))
+    with pytest.raises(type(error)), acting(bus, "verify", resource_type="model", resource_id="tiny"):
         raise error
     assert sink.events[-1].fields["details"]["error"]["code"] == code
 
 
 def test_a_failure_without_an_exception_is_said_by_the_outcome() -> None:
     sink = Memory()
-    auditor, _ = an_auditor((sink, True))
-    with auditor.operation("verify", resource_type="model", resource_id="tiny") as outcome:
+    bus, _ = audited((sink, True))
+    with acting(bus, "verify", resource_type="model", resource_id="tiny") as outcome:
         outcome.success = False
     assert sink.events[-1].fields["success"] is False
 
@@ -112,11 +112,11 @@ def test_a_required_sink_that_cannot_record_stops_the_act_before_it_begins(
     raised: BaseException, expected: type[ModelpmError]
 ) -> None:
     other = Memory()
-    auditor, warnings = an_auditor((Memory(raised), True), (other, True))
+    bus, warnings = audited((Memory(raised), True), (other, True))
     acted = False
     with (
         pytest.raises(expected, check=coded("plugin", "local")),
-        auditor.operation("install", resource_type="model", resource_id="tiny"),
+        acting(bus, "install", resource_type="model", resource_id="tiny"),
     ):
         acted = True
     assert not acted
@@ -125,10 +125,10 @@ def test_a_required_sink_that_cannot_record_stops_the_act_before_it_begins(
 
 
 def test_when_the_failure_cannot_be_recorded_the_failure_itself_is_what_the_caller_sees() -> None:
-    auditor, warnings = an_auditor((Memory(StoreError("disk full"), after=1), True))
+    bus, warnings = audited((Memory(StoreError("disk full"), after=1), True))
     with (
         pytest.raises(IntegrityError, check=coded("integrity")),
-        auditor.operation("install", resource_type="model", resource_id="tiny"),
+        acting(bus, "install", resource_type="model", resource_id="tiny"),
     ):
         raise IntegrityError("not what was promised")
     assert warnings == ["the failure could not be recorded: disk full"]
@@ -136,18 +136,18 @@ def test_when_the_failure_cannot_be_recorded_the_failure_itself_is_what_the_call
 
 def test_an_optional_sink_that_raises_is_warned_about_once_and_dropped() -> None:
     bad, good = Memory(ValueError("odd")), Memory()
-    auditor, warnings = an_auditor((bad, False), (good, True))
+    bus, warnings = audited((bad, False), (good, True))
     for _ in range(3):
-        record(auditor)
+        record(bus)
     assert len(good.events) == 3
     assert warnings == ["the audit sink `sink0` failed and is left out: ValueError: odd"]
 
 
 def test_urls_lose_their_query_and_password_wherever_they_stand() -> None:
     sink = Memory()
-    auditor, _ = an_auditor((sink, True))
+    bus, _ = audited((sink, True))
     url = "https://ada:hunter2@cdn.example:8443/a/b.gguf?X-Sig=s3cret&y=1#frag"
-    record(auditor, {"source": url, "inner": [{"text": f"tried {url}, then gave up"}]}, resource_id=url)
+    record(bus, {"source": url, "inner": [{"text": f"tried {url}, then gave up"}]}, resource_id=url)
     fields = sink.events[0].fields
     clean = "https://cdn.example:8443/a/b.gguf"
     assert fields["resource_id"] == clean
@@ -158,18 +158,18 @@ def test_urls_lose_their_query_and_password_wherever_they_stand() -> None:
 
 def test_details_become_json_types() -> None:
     sink = Memory()
-    auditor, _ = an_auditor((sink, True))
-    record(auditor, {"n": float("nan"), "secret": Secret("hunter2"), "t": (1, 2)})
+    bus, _ = audited((sink, True))
+    record(bus, {"n": float("nan"), "secret": Secret("hunter2"), "t": (1, 2)})
     assert sink.events[0].fields["details"] == {"n": "nan", "secret": "Secret(…)", "t": [1, 2]}
 
 
 def test_many_threads_write_one_event_at_a_time() -> None:
     sink = Memory()
-    auditor, _ = an_auditor((sink, True))
+    bus, _ = audited((sink, True))
 
     def many() -> None:
         for _ in range(50):
-            record(auditor)
+            record(bus)
 
     threads = [threading.Thread(target=many) for _ in range(8)]
     for thread in threads:
@@ -180,8 +180,8 @@ def test_many_threads_write_one_event_at_a_time() -> None:
 
 
 def test_close_closes_every_sink_even_when_one_raises() -> None:
-    bad, good = Memory(ValueError("odd")), Memory()
-    auditor, warnings = an_auditor((bad, True), (good, True))
+    bad, good, warnings = Memory(ValueError("odd")), Memory(), list[str]()
+    auditor = Auditor([("bad", bad, True), ("good", good, True)], Bus((Warnings(warnings.append),)), "ada")
     auditor.close()
     auditor.close()
     assert good.closed
@@ -193,16 +193,16 @@ UNWRITABLE = StoreError("cannot record in /log: Read-only file system", code="no
 
 def test_what_only_looks_goes_on_where_the_disk_cannot_be_written() -> None:
     for after in (0, 1):  # at its beginning, or at its end
-        auditor, warnings = an_auditor((Memory(UNWRITABLE, after=after), True))
-        with auditor.operation("verify", resource_type="model", resource_id="tiny", changes=False):
+        bus, warnings = audited((Memory(UNWRITABLE, after=after), True))
+        with acting(bus, "verify", resource_type="model", resource_id="tiny", changes=False):
             pass
         assert set(warnings) == {
             "`verify` continues, but is not in the audit log: cannot record in /log: Read-only file system"
         }
-        auditor, _ = an_auditor((Memory(UNWRITABLE, after=after), True))
+        bus, _ = audited((Memory(UNWRITABLE, after=after), True))
         with (
             pytest.raises(StoreError, check=coded("no_permission")),
-            auditor.operation("install", resource_type="model", resource_id="tiny"),
+            acting(bus, "install", resource_type="model", resource_id="tiny"),
         ):
             assert after == 1  # not even begun
 
@@ -210,10 +210,10 @@ def test_what_only_looks_goes_on_where_the_disk_cannot_be_written() -> None:
 @pytest.mark.parametrize("failure", [RuntimeError("the collector is down"), StoreError("held", code="lock_timeout")])
 def test_no_other_failure_of_a_required_sink_is_passed_over(failure: Exception) -> None:
     for sinks in ([Memory(UNWRITABLE), Memory(failure)], [Memory(failure), Memory(UNWRITABLE)]):
-        auditor, warnings = an_auditor(*((sink, True) for sink in sinks))
+        bus, warnings = audited(*((sink, True) for sink in sinks))
         with (
             pytest.raises(ModelpmError) as caught,
-            auditor.operation("verify", resource_type="model", resource_id="tiny", changes=False),
+            acting(bus, "verify", resource_type="model", resource_id="tiny", changes=False),
         ):
             pytest.fail("it was begun")
         assert caught.value.code != "no_permission"

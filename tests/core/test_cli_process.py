@@ -48,7 +48,7 @@ OF_PROJECTS = (
     "project.manifest",
     "project.rules",
     "resolution.selection",
-    "resolution.spec",
+    "text.spec",
     "api.types",
     "results.report",
     "project.files",

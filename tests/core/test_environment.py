@@ -12,7 +12,8 @@ from modelpm.environment import ledger
 from modelpm.environment.environment import Environment
 from modelpm.environment.view import View
 from modelpm.errors import IntegrityError, StoreError, UsageError
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.store import Store
 from tests.support.codes import coded
 
@@ -29,7 +30,7 @@ def put_blob(store: Store, data: bytes) -> str:
 
 def model(store: Store, name: str, files: dict[str, bytes]) -> LockedModel:
     locked = tuple(LockedFile(p, len(d), put_blob(store, d), (f"x://{name}/{p}",)) for p, d in files.items())
-    return LockedModel(name, Wish(f"x://{name}"), locked)
+    return LockedModel(name, Requirement(f"x://{name}"), locked)
 
 
 @pytest.fixture

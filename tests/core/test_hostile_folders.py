@@ -15,7 +15,8 @@ from modelpm.api.types import Context
 from modelpm.environment.link_into import is_run_by_tools
 from modelpm.errors import IntegrityError, UsageError
 from modelpm.lockfile.file import parse_lock
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.export import FORMATS, NEED_ADDRESSES, _address, export
 from modelpm.plugins.registry import Registry
 from modelpm.project.manifest import parse_manifest
@@ -149,7 +150,7 @@ def test_no_export_prints_what_nobody_sees(spec: str, source: str, text: str) ->
     facts: dict[str, Any] = dict.fromkeys(
         ("catalog", "id", "release", "variant", "upstream", "format", "license"), text
     )
-    model = LockedModel("m", Wish(spec, (text,)), files=(file,), groups=(text,), **facts)
+    model = LockedModel("m", Requirement(spec, (text,)), files=(file,), groups=(text,), **facts)
     for format_ in FORMATS:
         asks = format_ in NEED_ADDRESSES  # sources, which take no such references
         made = _address(source) if asks else export([model], format_, NOWHERE)

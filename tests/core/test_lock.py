@@ -12,7 +12,8 @@ from modelpm.errors import IntegrityError, ModelpmError, UsageError
 from modelpm.lockfile.canonical import read_canonical
 from modelpm.lockfile.file import Lock, parse_lock
 from modelpm.lockfile.merge import heal
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from tests.support.codes import coded
 
 sha256s = st.text("0123456789abcdef", min_size=64, max_size=64)
@@ -27,8 +28,8 @@ files = st.builds(
     sources=st.lists(texts, max_size=3).map(tuple),
     extra=st.just({}),
 )
-wishes = st.builds(
-    Wish,
+requirements = st.builds(
+    Requirement,
     st.text(string.printable, min_size=1),
     st.lists(texts, max_size=2).map(tuple),
     st.lists(texts, max_size=2).map(tuple),
@@ -41,7 +42,7 @@ def models(draw: st.DrawFn) -> LockedModel:
     its = tuple(replace(draw(files), path=f"f{i}/{base}") for i in range(count))
     keys = ("catalog", "id", "release", "variant", "upstream", "format", "license")
     values = {key: draw(texts) for key in draw(st.sets(st.sampled_from(keys)))}
-    model = LockedModel(draw(names), draw(wishes), its, draw(st.lists(texts, max_size=2).map(tuple)))
+    model = LockedModel(draw(names), draw(requirements), its, draw(st.lists(texts, max_size=2).map(tuple)))
     return replace(model, **values)  # type: ignore[arg-type] # texts all of them
 
 
@@ -78,8 +79,8 @@ def test_the_fast_reader_reads_what_a_toml_parser_reads_or_nothing(text: str) ->
 
 def test_the_fast_reader_reads_what_we_write() -> None:
     file = LockedFile("a.gguf", 1, "ab" * 32, ("x://a",))
-    plain = LockedModel("a", Wish("x://a"), (file, replace(file, path="b", sources=())), ("ci",), license="mit")
-    options = LockedModel("b", Wish("x://b", ("*.json",), ("a'b",)), (file,))
+    plain = LockedModel("a", Requirement("x://a"), (file, replace(file, path="b", sources=())), ("ci",), license="mit")
+    options = LockedModel("b", Requirement("x://b", ("*.json",), ("a'b",)), (file,))
     text = Lock().changed(put=[plain, options]).with_settings("deep/weights", ["ci"]).render()
     assert read_canonical(text) == tomllib.loads(text)
 
@@ -107,7 +108,11 @@ def test_damaged_locks_are_errors_of_ours(text: str) -> None:
 
 
 ONE = LockedModel(
-    "tiny", Wish("core/tiny"), (LockedFile("t.gguf", 3, "a" * 64, ("pkg://x/t.gguf",)),), catalog="core", id="tiny"
+    "tiny",
+    Requirement("core/tiny"),
+    (LockedFile("t.gguf", 3, "a" * 64, ("pkg://x/t.gguf",)),),
+    catalog="core",
+    id="tiny",
 )
 TEXT = Lock().changed(put=[ONE]).render()
 
@@ -209,7 +214,7 @@ def test_unknown_keys_survive_a_change_of_another_model() -> None:
 
 
 def test_a_wish_with_options_is_an_inline_table() -> None:
-    model = replace(ONE, wish=Wish("hf://a/b", ("*.safetensors",), ("x*",)))
+    model = replace(ONE, requirement=Requirement("hf://a/b", ("*.safetensors",), ("x*",)))
     text = Lock().changed(put=[model]).render()
     assert 'spec = { source = "hf://a/b", include = ["*.safetensors"], exclude = ["x*"] }' in text
-    assert parse_lock(text, "x").models[0].wish == model.wish
+    assert parse_lock(text, "x").models[0].requirement == model.requirement

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.lockfile.file import Lock, parse_lock
 from modelpm.lockfile.merge import HEALABLE, heal
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 
 STYLES = ("", "--diff3", "--zdiff3")
 Models = Mapping[str, LockedModel]
@@ -37,7 +38,7 @@ def locked(name: str, release: int, files: int = 2) -> LockedModel:
     catalog, id_, variant = ("core", name, "q4") if name[-1] in "02468" else ("", "", "")
     return LockedModel(
         name,
-        Wish(f"core/{name}"),
+        Requirement(f"core/{name}"),
         made,
         release=f"{release}.0",
         upstream=f"hf://acme/{name}@{release:040x}",

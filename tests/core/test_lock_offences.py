@@ -20,12 +20,14 @@ from modelpm.catalog import Catalogs
 from modelpm.errors import CheckFailedError, IntegrityError, ModelpmError
 from modelpm.library.project import Project
 from modelpm.lockfile.file import Lock, parse_lock
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.plugins.discovery import scan
 from modelpm.plugins.registry import Registry
 from modelpm.project.lock_rules import is_clearly_of
 from modelpm.project.provenance import Judge
 from modelpm.results.report import Result
+from modelpm.text.spec import UriSpec, parse_spec
 from tests.support.catalogs import file, model, release, variant, write_catalog
 from tests.support.codes import coded
 from tests.support.hub import Hub
@@ -57,7 +59,7 @@ def weights(tmp_path: Path) -> Path:
 def locked_as(path: Path, name: str, spec: str, source: str, **facts: Any) -> LockedModel:
     data = path.read_bytes()
     return LockedModel(
-        "m", Wish(spec), (LockedFile(name, len(data), hashlib.sha256(data).hexdigest(), (source,)),), **facts
+        "m", Requirement(spec), (LockedFile(name, len(data), hashlib.sha256(data).hexdigest(), (source,)),), **facts
     )
 
 
@@ -180,8 +182,10 @@ def test_what_is_clear_from_the_texts_is_what_the_source_says(
         return
     assert (owner, name) == (owner2, name2) or f"{owner}/{name}{tail}".startswith(f"{owner2}/{name2}")
     judge = Judge(Known(REGISTRY, Catalogs([])))
+    read = parse_spec(spec)
     if scheme != "nowhere" and judge._parsed(spec) and judge._parsed(found):  # noqa: SLF001 - the other way to tell
-        assert judge._is_of(spec, found)  # noqa: SLF001 - as above
+        assert isinstance(read, UriSpec)
+        assert judge._is_of(read, found)  # noqa: SLF001 - as above
 
 
 @pytest.mark.parametrize("format_", ["pickle", "safetensors", "ggml"])
@@ -400,11 +404,16 @@ def test_what_an_entry_does_not_name_is_said_and_some_of_it_refused(
     judge: Judge, source: str, *, refused: bool, said: bool
 ) -> None:
     locked = LockedModel(
-        "a", Wish("acme/a"), (LockedFile("a.gguf", 5, "ab" * 32, (source,)),), catalog="acme", id="a", release="1.0"
+        "a",
+        Requirement("acme/a"),
+        (LockedFile("a.gguf", 5, "ab" * 32, (source,)),),
+        catalog="acme",
+        id="a",
+        release="1.0",
     )
     offences, moved = judge.entries([locked])
     assert (bool(offences), bool(moved)) == (refused, said)
-    elsewhere, _ = judge.entries([LockedModel("a", Wish("nobodys/a"), locked.files)])
+    elsewhere, _ = judge.entries([LockedModel("a", Requirement("nobodys/a"), locked.files)])
     assert bool(elsewhere) == (refused and not source.startswith(("s3", "http://cdn")))
 
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from modelpm.errors import Denied, IntegrityError, ModelpmError, UsageError
 from modelpm.lockfile.file import Lock, parse_lock
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.project.discovery import TABLE, governs
 from modelpm.project.drift import drift, settled
 from modelpm.project.edit import with_models, without_models
@@ -38,8 +39,8 @@ allow-licenses = ["mit"]
 
 def test_a_manifest_says_what_is_wanted() -> None:
     manifest = parse_manifest(TEXT, "models.toml")
-    assert manifest.models["chat"] == Wish("core/qwen3-8b@1:q5_k_m")
-    assert manifest.models["style"] == Wish("hf://acme/style-lora@v3", ("*.safetensors",))
+    assert manifest.models["chat"] == Requirement("core/qwen3-8b@1:q5_k_m")
+    assert manifest.models["style"] == Requirement("hf://acme/style-lora@v3", ("*.safetensors",))
     assert manifest.groups == {"gpu": ("style",)}
     assert manifest.groups_of("style") == ("gpu",)
     assert (manifest.dir, manifest.default_groups) == ("weights", ("gpu",))
@@ -123,7 +124,7 @@ def test_damaged_manifests_are_errors_of_ours(text: str) -> None:
 
 
 def test_an_edit_touches_only_its_own_line() -> None:
-    edited = with_models(TEXT, "models.toml", (), {"vad": Wish("core/vad")})
+    edited = with_models(TEXT, "models.toml", (), {"vad": Requirement("core/vad")})
     lines = [line for line in edited.splitlines() if line != 'vad = "core/vad"']
     assert lines == TEXT.splitlines()
     assert without_models(edited, "models.toml", (), ["vad"]) == TEXT
@@ -140,7 +141,7 @@ def test_a_model_that_goes_leaves_its_groups_and_every_comment_stays() -> None:
 
 def test_a_group_is_made_where_it_is_first_named() -> None:
     text = '# mine\n[models]\nb = "core/b"\n'
-    edited = with_models(text, "models.toml", (), {"a": Wish("core/a")}, "ci")
+    edited = with_models(text, "models.toml", (), {"a": Requirement("core/a")}, "ci")
     assert edited == '# mine\n[models]\na = "core/a"\nb = "core/b"\n\n[groups]\nci = ["a"]\n'
 
 
@@ -171,7 +172,7 @@ source = "core/table"
     ],
 )
 def test_what_is_added_stands_where_the_alphabet_has_it_and_comments_stay(name: str, above: str, below: str) -> None:
-    edited = with_models(SORTED, "models.toml", (), {name: Wish("core/new")})
+    edited = with_models(SORTED, "models.toml", (), {name: Requirement("core/new")})
     lines = edited.splitlines()
     at = lines.index(f'{name} = "core/new"')
     assert (lines[at - 1], lines[at + 1]) == (above, below)
@@ -179,17 +180,19 @@ def test_what_is_added_stands_where_the_alphabet_has_it_and_comments_stay(name: 
 
 
 def test_several_are_sorted_in_at_once_and_what_is_not_sorted_is_left_so() -> None:
-    edited = with_models('[models]\nz = "core/z"\na = "core/a"\n', "models.toml", (), {n: Wish("core/n") for n in "mb"})
+    edited = with_models(
+        '[models]\nz = "core/z"\na = "core/a"\n', "models.toml", (), {n: Requirement("core/n") for n in "mb"}
+    )
     assert [line[0] for line in edited.splitlines()[1:]] == ["z", "a", "b", "m"]
 
 
 def test_a_word_is_put_beside_what_stands_and_goes_with_it() -> None:
-    edited = with_models(SORTED, "models.toml", (), {"b": Wish("core/b")}, None, ("pickle",))
+    edited = with_models(SORTED, "models.toml", (), {"b": Requirement("core/b")}, None, ("pickle",))
     assert 'b = {source = "core/b", allow = ["pickle"]}   # fast' in edited
     manifest = parse_manifest(edited, "models.toml")
     assert dict(manifest.allow) == {"b": ("pickle",)}
     assert (manifest.words("b"), manifest.words("d")) == (frozenset({"pickle"}), frozenset())
-    assert with_models(edited, "models.toml", (), {"b": Wish("core/b")}, None, ("pickle",)) == edited
+    assert with_models(edited, "models.toml", (), {"b": Requirement("core/b")}, None, ("pickle",)) == edited
     assert parse_manifest(without_models(edited, "models.toml", (), ["b"]), "models.toml").allow == {}
 
 
@@ -200,20 +203,20 @@ def test_a_word_that_is_none_is_told(value: str) -> None:
 
 
 def test_what_is_added_to_the_examples_stands_below_them() -> None:
-    edited = with_models(STARTER, "models.toml", (), {"a": Wish("core/a"), "b": Wish("core/b@1")}, "ci")
+    edited = with_models(STARTER, "models.toml", (), {"a": Requirement("core/a"), "b": Requirement("core/b@1")}, "ci")
     assert edited == STARTER + 'a = "core/a"\nb = "core/b@1"\n\n[groups]\nci = ["a", "b"]\n'
 
 
 def test_the_examples_to_begin_with_are_in_their_tables() -> None:
     manifest = parse_manifest(re.sub(r"(?m)^# (?=\[|[a-z-]+ = )", "", STARTER), "models.toml")
-    assert manifest.models["chat"] == Wish("core/qwen3-8b@1:q4_k_m")
+    assert manifest.models["chat"] == Requirement("core/qwen3-8b@1:q4_k_m")
     assert manifest.models["style"].include == ("*.safetensors",)
     assert (manifest.groups, manifest.dir) == ({"gpu": ("style",)}, "models")
     assert manifest.rules.licenses == ("apache-2.0", "mit")
 
 
 def test_line_ends_stay_what_they_are() -> None:
-    edited = with_models(TEXT.replace("\n", "\r\n"), "models.toml", (), {"vad": Wish("core/vad")})
+    edited = with_models(TEXT.replace("\n", "\r\n"), "models.toml", (), {"vad": Requirement("core/vad")})
     assert edited.count("\n") == edited.count("\r\n")
 
 
@@ -221,7 +224,7 @@ def test_a_table_of_pyproject_is_a_manifest() -> None:
     text = "[project]\nname = 'x' # mine\n\n[tool.modelpm.models]\na = 'core/a'\n\n[tool.other]\nb = 1\n"
     assert governs(text, TABLE)
     assert not governs("[tool.other]\nx = 'modelpm'\n", TABLE)
-    edited = with_models(text, "pyproject.toml", TABLE, {"b": Wish("core/b")})
+    edited = with_models(text, "pyproject.toml", TABLE, {"b": Requirement("core/b")})
     assert set(parse_manifest(edited, "pyproject.toml", TABLE).models) == {"a", "b"}
     assert edited.replace('b = "core/b"\n', "") == text
 
@@ -233,18 +236,20 @@ globs = st.lists(st.sampled_from(["*.json", 'a"b*', "dir/*"]), max_size=2, uniqu
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.dictionaries(names, st.builds(Wish, specs, globs, globs), min_size=1, max_size=4),
+    st.dictionaries(names, st.builds(Requirement, specs, globs, globs), min_size=1, max_size=4),
     st.sampled_from([None, "ci", "gpu"]),
 )
-def test_whatever_is_put_in_is_read_back_and_comes_out_again(wishes: dict[str, Wish], group: str | None) -> None:
-    edited = with_models(STARTER, "models.toml", (), wishes, group)
-    assert with_models(edited, "models.toml", (), wishes, group) == edited
-    assert dict(parse_manifest(edited, "models.toml").models) == wishes
-    assert dict(parse_manifest(without_models(edited, "models.toml", (), wishes), "models.toml").models) == {}
+def test_whatever_is_put_in_is_read_back_and_comes_out_again(
+    requirements: dict[str, Requirement], group: str | None
+) -> None:
+    edited = with_models(STARTER, "models.toml", (), requirements, group)
+    assert with_models(edited, "models.toml", (), requirements, group) == edited
+    assert dict(parse_manifest(edited, "models.toml").models) == requirements
+    assert dict(parse_manifest(without_models(edited, "models.toml", (), requirements), "models.toml").models) == {}
 
 
 def locked(name: str, spec: str, groups: tuple[str, ...] = ()) -> LockedModel:
-    return LockedModel(name, Wish(spec), (LockedFile("a", 1, "ab" * 32, ("x://a",)),), groups)
+    return LockedModel(name, Requirement(spec), (LockedFile("a", 1, "ab" * 32, ("x://a",)),), groups)
 
 
 def test_every_reason_of_drift_is_one_line() -> None:

@@ -14,7 +14,8 @@ from modelpm.environment.environment import Environment
 from modelpm.environment.view import View
 from modelpm.errors import StoreError, UsageError
 from modelpm.lockfile import file as lock_file
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.operations import install
 from modelpm.project import edit
 from modelpm.store import Store
@@ -46,7 +47,7 @@ def manager(tmp_path: Path) -> modelpm.Manager:
 
 def model(store: Store, name: str, data: bytes) -> LockedModel:
     file = LockedFile("a", len(data), put(store, data), (f"x://{name}/a",))
-    return LockedModel(name, Wish(f"x://{name}"), (file,))
+    return LockedModel(name, Requirement(f"x://{name}"), (file,))
 
 
 def specs(tmp_path: Path, count: int) -> list[str]:

@@ -19,7 +19,8 @@ from modelpm.catalog import Catalogs
 from modelpm.errors import UsageError
 from modelpm.lockfile.file import Lock, parse_lock
 from modelpm.lockfile.merge import HEALABLE, Merged, heal
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.plugins.discovery import scan
 from modelpm.plugins.registry import Registry
 from modelpm.project.drift import pinned
@@ -41,7 +42,7 @@ def model(key: int, revision: int) -> LockedModel:
     if key % 5 == 4:
         url = f"https://models.example/weights/m{key:02}.gguf"
         file = LockedFile(f"m{key:02}.gguf", 1000, sha(key, revision), (url,))
-        return LockedModel(f"m{key:02}", Wish(url), (file,), upstream=url, format="gguf")
+        return LockedModel(f"m{key:02}", Requirement(url), (file,), upstream=url, format="gguf")
     repo = f"hf://acme/r{key - key % 3 if key % 3 < 2 else key:02}"
     quant = {0: ":Q4_K_M", 1: ":Q8_0"}.get(key % 3, "")
     upstream = f"{repo}@{sha(repo, revision)[:40]}"
@@ -50,9 +51,9 @@ def model(key: int, revision: int) -> LockedModel:
         LockedFile(f"w{quant[1:]}-{n}.gguf", 1000 + revision % 3, sha(repo, quant, revision, n), (f"{upstream}/w{n}",))
         for n in range(key % 4)
     ]
-    wish = Wish(repo + quant, exclude=("*.md",) if key % 7 == 0 else ())
+    requirement = Requirement(repo + quant, exclude=("*.md",) if key % 7 == 0 else ())
     license_ = ("mit", "apache-2.0")[key % 2]
-    return LockedModel(f"m{key:02}", wish, tuple(files), upstream=upstream, format="gguf", license=license_)
+    return LockedModel(f"m{key:02}", requirement, tuple(files), upstream=upstream, format="gguf", license=license_)
 
 
 def branch(rng: random.Random, base: Models, changes: int) -> Models:
@@ -61,14 +62,14 @@ def branch(rng: random.Random, base: Models, changes: int) -> Models:
         kind = rng.choices(("add", "upgrade", "rename", "remove"), (45, 35, 12, 8))[0]
         if kind == "add" or not models:
             new = model(rng.randrange(40), rng.randrange(1, 9))
-            if all(there.wish != new.wish for there in models.values()):
+            if all(there.requirement != new.requirement for there in models.values()):
                 models.setdefault(new.name, new)
             continue
         name = rng.choice(sorted(models))
         old = models.pop(name)
         if kind == "upgrade":
-            wishes = {model(key, 1).wish: key for key in range(40)}
-            models[name] = replace(model(wishes[old.wish], rng.randrange(1, 99)), name=name)
+            requirements = {model(key, 1).requirement: key for key in range(40)}
+            models[name] = replace(model(requirements[old.requirement], rng.randrange(1, 99)), name=name)
         elif kind == "rename":
             new_name = f"n{rng.randrange(99):02}"
             models[new_name if new_name not in models else name] = replace(
@@ -91,14 +92,14 @@ def merge(folder: Path, texts: tuple[str, str, str], style: str) -> str:
     return done.stdout
 
 
-def wanted(ours: Models, base: Models, theirs: Models) -> dict[str, Wish]:
+def wanted(ours: Models, base: Models, theirs: Models) -> dict[str, Requirement]:
     """Return what a person makes of the three manifests: each change of a side stands."""
     found = {}
     for name in {*ours, *base, *theirs}:
-        mine, before, yours = (side[name].wish if name in side else None for side in (ours, base, theirs))
-        wish = yours if mine == before else mine
-        if wish is not None:
-            found[name] = wish
+        mine, before, yours = (side[name].requirement if name in side else None for side in (ours, base, theirs))
+        requirement = yours if mine == before else mine
+        if requirement is not None:
+            found[name] = requirement
     return found
 
 
@@ -115,16 +116,16 @@ def outcome(resolver: Resolver, manifest: Manifest, lock: Lock, merged: Merged |
     if kept is not None:
         return Outcome(kept.digest, torn=False)
     assert merged is not None
-    wish = manifest.models[name]
-    found = resolver.identify(wish.spec, name=name, include=wish.include, exclude=wish.exclude)
+    requirement = manifest.models[name]
+    found = resolver.identify(requirement, name=name)
     _, pins = pins_of(resolver, found, merged.said(name))
     if len(pins) != 1:
         return Outcome(None, torn=len(pins) > 1)
     (pin,) = pins
     if pin.digest:
         return Outcome(pin.digest, torn=False)
-    keys = {model(key, 1).wish: key for key in range(40)}
-    at = (m for revision in range(99) if (m := model(keys[wish], revision)).upstream == pin.upstream)
+    keys = {model(key, 1).requirement: key for key in range(40)}
+    at = (m for revision in range(99) if (m := model(keys[requirement], revision)).upstream == pin.upstream)
     return Outcome(next(at).digest, torn=False)
 
 
@@ -143,18 +144,24 @@ def trial(folder: Path, rng: random.Random, resolver: Resolver) -> Counter[str]:
         lock = merged.lock
         counts["healed"] += 1
     manifest = Manifest(wanted(ours, base, theirs))
-    for name, wish in manifest.models.items():
+    for name, requirement in manifest.models.items():
         now = outcome(resolver, manifest, lock, merged, name)
-        sides = [next((m for m in side.values() if m.wish == wish), None) for side in (ours, base, theirs)]
-        lossy = wish.spec.startswith("https://") or shared(wish, (ours, theirs))
+        sides = [
+            next((m for m in side.values() if m.requirement == requirement), None) for side in (ours, base, theirs)
+        ]
+        lossy = requirement.text.startswith("https://") or shared(requirement, (ours, theirs))
         counts[judged(now, *sides, lossy=lossy)] += 1
     return counts
 
 
-def shared(wish: Wish, sides: tuple[Models, ...]) -> bool:
+def shared(requirement: Requirement, sides: tuple[Models, ...]) -> bool:
     """Whether another model is of the same repository: the text of a merge may not tell whose a revision is."""
-    repo = wish.spec.rpartition(":")[0]
-    return any(m.wish != wish and m.wish.spec.rpartition(":")[0] == repo for side in sides for m in side.values())
+    repo = requirement.text.rpartition(":")[0]
+    return any(
+        m.requirement != requirement and m.requirement.text.rpartition(":")[0] == repo
+        for side in sides
+        for m in side.values()
+    )
 
 
 def judged(

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.errors import UsageError
-from modelpm.resolution.pasted import hub_spec
-from modelpm.resolution.spec import UriSpec, parse_spec
+from modelpm.text.pasted import hub_spec
+from modelpm.text.spec import UriSpec, parse_spec
 from modelpm_huggingface import grammar
 from tests.conftest import Ran
 from tests.support.hub import Hub

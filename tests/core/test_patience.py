@@ -1,6 +1,7 @@
 """How long something is tried again. No clock, no network."""
 
 from datetime import UTC, datetime
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,18 @@ from modelpm.network.health import Hosts
 
 AWAY = Unavailable("connection refused")
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+
+
+class Drawn(Random):
+    """A random number that is known."""
+
+    def __init__(self, number: float) -> None:
+        super().__init__()
+        self.number = number
+
+    def random(self) -> float:
+        """Return it."""
+        return self.number
 
 
 def outlived(budget: Budget, error: Unavailable, *, served: bool, takes: float = 0.0) -> tuple[float, int]:
@@ -29,7 +42,7 @@ def outlived(budget: Budget, error: Unavailable, *, served: bool, takes: float =
 
 
 def budget(retries: int = 5, outage: float = 60.0, chance: float = 1.0) -> Budget:
-    return Budget(Patience(retries, outage), lambda: chance)
+    return Budget(Patience(retries, outage), Drawn(chance))
 
 
 def test_pauses_grow_to_five_seconds_and_progress_begins_again() -> None:
@@ -119,7 +132,7 @@ def test_beyond_the_tries_no_wait_goes_over_the_end_of_the_outage() -> None:
 
 @given(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), st.floats(0, 1), st.integers(1, 2000))
 def test_no_wait_is_longer_than_the_longest(asked: float | None, chance: float, strikes: int) -> None:
-    it = Budget(Patience(5000, 60.0), lambda: chance, strikes=strikes)
+    it = Budget(Patience(5000, 60.0), Drawn(chance), strikes=strikes)
     wait = it.strike(1, 1, Unavailable("no", retry_after=asked), served=True)
     assert wait is None or 0.0 <= wait <= LONGEST_WAIT + 0.25
 

@@ -15,7 +15,7 @@ from modelpm.api.types import Secret
 from modelpm.errors import NotFound, UsageError
 from modelpm.network import redact
 from modelpm.network.redact import MARK, capped, cleaned, redact_urls, withhold, withhold_in_url, without_secrets
-from modelpm.resolution.spec import parse_spec
+from modelpm.text.spec import parse_spec
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -7,11 +7,11 @@ import pytest
 from modelpm.api.types import CatalogText, Digest, Reference, RemoteFile, Snapshot
 from modelpm.catalog import parse_entry
 from modelpm.errors import IntegrityError, NotFound, UsageError
-from modelpm.lockfile.model import Wish
+from modelpm.lockfile.requirement import Requirement
 from modelpm.resolution import resolve
 from modelpm.resolution.plan import make_plan
 from modelpm.resolution.resolve import (
-    WantedModel,
+    ResolvedModel,
     complete,
     from_catalog,
     from_listing,
@@ -48,11 +48,13 @@ sha256 = "{SHA}"
 """
 
 
-def of_catalog(variant: int = 0) -> WantedModel:
+def of_catalog(variant: int = 0) -> ResolvedModel:
     entry = parse_entry("core", CatalogText("m.toml", TOML))
     release = entry.releases[0]
     its = release.variants[variant]
-    return from_catalog(entry, release, its, name=name_of_variant(entry, release, its), wish=Wish("core/m"))
+    return from_catalog(
+        entry, release, its, name=name_of_variant(entry, release, its), requirement=Requirement("core/m")
+    )
 
 
 def snapshot(*files: RemoteFile) -> Snapshot:
@@ -97,9 +99,9 @@ def test_a_listing_without_the_file_is_not_found() -> None:
         complete(of_catalog(1), snapshot(remote("gone")), is_fixed=True)
 
 
-def listed(*files: RemoteFile, **wish: Any) -> WantedModel:
+def listed(*files: RemoteFile, **wish: Any) -> ResolvedModel:
     reference = Reference("hf", "o/r", "main")
-    return from_listing(reference, snapshot(*files), name="r", wish=Wish("hf://o/r@main", **wish))
+    return from_listing(reference, snapshot(*files), name="r", requirement=Requirement("hf://o/r@main", **wish))
 
 
 def test_a_listing_becomes_a_model_pinned_to_its_revision() -> None:

@@ -14,6 +14,7 @@ import modelpm
 from modelpm.api.events import Bus
 from modelpm.api.types import Context, Event, Reference, Secret
 from modelpm.errors import ModelpmError, PluginError, Unavailable
+from modelpm.events.acts import acting
 from modelpm.events.audit import Auditor
 from modelpm.network import redact
 from modelpm.plugins.kinds.source import GuardedSource
@@ -63,11 +64,11 @@ class Kept:
 def told_by(error: Exception) -> str:
     """Return all that is raised and recorded where a source raises the error."""
     sink = Kept()
-    auditor = Auditor([("kept", sink, True)], Bus(), "ada")
+    bus = Bus((Auditor([("kept", sink, True)], Bus(), "ada"),))
     source = GuardedSource.of(ENTRY, Rude(error))
     with (
         pytest.raises(ModelpmError) as raised,
-        auditor.operation("install", resource_type="model", resource_id="x", details={}),
+        acting(bus, "install", resource_type="model", resource_id="x", details={}),
     ):
         source.resolve(Reference("x", "y"))
     value = raised.value

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.errors import UsageError
-from modelpm.resolution.spec import CatalogSpec, UriSpec, parse_spec
+from modelpm.text.spec import CatalogSpec, UriSpec, parse_spec
 from modelpm.text.untrusted import printable
 from tests.support.codes import coded
 

@@ -8,6 +8,7 @@ from typing import Any, SupportsIndex
 
 import pytest
 
+from modelpm.api.events import Bus
 from modelpm.api.types import Digest, Status, Stream
 from modelpm.errors import Denied, Expired, IntegrityError, Interrupted, NotFound, PluginError, Unavailable
 from modelpm.store.blobs.records import PIECE
@@ -15,7 +16,7 @@ from modelpm.transfer import Engine, Fetch, Fetched, Options, RunProgress
 from modelpm.transfer.download import Download
 from modelpm.transfer.engine import _Run
 from tests.support.memory_source import Answer, MemorySource, Request
-from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256, unpinned
+from tests.support.transfers import HASHERS, QUICK, Trial, hasher, noise, pinned, sha256, unpinned
 
 MIB = 1 << 20
 
@@ -272,7 +273,7 @@ def test_a_server_that_one_file_gave_up_costs_the_next_one_try(trial: Trial, mon
     monkeypatch.setattr("modelpm.network.health._OUTAGE", 0.0)
     source = MemorySource({"a": b"a", "b": b"b"}, fault=lambda _r, _d: Unavailable("no answer", code="network"))
     fetches = [pinned(path, path.encode(), [source.origin(path, label="https://dead.example")]) for path in "ab"]
-    engine = Engine(trial.store, hasher, replace(QUICK, retries=3), lambda _action, _fields: None)
+    engine = Engine(trial.store, HASHERS, replace(QUICK, retries=3), Bus())
     for fetch in fetches:
         (result,) = engine.run([fetch], tick=lambda _files: None, cancelled=trial.cancelled)
         assert isinstance(result, Unavailable)
@@ -422,7 +423,7 @@ def test_a_failing_tick_stops_the_run(trial: Trial) -> None:
     def tick(_: object) -> None:
         raise Stop
 
-    engine = Engine(trial.store, hasher, Options(), lambda _a, _f: None)
+    engine = Engine(trial.store, HASHERS, Options(), Bus())
     with pytest.raises(Stop):
         engine.run([pinned("w", data, [source.origin("w")])], tick=tick, cancelled=threading.Event())
 
@@ -434,7 +435,7 @@ def test_a_run_that_is_cancelled_while_another_is_at_the_file_was_interrupted(tr
         if any(file.status is Status.DOWNLOADING for file in progress.files):  # it waits
             cancelled.set()
 
-    engine, fetch = Engine(trial.store, hasher, Options(), lambda _a, _f: None), pinned("w", data, [])
+    engine, fetch = Engine(trial.store, HASHERS, Options(), Bus()), pinned("w", data, [])
     with trial.store.lock(fetch.key):
         (result,) = engine.run([fetch], tick=tick, cancelled=cancelled)
     assert isinstance(result, Interrupted)

@@ -8,6 +8,7 @@ import sys
 import threading
 from pathlib import Path
 
+from modelpm.api.events import Bus
 from modelpm.api.types import Context, Digest, RemoteFile
 from modelpm.errors import ModelpmError
 from modelpm.plugins.kinds.source import GuardedSource
@@ -15,7 +16,7 @@ from modelpm.store import Store
 from modelpm.transfer import Engine, Fetch, Options, Origin, check_space
 from tests.support.memory_source import ENTRY
 from tests.support.sources import Plain
-from tests.support.transfers import hasher
+from tests.support.transfers import HASHERS
 
 
 def say(text: object) -> None:
@@ -31,7 +32,7 @@ def main(root: str, url: str, size: str, sha256: str, jobs: str = "4") -> int:
     fetch = Fetch("model", "w", int(size), Digest("sha256", sha256), sha256, lambda: [origin])
     store = Store(Path(root))
     options = Options(jobs=int(jobs), retries=2, idle_timeout=5.0, backoff=0.01)
-    engine = Engine(store, hasher, options, lambda _action, _fields: None)
+    engine = Engine(store, HASHERS, options, Bus())
     try:
         store.open()
         check_space(store, [fetch])

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from modelpm.api import Hasher
-from modelpm.api.types import Digest
+from modelpm.api.events import Acted, Bus, Progressed, Warned
+from modelpm.api.types import Digest, Event
 from modelpm.errors import ModelpmError
 from modelpm.store import Store
 from modelpm.transfer import Engine, Fetch, Fetched, FileProgress, Options, Origin, RunProgress
@@ -32,6 +33,15 @@ def hasher(algorithm: str, size: int | None) -> Hasher:
     if algorithm == "git-sha1":
         return hashlib.sha1(b"blob %d\0" % (size or 0), usedforsecurity=False)
     return hashlib.new(algorithm)
+
+
+class Hashers:
+    """Begins digests."""
+
+    hasher = staticmethod(hasher)
+
+
+HASHERS = Hashers()
 
 
 def pinned(path: str, data: bytes, origins: Sequence[Origin]) -> Fetch:
@@ -65,13 +75,18 @@ class Trial:
         """The store, as another process would see it."""
         return Store(self.root)
 
+    def take(self, happening: Acted | Event | Progressed | Warned) -> None:
+        """Keep an event of the engine."""
+        if isinstance(happening, Event):
+            self.events.append((happening.action, happening.fields))
+
     def run(self, *fetches: Fetch, **options: Any) -> tuple[Fetched | ModelpmError, ...]:
         """Run the engine once."""
         engine = Engine(
             self.store,
-            hasher,
+            HASHERS,
             replace(self.options, **options),
-            lambda action, fields: self.events.append((action, fields)),
+            Bus((self,)),
         )
         return engine.run(fetches, tick=self.progress.append, cancelled=self.cancelled)
 

@@ -10,7 +10,6 @@ A plugin is a module named by an entry point. The entry's group is ``modelpm.<ki
         return Folder() if name == "folder" else None
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -171,15 +170,15 @@ if not TYPE_CHECKING:  # a type checker reads the imports above, and would belie
 
     def __getattr__(name: str) -> Any:
         """Import a public name when it is first used, so that a start pays only for what it needs."""
-        module = _MODULES.get(name)
-        if module is None and name in _MOVED:
+        from modelpm.text.lazy import imported
+
+        if name in _MOVED:
             import warnings
+
+            from modelpm.api import toolkit
 
             text = f"modelpm.api.{name} is modelpm.api.toolkit.{name} now; the old name goes with 1.0"
             warnings.warn(text, DeprecationWarning, stacklevel=2)
-            globals()[name] = getattr(import_module("modelpm.api.toolkit"), name)  # so that it is said once
+            globals()[name] = getattr(toolkit, name)  # so that it is said once
             return globals()[name]
-        if module is None:
-            msg = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(msg)
-        return getattr(import_module(module), name)
+        return imported(__name__, _MODULES, name)

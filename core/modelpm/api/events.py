@@ -1,7 +1,7 @@
 """Events: frozen values for what happens, and the bus that delivers them to subscribers.
 
-A verb gets a :class:`Bus` and emits events on it. Progress, the collector of warnings and the caller's own functions
-subscribe.
+A verb gets a :class:`Bus` and emits events on it. Progress, the auditor, the collector of warnings and the caller's
+own functions subscribe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,8 +36,31 @@ class Progressed:
     values: "Sequence[Progress]"
 
 
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """An act is about to begin, or has ended; a subscriber that raises stops one that has not begun.
+
+    Attributes:
+        run: Identifies the act, at its beginning and at its end.
+        action: Verb and phase, e.g. ``install.begin``.
+        resource_type: What is acted on, e.g. ``model``.
+        resource_id: Which one.
+        success: None as long as it is not known.
+        user: Who acts; None means the configured user.
+        details: JSON types.
+    """
+
+    run: str
+    action: str
+    resource_type: str
+    resource_id: str
+    success: bool | None
+    user: str | None
+    details: Mapping[str, Any]
+
+
 if TYPE_CHECKING:
-    Happening = Event | Progressed | Warned
+    Happening = Acted | Event | Progressed | Warned
 
 
 class Subscriber(Protocol):

@@ -4,9 +4,9 @@ Patience is time, not tries. A host that has served something in this run is awa
 wakes, a VPN that reconnects or a server that restarts takes longer than a handful of tries.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from random import Random
 
 from modelpm.errors import Code, ModelpmError, Unavailable
 from modelpm.text.human import duration
@@ -42,12 +42,12 @@ class Budget:
 
     Attributes:
         patience: All of it.
-        random: Returns a number from 0.0 to 1.0.
+        jitter: Draws how long a pause is.
         strikes: Failures since the last progress.
     """
 
     patience: Patience
-    random: Callable[[], float]
+    jitter: Random
     strikes: int = 0
     _stalls: int = 0
     _since: float | None = None
@@ -95,7 +95,7 @@ class Budget:
     def _pause(self, error: ModelpmError) -> float:
         """Return the seconds to wait: what the server asked for, else longer each time, with jitter."""
         longest = min(_LONGEST_PAUSE, self.patience.backoff * 2.0 ** min(max(0, self.strikes - 1), 16))
-        pause = longest * (1 + self.random()) / 2
+        pause = longest * (1 + self.jitter.random()) / 2
         wanted = asked(error)
         return pause if wanted is None else wanted + min(pause, 0.25)
 

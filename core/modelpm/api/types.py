@@ -132,8 +132,8 @@ class Stream:
     start: int
     total: int | None
     validator: str | None = None
-    readinto: Callable[[memoryview], int] | None = None
-    abort: Callable[[], None] | None = None
+    readinto: Callable[[memoryview], int] | None = None  # the plugin's
+    abort: Callable[[], None] | None = None  # the plugin's
     name: str = ""
 
 
@@ -320,8 +320,8 @@ class Context:
 
     settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     environ: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    secret: Callable[[str], Secret | None] = no_secret
+    secret: Callable[[str], Secret | None] = no_secret  # a callable: a secret is read only where a server wants it
     offline: bool = False
     folder: Path | None = None
     network: Network = field(default_factory=Network)
-    emit: Callable[[str, Mapping[str, Any]], None] = no_event
+    emit: Callable[[str, Mapping[str, Any]], None] = no_event  # part of the public API

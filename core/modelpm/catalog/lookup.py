@@ -192,7 +192,7 @@ class _Opened:
 
     def __init__(self, name: str, opener: Callable[[], Catalog]) -> None:
         self.name = name
-        self._opener = opener
+        self._opener = opener  # a callable, because a catalog is a plugin, which is imported only when it is asked
         self._catalog: Catalog | None = None
 
     def ids(self) -> tuple[str, ...]:

@@ -66,7 +66,7 @@ class Session:
         given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
         name = display_name(self.options, tty=sys.stderr.isatty())
         display = Display(name, lambda: manager.registry.listener(name)) if name else None
-        listener = Records(self.printer.record) if self["json"] and self["progress"] else display
+        listener = Records(self.printer) if self["json"] and self["progress"] else display
         watching = self._on_event()
         with (
             reserved(),

@@ -28,7 +28,7 @@ class Setting(NamedTuple):
     """One setting: its key in ``config.toml``, its variable, its default, and how its value is read."""
 
     key: str
-    parse: Callable[[Any], Any]
+    parse: Callable[[Any], Any]  # a callable, because each kind of value has a parser of its own
     default: Any
     help: str
     others: tuple[str, ...] = ()  # variables of other programs, read where modelpm's own settings are silent

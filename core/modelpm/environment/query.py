@@ -51,7 +51,7 @@ def find_installed(environment: Environment, name: str) -> LockedModel:
     found = lock.get(name)
     if found is not None:
         return found
-    meant = [m for m in lock.models if name in {m.wish.spec, m.model}]
+    meant = [m for m in lock.models if name in {m.requirement.text, m.model}]
     if len(meant) == 1:
         return meant[0]
     hints = suggest(name, [m.name for m in lock.models], most=3) or ["`modelpm list` shows what is installed"]
@@ -138,4 +138,4 @@ def _cure(environment: Environment, model: LockedModel) -> str:
     """Return the command that brings files of a model back."""
     if environment.kind == "project":
         return "modelpm sync"
-    return f"modelpm install {model.wish.spec} --as {model.name}"
+    return f"modelpm install {model.requirement.text} --as {model.name}"

@@ -6,7 +6,7 @@ from time import monotonic
 
 from modelpm.api.events import Bus
 from modelpm.api.types import Progress, Status
-from modelpm.resolution.resolve import WantedModel
+from modelpm.resolution.resolve import ResolvedModel
 from modelpm.transfer import FileProgress, RunProgress
 from modelpm.transfer.progress import Speed
 
@@ -24,7 +24,7 @@ class Tracker:
         total: Bytes of all files together, or None while one file's size is unknown.
     """
 
-    model: WantedModel
+    model: ResolvedModel
     reused: int
     bus: Bus
     total: int | None = field(init=False)

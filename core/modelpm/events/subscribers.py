@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
 
-from modelpm.api.events import Bus, Progressed, Warned
+from modelpm.api.events import Acted, Bus, Progressed, Warned
 
 if TYPE_CHECKING:  # start-up
     from modelpm.api.events import Happening
@@ -22,7 +22,7 @@ class Warnings:
     """
 
     def __init__(self, on_warning: Callable[[str], None] | None = None) -> None:
-        self._on_warning = on_warning
+        self._on_warning = on_warning  # the caller's
         self._lock = threading.Lock()
         self._texts: list[str] = []
 
@@ -58,11 +58,11 @@ class Events:
     """
 
     def __init__(self, on_event: "Callable[[Event], None]") -> None:
-        self._on_event = on_event
+        self._on_event = on_event  # the caller's
 
     def take(self, happening: "Happening") -> None:
         """Take an event; nothing else matters here."""
-        if not isinstance(happening, Progressed | Warned):
+        if not isinstance(happening, Acted | Progressed | Warned):
             self._on_event(happening)
 
 
@@ -102,7 +102,7 @@ class Callback(_Guarded):
 
     def __init__(self, on_progress: "OnProgress", warnings: Bus) -> None:
         super().__init__(warnings)
-        self._on_progress = on_progress
+        self._on_progress = on_progress  # the caller's
 
     def _show(self, progressed: Progressed) -> None:
         answer = self._on_progress(progressed.values[0])

@@ -160,7 +160,7 @@ class HttpSource(ABC):
             ModelpmError: As ``ask`` raises, the last time.
         """
         network = self.context.network
-        budget = Budget(Patience(network.retries, network.outage), self._jitter.random)
+        budget = Budget(Patience(network.retries, network.outage), self._jitter)
         while True:
             started = time.monotonic()
             try:

@@ -22,7 +22,7 @@ class Guard:
     """
 
     until: float
-    interrupt: Callable[[], object]
+    interrupt: Callable[[], object]  # a callable, because a socket, a response and a stream are ended in other ways
     fired: bool = False
 
     def extend(self, seconds: float) -> None:

@@ -91,11 +91,14 @@ class Lookup(Reader):
         Raises:
             NotFound: No catalog, source or environment knows it.
         """
+        from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.show import show
         from modelpm.results.report import Result
 
         services, installed = self._services, [*(project.installed() if project else ()), *self.installed()]
-        details = show(services.resolver(), services.hosts, spec, installed)
+        here = next((m for m in installed if m.name == spec), None)
+        requirement = Requirement(here.model if here else spec)
+        details = show(services.resolver(), services.hosts, requirement, installed, here)
         return Result(rows=(details,), warnings=services.warnings.taken())
 
     def status(self, model_id: str) -> "Progress | None":
@@ -199,7 +202,7 @@ class Lookup(Reader):
     def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         """Return specs with those in place of pasted pages of the Hub; and what changed, in words."""
         from modelpm.network.redact import redact_urls
-        from modelpm.resolution.pasted import hub_spec
+        from modelpm.text.pasted import hub_spec
 
         endpoint = self.config.environ.get("HF_ENDPOINT") or str(
             self.config.table("source", "hf").get("endpoint") or ""

@@ -54,10 +54,10 @@ class Maintenance:
         """
         limits, pruner = (
             Limits.parse(older_than, max_size),
-            Pruner(self.services.environment, self.services.auditor, project),
+            Pruner(self.services.environment, self.services.bus, project),
         )
         if dry_run:
-            return pruner.would(limits)
+            return pruner.plan(limits)
         self.services.open_store()
         return pruner.prune(limits, user=user, waiting=waiting)
 
@@ -91,7 +91,7 @@ class Maintenance:
         from modelpm.operations.move_store import Mover
 
         self.services.config.check()
-        mover = Mover(self.services.environment, self.services.auditor, self.services.config, self.services.bus)
+        mover = Mover(self.services.environment, self.services.config, self.services.bus)
         folder = given_path(target, "the new store")
         return mover.move(folder, user=user, cancelled=cancelled or Event(), on_bytes=on_bytes)
 

@@ -179,20 +179,19 @@ class Manager(Lookup):
             ModelpmError: The one model failed: what, why, and what to do next.
         """
         from modelpm.config.edit import given_path
+        from modelpm.library.run import install
+        from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.acquire import Request
-        from modelpm.operations.install import Batch
         from modelpm.project.checks import check_name
 
         specs, several = _given(spec)
         services = self._services
         check_name(name, specs, "install")
-        requests = [Request(s, name, tuple(include), tuple(exclude), allow_pickle) for s in specs]
+        globs = tuple(include), tuple(exclude)
+        requests = [Request(Requirement(each, *globs), name, allow_pickle) for each in specs]
         folder = given_path(dir, "--dir") if dir is not None else None
         call = services.call(on_progress, user, cancelled)
-        batch = Batch(services.installer(self.environment, call.cancelled), call, services.flights)
-        if not dry_run:
-            services.open_store_for(lambda: batch.is_there(requests))
-        result = batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
+        result = install(services, requests, call, folder, dry_run=dry_run)
         return result if several else result.raised().models[0]
 
     def uninstall(
@@ -222,7 +221,7 @@ class Manager(Lookup):
         if not dry_run:
             self.config.check()
         here = project.as_root if project is not None else None
-        uninstaller = Uninstaller(self.environment, services.auditor, here, with_dir)
+        uninstaller = Uninstaller(self.environment, services.bus, here, with_dir)
         result = uninstaller.each(_given(names)[0], dry_run=dry_run, user=user)
         for change in result.changes:
             services.flights.forget(change.name)
@@ -315,7 +314,7 @@ class Manager(Lookup):
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
         for environment, models in named_in(places, names):
-            verifier = Verifier(environment, services.auditor, checking)
+            verifier = Verifier(environment, checking)
             found = verifier.verify(models, quick=quick, part=part, on_bytes=on_bytes)
             if repair and not all(row.ok for row in found):
                 services.open_store()
@@ -345,12 +344,15 @@ class Manager(Lookup):
 
     def _ensured(self, name: str) -> str:
         """Install what is asked for, or bring back what is missing of it; return its name."""
+        from modelpm.library.run import install
+        from modelpm.operations.acquire import Request
+
         try:
             locked = find_installed(self.environment, name)
         except NotFound:
             return self.install(name).name
-        wish = locked.wish
-        return self.install(wish.spec, name=locked.name, include=wish.include, exclude=wish.exclude).name
+        services, request = self._services, Request(locked.requirement, locked.name)
+        return install(services, [request], services.call()).raised().models[0].name
 
     # ------------------------------------------------------------------ projects
 

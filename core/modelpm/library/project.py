@@ -131,13 +131,15 @@ class Project(Reader):
         Raises:
             UsageError: A name is taken by another spec, or one name is given for several.
         """
+        from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.add import Addition
 
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         check_name(name, specs, "add")
         self._needs_manifest()
         globs, allow = (tuple(include), tuple(exclude)), ("pickle",) if allow_pickle else ()
-        addition = Addition(self.site, run.locker, tuple(dict.fromkeys(specs)), name, group, *globs, allow)
+        requirements = tuple(dict.fromkeys(Requirement(spec, *globs) for spec in specs))
+        addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
@@ -146,7 +148,7 @@ class Project(Reader):
             if not run.missing(environment, [m for m in state.lock.models if m.name in names]):
                 self._check(state)
                 return self._unchanged(state)
-        return run.report("add", edit=addition.edit, also=addition.names)
+        return run.report("add", edit=addition, also=addition.names)
 
     def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Result[Any]:
         """Take models out of the manifest, the lock and the view; their bytes stay until they are pruned.
@@ -154,11 +156,11 @@ class Project(Reader):
         Raises:
             NotFound: The manifest has no such model.
         """
-        from modelpm.operations.add import removal
+        from modelpm.operations.add import Removal
 
         self._needs_manifest()
         run = Run(self._services, self.site, self._services.call(user=user), dry_run)
-        return run.report("remove", edit=removal(self.site, names), only=True)
+        return run.report("remove", edit=Removal(self.site, tuple(names)), only=True)
 
     def lock(
         self,
@@ -266,14 +268,14 @@ class Project(Reader):
         Raises:
             NotFound: The manifest has no such model.
         """
-        from modelpm.operations.add import check_names, rewriting
+        from modelpm.operations.add import Rewriting, check_names
         from modelpm.operations.upgrade import held_back
 
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
         fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
-        edit = rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
+        edit = Rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
         report = run.report("upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(names), only=bool(names))
         models = [m for m in self.environment.read().models if m.name in fresh] if not run.dry_run else []
         held = held_back(run.locker.installer.resolver, models)

@@ -1,8 +1,9 @@
-"""One change of a project: what it needs is made when something has to be done, and not before."""
+"""One install, or one change of a project: what it needs is made when something has to be done, and not before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.environment import Environment
@@ -14,8 +15,34 @@ from modelpm.results.report import Result
 
 if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
     from modelpm.events.call import Call
+    from modelpm.operations.acquire import Request
     from modelpm.operations.lock import Locker
     from modelpm.operations.sync import Changer
+
+
+def install(
+    services: Services,
+    requests: "Sequence[Request]",
+    call: "Call",
+    folder: Path | None = None,
+    *,
+    dry_run: bool = False,
+) -> Result[Any]:
+    """Install models into the user's environment; where one fails, the others are finished.
+
+    Args:
+        services: What it works with.
+        requests: Which models.
+        call: Who acts, what stops it, and who is told.
+        folder: Where the files appear, too.
+        dry_run: Whether to say what would be done only.
+    """
+    from modelpm.operations.install import Batch
+
+    batch = Batch(services.installer(services.environment, call.cancelled), call, services.flights)
+    if not dry_run:
+        services.open_store_for(lambda: batch.is_there(requests))
+    return batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from modelpm.api.events import Acted
 from modelpm.config import Config
 from modelpm.config.values import seconds_of
 from modelpm.environment.environment import Environment
@@ -21,7 +22,7 @@ from modelpm.store import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from modelpm.api.events import Bus
+    from modelpm.api.events import Bus, Happening
     from modelpm.api.kinds import AuditSink
     from modelpm.catalog import Catalogs
     from modelpm.events.audit import Auditor
@@ -56,7 +57,7 @@ class Services:
     """
 
     def __init__(self, config: Config, bus: "Bus", warnings: "Warnings", sinks: "Sequence[AuditSink]" = ()) -> None:
-        self.config, self.bus, self.warnings = config, bus, warnings
+        self.config, self.bus, self.warnings = config, bus.joined(self), warnings
         paths, kept = config.paths, seconds_of(config["store.keep-unseen"])
         caches, notes = [config.hub_cache], paths.cache / "files"
         self.store = Store(paths.store, tiers=config["store.path"], caches=caches, notes=notes, keep_unseen=kept)
@@ -73,6 +74,11 @@ class Services:
             if "auditor" in self.__dict__:
                 self.auditor.close()
                 del self.__dict__["auditor"]
+
+    def take(self, happening: "Happening") -> None:
+        """Tell the auditor of acts; it is made with the first, because its sinks are plugins."""
+        if isinstance(happening, Acted):
+            self.auditor.take(happening)
 
     @property
     def environment(self) -> Environment:
@@ -113,7 +119,7 @@ class Services:
 
     @cached_property
     def auditor(self) -> "Auditor":
-        """Tells every audit sink what is about to be done, and how it ended."""
+        """Tells every audit sink what is about to be done, and how it ended; see :meth:`take`."""
         from modelpm.library.wiring import make_auditor
 
         return make_auditor(self.config, self.registry, self._sinks, self.bus)
@@ -148,13 +154,14 @@ class Services:
         """Return what brings models into an environment, until ``cancelled`` is set."""
         from modelpm.operations.acquire import Installer
 
-        return Installer(environment, self.resolver(cancelled), self.engine(), self.auditor, self.registry)
+        _ = self.auditor  # a sink that cannot be opened stops the verb before it asks any server
+        return Installer(environment, self.resolver(cancelled), self.engine(), self.registry)
 
     def carrier(self, environment: Environment, site: "Site | None" = None) -> "Carrier":
         """Return what writes and reads bundles of an environment."""
         from modelpm.operations.import_ import Carrier
 
-        return Carrier(environment, self.environment, self.auditor, self.bus, site)
+        return Carrier(environment, self.environment, self.bus, site)
 
     def call(
         self,

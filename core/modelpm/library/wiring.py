@@ -12,7 +12,7 @@ from modelpm.api.types import Context
 from modelpm.catalog import Catalogs
 from modelpm.config import Config
 from modelpm.config.network import network_of
-from modelpm.events.audit import Auditor, new_run
+from modelpm.events.audit import Auditor
 from modelpm.network.health import Hosts
 from modelpm.plugins.credentials import Keyring
 from modelpm.plugins.discovery import scan
@@ -75,7 +75,7 @@ def make_engine(config: Config, store: Store, registry: Registry, hosts: Hosts, 
         first_byte_timeout=config["network.first-byte-timeout"],
         limit=RateLimit(config["network.limit-rate"], config["network.limit"]),
     )
-    return Engine(store, registry.hasher, options, partial(bus.event, new_run()), hosts)
+    return Engine(store, registry, options, bus, hosts)
 
 
 def _login() -> str:

@@ -100,7 +100,7 @@ def settings_text(folder: str, groups: tuple[str, ...]) -> str:
 
 def block_text(model: LockedModel) -> str:
     """Return the block of one model."""
-    lines = ["[[model]]", _line("name", model.name), f"spec = {_inline(model.wish.as_toml())}"]
+    lines = ["[[model]]", _line("name", model.name), f"spec = {_inline(model.requirement.as_toml())}"]
     if model.groups:
         lines.append(_line("groups", list(model.groups)))
     lines += [_line(key, getattr(model, key)) for key in KEYS if getattr(model, key)]

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError, too_new
 from modelpm.lockfile.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
-from modelpm.lockfile.model import LockedFile, LockedModel, Wish
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.text.toml import Table, TomlError, any_text, loads
 from modelpm.text.untrusted import check_model_name, check_path, check_paths
 
@@ -271,7 +272,7 @@ def _model(table: Table, origin: str) -> LockedModel:
         raise IntegrityError(f"{origin}: `{name}`: {error.message}", code=error.code, hints=[hint]) from error
     model = LockedModel(
         name=name,
-        wish=Wish.of_toml(table, "spec"),
+        requirement=Requirement.of_toml(table, "spec"),
         files=files,
         groups=table.texts("groups"),
         allow=table.texts("allow"),

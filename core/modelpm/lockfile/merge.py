@@ -97,7 +97,7 @@ class _Side:
             except ModelpmError:
                 model = None
             strangers = strangers_in(span)
-            strange = is_torn(span) or (bool(strangers) and model is not None and "://" in model.wish.spec)
+            strange = is_torn(span) or (bool(strangers) and model is not None and "://" in model.requirement.text)
             # A block that a conflict begins or ends in may have lines that git took from the other side without asking;
             # the digest would not tell, where it is the name or a source. Of two with one name neither is certain.
             whole = len(regions.get(number, ())) < 2 and not strange  # noqa: PLR2004

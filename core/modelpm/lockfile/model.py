@@ -5,58 +5,10 @@ from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from modelpm.text.toml import Table, any_text
+from modelpm.lockfile.requirement import Requirement
 
 MAX_LICENSE = 200  # characters: SPDX expressions are short, and what is longer is a text
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A spec with its options: what a user asked for, and what decides whether it is "already there".
-
-    Attributes:
-        spec: A full catalog spec or a URI, as it is written to locks and manifests.
-        include: Globs of the files to take; empty means all.
-        exclude: Globs of the files to leave out.
-    """
-
-    spec: str
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        """Return it as it would be typed behind a command."""
-        from shlex import join
-
-        options = [*(f"--include={glob}" for glob in self.include), *(f"--exclude={glob}" for glob in self.exclude)]
-        return join([self.spec, *options])
-
-    def as_toml(self) -> str | dict[str, Any]:
-        """Return the TOML value: a text, or an inline table where there are options."""
-        if not self.include and not self.exclude:
-            return self.spec
-        table: dict[str, Any] = {"source": self.spec}
-        if self.include:
-            table["include"] = list(self.include)
-        if self.exclude:
-            table["exclude"] = list(self.exclude)
-        return table
-
-    @classmethod
-    def of_toml(cls, table: Table, key: str) -> "Wish":
-        """Read what :meth:`as_toml` wrote.
-
-        Raises:
-            TomlError: It is neither a text nor such a table, or a text in it is too long.
-        """
-        value = table.values.get(key)
-        if isinstance(value, str):
-            return cls(table.text(key))
-        if not isinstance(value, Mapping):
-            table.fail(key, "a text, or a table with `source` and lists `include`, `exclude`")
-        options = table.table(key)
-        return cls(options.text("source", ok=any_text), options.texts("include"), options.texts("exclude"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +35,7 @@ class Model:
     """The facts of a model besides its files; the attributes are keys of a lock's block, empty where none apply."""
 
     name: str
-    wish: Wish
+    requirement: Requirement
     _: KW_ONLY
     catalog: str = ""
     id: str = ""
@@ -97,7 +49,7 @@ class Model:
     @property
     def model(self) -> str:
         """The catalog's full name, or the spec."""
-        return f"{self.catalog}/{self.id}" if self.catalog else self.wish.spec
+        return f"{self.catalog}/{self.id}" if self.catalog else self.requirement.text
 
     def facts(self) -> dict[str, Any]:
         """Return the attributes that every kind of model has."""

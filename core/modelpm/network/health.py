@@ -52,7 +52,7 @@ class Hosts:
         clock: Seconds, monotonic.
     """
 
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.monotonic  # a callable, so that tests need not wait for minutes
     _records: dict[str, _Record] = field(default_factory=dict)
     _served: set[str] = field(default_factory=set)
     _brought: dict[str, float] = field(default_factory=dict)

@@ -16,16 +16,17 @@ from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
 from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageError, gravest
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.listings import locator
-from modelpm.resolution.plan import Plan, make_plan
-from modelpm.resolution.resolve import WantedFile, WantedModel, lock_size
-from modelpm.resolution.resolver import Identified, Resolver
+from modelpm.resolution.plan import Plan, make_plan, plan_learning
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, lock_size
+from modelpm.resolution.resolver import Candidate, Resolver
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change
 from modelpm.store.reuse import obtain, offers
@@ -38,26 +39,50 @@ class Request:
     """The request of the caller.
 
     Attributes:
-        spec: As typed.
+        requirement: Which model, and which of its files.
         name: The name to install it under, or None for the default.
-        include: Globs of the files to take.
-        exclude: Globs of the files to leave out.
         allow_pickle: Whether files that can run code when loaded may be taken.
     """
 
-    spec: str
+    requirement: Requirement
     name: str | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
     allow_pickle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One model to bring in, or to bring back where parts of it are missing."""
+    """One model to bring in, or to bring back where parts of it are missing.
 
-    model: WantedModel
+    A dry run tells of it, checks hold it against the disk and the lock, and :meth:`Installer.bringing` does it.
+
+    Attributes:
+        model: The model.
+        plan: Which of its files are fetched.
+        learns: Whether that is only to learn what no source promises; nothing else is brought.
+    """
+
+    model: ResolvedModel
     plan: Plan
+    learns: bool = False
+
+    @classmethod
+    def learning(cls, model: ResolvedModel) -> "Task":
+        """Return the task that fetches only the files without a promised digest, in order to lock them."""
+        return cls(model, plan_learning(model), learns=True)
+
+    def change(self, action: str, before: str = "") -> Change:
+        """Return the change that it makes, as far as that is known before it is done.
+
+        Args:
+            action: As of :class:`Change`.
+            before: The version or digest that is there now.
+        """
+        model, plan = self.model, self.plan
+        if self.learns:
+            size, digest = None if plan.unknown else plan.download, None
+        else:
+            size, digest = model.size, model.lock({}).digest if model.is_pinned else None
+        return Change.of(action, model, digest=digest, bytes=size, downloaded=plan.download, before=before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +108,22 @@ class Installer:
         environment: Where they go.
         resolver: Turns specs into wanted models.
         engine: Brings the bytes.
-        auditor: Records the operation before and after.
         registry: Names the plugins whose code was loaded, for the audit log.
     """
 
     environment: Environment
     resolver: Resolver
     engine: Engine
-    auditor: Auditor
     registry: Registry
 
     def _plugins(self) -> list[str]:
         return [str(entry) for entry in self.registry.loaded()]
 
-    def identify(self, request: Request) -> Identified:
+    def identify(self, request: Request) -> Candidate:
         """Give a request its name; see :meth:`Resolver.identify`."""
-        return self.resolver.identify(request.spec, name=request.name, include=request.include, exclude=request.exclude)
+        return self.resolver.identify(request.requirement, name=request.name)
 
-    def standing(self, found: Identified) -> LockedModel | None:
+    def standing(self, found: Candidate) -> LockedModel | None:
         """Return the locked model of that name, if it is what is asked for.
 
         Raises:
@@ -110,29 +133,29 @@ class Installer:
         if locked is None or found.is_met_by(locked):
             return locked
         raise UsageError(
-            f"`{found.name}` is already installed from `{locked.wish}`, not from `{found.wish}`",
+            f"`{found.name}` is already installed from `{locked.requirement}`, not from `{found.requirement}`",
             code=Code.NAME_TAKEN,
             hints=[
-                f"to keep both: modelpm install {found.wish} --as ANOTHER-NAME",
+                f"to keep both: modelpm install {found.requirement} --as ANOTHER-NAME",
                 f"to move to another release: modelpm upgrade {found.name}",
                 f"to replace it: modelpm uninstall {found.name}, then install again",
             ],
             name=found.name,
         )
 
-    def complete(self, found: Identified, call: Call) -> LockedModel | None:
+    def complete(self, found: Candidate, call: Call) -> LockedModel | None:
         """Return the locked model of that name, if it is what is asked for and every file of it is there."""
         locked = self.standing(found)
         return None if locked is None or recognize(self.environment, call, [locked]) else locked
 
-    def wanted(self, request: Request, found: Identified) -> WantedModel:
+    def wanted(self, request: Request, found: Candidate) -> ResolvedModel:
         """Return the model that is asked for; asks the source where nothing is locked yet."""
         locked = self.standing(found)
         if locked is None:
             return self.resolver.resolve(found, allow_pickle=request.allow_pickle)
-        return WantedModel.of_locked(locked)
+        return ResolvedModel.of_locked(locked)
 
-    def plan(self, models: Sequence[WantedModel]) -> tuple[Task, ...]:
+    def plan(self, models: Sequence[ResolvedModel]) -> tuple[Task, ...]:
         """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""
         present = {sha256 for model in models for sha256 in self.present(model)}
         plan = make_plan(models, present)
@@ -146,7 +169,7 @@ class Installer:
         """
         check_space(self.environment.store, [fetch for task in tasks for fetch in self._of(task)])
 
-    def check_lock(self, lock: Lock, models: Iterable[WantedModel]) -> None:
+    def check_lock(self, lock: Lock, models: Iterable[ResolvedModel]) -> None:
         """Make sure that a lock can hold some models besides those it has.
 
         Raises:
@@ -178,38 +201,35 @@ class Installer:
     def done(self, brought: Brought) -> tuple[InstalledModel, Change]:
         """Return the row of a model that was installed, and what that changed."""
         made = installed_model(self.environment, brought.locked)
-        return made, change_of("install", made, brought.downloaded)
+        return made, Change.of("install", made, downloaded=brought.downloaded, path=made.path)
 
     @contextmanager
-    def counting_on(self, models: Sequence[WantedModel]) -> Iterator[None]:
+    def counting_on(self, models: Sequence[ResolvedModel]) -> Iterator[None]:
         """Keep every blob that the models need, there or to come, from being freed while the block runs."""
         store = self.environment.store
         with store.lock("store", shared=True), store.lease(f.sha256 for m in models for f in m.files if f.sha256):
             yield
 
     @contextmanager
-    def bringing(self, task: Task, *, call: Call, learn: bool = False) -> Iterator[Brought]:
+    def bringing(self, task: Task, *, call: Call) -> Iterator[Brought]:
         """Fetch what is missing of one model, which is called done when the block ends; the caller counts on its blobs.
 
         Args:
             task: The model.
             call: The user, the cancellation, and the bus for events.
-            learn: Whether to fetch only the files without a promised digest, in order to lock them.
         """
-        # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
-        present = set[str]() if learn else self._obtained(task.model, call.cancelled)
-        plan = make_plan([task.model], present)
-        if learn:
-            plan = Plan(tuple(replace(step, fetch=not step.file.is_pinned) for step in plan.steps))
-        task = replace(task, plan=plan)
+        if not task.learns:
+            # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
+            task = replace(task, plan=make_plan([task.model], self._obtained(task.model, call.cancelled)))
         model = task.model
         reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
         tracker = Tracker(model, reused, call.bus)
         tracker.queued()
-        details = {"spec": model.wish.spec, "name": model.name, "plugins": self._plugins()}
+        details = {"spec": model.requirement.text, "name": model.name, "plugins": self._plugins()}
         try:
-            with self.auditor.operation(
-                "lock" if learn else "install",
+            with acting(
+                call.bus,
+                "lock" if task.learns else "install",
                 resource_type="model",
                 resource_id=model.model,
                 user=call.user,
@@ -217,7 +237,7 @@ class Installer:
             ) as outcome:
                 fetched = self._fetch(task, tracker, call.cancelled)
                 locked = model.lock(_learned(fetched))
-                if not learn:
+                if not task.learns:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
                 yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
@@ -231,34 +251,24 @@ class Installer:
             raise
         tracker.completed(locked.size)
 
-    def bring(self, task: Task, *, call: Call, learn: bool = False) -> Brought:
+    def bring(self, task: Task, *, call: Call) -> Brought:
         """Fetch what is missing of one model, and nothing more; as :meth:`bringing`."""
-        with self.bringing(task, call=call, learn=learn) as brought:
+        with self.bringing(task, call=call) as brought:
             return brought
 
     def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
         """Return the model that is installed, as the outcome of an install that had nothing to do."""
         made = installed_model(self.environment, locked)
-        return made, change_of("reuse", made, 0)
+        return made, Change.of("reuse", made, path=made.path)
 
     def link(self, made: InstalledModel, folder: Path, bus: Bus) -> Change:
         """Make the model's files appear in another folder, too; ``warn`` is called where they had to be copied."""
         mode = self.environment.view.mode
         say_copied(link_into(self.environment, made, folder), mode, folder, bus)
         say_left_out(made, folder, bus)
-        return Change("link", made.name, made.model, made.release, made.variant, made.digest, made.bytes, path=folder)
+        return Change.of("link", made, path=folder)
 
-    def would(self, task: Task) -> Change:
-        """Return what :meth:`install` would do."""
-        model = task.model
-        sizes = [f.size for f in model.files]
-        size = None if None in sizes else sum(s or 0 for s in sizes)
-        digest = model.lock({}).digest if all(f.is_pinned for f in model.files) else None
-        return Change(
-            "install", model.name, model.model, model.release, model.variant, digest, size, task.plan.download
-        )
-
-    def present(self, model: WantedModel) -> set[str]:
+    def present(self, model: ResolvedModel) -> set[str]:
         """Return the sha256 of those of a model's blobs that need no download."""
         store, shown = self.environment.store, self._shown(model)
         return {
@@ -267,11 +277,11 @@ class Installer:
             if offers(store, sha256, size, path=path, shown=shown.get(path))
         }
 
-    def _shown(self, model: WantedModel) -> dict[str, Path]:
+    def _shown(self, model: ResolvedModel) -> dict[str, Path]:
         """Return where the view may have files of a model, by path."""
         return self.environment.view.offered(model.name, {path: sha256 for path, sha256, _ in _pinned(model)})
 
-    def _obtained(self, model: WantedModel, cancelled: Event) -> set[str]:
+    def _obtained(self, model: ResolvedModel, cancelled: Event) -> set[str]:
         """Return the sha256 of the files that need no download: the view has them, or their blobs are in place now."""
         store, view, step = self.environment.store, self.environment.view, _until(cancelled)
         shown = self._shown(model)
@@ -282,7 +292,7 @@ class Installer:
             or obtain(store, sha256, size, path=path, shown=shown.get(path), step=step)
         }
 
-    def fetches(self, model: WantedModel, files: Iterable[WantedFile] | None = None) -> list[Fetch]:
+    def fetches(self, model: ResolvedModel, files: Iterable[ResolvedFile] | None = None) -> list[Fetch]:
         """Return what the engine is asked for: some files of a model, or all."""
         listings, chosen = self.resolver.listings, model.files if files is None else files
         return [Fetch(model.name, f.path, f.size, f.digest, _key(f), locator(listings, model, f)) for f in chosen]
@@ -303,7 +313,7 @@ class Installer:
         return self.fetches(task.model, [step.file for step in task.plan.steps if step.fetch])
 
 
-def _pinned(model: WantedModel) -> Iterator[tuple[str, str, int]]:
+def _pinned(model: ResolvedModel) -> Iterator[tuple[str, str, int]]:
     """Yield path, sha256 and size of the files whose content is known."""
     for file in model.files:
         if file.sha256 and file.size is not None:
@@ -327,7 +337,7 @@ def _naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
     return OfflineError(what, hints=error.hints, **error.details)
 
 
-def _key(file: WantedFile) -> str:
+def _key(file: ResolvedFile) -> str:
     """Return the partial's name: the content's, so that a resume survives a change of mirror; else the reference's."""
     return file.sha256 or hashlib.sha256("\n".join(file.sources).encode()).hexdigest()
 
@@ -336,7 +346,7 @@ def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
     return {path: (f.sha256, f.size) for path, f in fetched.items()}
 
 
-def say_learned(model: WantedModel, locked: LockedModel, bus: Bus) -> None:
+def say_learned(model: ResolvedModel, locked: LockedModel, bus: Bus) -> None:
     """Say the digest that is locked from now on for each file that had no promised one."""
     unpromised = {f.path for f in model.files if f.digest is None}
     for file in locked.files:
@@ -356,10 +366,3 @@ def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) 
         "upstream": locked.upstream,
         "files": [row(f) for f in locked.files[:100]],
     }
-
-
-def change_of(action: str, made: InstalledModel, downloaded: int) -> Change:
-    """Return the change that a model's row makes."""
-    return Change(
-        action, made.name, made.model, made.release, made.variant, made.digest, made.bytes, downloaded, made.path
-    )

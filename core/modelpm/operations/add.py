@@ -1,10 +1,10 @@
 """The manifest edits of the verbs: from the current state to the new text. Reads catalogs, writes no file."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from modelpm.errors import Code, NotFound, UsageError
-from modelpm.lockfile.model import Wish
+from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.lock import Locker
 from modelpm.operations.upgrade import latest
 from modelpm.project.edit import with_models, without_models
@@ -22,22 +22,18 @@ class Addition:
     Attributes:
         site: The project.
         locker: Looks names up.
-        specs: As typed.
+        requirements: Which, as given.
         name: The one model's name, or None for the default.
         group: A group to put them in.
-        include: Globs of the files to take.
-        exclude: Globs of the files to leave out.
         allow: What they may hold that can run code.
         names: What they are called, once the edit was made.
     """
 
     site: Site
     locker: Locker
-    specs: tuple[str, ...]
+    requirements: tuple[Requirement, ...]
     name: str | None
     group: str | None
-    include: tuple[str, ...]
-    exclude: tuple[str, ...]
     allow: tuple[str, ...] = ()
     names: list[str] = field(default_factory=list)
 
@@ -48,50 +44,69 @@ class Addition:
             UsageError: A name is taken by another spec.
         """
         manifest, text = standing(state)
-        wishes: dict[str, Wish] = {}
-        for spec in self.specs:
-            found = self.locker.identify(spec, self.name, self.include, self.exclude)
-            there = manifest.models.get(found.name, wishes.get(found.name))
-            if there is not None and self._full(there, found.name) != found.wish:
+        wanted: dict[str, Requirement] = {}
+        resolver = self.locker.installer.resolver
+        for requirement in self.requirements:
+            found = resolver.identify(requirement, name=self.name)
+            there = manifest.models.get(found.name, wanted.get(found.name))
+            if there is not None and resolver.identify(there, name=found.name).requirement != found.requirement:
                 raise UsageError(
-                    f"`{found.name}` is already in the project as `{there.spec}`, not `{found.wish.spec}`",
+                    f"`{found.name}` is already in the project as `{there.text}`, not `{found.requirement.text}`",
                     code=Code.NAME_TAKEN,
                     hints=[
-                        f"to keep both: modelpm add {found.wish.spec} --as ANOTHER-NAME",
+                        f"to keep both: modelpm add {found.requirement.text} --as ANOTHER-NAME",
                         f"to move to another release: modelpm upgrade {found.name}",
                         f"to replace it: modelpm remove {found.name}, then add it again",
                     ],
                     name=found.name,
                 )
-            wishes[found.name] = there or found.wish
-        self.names[:] = wishes
-        return with_models(text, str(self.site.manifest), self.site.table, wishes, self.group, self.allow)
-
-    def _full(self, wish: Wish, name: str) -> Wish:
-        return self.locker.identify(wish.spec, name, wish.include, wish.exclude).wish
+            wanted[found.name] = there or found.requirement
+        self.names[:] = wanted
+        return with_models(text, str(self.site.manifest), self.site.table, wanted, self.group, self.allow)
 
 
-def removal(site: Site, names: Sequence[str]) -> Callable[[State], str]:
-    """Return the edit that takes models out."""
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Models to take out.
 
-    def edit(state: State) -> str:
+    Attributes:
+        site: The project.
+        names: Which.
+    """
+
+    site: Site
+    names: tuple[str, ...]
+
+    def edit(self, state: State) -> str:
+        """Return the manifest's new text.
+
+        Raises:
+            NotFound: It has no such model.
+        """
         _, text = standing(state)
-        return without_models(text, str(site.manifest), site.table, check_names(state, names))
-
-    return edit
+        return without_models(text, str(self.site.manifest), self.site.table, check_names(state, self.names))
 
 
-def rewriting(site: Site, resolver: Resolver, names: Sequence[str]) -> Callable[[State], str]:
-    """Return the edit that lets specs allow the newest release there is."""
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """Models whose specs are to allow the newest release there is.
 
-    def edit(state: State) -> str:
+    Attributes:
+        site: The project.
+        resolver: Looks releases up.
+        names: Which models.
+    """
+
+    site: Site
+    resolver: Resolver
+    names: tuple[str, ...]
+
+    def edit(self, state: State) -> str:
+        """Return the manifest's new text."""
         manifest, text = standing(state)
-        wishes = {n: manifest.models[n] for n in names}
-        moved = {n: replace(wish, spec=latest(resolver, wish.spec)) for n, wish in wishes.items()}
-        changed = {n: wish for n, wish in moved.items() if wish != wishes[n]}
-        return with_models(text, str(site.manifest), site.table, changed) if changed else text
-
-    return edit
+        moved = {name: latest(self.resolver, manifest.models[name]) for name in self.names}
+        changed = {name: requirement for name, requirement in moved.items() if requirement != manifest.models[name]}
+        return with_models(text, str(self.site.manifest), self.site.table, changed) if changed else text
 
 
 def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:

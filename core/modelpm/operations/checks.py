@@ -42,7 +42,7 @@ class Check:
     state: State
     text: str
     cure: str = ""
-    fix: Callable[[], object] | None = None
+    fix: Callable[[], object] | None = None  # a callable, because it is done only after every check was made
 
 
 def access(paths: "Paths") -> Iterator[Check]:

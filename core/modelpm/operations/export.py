@@ -62,7 +62,7 @@ def _row(model: LockedModel) -> dict[str, Any]:
     facts = ("catalog", "id", "release", "variant", "upstream", "format", "license")
     return {
         "name": model.name,
-        "spec": model.wish.as_toml(),
+        "spec": model.requirement.as_toml(),
         **({"groups": list(model.groups)} if model.groups else {}),
         **{fact: getattr(model, fact) for fact in facts if getattr(model, fact)},
         "digest": model.digest,

@@ -9,7 +9,7 @@ from modelpm.api.events import Bus
 from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
 from modelpm.environment.environment import Environment
 from modelpm.errors import UsageError
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.project.files import Site, folder_of
 
 
@@ -20,27 +20,25 @@ class Carrier:
     Attributes:
         environment: Whose lock is meant.
         users: The user's environment, whose locks tell what a file may be, too.
-        auditor: Records the operation before and after.
-        bus: Takes a warning.
+        bus: Is told before and after, and of warnings.
         site: The project, where the environment is one.
     """
 
     environment: Environment
     users: Environment
-    auditor: Auditor
     bus: Bus
     site: Site | None = None
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
         """Write a bundle; see :meth:`modelpm.library.manager.Manager.bundle`."""
         path = _plain(target, "export --bundle models.tar")
-        with self.auditor.operation("export", resource_type="bundle", resource_id=str(path), user=user, changes=False):
+        with acting(self.bus, "export", resource_type="bundle", resource_id=str(path), user=user, changes=False):
             return tuple(write_bundle(self.environment, path, split))
 
     def take_over(self, source: str | Path, user: str | None) -> tuple[Taken, ...]:
         """Import a bundle or files; see :meth:`modelpm.library.manager.Manager.take_over`."""
         path, store = _plain(source, "import models.tar"), self.environment.store
-        with self.auditor.operation("import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
+        with acting(self.bus, "import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
             if is_bundle(path):
                 with store.lock("store", shared=True):
                     lock, taken = read_bundle(store, path, lambda _name: None)

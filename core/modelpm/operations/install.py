@@ -13,11 +13,12 @@ from typing import Any
 
 from modelpm.api.types import Progress, Reference, Status
 from modelpm.errors import Interrupted, ModelpmError
+from modelpm.events.acts import tell_failure
 from modelpm.events.call import Call
 from modelpm.operations.acquire import Brought, Installer, Request, Task
 from modelpm.operations.singleflight import Flights
-from modelpm.resolution.resolve import WantedModel
-from modelpm.resolution.resolver import FromCatalog, Identified
+from modelpm.resolution.resolve import ResolvedModel
+from modelpm.resolution.resolver import Candidate, FromCatalog
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change, Result
 
@@ -54,7 +55,7 @@ class Batch:
     installer: Installer
     call: Call
     flights: Flights
-    _tasks: list[tuple[Request, Identified, Task]] = field(default_factory=list)
+    _tasks: list[tuple[Request, Candidate, Task]] = field(default_factory=list)
     _models: list[InstalledModel] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _errors: list[ModelpmError] = field(default_factory=list)
@@ -71,10 +72,10 @@ class Batch:
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
-        auditor, user, wanted = self.installer.auditor, self.call.user, list[tuple[Request, Identified, WantedModel]]()
+        wanted = list[tuple[Request, Candidate, ResolvedModel]]()
         known = defaultdict[str, list[FromCatalog | Reference]](list)
         for request in requests:
-            with self._collecting(request.spec):
+            with self._collecting(request.requirement.text):
                 try:
                     found = self.installer.identify(request)
                     if found.target in known[found.name]:
@@ -83,7 +84,9 @@ class Batch:
                     known[found.name].append(found.target)
                 except ModelpmError as error:
                     if not dry_run:
-                        auditor.failure("install", "model", str(request.spec), error, user=user)
+                        tell_failure(
+                            self.call.bus, "install", "model", str(request.requirement.text), error, user=self.call.user
+                        )
                     raise
         planned = self.installer.plan([model for _, _, model in wanted])
         self._tasks = [(request, found, task) for (request, found, _), task in zip(wanted, planned, strict=True)]
@@ -103,30 +106,30 @@ class Batch:
         with ExitStack() as counting:
             try:
                 for request, found, task in self._tasks:
-                    with self._collecting(request.spec):
+                    with self._collecting(request.requirement.text):
                         if found.name in self._begun:
                             self._lock(folder)
                         self._begin(request, found, task, counting, folder)
             finally:
                 self._lock(folder)
 
-    def would(self) -> None:
-        """Note what :meth:`install` would do."""
+    def tell(self) -> None:
+        """Note the changes that :meth:`install` makes."""
         for _, found, task in self._tasks:
             self._warn_of(task)
             locked = self.installer.complete(found, self.call)
-            self._changes.append(self.installer.would(task) if locked is None else self.installer.already(locked)[1])
+            self._changes.append(task.change("install") if locked is None else self.installer.already(locked)[1])
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""
         self.prepare(requests, dry_run=dry_run)
         if dry_run:
-            self.would()
+            self.tell()
         else:
             self.install(folder)
         return Result(tuple(self._changes), tuple(self._models), errors=tuple(self._errors), dry_run=dry_run)
 
-    def _begin(self, request: Request, found: Identified, task: Task, counting: ExitStack, folder: Path | None) -> None:
+    def _begin(self, request: Request, found: Candidate, task: Task, counting: ExitStack, folder: Path | None) -> None:
         """Fetch one model, where it is not here, and lock what was fetched where that is due."""
         name, installer, call = task.model.name, self.installer, self.call
         with self.flights.alone(name, call.cancelled, call.bus):
@@ -166,7 +169,7 @@ class Batch:
                     pass
                 interrupted.pop_all()
         for each in begun:
-            with self._collecting(each.request.spec):
+            with self._collecting(each.request.requirement.text):
                 self._end(each, folder, locked=together)
         now = time.monotonic()
         self._due = now + _SHARE * (now - before)

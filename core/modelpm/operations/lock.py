@@ -1,4 +1,4 @@
-"""Lock: from a manifest's wishes to locked models; bytes are fetched only to learn an unknown digest."""
+"""Lock: from a manifest's requirements to locked models; bytes are fetched only to learn an unknown digest."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,17 +8,16 @@ from modelpm.catalog import satisfies
 from modelpm.errors import Code, Denied, Interrupted, ModelpmError
 from modelpm.events.call import Call
 from modelpm.lockfile.merge import Merged
-from modelpm.lockfile.model import LockedModel, Wish
+from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.lockfile.salvage import Doubt, digests_in
 from modelpm.operations.acquire import Installer, Task, say_learned
 from modelpm.project.heal import pins_of
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.code import PICKLE, allow_hint
-from modelpm.resolution.plan import make_plan
-from modelpm.resolution.resolve import WantedModel
-from modelpm.resolution.resolver import Identified
-from modelpm.resolution.spec import CatalogSpec, parse_spec
-from modelpm.results.report import Change
+from modelpm.resolution.resolve import ResolvedModel
+from modelpm.resolution.resolver import Candidate
+from modelpm.text.spec import CatalogSpec
 
 
 @dataclass(slots=True)
@@ -40,12 +39,8 @@ class Locker:
     torn: set[str] = field(default_factory=set)
     _healed: dict[str, LockedModel] = field(default_factory=dict)
     _digests: dict[str, Collection[str]] = field(default_factory=dict)
-    _wanted: dict[tuple[str, Wish], WantedModel] = field(default_factory=dict)
-    _locked: dict[tuple[str, Wish], LockedModel] = field(default_factory=dict)
-
-    def identify(self, spec: str, name: str | None, include: Iterable[str], exclude: Iterable[str]) -> Identified:
-        """Give a spec its name; see :meth:`Resolver.identify`."""
-        return self.installer.resolver.identify(spec, name=name, include=tuple(include), exclude=tuple(exclude))
+    _wanted: dict[tuple[str, Requirement], ResolvedModel] = field(default_factory=dict)
+    _locked: dict[tuple[str, Requirement], LockedModel] = field(default_factory=dict)
 
     def resolve(
         self,
@@ -55,7 +50,7 @@ class Locker:
         merged: Merged | None = None,
         *,
         fresh: bool,
-    ) -> dict[str, WantedModel]:
+    ) -> dict[str, ResolvedModel]:
         """Resolve models of a manifest; what fails is in ``errors``.
 
         Args:
@@ -81,7 +76,7 @@ class Locker:
         return found
 
     def pin(
-        self, models: Iterable[WantedModel], before: Mapping[str, LockedModel], again: Collection[str] = ()
+        self, models: Iterable[ResolvedModel], before: Mapping[str, LockedModel], again: Collection[str] = ()
     ) -> dict[str, LockedModel]:
         """Lock what was resolved, after fetching the files of unknown digest; failures are in ``errors``.
 
@@ -97,7 +92,7 @@ class Locker:
                 if old is None or not same(old, model) or (model.name in again and untold(model)):
                     pinned[model.name] = self._pin(model, old)
                 else:
-                    pinned[model.name] = replace(old, wish=model.wish, allow=model.allow)
+                    pinned[model.name] = replace(old, requirement=model.requirement, allow=model.allow)
                 self._say_other(pinned[model.name])
             except Interrupted:
                 raise
@@ -111,7 +106,7 @@ class Locker:
         if model.digest not in self._digests.get(model.name, (model.digest,)):
             self.call.bus.warn(f"{model.name}: its files are not those that one of the merged locks has")
 
-    def say_untold(self, models: Iterable[WantedModel], before: Mapping[str, LockedModel]) -> None:
+    def say_untold(self, models: Iterable[ResolvedModel], before: Mapping[str, LockedModel]) -> None:
         """Warn of the models that stay as they are because only their bytes can tell whether they changed."""
         for model in models:
             old = before.get(model.name)
@@ -120,28 +115,30 @@ class Locker:
 
     def _resolve(
         self, name: str, old: LockedModel | None, manifest: Manifest, said: Sequence[Doubt], *, fresh: bool
-    ) -> WantedModel:
-        wish = manifest.models[name]
-        spec = wish.spec if fresh or old is None else _keeping(wish.spec, old)
-        found = replace(self.identify(spec, name, wish.include, wish.exclude), wish=wish)
+    ) -> ResolvedModel:
+        requirement = manifest.models[name]
+        asked = requirement if fresh or old is None else _keeping(requirement, old)
+        found = replace(self.installer.resolver.identify(asked, name=name), requirement=requirement)
         if said:
             found, block = self._as_merged(found, said)
             if block is not None:
                 manifest.check(block, [f.path for f in block.files])
-                return WantedModel.of_locked(block)
+                return ResolvedModel.of_locked(block)
         try:
             model = self.installer.resolver.resolve(found, allow_pickle=PICKLE in manifest.words(name))
         except Denied as error:
             if error.code != Code.PICKLE:
                 raise
-            raise Denied(error.message, code=error.code, hints=[allow_hint(wish, name)], **error.details) from None
+            raise Denied(
+                error.message, code=error.code, hints=[allow_hint(requirement, name)], **error.details
+            ) from None
         manifest.check(model, [f.path for f in model.files])
         manifest.rules.check_digests(name, (f.path for f in model.files if f.digest is None))
         for warning in model.warnings:
             self.call.bus.warn(warning)
         return model
 
-    def _as_merged(self, found: Identified, said: Sequence[Doubt]) -> tuple[Identified, LockedModel | None]:
+    def _as_merged(self, found: Candidate, said: Sequence[Doubt]) -> tuple[Candidate, LockedModel | None]:
         """Return what is wanted, at the only pin that a merge left; or its block, where no source has revisions."""
         healer, pins = pins_of(self.installer.resolver, found, said)
         if len(pins) > 1:
@@ -157,16 +154,16 @@ class Locker:
             self._healed[found.name] = block
         return healer.pinned(pins[0]), block if pins[0].digest else None
 
-    def _pin(self, model: WantedModel, old: LockedModel | None) -> LockedModel:
-        if all(file.is_pinned for file in model.files):
+    def _pin(self, model: ResolvedModel, old: LockedModel | None) -> LockedModel:
+        if model.is_pinned:
             return model.lock({})
-        key = (model.name, model.wish)
+        key = (model.name, model.requirement)
         if key not in self._locked:
             self._locked[key], self.downloaded[model.name] = learn(self.installer, model, self.call, old)
         return self._locked[key]
 
 
-def learn(installer: Installer, model: WantedModel, call: Call, old: LockedModel | None) -> tuple[LockedModel, int]:
+def learn(installer: Installer, model: ResolvedModel, call: Call, old: LockedModel | None) -> tuple[LockedModel, int]:
     """Fetch the files of unknown digest, and lock them; say the digests that were not known before.
 
     Args:
@@ -179,7 +176,7 @@ def learn(installer: Installer, model: WantedModel, call: Call, old: LockedModel
         The locked model, and the bytes that were downloaded.
     """
     with installer.counting_on([model]):
-        brought = installer.bring(Task(model, make_plan([model], ())), call=call, learn=True)
+        brought = installer.bring(Task.learning(model), call=call)
         installer.show_anew([brought], call.bus)
     locked = brought.locked
     if old is None or old.digest != locked.digest:
@@ -187,7 +184,7 @@ def learn(installer: Installer, model: WantedModel, call: Call, old: LockedModel
     return locked, brought.downloaded
 
 
-def untold(model: WantedModel) -> bool:
+def untold(model: ResolvedModel) -> bool:
     """Whether only its bytes can tell if a model changed: a digest is not promised, and no revision pins it."""
     immutable = model.pinned is not None and bool(model.pinned.revision)
     return not immutable and any(file.digest is None for file in model.files)
@@ -201,15 +198,7 @@ def say_untold(name: str, bus: Bus) -> None:
     )
 
 
-def would_compare(old: LockedModel, new: WantedModel) -> Change:
-    """Return the row of a dry run for a model of which only its bytes tell whether it changed."""
-    plan = make_plan([new], {f.sha256 for f in new.files if f.sha256})
-    size = None if plan.unknown else plan.download
-    before = old.release or old.digest
-    return Change("compare", new.name, new.model, new.release, new.variant, None, size, plan.download, before=before)
-
-
-def same(old: LockedModel, new: WantedModel) -> bool:
+def same(old: LockedModel, new: ResolvedModel) -> bool:
     """Whether what was resolved is what is locked, as far as that can be told; see :func:`untold`."""
     facts = ("catalog", "id", "release", "variant", "upstream", "format", "license")
     if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
@@ -225,11 +214,11 @@ def same(old: LockedModel, new: WantedModel) -> bool:
     )
 
 
-def _keeping(spec: str, old: LockedModel) -> str:
-    """Return the spec, narrowed to the release that is locked where that still fits."""
-    parsed = parse_spec(spec)
-    if not isinstance(parsed, CatalogSpec) or not old.release or old.id != parsed.id:
-        return spec
-    if (parsed.catalog and parsed.catalog != old.catalog) or not satisfies(old.release, parsed.release):
-        return spec
-    return f"{old.catalog}/{old.id}@=={old.release}" + (f":{parsed.variant}" if parsed.variant else "")
+def _keeping(requirement: Requirement, old: LockedModel) -> Requirement:
+    """Return the requirement, narrowed to the release that is locked where that still fits."""
+    spec = requirement.spec
+    if not isinstance(spec, CatalogSpec) or not old.release or old.id != spec.id:
+        return requirement
+    if (spec.catalog and spec.catalog != old.catalog) or not satisfies(old.release, spec.release):
+        return requirement
+    return requirement.asking(CatalogSpec(old.catalog, old.id, f"=={old.release}", spec.variant))

@@ -21,7 +21,7 @@ from modelpm.disk.reading import read_bytes
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots, taken_over
 from modelpm.errors import Code, Interrupted, ModelpmError, StoreError, UsageError
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.store import Store, version
 from modelpm.store.gc import leftovers, registry
 from modelpm.store.layout import Layout
@@ -55,13 +55,11 @@ class Mover:
 
     Attributes:
         environment: The user's.
-        auditor: Records the operation before and after.
         config: The settings; they say where the store is, when all of it is there.
-        bus: Gets a warning for each view that could not be renewed.
+        bus: Is told before and after, and gets a warning for each view that could not be renewed.
     """
 
     environment: Environment
-    auditor: Auditor
     config: Config
     bus: Bus
 
@@ -87,8 +85,13 @@ class Mover:
             Interrupted: Cancelled.
         """
         old, new = self._stores(target.absolute())
-        with self.auditor.operation(
-            "store.move", resource_type="store", resource_id=str(new.root), user=user, details={"from": str(old.root)}
+        with acting(
+            self.bus,
+            "store.move",
+            resource_type="store",
+            resource_id=str(new.root),
+            user=user,
+            details={"from": str(old.root)},
         ) as outcome:
             new.open()
             with self._alone(old, new):

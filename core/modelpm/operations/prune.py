@@ -4,14 +4,15 @@ import contextlib
 import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from modelpm.api.events import Bus
 from modelpm.config.values import seconds_of
 from modelpm.disk.atomic import dead_drafts
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots, Survey
 from modelpm.errors import ModelpmError, StoreError, UsageError
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.store.gc import leases, leftovers, reserve
 from modelpm.store.gc.leftovers import Leftover
 from modelpm.text.human import in_days
@@ -81,20 +82,20 @@ class Pruner:
 
     Attributes:
         environment: The user's.
-        auditor: Records the operation before and after.
+        bus: Is told before and after.
         project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
     """
 
     environment: Environment
-    auditor: Auditor
+    bus: Bus
     project: Environment | None = None
 
     @property
     def _roots(self) -> Roots:
         return Roots(self.environment, () if self.project is None else (self.project,))
 
-    def would(self, limits: Limits) -> Pruned:
-        """Return what :meth:`prune` would do; changes nothing.
+    def plan(self, limits: Limits) -> Pruned:
+        """Decide what to remove; changes nothing.
 
         Raises:
             StoreError: ``root_unreadable``.
@@ -119,10 +120,10 @@ class Pruner:
         reserve.spend(store)
         with (
             store.lock("store", timeout=wait, waiting=waiting),
-            self.auditor.operation("prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,
+            acting(self.bus, "prune", resource_type="store", resource_id=str(store.root), user=user) as outcome,
         ):
             survey = self._roots.survey()
-            pruned = self._decide(survey, limits)
+            pruned = replace(self._decide(survey, limits), dry_run=False)
             for item in pruned.removed:
                 if item.kind == "blob":
                     store.remove(item.path.name)
@@ -131,7 +132,7 @@ class Pruner:
             self._roots.settle(survey)
             leases.sweep(store.layout)
             outcome.details.update(freed=pruned.freed, removed=len(pruned.removed))
-        return Pruned(pruned.removed, pruned.kept, pruned.spared, pruned.notes, dry_run=False)
+        return pruned
 
     def _decide(self, survey: Survey, limits: Limits) -> Pruned:
         layout, now = self.environment.store.layout, time.time()

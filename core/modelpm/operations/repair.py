@@ -7,11 +7,12 @@ from modelpm.api.types import Status
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots
 from modelpm.errors import Interrupted, ModelpmError
+from modelpm.events.acts import acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.operations.acquire import Installer
-from modelpm.resolution.resolve import WantedModel
+from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.report import Verified
 from modelpm.store.reuse import obtain
 from modelpm.transfer import Fetched
@@ -70,8 +71,13 @@ class Repairer:
         details = {"name": model.name, "files": [f.path for f in files][:100]}
         with (
             self.environment.store.lease(f.sha256 for f in model.files),
-            self.installer.auditor.operation(
-                "repair", resource_type="model", resource_id=model.model, user=self.call.user, details=details
+            acting(
+                self.call.bus,
+                "repair",
+                resource_type="model",
+                resource_id=model.model,
+                user=self.call.user,
+                details=details,
             ) as outcome,
         ):
             results = self._fetch(model, rotten)
@@ -87,7 +93,7 @@ class Repairer:
 
     def _fetch(self, model: LockedModel, files: Sequence[LockedFile]) -> dict[str, Fetched | ModelpmError]:
         """Bring the blobs of some files into order; what is good of them is not fetched."""
-        store, wanted = self.environment.store, WantedModel.of_locked(model)
+        store, wanted = self.environment.store, ResolvedModel.of_locked(model)
         for file in files:  # what looks well and is not must not be taken for the blob
             if store.blob(file.sha256).exists():
                 store.doubt(file.sha256)

@@ -5,36 +5,41 @@ from collections.abc import Sequence
 from modelpm.api.types import RemoteFile
 from modelpm.catalog import Entry, Release, Variant
 from modelpm.errors import Denied, IntegrityError, NotFound, PluginError, StoreError, Unavailable, UsageError
-from modelpm.lockfile.model import Wish
+from modelpm.lockfile.requirement import Requirement
 from modelpm.network.health import Hosts
-from modelpm.resolution.listings import parse_reference
-from modelpm.resolution.resolve import WantedModel, name_of_reference
-from modelpm.resolution.resolver import FromCatalog, Identified, Resolver
+from modelpm.resolution.resolve import ResolvedModel, name_of_reference
+from modelpm.resolution.resolver import Candidate, FromCatalog, Resolver
 from modelpm.resolution.selection import choices, format_of
-from modelpm.resolution.spec import CatalogSpec, parse_spec
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Details, FileDetails, VariantDetails
+from modelpm.text.spec import CatalogSpec, UriSpec
 
 
-def show(resolver: Resolver, hosts: Hosts, spec: str, installed: Sequence[InstalledModel]) -> Details:
+def show(
+    resolver: Resolver,
+    hosts: Hosts,
+    requirement: Requirement,
+    installed: Sequence[InstalledModel],
+    here: InstalledModel | None = None,
+) -> Details:
     """Return everything that is known of a model.
 
     Args:
         resolver: Where to look it up.
         hosts: How servers fared; what a catalog leaves open is asked for once.
-        spec: A spec, or the name of something installed.
+        requirement: Which model.
         installed: What is installed.
+        here: The one of these that is meant, where its name was given.
 
     Raises:
         NotFound: No catalog and no source has it.
     """
-    here = next((m for m in installed if m.name == spec), None)
-    parsed = parse_spec(here.model if here else spec)
-    if not isinstance(parsed, CatalogSpec):
-        return _from_source(resolver, here.model if here else spec, here)
-    entry = resolver.catalogs.find(parsed.id, parsed.catalog or None)
+    spec = requirement.spec
+    if not isinstance(spec, CatalogSpec):
+        return _from_source(resolver, spec, requirement.text, here)
+    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
-    return _from_catalog(resolver, hosts, entry, parsed, found)
+    return _from_catalog(resolver, hosts, entry, spec, found)
 
 
 def _from_catalog(
@@ -83,13 +88,13 @@ def _from_catalog(
 
 def _listed(
     resolver: Resolver, hosts: Hosts, entry: Entry, release: Release, variants: Sequence[Variant]
-) -> dict[str, WantedModel]:
+) -> dict[str, ResolvedModel]:
     """Return by name the variants whose sizes their sources had to be asked for, as far as they answer."""
-    found: dict[str, WantedModel] = {}
+    found: dict[str, ResolvedModel] = {}
     for variant in variants:
         if variant.files and variant.size is not None:
             continue
-        chosen = Identified(entry.id, Wish(entry.name), FromCatalog(entry, release, variant))
+        chosen = Candidate(entry.id, Requirement(entry.name), FromCatalog(entry, release, variant))
         try:
             with hosts.hurried():
                 found[variant.name] = resolver.resolve(chosen, allow_pickle=True)
@@ -100,19 +105,19 @@ def _listed(
     return found
 
 
-def _from_source(resolver: Resolver, spec: str, installed: InstalledModel | None) -> Details:
-    reference = parse_reference(resolver.listings.registry, spec)
+def _from_source(resolver: Resolver, spec: UriSpec, text: str, installed: InstalledModel | None) -> Details:
+    reference = resolver.listings.registry.reference(spec)
     snapshot = resolver.listings.of(reference)
     offered = choices(snapshot.files)
     variants = [(c.name.lower(), c.name, c.files) for c in offered] or [("", "", snapshot.files)]
     return Details(
         name=name_of_reference(reference),
-        model=spec,
+        model=text,
         catalog="",
         title="",
         description="",
         license=snapshot.license,
-        homepage=spec,
+        homepage=text,
         tasks=(),
         tags=(),
         release="",

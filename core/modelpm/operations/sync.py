@@ -4,32 +4,40 @@ Nothing is written before everything is decided and every byte is in the store. 
 lock meanwhile, modelpm plans again from the new state.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
-from modelpm.events.audit import Outcome
+from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
-from modelpm.operations.acquire import Brought, Installer
-from modelpm.operations.lock import Locker, same, untold, would_compare
+from modelpm.operations.acquire import Brought, Installer, Task
+from modelpm.operations.lock import Locker, same, untold
 from modelpm.project.drift import pinned, selected, settled
 from modelpm.project.files import Site, State, read_state
 from modelpm.project.lock_rules import LICENSE, SOURCE
 from modelpm.project.manifest import Manifest, parse_manifest
 from modelpm.project.provenance import Judge, foreign_folders, refuse
 from modelpm.project.transaction import Commit, commit
-from modelpm.resolution.resolve import WantedModel
+from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.report import Change, Result
 
 _TRIES = 100
+
+
+class Edit(Protocol):
+    """A change of the manifest; made again where another process changed the project meanwhile."""
+
+    def edit(self, state: State) -> str:
+        """Return the manifest's new text, from the current state."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +46,7 @@ class Intent:
 
     Attributes:
         verb: Its name, for the audit log.
-        edit: From the current state to the manifest's new text; None leaves the manifest alone.
+        edit: Changes the manifest; None leaves it alone.
         fresh: Models to lock at the newest release that their specs allow.
         sync: Whether to update the view to what is locked.
         groups: Groups that are wanted besides the default ones.
@@ -52,7 +60,7 @@ class Intent:
     """
 
     verb: str
-    edit: Callable[[State], str] | None = None
+    edit: Edit | None = None
     fresh: Collection[str] | None = None
     sync: bool = True
     groups: Collection[str] = ()
@@ -102,7 +110,7 @@ class Changer:
 
     def _attempt(self, intent: Intent) -> Result[Any] | None:
         before = read_state(self.site, heal=True)
-        text = intent.edit(before) if intent.edit else before.manifest_text
+        text = intent.edit.edit(before) if intent.edit else before.manifest_text
         manifest = before.manifest
         if text is not None and text != before.manifest_text:
             manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
@@ -119,11 +127,11 @@ class Changer:
         self._hold_against_catalogs([m for m in incomplete if m.name not in wanted and not self.environment.has(m)])
         if intent.dry_run:
             missing = recognize(self.environment, self.call, models)
-            planned = {t.model.name: t for t in self.installer.plan([WantedModel.of_locked(m) for m in missing])}
+            planned = {t.model.name: t for t in self.installer.plan([ResolvedModel.of_locked(m) for m in missing])}
             for model in missing:
                 self._brought[model] = planned[model.name].plan.download
             return self._report(intent, before, lock, wanted, missing)
-        needs = [WantedModel.of_locked(m) for m in models]
+        needs = [ResolvedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
             missing, failed = self._bring(models)
             if failed and lock.render() != before.lock_text:
@@ -143,7 +151,7 @@ class Changer:
 
     def _locked(
         self, manifest: Manifest | None, before: State, intent: Intent
-    ) -> tuple[dict[str, WantedModel], Lock | None]:
+    ) -> tuple[dict[str, ResolvedModel], Lock | None]:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
             refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
@@ -153,7 +161,7 @@ class Changer:
             return {}, before.lock
         names = sorted({*manifest.models.keys() - kept.keys(), *(intent.fresh or ())})
         fresh = intent.fresh is not None
-        there = {m.name: m for m in before.lock.models if fresh or m.wish != manifest.models.get(m.name)} | kept
+        there = {m.name: m for m in before.lock.models if fresh or m.requirement != manifest.models.get(m.name)} | kept
         wanted = self.locker.resolve(names, there, manifest, before.merged, fresh=fresh)
         if self.locker.errors:
             return wanted, None
@@ -162,7 +170,7 @@ class Changer:
         if fresh:
             self.locker.say_untold([m for m in wanted.values() if m.name not in again], there)
         if intent.dry_run:
-            known = [m for m in wanted.values() if all(f.is_pinned for f in m.files)]
+            known = [m for m in wanted.values() if m.is_pinned]
             return wanted, settled(manifest, before.lock, [m.lock({}) for m in known])
         new = self.locker.pin(wanted.values(), there, again)
         return wanted, None if self.locker.errors else settled(manifest, before.lock, new.values())
@@ -196,7 +204,7 @@ class Changer:
     def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not."""
         missing, failed = recognize(self.environment, self.call, models), list[LockedModel]()
-        planned = self.installer.plan([WantedModel.of_locked(m) for m in missing])
+        planned = self.installer.plan([ResolvedModel.of_locked(m) for m in missing])
         self.installer.check_space(planned)
         brought = list[Brought]()
         try:
@@ -218,7 +226,8 @@ class Changer:
             "lock": [c.action + " " + c.name for c in _lock_changes(before.lock, lock)][:100],
             "models": len(lock.models),
         }
-        return self.installer.auditor.operation(
+        return acting(
+            self.call.bus,
             intent.verb,
             resource_type="project",
             resource_id=str(self.site.root),
@@ -231,7 +240,7 @@ class Changer:
         intent: Intent,
         before: State,
         lock: Lock,
-        wanted: dict[str, WantedModel],
+        wanted: dict[str, ResolvedModel],
         placed: Sequence[LockedModel] = (),
         strays: Sequence[str] = (),
     ) -> Result[Any]:
@@ -243,12 +252,8 @@ class Changer:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
             action = "install" if downloaded else "link"
-            changes.append(
-                Change(
-                    action, row.name, row.model, row.release, row.variant, row.digest, row.bytes, downloaded, row.path
-                )
-            )
-        changes += [Change("unlink", name, "") for name in strays]
+            changes.append(Change.of(action, row, downloaded=downloaded, path=row.path))
+        changes += [Change.of("unlink", name) for name in strays]
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
         )
@@ -282,24 +287,16 @@ def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:
             continue
         action = "lock-update" if there else "lock-add"
         previous = (there.release or there.digest) if there else ""
-        changes.append(
-            Change(
-                action, model.name, model.model, model.release, model.variant, model.digest, model.size, before=previous
-            )
-        )
-    return changes + [
-        Change("lock-remove", m.name, m.model, m.release, m.variant, m.digest, m.size) for m in old.values()
-    ]
+        changes.append(Change.of(action, model, before=previous))
+    return changes + [Change.of("lock-remove", model) for model in old.values()]
 
 
-def _unknown(model: WantedModel, old: LockedModel | None, intent: Intent) -> Change | None:
+def _unknown(model: ResolvedModel, old: LockedModel | None, intent: Intent) -> Change | None:
     """Return the row of a model whose digest a dry run cannot know, because only its bytes would tell."""
-    if all(f.is_pinned for f in model.files):
+    if model.is_pinned:
         return None
+    before = (old.release or old.digest) if old else ""
     if old is not None and same(old, model):
         again = intent.fresh is not None and model.name in intent.also
-        return would_compare(old, model) if again and untold(model) else None
-    sizes = [f.size for f in model.files]
-    size = None if None in sizes else sum(s or 0 for s in sizes)
-    action, before = ("lock-update", old.release or old.digest) if old else ("lock-add", "")
-    return Change(action, model.name, model.model, model.release, model.variant, None, size, before=before)
+        return Task.learning(model).change("compare", before) if again and untold(model) else None
+    return Change.of("lock-update" if old else "lock-add", model, bytes=model.size, before=before)

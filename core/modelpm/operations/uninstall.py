@@ -4,15 +4,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed
 from modelpm.environment.roots import Roots
 from modelpm.errors import Code, ModelpmError, StoreError
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting, tell_failure
 from modelpm.lockfile.model import LockedModel
 from modelpm.results.report import Change, Result
 from modelpm.store.gc import reserve
 from modelpm.text.untrusted import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Freeing:
+    """What happens to the blobs of models that are taken out: the plan of a dry run, and of the act.
+
+    Attributes:
+        blobs: SHA-256 of those that nothing else needs.
+        note: Why others stay.
+    """
+
+    blobs: tuple[str, ...]
+    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +35,13 @@ class Uninstaller:
 
     Attributes:
         environment: Where they are.
-        auditor: Records the operation before and after.
+        bus: Is told before and after.
         project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
         with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
     """
 
     environment: Environment
-    auditor: Auditor
+    bus: Bus
     project: Environment | None = None
     with_dir: bool = False
 
@@ -41,7 +55,7 @@ class Uninstaller:
             try:
                 if dry_run:
                     gone = [change.name for change in changes]
-                    changes.append(self.would(find_installed(self.environment, name), gone))
+                    changes.append(self._told(find_installed(self.environment, name), gone))
                 else:
                     changes.append(self._one(name, user=user))
             except ModelpmError as error:
@@ -57,15 +71,20 @@ class Uninstaller:
                 self._uninstall_shown(name, user=user) if error.code == Code.NOT_INSTALLED and self.with_dir else None
             )
             if shown is None:
-                self.auditor.failure("uninstall", "model", name, error, user=user)
+                tell_failure(self.bus, "uninstall", "model", name, error, user=user)
                 raise
             return shown
         return self.uninstall(model, user=user)
 
     def uninstall(self, model: LockedModel, *, user: str | None) -> Change:
         """Take one model out and free its blobs."""
-        with self.auditor.operation(
-            "uninstall", resource_type="model", resource_id=model.model, user=user, details={"name": model.name}
+        with acting(
+            self.bus,
+            "uninstall",
+            resource_type="model",
+            resource_id=model.model,
+            user=user,
+            details={"name": model.name},
         ) as outcome:
             self.environment.seen()  # the registry notes what the lock holds before the lock changes
             changed = self.environment.drop(model.name)
@@ -80,28 +99,39 @@ class Uninstaller:
         if not shelves:
             return None
         digests = {e[0] for s in shelves for key, e in s.record.entries.items() if key.startswith(f"{name}/")}
-        with self.auditor.operation(
-            "uninstall", resource_type="model", resource_id=name, user=user, details={"name": name}
+        with acting(
+            self.bus, "uninstall", resource_type="model", resource_id=name, user=user, details={"name": name}
         ) as outcome:
             shown, kept = self._shown(name, remove=True)
             freed, note = self._free(sorted(digests), name)
             outcome.details.update(freed=freed)
-        return Change("uninstall", name=name, model=name, freed=freed, note=_joined(note, _left(kept), shown))
+        return Change.of("uninstall", name, model=name, freed=freed, note=_joined(note, _left(kept), shown))
 
-    def would(self, model: LockedModel, before: Sequence[str] = ()) -> Change:
-        """Return what :meth:`uninstall` would do, once other models were taken out before; ``before`` names them."""
+    def _told(self, model: LockedModel, before: Sequence[str]) -> Change:
+        """Return the change that :meth:`uninstall` makes once the models of the names ``before`` are out."""
         gone = [*before, model.name]
-        digests = [f.sha256 for f in model.files]
         try:
-            needed = self._roots.others(gone, without_dirs_of=gone if self.with_dir else ())
+            freeing = self._freeing([f.sha256 for f in model.files], gone, gone if self.with_dir else ())
             going = self.environment.view.going(*gone)
-            unneeded = set(digests) - needed.keys()
-            freed = sum(self.environment.store.freed(sha256, going) for sha256 in unneeded)
-            note = _kept(digests, needed)
+            freed, note = sum(self.environment.store.freed(blob, going) for blob in freeing.blobs), freeing.note
         except StoreError as error:
             freed, note = 0, _stays(error)
-        note = _joined(note, self._shown(model.name, remove=False)[0])
-        return Change.of("uninstall", model, freed=freed, note=note)
+        return Change.of("uninstall", model, freed=freed, note=_joined(note, self._shown(model.name, remove=False)[0]))
+
+    def _freeing(self, digests: Sequence[str], gone: Sequence[str], dirs_of: Sequence[str] = ()) -> Freeing:
+        """Decide what is freed of some blobs.
+
+        Args:
+            digests: Their SHA-256.
+            gone: Models that are, or will be, out.
+            dirs_of: Those of them whose files in other folders will be removed, too; not what is removed already, for
+                a file that stayed there still needs its blob.
+
+        Raises:
+            StoreError: What a root needs is not known.
+        """
+        needed = self._roots.others(gone, without_dirs_of=dirs_of)
+        return Freeing(tuple(d for d in dict.fromkeys(digests) if d not in needed), _kept(digests, needed))
 
     @property
     def _roots(self) -> Roots:
@@ -129,11 +159,10 @@ class Uninstaller:
             with store.lock("store", timeout=0.0):
                 if self.environment.lock_path.exists():
                     self.environment.register()
-                needed = self._roots.others([name])
-                freed = sum(store.remove(sha256) for sha256 in dict.fromkeys(digests) if sha256 not in needed)
+                freeing = self._freeing(digests, [name])
+                return sum(map(store.remove, freeing.blobs)), freeing.note
         except StoreError as error:
             return 0, _stays(error)
-        return freed, _kept(digests, needed)
 
 
 def _joined(*notes: str) -> str:

@@ -12,13 +12,14 @@ from modelpm.catalog import Entry, Release, choose
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.acquire import Installer, Task
-from modelpm.operations.lock import learn, same, say_untold, untold, would_compare
+from modelpm.operations.lock import learn, same, say_untold, untold
 from modelpm.resolution.code import needed_words
-from modelpm.resolution.resolve import WantedModel
+from modelpm.resolution.resolve import ResolvedModel
 from modelpm.resolution.resolver import Resolver
-from modelpm.resolution.spec import CatalogSpec, parse_spec
 from modelpm.results.report import Change, Outdated, Result
+from modelpm.text.spec import CatalogSpec
 
 _SHORT = 12  # digits of a revision or digest that tell it from others
 
@@ -49,7 +50,7 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
     """Say which models have a newer release that their specs do not allow; asks catalogs only."""
     notes = []
     for model in models:
-        spec = parse_spec(model.wish.spec)
+        spec = model.requirement.spec
         if not isinstance(spec, CatalogSpec) or not spec.release:
             continue
         try:
@@ -60,24 +61,24 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
             continue
         if newest != allowed:
             notes.append(
-                f"{model.name} {newest} exists; `{model.wish.spec}` does not allow it: "
+                f"{model.name} {newest} exists; `{model.requirement.text}` does not allow it: "
                 f"`modelpm upgrade {model.name} --latest` does"
             )
     return notes
 
 
-def latest(resolver: Resolver, spec: str) -> str:
-    """Return the spec as it must be to allow the newest release; as it is, where it does or where there are none."""
-    parsed = parse_spec(spec)
-    if not isinstance(parsed, CatalogSpec) or not parsed.release:
-        return spec
-    entry = resolver.catalogs.find(parsed.id, parsed.catalog or None)
-    newest, _ = choose(entry, None, parsed.variant or None)
-    if choose(entry, parsed.release, parsed.variant or None)[0].version == newest.version:
-        return spec
-    plain = parsed.release.replace(".", "").isdecimal()
-    parts = len(parsed.release.split(".")) if plain else 1
-    return f"{entry.name}@{_beginning(newest.version, parts)}" + (f":{parsed.variant}" if parsed.variant else "")
+def latest(resolver: Resolver, requirement: Requirement) -> Requirement:
+    """Return the requirement as it must be to allow the newest release; as it is, where it does or there are none."""
+    spec = requirement.spec
+    if not isinstance(spec, CatalogSpec) or not spec.release:
+        return requirement
+    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    newest, _ = choose(entry, None, spec.variant or None)
+    if choose(entry, spec.release, spec.variant or None)[0].version == newest.version:
+        return requirement
+    plain = spec.release.replace(".", "").isdecimal()
+    parts = len(spec.release.split(".")) if plain else 1
+    return requirement.asking(CatalogSpec(entry.catalog, entry.id, _beginning(newest.version, parts), spec.variant))
 
 
 def _beginning(version: str, parts: int) -> str:
@@ -107,7 +108,7 @@ def upgrade(
         dry_run: Whether to say what would be done only.
     """
     errors: list[ModelpmError] = []
-    moves: list[tuple[LockedModel, WantedModel]] = []
+    moves: list[tuple[LockedModel, ResolvedModel]] = []
     for old in models:
         with _collecting(old, errors):
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
@@ -115,14 +116,15 @@ def upgrade(
                 moves.append((old, new))
             elif untold(new):
                 say_untold(old.name, call.bus)
-    planned = installer.plan([new for _, new in moves])
+    planned = {task.model.name: task for task in installer.plan([new for old, new in moves if not same(old, new)])}
     changes: list[Change] = []
-    for (old, new), task in zip(moves, planned, strict=True):
+    for old, new in moves:
+        task = planned.get(new.name) or Task.learning(new)
         with _collecting(old, errors):
-            if same(old, new):
-                change = would_compare(old, new) if dry_run else _compared(installer, old, task, call)
+            if dry_run:
+                change: Change | None = _told(installer, old, task)
             else:
-                change = _upgraded(installer, old, task, call, dry_run=dry_run)
+                change = (_compared if task.learns else _upgraded)(installer, old, task, call)
             changes += [change] if change is not None else []
     return Result(changes=tuple(changes), errors=tuple(errors), dry_run=dry_run)
 
@@ -139,17 +141,21 @@ def _collecting(model: LockedModel, errors: list[ModelpmError]) -> Iterator[None
         errors.append(error)
 
 
-def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> WantedModel:
-    wish = old.wish
-    spec = latest(resolver, wish.spec) if to_latest else wish.spec
-    found = resolver.identify(spec, name=old.name, include=wish.include, exclude=wish.exclude)
+def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> ResolvedModel:
+    requirement = latest(resolver, old.requirement) if to_latest else old.requirement
+    found = resolver.identify(requirement, name=old.name)
     return resolver.resolve(found, allow_pickle=_has_code(old))
 
 
-def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call, *, dry_run: bool) -> Change:
-    before = old.release or _revision(installer.resolver, old.upstream) or old.digest
-    if dry_run:
-        return replace(installer.would(task), action="upgrade", before=before)
+def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
+    """Return the change that an upgrade makes, as far as that is known before."""
+    if task.learns:
+        return task.change("compare", old.release or old.digest)
+    return task.change("upgrade", _version(installer.resolver, old))
+
+
+def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change:
+    before = _version(installer.resolver, old)
     installer.check_space([task])
     _, change = installer.install(task, call=call)
     return replace(change, action="upgrade", before=before)
@@ -161,13 +167,13 @@ def _compared(installer: Installer, old: LockedModel, task: Task, call: Call) ->
     learned, downloaded = learn(installer, task.model, call, old)
     if learned.digest == old.digest:
         return None
-    (again,) = installer.plan([WantedModel.of_locked(learned)])
-    change = _upgraded(installer, old, again, call, dry_run=False)
+    (again,) = installer.plan([ResolvedModel.of_locked(learned)])
+    change = _upgraded(installer, old, again, call)
     return replace(change, downloaded=downloaded + (change.downloaded or 0))
 
 
 def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
-    spec = parse_spec(model.wish.spec)
+    spec = model.requirement.spec
     if not isinstance(spec, CatalogSpec):
         return _of_source(resolver, model, bus)
     entry = resolver.catalogs.find(spec.id, spec.catalog or None)
@@ -210,14 +216,13 @@ def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | N
         return None
     locked, found = _revision(resolver, model.upstream), _revision(resolver, new.upstream)
     if not found or locked == found:
-        known = new.lock({}).digest if all(f.is_pinned for f in new.files) else "changed"
+        known = new.lock({}).digest if new.is_pinned else "changed"
         locked, found = model.digest[: 3 + _SHORT], known[: 3 + _SHORT]
     return Outdated(model.name, locked, found, found)
 
 
-def _resolved(resolver: Resolver, model: LockedModel) -> WantedModel:
-    wish = model.wish
-    found = resolver.identify(wish.spec, name=model.name, include=wish.include, exclude=wish.exclude)
+def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
+    found = resolver.identify(model.requirement, name=model.name)
     return resolver.resolve(found, allow_pickle=_has_code(model))
 
 
@@ -226,8 +231,10 @@ def _has_code(model: LockedModel) -> bool:
     return bool(needed_words(model, [f.path for f in model.files]))
 
 
-def _revision(resolver: Resolver, upstream: str) -> str:
-    from modelpm.resolution.listings import parse_reference
+def _version(resolver: Resolver, model: LockedModel) -> str:
+    return model.release or _revision(resolver, model.upstream) or model.digest
 
-    revision = parse_reference(resolver.listings.registry, upstream).revision if upstream else None
+
+def _revision(resolver: Resolver, upstream: str) -> str:
+    revision = resolver.listings.registry.reference(upstream).revision if upstream else None
     return (revision or "")[:_SHORT]

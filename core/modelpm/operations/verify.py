@@ -13,7 +13,7 @@ from modelpm import disk
 from modelpm.environment.environment import Environment
 from modelpm.environment.recognize import say_unkept
 from modelpm.errors import StoreError, UsageError
-from modelpm.events.audit import Auditor
+from modelpm.events.acts import acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Checking
 from modelpm.lockfile.model import LockedFile, LockedModel
@@ -67,12 +67,10 @@ class Verifier:
 
     Attributes:
         environment: Where they are.
-        auditor: Records the operation before and after.
         call: The user, the cancellation, and the bus for events.
     """
 
     environment: Environment
-    auditor: Auditor
     call: Call
 
     def verify(
@@ -95,7 +93,8 @@ class Verifier:
         if disk.is_dangling(root):  # nothing is damaged: a disk is not mounted
             raise disk.dangling(root)
         what = models[0].model if len(models) == 1 else f"{len(models)} models"
-        with self.auditor.operation(
+        with acting(
+            self.call.bus,
             "verify",
             resource_type="model",
             resource_id=what,

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pluggy
 
 from modelpm.api.kinds import AuditSink, Catalog, Hasher, Listener
-from modelpm.api.types import Context
-from modelpm.errors import Code, ModelpmError, NotFound, PluginError
+from modelpm.api.types import Context, Reference
+from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
 from modelpm.plugins import kinds
 from modelpm.plugins.discovery import API_VERSION, OURS, Entry, normalized, scan_all
 from modelpm.plugins.guard import guarded
 from modelpm.plugins.kinds import Kind, Trust, audit, catalog, command, digest, listener, source
+from modelpm.text.spec import UriSpec, parse_spec
 from modelpm.text.suggest import suggest
+from modelpm.text.untrusted import printable
 
 if TYPE_CHECKING:
     import click
@@ -43,13 +45,14 @@ class Registry:
     """
 
     entries: tuple[Entry, ...]
-    context: Callable[[str, str], Context]
+    context: Callable[[str, str], Context]  # a callable, because each plugin gets its own settings, and few are used
     disabled: frozenset[str] = frozenset()
     prefer: dict[str, str] = field(default_factory=dict)
     installed: bool = False
     _modules: dict[str, pluggy.PluginManager] = field(default_factory=dict)
     _shared: dict[tuple[str, str], Any] = field(default_factory=dict)
     _loaded: dict[str, Entry] = field(default_factory=dict)
+    _references: dict[str, Reference] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
     def names(self, kind: str) -> tuple[str, ...]:
@@ -83,6 +86,23 @@ class Registry:
     def source(self, scheme: str) -> source.GuardedSource:
         """Return the source that serves ``scheme``; the same object each time."""
         return self.get(source.KIND, scheme)
+
+    def reference(self, uri: UriSpec | str) -> Reference:
+        """Return what a URI stands for, as its source reads it; each is read once.
+
+        Args:
+            uri: A spec, or a text of a lock or a catalog, which only the source can read.
+
+        Raises:
+            UsageError: It is not a URI, or no plugin serves its scheme.
+        """
+        text = str(uri)
+        if text not in self._references:
+            spec = parse_spec(text) if isinstance(uri, str) else uri
+            if not isinstance(spec, UriSpec):
+                raise UsageError(f"`{printable(text)}` is not a reference: it has no `scheme://`")
+            self._references[text] = self.source(spec.scheme).parse(spec.rest)
+        return self._references[text]
 
     def hasher(self, algorithm: str, size: int | None) -> Hasher:
         """Begin a digest; ``size`` is the number of bytes that will come, where known."""

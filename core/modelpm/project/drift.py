@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from modelpm.lockfile.file import Lock
-from modelpm.lockfile.model import LockedModel, Wish
+from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
 from modelpm.resolution.code import needed_words
 
@@ -48,13 +49,13 @@ def pinned(manifest: Manifest, lock: Lock) -> dict[str, LockedModel]:
     A spec that is locked under another name keeps that pin, so that a key can be renamed; one whose own name has gone
     is preferred.
     """
-    by_wish: dict[Wish, LockedModel] = {}
+    by_requirement: dict[Requirement, LockedModel] = {}
     for model in sorted(lock.models, key=lambda m: m.name in manifest.models):
-        by_wish.setdefault(model.wish, model)
+        by_requirement.setdefault(model.requirement, model)
     found = {}
-    for name, wish in sorted(manifest.models.items()):
+    for name, requirement in sorted(manifest.models.items()):
         own = lock.get(name)
-        kept = own if own is not None and own.wish == wish else by_wish.get(wish)
+        kept = own if own is not None and own.requirement == requirement else by_requirement.get(requirement)
         if kept is not None:
             found[name] = replace(kept, name=name)
     return found
@@ -85,9 +86,9 @@ def selected(lock: Lock, groups: Collection[str] = (), *, everything: bool = Fal
 def _drifted(name: str, manifest: Manifest, model: LockedModel | None) -> Reason | None:
     if model is None:
         return Reason(name, "not locked")
-    wish = manifest.models[name]
-    if model.wish != wish:
-        return Reason(name, f"spec changed: {_shown(model.wish)} (locked) != {_shown(wish)}")
+    requirement = manifest.models[name]
+    if model.requirement != requirement:
+        return Reason(name, f"spec changed: {_shown(model.requirement)} (locked) != {_shown(requirement)}")
     groups = manifest.groups_of(name)
     if model.groups != groups:
         return Reason(
@@ -96,8 +97,10 @@ def _drifted(name: str, manifest: Manifest, model: LockedModel | None) -> Reason
     return None
 
 
-def _shown(wish: Wish) -> str:
+def _shown(requirement: Requirement) -> str:
     options = [
-        f"{key} {', '.join(globs)}" for key, globs in (("include", wish.include), ("exclude", wish.exclude)) if globs
+        f"{key} {', '.join(globs)}"
+        for key, globs in (("include", requirement.include), ("exclude", requirement.exclude))
+        if globs
     ]
-    return wish.spec + (f" ({'; '.join(options)})" if options else "")
+    return requirement.text + (f" ({'; '.join(options)})" if options else "")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from modelpm.errors import Code, ModelpmError, UsageError
-from modelpm.lockfile.model import Wish
+from modelpm.lockfile.requirement import Requirement
 from modelpm.project.discovery import MAX_MANIFEST_BYTES
 from modelpm.project.manifest import Manifest, check_group, parse_manifest
 
@@ -18,7 +18,7 @@ def with_models(
     text: str,
     origin: str,
     table: tuple[str, ...],
-    wishes: Mapping[str, Wish],
+    requirements: Mapping[str, Requirement],
     group: str | None = None,
     allow: Collection[str] = (),
 ) -> str:
@@ -28,7 +28,7 @@ def with_models(
         text: The file's content.
         origin: Its path, for messages.
         table: The table that is the manifest.
-        wishes: Spec with options, by name.
+        requirements: Spec with options, by name.
         group: A group they should belong to.
         allow: What they may hold that can run code, besides what they may already.
 
@@ -39,17 +39,17 @@ def with_models(
     groups = {name: list(names) for name, names in before.groups.items()}
     if group is not None:
         check_group(group)
-        groups[group] = [*groups.get(group, []), *(n for n in wishes if n not in groups.get(group, []))]
-    words = {name: tuple(dict.fromkeys([*before.allow.get(name, ()), *allow])) for name in wishes}
+        groups[group] = [*groups.get(group, []), *(n for n in requirements if n not in groups.get(group, []))]
+    words = {name: tuple(dict.fromkeys([*before.allow.get(name, ()), *allow])) for name in requirements}
 
     def edit(document: Any) -> None:
         import tomlkit
 
         models = _subtable(document, "models")
-        for name, wish in wishes.items():
-            if (before.models.get(name), before.allow.get(name, ())) != (wish, words[name]):
-                models[name] = _as_item(wish, words[name])
-        _sort_in(models, wishes.keys() - before.models.keys())
+        for name, requirement in requirements.items():
+            if (before.models.get(name), before.allow.get(name, ())) != (requirement, words[name]):
+                models[name] = _as_item(requirement, words[name])
+        _sort_in(models, requirements.keys() - before.models.keys())
         if group is not None and groups[group] != list(before.groups.get(group, ())):
             there = _subtable(document, "groups")
             if group not in there:
@@ -58,7 +58,7 @@ def with_models(
 
     wanted = replace(
         before,
-        models={**before.models, **wishes},
+        models={**before.models, **requirements},
         groups={name: tuple(names) for name, names in groups.items()},
         allow={**before.allow, **{name: said for name, said in words.items() if said}},
     )
@@ -82,7 +82,7 @@ def without_models(text: str, origin: str, table: tuple[str, ...], names: Iterab
                 document["groups"][group].remove(name)
 
     groups = {group: tuple(n for n in members if n not in gone) for group, members in before.groups.items()}
-    models = {name: wish for name, wish in before.models.items() if name not in gone}
+    models = {name: requirement for name, requirement in before.models.items() if name not in gone}
     allow = {name: words for name, words in before.allow.items() if name not in gone}
     return _edited(text, origin, table, edit, replace(before, models=models, groups=groups, allow=allow))
 
@@ -145,10 +145,10 @@ def _sort_in(models: Any, names: Collection[str]) -> None:
         body.insert(target, body.pop(here))
 
 
-def _as_item(wish: Wish, allow: tuple[str, ...]) -> Any:
+def _as_item(requirement: Requirement, allow: tuple[str, ...]) -> Any:
     import tomlkit
 
-    value = wish.as_toml()
+    value = requirement.as_toml()
     if isinstance(value, str) and not allow:
         return value
     item = tomlkit.inline_table()

@@ -14,10 +14,9 @@ from modelpm.lockfile.file import parse_block
 from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.salvage import Doubt, digests_in, references, single_file
 from modelpm.project.lock_rules import is_clearly_of
-from modelpm.resolution.listings import parse_reference
-from modelpm.resolution.resolver import FromCatalog, Identified, Resolver
+from modelpm.resolution.resolver import Candidate, FromCatalog, Resolver
 from modelpm.resolution.selection import format_of
-from modelpm.resolution.spec import CatalogSpec, parse_spec
+from modelpm.text.spec import CatalogSpec
 
 _SHOWN = 12  # characters of a revision
 
@@ -52,36 +51,36 @@ class Healer:
     """
 
     resolver: Resolver
-    found: Identified
+    found: Candidate
     doubt: Doubt
 
     def pins(self) -> list[Pin]:
         """Return the pins that are left: one, or several where both sides changed the model differently."""
         return sorted(self.doubt.pins(self._in), key=str)
 
-    def pinned(self, pin: Pin) -> Identified:
+    def pinned(self, pin: Pin) -> Candidate:
         """Return what is wanted, at the release and revision of a pin."""
         target = self.found.target
         if isinstance(target, Reference):
             there = self._parsed(pin.upstream)
             return replace(self.found, target=replace(target, revision=there.revision)) if there else self.found
-        spec = f"{target.entry.name}@=={pin.release}" + (f":{self._variant}" if self._variant else "")
-        wish = self.found.wish
-        found = self.resolver.identify(spec, name=self.found.name, include=wish.include, exclude=wish.exclude)
+        requirement = self.found.requirement
+        spec = CatalogSpec(target.entry.catalog, target.entry.id, f"=={pin.release}", self._variant)
+        found = self.resolver.identify(requirement.asking(spec), name=self.found.name)
         if pin.upstream and isinstance(found.target, FromCatalog) and found.target.variant.upstream:
             variant = replace(found.target.variant, upstream=pin.upstream)
             found = replace(found, target=replace(found.target, variant=variant))
-        return replace(found, wish=wish)
+        return replace(found, requirement=requirement)
 
     def block(self, pin: Pin) -> LockedModel | None:
         """Return a side's block that has a pin, where one can be read."""
-        readable = [m for m in self.doubt.models if m.wish == self.found.wish]
+        readable = [m for m in self.doubt.models if m.requirement == self.found.requirement]
         found = next((m for m in readable if pin in self._in(block_text(m))), None)
         return found or (self._alone(pin.digest) if pin.digest else None)
 
     @property
     def _variant(self) -> str:
-        spec = parse_spec(self.found.wish.spec)
+        spec = self.found.requirement.spec
         return spec.variant if isinstance(spec, CatalogSpec) else ""
 
     def _in(self, text: str) -> set[Pin]:
@@ -90,7 +89,7 @@ class Healer:
             return self._releases_in(target, text, self._revisions(text))
         if any(_place(r) == _place(target) for r in self._revisions(self.doubt.text)):
             return {Pin(upstream=_whole(r)) for r in self._revisions(text) if _place(r) == _place(target)}
-        digests = {m.digest for m in self.doubt.models if m.wish == self.found.wish}
+        digests = {m.digest for m in self.doubt.models if m.requirement == self.found.requirement}
         return {Pin(digest=d) for d in digests_in(text) if d in digests or self._alone(d)}
 
     def _revisions(self, text: str) -> list[Reference]:
@@ -98,15 +97,15 @@ class Healer:
 
     def _alone(self, digest: str) -> LockedModel | None:
         """Return the model, where it is the one file that its spec names and the digest proves what that is."""
-        text, wish = self.doubt.text, self.found.wish
-        there = [uri for uri in references(text) if is_clearly_of(wish.spec, uri)]
+        text, requirement = self.doubt.text, self.found.requirement
+        there = [uri for uri in references(text) if is_clearly_of(requirement.text, uri)]
         name = unquote(re.split("[?#]", there[0])[0]).rpartition("/")[2] if there else ""
         file = single_file(text, digest, name) if name else None
         if file is None:
             return None
         sources = tuple(uri for uri in there if "#" not in uri)[:1]
         files = (replace(file, sources=sources),)
-        return LockedModel(self.found.name, wish, files, upstream=there[0], format=format_of([file.path]))
+        return LockedModel(self.found.name, requirement, files, upstream=there[0], format=format_of([file.path]))
 
     def _releases_in(self, target: FromCatalog, text: str, there: Sequence[Reference]) -> set[Pin]:
         """Return the release that a block says, or those of which a text has every file that the catalog promises."""
@@ -114,7 +113,7 @@ class Healer:
             block = parse_block(text)
             said = self._parsed(block.upstream) if block.upstream else None
             return {Pin(block.release, _whole(said) if said is not None and said.revision else "")}
-        spec = parse_spec(self.found.wish.spec)
+        spec = self.found.requirement.spec
         wanted = spec.release if isinstance(spec, CatalogSpec) else ""
         found = set[Pin]()
         for release in target.entry.releases:
@@ -131,12 +130,12 @@ class Healer:
 
     def _parsed(self, uri: str) -> Reference | None:
         try:
-            return parse_reference(self.resolver.listings.registry, uri)
+            return self.resolver.listings.registry.reference(uri)
         except ModelpmError:
             return None
 
 
-def pins_of(resolver: Resolver, found: Identified, said: Sequence[Doubt]) -> tuple[Healer, list[Pin]]:
+def pins_of(resolver: Resolver, found: Candidate, said: Sequence[Doubt]) -> tuple[Healer, list[Pin]]:
     """Return the pins in the first of several texts that has one, and who found them."""
     tried = [(healer, healer.pins()) for healer in (Healer(resolver, found, doubt) for doubt in said)]
     return next((pair for pair in tried if pair[1]), tried[0])

@@ -49,7 +49,7 @@ def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Offence
         hint = (
             "if they are wanted: `modelpm lock` beside models.toml writes into the lock what the manifest allows"
             if manifest is None
-            else allow_hint(model.wish, model.name)
+            else allow_hint(model.requirement, model.name)
         )
         yield Offence(model.name, why, CODE, hint)
     elif set(model.allow) - words:

@@ -7,11 +7,11 @@ from typing import Any
 
 from modelpm.errors import Code, IntegrityError, UsageError, too_new
 from modelpm.lockfile.file import check_folder, conflict_line
-from modelpm.lockfile.model import Model, Wish
+from modelpm.lockfile.model import Model
+from modelpm.lockfile.requirement import Requirement
 from modelpm.project.discovery import MAX_MANIFEST_BYTES, inner_table
 from modelpm.project.rules import Rules
 from modelpm.resolution.code import WORDS
-from modelpm.resolution.spec import parse_spec
 from modelpm.text.toml import Table, TomlError, any_text, loads
 from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_model_name, printable
 
@@ -41,7 +41,7 @@ schema = 1
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The wishes of a project.
+    """What a project requires.
 
     Attributes:
         models: Spec with options, by the project's own name.
@@ -52,7 +52,7 @@ class Manifest:
         allow: What a model may hold that can run code, by name; see :meth:`words`.
     """
 
-    models: Mapping[str, Wish] = field(default_factory=lambda: _EMPTY)
+    models: Mapping[str, Requirement] = field(default_factory=lambda: _EMPTY)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: _EMPTY)
     default_groups: tuple[str, ...] = ()
     dir: str = DEFAULT_DIR
@@ -134,7 +134,7 @@ def _root(text: str, table: tuple[str, ...]) -> Table:
 def _manifest(root: Table) -> Manifest:
     root.only(_TOP_KEYS)
     tables, grouped = root.table("models"), root.table("groups")
-    models = {name: _wish(tables, name) for name in tables.values}
+    models = {name: _requirement(tables, name) for name in tables.values}
     allow = {name: words for name in tables.values if (words := _allow(tables, name))}
     groups = {name: _group(grouped, name, models) for name in grouped.values}
     settings = root.table("settings")
@@ -151,13 +151,13 @@ def _manifest(root: Table) -> Manifest:
     )
 
 
-def _wish(table: Table, name: str) -> Wish:
+def _requirement(table: Table, name: str) -> Requirement:
     check_model_name(name)
     if isinstance(table.values[name], Mapping):
         table.table(name).only(_MODEL_KEYS)
-    wish = Wish.of_toml(table, name)
-    parse_spec(wish.spec)
-    return wish
+    requirement = Requirement.of_toml(table, name)
+    _ = requirement.spec  # a malformed one is refused with the place in the file
+    return requirement
 
 
 def _allow(table: Table, name: str) -> tuple[str, ...]:
@@ -166,7 +166,7 @@ def _allow(table: Table, name: str) -> tuple[str, ...]:
     return _unique(table.table(name), "allow", f"a list of {', '.join(WORDS)}", ok=WORDS.__contains__)
 
 
-def _group(table: Table, name: str, models: Mapping[str, Wish]) -> tuple[str, ...]:
+def _group(table: Table, name: str, models: Mapping[str, Requirement]) -> tuple[str, ...]:
     check_group(name)
     members = _unique(table, name)
     for member in members:

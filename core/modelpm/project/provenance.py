@@ -13,7 +13,7 @@ from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.lock_rules import ALLOW, CODE, DIR, LICENSE, LOCK_AGAIN, SOURCE, Offence, is_clearly_of, offences
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
-from modelpm.resolution.spec import CatalogSpec, parse_spec
+from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.untrusted import printable
 
 if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
@@ -62,7 +62,7 @@ class Judge:
         for model in models:
             strange = next(self._strange(model), None)
             if strange is not None:
-                why = f"its source {strange} does not belong to its spec {_shown(model.wish.spec)}"
+                why = f"its source {strange} does not belong to its spec {_shown(model.requirement.text)}"
                 found.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
         return found
 
@@ -74,7 +74,7 @@ class Judge:
         """
         refused, moved = [], []
         for model in models:
-            spec = parse_spec(model.wish.spec)
+            spec = model.requirement.spec
             if isinstance(spec, CatalogSpec):
                 for reference, certain in self._unnamed(model, spec):
                     why = f"its source {_shown(reference)} is not named by the catalog's entry of {model.model}"
@@ -87,25 +87,23 @@ class Judge:
 
     def _strange(self, model: LockedModel) -> Iterator[str]:
         """Yield the references of a model that are not in the place its spec names, each as a message shows it."""
-        spec = parse_spec(model.wish.spec)
+        spec = model.requirement.spec
         for text, path in _references(model):
             if isinstance(spec, CatalogSpec):
                 if _BUILT_IN in {spec.catalog, model.catalog} and _is_local(text):
                     yield _shown(text)
-            elif not is_clearly_of(model.wish.spec, text, path) and not self._is_of(model.wish.spec, text):
+            elif not is_clearly_of(model.requirement.text, text, path) and not self._is_of(spec, text):
                 yield _shown(text)
 
-    def _is_of(self, spec: str, text: str) -> bool:
+    def _is_of(self, spec: UriSpec, text: str) -> bool:
         wanted, found = self._parsed(spec), self._parsed(text)
         if wanted is None:  # no plugin here can read it, so none will fetch it either
-            return spec.partition("://")[0].lower() == text.partition("://")[0].lower()
+            return spec.scheme == text.partition("://")[0].lower()
         return found is not None and _is_within(found, wanted)
 
-    def _parsed(self, text: str) -> "Reference | None":
-        from modelpm.resolution.listings import parse_reference
-
+    def _parsed(self, uri: UriSpec | str) -> "Reference | None":
         try:
-            return parse_reference(self.known.registry, text)
+            return self.known.registry.reference(uri)
         except ModelpmError:
             return None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from modelpm.lockfile.model import Model
 from modelpm.resolution.selection import pickles_in
-from modelpm.resolution.spec import CatalogSpec, parse_spec
+from modelpm.text.spec import CatalogSpec
 
 PICKLE = "pickle"
 WORDS = (PICKLE,)  # what `allow` of a model may say
@@ -17,7 +17,7 @@ def code_in(model: Model, paths: Iterable[str]) -> list[str]:
         model: The model. A catalog's word for its format is believed: ``.bin`` is an ending of harmless formats, too.
         paths: Its files.
     """
-    label = model.format if isinstance(parse_spec(model.wish.spec), CatalogSpec) else ""
+    label = model.format if isinstance(model.requirement.spec, CatalogSpec) else ""
     return pickles_in(paths, label)
 
 
@@ -26,6 +26,6 @@ def needed_words(model: Model, paths: Iterable[str]) -> tuple[str, ...]:
     return (PICKLE,) if code_in(model, paths) else ()
 
 
-def allow_hint(wish: object, name: str) -> str:
+def allow_hint(requirement: object, name: str) -> str:
     """Return the hint for a model of a project that holds a pickle: the command that allows it."""
-    return f"if you trust the publisher: modelpm add {wish} --as {name} --allow-pickle"
+    return f"if you trust the publisher: modelpm add {requirement} --as {name} --allow-pickle"

@@ -12,22 +12,9 @@ from modelpm.network.mirrors import mirrored
 from modelpm.network.redact import redact_urls
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.cancellable import unless
-from modelpm.resolution.resolve import WantedFile, WantedModel, contradiction, file_in
-from modelpm.resolution.spec import UriSpec, parse_spec
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, contradiction, file_in
 from modelpm.text.untrusted import printable
 from modelpm.transfer import Origin
-
-
-def parse_reference(registry: Registry, text: str) -> Reference:
-    """Read a reference as its source reads it.
-
-    Raises:
-        UsageError: It is not a URI, or no plugin serves its scheme.
-    """
-    spec = parse_spec(text)
-    if not isinstance(spec, UriSpec):
-        raise UsageError(f"`{printable(text)}` is not a reference: it has no `scheme://`")
-    return registry.source(spec.scheme).parse(spec.rest)
 
 
 @dataclass(slots=True)
@@ -77,12 +64,12 @@ def addresses(listings: Listings, model: LockedModel, file: LockedFile) -> list[
     Raises:
         ModelpmError: No source or mirror can say.
     """
-    wanted = WantedFile(file.path, file.size, Digest("sha256", file.sha256), file.sources)
-    labels = [origin.label for origin in locator(listings, WantedModel.of_locked(model), wanted)()]
+    wanted = ResolvedFile(file.path, file.size, Digest("sha256", file.sha256), file.sources)
+    labels = [origin.label for origin in locator(listings, ResolvedModel.of_locked(model), wanted)()]
     return list(dict.fromkeys(label if "://" in label else Path(label).as_uri() for label in labels))
 
 
-def locator(listings: Listings, model: WantedModel, file: WantedFile) -> Callable[[], Sequence[Origin]]:
+def locator(listings: Listings, model: ResolvedModel, file: ResolvedFile) -> Callable[[], Sequence[Origin]]:
     """Return a function that finds the places of one file, best first; each call asks again where it has to.
 
     The function raises the first source's error where no source of the file can be reached.
@@ -106,9 +93,9 @@ def locator(listings: Listings, model: WantedModel, file: WantedFile) -> Callabl
     return locate
 
 
-def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str, *, again: bool) -> list[Origin]:
+def _origins(listings: Listings, model: ResolvedModel, file: ResolvedFile, text: str, *, again: bool) -> list[Origin]:
     registry = listings.registry
-    reference = parse_reference(registry, text)
+    reference = registry.reference(text)
     source = registry.source(reference.scheme)
     locations = source.locate(reference, file.path)
     if locations:
@@ -126,9 +113,9 @@ def _origins(listings: Listings, model: WantedModel, file: WantedFile, text: str
     return origins
 
 
-def _of_mirror(registry: Registry, file: WantedFile, uri: str) -> list[Origin]:
+def _of_mirror(registry: Registry, file: ResolvedFile, uri: str) -> list[Origin]:
     try:
-        reference = parse_reference(registry, uri)
+        reference = registry.reference(uri)
     except UsageError as error:
         raise UsageError(f"[mirrors] leads to what cannot be used: {error.message}", hints=error.hints) from error
     source = registry.source(reference.scheme)  # so that no credential of the original's source goes there
@@ -137,14 +124,14 @@ def _of_mirror(registry: Registry, file: WantedFile, uri: str) -> list[Origin]:
     return [Origin(source, remote, location, redact_urls(location), mirror=True) for location in locations]
 
 
-def _listed_in(registry: Registry, model: WantedModel, file: WantedFile, text: str) -> Reference | None:
+def _listed_in(registry: Registry, model: ResolvedModel, file: ResolvedFile, text: str) -> Reference | None:
     """Return the reference whose listing has the file, where that is the model's own."""
     if not model.upstream or text != f"{model.upstream.rstrip('/')}/{file.path}":
         return None
-    return model.pinned or parse_reference(registry, model.upstream)
+    return model.pinned or registry.reference(model.upstream)
 
 
-def _in_listing(snapshot: Snapshot, file: WantedFile, reference: Reference) -> RemoteFile:
+def _in_listing(snapshot: Snapshot, file: ResolvedFile, reference: Reference) -> RemoteFile:
     """Return the file of a listing, with what is known of it already, which it must not contradict."""
     path = reference.file or file.path
     found = file_in(snapshot, path)

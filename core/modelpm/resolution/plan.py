@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from modelpm.resolution.resolve import WantedFile, WantedModel
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Step:
     """
 
     model: str
-    file: WantedFile
+    file: ResolvedFile
     fetch: bool
 
 
@@ -46,7 +46,7 @@ class Plan:
         return Plan(tuple(s for s in self.steps if s.model == model))
 
 
-def make_plan(models: Sequence[WantedModel], present: Collection[str]) -> Plan:
+def make_plan(models: Sequence[ResolvedModel], present: Collection[str]) -> Plan:
     """Decide what to fetch.
 
     Args:
@@ -62,3 +62,8 @@ def make_plan(models: Sequence[WantedModel], present: Collection[str]) -> Plan:
                 coming.add(file.sha256)
             steps.append(Step(model.name, file, fetch))
     return Plan(tuple(steps))
+
+
+def plan_learning(model: ResolvedModel) -> Plan:
+    """Decide to fetch only what no source promises, in order to learn it."""
+    return Plan(tuple(Step(model.name, file, fetch=not file.is_pinned) for file in model.files))

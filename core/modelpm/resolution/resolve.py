@@ -7,7 +7,8 @@ from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import Code, IntegrityError, NotFound, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES
-from modelpm.lockfile.model import MAX_LICENSE, LockedFile, LockedModel, Model, Wish
+from modelpm.lockfile.model import MAX_LICENSE, LockedFile, LockedModel, Model
+from modelpm.lockfile.requirement import Requirement
 from modelpm.resolution.selection import format_of, select
 from modelpm.text.untrusted import check_paths, shortened, to_model_name
 
@@ -16,7 +17,7 @@ _ENDINGS = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".
 
 
 @dataclass(frozen=True, slots=True)
-class WantedFile:
+class ResolvedFile:
     """One file as far as it is known before its bytes are here.
 
     Attributes:
@@ -66,7 +67,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class WantedModel(Model):
+class ResolvedModel(Model):
     """One model, chosen; its files may lack size or digest.
 
     Attributes:
@@ -75,9 +76,20 @@ class WantedModel(Model):
         warnings: What the user should know: files left out, deprecation.
     """
 
-    files: tuple[WantedFile, ...]
+    files: tuple[ResolvedFile, ...]
     pinned: Reference | None = None
     warnings: tuple[str, ...] = ()
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether the content of every file is known before it is here."""
+        return all(file.is_pinned for file in self.files)
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of all files; None where one is not known."""
+        sizes = [file.size for file in self.files]
+        return None if None in sizes else sum(size or 0 for size in sizes)
 
     def lock(self, learned: Mapping[str, tuple[str, int]]) -> LockedModel:
         """Return the locked model.
@@ -95,9 +107,9 @@ class WantedModel(Model):
         return LockedModel(files=tuple(files), **self.facts())
 
     @classmethod
-    def of_locked(cls, model: LockedModel) -> "WantedModel":
+    def of_locked(cls, model: LockedModel) -> "ResolvedModel":
         """Return what fetches a locked model again."""
-        files = tuple(WantedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources) for f in model.files)
+        files = tuple(ResolvedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources) for f in model.files)
         return cls(files=files, **model.facts())
 
 
@@ -113,14 +125,16 @@ def name_of_reference(reference: Reference) -> str:
     return to_model_name(f"{stem}-{reference.quantization}" if reference.quantization else stem)
 
 
-def from_catalog(entry: Entry, release: Release, variant: Variant, *, name: str, wish: Wish) -> WantedModel:
+def from_catalog(
+    entry: Entry, release: Release, variant: Variant, *, name: str, requirement: Requirement
+) -> ResolvedModel:
     """Return the model a catalog describes, as far as the catalog knows it."""
     check_paths(f.path for f in variant.files)
     license_, warned = _license(entry.license, entry.name)
     files = tuple(_of_catalog(f, variant.upstream) for f in variant.files)
-    return WantedModel(
+    return ResolvedModel(
         name=name,
-        wish=wish,
+        requirement=requirement,
         files=files,
         catalog=entry.catalog,
         id=entry.id,
@@ -133,7 +147,7 @@ def from_catalog(entry: Entry, release: Release, variant: Variant, *, name: str,
     )
 
 
-def complete(model: WantedModel, snapshot: Snapshot, *, is_fixed: bool) -> WantedModel:
+def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> ResolvedModel:
     """Fill what a catalog left open from its upstream's listing, and compare the listing with what it did say.
 
     Args:
@@ -177,7 +191,7 @@ def complete(model: WantedModel, snapshot: Snapshot, *, is_fixed: bool) -> Wante
     )
 
 
-def complete_file(model: WantedModel, file: WantedFile, found: Sequence[Found]) -> WantedModel:
+def complete_file(model: ResolvedModel, file: ResolvedFile, found: Sequence[Found]) -> ResolvedModel:
     """Fill what a catalog left open of a file with sources of its own, and compare their listings with what it said.
 
     The first source that says something decides: one that has other bytes is left out, or, where the catalog itself
@@ -220,14 +234,14 @@ def file_in(snapshot: Snapshot, path: str) -> RemoteFile | None:
     return snapshot.files[0] if found is None and len(snapshot.files) == 1 else found
 
 
-def _learned(file: WantedFile, remote: RemoteFile) -> WantedFile:
+def _learned(file: ResolvedFile, remote: RemoteFile) -> ResolvedFile:
     size = remote.size if file.size is None else file.size
     return replace(file, size=size, digest=file.digest or remote.digest, remote=file.remote or remote)
 
 
 def from_listing(
-    reference: Reference, snapshot: Snapshot, *, name: str, wish: Wish, allow_pickle: bool = False
-) -> WantedModel:
+    reference: Reference, snapshot: Snapshot, *, name: str, requirement: Requirement, allow_pickle: bool = False
+) -> ResolvedModel:
     """Return the model a source lists.
 
     Raises:
@@ -242,8 +256,8 @@ def from_listing(
         what=what,
         file=reference.file,
         quantization=reference.quantization,
-        include=wish.include,
-        exclude=wish.exclude,
+        include=requirement.include,
+        exclude=requirement.exclude,
         allow_pickle=allow_pickle,
     )
     _check_taken([f.path for f in chosen.files])
@@ -253,9 +267,9 @@ def from_listing(
     files = tuple(_of_listing(f, snapshot) for f in chosen.files)
     _check_fits_a_lock(files, what)
     license_, warned = _license(snapshot.license, str(snapshot.reference))
-    return WantedModel(
+    return ResolvedModel(
         name=name,
-        wish=wish,
+        requirement=requirement,
         files=files,
         upstream=str(snapshot.reference),
         variant=reference.quantization.lower(),
@@ -279,12 +293,12 @@ def _check_taken(paths: Sequence[str]) -> None:
         raise IntegrityError(error.message, code=error.code, hints=hints, **error.details) from None
 
 
-def lock_size(files: Iterable[WantedFile]) -> int:
+def lock_size(files: Iterable[ResolvedFile]) -> int:
     """Return about how many bytes files take in a lock."""
     return sum(_LINES + len(file.path) + sum(map(len, file.sources)) for file in files)
 
 
-def _check_fits_a_lock(files: Sequence[WantedFile], what: str) -> None:
+def _check_fits_a_lock(files: Sequence[ResolvedFile], what: str) -> None:
     """Refuse what no lock could hold before any of it is downloaded.
 
     Raises:
@@ -306,13 +320,13 @@ def _license(text: str, where: str) -> tuple[str, tuple[str, ...]]:
     return "", (why,)
 
 
-def _of_catalog(file: CatalogFile, upstream: str) -> WantedFile:
+def _of_catalog(file: CatalogFile, upstream: str) -> ResolvedFile:
     digest = Digest("sha256", file.sha256) if file.sha256 else None
-    return WantedFile(file.path, file.size, digest, file.sources or (_under(upstream, file.path),))
+    return ResolvedFile(file.path, file.size, digest, file.sources or (_under(upstream, file.path),))
 
 
-def _of_listing(file: RemoteFile, snapshot: Snapshot) -> WantedFile:
-    return WantedFile(file.path, file.size, file.digest, (reference_in(snapshot, file),), file)
+def _of_listing(file: RemoteFile, snapshot: Snapshot) -> ResolvedFile:
+    return ResolvedFile(file.path, file.size, file.digest, (reference_in(snapshot, file),), file)
 
 
 def reference_in(snapshot: Snapshot, file: RemoteFile) -> str:
@@ -333,7 +347,7 @@ class Contradiction:
     actual: str
 
 
-def contradiction(file: WantedFile, remote: RemoteFile) -> Contradiction | None:
+def contradiction(file: ResolvedFile, remote: RemoteFile) -> Contradiction | None:
     """Return in what a listing contradicts what is known of a file; None where it does not."""
     theirs = remote.digest
     if file.digest and theirs and file.digest.algorithm == theirs.algorithm and file.digest != theirs:
@@ -343,7 +357,7 @@ def contradiction(file: WantedFile, remote: RemoteFile) -> Contradiction | None:
     return None
 
 
-def _broken_promise(file: WantedFile, model: str, other: Contradiction) -> IntegrityError:
+def _broken_promise(file: ResolvedFile, model: str, other: Contradiction) -> IntegrityError:
     return IntegrityError(
         f"the {other.what} of `{shortened(file.path)}` of {model} is not what was promised:"
         f" expected {other.expected}, got {other.actual}",
@@ -355,14 +369,14 @@ def _broken_promise(file: WantedFile, model: str, other: Contradiction) -> Integ
     )
 
 
-def _moved_on(file: WantedFile, model: str, source: str, other: Contradiction) -> str:
+def _moved_on(file: ResolvedFile, model: str, source: str, other: Contradiction) -> str:
     return (
         f"{source} has another `{shortened(file.path)}` than {model} promises"
         f" ({other.what} {other.actual}, expected {other.expected}); only the promised bytes are taken"
     )
 
 
-def _left_out(file: WantedFile, model: str, source: str, other: Contradiction) -> str:
+def _left_out(file: ResolvedFile, model: str, source: str, other: Contradiction) -> str:
     return (
         f"{source} is left out: it has another `{shortened(file.path)}` than the first source of {model}"
         f" ({other.what} {other.actual}, expected {other.expected})"

@@ -1,18 +1,18 @@
 """From specs to wanted models: fetches the listings that the pure ``resolve`` needs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from modelpm.api.types import Reference, Snapshot
 from modelpm.catalog import Catalogs, Entry, Release, Variant, choose
 from modelpm.errors import Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
-from modelpm.lockfile.model import LockedModel, Wish
+from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.requirement import Requirement
 from modelpm.resolution.code import needed_words
-from modelpm.resolution.listings import Listings, parse_reference
+from modelpm.resolution.listings import Listings
 from modelpm.resolution.resolve import (
     Found,
-    WantedFile,
-    WantedModel,
+    ResolvedFile,
+    ResolvedModel,
     complete,
     complete_file,
     file_in,
@@ -22,7 +22,7 @@ from modelpm.resolution.resolve import (
     name_of_variant,
 )
 from modelpm.resolution.selection import refuse_pickles
-from modelpm.resolution.spec import CatalogSpec, parse_spec
+from modelpm.text.spec import CatalogSpec
 from modelpm.text.untrusted import check_model_name, printable
 
 # Why one source cannot be asked while another may be: it is away or refuses, has no such file, or no plugin serves it.
@@ -39,24 +39,24 @@ class FromCatalog:
 
 
 @dataclass(frozen=True, slots=True)
-class Identified:
-    """A spec whose name is known; only catalogs on this machine were asked for it.
+class Candidate:
+    """A requirement whose name is known; only catalogs on this machine were asked for it.
 
     Attributes:
         name: Its name in the environment.
-        wish: What is written to the lock.
+        requirement: What is written to the lock.
         target: What the catalog chose, or the reference.
     """
 
     name: str
-    wish: Wish
+    requirement: Requirement
     target: FromCatalog | Reference
 
     def is_met_by(self, model: LockedModel) -> bool:
         """Whether a locked model is what this asks for: the same spec, or another that chooses the same."""
-        if model.wish == self.wish:
+        if model.requirement == self.requirement:
             return True
-        if not isinstance(self.target, FromCatalog) or model.wish.include or model.wish.exclude:
+        if not isinstance(self.target, FromCatalog) or model.requirement.include or model.requirement.exclude:
             return False
         chosen = (
             self.target.entry.catalog,
@@ -79,10 +79,8 @@ class Resolver:
     catalogs: Catalogs
     listings: Listings
 
-    def identify(
-        self, text: str, *, name: str | None = None, include: Sequence[str] = (), exclude: Sequence[str] = ()
-    ) -> Identified:
-        """Read a spec and give it its name, without the network.
+    def identify(self, requirement: Requirement, *, name: str | None = None) -> Candidate:
+        """Give a requirement its name, without the network.
 
         Raises:
             UsageError: The spec or the name is malformed, or no plugin serves its scheme.
@@ -91,21 +89,17 @@ class Resolver:
         """
         if name is not None:
             check_model_name(name)
-        spec = parse_spec(text)
+        spec = requirement.spec
         if isinstance(spec, CatalogSpec):
             entry = self.catalogs.find(spec.id, spec.catalog or None)
             release, variant = choose(entry, spec.release or None, spec.variant or None)
-            full = f"{entry.catalog}/{entry.id}"
-            full += (f"@{spec.release}" if spec.release else "") + (f":{variant.name}" if spec.variant else "")
-            wish = Wish(full, tuple(include), tuple(exclude))
-            return Identified(
-                name or name_of_variant(entry, release, variant), wish, FromCatalog(entry, release, variant)
-            )
-        reference = parse_reference(self.listings.registry, text)
-        wish = Wish(f"{spec.scheme}://{spec.rest}", tuple(include), tuple(exclude))
-        return Identified(name or name_of_reference(reference), wish, reference)
+            full = CatalogSpec(entry.catalog, entry.id, spec.release, variant.name if spec.variant else "")
+            chosen = FromCatalog(entry, release, variant)
+            return Candidate(name or name_of_variant(entry, release, variant), requirement.asking(full), chosen)
+        reference = self.listings.registry.reference(spec)
+        return Candidate(name or name_of_reference(reference), requirement.asking(spec), reference)
 
-    def resolve(self, found: Identified, *, allow_pickle: bool = False) -> WantedModel:
+    def resolve(self, found: Candidate, *, allow_pickle: bool = False) -> ResolvedModel:
         """Return the wanted model, after asking its source where the catalog does not say all.
 
         Raises:
@@ -114,12 +108,16 @@ class Resolver:
         model = self._resolved(found, allow_pickle=allow_pickle)
         return replace(model, allow=needed_words(model, [f.path for f in model.files]))
 
-    def _resolved(self, found: Identified, *, allow_pickle: bool) -> WantedModel:
+    def _resolved(self, found: Candidate, *, allow_pickle: bool) -> ResolvedModel:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
-            return from_listing(found.target, snapshot, name=found.name, wish=found.wish, allow_pickle=allow_pickle)
+            return from_listing(
+                found.target, snapshot, name=found.name, requirement=found.requirement, allow_pickle=allow_pickle
+            )
         chosen = found.target
-        model = from_catalog(chosen.entry, chosen.release, chosen.variant, name=found.name, wish=found.wish)
+        model = from_catalog(
+            chosen.entry, chosen.release, chosen.variant, name=found.name, requirement=found.requirement
+        )
         if not allow_pickle:
             refuse_pickles([f.path for f in model.files], model.format, model.model)
         if self._needs_listing(model):
@@ -129,9 +127,9 @@ class Resolver:
                 model = complete_file(model, file, self._asked(file))
         return model
 
-    def _with_upstream(self, model: WantedModel) -> WantedModel:
+    def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
-        reference = parse_reference(self.listings.registry, model.upstream)
+        reference = self.listings.registry.reference(model.upstream)
         try:
             snapshot = self._listed(reference)
         except _FAILURES:
@@ -140,7 +138,7 @@ class Resolver:
             raise
         return complete(model, snapshot, is_fixed=_is_fixed(reference, snapshot))
 
-    def _asked(self, file: WantedFile) -> list[Found]:
+    def _asked(self, file: ResolvedFile) -> list[Found]:
         """Ask each source of a file that is not pinned, or that may know what the catalog does not say.
 
         Raises:
@@ -157,8 +155,8 @@ class Resolver:
             raise errors[0]
         return found
 
-    def _of_source(self, file: WantedFile, text: str) -> Found:
-        reference = parse_reference(self.listings.registry, text)
+    def _of_source(self, file: ResolvedFile, text: str) -> Found:
+        reference = self.listings.registry.reference(text)
         source = self.listings.registry.source(reference.scheme)
         if file.is_pinned and source.locate(reference, file.path):
             return Found(text)
@@ -174,13 +172,13 @@ class Resolver:
         self.listings.put(snapshot.reference, snapshot)
         return snapshot
 
-    def _needs_listing(self, model: WantedModel) -> bool:
+    def _needs_listing(self, model: ResolvedModel) -> bool:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
         if not model.upstream:
             return False
-        if not model.files or not all(f.is_pinned for f in model.files):
+        if not model.files or not model.is_pinned:
             return True
-        reference = parse_reference(self.listings.registry, model.upstream)
+        reference = self.listings.registry.reference(model.upstream)
         source = self.listings.registry.source(reference.scheme)
         return reference.revision is None and not source.locate(reference, model.files[0].path)
 

@@ -45,14 +45,16 @@ class Change:
     before: str = field(default="", metadata=CALLERS_ONLY)
 
     @classmethod
-    def of(cls, action: str, model: Model | InstalledModel, **known: Any) -> "Change":
+    def of(cls, action: str, model: Model | InstalledModel | str, /, **known: Any) -> "Change":
         """Return a change of a model.
 
         Args:
             action: As the attribute.
-            model: It gives the names; also digest and size, once it is locked.
+            model: It gives the names; also digest and size, once it is locked. A text is the name of one that is gone.
             known: Further attributes, or other values for them.
         """
+        if isinstance(model, str):
+            return cls(action, model, **{"model": "", **known})
         names = {key: getattr(model, key) for key in ("name", "model", "release", "variant")}
         if isinstance(model, LockedModel):
             names |= {"digest": model.digest, "bytes": model.size}

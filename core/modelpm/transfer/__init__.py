@@ -21,7 +21,7 @@ does what the decision says; nothing else interprets it.
 Who may touch what, and from which thread:
 
 * **Calling thread** (``engine.Engine.run``): starts downloads, looks for stalled and slow connections, and is the only
-  thread that calls ``emit`` and ``tick``. Every other thread puts its events into ``context.EventQueue``.
+  thread that tells the bus and calls ``tick``. Every other thread puts its events into ``context.EventQueue``.
 * **File threads** (``modelpm-file``): run one download after another, hash, commit, and restart a partial. Only they
   write ``FileState.hashed``.
 * **Connection threads** (``modelpm-connection``): the scheduler's pool. Each fetches one segment at a time through the

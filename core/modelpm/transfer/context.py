@@ -1,11 +1,13 @@
 """State that the engine, one run and the files of that run share."""
 
 import queue
+import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
+from modelpm.api.events import Bus
 from modelpm.api.kinds import Hasher
 from modelpm.api.types import Digest
 from modelpm.network.health import Hosts
@@ -15,30 +17,41 @@ from modelpm.transfer.model import Fetch, Options
 from modelpm.transfer.scheduler import Scheduler
 
 
+class Hashers(Protocol):
+    """Starts digests: the registry of plugins, which loads one when a file needs it."""
+
+    def hasher(self, algorithm: str, size: int | None) -> Hasher:
+        """Start a digest by the name of its algorithm and the size of the file."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class EngineContext:
     """State that all runs of an engine share.
 
     Attributes:
         store: Where the files go.
-        make_hasher: Starts a digest by the name of its algorithm and the size of the file.
+        hashers: Starts digests.
         options: How the engine behaves.
         limiter: The limit on bandwidth.
         hosts: How servers fared.
+        bus: Is told the events of every run, on the thread that called for it.
+        name: Identifies the engine in its events.
     """
 
     store: Store
-    # A callable, because a digest plugin is loaded only when a file needs it, and a digest may have to start over.
-    make_hasher: Callable[[str, int | None], Hasher]
+    hashers: Hashers
     options: Options
     limiter: Limiter
     hosts: Hosts
+    bus: Bus
+    name: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def hasher(self, promised: Digest | None, size: int | None) -> Hasher | None:
         """Start the promised digest; None where SHA-256, which every file gets, is enough."""
         if promised is None or promised.algorithm == "sha256":
             return None
-        return self.make_hasher(promised.algorithm, size)
+        return self.hashers.hasher(promised.algorithm, size)
 
 
 @dataclass(frozen=True, slots=True)

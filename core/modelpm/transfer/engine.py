@@ -2,22 +2,20 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from modelpm.api.kinds import Hasher
+from modelpm.api.events import Bus
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.network.health import Hosts
 from modelpm.store import Store
 from modelpm.transfer.bandwidth import Limiter
-from modelpm.transfer.context import EngineContext, RunContext
+from modelpm.transfer.context import EngineContext, Hashers, RunContext
 from modelpm.transfer.download import Download
 from modelpm.transfer.model import Fetch, Fetched, Options, RunProgress
 from modelpm.transfer.progress import ProgressMeter
 from modelpm.transfer.scheduler import Scheduler
 from modelpm.transfer.trickle import TrickleDetector
 
-Emit = Callable[[str, Mapping[str, Any]], None]
 Tick = Callable[[RunProgress], None]
 
 BUFFER_BYTES = 4 << 20  # of one connection: a twentieth of a second's worth at 80 MiB a second, see ``Pace``
@@ -38,23 +36,21 @@ class Engine:
     def __init__(
         self,
         store: Store,
-        hasher: Callable[[str, int | None], Hasher],
+        hashers: Hashers,
         options: Options,
-        emit: Emit,
+        bus: Bus,
         hosts: Hosts | None = None,
     ) -> None:
         """Touch nothing.
 
         Args:
             store: Where the files go.
-            hasher: Starts a digest by the name of its algorithm and the size of the file.
+            hashers: Starts digests.
             options: How it behaves.
-            emit: Takes events, action and fields; called on the thread that called :meth:`run`.
+            bus: Is told events on the thread that called :meth:`run`.
             hosts: How servers fared, where sources share that.
         """
-        self._context = EngineContext(store, hasher, options, Limiter(options.limit), hosts or Hosts())
-        # A callable, because events are reported while a run lasts, and not with its result.
-        self._emit = emit
+        self._context = EngineContext(store, hashers, options, Limiter(options.limit), hosts or Hosts(), bus)
 
     def run(
         self, fetches: Sequence[Fetch], *, tick: Tick, cancelled: threading.Event
@@ -69,7 +65,7 @@ class Engine:
         Returns:
             How each ended, in the order of ``fetches``. What was cancelled is an ``Interrupted``.
         """
-        run = _Run(self._context, fetches, cancelled, self._emit)
+        run = _Run(self._context, fetches, cancelled)
         try:
             run.drive(tick)
         finally:
@@ -82,10 +78,9 @@ class Engine:
 class _Run:
     """One call of :meth:`Engine.run`."""
 
-    def __init__(self, engine: EngineContext, fetches: Sequence[Fetch], cancelled: threading.Event, emit: Emit) -> None:
+    def __init__(self, engine: EngineContext, fetches: Sequence[Fetch], cancelled: threading.Event) -> None:
         options = engine.options
         buffer_bytes = min(BUFFER_BYTES, max(_SMALLEST_BUFFER, ALL_BUFFERS_BYTES // options.jobs))
-        self._emit = emit
         self._options = options
         self._cancelled = cancelled
         self._trickles = TrickleDetector(options.idle_timeout, options.min_rate)
@@ -154,7 +149,7 @@ class _Run:
     def report(self) -> None:
         """Emit the events that are waiting."""
         for action, fields in self._context.events.drain():
-            self._emit(action, fields)
+            self._context.engine.bus.event(self._context.engine.name, action, fields)
 
     def _start_files(self) -> None:
         """Start as many files as keep the connections busy."""

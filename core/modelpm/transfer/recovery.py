@@ -16,7 +16,7 @@ from modelpm.transfer.retry import Decision, Failure, Verdict, decide, given_up
 from modelpm.transfer.segment import Segment
 from modelpm.transfer.validators import Restart
 
-_RANDOM = random.SystemRandom().random
+_JITTER = random.SystemRandom()
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Recovery:
         self.origins = Origins(self.fetch, engine.hosts)
         options = engine.options
         patience = Patience(options.retries, options.outage, options.backoff)
-        self._budget = Budget(patience, _RANDOM)
+        self._budget = Budget(patience, _JITTER)
 
     # --- what connections report ---
 

@@ -256,7 +256,7 @@ def test_an_honest_pickle_is_a_pickle_in_every_wrapping(wrapping: str) -> None:
         bytes(5000),
         b"",
         struct.pack("<100f", *range(100)),
-        gzip.compress(b"This is a text." * 999),
+        gzip.compress(b"This is a text." * 999, mtime=0),
         zipped({"config.json": b"{}", "readme.txt": b"This is a text."}),
         tarred({"a.txt": b"hello"}),
     ],

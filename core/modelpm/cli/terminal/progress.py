@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # start-up, and the plugin API itself needs pluggy
+    from modelpm.cli.terminal.output import Printer
     from modelpm.library.answers import Event, Listener, Progress
 
 
@@ -17,7 +18,7 @@ class Display:
 
     def __init__(self, name: str, make: "Callable[[], Listener]") -> None:
         self.name = name
-        self._make = make
+        self._make = make  # a callable, because a listener is a plugin, and most verbs show no progress
         self._listener: Listener | None = None
 
     def show(self, progress: "Sequence[Progress]") -> None:
@@ -37,16 +38,16 @@ class Records:
     """A listener that writes every state as one line of JSON.
 
     Attributes:
-        write: Takes one object.
+        printer: Prints it.
     """
 
-    def __init__(self, write: "Callable[[Mapping[str, Any]], None]") -> None:
-        self.write = write
+    def __init__(self, printer: "Printer") -> None:
+        self.printer = printer
 
     def show(self, progress: "Sequence[Progress]") -> None:
         """Write the states of models and files."""
         for value in progress:
-            self.write(
+            self.printer.record(
                 {
                     "model": value.model_id,
                     "path": value.file or None,

@@ -51,8 +51,8 @@ class Kind(NamedTuple, Generic[T]):  # a dataclass takes a millisecond to make, 
 
     name: str
     serves: str
-    hook: Callable[..., Any]
-    guard: "Callable[[Entry, Any], T]"
+    hook: Callable[..., Any]  # a callable: pluggy takes the specification of a hook as a function
+    guard: "Callable[[Entry, Any], T]"  # a callable, because Click's commands are checked and not wrapped
     trust: Trust
     shared: bool = False
     unknown: type[ModelpmError] = NotFound

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from modelpm.errors import UsageError
 from modelpm.network.redact import redact_urls, withhold_in_url
-from modelpm.resolution.pasted import hub_spec
+from modelpm.text.pasted import hub_spec
 from modelpm.text.untrusted import MODEL_ID, printable
 
 _URI = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://(.*)", re.DOTALL)
@@ -18,7 +18,7 @@ _GRAMMAR = "a model is `[catalog/]id[@release][:variant]`, e.g. `qwen3-8b:q5_k_m
 
 @dataclass(frozen=True, slots=True)
 class CatalogSpec:
-    """A model by its catalog name.
+    """A model by its catalog name; as a text, it is a spec again.
 
     Attributes:
         catalog: Name of the catalog; empty means the first that has the id.
@@ -32,10 +32,15 @@ class CatalogSpec:
     release: str
     variant: str
 
+    def __str__(self) -> str:
+        name = f"{self.catalog}/{self.id}" if self.catalog else self.id
+        release = f"@{self.release}" if self.release else ""
+        return name + release + (f":{self.variant}" if self.variant else "")
+
 
 @dataclass(frozen=True, slots=True)
 class UriSpec:
-    """A model by its source.
+    """A model by its source; as a text, it is a spec again.
 
     Attributes:
         scheme: Name of the source plugin, lower case.
@@ -45,8 +50,14 @@ class UriSpec:
     scheme: str
     rest: str
 
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.rest}"
 
-def parse_spec(text: str) -> CatalogSpec | UriSpec:
+
+Spec = CatalogSpec | UriSpec
+
+
+def parse_spec(text: str) -> Spec:
     """Read a spec.
 
     Raises:
