@@ -126,7 +126,7 @@ def test_without_pwrite_threads_that_share_a_file_do_not_mix(
     other.join()
     os.close(fd)
     expected = {"write": (b"01ab45xy89", b"\0\0"), "read": (b"012345xy89", b"23")}
-    assert ((tmp_path / "file").read_bytes(), buffer) == expected[call]
+    assert ((tmp_path / "file").read_bytes(), bytes(buffer)) == expected[call]
 
 
 def test_where_fsync_stops_at_the_disks_cache_the_full_one_is_used(
