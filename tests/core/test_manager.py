@@ -18,7 +18,7 @@ from modelpm.api.types import Progress, Status
 from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
 from tests.support.codes import coded
 from tests.support.hub import Hub
-from tests.support.models import folder_of
+from tests.support.models import folder_of, manager_in
 from tests.support.stores import damage
 
 WEIGHTS = bytes(range(256)) * 4096
@@ -554,6 +554,12 @@ def test_a_quantization_of_a_repository_that_has_none_is_told(manager: modelpm.M
     hub.add("acme/plain", PLAIN)
     with pytest.raises(NotFound, match="the repository has no GGUF files with a quantization in their name"):
         manager.install("hf://acme/plain:Q4_K_M")
+
+
+def test_why_finds_a_file_of_a_view_that_is_a_copy(tmp_path: Path) -> None:
+    manager = manager_in(tmp_path, link_mode="copy")
+    model = manager.install(folder_of(tmp_path / "m", {"m.gguf": b"m" * 500}))
+    assert [(row.name, row.file) for row in manager.why(str(model.path)).rows] == [("m", "m.gguf")]
 
 
 def test_why_finds_a_blob_by_its_own_file(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:

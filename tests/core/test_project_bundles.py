@@ -100,6 +100,22 @@ def test_a_bundle_has_the_lock_as_the_user_left_it(manager: modelpm.Manager, pro
     assert (tmp_path / "bundle" / "models.lock").read_text() == lock.read_text()
 
 
+def test_a_draft_in_a_folder_that_has_a_second_name_is_not_written_into(
+    manager: modelpm.Manager, project: Project, tmp_path: Path
+) -> None:
+    folder, mine = tmp_path / "bundle", tmp_path / "mine"
+    folder.mkdir()
+    manager.bundle(folder, project=project, split=500)
+    part = min(folder.rglob("*.001"))
+    whole = part.read_bytes()
+    mine.write_bytes(whole[:7])
+    part.unlink()
+    part.with_name(f"{part.name}.partial").hardlink_to(mine)
+    manager.bundle(folder, project=project, split=500)
+    assert (part.read_bytes(), part.stat().st_nlink) == (whole, 1)
+    assert mine.read_bytes() == whole[:7]
+
+
 def test_a_bundle_of_nothing_brings_nothing(
     manager: modelpm.Manager, stranger: modelpm.Manager, tmp_path: Path
 ) -> None:

@@ -464,6 +464,16 @@ def test_an_uninstall_with_the_folders_frees_what_only_they_showed(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_an_uninstall_names_the_folders_of_that_model_only(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
+    other = folder_of(tmp_path / "n", {"b.gguf": b"b" * 500})
+    manager.install(spec, dir=tmp_path / "one")
+    manager.install(other, dir=tmp_path / "two")
+    note = manager.uninstall("m").changes[0].note
+    assert str(tmp_path / "one") in note
+    assert str(tmp_path / "two") not in note
+    assert (tmp_path / "two" / "b.gguf").exists()
+
+
 def test_nothing_is_removed_from_a_folder_that_modelpm_did_not_put_there(tmp_path: Path) -> None:
     manager = manager_in(tmp_path, link_mode="hardlink")
     mine = tmp_path / "mine"

@@ -73,6 +73,19 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_done(tmp_path: P
         assert manager.verify().rows[0].ok
 
 
+def test_a_move_is_followed_by_those_that_saw_the_store_before_it(tmp_path: Path) -> None:
+    with manager_in(tmp_path) as manager:
+        manager.install(folder_of(tmp_path / "m", FILES))
+        old = manager.store.root
+        early = Store(old)
+        early.look()
+        manager.maintenance.move_store(tmp_path / "new")
+    late = Store(old)
+    for store in (early, late):
+        store.look()
+    assert (early.root, late.root) == (tmp_path / "new", old)
+
+
 def test_whoever_still_waits_for_the_old_store_is_told(tmp_path: Path) -> None:
     with manager_in(tmp_path) as waiting, manager_in(tmp_path) as manager:
         waiting.install(folder_of(tmp_path / "m", FILES))
