@@ -346,6 +346,16 @@ def test_a_silent_stream_is_given_up(trial: Trial, how: str) -> None:
     assert any("no byte for" in f["reason"] for a, f in trial.events if a == "file.retry")
 
 
+@pytest.mark.parametrize("promised", [True, False])
+def test_a_mirror_is_asked_only_for_bytes_that_are_promised(trial: Trial, promised: bool) -> None:
+    data = noise(MIB)
+    mirror, source = MemorySource({"w": data}), MemorySource({"w": data})
+    origins = [replace(mirror.origin("w", label="mirror"), mirror=True), source.origin("w")]
+    fetched = trial.fetch(pinned("w", data, origins) if promised else unpinned("w", MIB, origins))
+    assert trial.bytes_of(fetched) == data
+    assert bool(mirror.requests) == promised
+
+
 def test_a_drip_is_given_up(trial: Trial) -> None:
     data = noise(MIB)
     source, stop = MemorySource({"w": data}), threading.Event()
