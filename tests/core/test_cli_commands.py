@@ -215,6 +215,7 @@ def test_list_shows_a_table_and_the_documents_rows(run: Run) -> None:
         "source",
         "environment",
         "path",
+        "entry_point",
     ]
     assert row["bytes"] == 95328
 

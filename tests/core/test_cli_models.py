@@ -256,9 +256,9 @@ def freed(run: Run, *args: str) -> list[int]:
 @pytest.mark.parametrize("mode", ["auto", "hardlink", "symlink", "copy"])
 def test_an_uninstall_says_beforehand_what_leaves_the_disk(run: Run, tmp_path: Path, mode: str) -> None:
     data = os.urandom(5000)
-    one = folder_of(tmp_path / "one", {"a.gguf": data, "b.gguf": data, "c.json": b"{}"})
+    one = folder_of(tmp_path / "one", {"a.gguf": data, "b.json": data, "c.json": b"{}"})
     two = folder_of(tmp_path / "two", {"a.gguf": data, "d.json": b"[]"})
-    assert run("install", one, two, MODELPM_LINK_MODE=mode).exit_code == 0
+    assert run("install", one, two, "--include", "*", MODELPM_LINK_MODE=mode).exit_code == 0
     assert freed(run, "one", "--dry-run")[0] == freed(run, "two", "--dry-run")[0] < len(data)  # each needs the other
     would = freed(run, "one", "two", "--dry-run")
     assert (would[0] < len(data) <= would[1], freed(run, "one", "two")) == (True, would)

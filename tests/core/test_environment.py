@@ -233,7 +233,7 @@ def test_a_hand_edited_block_that_would_not_come_back_is_written_anew(environmen
 def test_the_path_is_the_file_the_first_shard_or_the_folder(environment: Environment) -> None:
     one = model(environment.store, "one", {"a.gguf": b"1"})
     split = model(environment.store, "split", {"m-00002-of-00002.gguf": b"2", "m-00001-of-00002.gguf": b"1"})
-    many = model(environment.store, "many", {"a.json": b"1", "b.safetensors": b"2"})
+    many = model(environment.store, "many", {"config.json": b"1", "model.safetensors": b"2"})
     assert environment.path(one).name == "a.gguf"
     assert environment.path(split).name == "m-00001-of-00002.gguf"
     assert environment.path(many) == environment.view.folder("many")

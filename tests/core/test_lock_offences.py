@@ -17,7 +17,7 @@ import modelpm
 from modelpm.api.folder_catalog import FolderCatalog
 from modelpm.api.types import Context
 from modelpm.catalog import Catalogs
-from modelpm.errors import CheckFailedError, IntegrityError, ModelpmError
+from modelpm.errors import CheckFailedError, Denied, IntegrityError, ModelpmError
 from modelpm.library.project import Project
 from modelpm.lockfile.file import Lock, parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel
@@ -229,7 +229,7 @@ def test_the_word_is_written_to_manifest_and_lock_and_the_hint_works(
     assert 'allow = ["pickle"]' in (root / "models.toml").read_text()
     text = (root / "models.lock").read_text()
     keys = [line.partition(" = ")[0] for line in text.splitlines() if " = " in line and not line.startswith(" ")]
-    assert keys[1:7] == ["name", "spec", "upstream", "format", "allow", "digest"]
+    assert keys[1:8] == ["name", "spec", "upstream", "format", "allow", "entry-point", "digest"]
     assert parse_lock(text, "x").models[0].allow == ("pickle",)
     assert set(refusals(project).values()) == {(0, "")}
     before = text
@@ -276,19 +276,24 @@ def test_what_was_installed_with_the_word_is_locked_with_it_and_stays_allowed(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
-    files = {"model.safetensors": b"w" * 99, "pytorch_model.bin": b"p" * 99}
+    files = {"model.safetensors": b"w" * 99, "pytorch_model.bin": b"p" * 99, "config.json": b"{}"}
     hub.add("acme/both", files)
     manager = modelpm.Manager(home=tmp_path / "home")
-    manager.install("hf://acme/both", allow_pickle=True)
+    manager.install("hf://acme/both:torch", allow_pickle=True)
+    with pytest.raises(Denied):
+        manager.install("hf://acme/both:torch", name="second")
     manager.install("hf://acme/both", name="plain")
     lock = manager.environment.read()
-    assert [(m.name, m.allow) for m in lock.models] == [("both", ("pickle",)), ("plain", ())]
+    assert [(m.name, m.allow) for m in lock.models] == [("both-torch", ("pickle",)), ("plain", ())]
     assert manager.outdated().rows == ()
     hub.add("acme/both", {name: data + b"2" for name, data in files.items()})
     manager = modelpm.Manager(home=tmp_path / "home")
     manager.upgrade()
     found = {m.name: {f.path for f in m.files} for m in manager.environment.read().models}
-    assert found == {"both": set(files), "plain": {"model.safetensors"}}
+    assert found == {
+        "both-torch": {"pytorch_model.bin", "config.json"},
+        "plain": {"model.safetensors", "config.json"},
+    }
 
 
 def test_a_licence_that_is_a_text_is_not_stored_and_refused_where_it_stands(

@@ -62,7 +62,7 @@ def test_models_of_one_call_are_locked_together_and_a_folder_is_synced_once(
     seen = trace("install", *specs(tmp_path, 40))
     assert 1 < len(seen.of("rename", "home/modelpm/env/models.lock")) < 20
     files = {f"f{n:02}.json": b"%d" % n for n in range(40)}
-    seen = trace("install", folder_of(tmp_path / "big", files), "--as", "big")
+    seen = trace("install", folder_of(tmp_path / "big", files), "--as", "big", "--include", "*")
     folder = str(tmp_path / "home/modelpm/env/models/big")
     synced = [c for c in seen.calls if c.kind == "sync" and c.paths[0] == folder]
     last = max(c.ended for c in seen.of("rename", "home/modelpm/env/models/big/*"))

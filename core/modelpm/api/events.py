@@ -72,7 +72,9 @@ class Subscriber(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """Takes what happens to every subscriber, in the order of their subscription. Immutable, and thread-safe as they.
+    """Takes what happens to every subscriber, in the order of their subscription.
+
+    Immutable, and thread-safe if its subscribers are.
 
     Attributes:
         subscribers: Called with each event.

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
-from modelpm.api.types import CatalogText, Event, Progress, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Snapshot, Stream
 
 hookimpl = pluggy.HookimplMarker("modelpm")
 
@@ -79,6 +79,15 @@ class Locator(Protocol):
         ...
 
 
+@runtime_checkable
+class Branched(Protocol):
+    """Optional protocol: a source whose models have branches, which may hold other weights than the default one."""
+
+    def branches(self, reference: Reference) -> tuple[str, ...]:
+        """Return the names of the branches of a model, as a revision writes them; asked where one has no weights."""
+        ...
+
+
 class Hasher(Protocol):
     """A running digest; the objects of ``hashlib`` are hashers as they are."""
 
@@ -146,6 +155,18 @@ class Catalog(Protocol):
 
     def about(self) -> CatalogText:
         """Return the catalog's own TOML: schema, name, title, aliases."""
+        ...
+
+
+@runtime_checkable
+class Recognizer(Protocol):
+    """Optional protocol: a catalog that knows published files by their digest."""
+
+    def recognize(self, sha256: str) -> Iterable[KnownFile]:
+        """Return where the file of a digest is published; none where that is not known.
+
+        It names bytes that are here; whether they can be downloaded from there is another question.
+        """
         ...
 
 

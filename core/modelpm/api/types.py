@@ -114,6 +114,25 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A published file, known by its digest.
+
+    Attributes:
+        model: The spec of what it belongs to: ``core/qwen3-8b:q4_k_m``, ``hf://owner/repo``.
+        path: Its path there.
+        license: As published; empty where it is not known.
+    """
+
+    model: str
+    path: str
+    license: str = ""
+
+    def __str__(self) -> str:
+        """Return what installs it: the model of a catalog, or the file of a repository."""
+        return f"{self.model}/{self.path}" if "://" in self.model else self.model
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Bytes of one file from ``start`` on.
 

@@ -39,7 +39,8 @@ class Taken:
         sha256: Its content.
         size: Bytes.
         state: ``adopted``, or ``present`` where the store had it.
-        models: Full names of the locked models that it belongs to.
+        models: Names of the locked models that it belongs to.
+        known: What catalogs know of these bytes, each a spec: ``core/qwen3-8b``, ``hf://owner/repo/file``.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Taken:
     size: int
     state: str
     models: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
 
 def write_bundle(environment: Environment, target: Path, split: int | None) -> list[Path]:

@@ -122,6 +122,7 @@ exclude = click.option("--exclude", metavar="GLOB", multiple=True, help="Leave o
 allow_pickle = click.option(
     "--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
 )
+no_projector = click.option("--no-projector", is_flag=True, help="Leave out the projector of a vision or audio model.")
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 
 

@@ -37,6 +37,7 @@ VERBS: Mapping[str, Verb] = {
     "show": Verb("modelpm.cli.commands.show", "Show one model: variants, files, size, license.", _MODELS),
     "search": Verb("modelpm.cli.commands.search", "Search the catalogs.", _MODELS),
     "path": Verb("modelpm.cli.commands.path", "Print where an installed model is.", _MODELS),
+    "rename": Verb("modelpm.cli.commands.rename", "Give an installed model another name.", _MODELS),
     "verify": Verb("modelpm.cli.commands.verify", "Check what is stored, byte by byte.", _MODELS),
     "outdated": Verb("modelpm.cli.commands.outdated", "List what is newer than what you have.", _MODELS),
     "upgrade": Verb("modelpm.cli.commands.upgrade", "Move models to the newest their specs allow.", _MODELS),

@@ -22,7 +22,7 @@ def write_setting(path: Path, key: str, value: str) -> None:
         value: As a user types it.
 
     Raises:
-        UsageError: No such key, or the value is none for it.
+        UsageError: The key does not exist, or the value is not valid for it.
         StoreError: The system refuses.
     """
     made = _edited(path, key, value)

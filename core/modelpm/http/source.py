@@ -44,7 +44,7 @@ _DOCUMENT_CAP = 1 << 26
 # The answers of storage to an expired signature.
 _RAN_OUT = frozenset({400, 401, 403, 410})
 _NO_RANGES = frozenset({Code.BAD_RANGE, Code.RANGE_NOT_SATISFIABLE})
-# An answer came, and is none: it would be the same a second later.
+# The answer is unusable, and a second one would be the same.
 _NO_ANSWERS = frozenset({Code.HTML_PAGE, Code.CONTENT_ENCODING, Code.BAD_ANSWER}) | _NO_RANGES
 _DRIPS = Code.SLOW  # a document that did not end in time had its time
 _T = TypeVar("_T")

@@ -11,7 +11,7 @@ from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
 from modelpm.events.subscribers import Events, Listening, Warnings
 from modelpm.library.aliases import renamed
-from modelpm.library.lookup import Lookup
+from modelpm.library.keeping import Keeping, given
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -34,7 +34,7 @@ _RENAMED = {
 }
 
 
-class Manager(Lookup):
+class Manager(Keeping):
     """Installs models and says where they are.
 
     Args:
@@ -126,6 +126,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        no_projector: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
@@ -141,6 +142,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -156,6 +158,7 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -170,6 +173,7 @@ class Manager(Lookup):
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
             allow_pickle: Whether files that can run code when loaded may be taken.
+            no_projector: Whether the projector of a vision or audio model is left out.
             dry_run: Say what would be done, and do nothing; of several specs only.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -184,49 +188,15 @@ class Manager(Lookup):
         from modelpm.operations.acquire import Request
         from modelpm.project.checks import check_name
 
-        specs, several = _given(spec)
+        specs, several = given(spec)
         services = self._services
         check_name(name, specs, "install")
-        globs = tuple(include), tuple(exclude)
-        requests = [Request(Requirement(each, *globs), name, allow_pickle) for each in specs]
+        options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
+        requests = [Request(Requirement(each, *options), name, allow_pickle) for each in specs]
         folder = given_path(dir, "--dir") if dir is not None else None
         call = services.call(on_progress, user, cancelled)
         result = install(services, requests, call, folder, dry_run=dry_run)
         return result if several else result.raised().models[0]
-
-    def uninstall(
-        self,
-        names: str | Sequence[str],
-        *,
-        with_dir: bool = False,
-        dry_run: bool = False,
-        project: "Project | None" = None,
-        user: str | None = None,
-    ) -> "Result[Any]":
-        """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
-
-        Args:
-            names: One model, or several.
-            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
-            dry_run: Say what would be done, and do nothing.
-            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
-
-        Raises:
-            NotFound: The one model is not installed.
-        """
-        from modelpm.operations.uninstall import Uninstaller
-
-        services = self._services
-        if not dry_run:
-            self.config.check()
-        here = project.as_root if project is not None else None
-        uninstaller = Uninstaller(self.environment, services.bus, here, with_dir)
-        result = uninstaller.each(_given(names)[0], dry_run=dry_run, user=user)
-        for change in result.changes:
-            services.flights.forget(change.name)
-        result = result.told(services.warnings.taken())
-        return result.raised() if isinstance(names, str) else result
 
     def upgrade(
         self,
@@ -323,24 +293,36 @@ class Manager(Lookup):
             rows += found
         return Result(rows=tuple(rows), warnings=services.warnings.taken())
 
-    def path(self, name: str, file: str | None = None, *, dir: bool = False, ensure: bool = False) -> Path:  # noqa: A002
+    def path(
+        self,
+        name: str,
+        file: str | None = None,
+        *,
+        dir: bool = False,  # noqa: A002 - the option's name
+        role: str = "",
+        ensure: bool = False,
+    ) -> Path:
         """Return the path that a program is given; as of a project, and more.
 
         Args:
-            name: The model's name.
+            name: The model's name, or its spec.
             file: One file of it.
             dir: Whether the folder is wanted in any case.
+            role: What the file is for, e.g. ``projector``, where that is not the model itself.
             ensure: Whether to install it first where it is not there.
 
         Raises:
             NotFound: It is not installed, or has no such file.
         """
         try:
-            return super().path(name, file, dir=dir)
+            return super().path(name, file, dir=dir, role=role)
         except NotFound as error:
-            if not ensure or error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
+            if error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
                 raise
-        return super().path(self._ensured(name), file, dir=dir)
+            meant = self._ensured(name) if ensure else self.named_by_alias(name)
+            if not meant:
+                raise
+        return super().path(meant, file, dir=dir, role=role)
 
     def _ensured(self, name: str) -> str:
         """Install what is asked for, or bring back what is missing of it; return its name."""
@@ -388,9 +370,3 @@ class Manager(Lookup):
         site = project.site if project else None
         taken = self._services.carrier((project or self).environment, site).take_over(source, user)
         return Result(rows=taken, warnings=self._services.warnings.taken())
-
-
-def _given(names: Any) -> tuple[list[Any], bool]:
-    """Return what was given as a list, and whether it was several; what is neither text nor sequence is one."""
-    several = isinstance(names, Sequence) and not isinstance(names, str | bytes)
-    return (list(names) if several else [names]), several

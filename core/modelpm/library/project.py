@@ -109,6 +109,7 @@ class Project(Reader):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -123,6 +124,7 @@ class Project(Reader):
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
             allow_pickle: Whether they may hold files that can run code when loaded; is written to manifest and lock.
+            no_projector: Whether the projector of a vision or audio model is left out.
             dry_run: Say what would be done, and do nothing.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -137,8 +139,9 @@ class Project(Reader):
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         check_name(name, specs, "add")
         self._needs_manifest()
-        globs, allow = (tuple(include), tuple(exclude)), ("pickle",) if allow_pickle else ()
-        requirements = tuple(dict.fromkeys(Requirement(spec, *globs) for spec in specs))
+        options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
+        requirements = tuple(dict.fromkeys(Requirement(spec, *options) for spec in specs))
+        allow = ("pickle",) if allow_pickle else ()
         addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):

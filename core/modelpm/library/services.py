@@ -161,7 +161,7 @@ class Services:
         """Return what writes and reads bundles of an environment."""
         from modelpm.operations.import_ import Carrier
 
-        return Carrier(environment, self.environment, self.bus, site)
+        return Carrier(environment, self.environment, self.bus, self.catalogs, site)
 
     def call(
         self,

@@ -5,7 +5,6 @@ from typing import Any
 
 from modelpm.config.edit import write_setting
 from modelpm.config.settings import setting
-from modelpm.config.values import as_rate
 
 
 def check_key(key: str) -> None:
@@ -36,12 +35,3 @@ def write(path: Path, key: str, value: str) -> None:
         StoreError: The system refuses.
     """
     write_setting(path, key, value)
-
-
-def size_of(text: Any) -> int:
-    """Return the bytes that a text such as ``4G`` means.
-
-    Raises:
-        ValueError: It is not a size.
-    """
-    return as_rate(text)

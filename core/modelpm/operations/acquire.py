@@ -23,10 +23,13 @@ from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
 from modelpm.plugins.registry import Registry
+from modelpm.resolution.candidate import Candidate
+from modelpm.resolution.listed import lock_size
 from modelpm.resolution.listings import locator
+from modelpm.resolution.naming import Names
 from modelpm.resolution.plan import Plan, make_plan, plan_learning
-from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, lock_size
-from modelpm.resolution.resolver import Candidate, Resolver
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
+from modelpm.resolution.resolver import Resolver
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change
 from modelpm.store.reuse import obtain, offers
@@ -123,6 +126,10 @@ class Installer:
         """Give a request its name; see :meth:`Resolver.identify`."""
         return self.resolver.identify(request.requirement, name=request.name)
 
+    def names(self) -> Names:
+        """Return the names of the environment, for :meth:`Names.settle`."""
+        return Names(self.environment.read().models)
+
     def standing(self, found: Candidate) -> LockedModel | None:
         """Return the locked model of that name, if it is what is asked for.
 
@@ -150,10 +157,18 @@ class Installer:
 
     def wanted(self, request: Request, found: Candidate) -> ResolvedModel:
         """Return the model that is asked for; asks the source where nothing is locked yet."""
-        locked = self.standing(found)
+        locked = self.standing(found) or self._other_name(request, found)
         if locked is None:
             return self.resolver.resolve(found, allow_pickle=request.allow_pickle)
         return ResolvedModel.of_locked(locked)
+
+    def _other_name(self, request: Request, found: Candidate) -> LockedModel | None:
+        """Return what is installed under another name than the one that was chosen: it gets a second name."""
+        models = self.environment.read().models if request.name else ()
+        there = next((model for model in models if found.is_met_by(model)), None)
+        if there is None or (there.allow and not request.allow_pickle):
+            return None
+        return replace(there, name=found.name, requirement=found.requirement)
 
     def plan(self, models: Sequence[ResolvedModel]) -> tuple[Task, ...]:
         """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""

@@ -2,11 +2,12 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from modelpm.api.events import Bus
 from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
+from modelpm.catalog import Catalogs
 from modelpm.environment.environment import Environment
 from modelpm.errors import UsageError
 from modelpm.events.acts import acting
@@ -21,12 +22,14 @@ class Carrier:
         environment: Whose lock is meant.
         users: The user's environment, whose locks tell what a file may be, too.
         bus: Is told before and after, and of warnings.
+        catalogs: Name the files that are found.
         site: The project, where the environment is one.
     """
 
     environment: Environment
     users: Environment
     bus: Bus
+    catalogs: Catalogs
     site: Site | None = None
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
@@ -46,9 +49,12 @@ class Carrier:
                         self.bus.warn(problem)
             else:
                 locks = [e.read() for e in (self.environment, self.users)]
-                taken = take_files(store, path, locks, lambda _name: None)
+                taken = [self._named(t) for t in take_files(store, path, locks, lambda _name: None)]
             outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
         return tuple(taken)
+
+    def _named(self, taken: Taken) -> Taken:
+        return replace(taken, known=tuple(dict.fromkeys(map(str, self.catalogs.recognize(taken.sha256)))))
 
 
 def _plain(path: str | Path, example: str) -> Path:

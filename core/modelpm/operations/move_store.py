@@ -189,7 +189,7 @@ class Mover:
 def _refuse_moved(layout: Layout, target: Path, *, going_on: bool) -> None:
     """Refuse a store that went elsewhere: nothing is in it, and it would be counted on where nothing is.
 
-    One whose move to ``target`` was stopped at its very end is the only one that may be gone on with.
+    One whose move to ``target`` was stopped at its very end is the only one that modelpm may resume.
     """
     went = version.destination(layout)
     if went is not None and not (going_on and Path(os.path.realpath(went)) == target):

@@ -1,7 +1,6 @@
 """Prune: free what no root needs. Never while an install could be about to link it, and never on a guess."""
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,14 +14,13 @@ from modelpm.errors import ModelpmError, StoreError, UsageError
 from modelpm.events.acts import acting
 from modelpm.store.gc import leases, leftovers, reserve
 from modelpm.store.gc.leftovers import Leftover
-from modelpm.text.human import in_days
+from modelpm.text.human import in_days, parse_size
 from modelpm.text.untrusted import printable
 
 _PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is removed by default
 _DRAFTS = 3600
 _WAIT = 5.0  # seconds for those who are at work
 _DAY = 86_400
-_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +196,10 @@ def _age(text: str) -> float:
 
 
 def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?)\s*([a-z]?)(?:ib|b)?", text.strip().lower())
-    if found is None or found[2] not in _SIZES:
+    size = parse_size(text)
+    if size is None:
         raise UsageError(f"`{printable(text)}` is not a size like 200G, 1.5T or plain bytes")
-    return int(float(found[1]) * _SIZES[found[2]])
+    return size
 
 
 def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> list[Leftover]:

@@ -264,7 +264,7 @@ class Changer:
             dry_run=intent.dry_run,
             lock=self.site.lock,
             lock_action="unchanged" if self.locker.errors else action,
-            notes=_healed(before, wanted, self.locker.torn, self.site.lock.name),
+            notes=(*_healed(before, wanted, self.locker.torn, self.site.lock.name), *self.locker.notes),
         )
 
 

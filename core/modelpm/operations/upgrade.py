@@ -54,7 +54,7 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
         if not isinstance(spec, CatalogSpec) or not spec.release:
             continue
         try:
-            entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+            entry, spec = resolver.catalogs.read(spec)
             newest = _newest(entry, spec.variant).version
             allowed = choose(entry, spec.release, spec.variant or None)[0].version
         except ModelpmError:  # said where it matters: when the model is upgraded
@@ -72,7 +72,7 @@ def latest(resolver: Resolver, requirement: Requirement) -> Requirement:
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec) or not spec.release:
         return requirement
-    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    entry, spec = resolver.catalogs.read(spec)
     newest, _ = choose(entry, None, spec.variant or None)
     if choose(entry, spec.release, spec.variant or None)[0].version == newest.version:
         return requirement
@@ -114,6 +114,8 @@ def upgrade(
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
             if not same(old, new) or (untold(new) and fetch):
                 moves.append((old, new))
+                for warning in new.warnings:
+                    call.bus.warn(warning)
             elif untold(new):
                 say_untold(old.name, call.bus)
     planned = {task.model.name: task for task in installer.plan([new for old, new in moves if not same(old, new)])}
@@ -143,7 +145,7 @@ def _collecting(model: LockedModel, errors: list[ModelpmError]) -> Iterator[None
 
 def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> ResolvedModel:
     requirement = latest(resolver, old.requirement) if to_latest else old.requirement
-    found = resolver.identify(requirement, name=old.name)
+    found = resolver.identify(requirement, name=old.name).keeping(old)
     return resolver.resolve(found, allow_pickle=_has_code(old))
 
 
@@ -176,7 +178,7 @@ def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
     spec = model.requirement.spec
     if not isinstance(spec, CatalogSpec):
         return _of_source(resolver, model, bus)
-    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    entry, spec = resolver.catalogs.read(spec)
     allowed, _ = choose(entry, spec.release or None, spec.variant or None)
     newest = _newest(entry, spec.variant)
     note = _note(resolver, entry, allowed, model, bus)
@@ -222,7 +224,7 @@ def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | N
 
 
 def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
-    found = resolver.identify(model.requirement, name=model.name)
+    found = resolver.identify(model.requirement, name=model.name).keeping(model)
     return resolver.resolve(found, allow_pickle=_has_code(model))
 
 

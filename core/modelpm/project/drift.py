@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
-from modelpm.lockfile.requirement import Requirement
+from modelpm.lockfile.requirement import OPTIONS, Requirement
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
 from modelpm.resolution.code import needed_words
 
@@ -98,9 +98,5 @@ def _drifted(name: str, manifest: Manifest, model: LockedModel | None) -> Reason
 
 
 def _shown(requirement: Requirement) -> str:
-    options = [
-        f"{key} {', '.join(globs)}"
-        for key, globs in (("include", requirement.include), ("exclude", requirement.exclude))
-        if globs
-    ]
+    options = [f"{key} {', '.join(values)}" for key in OPTIONS if (values := getattr(requirement, key))]
     return requirement.text + (f" ({'; '.join(options)})" if options else "")

@@ -33,7 +33,7 @@ def with_models(
         allow: What they may hold that can run code, besides what they may already.
 
     Raises:
-        UsageError: As :func:`parse_manifest`; or the group's name is none.
+        UsageError: As :func:`parse_manifest`; or the group's name is not valid.
     """
     before = parse_manifest(text, origin, table)
     groups = {name: list(names) for name, names in before.groups.items()}

@@ -18,7 +18,7 @@ from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_model_name, printabl
 DEFAULT_DIR = "models"
 SCHEMA = 1
 _TOP_KEYS = ("schema", "models", "groups", "settings")
-_MODEL_KEYS = ("source", "include", "exclude", "allow")
+_MODEL_KEYS = ("source", "include", "exclude", "without", "allow")
 _SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "require-digest")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTER = """\

@@ -110,7 +110,7 @@ class Judge:
     def _unnamed(self, model: LockedModel, spec: CatalogSpec) -> Iterator[tuple[str, bool]]:
         """Yield the references that the entry does not name, and whether that is not a mere change of the entry."""
         try:
-            entry: Entry | None = self.known.catalogs.find(spec.id, spec.catalog or None)
+            entry: Entry | None = self.known.catalogs.read(spec)[0]
         except ModelpmError:  # not on this machine
             entry = None
         texts = _named_by(entry) if entry is not None else set[str]()

@@ -7,6 +7,8 @@ MAX_SIZE = (1 << 62) - 1
 """Most bytes that a file may have: a larger number is not a size, and no arithmetic has to cope with it."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) *([kmgt]?)(?:ib|b)?", re.IGNORECASE | re.ASCII)
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -29,6 +31,13 @@ def number_of(text: str) -> int | None:
     for thousands of digits, which no number of bytes has.
     """
     return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def parse_size(text: str) -> int | None:
+    """Return the bytes that ``200G``, ``1.5 TiB``, ``700k`` or plain ``4096`` means; None if it is not a size."""
+    found = _SIZE.fullmatch(text.strip())
+    number = float(found[1]) * _FACTORS[found[2].lower()] if found else 0.5
+    return None if 0 < number < 1 else int(number)
 
 
 def duration(seconds: float) -> str:

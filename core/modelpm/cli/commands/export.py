@@ -10,7 +10,7 @@ from modelpm.cli.terminal.format import line
 from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
 from modelpm.errors import UsageError
-from modelpm.text.human import binary_size
+from modelpm.text.human import binary_size, parse_size
 
 _LEAST_PART = 1 << 20
 
@@ -21,14 +21,9 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it as rates are read."""
-        from modelpm.library.settings import size_of
-
-        try:
-            size = size_of(value)
-        except ValueError:
-            size = 0
-        if size < _LEAST_PART:
+        """Read it."""
+        size = parse_size(str(value))
+        if size is None or size < _LEAST_PART:
             self.fail(f"`{value}` must be a size of at least 1M, like 4G", param, ctx)
         return size
 

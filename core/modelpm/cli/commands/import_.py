@@ -9,6 +9,8 @@ from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
 from modelpm.text.plain import plain
 
+_FEW = 8  # files that are named, and names of one
+
 
 @verb("import", "modelpm import models.tar", "modelpm import models.tar.001", "modelpm import ~/Downloads/models")
 @click.argument("source", metavar="FILE|DIR", type=click.Path(exists=False))
@@ -21,6 +23,10 @@ def command(session: Session, *, source: str) -> Outcome:
     size = binary_size(sum(t.size for t in taken))
     new = sum(t.state == "adopted" for t in taken)
     notes = [line(f"Imported {count(len(taken), 'file')} ({size}), {new} of them new, in {duration(session.elapsed)}")]
+    recognized = [t for t in taken if t.known]
+    notes += [line(f"{t.file} is {', '.join(t.known[:_FEW])}") for t in recognized[:_FEW]]
+    if recognized:
+        notes.append(line(("`modelpm install SPEC` takes what is there from the store", "dim")))
     if project is not None:
         notes.append(line(("`modelpm sync --frozen --offline` puts what is locked in place", "dim")))
     return Outcome(notes=notes, items=plain(taken), warnings=warnings)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # start-up
     "modelpm install qwen3-8b",
     "modelpm install core/qwen3-8b@1.0:q5_k_m --as chat",
     "modelpm install hf://Qwen/Qwen3-8B-GGUF:Q4_K_M",
-    "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2 --exclude 'onnx/*'",
+    "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2",
 )
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
 @options.named
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # start-up
 @options.include
 @options.exclude
 @options.allow_pickle
+@options.no_projector
 @options.dry_run
 def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **given: Any) -> Outcome:
     """Install every spec; where one fails, the others are finished."""
@@ -46,7 +47,7 @@ def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, 
 
 def _done(report: "Result[Any]", seconds: float) -> list[Line]:
     made = of_action(report, "install")
-    lines = []
+    lines = [line((note, "dim")) for note in report.notes]
     if made:
         lines.append(line(f"Installed {total([change.bytes for change in made])} in {duration(seconds)}"))
         lines += [change_line(change, binary_size(change.bytes)) for change in made]
@@ -56,7 +57,7 @@ def _done(report: "Result[Any]", seconds: float) -> list[Line]:
 
 def _planned(report: "Result[Any]") -> list[Line]:
     made = of_action(report, "install")
-    lines = []
+    lines = [line((note, "dim")) for note in report.notes]
     if made:
         unknown = any(change.bytes is None for change in made)
         lines.append(line(f"Would download {total([None if unknown else change.downloaded for change in made])}"))

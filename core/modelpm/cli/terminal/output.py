@@ -15,7 +15,6 @@ from modelpm.errors import PRECEDENCE, Code, Interrupted, ModelpmError, StoreErr
 from modelpm.network.redact import cleaned, redact_urls, without_secrets
 from modelpm.text.untrusted import printable
 
-# Of several failures, the first of these that occurred decides: what must never be overlooked comes first.
 _LONGEST_TRACE = 1 << 15  # characters; its end says most
 _STYLES: Mapping[str, Mapping[str, Any]] = {
     "added": {"fg": "green"},
