@@ -100,6 +100,15 @@ def test_an_upgrade_a_removal_and_a_setting_are_on_the_medium(trace: Traced, mod
     seen.named(f"{HOME}/config.toml")
 
 
+def test_a_new_name_of_a_model_is_on_the_medium_before_the_ledger_has_it(
+    trace: Traced, modelpm: Modelpm, weights: str
+) -> None:
+    assert modelpm("install", weights).code == 0
+    seen = trace("rename", "weights", "other")
+    assert seen.unsafe(*SPARED) == []
+    in_order(seen, f"{HOME}/env/models/other", LEDGER, LOCK)
+
+
 def test_bundles_and_what_is_taken_from_them_are_on_the_medium(trace: Traced, modelpm: Modelpm, weights: str) -> None:
     assert modelpm("install", weights).code == 0
     seen = trace("export", "--bundle", "out.tar")
