@@ -532,6 +532,13 @@ def test_a_repository_can_be_shown_before_it_is_installed(manager: modelpm.Manag
     assert [v.quantization for v in details.variants] == ["Q4_K_M", "Q8_0"]
 
 
+def test_what_comes_along_and_what_only_is_offered_is_noted(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/m-GGUF", GGUF | {"mmproj-F16.gguf": WEIGHTS[:50], "imatrix.dat": WEIGHTS[:2048]})
+    notes = manager.show("hf://acme/m-GGUF").rows[0].notes
+    assert "projector: mmproj-F16.gguf (50 B), comes along" in notes
+    assert "imatrix: imatrix.dat (2.0 KiB), with --include" in notes
+
+
 def test_a_catalog_of_the_users_own_comes_first(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     repo = hub.add("acme/plain", PLAIN)
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
