@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from modelpm.api import LocalSource, Reference, Source, UsageError, hookimpl, printable
+from modelpm.api import Context, LocalSource, Reference, Source, UsageError, hookimpl, printable
 
 _VARIANT = re.compile(r"(?<=[^/]):([A-Za-z0-9][A-Za-z0-9_-]*)$")
 _SAFE = "/@!$&'()*+,;=~ "  # as RFC 8089, and the space, which needs no encoding where nothing splits at it
 
 
 @hookimpl
-def modelpm_source(name: str) -> Source | None:
+def modelpm_source(name: str, context: Context) -> Source | None:
     """Serve ``file``."""
-    return FileSource() if name == "file" else None
+    return FileSource(context) if name == "file" else None
 
 
 class FileSource(LocalSource):

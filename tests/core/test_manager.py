@@ -18,14 +18,14 @@ from modelpm.api.types import Progress, Status
 from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
 from tests.support.codes import coded
 from tests.support.hub import Hub
-from tests.support.models import folder_of, manager_in
+from tests.support.models import folder_of, manager_in, sized
 from tests.support.stores import damage
 
-WEIGHTS = bytes(range(256)) * 4096
+WEIGHTS = sized("model.safetensors", 1 << 20)
 GGUF = {
-    "m-Q4_K_M.gguf": WEIGHTS[:70_000],
-    "m-Q8_0-00001-of-00002.gguf": WEIGHTS[:90_000],
-    "m-Q8_0-00002-of-00002.gguf": WEIGHTS[90_000:120_000],
+    "m-Q4_K_M.gguf": sized("m.gguf", 70_000, 1),
+    "m-Q8_0-00001-of-00002.gguf": sized("m.gguf", 90_000, 2),
+    "m-Q8_0-00002-of-00002.gguf": sized("m.gguf", 30_000, 3),
     "README.md": b"# m\n",
 }
 PLAIN = {"model.safetensors": WEIGHTS, "config.json": b"{}", "empty.txt": b"", "a b/模型.json": b"[1]"}
@@ -285,10 +285,11 @@ def test_hostile_names_write_nothing(manager: modelpm.Manager, hub: Hub, tmp_pat
 
 
 def test_pickles_need_a_word(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/old", {"pytorch_model.bin": b"x", "config.json": b"{}"})
+    hub.add("acme/old", {"pytorch_model.bin": pickle.dumps({"a": 1}), "config.json": b"{}"})
     with pytest.raises(Denied, check=coded("pickle")):
         manager.install("hf://acme/old")
-    assert manager.install("hf://acme/old", allow_pickle=True).format == "pickle"
+    assert manager.install("hf://acme/old", allow_pickle=True).name == "old"
+    assert manager.environment.read().models[0].allow == ("pickle",)
 
 
 def test_offline_says_what_it_lacks(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:
@@ -344,8 +345,8 @@ def test_files_appear_in_a_folder_of_the_users_too(manager: modelpm.Manager, tmp
 
 
 def test_uninstall_frees_what_nothing_else_needs_and_says_what_stays(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/one", {"shared.gguf": WEIGHTS, "a.json": b"1"})
-    hub.add("acme/two", {"shared.gguf": WEIGHTS, "b.json": b"2"})
+    hub.add("acme/one", {"shared.safetensors": WEIGHTS, "a.json": b"1"})
+    hub.add("acme/two", {"shared.safetensors": WEIGHTS, "b.json": b"2"})
     one, two = manager.install("hf://acme/one"), manager.install("hf://acme/two")
     change = manager.uninstall("one").changes[0]
     assert "`two`" in change.note
@@ -376,7 +377,7 @@ def test_verify_names_what_is_bad_and_install_brings_it_back(manager: modelpm.Ma
 
 def test_what_another_model_needs_stays_in_the_store_and_is_counted(manager: modelpm.Manager, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        manager.install(folder_of(tmp_path / name, {"x.gguf": b"GGUF x", "y.json": b"{}"}), include=("*",))
+        manager.install(folder_of(tmp_path / name, {"x.gguf": b"x", "y.json": b"{}"}), include=("*",))
     assert manager.uninstall("a").changes[0].note == "2 files stay in the store: needed by `b`"
 
 

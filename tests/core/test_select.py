@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.api.types import RemoteFile
-from modelpm.errors import Denied, ModelpmError, NotFound, UsageError
+from modelpm.errors import ModelpmError, NotFound, UsageError
 from modelpm.inspection.layouts import Role
 from modelpm.resolution.choice import Asked, Selection, select
-from modelpm.resolution.selection import format_of, refuse_pickles
+from modelpm.resolution.selection import format_of
 from tests.support.codes import coded
 
 WHAT = "hf://a/b"
@@ -227,27 +227,6 @@ def test_include_and_exclude_match_paths_and_names() -> None:
 def test_a_pickle_with_a_safe_twin_of_its_own_is_left_out() -> None:
     both = selected("model.safetensors", "pytorch_model.bin", "config.json")
     assert [f.path for f in both.files] == ["model.safetensors", "config.json"]
-    assert both.unsure == ()
-    assert selected("pytorch_model.bin", "config.json").unsure == ("pytorch_model.bin",)
-
-
-@pytest.mark.parametrize(
-    "paths",
-    [
-        ("config.json", "openvino_model.xml", "openvino_model.bin"),
-        ("config.json", "model.bin", "vocabulary.txt"),
-        ("ggml-base.bin",),
-    ],
-)
-def test_binaries_of_other_formats_are_not_taken_for_pickles(paths: tuple[str, ...]) -> None:
-    assert selected(*paths).unsure == ()
-
-
-def test_pickles_are_refused() -> None:
-    with pytest.raises(Denied) as caught:
-        refuse_pickles(["pytorch_model.bin"], "", "w")
-    assert caught.value.exit_code == 7
-    assert "--allow-pickle" in caught.value.hints[0]
 
 
 def test_an_empty_repository_is_not_found() -> None:
@@ -279,5 +258,6 @@ def test_whatever_is_asked_of_whatever_there_is_files_come_or_an_error(
 
 def test_the_format_is_the_weights_format() -> None:
     assert format_of(["config.json", "model.safetensors"]) == "safetensors"
-    assert format_of(["pytorch_model.bin"]) == "pickle"
+    assert format_of(["model.ckpt", "openvino_model.bin"]) == "pickle"
+    assert format_of(["openvino_model.bin"]) == ""
     assert format_of(["README.md"]) == ""

@@ -8,7 +8,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelpm.api import ModelpmError, NotFound, Reference, RemoteFile, Snapshot, StoreError, Stream, UsageError
+from modelpm.api import (
+    Context,
+    ModelpmError,
+    NotFound,
+    Reference,
+    RemoteFile,
+    Snapshot,
+    StoreError,
+    Stream,
+    UsageError,
+)
 from modelpm_file import FileSource, modelpm_source
 from tests.conftest import Ran
 from tests.support.codes import coded
@@ -37,8 +47,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_it_serves_its_scheme_only() -> None:
-    assert isinstance(modelpm_source(name="file"), FileSource)
-    assert modelpm_source(name="http") is None
+    assert isinstance(modelpm_source(name="file", context=Context()), FileSource)
+    assert modelpm_source(name="http", context=Context()) is None
 
 
 def test_a_folder_is_listed_with_sizes_and_digests(folder: Path) -> None:

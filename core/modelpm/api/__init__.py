@@ -26,10 +26,12 @@ if TYPE_CHECKING:
         Parser,
         Recognizer,
         Source,
+        StageListener,
         WholeSource,
         hookimpl,
     )
     from modelpm.api.local_source import LocalSource
+    from modelpm.api.stages import Stage, Work
     from modelpm.api.types import (
         MAX_FILES,
         CatalogText,
@@ -78,10 +80,12 @@ _HOMES = {
         "Parser",
         "Recognizer",
         "Source",
+        "StageListener",
         "WholeSource",
         "hookimpl",
     ),
     "modelpm.api.local_source": ("LocalSource",),
+    "modelpm.api.stages": ("Stage", "Work"),
     "modelpm.api.types": (
         "CatalogText",
         "Context",
@@ -157,12 +161,15 @@ __all__ = [
     "Severity",
     "Snapshot",
     "Source",
+    "Stage",
+    "StageListener",
     "Status",
     "StoreError",
     "Stream",
     "Unavailable",
     "UsageError",
     "WholeSource",
+    "Work",
     "binary_size",
     "duration",
     "hookimpl",

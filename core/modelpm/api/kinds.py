@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
+from modelpm.api.stages import Stage
 from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Snapshot, Stream
 
 hookimpl = pluggy.HookimplMarker("modelpm")
@@ -179,4 +180,16 @@ class Listener(Protocol):
 
     def close(self) -> None:
         """Clear away what was drawn."""
+        ...
+
+
+@runtime_checkable
+class StageListener(Protocol):
+    """Optional protocol: a listener that also shows what takes long: waits, retries, bytes that are hashed."""
+
+    def stages(self, stages: Sequence[Stage]) -> None:
+        """Take every stage under way, the oldest first, at most ten times a second.
+
+        The caller is any thread, also while the calling thread is blocked, but never two at once.
+        """
         ...

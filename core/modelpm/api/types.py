@@ -220,6 +220,8 @@ class Progress:
         status: See :class:`Status`.
         error: Message of the failure, or None.
         file: The file's path; empty for the model as a whole.
+        files_done: Files of the model that are complete; 0 for a file.
+        files_total: Files that the model has; 0 for a file, and where nothing counts them.
     """
 
     model_id: str
@@ -230,6 +232,8 @@ class Progress:
     status: Status
     error: str | None = None
     file: str = ""
+    files_done: int = 0
+    files_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

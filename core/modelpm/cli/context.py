@@ -64,13 +64,13 @@ class Session:
         from modelpm.library.manager import Manager
 
         given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
-        name = display_name(self.options, tty=sys.stderr.isatty())
-        display = Display(name, lambda: manager.registry.listener(name)) if name else None
-        listener = Records(self.printer) if self["json"] and self["progress"] else display
-        watching = self._on_event()
+        name = display_name(self.options, draws=self._draws())
+        display = Display(lambda: manager.registry.listener(name)) if name not in {"", "json"} else None
+        listener = Records(self.printer) if name == "json" else display
+        watching = self._on_event(name)
         with (
             reserved(),
-            stoppable(),
+            stoppable(display),
             Manager(**given, listener=listener, on_event=watching, on_warning=self.warnings.append) as manager,
         ):
             try:
@@ -116,15 +116,23 @@ class Session:
             return {"always": True, "never": False}.get(self["color"])
         if variable("NO_COLOR"):
             return False
-        return True if variable("FORCE_COLOR") else None
+        if variable("FORCE_COLOR"):
+            return True
+        return False if variable("TERM") == "dumb" else None
 
-    def _on_event(self) -> "Callable[[Event], None] | None":
-        from modelpm.cli.terminal.progress import event_line, event_record
+    def _draws(self) -> bool:
+        """Whether stderr is a terminal on which bars can be drawn."""
+        return sys.stderr.isatty() and variable("TERM") != "dumb"
+
+    def _on_event(self, style: str) -> "Callable[[Event], None] | None":
+        from modelpm.cli.terminal.progress import event_line, event_record, is_news
 
         printer = self.printer
-        if self["json"]:
-            return (lambda event: printer.record(event_record(event))) if self["progress"] else None
-        return (lambda event: printer.log(event_line(event))) if self["verbose"] else None
+        if style == "json":
+            return lambda event: printer.record(event_record(event))
+        if self["json"] or not self["verbose"]:
+            return None
+        return lambda event: printer.log(event_line(event)) if is_news(event) else None
 
 
 def variable(name: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelpm.api.stages import Work
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # start-up
     from modelpm.api.types import RemoteFile
     from modelpm.store.gc.roots import Root
 
+_FEW = 3  # names that fit into a line
 _PATIENCE = 1.0  # seconds to wait for others before a record is renewed at another time
 
 
@@ -62,7 +64,8 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             text = self.rendered(before.changed(put=models))
             self.register(*models)
             try:
-                kinds = self.view.place(*models)
+                with self.store.bus.during(Work.LINKING, named([model.name for model in models])):
+                    kinds = self.view.place(*models)
                 self._write(text)
             except BaseException:  # Ctrl-C too
                 self.take_back(models, before)
@@ -161,7 +164,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
     def renew(self, digests: Collection[str]) -> int:
         """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""
-        with self.held():
+        with self.held(), self.store.bus.during(Work.LINKING, str(self.view.root)):
             return self.view.renew(digests)
 
     def complete(self, model: LockedModel) -> bool:
@@ -230,6 +233,11 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def text(self) -> str | None:
         """Return the lock as it stands in its file; None if there is none."""
         return lock_text(self.lock_path)
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names for a line: a few in full, many as a number."""
+    return ", ".join(names) if len(names) <= _FEW else f"{len(names)} models"
 
 
 def entry_point(model: LockedModel) -> str:

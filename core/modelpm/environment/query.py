@@ -60,7 +60,7 @@ def find_installed(environment: Environment, name: str) -> LockedModel:
     raise NotFound(
         f"`{shown}` is not installed",
         code=Code.NOT_INSTALLED,
-        hints=[*(near or ["`modelpm list` shows what is installed"]), f"to install it: modelpm install {shown}"],
+        hints=near or ["`modelpm list` shows what is installed"],
     )
 
 

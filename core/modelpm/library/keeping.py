@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.query import find_installed
+from modelpm.library.given import given
 from modelpm.library.lookup import Lookup
 
 if TYPE_CHECKING:  # start-up
@@ -68,9 +69,3 @@ class Keeping(Lookup):
         change = rename(self.environment, services.bus, find_installed(self.environment, name), new, user=user)
         services.flights.forget(change.before)
         return Result(changes=(change,), models=self.installed(), warnings=services.warnings.taken())
-
-
-def given(names: Any) -> tuple[list[Any], bool]:
-    """Return what was given as a list, and whether it was several; what is neither text nor sequence is one."""
-    several = isinstance(names, Sequence) and not isinstance(names, str | bytes)
-    return (list(names) if several else [names]), several

@@ -9,9 +9,11 @@ from modelpm.api.events import Bus
 from modelpm.config import Config
 from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
-from modelpm.events.subscribers import Events, Listening, Warnings
-from modelpm.library.aliases import renamed
-from modelpm.library.keeping import Keeping, given
+from modelpm.events.listening import Listening
+from modelpm.events.subscribers import Events, Warnings
+from modelpm.library.aliases import MANAGER, renamed
+from modelpm.library.given import given
+from modelpm.library.keeping import Keeping
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -25,13 +27,6 @@ if TYPE_CHECKING:
     from modelpm.library.maintenance import Maintenance
     from modelpm.library.project import Project
     from modelpm.results.report import Outdated, Result, Verified
-
-_RENAMED = {
-    "install_all": "install",
-    "uninstall_all": "uninstall",
-    "take_over": "import_",
-    "housekeeping": "maintenance",
-}
 
 
 class Manager(Keeping):
@@ -101,7 +96,7 @@ class Manager(Keeping):
         self.close()
 
     def __getattr__(self, name: str) -> Any:
-        return renamed(self, name, _RENAMED)
+        return renamed(self, name, MANAGER)
 
     def close(self) -> None:
         """Close the audit sinks and connections."""
@@ -126,6 +121,7 @@ class Manager(Keeping):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
         no_projector: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -142,6 +138,7 @@ class Manager(Keeping):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
         no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
@@ -158,6 +155,7 @@ class Manager(Keeping):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
         no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
@@ -172,7 +170,8 @@ class Manager(Keeping):
             dir: A folder in which the files appear, too.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
-            allow_pickle: Whether files that can run code when loaded may be taken.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
             no_projector: Whether the projector of a vision or audio model is left out.
             dry_run: Say what would be done, and do nothing; of several specs only.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
@@ -183,6 +182,7 @@ class Manager(Keeping):
             ModelpmError: The one model failed: what, why, and what to do next.
         """
         from modelpm.config.edit import given_path
+        from modelpm.inspection.policy import words
         from modelpm.library.run import install
         from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.acquire import Request
@@ -192,7 +192,8 @@ class Manager(Keeping):
         services = self._services
         check_name(name, specs, "install")
         options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
-        requests = [Request(Requirement(each, *options), name, allow_pickle) for each in specs]
+        allow = words(pickle=allow_pickle, code=allow_code)
+        requests = [Request(Requirement(each, *options), name, allow) for each in specs]
         folder = given_path(dir, "--dir") if dir is not None else None
         call = services.call(on_progress, user, cancelled)
         result = install(services, requests, call, folder, dry_run=dry_run)
@@ -352,21 +353,31 @@ class Manager(Keeping):
     # ------------------------------------------------------------------ carry
 
     def import_(
-        self, source: str | Path, *, project: "Project | None" = None, user: str | None = None
+        self,
+        source: str | Path,
+        *,
+        project: "Project | None" = None,
+        allow_pickle: bool = False,
+        allow_code: bool = False,
+        user: str | None = None,
     ) -> "Result[Taken]":
         """Import a bundle, or model files that are on this machine; nothing is moved or changed there.
 
         Args:
             source: A bundle, a model's file, or a folder of files.
             project: The project that gets a bundle's lock, where it has none; None means the user's models get it.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
             user: Who is named in the audit log.
 
         Raises:
             IntegrityError: A bundle is damaged.
         """
+        from modelpm.inspection.policy import words
         from modelpm.results.report import Result
 
         self._services.open_store()
-        site = project.site if project else None
-        taken = self._services.carrier((project or self).environment, site).take_over(source, user)
+        allow = words(pickle=allow_pickle, code=allow_code)
+        carrier = self._services.carrier((project or self).environment, project.site if project else None)
+        taken = carrier.take_over(source, user, allow)
         return Result(rows=taken, warnings=self._services.warnings.taken())

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from modelpm.config.edit import write_setting
-from modelpm.config.settings import setting
+from modelpm.config.edit import unset_setting, write_setting
+from modelpm.config.settings import BY_KEY, setting
 
 
 def check_key(key: str) -> None:
@@ -14,6 +14,11 @@ def check_key(key: str) -> None:
         UsageError: The setting does not exist; names the nearest.
     """
     setting(key)
+
+
+def keys() -> tuple[str, ...]:
+    """Return the keys of all settings."""
+    return tuple(BY_KEY)
 
 
 def read(key: str, value: Any) -> Any:
@@ -35,3 +40,13 @@ def write(path: Path, key: str, value: str) -> None:
         StoreError: The system refuses.
     """
     write_setting(path, key, value)
+
+
+def unset(path: Path, key: str) -> bool:
+    """Take a setting out of ``config.toml``; return whether it was there.
+
+    Raises:
+        UsageError: The setting does not exist.
+        StoreError: The system refuses.
+    """
+    return unset_setting(path, key)

@@ -17,6 +17,7 @@ from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError, too_n
 from modelpm.lockfile.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
+from modelpm.text.human import binary_size
 from modelpm.text.toml import Table, TomlError, any_text, loads
 from modelpm.text.untrusted import check_model_name, check_path, check_paths, printable
 
@@ -130,7 +131,7 @@ def check_size(text: str, origin: str, more: int = 0) -> None:
     """
     if len(text.encode()) + more > MAX_LOCK_BYTES:
         raise UsageError(
-            f"{origin} would have more than the {MAX_LOCK_BYTES:,} bytes that a lock may have",
+            f"{origin} would have more than the {binary_size(MAX_LOCK_BYTES)} that a lock may have",
             code=Code.LOCK_FULL,
             hints=["take fewer files with --include GLOB, or keep some models in another project"],
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpm.api.types import Progress, Reference, Status
-from modelpm.errors import Interrupted, ModelpmError
+from modelpm.errors import Interrupted, ModelpmError, StoreError
 from modelpm.events.acts import tell_failure
 from modelpm.events.call import Call
 from modelpm.operations.acquire import Brought, Installer, Request, Task
@@ -129,8 +129,16 @@ class Batch:
         """Note the changes that :meth:`install` makes."""
         for _, found, task in self._tasks:
             self._warn_of(task)
-            locked = self.installer.complete(found, self.call)
-            self._changes.append(task.change("install") if locked is None else self.installer.already(locked)[1])
+            with self._collecting(found.requirement.text):
+                locked = self.installer.complete(found, self.call)
+                if locked is None:
+                    self.installer.glance(task)
+                change = task.change("install") if locked is None else self.installer.already(locked)[1]
+                self._changes.append(change)
+        try:
+            self.installer.check_space([task for _, _, task in self._tasks])
+        except StoreError as error:
+            self.call.bus.warn(error.message)
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""

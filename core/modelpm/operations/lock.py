@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from modelpm.api.events import Bus
 from modelpm.catalog import satisfies
-from modelpm.errors import Code, Denied, Interrupted, ModelpmError
+from modelpm.errors import Interrupted, ModelpmError
 from modelpm.events.call import Call
 from modelpm.inspection.layouts.choose import ALL
+from modelpm.inspection.policy import both
 from modelpm.lockfile.merge import Merged
 from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.requirement import Requirement
@@ -16,7 +17,6 @@ from modelpm.operations.acquire import Installer, Task, say_learned
 from modelpm.project.heal import pins_of
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.candidate import Candidate
-from modelpm.resolution.code import PICKLE, allow_hint
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.text.spec import CatalogSpec
 
@@ -128,14 +128,7 @@ class Locker:
             if block is not None:
                 manifest.check(block, [f.path for f in block.files])
                 return ResolvedModel.of_locked(block)
-        try:
-            model = self.installer.resolver.resolve(found, allow_pickle=PICKLE in manifest.words(name))
-        except Denied as error:
-            if error.code != Code.PICKLE:
-                raise
-            raise Denied(
-                error.message, code=error.code, hints=[allow_hint(requirement, name)], **error.details
-            ) from None
+        model = self.installer.resolver.resolve(found, allow=both(manifest.words(name), ()))
         manifest.check(model, [f.path for f in model.files])
         manifest.rules.check_digests(name, (f.path for f in model.files if f.digest is None))
         for warning in model.warnings:

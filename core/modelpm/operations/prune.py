@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from modelpm.api.events import Bus
+from modelpm.api.stages import Work
 from modelpm.config.values import seconds_of
 from modelpm.disk.atomic import dead_drafts
 from modelpm.environment.environment import Environment
@@ -14,7 +15,7 @@ from modelpm.errors import ModelpmError, StoreError, UsageError
 from modelpm.events.acts import acting
 from modelpm.store.gc import leases, leftovers, reserve
 from modelpm.store.gc.leftovers import Leftover
-from modelpm.text.human import in_days, parse_size
+from modelpm.text.human import binary_size, in_days, parse_size
 from modelpm.text.untrusted import printable
 
 _PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is removed by default
@@ -122,17 +123,24 @@ class Pruner:
         ):
             survey = self._roots.survey()
             pruned = replace(self._decide(survey, limits), dry_run=False)
-            for item in pruned.removed:
-                if item.kind == "blob":
-                    store.remove(item.path.name)
-                else:
-                    leftovers.remove(item)
+            things = f"what nothing needs from {store.root}"
+            with store.bus.during(Work.REMOVING, things, total=sum(item.bytes for item in pruned.removed)) as removing:
+                for item in pruned.removed:
+                    if item.kind == "blob":
+                        store.remove(item.path.name)
+                    else:
+                        leftovers.remove(item)
+                    removing.add(item.bytes)
             self._roots.settle(survey)
             leases.sweep(store.layout)
             outcome.details.update(freed=pruned.freed, removed=len(pruned.removed))
         return pruned
 
     def _decide(self, survey: Survey, limits: Limits) -> Pruned:
+        with self.environment.store.bus.during(Work.CHECKING, "what is in use"):
+            return self._decided(survey, limits)
+
+    def _decided(self, survey: Survey, limits: Limits) -> Pruned:
         layout, now = self.environment.store.layout, time.time()
         unneeded: list[Leftover] = []
         kept, needed = 0, survey.needed
@@ -159,7 +167,9 @@ class Pruner:
                 left += other.bytes
         notes = list(_of_roots(survey, now, self.environment.store.keep_unseen))
         if limits.max_size is not None and kept + left > limits.max_size:
-            notes.append(f"the store stays above {limits.max_size:,} bytes: the rest is needed, or not finished yet")
+            notes.append(
+                f"the store stays above {binary_size(limits.max_size)}: the rest is needed, or not finished yet"
+            )
         return Pruned(tuple(removed), kept, left, tuple(notes), dry_run=True)
 
     def _dead(self, survey: Survey) -> list[Leftover]:

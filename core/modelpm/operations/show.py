@@ -108,7 +108,7 @@ def _listed(
         chosen = Candidate(entry.id, Requirement(entry.name), FromCatalog(entry, release, variant))
         try:
             with hosts.hurried():
-                found[variant.name] = resolver.resolve(chosen, allow_pickle=True)
+                found[variant.name] = resolver.resolve(chosen)
         except Unavailable:  # the others would wait as long for nothing
             break
         except (Denied, IntegrityError, NotFound, PluginError, StoreError, UsageError):

@@ -15,7 +15,6 @@ from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.acquire import Installer, Task
 from modelpm.operations.lock import learn, same, say_untold, untold
-from modelpm.resolution.code import needed_words
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.resolution.resolver import Resolver
 from modelpm.results.report import Change, Outdated, Result
@@ -146,7 +145,7 @@ def _collecting(model: LockedModel, errors: list[ModelpmError]) -> Iterator[None
 def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> ResolvedModel:
     requirement = latest(resolver, old.requirement) if to_latest else old.requirement
     found = resolver.identify(requirement, name=old.name).keeping(old)
-    return resolver.resolve(found, allow_pickle=_has_code(old))
+    return resolver.resolve(found, allow=old.allow)
 
 
 def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
@@ -225,12 +224,7 @@ def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | N
 
 def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
     found = resolver.identify(model.requirement, name=model.name).keeping(model)
-    return resolver.resolve(found, allow_pickle=_has_code(model))
-
-
-def _has_code(model: LockedModel) -> bool:
-    """Whether a model holds files that can run code: what is installed was allowed to be what it is."""
-    return bool(needed_words(model, [f.path for f in model.files]))
+    return resolver.resolve(found, allow=model.allow)
 
 
 def _version(resolver: Resolver, model: LockedModel) -> str:

@@ -6,12 +6,12 @@ from types import MappingProxyType
 from typing import Any
 
 from modelpm.errors import Code, IntegrityError, UsageError, too_new
+from modelpm.inspection.policy import WORDS
 from modelpm.lockfile.file import check_folder, conflict_line
 from modelpm.lockfile.model import Model
 from modelpm.lockfile.requirement import Requirement
 from modelpm.project.discovery import MAX_MANIFEST_BYTES, inner_table
 from modelpm.project.rules import Rules
-from modelpm.resolution.code import WORDS
 from modelpm.text.toml import Table, TomlError, any_text, loads
 from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_model_name, printable
 

@@ -54,7 +54,6 @@ class Selection:
         variant: The name of the variant; empty where files were named.
         format: The format of the weights.
         entry_point: What a program opens: a file, a folder, or ``.``.
-        unsure: The files of which only the bytes say whether they can run code when loaded.
         notes: What was chosen and what was left out, for people.
         warnings: What the user should know.
     """
@@ -64,7 +63,6 @@ class Selection:
     variant: str = ""
     format: str = ""
     entry_point: str = FOLDER
-    unsure: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -116,7 +114,6 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
         variant=decision.variant.lower(),
         format=format_of_variant(layout, variant.main if variant else ()) if whole is None else whole.format,
         entry_point=decision.entry_point if whole is None else whole.entry_point,
-        unsure=decision.unsure,
         notes=() if asked.variant or asked.pin else said(asked.what, decision),
         warnings=tuple(warnings),
     )
@@ -154,7 +151,7 @@ def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selec
     if found.missing and exact:
         raise incomplete(asked.what, asked.file, found.missing, ())
     own = layout_of(found.files)
-    facts, judged = facts_in(own), choose(own, "all")
+    facts = facts_in(own)
     warnings = said_of_files(asked.what, found)
     if found.join:
         warnings = (*warnings, join_line([f.path for f in found.files if role_of(f.path).has_weights]))
@@ -163,7 +160,6 @@ def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selec
         roles=facts.roles,
         format=facts.format,
         entry_point=facts.entry_point,
-        unsure=judged.unsure if isinstance(judged, Chosen) else (),
         warnings=warnings,
     )
 

@@ -58,7 +58,6 @@ def from_listing(
         pinned=snapshot.reference,
         warnings=(*chosen.warnings, *warned),
         notes=chosen.notes,
-        unsure=chosen.unsure,
     )
 
 

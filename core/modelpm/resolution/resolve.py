@@ -74,14 +74,12 @@ class ResolvedModel(Model):
         pinned: The listing's reference, from which files without sources of their own are fetched.
         warnings: What the user should know: deprecation, a variant that is gone.
         notes: What was chosen and what was left out.
-        unsure: The files of which only the bytes say whether they can run code when loaded.
     """
 
     files: tuple[ResolvedFile, ...]
     pinned: Reference | None = None
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    unsure: tuple[str, ...] = ()
 
     @property
     def is_pinned(self) -> bool:

@@ -1,5 +1,6 @@
 """From specs to wanted models: fetches the listings that the pure ``resolve`` needs."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -8,7 +9,6 @@ from modelpm.catalog import Catalogs, choose
 from modelpm.errors import Code, Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
 from modelpm.lockfile.requirement import Requirement
 from modelpm.resolution.candidate import Candidate, FromCatalog
-from modelpm.resolution.code import needed_words
 from modelpm.resolution.listed import from_listing
 from modelpm.resolution.listings import Listings
 from modelpm.resolution.naming import names_of_reference, names_of_variant
@@ -23,7 +23,6 @@ from modelpm.resolution.resolve import (
     judged,
     of_entry,
 )
-from modelpm.resolution.selection import refuse_pickles
 from modelpm.text.spec import CatalogSpec
 from modelpm.text.untrusted import check_model_name, printable
 
@@ -64,37 +63,35 @@ class Resolver:
         names = (name,) if name else names_of_reference(reference)
         return Candidate(names[0], requirement.asking(spec), reference, names[1:])
 
-    def resolve(self, found: Candidate, *, allow_pickle: bool = False) -> ResolvedModel:
+    def resolve(self, found: Candidate, *, allow: Sequence[str] = ()) -> ResolvedModel:
         """Return the wanted model, after asking its source where the catalog does not say all.
+
+        Args:
+            found: What is wanted.
+            allow: What it may hold that can run code; its bytes are held against that once they are here.
 
         Raises:
             ModelpmError: As :func:`modelpm.resolution.resolve.from_listing` and the source say.
         """
-        model = self._resolved(found, allow_pickle=allow_pickle)
-        return replace(model, allow=needed_words(model, [f.path for f in model.files]))
+        return replace(self._resolved(found), allow=tuple(allow))
 
-    def _resolved(self, found: Candidate, *, allow_pickle: bool) -> ResolvedModel:
+    def _resolved(self, found: Candidate) -> ResolvedModel:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
             try:
-                model = from_listing(
+                return from_listing(
                     found.target, snapshot, name=found.name, requirement=found.requirement, pin=found.pin
                 )
             except NotFound as error:
                 if error.code != Code.NO_WEIGHTS:
                     raise
                 raise self._with_branches(error, found.target) from None
-            if not allow_pickle:
-                refuse_pickles(model.unsure, "", model.model)
-            return model
         chosen = found.target
         if not chosen.variant.files:
-            return self._from_upstream(found, chosen, allow_pickle=allow_pickle)
+            return self._from_upstream(found, chosen)
         model = from_catalog(
             chosen.entry, chosen.release, chosen.variant, name=found.name, requirement=found.requirement
         )
-        if not allow_pickle:
-            refuse_pickles([f.path for f in model.files], model.format, model.model)
         if self._needs_listing(model):
             model = self._with_upstream(model)
         for file in model.files:
@@ -115,16 +112,13 @@ class Resolver:
         hints = [f"other branches may have them: {shown}{more}", *error.hints]
         return NotFound(error.message, code=error.code, hints=hints, **error.details)
 
-    def _from_upstream(self, found: Candidate, chosen: FromCatalog, *, allow_pickle: bool) -> ResolvedModel:
+    def _from_upstream(self, found: Candidate, chosen: FromCatalog) -> ResolvedModel:
         """Return a variant whose files its upstream's listing tells."""
         variant = chosen.variant
         reference = self.listings.registry.reference(variant.upstream)
         asked = replace(found.requirement, include=variant.include, exclude=variant.exclude)
         listed = from_listing(reference, self._listed(reference), name=found.name, requirement=asked)
-        model = of_entry(listed, chosen.entry, chosen.release, variant, requirement=found.requirement)
-        if not allow_pickle:
-            refuse_pickles(model.unsure, variant.format, model.model)
-        return model
+        return of_entry(listed, chosen.entry, chosen.release, variant, requirement=found.requirement)
 
     def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""

@@ -24,6 +24,20 @@ def binary_size(count: int | None) -> str:
     return f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
 
 
+def amount(done: int, total: int | None, *, between: str = "/") -> str:
+    """Return ``1.2/4.7 GiB``, or ``1.2 GiB`` where the total is not known."""
+    if total is None:
+        return binary_size(done)
+    number, unit = binary_size(total).split(" ")
+    scale = 1 << 10 * _UNITS.index(unit)
+    return f"{done / scale:.1f}{between}{number} {unit}" if scale > 1 else f"{done}{between}{number} {unit}"
+
+
+def percent(done: int, total: int | None) -> str:
+    """Return ``46%``, ``100%`` only for all of it; empty where the total is not known."""
+    return f"{min(100, 100 * done // total)}%" if total else ""
+
+
 def number_of(text: str) -> int | None:
     """Return the whole number that a text from outside is, or None where it is anything else.
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from modelpm.cli.completion import config_keys
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import line, table
 from modelpm.cli.terminal.output import Outcome, width
@@ -28,7 +29,7 @@ def list_(session: Session) -> Outcome:
 
 
 @command.verb("get", "Print the value of one setting.", "modelpm config get network.jobs")
-@click.argument("key")
+@click.argument("key", shell_complete=config_keys)
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
     from modelpm.library.settings import check_key
@@ -36,6 +37,8 @@ def get(session: Session, *, key: str) -> Outcome:
     check_key(key)
     with session.manager() as manager:
         row = next(row for row in manager.config.rows if row.key == key)
+        if key == "store.dir" and row.value is None:  # the folder in force
+            row = row._replace(value=manager.config.paths.store)
     return Outcome(lines=[line(_text(row.value))], items=[plain(row._asdict())])
 
 
@@ -45,7 +48,7 @@ def get(session: Session, *, key: str) -> Outcome:
     "modelpm config set network.jobs 16",
     "modelpm config set catalogs.acme ~/models/catalog",
 )
-@click.argument("key")
+@click.argument("key", shell_complete=config_keys)
 @click.argument("value")
 def set_(session: Session, *, key: str, value: str) -> Outcome:
     """Check the value first; a wrong one changes nothing."""
@@ -55,6 +58,22 @@ def set_(session: Session, *, key: str, value: str) -> Outcome:
         path = manager.config.paths.config
     write(path, key, value)
     return Outcome(notes=[line(f"Set {key} in {path}")], items=[{"key": key, "value": value, "origin": str(path)}])
+
+
+@command.verb(
+    "unset",
+    "Take a setting out of config.toml, so that its default counts again.",
+    "modelpm config unset network.jobs",
+)
+@click.argument("key", shell_complete=config_keys)
+def unset(session: Session, *, key: str) -> Outcome:
+    """Remove the key, and nothing else."""
+    from modelpm.library import settings
+
+    with session.manager() as manager:
+        path = manager.config.paths.config
+    words = f"Unset {key} in {path}" if settings.unset(path, key) else f"{key} is not set in {path}"
+    return Outcome(notes=[line(words)], items=[{"key": key, "origin": str(path)}])
 
 
 def _text(value: Any) -> str:

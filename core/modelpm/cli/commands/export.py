@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from modelpm.cli.completion import files
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import line
 from modelpm.cli.terminal.output import Outcome
@@ -40,8 +41,15 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
     type=click.Choice(["sha256sums", "urls", "aria2", "json", "cyclonedx"]),
     help="What to write (sha256sums).",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the standard output (-).")
-@click.option("--bundle", metavar="FILE|DIR", help="Write lock and blobs to FILE, or into DIR, for `modelpm import`.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write to FILE instead of the standard output (-).", shell_complete=files
+)
+@click.option(
+    "--bundle",
+    metavar="FILE|DIR",
+    help="Write lock and blobs to FILE, or into DIR, for `modelpm import`.",
+    shell_complete=files,
+)
 @click.option("--split", type=Size(), help="Cut what is larger than that, like 4G, into parts.")
 def command(
     session: Session, *, format_: str | None, output: str | None, bundle: str | None, split: int | None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpm.cli.completion import installed_names
+from modelpm.cli.completion import files_of_model, installed_names
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.output import Outcome, place
 from modelpm.cli.verbs import verb
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # start-up
     "modelpm path hf://ggml-org/gemma-3-4b-it-GGUF --role projector",
 )
 @click.argument("name", shell_complete=installed_names)
-@click.argument("file", required=False)
+@click.argument("file", required=False, shell_complete=files_of_model)
 @click.option("--dir", "folder", is_flag=True, help="Print the folder, whatever is in it.")
 @click.option("--role", metavar="ROLE", default="", help="Print the file of that role: projector, vae, draft, …")
 @click.option("--ensure", is_flag=True, help="Install it first, where it is not.")

@@ -1,37 +1,85 @@
 """Choose the listener that shows progress, and print its lines."""
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # start-up, and the plugin API itself needs pluggy
     from modelpm.cli.terminal.output import Printer
-    from modelpm.library.answers import Event, Listener, Progress
+    from modelpm.library.answers import Event, Listener, Progress, Stage
 
 
 class Display:
-    """A listener that is only opened when there is something to show, so that a verb without a download loads none.
+    """A listener that is only opened when there is something to show, so that a verb without a wait loads none.
 
-    Attributes:
-        name: Which listener.
+    Thread-safe: stages are shown while the thread that works is blocked, and a signal may clear the screen at any time.
+
+    Args:
+        make: Opens the listener.
     """
 
-    def __init__(self, name: str, make: "Callable[[], Listener]") -> None:
-        self.name = name
+    def __init__(self, make: "Callable[[], Listener]") -> None:
         self._make = make  # a callable, because a listener is a plugin, and most verbs show no progress
         self._listener: Listener | None = None
+        self._guard = threading.RLock()
+        self._over = False
+        self._drawing = False  # whether the main thread draws
+        self._late: list[Callable[[], None]] = []
 
     def show(self, progress: "Sequence[Progress]") -> None:
         """Open the listener, the first time, and pass the states on."""
-        if self._listener is None:
-            self._listener = self._make()
-        self._listener.show(progress)
+        with self._guard:
+            if self._over:
+                return
+            self._drawing = True
+            try:
+                self._opened().show(progress)
+            finally:
+                self._drawing = False
+        while self._late:
+            self._late.pop(0)()
+
+    def when_whole(self, act: "Callable[[], None]") -> None:
+        """Act on a signal: at once, or after the frame that it interrupted, so that what is cleared is what was drawn.
+
+        Args:
+            act: What the signal asks for; may raise.
+        """
+        if self._drawing:
+            self._late.append(act)
+        else:
+            act()
+
+    def stages(self, stages: "Sequence[Stage]") -> None:
+        """Open the listener, the first time, and pass what takes long on; not every listener shows that."""
+        with self._guard:
+            if not self._over:
+                shows = getattr(self._opened(), "stages", None)
+                if shows is not None:
+                    shows(stages)
+
+    @contextmanager
+    def cleared(self) -> "Iterator[None]":
+        """Clear away what was drawn, and draw nothing while the block runs."""
+        with self._guard:
+            if self._listener is not None:
+                self._listener.close()
+            yield
 
     def close(self) -> None:
-        """Clear away what was drawn; may be called again."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
+        """Clear away what was drawn, for good; may be called again."""
+        with self._guard:
+            self._over = True
+            listener, self._listener = self._listener, None
+            if listener is not None:
+                listener.close()
+
+    def _opened(self) -> "Listener":
+        if self._listener is None:
+            self._listener = self._make()
+        return self._listener
 
 
 class Records:
@@ -66,11 +114,23 @@ class Records:
         """Do nothing: every line is finished."""
 
 
-def display_name(options: Mapping[str, Any], *, tty: bool) -> str:
-    """Return the listener that suits the options: ``bar`` on a terminal, ``plain`` elsewhere, none where not wanted."""
-    if any(options.get(name) for name in ("json", "quiet", "no_progress", "verbose")):
+def display_name(options: Mapping[str, Any], *, draws: bool) -> str:
+    """Return how progress is shown: a listener's name, ``json``, or nothing.
+
+    Args:
+        options: Those of every verb.
+        draws: Whether stderr is a terminal on which bars can be drawn.
+    """
+    style = options.get("progress_style")
+    if options.get("quiet") or options.get("no_progress") or style == "none":
         return ""
-    return "bar" if tty else "plain"
+    if style:
+        return str(style)
+    if options.get("json"):
+        return "json" if options.get("progress") else ""
+    if options.get("verbose"):
+        return ""
+    return "bar" if draws else "plain"
 
 
 def event_record(event: "Event") -> dict[str, Any]:
@@ -78,8 +138,18 @@ def event_record(event: "Event") -> dict[str, Any]:
     return {**event.fields, "time": _timestamp(event.time), "run": event.run, "action": event.action}
 
 
+def is_news(event: "Event") -> bool:
+    """Whether an event is worth a line for people: but not how far a stage is, or its end."""
+    fields = event.fields
+    return event.action != "stage" or not (
+        fields["ended"] or fields["done"] or fields["work"] in {"limited", "retrying"}
+    )
+
+
 def event_line(event: "Event") -> str:
-    """Return an event as one line for people."""
+    """Return an event as one line for people; of a stage its words, when it begins."""
+    if event.action == "stage":
+        return f"{event.time:%H:%M:%S} {event.fields['work']} {event.fields['about']} {event.fields['detail']}".rstrip()
     fields = " ".join(f"{key}={value}" for key, value in event.fields.items())
     return f"{event.time:%H:%M:%S} {event.action} {fields}".rstrip()
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from modelpm.api.kinds import Listener
+from modelpm.api.kinds import Listener, StageListener
+from modelpm.api.stages import Stage
 from modelpm.api.types import Context, Progress
 from modelpm.errors import UsageError
 from modelpm.plugins.guard import Guarded
@@ -22,6 +23,12 @@ class GuardedListener(Guarded[Listener]):
     def show(self, progress: Sequence[Progress]) -> None:
         """As :meth:`modelpm.api.Listener.show`."""
         self._ask(lambda listener: listener.show(progress))
+
+    def stages(self, stages: Sequence[Stage]) -> None:
+        """As :meth:`modelpm.api.StageListener.stages`; nothing where the plugin does not show stages."""
+        made = self.made
+        if isinstance(made, StageListener):
+            self._ask(lambda _: made.stages(stages))
 
     def close(self) -> None:
         """As :meth:`modelpm.api.Listener.close`."""
