@@ -99,7 +99,9 @@ def test_a_mutant_that_no_test_notices_survives_and_others_do_not(tmp_path: Path
     (tmp_path / "core" / "code.py").write_text("A = 1\nB = 2\n")
     (tmp_path / "tests" / "test_code.py").write_text("import code_of\n")
     (tmp_path / "core" / "code_of.py").write_text("A = 1\nB = 2\n")
+    broken = "\ndef test_broken():\n    assert False\n"
     (tmp_path / "tests" / "test_code.py").write_text("from code_of import A\n\ndef test_a():\n    assert A == 1\n")
+    (tmp_path / "tests" / "test_broken.py").write_text(broken)
     work = tmp_path / "work"
     work.mkdir()
     trials = Trials(tmp_path, work, workers=2)
@@ -109,8 +111,10 @@ def test_a_mutant_that_no_test_notices_survives_and_others_do_not(tmp_path: Path
         Change("b", "core/code_of.py", b"A = 1\nB = 3\n", tests),
         Change("c", "core/code_of.py", b"A = 2\nB = 2\n", []),
         Change("d", "core/code_of.py", b"A = (\n", tests),
+        Change("e", "core/code_of.py", b"A = 2\nB = 2\n", ["tests/test_broken.py"]),
     ]
-    assert [(v.name, v.killed) for v in trials.run(changes)] == [("a", True), ("b", False), ("c", False), ("d", True)]
+    verdicts = {v.name: v.killed for v in trials.run(changes)}
+    assert verdicts == {"a": True, "b": False, "c": False, "d": True, "e": False}
 
 
 @pytest.mark.marathon
