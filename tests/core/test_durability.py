@@ -75,10 +75,10 @@ def test_every_kind_of_link_is_on_the_medium_before_a_project_counts_on_it(
 
 
 def test_a_link_in_a_folder_of_the_user_is_on_the_medium(trace: Traced, tmp_path: Path) -> None:
-    spec = folder_of(tmp_path / "given", {"weights.gguf": os.urandom(5000), "deep/er/config.json": b"{}"})
+    spec = folder_of(tmp_path / "given", {"weights.bin": os.urandom(5000), "deep/er/config.json": b"{}"})
     seen = trace("install", spec, "--as", "m", "--dir", "app/models")
     assert seen.unsafe(*SPARED) == []
-    in_order(seen, BLOB, "app/models/weights.gguf")
+    in_order(seen, BLOB, "app/models/weights.bin")
     assert seen.settled("app/models/deep/er/config.json")
 
 
