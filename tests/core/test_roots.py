@@ -127,7 +127,7 @@ def test_a_lock_that_was_cut_short_holds_what_it_held_before(
     lock.write_text(lock.read_text().partition("digest")[0])
     manager.maintenance.prune()
     assert shown(tmp_path / "app") == BYTES
-    (tmp_path / "app" / "models" / "m" / "a.gguf").unlink()  # a view holds what it shows, whatever the lock names
+    (tmp_path / "app" / "models" / "m" / "a.bin").unlink()  # a view holds what it shows, whatever the lock names
     manager.maintenance.prune()
     assert names(manager.store)
 
@@ -465,13 +465,13 @@ def test_an_uninstall_with_the_folders_frees_what_only_they_showed(
 
 
 def test_an_uninstall_names_the_folders_of_that_model_only(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
-    other = folder_of(tmp_path / "n", {"b.gguf": b"b" * 500})
+    other = folder_of(tmp_path / "n", {"b.bin": b"b" * 500})
     manager.install(spec, dir=tmp_path / "one")
     manager.install(other, dir=tmp_path / "two")
     note = manager.uninstall("m").changes[0].note
     assert str(tmp_path / "one") in note
     assert str(tmp_path / "two") not in note
-    assert (tmp_path / "two" / "b.gguf").exists()
+    assert (tmp_path / "two" / "b.bin").exists()
 
 
 def test_nothing_is_removed_from_a_folder_that_modelpm_did_not_put_there(tmp_path: Path) -> None:
