@@ -200,7 +200,10 @@ VALUES = {
     "network.limit-rate": 12345678,
     "network.cacert": "/somewhere/ca.pem",
     "audit.sinks": ["jsonl"],
+    "audit.optional-sinks": ["jsonl"],
     "plugins.disabled": ["acme"],
+    "plugins.timeout": 12.5,
+    "ui.progress": "plain",
 }
 
 

@@ -13,12 +13,15 @@ A plugin is a module named by an entry point. The entry's group is ``modelpm.<ki
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelpm.api.commands import pass_manager
     from modelpm.api.folder_catalog import FolderCatalog
     from modelpm.api.kinds import (
         AuditLog,
         AuditSink,
         AuditTail,
         Catalog,
+        Closing,
+        EventListener,
         Hasher,
         Listener,
         Locator,
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
         hookimpl,
     )
     from modelpm.api.local_source import LocalSource
+    from modelpm.api.settings import Setting
     from modelpm.api.types import (
         MAX_FILES,
         CatalogText,
@@ -62,12 +66,15 @@ if TYPE_CHECKING:
     from modelpm.text.untrusted import printable
 
 _HOMES = {
+    "modelpm.api.commands": ("pass_manager",),
     "modelpm.api.folder_catalog": ("FolderCatalog",),
     "modelpm.api.kinds": (
         "AuditLog",
         "AuditSink",
         "AuditTail",
         "Catalog",
+        "Closing",
+        "EventListener",
         "Hasher",
         "Listener",
         "Locator",
@@ -77,6 +84,7 @@ _HOMES = {
         "hookimpl",
     ),
     "modelpm.api.local_source": ("LocalSource",),
+    "modelpm.api.settings": ("Setting",),
     "modelpm.api.types": (
         "CatalogText",
         "Context",
@@ -123,11 +131,13 @@ __all__ = [
     "AuditTail",
     "Catalog",
     "CatalogText",
+    "Closing",
     "Code",
     "Context",
     "Denied",
     "Digest",
     "Event",
+    "EventListener",
     "Expired",
     "Finding",
     "FolderCatalog",
@@ -145,6 +155,7 @@ __all__ = [
     "Reference",
     "RemoteFile",
     "Secret",
+    "Setting",
     "Severity",
     "Snapshot",
     "Source",
@@ -157,6 +168,7 @@ __all__ = [
     "binary_size",
     "duration",
     "hookimpl",
+    "pass_manager",
     "printable",
     "too_many",
 ]

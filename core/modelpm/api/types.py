@@ -1,6 +1,7 @@
 """The public values: frozen and slotted, and all that the core and its plugins exchange."""
 
 import re
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -275,6 +276,10 @@ def no_event(_action: str, _fields: Mapping[str, Any]) -> None:
     """Tell no listener."""
 
 
+def no_warning(_text: str) -> None:
+    """Warn no user."""
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """How plugins should use the network.
@@ -309,13 +314,17 @@ class Context:
     """The services that the core gives a plugin.
 
     Attributes:
-        settings: The plugin's own table of the user's configuration.
+        settings: The plugin's own table of the user's configuration. Where it declares settings, each of them with its
+            value; else what the user wrote.
         environ: The environment variables of the process.
         secret: Credential for an origin (``https://host:port``), or None.
         offline: Whether the network is forbidden.
-        folder: Where the plugin may write, or None.
+        folder: Where the plugin may write, or None: a cache of its own, which may be deleted at any time; for an audit
+            sink, the folder of the audit log. The plugin makes it when it first writes.
         network: Timeouts, certificates, proxies.
         emit: Takes an event, its action and its fields; may be called from any thread.
+        warn: Takes a sentence for the user about what went wrong without stopping anything.
+        cancelled: Set when the manager closes, also after Ctrl-C; whoever waits looks at it.
     """
 
     settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
@@ -325,3 +334,5 @@ class Context:
     folder: Path | None = None
     network: Network = field(default_factory=Network)
     emit: Callable[[str, Mapping[str, Any]], None] = no_event  # part of the public API
+    warn: Callable[[str], None] = no_warning  # as above
+    cancelled: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)

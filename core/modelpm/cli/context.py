@@ -1,8 +1,7 @@
 """The state of one run of the command line: the options of every verb, and the Manager made from them."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -60,24 +59,21 @@ class Session:
     @contextmanager
     def manager(self) -> Iterator["Manager"]:
         """Open the library as the options say; what it draws is gone when the block is left."""
-        from modelpm.cli.terminal.progress import Display, Records, display_name
+        from modelpm.cli.terminal.progress import Display
         from modelpm.library.manager import Manager
 
         given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
-        name = display_name(self.options, tty=sys.stderr.isatty())
-        display = Display(name, lambda: manager.registry.listener(name)) if name else None
-        listener = Records(self.printer) if self["json"] and self["progress"] else display
-        watching = self._on_event()
+        display, watching = Display(self.options, self.printer), self._on_event()
         with (
-            reserved(),
+            nullcontext() if self.plugin else reserved(),  # a plugin's command prints what was asked for
             stoppable(),
-            Manager(**given, listener=listener, on_event=watching, on_warning=self.warnings.append) as manager,
+            Manager(**given, listener=display, on_event=watching, on_warning=self.warnings.append) as manager,
         ):
+            display.begin(manager)
             try:
                 yield manager
             finally:
-                if display is not None:
-                    display.close()
+                display.close()
 
     def meant(self, manager: "Manager", specs: Sequence[str]) -> tuple[str, ...]:
         """Return the specs as they are written down; what was pasted from a browser is read, and that is said."""
@@ -119,12 +115,19 @@ class Session:
         return True if variable("FORCE_COLOR") else None
 
     def _on_event(self) -> "Callable[[Event], None] | None":
-        from modelpm.cli.terminal.progress import event_line, event_record
+        from modelpm.cli.terminal.progress import WAITING, event_line, waiting_line
 
-        printer = self.printer
-        if self["json"]:
-            return (lambda event: printer.record(event_record(event))) if self["progress"] else None
-        return (lambda event: printer.log(event_line(event))) if self["verbose"] else None
+        printer, verbose = self.printer, self["verbose"]
+        if self["json"] or self["quiet"]:
+            return None
+
+        def told(event: "Event") -> None:
+            if event.action == WAITING:
+                printer.log(waiting_line(event))
+            elif verbose:
+                printer.log(event_line(event))
+
+        return told
 
 
 def variable(name: str) -> str:

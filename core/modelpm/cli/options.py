@@ -86,6 +86,11 @@ GLOBALS: Sequence[click.Option] = (
     _flag("--offline", help="Never use the network."),
     _flag("--json", help="Print one JSON document on stdout, on failure too."),
     _flag("--progress", help="With --json: one event a line on stderr."),
+    _option(
+        "--progress-style",
+        type=SettingType("ui.progress", "name"),
+        help="How progress is shown: auto, bar, plain, json, none, or a plugin's name.",
+    ),
     _flag("-q", "--quiet", help="No progress, no summary, no warnings."),
     _flag("-v", "--verbose", help="Print each step."),
     _flag("--no-progress", help="No progress bars."),

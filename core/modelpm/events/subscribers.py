@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from modelpm.api.events import Acted, Bus, Progressed, Warned
@@ -77,10 +78,14 @@ class _Guarded:
 
     def take(self, happening: "Happening") -> None:
         """Take progress; nothing else matters here."""
-        if not isinstance(happening, Progressed):
-            return
+        if isinstance(happening, Progressed):
+            with self._once():
+                self._show(happening)
+
+    @contextmanager
+    def _once(self) -> Iterator[None]:
         try:
-            self._show(happening)
+            yield
         except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
             if not self._failed:
                 self._failed = True
@@ -125,6 +130,15 @@ class Listening(_Guarded):
     def __init__(self, listener: "Listener", warnings: Bus) -> None:
         super().__init__(warnings)
         self._listener = listener
+        self._takes_events = hasattr(listener, "take")
+
+    def take(self, happening: "Happening") -> None:
+        """Take progress, and events where the listener does."""
+        if self._takes_events and not isinstance(happening, Acted | Progressed | Warned):
+            with self._once():
+                self._listener.take(happening)  # type: ignore[attr-defined] # as was asked
+        else:
+            super().take(happening)
 
     def _show(self, progressed: Progressed) -> None:
         if not self._failed:
