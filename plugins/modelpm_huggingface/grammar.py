@@ -1,4 +1,4 @@
-"""Read what follows ``hf://``: ``[datasets/][owner/]repo[@revision]``, then ``/file-or-glob`` or ``:QUANTIZATION``."""
+"""Read what follows ``hf://``: ``[datasets/][owner/]repo[@revision]``, then ``/file-or-glob`` or ``:VARIANT``."""
 
 import re
 
@@ -9,7 +9,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 # The characters that Git allows in the name of a branch or tag, as far as it matters here.
 _REVISION = re.compile(r"(?!.*\.\.)[^\s\x00-\x1f\x7f~^:?*\[\\@]{1,250}")
-_QUANTIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,31}")
+_VARIANT = re.compile(r"\w[\w .()+-]{0,254}")
 
 
 def parse(rest: str) -> Reference:
@@ -25,10 +25,10 @@ def parse(rest: str) -> Reference:
         raise _malformed(rest, "the repository is not one")
     if revision is not None and not _REVISION.fullmatch(revision):
         raise _malformed(rest, "the revision after `@` is not one")
-    if quantization is not None and not _QUANTIZATION.fullmatch(quantization):
-        raise _malformed(rest, "the quantization after `:` is not one")
+    if quantization is not None and not _VARIANT.fullmatch(quantization):
+        raise _malformed(rest, "the variant after `:` is not one")
     if ":" in file:
-        raise _malformed(rest, "a file and a quantization exclude each other")
+        raise _malformed(rest, "a file and a variant exclude each other")
     return Reference("hf", kind + repo, revision, file.strip("/"), quantization or "")
 
 

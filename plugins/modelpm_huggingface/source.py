@@ -108,15 +108,23 @@ class HuggingFace(HttpSource):
             raise self._malformed(f"it names no commit of {path}")
         return commit, _license(info)
 
+    def branches(self, reference: Reference) -> tuple[str, ...]:
+        """As :meth:`modelpm.api.Branched.branches`."""
+        return self._refs(reference.path, "branches")
+
+    def _refs(self, path: str, kind: str) -> tuple[str, ...]:
+        """Return the names of branches or tags."""
+        refs = self.get_json(f"{self._api(path)}/refs")
+        found = refs.get(kind) if isinstance(refs, Mapping) else None
+        listed = found if isinstance(found, list) else []
+        return tuple(str(ref.get("name")) for ref in listed if isinstance(ref, Mapping))
+
     def _revisions(self, path: str) -> list[str]:
         """Return hints that say which branches and tags there are; none where that cannot be learned."""
         hints = []
         with suppress(ModelpmError):
-            refs = self.get_json(f"{self._api(path)}/refs")
             for kind in ("branches", "tags"):
-                found = refs.get(kind) if isinstance(refs, Mapping) else None
-                listed = found if isinstance(found, list) else []
-                names = [printable(str(ref.get("name"))) for ref in listed if isinstance(ref, Mapping)]
+                names = [printable(name) for name in self._refs(path, kind)]
                 if names:
                     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
                     hints.append(f"{kind}: {', '.join(names[:_NAMED])}{more}")

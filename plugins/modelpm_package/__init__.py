@@ -6,13 +6,13 @@ The package is found, never imported: its code does not run.
 from importlib.util import find_spec
 from pathlib import Path
 
-from modelpm.api import LocalSource, NotFound, Reference, Source, UsageError, hookimpl, printable
+from modelpm.api import Context, LocalSource, NotFound, Reference, Source, UsageError, hookimpl, printable
 
 
 @hookimpl
-def modelpm_source(name: str) -> Source | None:
+def modelpm_source(name: str, context: Context) -> Source | None:
     """Serve ``pkg``."""
-    return PackageSource() if name == "pkg" else None
+    return PackageSource(context) if name == "pkg" else None
 
 
 class PackageSource(LocalSource):

@@ -1,15 +1,15 @@
-"""Progress on a terminal (``bar``), and as lines if there is none (``plain``)."""
+"""Progress on a terminal (``bar``), as lines if there is none (``plain``), and in notebooks (``notebook``)."""
 
-from modelpm.api import Listener, hookimpl
+from modelpm.api import Context, Listener, hookimpl
 
 
 @hookimpl
-def modelpm_listener(name: str) -> Listener | None:
-    """Begin to show progress on stderr; rich is imported only for bars."""
+def modelpm_listener(name: str, context: Context) -> Listener | None:
+    """Begin to show progress on stderr."""
     if name == "bar":
         from modelpm_terminal.bar import Bar
 
-        return Bar()
+        return Bar(environ=context.environ)
     if name == "plain":
         from modelpm_terminal.plain import Plain
 

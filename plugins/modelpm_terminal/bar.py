@@ -1,28 +1,28 @@
-"""Bars on a terminal, redrawn in place by rich and cleared at the end, so that only the summary stays."""
+"""Bars on a terminal, redrawn in place and cleared at the end, so that only the summary stays."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TextIO
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
-from modelpm.api import Progress
-from modelpm_terminal.drawing import draw, rows
+from modelpm.api import Progress, Stage
+from modelpm_terminal.drawing import draw, draw_stages, rows
+from modelpm_terminal.frame import Frame
 
 
 class Bar:
-    """Draws one bar for each file under way, and one for everything.
+    """Draws one bar for each file under way, one for everything, and a line for each wait.
 
     Args:
-        console: Where to; stderr by default.
+        stream: The terminal; stderr by default.
+        environ: Variables, for the size of a terminal that does not know it.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(file=sys.stderr)
-        self._live: Live | None = None
+    def __init__(self, stream: TextIO | None = None, environ: Mapping[str, str] | None = None) -> None:
+        self._frame = Frame(stream or sys.stderr, environ or {})
         self._models: dict[str, Progress] = {}
         self._files: dict[str, list[Progress]] = {}
+        self._stages: Sequence[Stage] = ()
 
     def show(self, progress: Sequence[Progress]) -> None:
         """Draw the state; a model that is not in it stands as it was."""
@@ -33,25 +33,22 @@ class Bar:
         for value in progress:
             if value.file:
                 self._files.setdefault(value.model_id, []).append(value)
-        if self._live is None:
-            self._live = Live(
-                console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._live.start()
-        self._live.update(self._drawn(), refresh=True)
+        self._draw()
+
+    def stages(self, stages: Sequence[Stage]) -> None:
+        """Draw what is waited for, and what takes long."""
+        self._stages = stages
+        self._draw()
 
     def close(self) -> None:
         """Clear the bars away."""
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
+        self._frame.clear()
 
-    def _drawn(self) -> Text:
-        width, height = self._console.size
+    def _draw(self) -> None:
+        width, height = self._frame.size()
+        limit, ascii_only = max(1, height - 2), self._frame.ascii_only
+        waits = draw_stages(self._stages, datetime.now(UTC), width, limit - 1, ascii_only=ascii_only)
         files = (file for of_model in self._files.values() for file in of_model)
-        made = rows(self._models.values(), files, limit=height - 3)
-        text = Text(no_wrap=True, overflow="crop", end="")
-        lines = draw(made, width, ascii_only=not self._console.encoding.startswith("utf"))
-        for index, (name, rest) in enumerate(lines):
-            text.append("\n" if index else "").append(name, style="dim").append(rest)
-        return text
+        made = rows(self._models.values(), files, max(1, limit - len(waits) - 1))
+        bars = draw(made, width, ascii_only=ascii_only)
+        self._frame.draw([*bars, *waits][-limit:], width)

@@ -2,15 +2,23 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
-from modelpm.api import Progress, Status, binary_size, duration, printable
-from modelpm.api.toolkit import cells, shorten
+from modelpm.api import Progress, Stage, Status, binary_size, printable
+from modelpm.api.toolkit import amount, cells, percent, shorten
+from modelpm_terminal.names import apart
 
-_WIDE = 69  # cells; below that a bar does not fit beside the numbers
-_PERCENT, _AMOUNT, _SPEED, _LEFT = 4, 17, 12, 11  # cells that the columns take
-_FULL = 100
-_MAX_LEFT = 100 * 3600  # seconds; a longer estimate is of no use
+_WIDE = 60  # cells; below that a bar does not fit beside the numbers
+_PERCENT, _LEFT, _LEAST_BAR = 4, 7, 8  # cells that columns take
+_EDGE = 3  # cells: a full line, also one with the ^C that a terminal echoes, would move the cursor to the next one
+_MOST_STAGES = 3
+_MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_MAX_LEFT = 100 * _HOUR  # seconds; a longer estimate is of no use
+_UNKNOWN = "—"
+_LONG = 3.0  # seconds of a stage after which its time is shown
 _UNDER_WAY = (Status.DOWNLOADING, Status.VERIFYING)
+_ASCII = str.maketrans({"…": "~", "—": "-", "━": "#", "─": "-"})
+_SPINNER, _ASCII_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +48,53 @@ def rows(models: Iterable[Progress], files: Iterable[Progress], limit: int) -> l
         files: The states of all files.
         limit: Lines that fit.
     """
-    everything = _everything(list(models))
+    known = list(models)
+    if not known:
+        return []
+    everything = _everything(known)
     active = sorted((f for f in files if f.status in _UNDER_WAY), key=lambda f: (f.total_bytes or 0, f.file))
     if len(active) == 1 and active[0].total_bytes == everything.total:  # it is all there is: one line says it
         return [Row(printable(active[0].file), everything.done, everything.total, everything.speed, everything.left)]
-    shown = active[-max(1, limit - 1) :]
+    shown = active[-(limit - 1) :] if limit > 1 else []
     return [*(_of_file(file) for file in shown), everything]
 
 
-def draw(made: Sequence[Row], width: int, *, ascii_only: bool = False) -> list[tuple[str, str]]:
-    """Lay the rows out in lines of less than ``width`` cells, each as a name and the text beside it."""
-    width -= 3  # a full line, also one with the ^C that a terminal echoes, would move the cursor to the next one
-    wide = width >= _WIDE
-    lines = [_wide(row, width, ascii_only=ascii_only) if wide else _narrow(row, width) for row in made]
-    if made and made[-1].left and not wide:
-        lines.append(("", f"{made[-1].speed}, {made[-1].left} left".rjust(width)))
-    return [(name.replace("…", "~"), rest) for name, rest in lines] if ascii_only else lines
+def draw(made: Sequence[Row], width: int, *, ascii_only: bool = False) -> list[str]:
+    """Lay the rows out in lines of less than ``width`` cells."""
+    if not made:
+        return []
+    width = max(1, width - _EDGE)
+    lines = _wide(made, width) if width >= _WIDE else _narrow(made, width)
+    return [line.translate(_ASCII) for line in lines] if ascii_only else lines
 
 
-def amount(done: int, total: int | None) -> str:
-    """Return ``1.2/4.7 GiB``, or ``1.2 GiB`` where the total is not known."""
-    if total is None:
-        return binary_size(done)
-    number, unit = binary_size(total).split(" ")
-    scale = 1 << 10 * ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB").index(unit)
-    return f"{done / scale:.1f}/{number} {unit}" if scale > 1 else f"{done}/{number} {unit}"
+def draw_stages(
+    stages: Sequence[Stage], now: datetime, width: int, limit: int, *, ascii_only: bool = False
+) -> list[str]:
+    """Lay out what is waited for, or takes long, in lines of less than ``width`` cells."""
+    spinner = _ASCII_SPINNER if ascii_only else _SPINNER
+    mark = spinner[int(now.timestamp() * 10) % len(spinner)]
+    lines = []
+    for stage in stages[: min(limit, _MOST_STAGES)]:
+        took = (now - stage.since).total_seconds()
+        counted = stage.until is not None or stage.work.value in {"stalled", "resuming"}
+        age = f" ({left_text(took)})" if took >= _LONG and not counted else ""
+        lines.append(_cut(f"{mark} {printable(stage.words(now))}", max(1, width - _EDGE - len(age))) + age)
+    return [line.translate(_ASCII) for line in lines] if ascii_only else lines
+
+
+def left_text(seconds: float) -> str:
+    """Return a time as short as it is read: ``41s``, ``2m 05s``, ``1h 02m``, ``3d 04h``; a dash where it is unknown."""
+    if not 0 <= seconds < _MAX_LEFT:
+        return _UNKNOWN
+    whole = max(1, round(seconds))
+    if whole < _MINUTE:
+        return f"{whole}s"
+    if whole < _HOUR:
+        return f"{whole // _MINUTE}m {whole % _MINUTE:02}s"
+    minutes = round(whole / _MINUTE)
+    hours, minutes = divmod(minutes, _MINUTE)
+    return f"{hours}h {minutes:02}m" if whole < _DAY else f"{hours // 24}d {hours % 24:02}h"
 
 
 def _of_file(file: Progress) -> Row:
@@ -76,48 +106,63 @@ def _everything(models: Sequence[Progress]) -> Row:
     done = sum(model.downloaded_bytes for model in models)
     totals = [model.total_bytes for model in models]
     total = None if None in totals else sum(number for number in totals if number is not None)
-    speed = sum(model.speed for model in models if model.status in _UNDER_WAY)
-    if speed <= 0:
-        return Row("Total", done, total)
-    left = (total - done) / speed if total is not None and total > done else 0
-    return Row("Total", done, total, f"{binary_size(int(speed))}/s", _left(left))
+    under_way = [model for model in models if model.status in _UNDER_WAY]
+    speed = sum(model.speed for model in under_way)
+    count, files = sum(model.files_done for model in models), sum(model.files_total for model in models)
+    name = f"Total {count}/{files} files" if files > 1 else "Total"
+    if not under_way or (total is not None and done >= total):
+        return Row(name, done, total)
+    left = (total - done) / speed if total is not None and speed >= 1 else float("inf")
+    return Row(name, done, total, f"{binary_size(int(speed))}/s", left_text(left))
 
 
-def _left(seconds: float) -> str:
-    if not 0 < seconds < _MAX_LEFT - 1:  # before it is rounded: it may be infinite
-        return ""
-    return duration(max(1, round(seconds))).replace(".0s", "s")
+def _wide(made: Sequence[Row], width: int) -> list[str]:
+    """Lay out name, bar, share, amount, speed and time, each column as wide as it must be."""
+    amounts = [amount(row.done, row.total) for row in made]
+    amount_width = max(17, *map(len, amounts))
+    speed_width = max(11, *(len(row.speed) for row in made))
+    space = width - amount_width - speed_width - _PERCENT - _LEFT - 5
+    longest = max(cells(row.name) for row in made)
+    name_width = max(1, min(longest, space - _LEAST_BAR))
+    names = [*apart([row.name for row in made[:-1]], name_width), shorten(made[-1].name, name_width)]
+    bar = max(1, min(40, space - name_width))
+    return [
+        f"{_padded(name, name_width)} {_bar(row, bar)} {percent(row.done, row.total):>{_PERCENT}}"
+        f" {text:>{amount_width}} {row.speed:>{speed_width}} {row.left:>{_LEFT}}".rstrip()
+        for row, name, text in zip(made, names, amounts, strict=True)
+    ]
 
 
-def _wide(row: Row, width: int, *, ascii_only: bool) -> tuple[str, str]:
-    room = width - _AMOUNT - _SPEED - _LEFT - 4
-    name = room // 2
-    columns = (
-        _bar(row, room - name, ascii_only=ascii_only),
-        f"{amount(row.done, row.total):>{_AMOUNT}}",
-        f"{row.speed:>{_SPEED}}",
-        f"{row.left:>{_LEFT}}",
-    )
-    return _padded(row.name, name), " " + " ".join(columns)
+def _narrow(made: Sequence[Row], width: int) -> list[str]:
+    amounts = [amount(row.done, row.total) for row in made]
+    numbers = [f"{percent(r.done, r.total):>{_PERCENT}} {text:>13}" for r, text in zip(made, amounts, strict=True)]
+    space = max(1, width - max(map(len, numbers)) - 1)
+    names = [*apart([row.name for row in made[:-1]], space), shorten(made[-1].name, space)]
+    lines = [_cut(f"{_padded(n, space)} {number}", width) for n, number in zip(names, numbers, strict=True)]
+    if made[-1].speed:
+        left = made[-1].left
+        text = (
+            f"{made[-1].speed}, {'time' if left == _UNKNOWN else left} {'left unknown' if left == _UNKNOWN else 'left'}"
+        )
+        lines.append(_cut(text, width).rjust(width))
+    return lines
 
 
-def _narrow(row: Row, width: int) -> tuple[str, str]:
-    numbers = f"{_percent(row):>{_PERCENT}} {amount(row.done, row.total):>{_AMOUNT}}"
-    return _padded(row.name, max(1, width - len(numbers) - 1)), " " + numbers
-
-
-def _bar(row: Row, width: int, *, ascii_only: bool) -> str:
+def _bar(row: Row, width: int) -> str:
     if not row.total:
         return " " * width
     full = min(width, width * row.done // row.total)
-    mark, rest = ("#", "-") if ascii_only else ("━", "─")
-    return mark * full + rest * (width - full)
-
-
-def _percent(row: Row) -> str:
-    return f"{min(_FULL, _FULL * row.done // row.total)}%" if row.total else ""
+    return "━" * full + "─" * (width - full)
 
 
 def _padded(name: str, width: int) -> str:
-    short = shorten(name, width)
-    return short + " " * (width - cells(short))
+    return name + " " * (width - cells(name))
+
+
+def _cut(text: str, width: int) -> str:
+    """Cut the end off a text that is wider than ``width`` cells."""
+    if cells(text) <= width:
+        return text
+    while cells(text) > max(0, width - 1):
+        text = text[:-1]
+    return f"{text}…"[:width]

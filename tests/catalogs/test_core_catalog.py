@@ -1,22 +1,27 @@
 """The catalog that is shipped, as it is installed."""
 
+import importlib.util
+import re
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import modelpm_catalogs
-from modelpm.api import Catalog, Severity
+from modelpm.api import Catalog, KnownFile, Severity
 from modelpm.catalog import Catalogs, Entry, choose
 from modelpm.catalog.lint import audit_catalog
+from modelpm.text.spec import CatalogSpec, parse_spec
 
 FOLDER = Path(modelpm_catalogs.__file__).parent
+SCRIPT = Path(__file__).parents[2] / "catalogs" / "build_known.py"
 MODELS = sorted((FOLDER / "models").glob("*.toml"))
 KEYS = [  # in the order of the documentation; tables come last
     *("schema", "id", "title", "description", "license", "homepage", "tasks", "tags"),
     *("[[release]]", "version", "default-variant"),
-    *("[[release.variant]]", "name", "format", "quantization", "min-memory", "upstream"),
-    *("[[release.variant.file]]", "path", "size", "sha256", "sources"),
+    *("[[release.variant]]", "name", "format", "quantization", "min-memory", "upstream", "include"),
+    *("[[release.variant.file]]", "path", "size", "sha256", "role", "sources"),
 ]
 
 
@@ -51,27 +56,54 @@ def test_the_audit_finds_nothing_to_mend() -> None:
     assert [finding for finding in audit_catalog(_opened()) if finding.severity is not Severity.NOTE] == []
 
 
-def test_every_file_has_a_digest_and_every_model_words_of_its_own(core: Catalogs) -> None:
+def test_every_file_is_pinned_and_every_model_has_words_of_its_own_and_a_license(core: Catalogs) -> None:
     entries = list(core.entries())
     for entry in entries:
         assert entry.title
         assert entry.description.endswith(".")
+        assert entry.license
         assert entry.tasks
         assert entry.tags
-        assert all(file.sha256 for release in entry.releases for v in release.variants for file in v.files), entry.id
+        for variant in entry.releases[0].variants:
+            pinned = re.search("@[0-9a-f]{40}$", variant.upstream)
+            assert all(file.sha256 or (pinned and not file.sources) for file in variant.files), entry.id
     assert len({entry.description for entry in entries}) > len(entries) - 5
     assert len({entry.title for entry in entries}) == len(entries)
+
+
+WHISPER = {"tiny": 390, "base": 500, "small": 1000, "medium": 2600, "large-v3": 4700}  # MB, as its publisher says
 
 
 def test_the_memory_a_variant_needs_is_its_size_and_a_fifth(core: Catalogs) -> None:
     for entry in core.entries():
         for variant in entry.releases[0].variants:
-            if variant.size is None:
-                assert variant.min_memory is None
-            else:
-                needed, said = variant.size * 1.2, variant.min_memory
-                assert said is not None
-                assert said - (1 << 30 if needed > 768 << 20 else 128 << 20) < needed <= said, (entry.id, variant.name)
+            needed, said = sum(file.size or 0 for file in variant.files) * 1.2, variant.min_memory
+            if not needed:
+                assert said is None
+                continue
+            if entry.id.startswith("whisper-") and variant.name.endswith("f16"):
+                needed = max(needed, WHISPER.get(entry.id.removeprefix("whisper-"), 0) * 1_000_000)
+            assert said is not None
+            assert said - (1 << 30 if needed > 768 << 20 else 128 << 20) < needed <= said, (entry.id, variant.name)
+
+
+def test_a_model_that_sees_comes_with_its_projector(core: Catalogs) -> None:
+    seeing = [entry for entry in core.entries() if "image-text-to-text" in entry.tasks]
+    assert len(seeing) > 30
+    for entry in seeing:
+        for variant in entry.releases[0].variants:
+            roles = [file.role for file in variant.files]
+            assert variant.format != "gguf" or not roles or roles.count("projector") == 1, (entry.id, variant.name)
+
+
+@pytest.mark.parametrize("id_", ["all-minilm-l6-v2", "bge-small-en-v1.5", "paraphrase-multilingual-minilm-l12-v2"])
+def test_a_model_of_sentence_transformers_says_how_it_pools(core: Catalogs, id_: str) -> None:
+    _, variant = choose(core.find(id_), None, "safetensors")
+    assert {"modules.json", "1_Pooling/config.json"} <= {file.path for file in variant.files}
+
+
+def test_gpt_oss_has_one_upload_of_a_quantization(core: Catalogs) -> None:
+    assert variants(core.find("gpt-oss-20b")) == ["mxfp4", "q4_k_m"]
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
@@ -80,7 +112,7 @@ def test_files_are_written_by_hand_in_the_order_of_the_documentation(path: Path)
     last = -1
     for line in lines:
         key = line.split(" = ")[0]
-        if not line or line.startswith("#"):
+        if not line or line.startswith(("#", " ", "]")):
             continue
         position = KEYS.index(key)
         if key in {"[[release.variant]]", "[[release.variant.file]]"}:
@@ -118,4 +150,74 @@ def test_aliases_lead_to_models(core: Catalogs) -> None:
     aliases = core.about("core").aliases
     assert aliases["llama3.1-8b"] == "llama-3.1-8b-instruct"
     for alias, id_ in aliases.items():
-        assert core.find(alias).id == id_
+        spec = parse_spec(alias)
+        assert isinstance(spec, CatalogSpec)
+        assert str(core.read(spec)[1]) == f"core/{id_}"
+
+
+POPULAR = [
+    *("all-minilm", "bge-m3", "codegemma", "codellama", "codellama:13b", "command-r"),
+    *("deepseek-coder", "deepseek-coder-v2", "deepseek-r1", "deepseek-r1:7b", "deepseek-v3", "devstral"),
+    *("dolphin3", "embeddinggemma", "falcon3", "gemma", "gemma2", "gemma3"),
+    *("gemma3:12b", "gemma3n", "gemma4", "glm-4.7-flash", "gpt-oss", "gpt-oss:120b"),
+    *("granite3.3", "llama2", "llama3", "llama3:70b", "llama3.1", "llama3.1:8b"),
+    *("llama3.2", "llama3.2:1b", "llama3.2-vision", "llama3.3", "llava", "magistral"),
+    *("minicpm-v", "mistral", "mistral-nemo", "mistral-small", "mistral-small3.2", "mixtral"),
+    *("moondream", "mxbai-embed-large", "nomic-embed-text", "olmo2", "phi3", "phi3.5"),
+    *("phi4", "phi4-mini", "qwen", "qwen2", "qwen2.5", "qwen2.5:0.5b"),
+    *("qwen2.5-coder", "qwen2.5vl", "qwen3", "qwen3:8b", "qwen3-coder", "qwen3-embedding"),
+    *("qwen3-vl", "qwen3.5", "qwq", "smollm2", "snowflake-arctic-embed", "starcoder2"),
+    *("tinyllama",),
+]
+
+
+@pytest.mark.parametrize("name", [name for name in POPULAR for name in (name, f"{name}:latest") if name.count(":") < 2])
+def test_a_popular_name_means_a_model_as_it_is_typed(core: Catalogs, name: str) -> None:
+    spec = parse_spec(name)
+    assert isinstance(spec, CatalogSpec)
+    entry, full = core.read(spec)
+    release, _ = choose(entry, None, full.variant or None)
+    assert not release.yanked
+    assert full.variant == ""
+
+
+@pytest.fixture(scope="module")
+def build() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("build_known", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_index_of_known_files_is_built_of_the_entries_that_are_there(build: ModuleType) -> None:
+    index = FOLDER / "known.tsv"
+    rows = [*build.published(index), *build.of_entries(FOLDER / "models")]
+    assert build.render(rows) == index.read_text(encoding="utf-8"), "run python catalogs/build_known.py"
+
+
+def test_files_are_known_by_their_digest(core: Catalogs) -> None:
+    digest = "d98cdcbd03e17ce47681435b5150e34c1417f50b5c0019dd560e4882c5745785"
+    assert core.recognize(digest)[0] == KnownFile("core/qwen3-8b", "Qwen3-8B-Q4_K_M.gguf", "apache-2.0")
+    older = core.recognize("be37a636aca0fc1aae0d32325f82f6b4d21495f06823b5fbc1898ae0303e9935")
+    assert str(older[0]).startswith("hf://")
+    assert str(older[0]).endswith(".gguf")
+    assert core.recognize("0" * 64) == core.recognize("") == core.recognize("d98c") == ()
+
+
+def test_the_index_of_known_files_holds_what_is_published() -> None:
+    lines = (FOLDER / "known.tsv").read_text(encoding="utf-8").splitlines()[1:]
+    rows = [tuple(line.split("\t")) for line in lines]
+    assert len({row[0] for row in rows}) > 2100
+    assert rows == sorted(set(rows))
+    assert all(re.fullmatch("[0-9a-f]{64}", row[0]) and row[2] and len(row) == 4 for row in rows)
+
+
+def test_two_licenses_of_one_published_file_are_not_believed(build: ModuleType, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text(f"# comment\no/r\tx.gguf\t{'a' * 64}\tmit\no/r\tx.gguf\t{'a' * 64}\tother\n")
+    (tmp_path / "b.tsv").write_text(f"o/r\ty.gguf\t{'b' * 64}\tmit\no/r\ty.gguf\t{'b' * 64}\t\n")
+    assert list(build.of_tables([tmp_path / "a.tsv", tmp_path / "b.tsv"])) == [
+        ("a" * 64, "hf://o/r", "x.gguf", ""),
+        ("b" * 64, "hf://o/r", "y.gguf", "mit"),
+    ]

@@ -69,7 +69,7 @@ format = "gguf"
 upstream = "file://{folder}"
 
 [[release.variant.file]]
-path = "weights.gguf"
+path = "weights.bin"
 size = 11
 sha256 = "{promised}"
 """
@@ -79,7 +79,7 @@ def test_a_digest_that_does_not_match_is_recorded_with_both(
     modelpm: Command, log: Path, home: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "bytes").mkdir()
-    (tmp_path / "bytes" / "weights.gguf").write_bytes(b"other bytes")
+    (tmp_path / "bytes" / "weights.bin").write_bytes(b"other bytes")
     catalog = tmp_path / "catalog"
     (catalog / "models").mkdir(parents=True)
     (catalog / "catalog.toml").write_text('schema = 1\nname = "mine"\ntitle = "Mine"\n')
@@ -126,7 +126,7 @@ def test_what_cannot_be_recorded_is_not_done(modelpm: Command, log: Path, tmp_pa
 
 
 def test_no_secret_reaches_the_log(modelpm: Command, home: Path, tmp_path: Path) -> None:
-    modelpm("install", "https://ada:hunter2@127.0.0.1:9/a.gguf?sig=hunter2", "--retries", "0")
-    modelpm("install", "https://127.0.0.1:9/a.gguf?sig=hunter2", "--retries", "0", env={"HF_TOKEN": "hunter2"})
+    modelpm("install", "https://ada:hunter2@127.0.0.1:9/a.bin?sig=hunter2", "--retries", "0")
+    modelpm("install", "https://127.0.0.1:9/a.bin?sig=hunter2", "--retries", "0", env={"HF_TOKEN": "hunter2"})
     for path in [p for top in (home, tmp_path) for p in top.rglob("*") if p.is_file()]:
         assert b"hunter2" not in path.read_bytes(), path

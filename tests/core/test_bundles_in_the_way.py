@@ -184,7 +184,7 @@ def test_later_parts_without_the_first_are_not_taken_for_loose_files(
     modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path
 ) -> None:
     (tmp_path / "big").mkdir()
-    (tmp_path / "big" / "big.gguf").write_bytes(os.urandom(2_500_000))
+    (tmp_path / "big" / "big.bin").write_bytes(os.urandom(2_500_000))
     assert modelpm("install", f"file://{tmp_path / 'big'}", env=stocked).code == 0
     for folder in ("stick", "dir"):
         (tmp_path / folder).mkdir()
@@ -219,10 +219,10 @@ def test_files_that_end_in_a_number_are_a_models_still(modelpm: Modelpm, tmp_pat
 
 def test_unfinished_files_are_no_files_of_a_model(modelpm: Modelpm, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
-    for name in ("a.gguf", "b.gguf.partial", ".modelpm-1.tmp"):
+    for name in ("a.bin", "b.bin.partial", ".modelpm-1.tmp"):
         (tmp_path / "d" / name).write_text(name)
     ran = modelpm("import", "d", "--json", env={"MODELPM_HOME": str(tmp_path / "other")})
-    assert [row["file"] for row in json.loads(ran.stdout)["items"]] == ["a.gguf"]
+    assert [row["file"] for row in json.loads(ran.stdout)["items"]] == ["a.bin"]
 
 
 @pytest.mark.parametrize("name", ["models.toml", "models.lock"])

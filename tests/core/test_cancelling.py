@@ -49,7 +49,7 @@ def silent(request: pytest.FixtureRequest) -> Iterator[tuple[Silent, RawServer]]
 
 
 def spec(server: RawServer) -> str:
-    return f"{server.url('/x.gguf')}#sha256={SHA}"
+    return f"{server.url('/x.bin')}#sha256={SHA}"
 
 
 VERBS: dict[str, Callable[[modelpm.Manager, str, Path, threading.Event], object]] = {

@@ -8,8 +8,15 @@ from modelpm.api import Catalog, CatalogText, FolderCatalog, NotFound, UsageErro
 from modelpm.api.events import Bus, Warned
 from modelpm.catalog import Catalogs
 from modelpm.errors import ModelpmError, PluginError
+from modelpm.text.spec import CatalogSpec, parse_spec
 from tests.support.catalogs import DictCatalog, model, release, variant, write_catalog
 from tests.support.codes import coded
+
+
+def parsed(text: str) -> CatalogSpec:
+    spec = parse_spec(text)
+    assert isinstance(spec, CatalogSpec)
+    return spec
 
 
 def catalogs(**named: Catalog) -> Catalogs:
@@ -46,6 +53,50 @@ def test_aliases_stand_for_ids_of_their_own_catalog_and_never_hide_one() -> None
     assert both.find("b").name == "one/a"
     assert both.find("b", "two").name == "two/b"
     assert both.find("lost").name == "two/lost"
+
+
+COLON = 'schema = 1\n[aliases]\nqwen = "qwen-8b"\n"qwen:14b" = "qwen-14b"\n"qwen-8b:q4_k_m" = "qwen-14b"\n'
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ("qwen", "core/qwen-8b"),
+        ("qwen:14b", "core/qwen-14b"),
+        ("core/Qwen:14B", "core/qwen-14b"),
+        ("qwen:latest", "core/qwen-8b"),
+        ("qwen-8b:latest", "core/qwen-8b"),
+        ("qwen-8b:q5", "core/qwen-8b:q5"),  # which no release has: choosing says so
+        ("qwen@1:14b", "core/qwen-8b@1:14b"),  # no alias has a release
+        ("qwen-8b:q4_k_m", "core/qwen-14b"),  # the whole text is tried first
+    ],
+)
+def test_a_whole_spec_may_be_an_alias_and_latest_is_the_recommended_variant(asked: str, meant: str) -> None:
+    one = catalogs(core=DictCatalog([model("qwen-8b"), model("qwen-14b")], COLON))
+    entry, spec = one.read(parsed(asked))
+    assert (str(spec), entry.name) == (meant, meant.partition(":")[0].partition("@")[0])
+
+
+def test_a_size_that_no_alias_has_is_answered_with_those_that_there_are() -> None:
+    about = COLON + '"qwen:8b" = "qwen-8b"\n'
+    one = catalogs(core=DictCatalog([model("qwen-8b"), model("qwen-14b")], about))
+    with pytest.raises(NotFound, match="no model is called `qwen:12b`", check=coded("unknown_variant")) as caught:
+        one.read(parsed("qwen:12b"))
+    assert caught.value.hints == ("did you mean `qwen:14b` or `qwen:8b`?", "there are: qwen:14b, qwen:8b")
+    assert one.read(parsed("qwen:q4_k_m"))[1].variant == "q4_k_m"
+
+
+def test_a_variant_may_be_called_latest() -> None:
+    one = catalogs(core=DictCatalog([model("abc", release=[release(variant=[variant("latest")])])]))
+    assert str(one.read(parsed("abc:latest"))[1]) == "core/abc:latest"
+
+
+def test_an_alias_with_a_colon_answers_for_no_id_of_a_catalog_before_it() -> None:
+    both = catalogs(mine=DictCatalog([model("qwen")]), core=DictCatalog([model("qwen-14b")], COLON))
+    assert str(both.read(parsed("qwen:14b"))[1]) == "mine/qwen:14b"
+    assert str(both.read(parsed("core/qwen:14b"))[1]) == "core/qwen-14b"
+    with pytest.raises(NotFound, match="no catalog has a model `qwem`"):
+        both.read(parsed("qwem:14b"))
 
 
 def test_an_unknown_id_is_answered_with_what_is_near() -> None:
@@ -282,11 +333,48 @@ def test_search_finds_every_word_anywhere_and_ranks_ids_first(text: str, expecte
     assert [entry.id for entry in catalogs(core=LIBRARY).search(text)] == expected
 
 
+NAMES = DictCatalog(
+    [
+        model("llama-3.1-8b-instruct", title="Llama 3.1 8B", tasks=["chat"]),
+        model("llama-3.2-3b-instruct", title="Llama 3.2 3B", tasks=["chat"]),
+        model("stable-diffusion-v1-5", title="Stable Diffusion v1.5", tasks=["text-to-image"]),
+        model("kokoro-82m", tasks=["text-to-speech"], description="Reads what that sentence says."),
+        model("whisper-base", tasks=["automatic-speech-recognition"]),
+    ],
+    'schema = 1\n[aliases]\n"llama3.2" = "llama-3.2-3b-instruct"\n"llama3.2:3b" = "llama-3.2-3b-instruct"\n'
+    '"sd1.5" = "stable-diffusion-v1-5"\n',
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("llama3.1", ["llama-3.1-8b-instruct"]),
+        ("LLAMA_3.1", ["llama-3.1-8b-instruct"]),
+        ("llama 3.2", ["llama-3.2-3b-instruct"]),
+        ("llama3.2:3b", ["llama-3.2-3b-instruct"]),
+        ("llama3", ["llama-3.1-8b-instruct", "llama-3.2-3b-instruct"]),
+        ("sd1.5", ["stable-diffusion-v1-5"]),
+        ("SD 1.5", ["stable-diffusion-v1-5"]),
+        ("tts", ["kokoro-82m"]),
+        ("speech to text", ["whisper-base", "kokoro-82m"]),
+        ("whispr", ["whisper-base"]),
+        ("lama 8b", ["llama-3.1-8b-instruct"]),
+        ("difusion", ["stable-diffusion-v1-5"]),
+        ("tth", []),  # in no word, only where two meet
+        ("...", ["kokoro-82m", "llama-3.1-8b-instruct", "llama-3.2-3b-instruct"]),
+    ],
+)
+def test_search_forgives_punctuation_and_spelling(text: str, expected: list[str]) -> None:
+    assert [entry.id for entry in catalogs(core=NAMES).search(text)][:3] == expected
+
+
 def test_search_filters_by_task_licence_and_format() -> None:
     one = catalogs(core=LIBRARY)
     assert [entry.id for entry in one.search(task="Chat")] == ["qwen", "small-qwen"]
     assert [entry.id for entry in one.search("qwen", license="apache-2.0")] == ["qwen"]
     assert [entry.id for entry in one.search(format="ONNX")] == ["minilm"]
+    assert [entry.id for entry in catalogs(core=NAMES).search(task="TTS")] == ["kokoro-82m"]
 
 
 def test_a_folder_is_a_catalog(tmp_path: Path) -> None:

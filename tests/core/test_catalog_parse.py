@@ -67,10 +67,20 @@ def test_what_may_be_left_out_has_a_plain_default() -> None:
 
 
 def test_unknown_keys_are_ignored() -> None:
-    entry = parsed(
-        model(colour="red", release=[release(mood=1, variant=[variant(size=3, file=[file(role="weights")])])])
-    )
+    entry = parsed(model(colour="red", release=[release(mood=1, variant=[variant(size=3, file=[file(mood=1)])])]))
     assert entry.id == "a"
+
+
+def test_a_file_may_say_what_it_is_for() -> None:
+    files = [file(role="projector"), file("b.gguf")]
+    (first, second) = parsed(model(release=[release(variant=[variant(file=files)])])).releases[0].variants[0].files
+    assert (first.role, second.role) == ("projector", "")
+
+
+def test_a_variant_may_leave_its_files_to_its_upstream() -> None:
+    bare = variant(file=[], upstream="hf://acme/a:Q4_K_M", include=["*.gguf"], exclude=["*-old*"])
+    (read,) = parsed(model(release=[release(variant=[bare])])).releases[0].variants
+    assert (read.files, read.include, read.exclude, read.size) == ((), ("*.gguf",), ("*-old*",), None)
 
 
 WRONG: dict[str, tuple[Callable[[], dict[str, Any]], tuple[str, ...]]] = {
@@ -115,7 +125,9 @@ WRONG_VARIANTS: dict[str, tuple[dict[str, Any], str]] = {
     "memory without unit": ({"min-memory": "6"}, "min-memory"),
     "memory as a number": ({"min-memory": 6}, "min-memory"),
     "too much memory": ({"min-memory": "999999999 TiB"}, "min-memory"),
-    "no files": ({"file": []}, "[[release.variant.file]]"),
+    "neither files nor upstream": ({"file": [], "upstream": None}, "[[release.variant.file]]"),
+    "globs beside files": ({"include": ["*.gguf"]}, "chooses among the files of `upstream`"),
+    "an empty glob": ({"file": [], "exclude": [""]}, "a list of globs"),
 }
 WRONG_FILES: dict[str, tuple[dict[str, Any], str]] = {
     "a digest with capitals": ({"sha256": "AB" * 32}, "64 lower-case hexadecimal digits"),
@@ -127,6 +139,7 @@ WRONG_FILES: dict[str, tuple[dict[str, Any], str]] = {
     "a source without scheme": ({"sources": ["a.gguf"]}, "a reference"),
     "a source that is a text": ({"sources": "hf://a/b"}, "a list"),
     "no path": ({"path": None}, "path` is missing"),
+    "an unknown role": ({"role": "engine"}, "one of weights, projector"),
 }
 
 
@@ -262,11 +275,22 @@ def test_any_text_is_read_or_refused_as_our_own_error(toml: str) -> None:
 
 
 def test_aliases_are_read_from_the_catalogs_own_file() -> None:
-    about = parse_about(CatalogText("catalog.toml", 'schema = 1\ntitle = "T"\n[aliases]\n"b.1" = "a"\n'))
-    assert (about.title, dict(about.aliases)) == ("T", {"b.1": "a"})
+    about = parse_about(CatalogText("catalog.toml", 'schema = 1\ntitle = "T"\n[aliases]\n"b.1" = "a"\n"b:8b" = "a"\n'))
+    assert (about.title, dict(about.aliases)) == ("T", {"b.1": "a", "b:8b": "a"})
 
 
-@pytest.mark.parametrize("aliases", ['{ "B" = "a" }', "{ b = 1 }", '{ b = "../a" }', '"b"', '{ b = { c = "a" } }'])
+@pytest.mark.parametrize(
+    "aliases",
+    [
+        '{ "B" = "a" }',
+        "{ b = 1 }",
+        '{ b = "../a" }',
+        '"b"',
+        '{ b = { c = "a" } }',
+        '{ "b:" = "a" }',
+        '{ "b:c:d" = "a" }',
+    ],
+)
 def test_wrong_aliases_are_refused(aliases: str) -> None:
     with pytest.raises(UsageError, match=r"^catalog\.toml: "):
         parse_about(CatalogText("catalog.toml", f"schema = 1\naliases = {aliases}\n"))

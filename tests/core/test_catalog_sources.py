@@ -240,7 +240,7 @@ def test_a_mirror_is_not_believed_for_a_file_that_nothing_is_promised_of(tmp_pat
 
 
 def test_a_mirror_that_lacks_one_file_costs_no_model(hub: Hub, tmp_path: Path) -> None:
-    hub.add("o/r", {"x.gguf": WEIGHTS, "config.json": b"{}"})
+    hub.add("o/r", {"model.safetensors": WEIGHTS, "config.json": b"{}"})
     with FaultServer({}) as mirror:
         home = tmp_path / "home"
         home.mkdir()

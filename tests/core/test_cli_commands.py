@@ -1,7 +1,9 @@
 """Every verb, run in this process: what it prints where, and what it exits with."""
 
 import json
+import re
 from collections.abc import Callable
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from click.testing import CliRunner, Result
 from modelpm import __version__
 from modelpm.cli.main import cli
 from modelpm.cli.options import GLOBALS
-from modelpm.cli.verbs import ALIASES, ELSEWHERE, VERBS
+from modelpm.cli.synonyms import OPTIONS, RESERVED, SYNONYMS
+from modelpm.cli.verbs import ALIASES, VERBS
 
 Run = Callable[..., Result]
 # What the machine that tests may have set.
@@ -54,9 +57,10 @@ def test_help_lists_every_verb_with_its_line_and_every_option_with_its_variable(
     for name, verb in VERBS.items():
         assert f"  {name} " in result.stdout
         assert verb.help in result.stdout
+    options = run("help", "options").stdout
     for option in GLOBALS:
-        assert option.opts[-1] in result.stdout
-        assert str(option.envvar or "") in result.stdout
+        assert option.opts[-1] in options
+        assert str(option.envvar or "") in options
 
 
 @pytest.mark.parametrize("name", VERBS)
@@ -74,18 +78,36 @@ def commands(command: click.Command, *path: str) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize(
     "path", [p for name in VERBS for p in commands(import_module(VERBS[name].module).command, name)]
 )
-def test_every_help_has_an_example_and_the_variables(run: Run, path: tuple[str, ...]) -> None:
+def test_every_help_has_an_example_and_fits_a_screen(run: Run, path: tuple[str, ...]) -> None:
     for flag in ("-h", "--help"):
         result = run(*path, flag)
         assert result.exit_code == 0
         assert "Examples:\n" in result.stdout
         assert "modelpm " + path[0] in result.stdout.split("Examples:")[1]
-        assert "MODELPM_OFFLINE" in result.stdout
-        assert max(map(len, result.stdout.splitlines())) <= 100
+        assert "modelpm help options" in result.stdout
+        lines = result.stdout.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert len(lines) < 24, "the first line, or the next prompt, would be off a screen of 24 lines"
+
+
+def test_help_is_a_command_of_every_depth(run: Run) -> None:
+    assert run("help").stdout == run("--help").stdout
+    assert run("help", "install").stdout == run("install", "--help").stdout
+    assert run("help", "audit", "show").stdout == run("audit", "show", "--help").stdout
+    assert "did you mean `modelpm install`?" in run("help", "instal").stderr
+    assert "has no command `show`" in run("help", "install", "show").stderr
+
+
+@pytest.mark.parametrize("name", ["store", "catalog", "config", "cache"])
+def test_a_bare_group_lists_its_commands(run: Run, name: str) -> None:
+    result = run(name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == run(name, "--help").stdout
+    assert document(run(name, "--json"))["errors"][0]["message"] == "missing command"
 
 
 def test_version_is_accepted_before_and_after_a_verb(run: Run) -> None:
-    for args in (["--version"], ["list", "--version"]):
+    for args in (["--version"], ["list", "--version"], ["-V"], ["version"]):
         assert run(*args).stdout == f"modelpm {__version__}\n"
 
 
@@ -104,7 +126,10 @@ def test_no_verb_at_all_shows_help_on_stderr(run: Run) -> None:
         (["install", "--dryrun", "tiny"], "did you mean `--dry-run`?"),
         (["list", "--zzz"], "`modelpm list --help` lists the options"),
         (["install"], "`modelpm install --help` shows how it is used"),
-        (["catalog"], "`modelpm catalog --help` shows how it is used"),
+        (["catalog", "-q"], "`modelpm catalog --help` shows how it is used"),
+        (["demo"], "`modelpm --help` lists the commands"),
+        (["list", "--long"], "--json prints every field"),
+        (["install", "--revision", "main", "x"], OPTIONS["--revision"]),
         (["list", "--jobs", "many"], "`modelpm list --help` shows how it is used"),
     ],
 )
@@ -115,12 +140,25 @@ def test_usage_errors_say_what_was_probably_meant(run: Run, args: list[str], hin
     assert result.stderr.endswith(f"\n\nhint: {hint}\n")
 
 
-@pytest.mark.parametrize("word", ELSEWHERE)
+@pytest.mark.parametrize("word", [*RESERVED, *SYNONYMS])
 def test_words_of_other_package_managers_name_the_right_verb(run: Run, word: str) -> None:
     result = run(word, "qwen3-8b")
     assert result.exit_code == 2
     assert f"unknown command `{word}`" in result.stderr
-    assert "hint: `modelpm " in result.stderr
+    assert re.search("hint: .*(modelpm|HF_TOKEN)", result.stderr)
+    assert "did you mean" not in result.stderr
+
+
+def test_a_wrong_value_is_blamed_on_the_variable_that_it_came_from(run: Run) -> None:
+    for name, value in (("JOBS", "x"), ("OFFLINE", "maybe"), ("COLOR", "pink")):
+        result = run("list", **{f"MODELPM_{name}": value})
+        assert result.stderr.startswith(f"error: invalid value of MODELPM_{name}: `{value}` ")
+        assert f"hint: unset MODELPM_{name}, " in result.stderr
+        assert "--" not in result.stderr
+
+
+def test_an_argument_with_choices_says_them_in_one_line(run: Run) -> None:
+    assert "missing argument `{bash|zsh|fish}`: one of bash, zsh, fish\n" in run("completions").stderr
 
 
 @pytest.mark.parametrize("alias", ALIASES)
@@ -183,7 +221,7 @@ def test_a_dry_run_plans_and_does_nothing(run: Run, home: Path) -> None:
         "Would download 2 models (4.7 GiB)\n + tiny  1.0 f16  93.1 KiB\n + qwen3-8b  1.0 q4_k_m  4.7 GiB"
         in result.stderr
     )
-    assert list(home.rglob("*.gguf")) == []
+    assert list(home.rglob("*.bin")) == []
     assert document(run("install", "tiny", "--dry-run", "--json"))["dry_run"] is True
 
 
@@ -200,9 +238,10 @@ def test_list_shows_a_table_and_the_documents_rows(run: Run) -> None:
     assert "nothing is installed" in empty.stderr
     run("install", "tiny")
     assert [row.split() for row in run("ls").stdout.splitlines()] == [
-        ["NAME", "RELEASE", "VARIANT", "FORMAT", "SIZE", "MODEL"],
-        ["tiny", "1.0", "f16", "gguf", "93.1", "KiB", "core/tiny"],
+        ["NAME", "RELEASE", "VARIANT", "FORMAT", "SIZE", "INSTALLED", "MODEL"],
+        ["tiny", "1.0", "f16", "gguf", "93.1", "KiB", f"{datetime.now().astimezone():%Y-%m-%d}", "core/tiny"],
     ]
+    assert re.fullmatch(r"1 model, 93\.1 KiB in /.+/models\n", run("ls").stderr)
     row = document(run("list", "--json"))["items"][0]
     assert list(row) == [
         "name",
@@ -215,6 +254,8 @@ def test_list_shows_a_table_and_the_documents_rows(run: Run) -> None:
         "source",
         "environment",
         "path",
+        "entry_point",
+        "installed_at",
     ]
     assert row["bytes"] == 95328
 
@@ -232,11 +273,11 @@ def test_path_prints_one_line_and_nothing_else(run: Run, home: Path) -> None:
 
 def test_a_path_that_is_ensured_by_its_spec_has_the_models_own_name(run: Run, tmp_path: Path) -> None:
     (tmp_path / "My Model").mkdir()
-    (tmp_path / "My Model" / "a.gguf").write_bytes(b"x")
+    (tmp_path / "My Model" / "a.bin").write_bytes(b"x")
     spec = f"file://{tmp_path}/My%20Model"
     for _ in range(2):
         (row,) = document(run("path", spec, "--ensure", "--json"))["items"]
-        assert (row["name"], Path(row["path"]).name) == ("my-model", "a.gguf")
+        assert (row["name"], Path(row["path"]).name) == ("my-model", "a.bin")
 
 
 @pytest.mark.parametrize("args", [["add", "tiny"], ["lock"], ["sync"], ["init"]])
@@ -490,7 +531,7 @@ def test_a_folder_is_entered_before_relative_paths_are_read(run: Run, tmp_path: 
     before = Path.cwd()
     result = run("-C", str(tmp_path / "a"), "install", "tiny", "--dir", "b")
     assert (result.exit_code, Path.cwd()) == (0, before)
-    assert list((tmp_path / "a" / "b").rglob("*.gguf"))
+    assert list((tmp_path / "a" / "b").rglob("*.bin"))
 
 
 def test_a_bug_is_an_internal_error_with_a_way_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from modelpm.cli.main import cli
 from modelpm.testing import FaultServer
-from tests.support.models import folder_of
+from tests.support.models import folder_of, sized
 from tests.support.projects import Shop, stocked_shop
 
 Run = Callable[..., Result]
@@ -157,7 +157,7 @@ def test_a_dry_run_does_not_promise_a_change_that_only_bytes_can_tell(
     assert run("install", "chat").exit_code == run("add", "chat", at=project).exit_code == 0
     for at in (project.parent, project):
         result = run("upgrade", "chat", "--dry-run", at=at)
-        assert " ? chat  1.0 q4  would fetch 1000 B and compare: its source publishes no digest" in result.stderr
+        assert " ? chat  1.0 q4  would fetch 1.0 KiB and compare: its source publishes no digest" in result.stderr
         assert "pdate" not in result.stderr
         (change,) = document(run("upgrade", "chat", "--dry-run", "--json", at=at))["changes"]
         assert [change[key] for key in ("action", "digest", "from")] == ["compare", None, "1.0"]
@@ -256,9 +256,9 @@ def freed(run: Run, *args: str) -> list[int]:
 @pytest.mark.parametrize("mode", ["auto", "hardlink", "symlink", "copy"])
 def test_an_uninstall_says_beforehand_what_leaves_the_disk(run: Run, tmp_path: Path, mode: str) -> None:
     data = os.urandom(5000)
-    one = folder_of(tmp_path / "one", {"a.gguf": data, "b.gguf": data, "c.json": b"{}"})
+    one = folder_of(tmp_path / "one", {"a.gguf": data, "b.json": data, "c.json": b"{}"})
     two = folder_of(tmp_path / "two", {"a.gguf": data, "d.json": b"[]"})
-    assert run("install", one, two, MODELPM_LINK_MODE=mode).exit_code == 0
+    assert run("install", one, two, "--include", "*", MODELPM_LINK_MODE=mode).exit_code == 0
     assert freed(run, "one", "--dry-run")[0] == freed(run, "two", "--dry-run")[0] < len(data)  # each needs the other
     would = freed(run, "one", "two", "--dry-run")
     assert (would[0] < len(data) <= would[1], freed(run, "one", "two")) == (True, would)
@@ -325,7 +325,7 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_done(
 
 
 def test_an_export_may_go_to_a_file_and_a_bundle_into_parts(run: Run, shop: Shop, project: Path) -> None:
-    shop.file("embed", "1.0", "model.onnx").write_bytes(data := b"\0" * 1_200_000)
+    shop.file("embed", "1.0", "model.onnx").write_bytes(data := sized("model.onnx", 1_200_000))
     own = folder_of(project.parent / "big", {"big.onnx": data})
     run("add", own, at=project)
     shown = run("export", at=project).stdout

@@ -117,7 +117,7 @@ def test_an_interruption_is_told_in_a_line_and_goes_on_where_it_was(
     hub: Hub, clean_environ: dict[str, str], modelpm: Modelpm, home: Path, json_wanted: bool
 ) -> None:
     content = os.urandom(24 << 20)
-    hub.add("acme/big", {"big.gguf": content})
+    hub.add("acme/big", {"big.bin": content})
     environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint}
     flags = ["--json"] if json_wanted else []
     with subprocess.Popen(
@@ -146,7 +146,7 @@ def test_an_interruption_is_told_in_a_line_and_goes_on_where_it_was(
 def test_what_ends_a_process_ends_it_as_an_interruption(
     hub: Hub, clean_environ: dict[str, str], modelpm: Modelpm, home: Path, number: signal.Signals
 ) -> None:
-    hub.add("acme/big", {"big.gguf": os.urandom(24 << 20)})
+    hub.add("acme/big", {"big.bin": os.urandom(24 << 20)})
     environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint}
     command = [COMMAND, "install", "hf://acme/big", "--limit-rate", "4M"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
@@ -175,7 +175,7 @@ def test_the_second_signal_ends_a_process_at_once(clean_environ: dict[str, str],
 
 
 def test_a_signal_that_is_ignored_stays_so(hub: Hub, clean_environ: dict[str, str], home: Path) -> None:
-    hub.add("acme/big", {"big.gguf": os.urandom(4 << 20)})
+    hub.add("acme/big", {"big.bin": os.urandom(4 << 20)})
     environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint}
     command = ["nohup", COMMAND, "install", "hf://acme/big", "--limit-rate", "4M", "-q"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -185,8 +185,8 @@ def test_a_signal_that_is_ignored_stays_so(hub: Hub, clean_environ: dict[str, st
 
 
 def test_a_check_has_a_bar_on_a_terminal(modelpm: Modelpm, clean_environ: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "big.gguf").write_bytes(os.urandom(1 << 20) * 64)
-    assert modelpm("install", f"file://{tmp_path}/big.gguf").code == 0
+    (tmp_path / "big.bin").write_bytes(os.urandom(1 << 20) * 64)
+    assert modelpm("install", f"file://{tmp_path}/big.bin").code == 0
     leader, follower = pty.openpty()
     environ = {**clean_environ, "TERM": "xterm-256color", "COLUMNS": "80"}
     command = [COMMAND, "verify", "--color", "never"]
@@ -195,15 +195,15 @@ def test_a_check_has_a_bar_on_a_terminal(modelpm: Modelpm, clean_environ: dict[s
         drawn = everything(leader)
         assert process.wait(60) == 0
     assert "Total" in drawn
-    assert "Verified 1 file (64.0 MiB) in " in drawn.rpartition("\x1b[2K")[2]
+    assert "Verified 1 file (64.0 MiB) in " in drawn.rpartition("\x1b[J")[2]
 
 
 @pytest.mark.parametrize("columns", [40, 80])
 def test_bars_are_drawn_on_a_terminal_and_cleared_away(hub: Hub, clean_environ: dict[str, str], columns: int) -> None:
-    name = "a-file-with-a-name-of-sixty-characters-for-narrow-terms.gguf"
+    name = "a-file-with-a-name-of-sixty-characters-for-narrow-terms.bin"
     hub.add("acme/two", {name: os.urandom(6 << 20), "model.safetensors": os.urandom(4 << 20)})
     environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint, "TERM": "xterm-256color", "COLUMNS": str(columns)}
-    command = [COMMAND, "install", "hf://acme/two", "--limit-rate", "8M", "--color", "never"]
+    command = [COMMAND, "install", "hf://acme/two:all", "--limit-rate", "8M", "--color", "never"]
     leader, follower = pty.openpty()
     with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=follower) as process:
         os.close(follower)
@@ -211,7 +211,7 @@ def test_bars_are_drawn_on_a_terminal_and_cleared_away(hub: Hub, clean_environ: 
         assert process.wait(60) == 0
     assert "Total" in drawn
     assert ("━" in drawn) == (columns == 80)
-    summary = drawn.rpartition("\x1b[2K")[2]
+    summary = drawn.rpartition("\x1b[J")[2]
     assert "Installed 1 model (10.0 MiB) in " in summary
     assert "Total" not in summary
 
@@ -222,10 +222,10 @@ def test_bars_are_drawn_on_a_terminal_and_cleared_away(hub: Hub, clean_environ: 
 def test_off_a_terminal_large_files_get_a_line_at_each_end(
     hub: Hub, modelpm: Modelpm, flags: list[str], lines: bool
 ) -> None:
-    hub.add("acme/two", {"large.gguf": b"x" * (2 << 20), "config.json": b"{}"})
+    hub.add("acme/two", {"large.bin": b"x" * (2 << 20), "config.json": b"{}"})
     ran = modelpm("install", "hf://acme/two", *flags, env={"HF_ENDPOINT": hub.endpoint})
     assert ran.code == 0
-    assert ("Downloading large.gguf (2.0 MiB)\n Downloaded large.gguf\n" in ran.stderr) is lines
+    assert ("Downloading large.bin (2.0 MiB)\n Downloaded large.bin\n" in ran.stderr) is lines
     assert "config.json" not in ran.stderr
 
 

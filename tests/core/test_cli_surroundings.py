@@ -137,7 +137,7 @@ def test_a_home_that_is_no_text_works_all_the_way(clean_environ: dict[str, str],
 
 def test_a_locale_without_a_files_letters_is_named_as_the_reason(modelpm: Modelpm, tmp_path: Path) -> None:
     (tmp_path / "mod").mkdir()
-    (tmp_path / "mod" / "é.gguf").write_bytes(b"x")
+    (tmp_path / "mod" / "é.bin").write_bytes(b"x")
     assert modelpm("install", f"file://{tmp_path}/mod").code == 0
     assert modelpm("list", env=ASCII).code == 0
     for args in (["path", "mod"], ["verify"]):
@@ -151,8 +151,8 @@ def test_a_locale_without_a_files_letters_is_named_as_the_reason(modelpm: Modelp
 
 def test_what_the_locale_cannot_name_is_not_taken_out_by_half(modelpm: Modelpm, home: Path, tmp_path: Path) -> None:
     (tmp_path / "mod").mkdir()
-    (tmp_path / "mod" / "a.gguf").write_bytes(b"y")
-    (tmp_path / "mod" / "é.gguf").write_bytes(b"x")
+    (tmp_path / "mod" / "a.bin").write_bytes(b"y")
+    (tmp_path / "mod" / "é.bin").write_bytes(b"x")
     spec = f"file://{tmp_path}/mod"
     project = tmp_path / "p"
     project.mkdir()
@@ -176,12 +176,12 @@ def test_what_the_locale_cannot_name_is_not_taken_out_by_half(modelpm: Modelpm, 
     assert everything() == changed
     assert modelpm("sync", "--exact", cwd=project).code == 0
     assert modelpm("uninstall", "mod").code == 0
-    assert not [path for path in everything() if path.endswith(".gguf")]
+    assert not [path for path in everything() if path.endswith(".bin")]
 
 
 def test_the_doctor_names_the_locale_as_the_reason(modelpm: Modelpm, tmp_path: Path) -> None:
     (tmp_path / "mod").mkdir()
-    (tmp_path / "mod" / "é.gguf").write_bytes(b"x")
+    (tmp_path / "mod" / "é.bin").write_bytes(b"x")
     assert modelpm("install", f"file://{tmp_path}/mod").code == 0
     ran = modelpm("doctor", "--offline", env=ASCII)
     assert ran.code == 1

@@ -15,6 +15,7 @@ from modelpm.config.settings import setting
 from modelpm.config.values import as_rate
 from modelpm.errors import UsageError
 from modelpm.network.health import Hosts
+from modelpm.text.human import parse_size
 from tests.conftest import Ran
 
 Modelpm = Callable[..., Ran]
@@ -154,6 +155,22 @@ def test_mirrors_and_limits_are_read(tmp_path: Path) -> None:
 )
 def test_rates_are_read_in_binary_units(text: object, rate: int) -> None:
     assert as_rate(text) == rate
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("4096", 4096),
+        ("1T", 1 << 40),
+        ("1.5 GiB", 3 << 29),
+        ("700k", 700 << 10),
+        ("4G/s", None),
+        ("0.5", None),
+        ("-1", None),
+    ],
+)
+def test_sizes_have_one_reader(text: str, size: int | None) -> None:
+    assert parse_size(text) == size
 
 
 @given(st.text())

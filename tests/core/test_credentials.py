@@ -163,6 +163,6 @@ def test_the_command_line_uses_them_and_doctor_tells_what_is_missing(modelpm: Co
         (home / "modelpm").mkdir()
         table = f'[credentials."{server.url("")}"]\nusername = "joe"\npassword-env = "A_PASSWORD"\n'
         (home / "modelpm" / "config.toml").write_text(table)
-        assert modelpm("install", server.url("/m.gguf"), env={"A_PASSWORD": "canary-pw"}).code == 0
+        assert modelpm("install", server.url("/m.bin"), env={"A_PASSWORD": "canary-pw"}).code == 0
         assert all(basic("joe:canary-pw")["Authorization"] in head for head in server.heads)
     assert "A_PASSWORD" in modelpm("doctor", "--offline").stdout

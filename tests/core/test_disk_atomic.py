@@ -82,7 +82,7 @@ def test_a_full_disk_keeps_the_old_file_and_is_named_with_its_bytes(tmp_path: Pa
     assert caught.value.exit_code == 8
     assert caught.value.details["mount"] == str(folder)
     assert caught.value.details["needed"] == 100_000
-    assert "100,000 bytes needed" in caught.value.message
+    assert "97.7 KiB needed" in caught.value.message
     assert str(folder) in caught.value.hints[0]
 
 

@@ -60,8 +60,8 @@ def test_where_no_permissions_can_be_set_everything_works_and_doctor_says_so(
         ran = modelpm(*words, env=env, cwd=app)
         assert ran.code == 0, (words, ran.stderr)
         assert "ermission denied" not in ran.stderr
-    (tmp_path / "mine.gguf").write_bytes(b"mine" * 1000)
-    assert modelpm("import", str(tmp_path / "mine.gguf"), env=env).code == 0
+    (tmp_path / "mine.bin").write_bytes(b"mine" * 1000)
+    assert modelpm("import", str(tmp_path / "mine.bin"), env=env).code == 0
     rows = json.loads(modelpm("doctor", "--offline", "--json", env=env).stdout)["items"]
     assert [row["state"] for row in rows if row["name"] == "modes"] == ["warn"]
 
@@ -105,7 +105,7 @@ def test_inodes_that_are_used_up_are_told_from_bytes(tmp_path: Path) -> None:
 
 def test_a_folder_of_a_view_that_cannot_be_made_for_want_of_inodes_is_told_so(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "64m", "nr_inodes=120") as disk, manager_in(tmp_path) as manager:
-        manager.install(folder_of(tmp_path / "m", {"sub/m.gguf": b"x" * 5000}))
+        manager.install(folder_of(tmp_path / "m", {"sub/m.bin": b"x" * 5000}))
         model = manager.environment.read().models[0]
         view = manager.environment.view._replace(root=disk / "models", base=disk)
         use_up(disk)

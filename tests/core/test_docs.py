@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api import CatalogText
+from modelpm.catalog.lint import audit
+from modelpm.catalog.parse import parse_about
 from modelpm.cli.terminal.output import Outcome, document
 from modelpm.cli.verbs import ALIASES, VERBS
 from modelpm.lockfile.file import parse_lock
@@ -60,6 +63,14 @@ def test_an_example_of_json_is_what_the_code_reads(text: str) -> None:
 def test_the_example_of_a_lock_is_what_the_code_reads() -> None:
     (text,) = (block for block in blocks("toml") if "[[model]]" in block)
     assert parse_lock(text, "the example").models[0].name == "chat"
+
+
+def test_the_example_of_a_catalog_is_what_the_code_reads() -> None:
+    (about,) = (block for block in blocks("toml") if "[aliases]" in block)
+    (entry,) = (block for block in blocks("toml") if "[[release]]" in block)
+    assert set(parse_about(CatalogText("catalog.toml", about)).aliases) == {"chat", "chat:8b"}
+    findings = audit(CatalogText("acme-chat-8b.toml", entry), id="acme-chat-8b")
+    assert {finding.code for finding in findings} == {"no_digest", "no_size", "no_revision"}
 
 
 def test_the_example_of_a_journal_is_what_the_code_reads() -> None:

@@ -27,7 +27,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> modelpm.Manager:
     for name in ("HF_TOKEN", "HF_ENDPOINT", "https_proxy", "HTTPS_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     made = manager_in(tmp_path, offline=True)
-    made.install(folder_of(tmp_path / "m", {"m.gguf": b"m" * 5000}))
+    made.install(folder_of(tmp_path / "m", {"m.bin": b"m" * 5000}))
     return made
 
 
@@ -76,7 +76,7 @@ def test_copies_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_damaged_lock_is_restored_from_the_one_before(
     manager: modelpm.Manager, tmp_path: Path, text: str | None
 ) -> None:
-    manager.install(folder_of(tmp_path / "n", {"n.gguf": b"n" * 5000}))
+    manager.install(folder_of(tmp_path / "n", {"n.bin": b"n" * 5000}))
     lock = manager.environment.lock_path
     if text is None:
         lock.unlink()
@@ -196,7 +196,7 @@ def test_it_changes_nothing_unless_asked(manager: modelpm.Manager) -> None:
     stray = put(manager.store, b"nobody's")
     manager.path("m").unlink()
     rows(manager)
-    assert not (manager.environment.view.root / "m" / "m.gguf").exists()
+    assert not (manager.environment.view.root / "m" / "m.bin").exists()
     assert stray in names(manager.store)
 
 

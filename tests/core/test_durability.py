@@ -42,7 +42,7 @@ def trace(clean_environ: dict[str, str], tmp_path: Path) -> Traced:
 
 @pytest.fixture
 def weights(tmp_path: Path) -> str:
-    return folder_of(tmp_path / "given", {"weights.gguf": os.urandom(300_000)}) + "/weights.gguf"
+    return folder_of(tmp_path / "given", {"weights.bin": os.urandom(300_000)}) + "/weights.bin"
 
 
 def in_order(seen: Trace, *patterns: str) -> None:
@@ -54,7 +54,7 @@ def in_order(seen: Trace, *patterns: str) -> None:
 def test_an_install_is_on_the_medium_blobs_first_and_the_lock_last(trace: Traced, weights: str) -> None:
     seen = trace("install", weights)
     assert seen.unsafe(*SPARED) == []
-    in_order(seen, RECORD, BLOB, f"{HOME}/env/models/weights/weights.gguf", LOCK)
+    in_order(seen, RECORD, BLOB, f"{HOME}/env/models/weights/weights.bin", LOCK)
     assert seen.of("link", f"{HOME}/env/models/weights/*") or seen.of("clone")
     in_order(seen, BLOB, LEDGER, LOCK, NEEDS)
     assert seen.settled(f"{HOME}/store/VERSION") < seen.named(BLOB).begun
@@ -64,24 +64,24 @@ def test_an_install_is_on_the_medium_blobs_first_and_the_lock_last(trace: Traced
 def test_every_kind_of_link_is_on_the_medium_before_a_project_counts_on_it(
     trace: Traced, modelpm: Modelpm, tmp_path: Path, mode: str, made: str
 ) -> None:
-    spec = folder_of(tmp_path / "given", {"weights.gguf": os.urandom(5000), "deep/er/config.json": b"{}"})
+    spec = folder_of(tmp_path / "given", {"weights.bin": os.urandom(5000), "deep/er/config.json": b"{}"})
     (tmp_path / "work").mkdir()
     assert modelpm("init", cwd=tmp_path / "work").code == 0
     seen = trace("-C", "work", "add", spec, "--as", "m", env={"MODELPM_LINK_MODE": mode})
     assert seen.unsafe(*SPARED) == []
     assert seen.of(made, "work/models/m/deep/er/*")
     in_order(seen, BLOB, "work/models/m/deep/er/config.json", "work/models.lock")
-    in_order(seen, "work/models/m/weights.gguf", "work/models.toml")
+    in_order(seen, "work/models/m/weights.bin", "work/models.toml")
 
 
 def test_an_upgrade_a_removal_and_a_setting_are_on_the_medium(trace: Traced, modelpm: Modelpm, hub: Hub) -> None:
     environ = {"HF_ENDPOINT": hub.endpoint}
-    hub.add("acme/m", {"m.gguf": b"one" * 1000})
+    hub.add("acme/m", {"m.bin": b"one" * 1000})
     assert modelpm("install", "hf://acme/m", env=environ).code == 0
-    hub.add("acme/m", {"m.gguf": b"two" * 1000})
+    hub.add("acme/m", {"m.bin": b"two" * 1000})
     seen = trace("upgrade", env=environ)
     assert seen.unsafe(*SPARED) == []
-    in_order(seen, RECORD, BLOB, f"{HOME}/env/models/m/m.gguf", LOCK)
+    in_order(seen, RECORD, BLOB, f"{HOME}/env/models/m/m.bin", LOCK)
     in_order(seen, f"{LOCK}~", LOCK)
     seen = trace("uninstall", "m")
     assert seen.unsafe(*SPARED) == []
@@ -103,8 +103,8 @@ def test_bundles_and_what_is_taken_from_them_are_on_the_medium(trace: Traced, mo
 
 
 def test_what_was_not_promised_is_set_aside_durably(trace: Traced, hub: Hub) -> None:
-    repo = hub.add("acme/m", {"m.gguf": b"right" * 1000})
-    hub.cdn.put(repo.files["m.gguf"].sha256, b"wrong" * 1000)
+    repo = hub.add("acme/m", {"m.bin": b"right" * 1000})
+    hub.cdn.put(repo.files["m.bin"].sha256, b"wrong" * 1000)
     seen = trace("install", "hf://acme/m", code=4, env={"HF_ENDPOINT": hub.endpoint})
     assert seen.settled(f"{HOME}/store/quarantine/*")
     assert not seen.of("rename", BLOB)
@@ -142,7 +142,7 @@ def test_a_repair_begins_with_bytes_that_are_on_the_medium(
     trace: Traced, modelpm: Modelpm, tmp_path: Path, hub: Hub
 ) -> None:
     data = os.urandom(17 * MIB)
-    hub.add("acme/m", {"m.gguf": data})
+    hub.add("acme/m", {"m.bin": data})
     assert modelpm("install", "hf://acme/m", env={"HF_ENDPOINT": hub.endpoint}).code == 0
     damage(next((tmp_path / HOME).glob(f"store/blobs/sha256/*/{sha256(data)}")), 1 * MIB)
     seen = trace("verify", "--repair", code=0, env={"HF_ENDPOINT": hub.endpoint})
@@ -168,13 +168,13 @@ def half_slowly(exchange: Exchange) -> None:
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    with FaultServer({"/w.gguf": os.urandom(16 * MIB)}) as running_server:
+    with FaultServer({"/w.bin": os.urandom(16 * MIB)}) as running_server:
         yield running_server
 
 
 def test_a_journal_vouches_for_nothing_that_is_not_on_the_medium(trace: Traced, server: FaultServer) -> None:
     server.fault = half_slowly
-    seen = trace("install", server.url("/w.gguf"), "--retries", "0", "--jobs", "1", code=6)
+    seen = trace("install", server.url("/w.bin"), "--retries", "0", "--jobs", "1", code=6)
     folder = f"{HOME}/store/partial/*"
     data, journal = seen.of("write", f"{folder}/data"), seen.of("write", f"{folder}/journal")
     first = next(c for c in seen.of("sync", f"{folder}/data"))
@@ -186,7 +186,7 @@ def test_a_journal_vouches_for_nothing_that_is_not_on_the_medium(trace: Traced, 
     for path in (folder_path, os.path.dirname(folder_path)):  # noqa: PTH120
         assert any(c.kind == "sync" and c.paths[0] == path and c.begun > first.ended for c in seen.calls), path
     server.fault = None
-    again = trace("install", server.url("/w.gguf"))
+    again = trace("install", server.url("/w.bin"))
     assert again.unsafe(*SPARED) == []
     (adopted, *_) = again.of("rename", f"{folder}/journal")
     assert before(again.of("sync", f"{folder}/data"), adopted), "what an earlier run left is synced before it counts"

@@ -1,7 +1,7 @@
 """modelpm reads what the first release wrote: a store, a partial, locks, ledgers, an audit log, and a project.
 
 The archive was made by that release: ``install tiny``; ``init`` and ``add tiny`` in a project; and an install of
-``big.gguf`` that was killed.
+``big.bin`` that was killed.
 """
 
 import tarfile
@@ -27,7 +27,7 @@ def place(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    with FaultServer({"/big.gguf": BIG}) as server:
+    with FaultServer({"/big.bin": BIG}) as server:
         yield server
 
 
@@ -62,6 +62,6 @@ def test_a_project_syncs_from_its_lock_without_a_change(manager: modelpm.Manager
 
 
 def test_a_killed_download_resumes(manager: modelpm.Manager, server: FaultServer) -> None:
-    made = manager.install(f"{server.url('/big.gguf')}#sha256={BIG_SHA256}", name="big")
+    made = manager.install(f"{server.url('/big.bin')}#sha256={BIG_SHA256}", name="big")
     assert made.path.read_bytes() == BIG
     assert server.sent < len(BIG) - (1 << 20)

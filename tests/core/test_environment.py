@@ -41,10 +41,10 @@ def environment(tmp_path: Path) -> Environment:
 
 
 def test_a_model_that_is_put_appears_under_its_own_names(environment: Environment) -> None:
-    tiny = model(environment.store, "tiny", {"a.gguf": b"abc", "dir/b.json": b"{}"})
+    tiny = model(environment.store, "tiny", {"a.bin": b"abc", "dir/b.json": b"{}"})
     environment.put(tiny)
     folder = environment.view.folder("tiny")
-    assert (folder / "a.gguf").read_bytes() == b"abc"
+    assert (folder / "a.bin").read_bytes() == b"abc"
     assert (folder / "dir" / "b.json").read_bytes() == b"{}"
     assert environment.read().models == (tiny,)
     assert environment.complete(tiny)
@@ -52,7 +52,7 @@ def test_a_model_that_is_put_appears_under_its_own_names(environment: Environmen
 
 
 def test_a_model_that_is_dropped_leaves_nothing_of_ours(environment: Environment) -> None:
-    tiny = model(environment.store, "tiny", {"dir/a.gguf": b"abc"})
+    tiny = model(environment.store, "tiny", {"dir/a.bin": b"abc"})
     environment.put(tiny)
     environment.drop("tiny")
     assert not environment.view.folder("tiny").exists()
@@ -60,7 +60,7 @@ def test_a_model_that_is_dropped_leaves_nothing_of_ours(environment: Environment
 
 
 def test_what_is_somebody_elses_stays(environment: Environment) -> None:
-    environment.put(model(environment.store, "tiny", {"a.gguf": b"abc"}))
+    environment.put(model(environment.store, "tiny", {"a.bin": b"abc"}))
     note = environment.view.folder("tiny") / "notes.txt"
     note.write_text("mine")
     environment.drop("tiny")
@@ -70,11 +70,11 @@ def test_what_is_somebody_elses_stays(environment: Environment) -> None:
 def test_a_foreign_file_in_the_way_is_never_replaced(environment: Environment) -> None:
     folder = environment.view.folder("tiny")
     folder.mkdir(parents=True)
-    (folder / "a.gguf").write_text("mine")
+    (folder / "a.bin").write_text("mine")
     with pytest.raises(StoreError) as caught:
-        environment.put(model(environment.store, "tiny", {"a.gguf": b"abc"}))
+        environment.put(model(environment.store, "tiny", {"a.bin": b"abc"}))
     assert caught.value.code == "in_the_way"
-    assert (folder / "a.gguf").read_text() == "mine"
+    assert (folder / "a.bin").read_text() == "mine"
     assert environment.read().models == ()
 
 
@@ -84,14 +84,14 @@ def test_nothing_is_written_through_a_symlink(environment: Environment, tmp_path
     environment.view.root.mkdir(parents=True)
     (environment.view.root / "tiny").symlink_to(outside)
     with pytest.raises(StoreError, check=coded("symlink")):
-        environment.put(model(environment.store, "tiny", {"a.gguf": b"abc"}))
+        environment.put(model(environment.store, "tiny", {"a.bin": b"abc"}))
     assert list(outside.iterdir()) == []
 
 
 def test_a_view_entry_that_is_gone_or_cut_is_missing_and_comes_back(environment: Environment) -> None:
-    tiny = model(environment.store, "tiny", {"a.gguf": b"abc"})
+    tiny = model(environment.store, "tiny", {"a.bin": b"abc"})
     environment.put(tiny)
-    target = environment.view.file("tiny", "a.gguf")
+    target = environment.view.file("tiny", "a.bin")
     target.unlink()
     assert not environment.complete(tiny)
     environment.put(tiny)
@@ -99,11 +99,11 @@ def test_a_view_entry_that_is_gone_or_cut_is_missing_and_comes_back(environment:
 
 
 def test_a_new_version_of_a_model_replaces_the_old_entries(environment: Environment) -> None:
-    environment.put(model(environment.store, "tiny", {"a.gguf": b"abc", "old.txt": b"x"}))
-    environment.put(model(environment.store, "tiny", {"a.gguf": b"defg"}))
+    environment.put(model(environment.store, "tiny", {"a.bin": b"abc", "old.txt": b"x"}))
+    environment.put(model(environment.store, "tiny", {"a.bin": b"defg"}))
     folder = environment.view.folder("tiny")
-    assert sorted(p.name for p in folder.iterdir()) == ["a.gguf"]
-    assert (folder / "a.gguf").read_bytes() == b"defg"
+    assert sorted(p.name for p in folder.iterdir()) == ["a.bin"]
+    assert (folder / "a.bin").read_bytes() == b"defg"
 
 
 def test_the_previous_lock_stays_beside_the_new_one(environment: Environment) -> None:
@@ -140,7 +140,7 @@ def test_a_lost_ledger_makes_entries_nobodys(environment: Environment) -> None:
 
 
 def test_a_lost_ledger_is_made_anew_from_what_is_rightly_there(environment: Environment) -> None:
-    tiny = model(environment.store, "tiny", {"a.gguf": b"abc", "dir/b": b"b"})
+    tiny = model(environment.store, "tiny", {"a.bin": b"abc", "dir/b": b"b"})
     environment.put(tiny)
     (environment.view.root / ".modelpm.json").write_text("")
     assert not environment.complete(tiny)
@@ -151,24 +151,24 @@ def test_a_lost_ledger_is_made_anew_from_what_is_rightly_there(environment: Envi
 
 
 def test_what_somebody_put_in_the_place_of_ours_stays(environment: Environment) -> None:
-    tiny = model(environment.store, "tiny", {"a.gguf": b"abc", "b": b"b"})
+    tiny = model(environment.store, "tiny", {"a.bin": b"abc", "b": b"b"})
     environment.put(tiny)
-    edited = environment.view.file("tiny", "a.gguf")
+    edited = environment.view.file("tiny", "a.bin")
     edited.unlink()
     edited.write_bytes(b"my own work")
     with pytest.raises(StoreError, check=coded("in_the_way")):
         environment.put(tiny)
-    assert environment.drop("tiny") == ["tiny/a.gguf"]
+    assert environment.drop("tiny") == ["tiny/a.bin"]
     assert edited.read_bytes() == b"my own work"
 
 
 @pytest.mark.parametrize("mode", ["copy", "symlink", "hardlink"])
 def test_each_kind_of_link_stands_comes_back_and_goes(environment: Environment, mode: str) -> None:
     environment = environment._replace(view=environment.view._replace(mode=mode))
-    tiny = model(environment.store, "tiny", {"a.gguf": b"abc"})
+    tiny = model(environment.store, "tiny", {"a.bin": b"abc"})
     environment.put(tiny)
     assert environment.complete(tiny)
-    target = environment.view.file("tiny", "a.gguf")
+    target = environment.view.file("tiny", "a.bin")
     target.unlink()
     assert not environment.complete(tiny)
     environment.put(tiny)
@@ -233,7 +233,7 @@ def test_a_hand_edited_block_that_would_not_come_back_is_written_anew(environmen
 def test_the_path_is_the_file_the_first_shard_or_the_folder(environment: Environment) -> None:
     one = model(environment.store, "one", {"a.gguf": b"1"})
     split = model(environment.store, "split", {"m-00002-of-00002.gguf": b"2", "m-00001-of-00002.gguf": b"1"})
-    many = model(environment.store, "many", {"a.json": b"1", "b.safetensors": b"2"})
+    many = model(environment.store, "many", {"config.json": b"1", "model.safetensors": b"2"})
     assert environment.path(one).name == "a.gguf"
     assert environment.path(split).name == "m-00001-of-00002.gguf"
     assert environment.path(many) == environment.view.folder("many")
@@ -241,17 +241,17 @@ def test_the_path_is_the_file_the_first_shard_or_the_folder(environment: Environ
 
 @pytest.mark.parametrize("value", ["twelve", None, [1]])
 def test_a_ledger_with_a_value_of_another_kind_makes_entries_nobodys(environment: Environment, value: object) -> None:
-    tiny = model(environment.store, "tiny", {"a.gguf": b"abc"})
+    tiny = model(environment.store, "tiny", {"a.bin": b"abc"})
     environment.put(tiny)
     path = environment.view.root / ledger.NAME
     table = json.loads(path.read_text())
     (row,) = table["entries"].values()
     row[2] = value
     path.write_text(json.dumps(table))
-    environment.view.file("tiny", "a.gguf").unlink()
-    environment.view.file("tiny", "a.gguf").write_bytes(b"mine")
+    environment.view.file("tiny", "a.bin").unlink()
+    environment.view.file("tiny", "a.bin").write_bytes(b"mine")
     environment.drop("tiny")
-    assert environment.view.file("tiny", "a.gguf").read_bytes() == b"mine"
+    assert environment.view.file("tiny", "a.bin").read_bytes() == b"mine"
 
 
 def test_nothing_is_removed_through_a_symlink(environment: Environment, tmp_path: Path) -> None:

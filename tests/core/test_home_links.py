@@ -19,7 +19,7 @@ from tests.support.models import folder_of, manager_in, names
 from tests.support.stores import put, sha256, tmpfs
 
 Modelpm = Callable[..., Ran]
-FILES = {"m.gguf": os.urandom(70_000), "config.json": b"{}"}
+FILES = {"m.bin": os.urandom(70_000), "config.json": b"{}"}
 # What somebody else may keep where the store is: names that we use, too.
 FOREIGN = (
     "notes.txt",
@@ -62,12 +62,12 @@ def test_everything_works_where_store_and_audit_are_links(
         assert all(row.ok for row in manager.verify().rows)
         assert (big / "audit" / "audit.jsonl").exists()
         assert names(manager.store) == {sha256(data) for data in FILES.values()}
-        assert Store(big / "store").blob(sha256(FILES["m.gguf"])).read_bytes() == FILES["m.gguf"]
-        assert manager.why(str(manager.path("m", "m.gguf"))).rows[0].name == "m"
+        assert Store(big / "store").blob(sha256(FILES["m.bin"])).read_bytes() == FILES["m.bin"]
+        assert manager.why(str(manager.path("m", "m.bin"))).rows[0].name == "m"
         assert {c.state for c in manager.maintenance.doctor()} <= {"ok", "warn"}
         put(manager.store, b"nobody's")
         assert len(manager.maintenance.prune().removed) == 1
-        assert (made.folder / "m.gguf").read_bytes() == FILES["m.gguf"]
+        assert (made.folder / "m.bin").read_bytes() == FILES["m.bin"]
         manager.uninstall("m")
         assert names(manager.store) == set()
 

@@ -86,7 +86,7 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path: Path, modelpm: Modelpm, home: Path) -> Desk:
     made = Desk(tmp_path, modelpm, home)
-    made.offer({"m.gguf": FIRST, "config.json": "{}"})
+    made.offer({"m.bin": FIRST, "config.json": "{}"})
     assert made.run("init").code == 0
     assert made.run("add", "desk://shelf", "--as", "m").code == 0
     for shown in (made.project / "models" / "m").iterdir():
@@ -97,17 +97,17 @@ def desk(tmp_path: Path, modelpm: Modelpm, home: Path) -> Desk:
 def test_what_a_lock_pins_is_fetched_from_the_listing(desk: Desk) -> None:
     ran, _ = desk.sync_elsewhere()
     assert ran.code == 0, ran.stderr
-    assert (desk.project / "models" / "m" / "m.gguf").read_text() == FIRST
+    assert (desk.project / "models" / "m" / "m.bin").read_text() == FIRST
     assert desk.calls().count("resolve") == 1, "one listing a run"
 
 
 def test_a_listing_that_promises_other_bytes_is_refused_before_one_is_asked_for(desk: Desk) -> None:
-    desk.offer({"m.gguf": SECOND, "config.json": "{}"})
+    desk.offer({"m.bin": SECOND, "config.json": "{}"})
     ran, said = desk.sync_elsewhere()
     assert ran.code == 4
     (error,) = said["errors"]
     assert error["code"] == "digest_mismatch"
-    assert error["file"] == "m.gguf"
+    assert error["file"] == "m.bin"
     assert {error["expected"], error["actual"]} == {
         f"sha256:{sha256(text.encode()).hexdigest()}" for text in (FIRST, SECOND)
     }
@@ -117,22 +117,22 @@ def test_a_listing_that_promises_other_bytes_is_refused_before_one_is_asked_for(
 
 @pytest.mark.marathon
 def test_bytes_that_are_not_what_the_listing_promises_are_refused(desk: Desk) -> None:
-    desk.offer({"m.gguf": SECOND, "config.json": "{}"}, promised={"m.gguf": FIRST, "config.json": "{}"})
+    desk.offer({"m.bin": SECOND, "config.json": "{}"}, promised={"m.bin": FIRST, "config.json": "{}"})
     ran, said = desk.sync_elsewhere()
     assert ran.code == 4
     assert said["errors"][0]["code"] == "digest_mismatch"
-    assert not (desk.project / "models" / "m" / "m.gguf").exists()
+    assert not (desk.project / "models" / "m" / "m.bin").exists()
 
 
 def test_a_file_that_is_listed_no_more_is_not_found(desk: Desk) -> None:
-    desk.offer({"other.gguf": FIRST, "config.json": "{}"})
+    desk.offer({"other.bin": FIRST, "config.json": "{}"})
     ran, said = desk.sync_elsewhere()
     assert ran.code == 5
-    assert "`m.gguf`" in said["errors"][0]["message"]
+    assert "`m.bin`" in said["errors"][0]["message"]
 
 
 def test_a_link_that_ran_out_is_listed_anew(desk: Desk) -> None:
-    desk.offer({"m.gguf": FIRST, "config.json": "{}"}, expired=1)
+    desk.offer({"m.bin": FIRST, "config.json": "{}"}, expired=1)
     ran, _ = desk.sync_elsewhere()
     assert ran.code == 0, ran.stderr
     assert desk.calls().count("resolve") >= 2
@@ -140,7 +140,7 @@ def test_a_link_that_ran_out_is_listed_anew(desk: Desk) -> None:
 
 @pytest.mark.marathon
 def test_links_that_always_run_out_are_given_up(desk: Desk) -> None:
-    desk.offer({"m.gguf": FIRST, "config.json": "{}"}, expired=10_000)
+    desk.offer({"m.bin": FIRST, "config.json": "{}"}, expired=10_000)
     ran, _ = desk.sync_elsewhere()
     assert ran.code == 6
     assert desk.calls().count("resolve") <= 8

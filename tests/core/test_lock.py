@@ -81,8 +81,20 @@ def test_the_fast_reader_reads_what_we_write() -> None:
     file = LockedFile("a.gguf", 1, "ab" * 32, ("x://a",))
     plain = LockedModel("a", Requirement("x://a"), (file, replace(file, path="b", sources=())), ("ci",), license="mit")
     options = LockedModel("b", Requirement("x://b", ("*.json",), ("a'b",)), (file,))
-    text = Lock().changed(put=[plain, options]).with_settings("deep/weights", ["ci"]).render()
+    without = Requirement("x://c", without=("projector",))
+    roles = LockedModel("c", without, (replace(file, role="weights"),), allow=("pickle",), entry_point="a.gguf")
+    lock = Lock().changed(put=[plain, options, roles]).with_settings("deep/weights", ["ci"])
+    text = lock.render()
     assert read_canonical(text) == tomllib.loads(text)
+    assert parse_lock(text, "x").models == lock.models
+    assert 'without = [\n    "projector",\n]\nentry-point = "a.gguf"\ndigest' in text
+
+
+@pytest.mark.parametrize("entry", ["../../x", "/etc/passwd", "b.gguf", "a.gguf/x", "a"])
+def test_an_entry_point_is_a_file_or_a_folder_of_the_model(entry: str) -> None:
+    model = LockedModel("m", Requirement("x://m"), (LockedFile("a.gguf", 1, "ab" * 32, ()),), entry_point=entry)
+    with pytest.raises(UsageError, match="entry-point"):
+        parse_lock(Lock().changed(put=[model]).render(), "x")
 
 
 @settings(max_examples=40)

@@ -18,14 +18,14 @@ from modelpm.api.types import Progress, Status
 from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
 from tests.support.codes import coded
 from tests.support.hub import Hub
-from tests.support.models import folder_of
+from tests.support.models import folder_of, sized
 from tests.support.stores import damage
 
-WEIGHTS = bytes(range(256)) * 4096
+WEIGHTS = sized("model.safetensors", 1 << 20)
 GGUF = {
-    "m-Q4_K_M.gguf": WEIGHTS[:70_000],
-    "m-Q8_0-00001-of-00002.gguf": WEIGHTS[:90_000],
-    "m-Q8_0-00002-of-00002.gguf": WEIGHTS[90_000:120_000],
+    "m-Q4_K_M.gguf": sized("m.gguf", 70_000, 1),
+    "m-Q8_0-00001-of-00002.gguf": sized("m.gguf", 90_000, 2),
+    "m-Q8_0-00002-of-00002.gguf": sized("m.gguf", 30_000, 3),
     "README.md": b"# m\n",
 }
 PLAIN = {"model.safetensors": WEIGHTS, "config.json": b"{}", "empty.txt": b"", "a b/模型.json": b"[1]"}
@@ -88,20 +88,93 @@ def test_a_quantization_brings_all_its_shards_and_the_path_is_the_first(manager:
     model = manager.install("hf://acme/m-GGUF:q8_0")
     assert model.name == "m-gguf-q8_0"
     assert model.path.name == "m-Q8_0-00001-of-00002.gguf"
-    assert len(model.files) == 2
+    assert sorted(f.path for f in model.files) == ["README.md", *sorted(GGUF)[2:]]
+    assert manager.path("hf://acme/m-GGUF:q8_0") == model.path
 
 
 def test_an_open_choice_lists_what_there_is(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/m-GGUF", GGUF)
-    with pytest.raises(UsageError) as caught:
-        manager.install("hf://acme/m-GGUF")
-    assert "Q4_K_M" in caught.value.hints[0]
+    hub.add("acme/several", {"big.safetensors": WEIGHTS, "other.safetensors": WEIGHTS[:9]})
+    with pytest.raises(UsageError, check=coded("choose_variant")) as caught:
+        manager.install("hf://acme/several")
+    assert "big" in caught.value.hints[0]
+    assert manager.install("hf://acme/several:big").path.name == "big.safetensors"
+
+
+def test_a_bare_reference_takes_one_variant_and_says_what_it_leaves(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/m-GGUF", GGUF | {"mmproj-F16.gguf": WEIGHTS[:50]})
+    report = manager.install(["hf://acme/m-GGUF"])
+    assert [(change.name, change.variant) for change in report.changes] == [("m-gguf", "q4_k_m")]
+    assert len(report.notes) == 2
+    assert "q8_0 (117.2 KiB)" in report.notes[1]
+    (model,) = report.models
+    assert model.entry_point == "m-Q4_K_M.gguf"
+    assert manager.path("hf://acme/m-GGUF") == model.folder / "m-Q4_K_M.gguf"
+    assert manager.path("m-gguf", role="projector") == model.folder / "mmproj-F16.gguf"
+    assert manager.path("m-gguf", dir=True) == model.folder
+    with pytest.raises(NotFound, match="role `vae`"):
+        manager.path("m-gguf", role="vae")
+    without = manager.install("hf://acme/m-GGUF", no_projector=True)
+    assert (without.name, len(without.files)) == ("acme-m-gguf", 2)
+    assert "without = [" in manager.environment.lock_path.read_text(encoding="utf-8")
+
+
+def test_a_repository_without_weights_names_its_branches(manager: modelpm.Manager, hub: Hub) -> None:
+    files = {"README.md": b"#", "measurement.json": b"{}"}
+    hub.add("acme/exl2", files, branches=("main", "4_0", "6_0"))
+    with pytest.raises(NotFound, check=coded("no_weights")) as caught:
+        manager.install("hf://acme/exl2")
+    assert caught.value.hints[0] == "other branches may have them: hf://acme/exl2@4_0, hf://acme/exl2@6_0"
+    assert len(manager.install("hf://acme/exl2:all").files) == len(files)
+
+
+def test_a_locked_variant_stays_while_the_repository_has_it(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/m-GGUF", {"m-Q8_0.gguf": WEIGHTS[:50], "m-F16.gguf": WEIGHTS[:60]})
+    assert manager.install("hf://acme/m-GGUF").variant == "q8_0"
+    hub.add("acme/m-GGUF", {"m-Q8_0.gguf": WEIGHTS[:51], "m-Q4_K_M.gguf": WEIGHTS[:40]})
+    assert [change.variant for change in manager.upgrade().changes] == ["q8_0"]
+    hub.add("acme/m-GGUF", {"m-Q4_K_M.gguf": WEIGHTS[:40]})
+    report = manager.upgrade()
+    assert [change.variant for change in report.changes] == ["q4_k_m"]
+    assert any("`q8_0` any more" in warning for warning in report.warnings)
+
+
+def test_a_second_name_shares_the_blobs_and_asks_nobody(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    first = manager.install("hf://acme/plain")
+    hub.seen.clear()
+    second = manager.install("hf://acme/plain", name="second")
+    assert (second.name, second.digest, hub.seen) == ("second", first.digest, [])
+    assert manager.install("hf://acme/plain").name == "plain"
+    assert manager.uninstall("hf://acme/plain").changes[0].name == "plain"
+    assert manager.path("hf://acme/plain") == second.path
+
+
+def test_a_renamed_model_keeps_its_bytes(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:
+    hub.add("acme/plain", PLAIN)
+    model = manager.install("hf://acme/plain", dir=tmp_path / "app")
+    inode = (model.folder / "model.safetensors").stat().st_ino
+    hub.seen.clear()
+    (change,) = manager.rename("hf://acme/plain", "chat").changes
+    assert (change.action, change.name, change.before) == ("rename", "chat", "plain")
+    assert (manager.path("chat", dir=True) / "model.safetensors").stat().st_ino == inode
+    assert not model.folder.exists()
+    assert all(row.ok for row in manager.verify(["chat"]).rows)
+    assert manager.install("hf://acme/plain").name == "chat"
+    assert hub.seen == []
+    assert [r["event_type"] for r in records(manager)][2:4] == ["rename.begin", "rename.end"]
+    manager.install("tiny")
+    with pytest.raises(UsageError, check=coded("name_taken")):
+        manager.rename("chat", "tiny")
+    with pytest.raises(UsageError):
+        manager.rename("chat", "No Name")
+    assert manager.rename("chat", "chat").changes[0].action == "reuse"
+    assert manager.uninstall("chat", with_dir=True).changes[0].note.startswith("4 files removed")
 
 
 def test_files_can_be_chosen(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/plain", PLAIN)
     assert len(manager.install("hf://acme/plain/config.json", name="one").files) == 1
-    assert len(manager.install("hf://acme/plain", name="two", exclude=("*.safetensors", "empty.txt")).files) == 2
+    assert len(manager.install("hf://acme/plain", name="two", exclude=("a b/*", "empty.txt")).files) == 2
 
 
 def test_progress_never_goes_back_and_ends_with_100(manager: modelpm.Manager, hub: Hub) -> None:
@@ -137,15 +210,23 @@ def test_a_coroutine_may_take_progress(manager: modelpm.Manager) -> None:
     assert seen[-1].percentage == 100.0
 
 
-def test_the_same_name_with_another_spec_is_a_usage_error(manager: modelpm.Manager, hub: Hub) -> None:
+def test_a_default_name_that_is_taken_gives_way_to_a_longer_one(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/plain", PLAIN)
-    hub.add("other/plain", {"config.json": b"{}"})
+    hub.add("other/plain", {"model.safetensors": b"other"})
+    report = manager.install(["hf://acme/plain", "hf://other/plain", "hf://acme/plain/config.json"])
+    assert [model.name for model in report.models] == ["plain", "other-plain", "plain-config"]
+    assert [w for w in report.warnings if "`plain` is another model" in w]
+    assert manager.install("hf://other/plain").name == "other-plain"
+
+
+def test_a_chosen_name_that_is_taken_is_a_usage_error(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/plain", PLAIN)
+    hub.add("other/plain", {"model.safetensors": b"other"})
     manager.install("hf://acme/plain")
-    with pytest.raises(UsageError) as caught:
-        manager.install("hf://other/plain")
+    with pytest.raises(UsageError, check=coded("name_taken")) as caught:
+        manager.install("hf://other/plain", name="plain")
     assert any("--as" in hint for hint in caught.value.hints)
     assert any("upgrade" in hint for hint in caught.value.hints)
-    assert manager.install("hf://other/plain", name="second").name == "second"
 
 
 def test_one_failure_stops_no_other(manager: modelpm.Manager) -> None:
@@ -199,15 +280,16 @@ def test_gated_and_private_repositories_say_what_to_do(
 def test_hostile_names_write_nothing(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:
     hub.add("acme/evil", {"../../../evil.txt": b"x", "ok.json": b"{}"})
     with pytest.raises(IntegrityError, check=coded("hostile_name")):
-        manager.install("hf://acme/evil")
+        manager.install("hf://acme/evil:all")
     assert not list(tmp_path.rglob("evil.txt"))
 
 
 def test_pickles_need_a_word(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/old", {"pytorch_model.bin": b"x", "config.json": b"{}"})
+    hub.add("acme/old", {"pytorch_model.bin": pickle.dumps({"a": 1}), "config.json": b"{}"})
     with pytest.raises(Denied, check=coded("pickle")):
         manager.install("hf://acme/old")
-    assert manager.install("hf://acme/old", allow_pickle=True).format == "pickle"
+    assert manager.install("hf://acme/old", allow_pickle=True).name == "old"
+    assert manager.environment.read().models[0].allow == ("pickle",)
 
 
 def test_offline_says_what_it_lacks(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:
@@ -245,7 +327,7 @@ def test_a_digest_in_the_url_is_held(manager: modelpm.Manager, hub: Hub) -> None
 def test_a_local_folder_is_installed(manager: modelpm.Manager, tmp_path: Path) -> None:
     folder = tmp_path / "my model"
     (folder / "sub").mkdir(parents=True)
-    (folder / "model.gguf").write_bytes(WEIGHTS)
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
     (folder / "sub" / "x.json").write_bytes(b"{}")
     model = manager.install(folder.as_uri())
     assert model.name == "my-model"
@@ -263,8 +345,8 @@ def test_files_appear_in_a_folder_of_the_users_too(manager: modelpm.Manager, tmp
 
 
 def test_uninstall_frees_what_nothing_else_needs_and_says_what_stays(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/one", {"shared.gguf": WEIGHTS, "a.json": b"1"})
-    hub.add("acme/two", {"shared.gguf": WEIGHTS, "b.json": b"2"})
+    hub.add("acme/one", {"shared.safetensors": WEIGHTS, "a.json": b"1"})
+    hub.add("acme/two", {"shared.safetensors": WEIGHTS, "b.json": b"2"})
     one, two = manager.install("hf://acme/one"), manager.install("hf://acme/two")
     change = manager.uninstall("one").changes[0]
     assert "`two`" in change.note
@@ -295,7 +377,7 @@ def test_verify_names_what_is_bad_and_install_brings_it_back(manager: modelpm.Ma
 
 def test_what_another_model_needs_stays_in_the_store_and_is_counted(manager: modelpm.Manager, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        manager.install(folder_of(tmp_path / name, {"x.gguf": b"GGUF x", "y.gguf": b"GGUF y"}))
+        manager.install(folder_of(tmp_path / name, {"x.gguf": b"x", "y.json": b"{}"}), include=("*",))
     assert manager.uninstall("a").changes[0].note == "2 files stay in the store: needed by `b`"
 
 
@@ -349,7 +431,7 @@ def test_models_that_share_small_files_leave_each_other_in_peace(manager: modelp
 
 
 def test_a_repository_named_like_a_device_gets_a_name_that_works(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/CON", {"config.json": b"{}"})
+    hub.add("acme/CON", {"model.gguf": WEIGHTS[:9]})
     assert manager.install("hf://acme/CON").name == "model-con"
 
 
@@ -361,7 +443,7 @@ def test_a_wish_with_other_options_says_what_differs(manager: modelpm.Manager, h
     hub.add("acme/plain", PLAIN)
     manager.install("hf://acme/plain")
     with pytest.raises(UsageError, match="--include"):
-        manager.install("hf://acme/plain", include=("*.json",))
+        manager.install("hf://acme/plain", include=("*.json",), name="plain")
 
 
 @pytest.mark.parametrize("spec", [None, 5, ["tiny"]])
@@ -552,8 +634,9 @@ def test_what_is_not_installed_is_said_to_be_so_and_what_is_gone_comes_back(mana
 
 def test_a_quantization_of_a_repository_that_has_none_is_told(manager: modelpm.Manager, hub: Hub) -> None:
     hub.add("acme/plain", PLAIN)
-    with pytest.raises(NotFound, match="the repository has no GGUF files with a quantization in their name"):
+    with pytest.raises(NotFound, match="has no variant `Q4_K_M`") as caught:
         manager.install("hf://acme/plain:Q4_K_M")
+    assert "safetensors" in caught.value.hints[-1]
 
 
 def test_why_finds_a_blob_by_its_own_file(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:

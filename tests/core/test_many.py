@@ -48,8 +48,8 @@ def model(store: Store, name: str, data: bytes) -> LockedModel:
 
 
 def specs(tmp_path: Path, count: int) -> list[str]:
-    given = folder_of(tmp_path / "given", {f"m{n:02}.gguf": b"GGUF%d" % n for n in range(count)})
-    return [f"{given}/m{n:02}.gguf" for n in range(count)]
+    given = folder_of(tmp_path / "given", {f"m{n:02}.bin": b"GGUF%d" % n for n in range(count)})
+    return [f"{given}/m{n:02}.bin" for n in range(count)]
 
 
 @needs_strace
@@ -59,7 +59,7 @@ def test_models_of_one_call_are_locked_together_and_a_folder_is_synced_once(
     seen = trace("install", *specs(tmp_path, 40))
     assert 1 < len(seen.of("rename", "home/modelpm/env/models.lock")) < 20
     files = {f"f{n:02}.json": b"%d" % n for n in range(40)}
-    seen = trace("install", folder_of(tmp_path / "big", files), "--as", "big")
+    seen = trace("install", folder_of(tmp_path / "big", files), "--as", "big", "--include", "*")
     folder = str(tmp_path / "home/modelpm/env/models/big")
     synced = [c for c in seen.calls if c.kind == "sync" and c.paths[0] == folder]
     last = max(c.ended for c in seen.of("rename", "home/modelpm/env/models/big/*"))
@@ -71,7 +71,7 @@ def test_one_that_fails_stops_no_other_and_each_is_recorded_to_its_end(
     modelpm: Callable[..., Ran], tmp_path: Path
 ) -> None:
     given = specs(tmp_path, 12)
-    mine = tmp_path / "home/modelpm/env/models/m07/m07.gguf"
+    mine = tmp_path / "home/modelpm/env/models/m07/m07.bin"
     mine.parent.mkdir(parents=True)
     mine.write_bytes(b"my own")
     ran = modelpm("--json", "install", *given)
@@ -106,7 +106,7 @@ def test_what_no_lock_can_hold_is_refused_before_a_byte_moves(
     one, two = specs(tmp_path, 2)
     manager.install(one)
     monkeypatch.setattr(lock_file, "MAX_LOCK_BYTES", len(manager.environment.text() or "") + 100)
-    with pytest.raises(UsageError, check=coded("lock_full"), match="bytes that a lock may have"):
+    with pytest.raises(UsageError, check=coded("lock_full"), match="B that a lock may have"):
         manager.install(two)
     assert len(list(manager.store.blobs())) == 1
     project = manager.init(tmp_path / "p")
@@ -123,7 +123,7 @@ def test_what_no_manifest_can_hold_is_refused_before_a_byte_moves(
     project = manager.init(tmp_path / "p")
     before = (tmp_path / "p/models.toml").read_text()
     monkeypatch.setattr(edit, "MAX_MANIFEST_BYTES", len(before) + 10)
-    with pytest.raises(UsageError, check=coded("manifest_full"), match="bytes that a manifest may have"):
+    with pytest.raises(UsageError, check=coded("manifest_full"), match="B that a manifest may have"):
         project.add(specs(tmp_path, 1))
     assert (tmp_path / "p/models.toml").read_text() == before
     assert list(manager.store.blobs()) == []

@@ -71,10 +71,10 @@ def test_a_file_that_is_larger_than_the_memory_is_installed_and_checked(
 ) -> None:
     """A GiB, where the process may have a sixth of that, threads and their stacks included."""
     modelpm, size = str(Path(sys.executable).with_name("modelpm")), 1024 * MIB
-    folder_of(tmp_path / "given", {"big.gguf": b"x"})
-    with (tmp_path / "given" / "big.gguf").open("r+b") as file:
+    folder_of(tmp_path / "given", {"big.bin": b"x"})
+    with (tmp_path / "given" / "big.bin").open("r+b") as file:
         file.truncate(size)
-    for arguments in (["install", f"file://{tmp_path}/given/big.gguf", "--jobs", "2"], ["verify"]):
+    for arguments in (["install", f"file://{tmp_path}/given/big.bin", "--jobs", "2"], ["verify"]):
         ran = within([modelpm, *arguments], clean_environ, tmp_path, 160)
         assert ran.returncode == 0, ran.stderr
 

@@ -32,7 +32,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    with FaultServer({"/big.gguf": DATA, "/w.gguf": SMALL, "/sub/w.gguf": SMALL}) as running:
+    with FaultServer({"/big.bin": DATA, "/w.bin": SMALL, "/sub/w.bin": SMALL}) as running:
         yield running
 
 
@@ -93,13 +93,13 @@ def is_open(connection: socket.socket) -> bool:
 @arrives("network.jobs", 2)
 def test_so_many_connections_are_open_at_once(run: Run, server: FaultServer, given: Given) -> None:
     server.fault = crowd = Crowd()
-    assert run(given, "install", server.url("/big.gguf")).code == 0
+    assert run(given, "install", server.url("/big.bin")).code == 0
     assert crowd.most == 2
 
 
 @arrives("network.retries", 1, "variable")
 def test_a_listing_is_asked_for_so_many_times(run: Run, hub: Hub, given: Given) -> None:
-    hub.add("acme/m", {"m.gguf": SMALL})
+    hub.add("acme/m", {"m.bin": SMALL})
     hub.server.fail("/api/", 503, times=99)
     assert run(given, "install", "hf://acme/m", env={"HF_ENDPOINT": hub.endpoint}).code == 6
     assert len(hub.requests("/api/")) == 2
@@ -111,7 +111,7 @@ def test_bytes_are_asked_for_so_many_times_without_progress(run: Run, server: Fa
         (exchange.serve if exchange.range == (0, 1) else lambda: exchange.refuse("503 Service Unavailable"))()
 
     server.fault = away
-    assert run(given, "install", pinned(server.url("/w.gguf")), "--jobs", "1").code == 6
+    assert run(given, "install", pinned(server.url("/w.bin")), "--jobs", "1").code == 6
     assert len([head for _, head in server.heads if head.get("range") != "bytes=0-0"]) == 3
 
 
@@ -137,7 +137,7 @@ def test_a_connection_is_silent_for_so_many_seconds_at_most(run: Run, server: Fa
         exchange.hang_up()
 
     server.fault = half_a_file
-    ran = run(given, "install", pinned(server.url("/w.gguf")), "--retries", "0", "--jobs", "1")
+    ran = run(given, "install", pinned(server.url("/w.bin")), "--retries", "0", "--jobs", "1")
     assert ran.code == 6, ran.stderr
     assert 0.4 < closed[0] < 15
 
@@ -176,7 +176,7 @@ def test_an_answer_begins_within_so_many_seconds(run: Run, server: FaultServer, 
         exchange.hang_up()
 
     server.fault = silent
-    ran = run(given, "install", pinned(server.url("/w.gguf")), "--retries", "0", "--jobs", "1")
+    ran = run(given, "install", pinned(server.url("/w.bin")), "--retries", "0", "--jobs", "1")
     assert ran.code == 6, ran.stderr
     assert 0.5 < heard[0] < 15
     assert "network.first-byte-timeout" in ran.stderr
@@ -190,7 +190,7 @@ def test_the_hubs_own_variables_let_an_answer_begin_later(modelpm: Run, server: 
         exchange.serve()
 
     server.fault = cold
-    arguments = ("install", pinned(server.url("/w.gguf")), "--retries", "0", "--idle-timeout", "0.3")
+    arguments = ("install", pinned(server.url("/w.bin")), "--retries", "0", "--idle-timeout", "0.3")
     assert modelpm(*arguments).code == 6
     assert modelpm(*arguments, env={variable: "20"}).code == 0
 
@@ -202,9 +202,9 @@ def test_a_server_that_has_served_something_is_waited_for(
     tries = Given("config", tables={"network": {"retries": 0}})
     tries.write(home / "modelpm")
     server.fault = outage(1.0)
-    assert modelpm("install", pinned(server.url("/w.gguf")), env=dict(given.env)).code == 6
+    assert modelpm("install", pinned(server.url("/w.bin")), env=dict(given.env)).code == 6
     server.fault = outage(1.0)
-    assert modelpm("install", pinned(server.url("/w.gguf"))).code == 0
+    assert modelpm("install", pinned(server.url("/w.bin"))).code == 0
 
 
 class Taken:
@@ -223,28 +223,28 @@ class Taken:
 
 @arrives("network.limit-rate", "1M")
 def test_no_more_bytes_a_second_are_taken(run: Run, server: FaultServer, given: Given) -> None:
-    server.files["/some.gguf"], server.fault = DATA[: 3 * MIB // 2], (taken := Taken())
-    assert run(given, "install", server.url("/some.gguf")).code == 0
+    server.files["/some.bin"], server.fault = DATA[: 3 * MIB // 2], (taken := Taken())
+    assert run(given, "install", server.url("/some.bin")).code == 0
     assert taken.seconds > 0.7
 
 
 @arrives("network.limit", [{"from": "00:00", "to": "24:00", "rate": "1M"}])
 def test_limits_hold_by_the_time_of_day(run: Run, server: FaultServer, given: Given) -> None:
-    server.files["/some.gguf"], server.fault = DATA[: 3 * MIB // 2], (taken := Taken())
-    assert run(given, "install", server.url("/some.gguf")).code == 0
+    server.files["/some.bin"], server.fault = DATA[: 3 * MIB // 2], (taken := Taken())
+    assert run(given, "install", server.url("/some.bin")).code == 0
     assert taken.seconds > 0.7
 
 
 @arrives("network.offline", "yes", "option", "config")
 def test_offline_no_connection_is_made(run: Run, server: FaultServer, given: Given) -> None:
-    assert run(given, "install", server.url("/w.gguf")).code == 6
+    assert run(given, "install", server.url("/w.bin")).code == 6
     assert server.connections == 0
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
 @about("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 def test_the_hubs_own_variables_forbid_to_ask_it(modelpm: Run, hub: Hub, variable: str) -> None:
-    hub.add("acme/m", {"m.gguf": SMALL})
+    hub.add("acme/m", {"m.bin": SMALL})
     assert modelpm("install", "hf://acme/m", env={"HF_ENDPOINT": hub.endpoint, variable: "1"}).code == 6
     assert hub.seen == []
 
@@ -267,7 +267,7 @@ def secure(authority: trustme.CA) -> Iterator[str]:
         return True
 
     with raw_server(reply, context) as running:
-        yield running.url("/w.gguf")
+        yield running.url("/w.bin")
 
 
 @pytest.fixture
@@ -310,9 +310,9 @@ def test_a_variable_that_names_no_certificates_is_blamed(modelpm: Run, secure: s
 )
 @about(*PROXIES)
 def test_plain_requests_go_through_the_proxy(modelpm: Run, server: FaultServer, proxy: Proxy, variable: str) -> None:
-    assert modelpm("install", pinned(server.url("/w.gguf")), env={variable: proxy.url}).code == 0
+    assert modelpm("install", pinned(server.url("/w.bin")), env={variable: proxy.url}).code == 0
     assert proxy.asked
-    assert {line.split()[1] for line in proxy.asked} == {server.url("/w.gguf")}
+    assert {line.split()[1] for line in proxy.asked} == {server.url("/w.bin")}
     assert len(server.heads) == len(proxy.asked), "what the server saw came through the proxy"
 
 
@@ -328,7 +328,7 @@ def test_encrypted_requests_go_through_a_tunnel(
 
 @about("https_proxy")
 def test_a_proxy_of_one_scheme_is_not_asked_for_the_other(modelpm: Run, server: FaultServer, proxy: Proxy) -> None:
-    assert modelpm("install", pinned(server.url("/w.gguf")), env={"https_proxy": proxy.url}).code == 0
+    assert modelpm("install", pinned(server.url("/w.bin")), env={"https_proxy": proxy.url}).code == 0
     assert proxy.asked == []
 
 
@@ -338,16 +338,16 @@ def test_hosts_that_need_no_proxy_are_asked_directly(
     modelpm: Run, server: FaultServer, proxy: Proxy, variable: str
 ) -> None:
     env = {"http_proxy": proxy.url, variable: "other.example, 127.0.0.1"}
-    assert modelpm("install", pinned(server.url("/w.gguf")), env=env).code == 0
+    assert modelpm("install", pinned(server.url("/w.bin")), env=env).code == 0
     assert proxy.asked == []
     assert server.heads
 
 
 @about("credentials")
 def test_a_credential_goes_to_its_origin_only(modelpm: Run, home: Path, server: FaultServer) -> None:
-    with FaultServer({"/w.gguf": SMALL[::-1]}) as other:
+    with FaultServer({"/w.bin": SMALL[::-1]}) as other:
         Given("config", tables={"credentials": {server.origin: {"token-env": "ACME"}}}).write(home / "modelpm")
-        for name, url, data in (("a", server.url("/w.gguf"), SMALL), ("b", other.url("/w.gguf"), SMALL[::-1])):
+        for name, url, data in (("a", server.url("/w.bin"), SMALL), ("b", other.url("/w.bin"), SMALL[::-1])):
             ran = modelpm("install", pinned(url, data), "--as", name, "-v", env={"ACME": "s3cr3t-t0ken"})
             assert ran.code == 0, ran.stderr
             assert "s3cr3t" not in ran.stderr + ran.stdout
@@ -360,8 +360,8 @@ def test_a_credential_goes_to_its_origin_only(modelpm: Run, home: Path, server: 
 def test_a_mirror_is_asked_first_and_the_origin_for_what_it_lacks(
     modelpm: Run, home: Path, hub: Hub, has: bool
 ) -> None:
-    repo = hub.add("acme/m", {"m.gguf": SMALL})
-    path = f"/acme/m/resolve/{repo.commit}/m.gguf"
+    repo = hub.add("acme/m", {"m.bin": SMALL})
+    path = f"/acme/m/resolve/{repo.commit}/m.bin"
     with FaultServer({path: SMALL} if has else {}) as mirror:
         Given("config", tables={"mirrors": {"hf://": mirror.origin}}).write(home / "modelpm")
         assert modelpm("install", "hf://acme/m", env={"HF_ENDPOINT": hub.endpoint}).code == 0
@@ -372,8 +372,8 @@ def test_a_mirror_is_asked_first_and_the_origin_for_what_it_lacks(
 
 @about("mirrors")
 def test_of_several_mirrors_the_first_that_has_the_bytes_serves_them(modelpm: Run, home: Path, hub: Hub) -> None:
-    repo = hub.add("acme/m", {"m.gguf": SMALL})
-    files = {f"/x/acme/m/resolve/{repo.commit}/m.gguf": SMALL}
+    repo = hub.add("acme/m", {"m.bin": SMALL})
+    files = {f"/x/acme/m/resolve/{repo.commit}/m.bin": SMALL}
     with FaultServer({}) as empty, FaultServer(files) as full, FaultServer(files) as spare:
         tables = {"mirrors": {"hf://": [f"{s.origin}/x" for s in (empty, full, spare)]}}
         (home / "modelpm").mkdir()
@@ -384,8 +384,8 @@ def test_of_several_mirrors_the_first_that_has_the_bytes_serves_them(modelpm: Ru
 
 @about("mirrors")
 def test_after_wrong_bytes_of_one_mirror_the_origin_is_asked_before_another(modelpm: Run, home: Path, hub: Hub) -> None:
-    repo = hub.add("acme/m", {"m.gguf": SMALL})
-    files = {f"/acme/m/resolve/{repo.commit}/m.gguf": SMALL[::-1]}
+    repo = hub.add("acme/m", {"m.bin": SMALL})
+    files = {f"/acme/m/resolve/{repo.commit}/m.bin": SMALL[::-1]}
     with FaultServer(files) as liar, FaultServer(files) as spare:
         Given("config", tables={"mirrors": {"hf://": [liar.origin, spare.origin]}}).write(home / "modelpm")
         assert modelpm("install", "hf://acme/m", env={"HF_ENDPOINT": hub.endpoint}).code == 0
@@ -403,7 +403,7 @@ def test_after_wrong_bytes_of_one_mirror_the_origin_is_asked_before_another(mode
 )
 def test_the_hubs_token_arrives_at_the_endpoint(modelpm: Run, hub: Hub, environ: dict[str, str], code: int) -> None:
     hub.tokens["hf_good"] = {"acme/m"}
-    hub.add("acme/m", {"m.gguf": SMALL}, private=True)
+    hub.add("acme/m", {"m.bin": SMALL}, private=True)
     assert modelpm("install", "hf://acme/m", env={"HF_ENDPOINT": hub.endpoint, **environ}).code == code
     assert hub.requests("/api/")
 
@@ -422,7 +422,7 @@ def test_the_hubs_token_is_found_where_its_own_tools_keep_it(
     modelpm: Run, hub: Hub, tmp_path: Path, variable: str, value: str, file: str
 ) -> None:
     hub.tokens["hf_good"] = {"acme/m"}
-    hub.add("acme/m", {"m.gguf": SMALL}, private=True)
+    hub.add("acme/m", {"m.bin": SMALL}, private=True)
     (tmp_path / file).parent.mkdir(parents=True)
     (tmp_path / file).write_text("hf_good\n")
     env = {"HF_ENDPOINT": hub.endpoint, variable: str(tmp_path / value)}

@@ -21,7 +21,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def spec(tmp_path: Path) -> str:
-    return folder_of(tmp_path / "given", {"w.gguf": WEIGHTS}) + "/w.gguf"
+    return folder_of(tmp_path / "given", {"w.bin": WEIGHTS}) + "/w.bin"
 
 
 def blobs_below(folder: Path) -> list[str]:
@@ -50,7 +50,7 @@ def test_everything_is_in_one_home(modelpm: Run, tmp_path: Path, spec: str) -> N
 def test_bytes_of_another_store_are_used(
     modelpm: Run, home: Path, tmp_path: Path, hub: Hub, spec: str, how: str
 ) -> None:
-    hub.add("acme/m", {"w.gguf": WEIGHTS})
+    hub.add("acme/m", {"w.bin": WEIGHTS})
     shared = {"MODELPM_HOME": str(tmp_path / "shared")}
     assert modelpm("install", spec, env=shared).code == 0
     tier = str(tmp_path / "shared" / "store")
@@ -69,7 +69,7 @@ def test_models_appear_as_the_kind_of_link_that_is_wanted(modelpm: Run, home: Pa
     if how == "config":
         Given("config", tables={"store": {"link-mode": mode}}).write(home / "modelpm")
     assert modelpm("install", spec, env={"MODELPM_LINK_MODE": mode} if how == "variable" else {}).code == 0
-    shown = home / "modelpm" / "env" / "models" / "w" / "w.gguf"
+    shown = home / "modelpm" / "env" / "models" / "w" / "w.bin"
     (blob,) = (home / "modelpm" / "store" / "blobs").rglob(sha256(WEIGHTS))
     found = "symlink" if shown.is_symlink() else "hardlink" if shown.samefile(blob) else "copy"
     assert found == mode
@@ -126,7 +126,7 @@ def test_a_catalog_of_ones_own_has_its_models(modelpm: Run, home: Path, tmp_path
 def test_what_the_hubs_own_tools_downloaded_is_not_fetched_again(
     modelpm: Run, hub: Hub, tmp_path: Path, variable: str, below: str
 ) -> None:
-    hub.add("acme/m", {"w.gguf": WEIGHTS})
+    hub.add("acme/m", {"w.bin": WEIGHTS})
     blob = tmp_path / "cache" / below / "models--acme--m" / "blobs" / sha256(WEIGHTS)
     blob.parent.mkdir(parents=True)
     blob.write_bytes(WEIGHTS)

@@ -23,13 +23,13 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def spec(tmp_path: Path) -> str:
-    return folder_of(tmp_path / "given", {"w.gguf": b"weights" * 1000}) + "/w.gguf"
+    return folder_of(tmp_path / "given", {"w.bin": b"weights" * 1000}) + "/w.bin"
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with FaultServer({"/w.gguf": WEIGHTS}) as server:
-        yield server.url("/w.gguf")
+    with FaultServer({"/w.bin": WEIGHTS}) as server:
+        yield server.url("/w.bin")
 
 
 def flagged(name: str, *, typed: bool, value: str = "") -> tuple[list[str], dict[str, str]]:

@@ -27,7 +27,7 @@ class Settled:
     def resolve(self, reference):
         data = repr(sorted(self.context.settings.items())).encode()
         self.context.warn(data.decode())
-        return Snapshot(reference, "1", (RemoteFile("a.txt", len(data), None, ("x",)),))
+        return Snapshot(reference, "1", (RemoteFile("a.onnx", len(data), None, ("x",)),))
     @contextmanager
     def open(self, file, location, *, start=0, stop=None, validator=None):
         yield Stream(iter([repr(sorted(self.context.settings.items())).encode()[start:stop]]), start, file.size)
@@ -212,8 +212,6 @@ def test_a_listener_is_chosen_by_option_or_setting_and_takes_events(modelpm: Com
     log.unlink()
     assert modelpm("install", "shelf://z", "--as", "z", "--progress-style", "none", env=where).code == 0
     assert not log.exists()
-    records = modelpm("install", "shelf://w", "--as", "w", "--progress-style", "json", env=where).stderr
-    assert json.loads(next(line for line in records.splitlines() if '"progress"' in line))["model"] == "w"
 
 
 def test_a_strangers_listener_of_our_name_waits_until_it_is_preferred(modelpm: Command, site: Path) -> None:
@@ -308,9 +306,9 @@ def test_who_is_waited_for_is_said_while_the_user_waits(site: Path, clean_enviro
     command = [str(Path(sys.executable).with_name("modelpm")), "install", "slow://x"]
     with subprocess.Popen(command, env=where, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr is not None
-        said = child.stderr.readline()
+        said = next((line for line in child.stderr if "Waiting" in line), "")
         child.terminate()
-    assert said == "waiting for the source `slow` of hanging 1.0: a listing has not ended\n"
+    assert "Waiting for the source `slow` of hanging 1.0: a listing" in said
 
 
 def test_completion_never_waits_for_a_plugin(site: Path, clean_environ: dict[str, str]) -> None:
@@ -332,8 +330,14 @@ MISTAKES = {
         "the class A, not an object of it",
     ),
     "is-async": (
-        "from modelpm.api import hookimpl\nclass A:\n    async def resolve(self): ...\n    def open(self): ...\n@hookimpl\n"
-        "def modelpm_source(name): return A()\n",
+        """
+from modelpm.api import hookimpl
+class A:
+    async def resolve(self, reference): ...
+    def open(self): ...
+@hookimpl
+def modelpm_source(name): return A()
+""",
         "whose resolve() is async",
     ),
     "none": ("from modelpm.api import hookimpl\n@hookimpl\ndef modelpm_source(name): ...\n", "does not serve it"),

@@ -131,6 +131,7 @@ def modelpm_{kind}(name):
 ASKED: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "source": ("rude", ["install", "rude://x"], {}),
     "digest": ("sha256", ["install", "tiny"], {}),
+    "inspector": ("gguf", ["install", "tiny"], {}),
     "audit": ("rude", ["install", "tiny"], {"MODELPM_AUDIT": "rude"}),
     "catalog": ("rude", ["search", "tiny"], {}),
     "listener": ("plain", ["install", "tiny", "--progress"], {}),

@@ -14,6 +14,7 @@ from modelpm.bundle import volumes
 from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.library.project import Project
 from tests.support.codes import coded
+from tests.support.models import holding
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import damage
 
@@ -173,11 +174,11 @@ def test_a_bundle_leaves_what_the_user_has_by_that_name(
     manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path, shop: Shop
 ) -> None:
     manager.bundle(tmp_path / "b.tar", project=project)
-    (tmp_path / "own.gguf").write_bytes(b"my own")
+    (tmp_path / "own.gguf").write_bytes(holding("own.gguf", b"my own"))
     stranger.install(f"file://{tmp_path / 'own.gguf'}", name="chat")
     result = stranger.import_(tmp_path / "b.tar")
     assert list(result.warnings) == ["`chat` is installed with other files, and was left alone"]
-    assert stranger.path("chat").read_bytes() == b"my own"
+    assert stranger.path("chat").read_bytes() == holding("own.gguf", b"my own")
     assert stranger.path("embed", "config.json").read_bytes() == shop.content("embed", "1.0", "config.json")
     stranger.path("embed", "config.json").unlink()
     stranger.import_(tmp_path / "b.tar")  # brings back what is missing of what is the same

@@ -21,6 +21,7 @@ from modelpm.library.project import Project
 from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.hub import Hub
+from tests.support.models import sized
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import read_only, tmpfs
 
@@ -326,7 +327,7 @@ def test_a_users_models_that_must_be_copied_are_warned_of_once(modelpm: Run, sho
 def test_two_syncs_at_once_do_it_once(
     modelpm: Run, clean_environ: dict[str, str], hub: Hub, tmp_path: Path, before: str
 ) -> None:
-    files = {"model.safetensors": os.urandom(2 << 20), "config.json": b"{}", "b/c.txt": b"text"}
+    files = {"model.safetensors": sized("model.safetensors", 2 << 20), "config.json": b"{}", "b/c.txt": b"text"}
     hub.add("acme/big", files)
     hub.add("acme/two", {"model.safetensors": os.urandom(5000)})
     env = {**clean_environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "MODELPM_LIMIT_RATE": "1M"}

@@ -51,7 +51,7 @@ def project_of(manager: modelpm.Manager, folder: Path, name: str) -> Environment
 
 
 def test_what_is_installed_stays_and_the_rest_goes(manager: modelpm.Manager, tmp_path: Path) -> None:
-    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000, "config.json": b"{}"}))
+    model = manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000, "config.json": b"{}"}))
     stray = put(manager.store, b"nobody's" * 1000)
     before = manager.maintenance.prune(dry_run=True)
     assert [item.path.name for item in before.removed] == [stray]
@@ -63,20 +63,20 @@ def test_what_is_installed_stays_and_the_rest_goes(manager: modelpm.Manager, tmp
 
 
 def test_a_project_that_synced_holds_its_blobs(manager: modelpm.Manager, tmp_path: Path) -> None:
-    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    model = manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000}))
     project = project_of(manager, tmp_path / "p", model.name)
     change = manager.uninstall(model.name).changes[0]
     assert str(project.lock_path) in change.note
     assert change.freed == 0
     manager.maintenance.prune()
     assert names(manager.store) == {f.sha256 for f in model.files}
-    assert (tmp_path / "p/models" / model.name / "a.gguf").read_bytes() == b"a" * 5000
+    assert (tmp_path / "p/models" / model.name / "a.bin").read_bytes() == b"a" * 5000
 
 
 def test_a_vanished_project_is_told_and_kept_until_it_was_not_seen_for_long(
     manager: modelpm.Manager, tmp_path: Path
 ) -> None:
-    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    model = manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000}))
     project = project_of(manager, tmp_path / "p", model.name)
     manager.uninstall(model.name)
     project.lock_path.unlink()
@@ -96,7 +96,7 @@ def test_a_vanished_project_is_told_and_kept_until_it_was_not_seen_for_long(
 
 
 def test_a_project_that_came_back_counts_again(manager: modelpm.Manager, tmp_path: Path) -> None:
-    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    model = manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000}))
     project = project_of(manager, tmp_path / "p", model.name)
     manager.uninstall(model.name)
     project.lock_path.rename(tmp_path / "away")
@@ -112,7 +112,7 @@ def test_a_project_that_came_back_counts_again(manager: modelpm.Manager, tmp_pat
 def test_a_lock_that_says_less_than_it_did_holds_what_it_held_and_stops_nothing(
     manager: modelpm.Manager, tmp_path: Path, text: str
 ) -> None:
-    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    model = manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000}))
     project = project_of(manager, tmp_path / "p", model.name)
     stray = put(manager.store, b"nobody's")
     project.lock_path.write_text(text)
@@ -126,7 +126,7 @@ def test_a_lock_that_says_less_than_it_did_holds_what_it_held_and_stops_nothing(
 
 
 def test_a_registry_entry_that_was_damaged_stops_it_too(manager: modelpm.Manager, tmp_path: Path) -> None:
-    manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000}))
     (entry,) = manager.store.layout.projects.glob("*.json")
     entry.write_bytes(b"")
     with pytest.raises(StoreError) as caught:
@@ -135,7 +135,7 @@ def test_a_registry_entry_that_was_damaged_stops_it_too(manager: modelpm.Manager
 
 
 def test_a_hand_edited_lock_holds_what_it_says(manager: modelpm.Manager, tmp_path: Path) -> None:
-    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    model = manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000}))
     project = project_of(manager, tmp_path / "p", model.name)
     project.lock_path.write_text("# mine\n" + project.lock_path.read_text().replace('"', "'"))
     manager.uninstall(model.name)
@@ -157,7 +157,7 @@ def test_a_size_frees_the_longest_unused_first_and_no_more(manager: modelpm.Mana
 
 
 def test_a_size_that_cannot_be_reached_is_said(manager: modelpm.Manager, tmp_path: Path) -> None:
-    manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 50_000}))
+    manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 50_000}))
     done = manager.maintenance.prune(max_size="1K")
     assert not done.removed
     assert "stays above" in done.notes[-1]
@@ -255,7 +255,7 @@ def test_limits_are_read() -> None:
 
 
 def test_an_empty_lock_holds_nothing(manager: modelpm.Manager, tmp_path: Path) -> None:
-    model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+    model = manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000}))
     change = manager.uninstall(model.name).changes[0]
     assert (change.freed, change.note) == (8192, "")
     assert manager.environment.read() == Lock(texts={}) or not manager.environment.read().models
@@ -291,7 +291,7 @@ def test_where_locks_keep_nobody_out_only_old_downloads_are_let_go(manager: mode
 
 
 def test_what_takes_the_space_is_told_with_what_is_unfinished(manager: modelpm.Manager, tmp_path: Path) -> None:
-    manager.install(folder_of(tmp_path / "m", {"m.gguf": b"m" * 5000}))
+    manager.install(folder_of(tmp_path / "m", {"m.bin": b"m" * 5000}))
     project = project_of(manager, tmp_path / "p", "m")
     folder = manager.store.partial("a" * 64)
     folder.mkdir()
@@ -316,13 +316,13 @@ def killed_in(folder: Path) -> Path:
 def test_drafts_of_killed_processes_go_with_the_next_prune(tmp_path: Path) -> None:
     home = tmp_path / "home"
     with manager_in(tmp_path) as manager:
-        model = manager.install(folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000}))
+        model = manager.install(folder_of(tmp_path / "m", {"a.bin": b"a" * 5000}))
         project = project_of(manager, tmp_path / "p", model.name)
         view = manager.environment.view.folder(model.name)
         partials = manager.store.layout.partials
     drafts = [killed_in(folder) for folder in (view, partials)]
     (view / ".modelpm-mine.txt").write_bytes(b"somebody's")
-    (view / ".modelpm-link.tmp").symlink_to(tmp_path / "m" / "a.gguf")
+    (view / ".modelpm-link.tmp").symlink_to(tmp_path / "m" / "a.bin")
     command = "import sys, modelpm; h = modelpm.Manager(home=sys.argv[1]).maintenance\n"
     size = "print(sum(s.bytes for s in h.sizes() if s.kind == 'draft'))\n"
     prune = "print(len(h.prune(dry_run=True).removed), len(h.prune().removed))"
@@ -332,18 +332,18 @@ def test_drafts_of_killed_processes_go_with_the_next_prune(tmp_path: Path) -> No
     assert int(ran.stdout.split()[0]) >= 50_000
     assert ran.stdout.split()[1:] == ["2", "2"]
     assert not any(draft.exists() for draft in drafts)
-    assert sorted(p.name for p in view.iterdir()) == [".modelpm-link.tmp", ".modelpm-mine.txt", "a.gguf"]
+    assert sorted(p.name for p in view.iterdir()) == [".modelpm-link.tmp", ".modelpm-mine.txt", "a.bin"]
     assert project.lock_path.exists()
 
 
 def test_the_model_that_is_brought_again_takes_its_dead_drafts_along(tmp_path: Path) -> None:
     with manager_in(tmp_path) as manager:
-        spec = folder_of(tmp_path / "m", {"a.gguf": b"a" * 5000})
+        spec = folder_of(tmp_path / "m", {"a.bin": b"a" * 5000})
         model = manager.install(spec)
         view = manager.environment.view.folder(model.name)
     draft = killed_in(view)
-    (view / "a.gguf").unlink()
+    (view / "a.bin").unlink()
     script = "import sys, modelpm; modelpm.Manager(home=sys.argv[1]).install(sys.argv[2])"
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "home"), spec], check=True)
     assert not draft.exists()
-    assert [p.name for p in view.iterdir()] == ["a.gguf"]
+    assert [p.name for p in view.iterdir()] == ["a.bin"]

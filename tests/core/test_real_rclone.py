@@ -43,14 +43,14 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 def url(tmp_path: Path) -> Iterator[str]:
     bucket = tmp_path / "served" / "models"
     bucket.mkdir(parents=True)
-    (bucket / "x.gguf").write_bytes(DATA)
+    (bucket / "x.bin").write_bytes(DATA)
     port = free_port()
     assert RCLONE is not None
     command = [RCLONE, "serve", "s3", "--config", str(tmp_path / "none"), "--addr", f"127.0.0.1:{port}"]
     process = subprocess.Popen([*command, str(bucket.parent)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port, process)
-        yield f"http://127.0.0.1:{port}/models/x.gguf"
+        yield f"http://127.0.0.1:{port}/models/x.bin"
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(10)

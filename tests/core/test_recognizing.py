@@ -35,7 +35,7 @@ def env(folder: Path) -> dict[str, str]:
 def project(modelpm: Modelpm, folder: Path, *options: str) -> Path:
     source = folder.parent / "source"
     source.mkdir()
-    for name in ("a.gguf", "b.json"):
+    for name in ("a.bin", "b.json"):
         (source / name).write_bytes(name.encode() * 9000)
     app = folder / "app"
     assert modelpm("init", cwd=app, env=env(folder)).code == 0
@@ -80,13 +80,13 @@ def test_a_view_without_a_store_is_hashed_once(modelpm: Modelpm, place: Path) ->
     shutil.rmtree(place / "home" / "store")
     ran = modelpm("sync", "--frozen", cwd=app, env=env(place))
     assert ran.code == 0, ran.stderr
-    damage(app / "models" / "m" / "a.gguf")  # only reading would tell
+    damage(app / "models" / "m" / "a.bin")  # only reading would tell
     assert modelpm("sync", "--frozen", cwd=app, env=env(place)).code == 0
     assert modelpm("verify", "--quick", cwd=app, env=env(place)).code == 0
     assert modelpm("verify", cwd=app, env=env(place)).code == 4
 
 
-@pytest.mark.parametrize("victim", ["a.gguf", "b.json"])
+@pytest.mark.parametrize("victim", ["a.bin", "b.json"])
 def test_a_view_without_a_store_that_differs_is_not_complete(modelpm: Modelpm, place: Path, victim: str) -> None:
     app = project(modelpm, place)
     shutil.rmtree(place / "home" / "store")
@@ -107,7 +107,7 @@ def test_a_view_without_a_store_can_be_taken_out(modelpm: Modelpm, place: Path, 
 
 
 def test_a_copied_view_moves_on_to_another_lock(modelpm: Modelpm, place: Path, tmp_path: Path) -> None:
-    source = place.parent / "one.gguf"
+    source = place.parent / "one.bin"
     source.write_bytes(b"old" * 5000)
     app = place / "app"
     assert modelpm("init", cwd=app, env=env(place)).code == 0
@@ -120,10 +120,10 @@ def test_a_copied_view_moves_on_to_another_lock(modelpm: Modelpm, place: Path, t
     shutil.copy(app / "models.lock", there)
     ran = modelpm("sync", "--frozen", cwd=there, env=env(stage))
     assert ran.code == 0, ran.stderr
-    assert (there / "models" / "m" / "one.gguf").read_bytes() == b"new" * 5000
+    assert (there / "models" / "m" / "one.bin").read_bytes() == b"new" * 5000
     # A file of the user's own is never replaced, whatever the ledger says.
-    (there / "models" / "m" / "one.gguf").unlink()
-    (there / "models" / "m" / "one.gguf").write_bytes(b"mine")
+    (there / "models" / "m" / "one.bin").unlink()
+    (there / "models" / "m" / "one.bin").write_bytes(b"mine")
     assert modelpm("sync", "--frozen", cwd=there, env=env(stage)).code == 8
 
 
@@ -220,14 +220,14 @@ def test_path_gives_nothing_that_is_not_what_is_locked(
     modelpm: Modelpm, place: Path, tmp_path: Path, what: str
 ) -> None:
     app = project(modelpm, place)
-    shown = app / "models" / "m" / "a.gguf"
+    shown = app / "models" / "m" / "a.bin"
     facts = shown.stat()
     sha256 = hashlib.sha256(shown.read_bytes()).hexdigest()
     if what == "gone":
         shown.unlink()
     elif what == "folder elsewhere":
         shown.parent.rename(tmp_path / "elsewhere")
-        plant(tmp_path / "elsewhere" / "a.gguf")
+        plant(tmp_path / "elsewhere" / "a.bin")
         shown.parent.symlink_to(tmp_path / "elsewhere")
     elif what == "link elsewhere":
         shown.rename(tmp_path / "elsewhere")
@@ -238,7 +238,7 @@ def test_path_gives_nothing_that_is_not_what_is_locked(
         os.utime(shown, ns=(facts.st_atime_ns, facts.st_mtime_ns))
         if what != "replaced":
             vouching(shown, sha256, what)
-    for words in (("path", "m"), ("path", "m", "a.gguf"), ("path", "m", "--dir")):
+    for words in (("path", "m"), ("path", "m", "a.bin"), ("path", "m", "--dir")):
         ran = modelpm(*words, cwd=app, env=env(place))
         assert (ran.code, ran.stdout) == (5, ""), words
         assert "modelpm sync" in ran.stderr
@@ -248,5 +248,5 @@ def test_path_gives_nothing_that_is_not_what_is_locked(
 
 def test_path_reads_nothing_where_the_view_links_to_the_store(modelpm: Modelpm, place: Path) -> None:
     app = project(modelpm, place)
-    damage(app / "models" / "m" / "a.gguf")  # only reading would tell
+    damage(app / "models" / "m" / "a.bin")  # only reading would tell
     assert modelpm("path", "m", cwd=app, env=env(place)).code == 0

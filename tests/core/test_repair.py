@@ -29,7 +29,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> modelpm.Manager:
 
 @pytest.fixture
 def installed(manager: modelpm.Manager, tmp_path: Path) -> InstalledModel:
-    return manager.install(folder_of(tmp_path / "m", {"m.gguf": DATA}))
+    return manager.install(folder_of(tmp_path / "m", {"m.bin": DATA}))
 
 
 def blob_of(manager: modelpm.Manager, model: InstalledModel) -> Path:
@@ -116,7 +116,7 @@ def test_where_nothing_can_be_fetched_the_damaged_bytes_stay(
     blob = blob_of(manager, installed)
     damage(blob, PIECE)
     before = blob.read_bytes()
-    source = tmp_path / "m" / "m.gguf"
+    source = tmp_path / "m" / "m.bin"
     source.rename(tmp_path / "away")
     (row,) = manager.verify(repair=True).rows
     assert not row.ok
@@ -174,7 +174,7 @@ def test_a_project_that_shows_the_same_blob_is_mended_too(
     other.register()
     damage(blob_of(manager, installed), 9)
     mended(manager, installed)
-    assert (project / "models" / "mine" / "m.gguf").read_bytes() == DATA
+    assert (project / "models" / "mine" / "m.bin").read_bytes() == DATA
 
 
 def test_a_mirror_that_lies_is_left_for_one_that_does_not(
@@ -183,8 +183,8 @@ def test_a_mirror_that_lies_is_left_for_one_that_does_not(
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     data = DATA[: PIECE + 5]
-    repo = hub.add("acme/m", {"m.gguf": data})
-    folder_of(tmp_path / "liar" / f"m@{repo.commit}", {"m.gguf": bytes(len(data))})
+    repo = hub.add("acme/m", {"m.bin": data})
+    folder_of(tmp_path / "liar" / f"m@{repo.commit}", {"m.bin": bytes(len(data))})
     with manager_in(tmp_path) as manager:
         model = manager.install("hf://acme/m")
     (tmp_path / "home" / "config.toml").write_text(f'[mirrors]\n"hf://acme/" = ["file://{tmp_path / "liar"}/"]\n')
@@ -205,5 +205,5 @@ def test_a_project_in_the_middle_of_a_merge_is_mended_too(
     other.lock_path.write_text("<<<<<<< ours\n")
     damage(blob_of(manager, installed), 9)
     assert manager.verify(repair=True).rows[0].ok
-    assert other.view.file(model.name, "m.gguf").read_bytes() == DATA
+    assert other.view.file(model.name, "m.bin").read_bytes() == DATA
     assert manager.warnings == ()

@@ -8,16 +8,11 @@ from modelpm.api.types import CatalogText, Digest, Reference, RemoteFile, Snapsh
 from modelpm.catalog import parse_entry
 from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.lockfile.requirement import Requirement
-from modelpm.resolution import resolve
+from modelpm.resolution import listed as listed_module
+from modelpm.resolution.listed import from_listing
+from modelpm.resolution.naming import names_of_reference, names_of_variant
 from modelpm.resolution.plan import make_plan
-from modelpm.resolution.resolve import (
-    ResolvedModel,
-    complete,
-    from_catalog,
-    from_listing,
-    name_of_reference,
-    name_of_variant,
-)
+from modelpm.resolution.resolve import ResolvedModel, complete, from_catalog
 
 SHA, OTHER, GIT = "a" * 64, "b" * 64, "c" * 40
 COMMIT = "0" * 40
@@ -53,7 +48,7 @@ def of_catalog(variant: int = 0) -> ResolvedModel:
     release = entry.releases[0]
     its = release.variants[variant]
     return from_catalog(
-        entry, release, its, name=name_of_variant(entry, release, its), requirement=Requirement("core/m")
+        entry, release, its, name=names_of_variant(entry, release, its)[0], requirement=Requirement("core/m")
     )
 
 
@@ -99,9 +94,9 @@ def test_a_listing_without_the_file_is_not_found() -> None:
         complete(of_catalog(1), snapshot(remote("gone")), is_fixed=True)
 
 
-def listed(*files: RemoteFile, **wish: Any) -> ResolvedModel:
-    reference = Reference("hf", "o/r", "main")
-    return from_listing(reference, snapshot(*files), name="r", requirement=Requirement("hf://o/r@main", **wish))
+def listed(*files: RemoteFile, variant: str = "", **options: Any) -> ResolvedModel:
+    reference = Reference("hf", "o/r", "main", quantization=variant)
+    return from_listing(reference, snapshot(*files), name="r", requirement=Requirement("hf://o/r@main", **options))
 
 
 def test_a_listing_becomes_a_model_pinned_to_its_revision() -> None:
@@ -114,7 +109,7 @@ def test_a_listing_becomes_a_model_pinned_to_its_revision() -> None:
 
 
 def test_a_git_digest_is_never_an_identity() -> None:
-    model = listed(remote("c.json", 2, Digest("git-sha1", GIT)))
+    model = listed(remote("c.json", 2, Digest("git-sha1", GIT)), remote("m.safetensors"))
     with pytest.raises(AssertionError, match="neither pinned nor fetched"):
         model.lock({})
 
@@ -124,26 +119,50 @@ ODD = ["../x", "a\\b", "/x", "aux.py", "a|b.png", "12:30.log", "GOOD.json", "a\u
 
 @pytest.mark.parametrize("path", ODD)
 def test_an_odd_name_forbids_only_what_takes_it(path: str) -> None:
-    files = remote("good.json"), remote(path)
-    for wish in ({"include": ("good.json",)}, {"exclude": (path.replace("|", "[|]"),)}):
-        assert [f.path for f in listed(*files, **wish).files] == ["good.json"]
+    files = remote("model.safetensors"), remote("good.json"), remote(path)
+    only = {"include": ("good.json",)}, {"include": ("*",), "exclude": (path.replace("|", "[|]"), "model.*")}
+    for options in only:
+        assert [f.path for f in listed(*files, **options).files] == ["good.json"]
     with pytest.raises(IntegrityError) as caught:
-        listed(*files)
+        listed(*files, variant="all")
     assert caught.value.code == "hostile_name"
     assert "--exclude" in caught.value.hints[0]
     assert len(caught.value.message) < 3000
 
 
+@pytest.mark.parametrize("path", ["a|b.png", "wandb/12:30.log", "aux.py", "samples/what?.jpg", "license"])
+def test_an_odd_name_beside_a_model_forbids_nothing(path: str) -> None:
+    model = listed(remote("model.safetensors"), remote("LICENSE"), remote(path))
+    assert [f.path for f in model.files] == ["model.safetensors", "LICENSE"]
+
+
 def test_what_no_lock_can_hold_is_refused_before_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resolve, "MAX_LOCK_BYTES", 16 << 20)
+    monkeypatch.setattr(listed_module, "MAX_LOCK_BYTES", 16 << 20)
+    many = [remote(f"f/{number}.json") for number in range(80_000)]
     with pytest.raises(UsageError, match="80,000 files to take, more than a lock holds"):
-        listed(*(remote(f"f/{number}.json") for number in range(80_000)))
-    assert len(listed(*(remote(f"f/{n}.json") for n in range(80_000)), include=("f/1?.json",)).files) == 10
+        listed(*many, variant="all")
+    assert len(listed(*many, include=("f/1?.json",)).files) == 10
 
 
-def test_left_out_pickles_are_named() -> None:
-    model = listed(remote("m.safetensors"), remote("m.bin"))
-    assert "m.bin" in model.warnings[0]
+def test_what_is_taken_has_roles_and_an_entry_point() -> None:
+    weights, projector = (remote(f"{name}.gguf", 3, Digest("sha256", SHA)) for name in ("m-Q4_K_M", "mmproj-F16"))
+    locked = listed(weights, projector).lock({})
+    assert {file.path: file.role for file in locked.files} == {
+        "m-Q4_K_M.gguf": "weights",
+        "mmproj-F16.gguf": "projector",
+    }
+    assert (locked.entry_point, locked.variant) == ("m-Q4_K_M.gguf", "q4_k_m")
+
+
+@pytest.mark.parametrize("path", ["settings.json", "m.onnx"])
+def test_the_reference_of_one_file_takes_that_file_whatever_it_is(path: str) -> None:
+    reference = Reference("https", f"host/{path}#sha256={SHA}")
+    file = RemoteFile(path, 3, None, (), Reference("https", f"host/{path}"))
+    model = from_listing(
+        reference, Snapshot(reference, SHA, (file,)), name="r", requirement=Requirement(str(reference))
+    )
+    assert [f.path for f in model.files] == [path]
+    assert model.entry_point == path
 
 
 @pytest.mark.parametrize(
@@ -158,7 +177,19 @@ def test_left_out_pickles_are_named() -> None:
     ],
 )
 def test_default_names(reference: Reference, name: str) -> None:
-    assert name_of_reference(reference) == name
+    assert names_of_reference(reference)[0] == name
+
+
+def test_longer_default_names_tell_more() -> None:
+    names = names_of_reference(Reference("hf", "Comfy-Org/Flux", file="vae/ae.safetensors"))
+    assert names[:3] == ("flux", "flux-ae", "comfy-org-flux-ae")
+    assert names[3].startswith("comfy-org-flux-ae-")
+    assert names_of_reference(Reference("hf", "o/r", quantization="all"))[0] == "r"
+    long = "L3-" + "Grand-Horror-" * 5 + "GGUF"
+    first, second = (names_of_reference(Reference("hf", f"o/{long}", quantization=q))[0] for q in ("Q4_K_M", "Q8_0"))
+    assert first != second
+    assert first.endswith("-gguf-q4_k_m")
+    assert len(first) <= 64
 
 
 def test_a_plan_fetches_what_is_missing_and_each_blob_once() -> None:
@@ -167,6 +198,7 @@ def test_a_plan_fetches_what_is_missing_and_each_blob_once() -> None:
         remote("b", 5, Digest("sha256", SHA)),
         remote("c", 7, Digest("git-sha1", GIT)),
         remote("d", None),
+        variant="all",
     )
     plan = make_plan([model], present=set())
     assert [s.fetch for s in plan.steps] == [True, False, True, True]

@@ -40,7 +40,7 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> modelpm.Manager:
 
 @pytest.fixture
 def spec(tmp_path: Path) -> str:
-    return folder_of(tmp_path / "m", {"a.gguf": BYTES})
+    return folder_of(tmp_path / "m", {"a.bin": BYTES})
 
 
 def project_in(manager: modelpm.Manager, folder: Path, *specs: str) -> Project:
@@ -64,7 +64,7 @@ def let_age(manager: modelpm.Manager, days: float) -> None:
 
 
 def shown(folder: Path) -> bytes:
-    return (folder / "models" / "m" / "a.gguf").read_bytes()
+    return (folder / "models" / "m" / "a.bin").read_bytes()
 
 
 # ---------------------------------------------------------------------- moved, copied, somewhere else
@@ -155,7 +155,7 @@ def test_another_folder_at_the_same_path_never_shrinks_what_the_first_needs(
     app = tmp_path / "app"
     project_in(manager, app, spec)
     app.rename(tmp_path / "first")
-    other = folder_of(tmp_path / "n", {"n.gguf": b"n" * 100})
+    other = folder_of(tmp_path / "n", {"n.bin": b"n" * 100})
     project_in(manager, app, other)
     manager.maintenance.prune()
     assert shown(tmp_path / "first") == BYTES
@@ -303,7 +303,7 @@ def test_a_store_that_cannot_be_written_needs_no_write(
         assert project.path("m").exists()
         assert manager.path("m").exists()
         assert manager.install(spec, dir=tmp_path / "out").name == "m"
-        assert (tmp_path / "out" / "a.gguf").read_bytes() == BYTES
+        assert (tmp_path / "out" / "a.bin").read_bytes() == BYTES
         assert not (tmp_path / "p" / "models" / MARK).exists()
 
 
@@ -332,7 +332,7 @@ def test_whoever_is_killed_at_any_call_has_linked_nothing_that_is_not_recorded(
                 os._exit(0)
         finished = ended_well(pid)
         manager = manager_in(place, link_mode="symlink")
-        links = [path for path in place.rglob("a.gguf") if path.is_symlink()]
+        links = [path for path in place.rglob("a.bin") if path.is_symlink()]
         kinds = {Path(r.root.view): r.digests for r in registry.listing(manager.store.layout)}
         for link in links:
             linked += 1
@@ -423,18 +423,18 @@ def test_a_folder_holds_what_it_shows_and_uninstall_says_so(
 ) -> None:
     out = tmp_path / "out"
     manager.install(spec, dir=out)
-    assert [path.name for path in out.iterdir()] == ["a.gguf"]
+    assert [path.name for path in out.iterdir()] == ["a.bin"]
     would = manager.uninstall(["m"], dry_run=True).changes[0]
     change = manager.uninstall("m").changes[0]
     for note in (would.note, change.note):
         assert f"1 file stays in {out}: `modelpm uninstall m --with-dir` removes them" in note
     assert change.freed == would.freed == 0
     manager.maintenance.prune()
-    assert (out / "a.gguf").read_bytes() == BYTES
+    assert (out / "a.bin").read_bytes() == BYTES
     (holder,) = manager.why("m").rows
     assert (holder.environment, holder.lock) == ("dir", out)
-    (holder,) = manager.why(str(out / "a.gguf")).rows
-    assert (holder.environment, holder.name, holder.file) == ("dir", "m", "a.gguf")
+    (holder,) = manager.why(str(out / "a.bin")).rows
+    assert (holder.environment, holder.name, holder.file) == ("dir", "m", "a.bin")
     change = manager.uninstall("m", with_dir=True).changes[0]  # the command that was named works
     assert change.freed > 0
     assert list(out.iterdir()) == []
@@ -447,7 +447,7 @@ def test_an_uninstall_with_the_folders_frees_what_only_they_showed(
 ) -> None:
     manager.install(spec, dir=tmp_path / "out")
     would = manager.uninstall(["m"], dry_run=True, with_dir=True).changes[0]
-    assert (tmp_path / "out" / "a.gguf").exists()
+    assert (tmp_path / "out" / "a.bin").exists()
     change = manager.uninstall("m", with_dir=True).changes[0]
     assert change.freed == would.freed > 0
     assert f"1 file removed from {tmp_path / 'out'}" in change.note
@@ -457,17 +457,17 @@ def test_an_uninstall_with_the_folders_frees_what_only_they_showed(
 def test_nothing_is_removed_from_a_folder_that_modelpm_did_not_put_there(tmp_path: Path) -> None:
     manager = manager_in(tmp_path, link_mode="hardlink")
     mine = tmp_path / "mine"
-    spec = folder_of(mine, {"a.gguf": BYTES, "sub/b.gguf": b"b" * 100, "c.gguf": b"c" * 100})
+    spec = folder_of(mine, {"a.bin": BYTES, "sub/b.bin": b"b" * 100, "c.bin": b"c" * 100})
     manager.install(spec, name="m", dir=mine)  # the user's own files, which the store may share
     out = tmp_path / "out"
     manager.install(spec, name="m", dir=out)
     (out / "sub" / "note.txt").write_text("mine")
-    (out / "c.gguf").unlink()
-    (out / "c.gguf").write_text("changed")
+    (out / "c.bin").unlink()
+    (out / "c.bin").write_text("changed")
     change = manager.uninstall("m", with_dir=True).changes[0]
-    assert sorted(p.name for p in mine.rglob("*.gguf")) == ["a.gguf", "b.gguf", "c.gguf"]
-    assert sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()) == ["c.gguf", "sub/note.txt"]
-    assert str(out / "c.gguf") in change.note
+    assert sorted(p.name for p in mine.rglob("*.bin")) == ["a.bin", "b.bin", "c.bin"]
+    assert sorted(str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()) == ["c.bin", "sub/note.txt"]
+    assert str(out / "c.bin") in change.note
 
 
 def test_two_models_that_share_a_file_of_a_folder_are_removed_one_by_one(
@@ -475,10 +475,10 @@ def test_two_models_that_share_a_file_of_a_folder_are_removed_one_by_one(
 ) -> None:
     out = tmp_path / "out"
     for name in ("one", "two"):
-        spec = folder_of(tmp_path / name, {f"{name}.gguf": name.encode() * 100, "config.json": b"{}"})
+        spec = folder_of(tmp_path / name, {f"{name}.bin": name.encode() * 100, "config.json": b"{}"})
         manager.install(spec, dir=out)
     manager.uninstall("one", with_dir=True)
-    assert sorted(p.name for p in out.iterdir()) == ["config.json", "two.gguf"]
+    assert sorted(p.name for p in out.iterdir()) == ["config.json", "two.bin"]
     assert (out / "config.json").read_bytes() == b"{}"
     manager.uninstall("two", with_dir=True)
     assert list(out.iterdir()) == []
@@ -488,7 +488,7 @@ def test_a_file_that_the_user_removed_from_a_folder_holds_nothing(
     manager: modelpm.Manager, tmp_path: Path, spec: str
 ) -> None:
     manager.install(spec, dir=tmp_path / "out")
-    (tmp_path / "out" / "a.gguf").unlink()
+    (tmp_path / "out" / "a.bin").unlink()
     assert manager.uninstall("m").changes[0].freed > 0
 
 
@@ -498,7 +498,7 @@ def test_a_link_that_the_user_moved_within_a_folder_holds_and_is_removed_like_th
     out = tmp_path / "out"
     manager.install(spec, dir=out)
     (out / "checkpoints").mkdir()
-    moved = (out / "a.gguf").rename(out / "checkpoints" / "mine.gguf")
+    moved = (out / "a.bin").rename(out / "checkpoints" / "mine.bin")
     assert manager.uninstall("m").changes[0].freed == 0
     manager.maintenance.prune()
     assert moved.read_bytes() == BYTES
@@ -515,7 +515,7 @@ def test_a_folder_on_a_disk_that_is_away_keeps_its_blobs_for_a_time(
     (tmp_path / "out").rename(tmp_path / "away")
     let_age(manager, 89)
     assert str(tmp_path / "out") in manager.maintenance.prune().notes[0]
-    assert (tmp_path / "away" / "a.gguf").read_bytes() == BYTES
+    assert (tmp_path / "away" / "a.bin").read_bytes() == BYTES
     let_age(manager, 2)
     assert "no longer counts" in manager.maintenance.prune().notes[0]
     assert not names(manager.store)
@@ -526,25 +526,25 @@ def test_a_folder_that_was_filled_by_an_earlier_version_is_taken_over(
 ) -> None:
     model = manager.install(spec)
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "a.gguf").symlink_to(manager.store.blob(model.files[0].sha256))
-    other = manager.install(folder_of(tmp_path / "n", {"n.gguf": b"n" * 100}))
-    (tmp_path / "out" / "n.gguf").symlink_to(manager.store.blob(other.files[0].sha256))
+    (tmp_path / "out" / "a.bin").symlink_to(manager.store.blob(model.files[0].sha256))
+    other = manager.install(folder_of(tmp_path / "n", {"n.bin": b"n" * 100}))
+    (tmp_path / "out" / "n.bin").symlink_to(manager.store.blob(other.files[0].sha256))
     manager.install(spec, dir=tmp_path / "out")
     for name in ("m", "n"):
         assert manager.uninstall(name).changes[0].freed == 0
-    assert (tmp_path / "out" / "a.gguf").read_bytes() == BYTES
-    assert (tmp_path / "out" / "n.gguf").read_bytes() == b"n" * 100
+    assert (tmp_path / "out" / "a.bin").read_bytes() == BYTES
+    assert (tmp_path / "out" / "n.bin").read_bytes() == b"n" * 100
     manager.uninstall("m", with_dir=True)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["n.gguf"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["n.bin"]
 
 
 def test_a_folder_shows_a_newer_version_in_place_of_ours(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
     out = tmp_path / "out"
     manager.install(spec, dir=out)
     manager.uninstall("m")
-    folder_of(tmp_path / "m", {"a.gguf": b"newer" * 100})
+    folder_of(tmp_path / "m", {"a.bin": b"newer" * 100})
     manager.install(spec, dir=out)
-    assert (out / "a.gguf").read_bytes() == b"newer" * 100
+    assert (out / "a.bin").read_bytes() == b"newer" * 100
 
 
 def test_folders_follow_a_store_that_moves_and_show_what_was_mended(tmp_path: Path, spec: str) -> None:
@@ -557,9 +557,9 @@ def test_folders_follow_a_store_that_moves_and_show_what_was_mended(tmp_path: Pa
         blob.chmod(0o644)
         blob.write_bytes(b"b" * 5000)
         assert all(row.ok for row in manager.verify(repair=True).rows)
-        assert (place / "out" / "a.gguf").read_bytes() == BYTES
+        assert (place / "out" / "a.bin").read_bytes() == BYTES
         manager.maintenance.move_store(place / "elsewhere")
-        assert (place / "out" / "a.gguf").read_bytes() == BYTES
+        assert (place / "out" / "a.bin").read_bytes() == BYTES
         assert manager.uninstall("m", with_dir=True).changes[0].freed > 0
         assert list((place / "out").iterdir()) == []
 
@@ -568,7 +568,7 @@ def test_a_record_of_a_folder_cannot_reach_out_of_it(manager: modelpm.Manager, t
     manager.install(spec, dir=tmp_path / "out")
     (record,) = records(manager, "dir")
     path = manager.store.layout.project(record.key)
-    path.write_text(path.read_text().replace("m/a.gguf", "m/../victim"))
+    path.write_text(path.read_text().replace("m/a.bin", "m/../victim"))
     assert registry.load(path) is None
 
 
@@ -660,7 +660,7 @@ def test_a_store_that_was_restored_without_its_records_frees_nothing_for_a_time(
     (note,) = fresh.maintenance.prune().notes
     assert "lost its records" in note
     assert shown(tmp_path / "p") == BYTES
-    (holder,) = fresh.why(str(tmp_path / "p" / "models" / "m" / "a.gguf")).rows
+    (holder,) = fresh.why(str(tmp_path / "p" / "models" / "m" / "a.bin")).rows
     assert holder.environment == "unknown"
     let_age(fresh, 91)
     fresh.maintenance.prune()

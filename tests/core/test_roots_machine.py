@@ -108,7 +108,7 @@ class RootsMachine(RuleBasedStateMachine):
     def publish(self, name: str) -> None:
         """Let there be a newer version; the one before is nowhere but in the store."""
         self.versions[name] += 1
-        files = {f"{name}.gguf": f"{name} {self.versions[name]} ".encode() * 50, "config.json": b"{}"}
+        files = {f"{name}.bin": f"{name} {self.versions[name]} ".encode() * 50, "config.json": b"{}"}
         folder_of(self.folder / "models" / name, files)
         self.content |= {hashlib.sha256(data).hexdigest(): data for data in files.values()}
 

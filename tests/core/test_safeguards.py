@@ -130,7 +130,7 @@ def test_a_lock_that_cannot_be_read_is_an_error_in_words(tmp_path: Path) -> None
 def test_a_bundle_whose_lock_cannot_be_read_is_an_error_in_words(
     modelpm: Modelpm, clean_environ: dict[str, str], tmp_path: Path
 ) -> None:
-    assert modelpm("install", folder_of(tmp_path / "given", {"w.gguf": SAFE})).code == 0
+    assert modelpm("install", folder_of(tmp_path / "given", {"w.bin": SAFE})).code == 0
     (tmp_path / "bundle").mkdir()
     assert modelpm("export", "--bundle", "bundle").code == 0
     broken = ["-P", str(tmp_path / "bundle" / "models.lock"), "-e", "inject=openat:error=EIO"]
@@ -142,7 +142,7 @@ def test_a_bundle_whose_lock_cannot_be_read_is_an_error_in_words(
 
 
 def test_a_lock_whose_spec_is_none_is_refused(modelpm: Modelpm, home: Path, tmp_path: Path) -> None:
-    assert modelpm("install", folder_of(tmp_path / "given", {"w.gguf": SAFE})).code == 0
+    assert modelpm("install", folder_of(tmp_path / "given", {"w.bin": SAFE})).code == 0
     lock = home / "modelpm" / "env" / "models.lock"
     for spec in ('""', "{ source = 1 }", "{}", "[]", "7"):
         lines = [f"spec = {spec}" if line.startswith("spec = ") else line for line in lock.read_text().splitlines()]
@@ -180,7 +180,7 @@ def test_an_audit_log_that_is_held_for_ever_is_an_error(tmp_path: Path, monkeypa
 def test_a_repair_waits_for_a_store_that_is_being_moved(
     tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub.add("acme/m", {"m.gguf": SAFE})
+    hub.add("acme/m", {"m.bin": SAFE})
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     tried, try_lock = threading.Event(), system.try_lock
 
@@ -239,7 +239,7 @@ def test_an_interruption_is_heard_while_bytes_of_a_cache_are_hashed(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = noise(40 * MIB)
-    hub.add("acme/m", {"m.gguf": data})
+    hub.add("acme/m", {"m.bin": data})
     cached = tmp_path / "cache" / "models--acme--m" / "blobs" / sha256(data)
     cached.parent.mkdir(parents=True)
     cached.write_bytes(data)
@@ -283,16 +283,16 @@ def test_what_a_disk_lost_is_fetched_and_any_other_trouble_is_said(
 
 @pytest.mark.parametrize(("status", "code"), [(404, 5), (403, 7), (503, 6)])
 def test_what_failed_names_its_model_and_its_file(modelpm: Modelpm, hub: Hub, status: int, code: int) -> None:
-    hub.add("acme/m", {"m.gguf": SAFE, "other.gguf": OTHER})
-    hub.server.fail(r"/resolve/.*/m\.gguf", status, times=99)
-    ran = hold(modelpm, hub, "install", "hf://acme/m", "--include", "m.gguf", "--json", "--retries", "0")
+    hub.add("acme/m", {"m.bin": SAFE, "other.bin": OTHER})
+    hub.server.fail(r"/resolve/.*/m\.bin", status, times=99)
+    ran = hold(modelpm, hub, "install", "hf://acme/m", "--include", "m.bin", "--json", "--retries", "0")
     assert ran.code == code, ran.stdout
     (error,) = json.loads(ran.stdout)["errors"]
-    assert (error["name"], error["file"]) == ("m", "m.gguf")
+    assert (error["name"], error["file"]) == ("m", "m.bin")
 
 
 def test_a_project_that_others_change_all_the_time_is_given_up_in_words(tmp_path: Path) -> None:
-    spec = folder_of(tmp_path / "given", {"w.gguf": SAFE})
+    spec = folder_of(tmp_path / "given", {"w.bin": SAFE})
     root = tmp_path / "work"
     root.mkdir()
 
@@ -312,7 +312,7 @@ def test_a_project_that_others_change_all_the_time_is_given_up_in_words(tmp_path
         with pytest.raises(StoreError) as caught:
             project.add([spec], name="w")
     assert caught.value.code == "lock_timeout"
-    assert not (root / "models.lock").exists() or "w.gguf" not in (root / "models.lock").read_text()
+    assert not (root / "models.lock").exists() or "w.bin" not in (root / "models.lock").read_text()
 
 
 # ---------------------------------------------------------------- connections and space

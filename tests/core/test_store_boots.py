@@ -16,8 +16,8 @@ from tests.support.stores import damage
 def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> modelpm.Manager:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     made = manager_in(tmp_path)
-    made.install(folder_of(tmp_path / "m", {"m.gguf": b"m" * 5000}))
-    made.install(folder_of(tmp_path / "n", {"n.gguf": b"n" * 5000}))
+    made.install(folder_of(tmp_path / "m", {"m.bin": b"m" * 5000}))
+    made.install(folder_of(tmp_path / "n", {"n.bin": b"n" * 5000}))
     return made
 
 
@@ -44,7 +44,7 @@ def test_what_the_reboot_cost_is_found_once_and_repaired(rebooted: modelpm.Manag
     assert rebooted.path("m").exists()
     assert len(rebooted.installed()) == 2
     assert suspects(rebooted) == {blob(rebooted, "m"), blob(rebooted, "n")}
-    rebooted.install(folder_of(tmp_path / "o", {"o.gguf": b"o"}))
+    rebooted.install(folder_of(tmp_path / "o", {"o.bin": b"o"}))
     assert not rebooted.is_installed("m")
     assert rebooted.is_installed("n")
     assert suspects(rebooted) == set()
@@ -55,7 +55,7 @@ def test_what_the_reboot_cost_is_found_once_and_repaired(rebooted: modelpm.Manag
 
 def test_it_is_said(rebooted: modelpm.Manager, tmp_path: Path) -> None:
     damage(rebooted.store.blob(blob(rebooted, "m")))
-    report = rebooted.install([folder_of(tmp_path / "o", {"o.gguf": b"o"})])
+    report = rebooted.install([folder_of(tmp_path / "o", {"o.bin": b"o"})])
     assert any("verify --repair" in warning for warning in report.warnings)
 
 
@@ -75,6 +75,6 @@ def test_a_damaged_note_doubts_nothing_and_stops_nobody(rebooted: modelpm.Manage
 
 def test_after_a_reboot_the_last_commits_are_hashed_once(rebooted: modelpm.Manager, tmp_path: Path) -> None:
     assert suspects(rebooted) == {blob(rebooted, "m"), blob(rebooted, "n")}
-    report = rebooted.install([folder_of(tmp_path / "o", {"o.gguf": b"o"})])
+    report = rebooted.install([folder_of(tmp_path / "o", {"o.bin": b"o"})])
     assert not report.warnings
     assert suspects(rebooted) == set()

@@ -31,7 +31,7 @@ def end(processes: "Sequence[subprocess.Popen[bytes]]") -> list[tuple[int, bytes
 
 
 def test_eight_installs_of_one_model_download_it_once(clean_environ: dict[str, str], hub: Hub) -> None:
-    hub.add("acme/m", {"m.gguf": DATA, "config.json": b"{}"})
+    hub.add("acme/m", {"m.bin": DATA, "config.json": b"{}"})
     environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint}
     ended = end([start(environ, "install", "hf://acme/m") for _ in range(8)])
     assert [code for code, _ in ended] == [0] * 8, ended
@@ -44,7 +44,7 @@ def test_eight_installs_of_one_model_download_it_once(clean_environ: dict[str, s
 
 
 def test_two_homes_share_one_store(clean_environ: dict[str, str], tmp_path: Path) -> None:
-    spec = folder_of(tmp_path / "m", {"m.gguf": DATA})
+    spec = folder_of(tmp_path / "m", {"m.bin": DATA})
     shared = {**clean_environ, "MODELPM_STORE": str(tmp_path / "shared")}
     homes = [{**shared, "MODELPM_HOME": str(tmp_path / f"home{n}")} for n in range(2)]
     assert [code for code, _ in end([start(home, "install", spec) for home in homes])] == [0, 0]
@@ -70,7 +70,7 @@ def test_verbs_in_many_interleavings_leave_a_sound_store(clean_environ: dict[str
 
 def trial(environ: dict[str, str], folder: Path, chance: random.Random, *, rounds: int) -> None:
     """Run verbs at once, kill some of them, and then look whether all is right."""
-    specs = [folder_of(folder / name, {f"{name}.gguf": DATA[: 400_000 + n], "same.gguf": DATA[:90_000]})
+    specs = [folder_of(folder / name, {f"{name}.bin": DATA[: 400_000 + n], "same.bin": DATA[:90_000]})
              for n, name in enumerate(("one", "two"))]  # fmt: skip
     verbs = [
         *(("install", spec) for spec in specs),

@@ -34,9 +34,9 @@ from tests.support.stores import put
 # Small models that share files; one has more than a piece of repair would be, so the sizes stay small on purpose.
 SHARED = b"shared by two" * 700
 MODELS = {
-    "one": {"one.gguf": b"1" * 5_000, "config.json": b"{}"},
-    "two": {"two.gguf": b"2" * 9_000, "shared.bin.gguf": SHARED},
-    "three": {"three.gguf": b"3" * 100, "deep/shared.gguf": SHARED},
+    "one": {"one.bin": b"1" * 5_000, "config.json": b"{}"},
+    "two": {"two.bin": b"2" * 9_000, "shared.bin.bin": SHARED},
+    "three": {"three.bin": b"3" * 100, "deep/shared.bin": SHARED},
 }
 CONTENT = {
     f"{name}/{path}": hashlib.sha256(data).hexdigest() for name, files in MODELS.items() for path, data in files.items()
@@ -202,7 +202,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES)
     def lose_an_entry(self, name: str) -> None:
-        for path in sorted((self.folder / "home" / "env" / "models" / name).rglob("*.gguf"))[:1]:
+        for path in sorted((self.folder / "home" / "env" / "models" / name).rglob("*.bin"))[:1]:
             path.unlink()  # of a model that is installed, or whose uninstall was killed
             self.install(name)
 

@@ -16,7 +16,7 @@ from tests.support.models import folder_of, manager_in, names
 from tests.support.projects import project_with
 from tests.support.stores import damage, put, tmpfs
 
-FILES = {"m.gguf": os.urandom(70_000), "config.json": b"{}"}
+FILES = {"m.bin": os.urandom(70_000), "config.json": b"{}"}
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def test_it_moves_to_another_disk_and_back(tmp_path: Path) -> None:
             manager.maintenance.move_store(disk / "store")
         with manager_in(tmp_path) as manager:
             assert manager.verify().rows[0].ok
-            assert manager.path("m", "m.gguf").read_bytes() == FILES["m.gguf"]
+            assert manager.path("m", "m.bin").read_bytes() == FILES["m.bin"]
             manager.maintenance.move_store(tmp_path / "back")
         assert sorted(p.name for p in (disk / "store").iterdir()) == ["VERSION", "locks"]
         check(tmp_path, tmp_path / "back")
@@ -63,7 +63,7 @@ def test_it_moves_to_another_disk_and_back(tmp_path: Path) -> None:
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     with tmpfs(tmp_path / "disk", "512k") as disk, manager_in(tmp_path) as manager:
-        manager.install(folder_of(tmp_path / "m", {"m.gguf": os.urandom(900_000)}))
+        manager.install(folder_of(tmp_path / "m", {"m.bin": os.urandom(900_000)}))
         with pytest.raises(ModelpmError) as caught:
             manager.maintenance.move_store(disk / "store")
         assert caught.value.code == "no_space"
@@ -82,7 +82,7 @@ def test_whoever_still_waits_for_the_old_store_is_told(tmp_path: Path) -> None:
 def test_a_damaged_blob_is_left_behind_and_named(tmp_path: Path) -> None:
     with manager_in(tmp_path) as manager:
         model = manager.install(folder_of(tmp_path / "m", FILES))
-        bad = next(f.sha256 for f in model.files if f.path == "m.gguf")
+        bad = next(f.sha256 for f in model.files if f.path == "m.bin")
         damage(manager.store.blob(bad))
         assert manager.maintenance.move_store(tmp_path / "new").damaged == (bad,)
     with manager_in(tmp_path) as manager:
@@ -224,7 +224,7 @@ def test_a_manager_follows_its_store_wherever_it_goes(tmp_path: Path) -> None:
             assert manager.install(spec).name == "m"
             assert project.sync(check=True).lock_action == "unchanged"
             assert manager.store.root == tmp_path / place
-        manager.install(folder_of(tmp_path / "n", {"n.gguf": b"n"}))
+        manager.install(folder_of(tmp_path / "n", {"n.bin": b"n"}))
         manager.uninstall("n")
     with manager_in(tmp_path, offline=True) as manager:
         assert manager.config.paths.store == tmp_path / "two"
@@ -243,7 +243,7 @@ def test_another_manager_follows_a_store_that_was_moved_meanwhile(tmp_path: Path
         assert project.sync(check=True).lock_action == "unchanged"
         for number, manager in enumerate((other, idle)):
             assert all(row.ok for row in manager.verify(project=project).rows)
-            manager.install(folder_of(tmp_path / f"n{number}", {"n.gguf": b"%d" % number}))
+            manager.install(folder_of(tmp_path / f"n{number}", {"n.bin": b"%d" % number}))
             manager.import_(tmp_path / "m" / next(iter(FILES)))
             assert manager.store.root == tmp_path / "two"
         project.add([f"file://{tmp_path / 'n0'}"])
@@ -258,7 +258,7 @@ def test_files_that_lead_round_in_a_circle_are_not_followed_for_ever(tmp_path: P
             (tmp_path / here).mkdir(exist_ok=True)
             (tmp_path / here / "VERSION").write_text(f"moved to {tmp_path / there}\n")
         with pytest.raises(UsageError, match="was moved to"):
-            manager.install(folder_of(tmp_path / "n", {"n.gguf": b"n"}))
+            manager.install(folder_of(tmp_path / "n", {"n.bin": b"n"}))
 
 
 @pytest.mark.parametrize("where", ["third", "new", "home/store/inside", "home/store"])

@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    path = tmp_path / "mine.gguf"
+    path = tmp_path / "mine.bin"
     path.write_bytes(DATA)
     return path
 
@@ -77,7 +77,7 @@ def test_an_import_leaves_the_files_as_they_were(tmp_path: Path, file: Path) -> 
     assert file.stat().st_mode == before.st_mode
 
 
-def snapshot(hub: Path, *, links: bool, path: str = "sub/c.gguf", data: bytes = DATA) -> Path:
+def snapshot(hub: Path, *, links: bool, path: str = "sub/c.bin", data: bytes = DATA) -> Path:
     """Lay out a repository as huggingface_hub does, on a disk with symlinks or without; return the snapshot."""
     repository = hub / "models--acme--c"
     file = repository / "snapshots" / COMMIT / path
@@ -113,7 +113,7 @@ def test_links_out_of_a_repository_of_a_cache_are_not_followed(modelpm: Modelpm,
     ran = modelpm("import", str(folder), "--json")
     assert ran.code == 0
     assert "w.bin" not in ran.stdout
-    assert "c.gguf" in ran.stdout
+    assert "c.bin" in ran.stdout
 
 
 def test_a_folder_that_only_looks_like_a_cache_opens_nothing(modelpm: Modelpm, tmp_path: Path) -> None:
@@ -129,28 +129,28 @@ def test_what_a_cache_has_is_obtained_by_its_path_where_it_has_no_blobs(
     store: Store, tmp_path: Path, links: bool
 ) -> None:
     snapshot(tmp_path / "hub", links=links)
-    assert offers(store, NAME, len(DATA), path="sub/c.gguf")
-    assert obtain(store, NAME, len(DATA), path="sub/c.gguf")
+    assert offers(store, NAME, len(DATA), path="sub/c.bin")
+    assert obtain(store, NAME, len(DATA), path="sub/c.bin")
     assert store.blob(NAME).stat().st_nlink == 1
 
 
 @pytest.mark.parametrize("links", [True, False])
 def test_other_bytes_of_the_same_size_are_not_obtained(store: Store, tmp_path: Path, links: bool) -> None:
     folder = snapshot(tmp_path / "hub", links=links)
-    (folder / "sub" / "c.gguf").resolve().write_bytes(bytes(len(DATA)))
-    assert not obtain(store, NAME, len(DATA), path="sub/c.gguf")
+    (folder / "sub" / "c.bin").resolve().write_bytes(bytes(len(DATA)))
+    assert not obtain(store, NAME, len(DATA), path="sub/c.bin")
     assert not list(store.blobs())
 
 
 def test_a_link_of_a_cache_that_leaves_it_is_not_followed(store: Store, tmp_path: Path, file: Path) -> None:
     folder = snapshot(tmp_path / "hub", links=True)
-    for link in (folder / "sub" / "c.gguf", tmp_path / "hub" / "models--acme--c" / "blobs" / NAME):
+    for link in (folder / "sub" / "c.bin", tmp_path / "hub" / "models--acme--c" / "blobs" / NAME):
         link.unlink()
         link.symlink_to(file)
-    assert not offers(store, NAME, len(DATA), path="sub/c.gguf")
+    assert not offers(store, NAME, len(DATA), path="sub/c.bin")
 
 
-@pytest.mark.parametrize("path", ["../../../../mine.gguf", "/etc/passwd", "a\0b", "x" * 5000])
+@pytest.mark.parametrize("path", ["../../../../mine.bin", "/etc/passwd", "a\0b", "x" * 5000])
 def test_a_hostile_path_leads_nowhere(store: Store, tmp_path: Path, file: Path, path: str) -> None:
     snapshot(tmp_path / "hub", links=False)
     assert file.exists()
@@ -158,10 +158,10 @@ def test_a_hostile_path_leads_nowhere(store: Store, tmp_path: Path, file: Path, 
 
 
 def test_a_cache_without_symlinks_saves_the_download(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit = hub.add("acme/c", {"w.gguf": DATA}).commit
+    commit = hub.add("acme/c", {"w.bin": DATA}).commit
     folder = tmp_path / "hub" / "models--acme--c" / "snapshots" / commit
     folder.mkdir(parents=True)
-    (folder / "w.gguf").write_bytes(DATA)
+    (folder / "w.bin").write_bytes(DATA)
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     with manager_in(tmp_path) as manager:
@@ -172,7 +172,7 @@ def test_a_cache_without_symlinks_saves_the_download(tmp_path: Path, hub: Hub, m
 
 def test_what_a_view_has_is_taken_before_the_network(tmp_path: Path) -> None:
     with manager_in(tmp_path) as manager:
-        spec = folder_of(tmp_path / "m", {"a.gguf": DATA, "b.json": b"{}"})
+        spec = folder_of(tmp_path / "m", {"a.bin": DATA, "b.json": b"{}"})
         model = manager.install(spec)
         for name in names(manager.store):
             manager.store.blob(name).unlink()
@@ -180,12 +180,12 @@ def test_what_a_view_has_is_taken_before_the_network(tmp_path: Path) -> None:
         (change,) = manager.install([spec]).changes
         assert change.downloaded == 2
         assert (model.folder / "b.json").read_bytes() == b"{}"
-        assert (model.folder / "a.gguf").read_bytes() == DATA
+        assert (model.folder / "a.bin").read_bytes() == DATA
 
 
 def test_a_bundle_is_written_from_a_view_whose_store_is_gone(tmp_path: Path) -> None:
     with manager_in(tmp_path) as manager:
-        manager.install(folder_of(tmp_path / "m", {"a.gguf": DATA}))
+        manager.install(folder_of(tmp_path / "m", {"a.bin": DATA}))
         manager.store.blob(NAME).unlink()
         (bundle,) = manager.bundle(tmp_path / "b.tar")
         assert bundle.stat().st_size > len(DATA)

@@ -52,7 +52,7 @@ def manager_of(tmp_path: Path, *tiers: Path) -> modelpm.Manager:
 def test_another_store_is_linked_and_never_written(tmp_path: Path, tier: Store) -> None:
     before = everything(tier.root)
     manager = manager_of(tmp_path, tier.root)
-    spec = folder_of(tmp_path / "m", {"m.gguf": DATA})
+    spec = folder_of(tmp_path / "m", {"m.bin": DATA})
     would = manager.install([spec], dry_run=True)
     assert [c.downloaded for c in would.changes] == [0]
     done = manager.install([spec])
@@ -76,7 +76,7 @@ def test_another_store_may_be_on_a_disk_that_cannot_be_written(tmp_path: Path) -
         if os.geteuid() == 0:
             subprocess.run(["mount", "-o", "remount,ro", str(mount)], check=True)
         manager = manager_of(tmp_path, mount / "store")
-        (change,) = manager.install([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
+        (change,) = manager.install([folder_of(tmp_path / "m", {"m.bin": DATA})]).changes
         assert change.downloaded == 0
         assert manager.verify().rows[0].ok
         assert manager.path("m").read_bytes() == DATA
@@ -96,7 +96,7 @@ def test_a_copy_of_a_store_is_hashed_once_and_then_believed(tmp_path: Path, tier
 
 def test_damage_in_another_store_is_found_and_mended_at_home(tmp_path: Path, tier: Store) -> None:
     manager = manager_of(tmp_path, tier.root)
-    model = manager.install(folder_of(tmp_path / "m", {"m.gguf": DATA}))
+    model = manager.install(folder_of(tmp_path / "m", {"m.bin": DATA}))
     damage(tier.blob(NAME))
     before = everything(tier.root)
     (row,) = manager.verify().rows
@@ -109,7 +109,7 @@ def test_damage_in_another_store_is_found_and_mended_at_home(tmp_path: Path, tie
 
 def test_another_store_that_went_away_is_done_without(tmp_path: Path, tier: Store) -> None:
     manager = manager_of(tmp_path, tier.root)
-    spec = folder_of(tmp_path / "m", {"m.gguf": DATA})
+    spec = folder_of(tmp_path / "m", {"m.bin": DATA})
     manager.install(spec)
     shutil.rmtree(tier.root)
     (change,) = manager.install([spec]).changes
@@ -136,7 +136,7 @@ def cached(request: pytest.FixtureRequest, cache: Path) -> Iterator[Path]:
 
 def test_what_a_cache_has_is_hashed_once_and_not_downloaded(tmp_path: Path, cached: Path) -> None:
     with manager_in(tmp_path) as manager:
-        spec = folder_of(tmp_path / "m", {"m.gguf": DATA})
+        spec = folder_of(tmp_path / "m", {"m.bin": DATA})
         assert manager.install([spec], dry_run=True).changes[0].downloaded == 0
         (change,) = manager.install([spec]).changes
         assert change.downloaded == 0
@@ -149,7 +149,7 @@ def test_what_a_cache_has_is_hashed_once_and_not_downloaded(tmp_path: Path, cach
 def test_a_cache_whose_file_is_not_what_its_name_says_is_not_used(tmp_path: Path, cache: Path) -> None:
     (cache / NAME).write_bytes(bytes(len(DATA)))
     with manager_in(tmp_path) as manager:
-        (change,) = manager.install([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
+        (change,) = manager.install([folder_of(tmp_path / "m", {"m.bin": DATA})]).changes
         assert change.downloaded == len(DATA)
         assert manager.path("m").read_bytes() == DATA
         assert not list(manager.store.layout.partials.iterdir())
@@ -158,7 +158,7 @@ def test_a_cache_whose_file_is_not_what_its_name_says_is_not_used(tmp_path: Path
 def test_what_came_from_a_cache_can_be_repaired(tmp_path: Path, cache: Path) -> None:
     (cache / NAME).write_bytes(DATA)
     with manager_in(tmp_path) as manager:
-        manager.install(folder_of(tmp_path / "m", {"m.gguf": DATA}))
+        manager.install(folder_of(tmp_path / "m", {"m.bin": DATA}))
         with manager.store.blob(NAME).open("r+b") as file:  # the cache's own program, say
             file.write(b"x")
         assert not manager.is_installed("m")
@@ -190,7 +190,7 @@ def test_tiers_are_read_from_a_variable(tmp_path: Path) -> None:
 def test_modes_are_right_under_any_umask(tmp_path: Path, mask: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     with umask(mask), manager_in(tmp_path) as manager:
-        manager.install(folder_of(tmp_path / "m", {"m.gguf": DATA}))
+        manager.install(folder_of(tmp_path / "m", {"m.bin": DATA}))
     blob = manager.store.blob(NAME)
     assert stat.S_IMODE(blob.stat().st_mode) == 0o444 & ~mask
     assert stat.S_IMODE(blob.parent.stat().st_mode) == 0o777 & ~mask
@@ -205,7 +205,7 @@ def test_a_store_of_a_group_works_for_several_users(tmp_path: Path) -> None:
     shared.mkdir()
     os.chown(shared, 0, 4242)
     shared.chmod(0o2775)
-    spec = folder_of(tmp_path / "m", {"m.gguf": DATA})
+    spec = folder_of(tmp_path / "m", {"m.bin": DATA})
     script = (
         "import os, sys; os.umask(0o002)\n"
         "import modelpm\n"
@@ -252,7 +252,7 @@ def test_a_store_of_a_group_works_for_several_users(tmp_path: Path) -> None:
 
 def test_a_quick_look_sees_what_was_cut_or_replaced_in_another_store(tmp_path: Path, tier: Store) -> None:
     manager = manager_of(tmp_path, tier.root)
-    manager.install(folder_of(tmp_path / "m", {"m.gguf": DATA}))
+    manager.install(folder_of(tmp_path / "m", {"m.bin": DATA}))
     blob = tier.blob(NAME)
     assert [(row.ok, row.problem) for row in manager.verify(quick=True).rows] == [(True, "")]
     os.utime(blob, ns=(1, 1))
@@ -272,6 +272,6 @@ def test_what_is_no_file_in_another_store_is_passed_over(tmp_path: Path, tier: S
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(tier.blob(NAME))
     manager = manager_of(tmp_path, other, tier.root)
-    (change,) = manager.install([folder_of(tmp_path / "m", {"m.gguf": DATA})]).changes
+    (change,) = manager.install([folder_of(tmp_path / "m", {"m.bin": DATA})]).changes
     assert change.downloaded == 0
     assert manager.verify().rows[0].ok

@@ -47,7 +47,7 @@ def modelpm_source(name: str) -> Source | None:
 
 
 def test_the_toolkit_has_every_name_that_moved() -> None:
-    assert sorted(toolkit.__all__) == MOVED
+    assert set(toolkit.__all__) > set(MOVED)
     assert not set(MOVED) & set(modelpm.api.__all__)
 
 
@@ -64,7 +64,7 @@ def test_a_plugin_with_old_names_serves_a_model_and_users_see_no_warning(
     entries = tmp_path / "plugin" / "modelpm_notes-1.0.dist-info" / "entry_points.txt"
     entries.write_text("[modelpm.source.v1]\nnotes = modelpm_notes\n")
     env = {"PYTHONPATH": str(tmp_path / "plugin")}
-    ran = modelpm("install", f"notes://{tmp_path}/m.gguf", "--as", "mine", env=env)
+    ran = modelpm("install", f"notes://{tmp_path}/m.bin", "--as", "mine", env=env)
     assert ran.code == 0, ran.stderr
     assert "Deprecat" not in ran.stderr
     assert Path(modelpm("path", "mine").stdout.strip()).read_bytes() == b"written by a plugin"

@@ -108,7 +108,7 @@ class Machine:
         return self.start(Path(sys.executable).with_name("modelpm"), *arguments)
 
     def fetch(self, server: FaultServer) -> "subprocess.Popen[str]":
-        arguments = (self.home / "store", server.url("/large.gguf"), LARGE_SIZE, large_sha())
+        arguments = (self.home / "store", server.url("/large.bin"), LARGE_SIZE, large_sha())
         return self.start(sys.executable, "-m", "tests.support.fetcher", *arguments)
 
     def counted(self) -> int:
@@ -156,7 +156,7 @@ def cut_and_heal(it: Machine, server: FaultServer, marked_at: int, flag: int) ->
     with it.fetch(server) as download:
         try:
             await_promise(lambda: it.counted() >= marked_at, download)
-            with it.modelpm("install", server.url("/small.gguf"), "-q") as install:
+            with it.modelpm("install", server.url("/small.bin"), "-q") as install:
                 said = install.stdout.read() if install.stdout else ""
             marked = it.counted()
             it.cut(flag)
@@ -185,7 +185,7 @@ def check_acknowledged(it: Machine) -> None:
     with it.modelpm("verify") as process:
         said = process.stdout.read() if process.stdout else ""
     assert process.returncode == 0, said
-    assert (it.home / "env" / "models" / "small" / "small.gguf").read_bytes() == SMALL
+    assert (it.home / "env" / "models" / "small" / "small.bin").read_bytes() == SMALL
 
 
 def cut_at_the_end(it: Machine, server: FaultServer, flag: int) -> None:
@@ -221,7 +221,7 @@ tools = all(shutil.which(tool) for tool in ("mkfs.ext4", "mkfs.xfs", "mount", "u
 def test_a_power_cut_loses_nothing_that_was_promised(tmp_path: Path, kind: str) -> None:
     with (
         machine(kind, tmp_path) as it,
-        FaultServer({"/large.gguf": large(), "/small.gguf": SMALL}) as server,
+        FaultServer({"/large.bin": large(), "/small.bin": SMALL}) as server,
     ):
         for number in range(_ROUNDS):
             flag = (_FLUSH_LOG, _DROP_LOG)[number % 2]

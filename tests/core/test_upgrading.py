@@ -15,7 +15,7 @@ OLD, NEW = b"the first bytes " * 4096, b"the other bytes " * 4096
 
 @pytest.fixture
 def server() -> Iterator[FaultServer]:
-    with FaultServer({"/dir/voice.onnx": OLD}) as running:
+    with FaultServer({"/dir/voice.bin": OLD}) as running:
         yield running
 
 
@@ -28,15 +28,15 @@ def manager(tmp_path: Path) -> modelpm.Manager:
 def project(manager: modelpm.Manager, tmp_path: Path, server: FaultServer) -> Project:
     (tmp_path / "p").mkdir()
     made = manager.init(tmp_path / "p")
-    made.add([server.url("/dir/voice.onnx")])
+    made.add([server.url("/dir/voice.bin")])
     return made
 
 
 def test_outdated_says_that_it_cannot_tell(manager: modelpm.Manager, server: FaultServer, project: Project) -> None:
-    manager.install(server.url("/dir/voice.onnx"))
-    manager.install(server.url("/dir/voice.onnx") + "#sha256=" + hashlib.sha256(OLD).hexdigest(), name="promised")
+    manager.install(server.url("/dir/voice.bin"))
+    manager.install(server.url("/dir/voice.bin") + "#sha256=" + hashlib.sha256(OLD).hexdigest(), name="promised")
     manager._services.warnings.taken()  # noqa: SLF001 - told and forgotten
-    server.files["/dir/voice.onnx"] = NEW
+    server.files["/dir/voice.bin"] = NEW
     server.sent = 0
     for report in (manager.outdated(), project.outdated()):
         assert (report.rows, report.errors) == ((), ())
@@ -44,14 +44,14 @@ def test_outdated_says_that_it_cannot_tell(manager: modelpm.Manager, server: Fau
         assert "cannot tell whether `voice` changed" in warning
         assert "`modelpm upgrade voice` fetches and compares" in warning
     assert server.sent < 100  # it looked, and fetched nothing
-    server.files["/dir/voice.onnx"] = NEW + b"!"  # that can be told
+    server.files["/dir/voice.bin"] = NEW + b"!"  # that can be told
     manager._services.__dict__.pop("registry", None)  # noqa: SLF001 - as a new process
     (row,) = manager.outdated(["voice"]).rows
     assert (row.name, row.newest) == ("voice", "changed")
 
 
 def test_an_upgrade_by_name_fetches_and_compares(manager: modelpm.Manager, server: FaultServer) -> None:
-    made = manager.install(server.url("/dir/voice.onnx"))
+    made = manager.install(server.url("/dir/voice.bin"))
     manager._services.warnings.taken()  # noqa: SLF001 - told and forgotten
     report = manager.upgrade()
     assert (report.changes, len(report.warnings)) == ((), 1)
@@ -59,7 +59,7 @@ def test_an_upgrade_by_name_fetches_and_compares(manager: modelpm.Manager, serve
     assert (report.changes, report.errors, report.warnings) == ((), (), ())
     assert server.sent >= 2 * len(OLD)
 
-    server.files["/dir/voice.onnx"] = NEW
+    server.files["/dir/voice.bin"] = NEW
     assert manager.upgrade().changes == ()
     (would,) = manager.upgrade(["voice"], dry_run=True).changes
     assert (would.action, would.digest, would.downloaded) == ("compare", None, len(NEW))
@@ -76,7 +76,7 @@ def test_a_project_upgrades_by_name_in_the_same_way(project: Project, server: Fa
     lock = project.site.lock.read_text()
     report = project.upgrade(["voice"])
     assert (report.lock_action, report.errors, report.warnings) == ("unchanged", (), ())
-    server.files["/dir/voice.onnx"] = NEW
+    server.files["/dir/voice.bin"] = NEW
     report = project.upgrade()
     assert report.lock_action == "unchanged"
     assert "cannot tell whether" in report.warnings[0]

@@ -12,6 +12,7 @@ from modelpm.cli.verbs import ALIASES, VERBS
 from modelpm.config.settings import SETTINGS
 from modelpm.errors import PRECEDENCE, Code
 from modelpm.text.plain import plain
+from tests.docs import layouts
 
 DOCS = Path(__file__).parents[2] / "docs"
 COMMAND = "python -m tests.docs"
@@ -121,8 +122,18 @@ def _value(default: Any) -> str:
     return f"`{', '.join(shown) if isinstance(shown, list) else shown}`"
 
 
+def layouts_page() -> str:
+    """Return the page of layouts: the rules, and what they answer for real repositories."""
+    rules = _table(("rule", "holds for"), list(layouts.rows_of_rules()))
+    rows = list(layouts.rows_of_repositories())
+    answers = _table(("repository", "rule", "variants", "taken", "a program opens"), rows)
+    about = ["## Real repositories", "", "By names alone, at the time their listings were read.", ""]
+    return _NOTE + "\n".join([*layouts.lines(), *rules, "", *about, *answers, ""])
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors,
     "configuration.md": configuration,
     "commands.md": commands,
+    "layouts.md": layouts_page,
 }

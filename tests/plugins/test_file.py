@@ -8,10 +8,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelpm.api import ModelpmError, NotFound, Reference, RemoteFile, Snapshot, StoreError, Stream, UsageError
+from modelpm.api import (
+    Context,
+    ModelpmError,
+    NotFound,
+    Reference,
+    RemoteFile,
+    Snapshot,
+    StoreError,
+    Stream,
+    UsageError,
+)
 from modelpm_file import FileSource, modelpm_source
 from tests.conftest import Ran
 from tests.support.codes import coded
+from tests.support.models import folder_of
 
 CONTENT = bytes(range(256)) * 20_000
 
@@ -36,8 +47,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_it_serves_its_scheme_only() -> None:
-    assert isinstance(modelpm_source(name="file"), FileSource)
-    assert modelpm_source(name="http") is None
+    assert isinstance(modelpm_source(name="file", context=Context()), FileSource)
+    assert modelpm_source(name="http", context=Context()) is None
 
 
 def test_a_folder_is_listed_with_sizes_and_digests(folder: Path) -> None:
@@ -205,3 +216,30 @@ def test_a_pipe_in_place_of_a_listed_file_is_not_waited_for(tmp_path: Path) -> N
     opening = FileSource().open(file, file.locations[0])
     with pytest.raises(StoreError, match="not a regular file"):
         opening.__enter__()
+
+
+@pytest.mark.parametrize(
+    ("rest", "path", "variant"),
+    [
+        ("/models/m:Q8_0", "/models/m", "Q8_0"),
+        ("/models/m:all", "/models/m", "all"),
+        ("/models/12%3A30", "/models/12%3A30", ""),
+        ("/models/a:b.gguf", "/models/a%3Ab.gguf", ""),
+        ("/models/:x", "/models/%3Ax", ""),
+    ],
+)
+def test_a_variant_stands_behind_a_folder(rest: str, path: str, variant: str) -> None:
+    reference = FileSource().parse(rest)
+    assert (reference.path, reference.quantization) == (path, variant)
+    assert FileSource().parse(str(reference).removeprefix("file://")) == reference
+
+
+def test_a_folder_of_variants_is_taken_as_one(modelpm: Callable[..., Ran], tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path / "m", {"m-Q4_K_M.gguf": b"GGUF4", "m-Q8_0.gguf": b"GGUF8", "mmproj-F16.gguf": b"GGUFp"}
+    )
+    bare = modelpm("install", folder)
+    assert (bare.code, "is taken as q4_k_m" in bare.stderr, "q8_0 (5 B)" in bare.stderr) == (0, True, True)
+    assert modelpm("install", f"{folder}:q8").code == 5
+    assert modelpm("install", f"{folder}:q8_0").code == 0
+    assert modelpm("path", f"{folder}:q8_0").stdout.endswith("/m-q8_0/m-Q8_0.gguf\n")

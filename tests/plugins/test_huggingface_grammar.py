@@ -45,7 +45,7 @@ def test_every_form_is_read(rest: str, reference: Reference) -> None:
         "owner/-repo",
         "owner/repo@",
         "owner/repo:",
-        "a/b:Q 4",
+        "a/b:Q\\n4",
         "owner/repo@a b",
         "owner/repo@a..b",
         "owner/repo/x:Q4_K_M",

@@ -370,7 +370,7 @@ def test_a_hostile_name_in_a_listing_is_refused_before_anything_is_written(
     hub.server.answer("/tree/", json.dumps([GIT | {"path": name}]).encode(), "application/json", times=9)
     spec, env = f"hf://acme/tiny@{repo.commit}", {"HF_ENDPOINT": hub.endpoint}
 
-    ran = modelpm("install", spec, "--json", env=env)
+    ran = modelpm("install", spec, "--include", "*", "--json", env=env)
 
     assert ran.code == 4, ran.stdout
     assert json.loads(ran.stdout)["errors"][0]["code"] == "hostile_name"

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpm.api import NotFound, RemoteFile, UsageError
+from modelpm.api import Context, NotFound, RemoteFile, UsageError
 from modelpm_package import PackageSource, modelpm_source
 from tests.support.codes import coded
 
@@ -26,8 +26,8 @@ def listed(rest: str) -> tuple[RemoteFile, ...]:
 
 
 def test_it_serves_its_scheme_only() -> None:
-    assert isinstance(modelpm_source(name="pkg"), PackageSource)
-    assert modelpm_source(name="file") is None
+    assert isinstance(modelpm_source(name="pkg", context=Context()), PackageSource)
+    assert modelpm_source(name="file", context=Context()) is None
 
 
 def test_a_folder_of_a_package_is_listed_and_nothing_is_imported(package: Path) -> None:

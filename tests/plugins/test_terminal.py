@@ -2,17 +2,19 @@
 
 import io
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rich.console import Console
 
-from modelpm.api import Progress, Status
-from modelpm.api.toolkit import cells
+from modelpm.api import Context, Progress, Stage, Status, Work
+from modelpm.api.toolkit import amount, cells
 from modelpm_terminal import modelpm_listener
 from modelpm_terminal.bar import Bar
-from modelpm_terminal.drawing import amount, draw, rows
+from modelpm_terminal.drawing import draw, draw_stages, left_text, rows
+from modelpm_terminal.names import apart
 from modelpm_terminal.plain import Plain
 
 MIB = 1 << 20
@@ -32,7 +34,7 @@ def state(
 
 
 def text(models: Sequence[Progress], files: Sequence[Progress], width: int, limit: int = 20) -> list[str]:
-    return [name + rest for name, rest in draw(rows(models, files, limit), width)]
+    return draw(rows(models, files, limit), width)
 
 
 def test_each_file_has_a_bar_and_the_total_its_speed_and_time() -> None:
@@ -41,13 +43,13 @@ def test_each_file_has_a_bar_and_the_total_its_speed_and_time() -> None:
     assert [line.split()[0] for line in lines] == ["a.gguf", "b.gguf", "Total"]
     assert "━" in lines[0]
     assert "5.0/10.0 MiB" in lines[0]
-    assert lines[2].endswith("8.0/40.0 MiB    2.0 MiB/s         16s")
+    assert lines[2].split() == ["Total", lines[2].split()[1], "20%", "8.0/40.0", "MiB", "2.0", "MiB/s", "16s"]
 
 
 def test_a_narrow_terminal_gets_percentages_instead_of_bars() -> None:
     files = [state(3 * MIB, 30 * MIB, "b.gguf"), state(5 * MIB, 10 * MIB, LONG)]
     lines = text([state(8 * MIB, 40 * MIB, speed=2.0 * MIB)], files, 40)
-    assert lines[0].startswith("a-model…4.gguf  50%")
+    assert lines[0].startswith("a-model-f…cters-q4  50%")
     assert "━" not in "".join(lines)
     assert lines[-1].strip() == "2.0 MiB/s, 16s left"
 
@@ -91,7 +93,7 @@ def test_files_that_wait_or_are_done_have_no_bar() -> None:
 
 def test_a_terminal_without_unicode_gets_ascii() -> None:
     made = rows([state(MIB, 4 * MIB)], [state(MIB, 2 * MIB, LONG), state(0, 2 * MIB, "b")], 9)
-    assert "".join(name + rest for name, rest in draw(made, 80, ascii_only=True)).isascii()
+    assert "".join(draw(made, 80, ascii_only=True)).isascii()
 
 
 def test_a_hostile_file_name_reaches_no_terminal() -> None:
@@ -108,18 +110,18 @@ def test_amounts_share_the_unit_of_the_total(done: int, total: int | None, shown
 
 def test_bars_are_cleared_when_they_are_closed() -> None:
     stream = io.StringIO()
-    bar = Bar(Console(file=stream, force_terminal=True, width=80, height=24))
+    bar = Bar(stream)
     bar.show([state(0, 9 * MIB), state(0, 4 * MIB, "a"), state(0, 5 * MIB, "b")])
     bar.show([state(9 * MIB, 9 * MIB, status=Status.COMPLETED)])
     bar.close()
     bar.close()
     assert "Total" in stream.getvalue()
-    assert stream.getvalue().endswith("\x1b[2K")  # the last that happens is that a line is erased
+    assert stream.getvalue().endswith("\r\x1b[J\x1b[?25h\x1b[?2026l")  # one row, which is erased
 
 
 def test_a_model_that_is_done_stays_in_the_total() -> None:
     stream = io.StringIO()
-    bar = Bar(Console(file=stream, force_terminal=True, width=80, height=24))
+    bar = Bar(stream)
     bar.show([state(4 * MIB, 4 * MIB, model="one", status=Status.COMPLETED)])
     bar.show([state(0, 4 * MIB, model="two"), state(0, 4 * MIB, "x", model="two")])
     bar.close()
@@ -139,6 +141,81 @@ def test_without_a_terminal_a_large_file_gets_a_line_at_each_end() -> None:
 
 
 def test_the_plugin_serves_its_two_names_and_no_other() -> None:
-    assert isinstance(modelpm_listener("bar"), Bar)
-    assert isinstance(modelpm_listener("plain"), Plain)
-    assert modelpm_listener("other") is None
+    assert isinstance(modelpm_listener("bar", Context()), Bar)
+    assert isinstance(modelpm_listener("plain", Context()), Plain)
+    assert modelpm_listener("other", Context()) is None
+
+
+SHARDS = [f"weights/model-{number:05}-of-00030.safetensors" for number in range(1, 31)]
+
+
+@pytest.mark.parametrize("width", [60, 36, 20, 14, 9])
+def test_names_that_stand_below_each_other_tell_apart(width: int) -> None:
+    found = apart(SHARDS, width)
+    assert len(set(found)) == len(SHARDS)
+    assert max(map(cells, found)) <= width
+
+
+def test_what_all_names_share_goes_first() -> None:
+    assert apart(SHARDS, 39)[16] == "model-00017-of-00030.safetensors"
+    assert apart(SHARDS, 20)[16] == "model-00017-of-00030"
+    assert apart(SHARDS, 16)[16] == "…00017-of-00030"
+
+
+@given(st.lists(st.text("ab-./", min_size=1, max_size=30), min_size=1, max_size=5), st.integers(1, 40))
+def test_names_fit_whatever_they_are(names: list[str], width: int) -> None:
+    found = apart(names, width)
+    assert len(found) == len(names)
+    assert all(cells(name) <= width for name in found)
+
+
+def test_the_total_counts_files() -> None:
+    models = [Progress("m", 1, 9, 0.0, 0.0, Status.DOWNLOADING, files_done=123, files_total=300)]
+    assert draw(rows(models, [], 9), 80)[0].startswith("Total 123/300 files ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.2, "1s"), (41, "41s"), (59.7, "1m 00s"), (125, "2m 05s"), (3720, "1h 02m"), (1e9, "—"), (float("inf"), "—")],
+)
+def test_the_time_left_is_short_or_unknown(seconds: float, shown: str) -> None:
+    assert left_text(seconds) == shown
+
+
+def test_no_time_is_promised_while_nothing_comes() -> None:
+    stalled = state(5, 9, speed=0.0)
+    assert text([stalled], [], 80)[-1].endswith("—")
+    assert text([stalled], [], 40)[-1].endswith("time left unknown")
+
+
+def stage(work: Work, about: str = "m.gguf", *, age: float = 1.0, **more: Any) -> Stage:
+    return Stage(work, about, since=NOW - timedelta(seconds=age), **more)
+
+
+NOW = datetime(2026, 1, 2, 12, 4, 5, tzinfo=UTC)
+
+
+def test_a_stage_is_a_line_of_words_that_fits() -> None:
+    waiting = stage(Work.WAITING, detail="process 7 (modelpm install)", done=3 * MIB, total=12 * MIB, age=65)
+    (line,) = draw_stages([waiting], NOW, 100, 9)
+    assert line[2:] == "Waiting for process 7 (modelpm install): m.gguf, 3.0 of 12.0 MiB, 25% (1m 05s)"
+    (short,) = draw_stages([waiting], NOW, 40, 9)
+    assert short.endswith("… (1m 05s)")
+    assert cells(short) <= 37
+    assert draw_stages([waiting], NOW, 80, 9, ascii_only=True)[0].isascii()
+
+
+def test_few_stages_are_shown() -> None:
+    assert len(draw_stages([stage(Work.HASHING, str(number)) for number in range(9)], NOW, 80, 9)) == 3
+    assert draw_stages([stage(Work.HASHING)], NOW, 80, 0) == []
+
+
+def test_without_a_terminal_waits_are_lines_and_short_work_is_none() -> None:
+    stream = io.StringIO()
+    plain = Plain(stream)
+    now = datetime.now(UTC)
+    retrying = Stage(Work.RETRYING, "m.gguf", detail="host is busy (2 of 5)", since=now)
+    plain.stages([Stage(Work.HASHING, "a", since=now), retrying])
+    plain.stages([retrying])
+    plain.stages([Stage(Work.HASHING, "a", since=now - timedelta(seconds=2), done=1, total=4)])
+    assert stream.getvalue() == "Retrying m.gguf: host is busy (2 of 5)\nHashing a: 1 of 4 B, 25%\n"

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 from werkzeug import Request, Response
 
 from tests.support.cdn import Cdn, Content, Seen, Server, ranged, read
+from tests.support.models import holding
 
 _LARGE = (".safetensors", ".gguf", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".h5")
 _REPO = r"(?P<kind>models|datasets)/(?P<repo>[^/]+(?:/[^/]+)?)"
@@ -107,10 +108,14 @@ class Hub:
         branches: tuple[str, ...] = ("main",),
         tags: tuple[str, ...] = (),
     ) -> Repo:
-        """Publish a folder, or contents by path, as the newest commit; datasets are named ``datasets/owner/name``."""
+        """Publish a folder, or contents by path, as the newest commit; datasets are named ``datasets/owner/name``.
+
+        What is published is valid, as :func:`tests.support.models.holding` makes it.
+        """
         if isinstance(files, Path):
             root = files
             files = {p.relative_to(root).as_posix(): p for p in sorted(root.rglob("*")) if p.is_file()}
+        files = {path: holding(path, each) if isinstance(each, bytes) else each for path, each in files.items()}
         made = {path: HubFile.of(path, content) for path, content in files.items()}
         state = repr((name, sorted((path, file.sha256) for path, file in made.items())))
         commit = hashlib.sha1(state.encode(), usedforsecurity=False).hexdigest()

@@ -11,7 +11,7 @@ from modelpm.api import Digest, Reference, RemoteFile, Snapshot, Stream, hookimp
 
 class Shelf:
     def resolve(self, reference):
-        return Snapshot(reference, "1", (RemoteFile("shelf.gguf", len(DATA), None, ("shelf",)),))
+        return Snapshot(reference, "1", (RemoteFile("shelf.bin", len(DATA), None, ("shelf",)),))
 
     @contextmanager
     def open(self, file, location, *, start=0, stop=None, validator=None):

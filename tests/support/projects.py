@@ -13,6 +13,7 @@ from modelpm.environment.environment import Environment
 from modelpm.environment.view import View
 from modelpm.library.project import Project
 from modelpm.testing import FaultServer
+from tests.support.models import holding
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Shop:
         (self.folder / "models" / f"{id_}.toml").write_text(tomli_w.dumps(values))
 
     def content(self, id_: str, version: str, path: str) -> bytes:
-        return f"{id_} {version} {path}\n".encode() * 50
+        return holding(path, f"{id_} {version} {path}\n".encode() * 50)
 
     def file(self, id_: str, version: str, path: str) -> Path:
         return self.folder / "files" / id_ / version / path

@@ -10,6 +10,7 @@ from typing import Any
 
 from modelpm.api import Hasher
 from modelpm.api.events import Acted, Bus, Progressed, Warned
+from modelpm.api.stages import Stage
 from modelpm.api.types import Digest, Event
 from modelpm.errors import ModelpmError
 from modelpm.store import Store
@@ -75,7 +76,7 @@ class Trial:
         """The store, as another process would see it."""
         return Store(self.root)
 
-    def take(self, happening: Acted | Event | Progressed | Warned) -> None:
+    def take(self, happening: Acted | Event | Progressed | Stage | Warned) -> None:
         """Keep an event of the engine."""
         if isinstance(happening, Event):
             self.events.append((happening.action, happening.fields))

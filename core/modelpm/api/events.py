@@ -4,14 +4,19 @@ A verb gets a :class:`Bus` and emits events on it. Progress, the auditor, the co
 own functions subscribe.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from modelpm.network.redact import cleaned, without_secrets
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.api.stages import Stage, Work
     from modelpm.api.types import Event, Progress
+
+_PAUSE = 0.1  # seconds between two values of a stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Acted:
 
 
 if TYPE_CHECKING:
-    Happening = Acted | Event | Progressed | Warned
+    Happening = Acted | Event | Progressed | Stage | Warned
 
 
 class Subscriber(Protocol):
@@ -72,7 +77,9 @@ class Subscriber(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """Takes what happens to every subscriber, in the order of their subscription. Immutable, and thread-safe as they.
+    """Takes what happens to every subscriber, in the order of their subscription.
+
+    Immutable, and thread-safe if its subscribers are.
 
     Attributes:
         subscribers: Called with each event.
@@ -107,6 +114,79 @@ class Bus:
         """
         from datetime import UTC, datetime
 
+        from modelpm.api.stages import stage_of
         from modelpm.api.types import Event
 
-        self.tell(Event(datetime.now(UTC), run, action, cleaned(fields)))
+        now, known = datetime.now(UTC), cleaned(fields)
+        self.tell(Event(now, run, action, known))
+        if (stage := stage_of(action, known, now)) is not None:
+            self.tell(stage)
+
+    def stage(self, stage: "Stage") -> None:
+        """Tell that something takes long, or is over."""
+        self.tell(replace(stage, about=without_secrets(stage.about), detail=without_secrets(stage.detail)))
+
+    @contextmanager
+    def during(
+        self, work: "Work", about: str, *, model: str = "", detail: str = "", total: int | None = None
+    ) -> Iterator["Ongoing"]:
+        """Tell that something is done while the block runs; where it is counted, from the first count on.
+
+        Args:
+            work: What is done.
+            about: To what.
+            model: The model's name, where it is done to a file of one.
+            detail: More about it.
+            total: Bytes, or things, there are, where the block counts them.
+        """
+        from modelpm.api.stages import Stage
+
+        done = None if total is None else 0
+        ongoing = Ongoing(self, Stage(work, about, model, detail, done=done, total=total))
+        if total is None:
+            ongoing.tell()
+        try:
+            yield ongoing
+        finally:
+            ongoing.end()
+
+
+@dataclass(slots=True)
+class Ongoing:
+    """A stage that lasts; used by one thread.
+
+    Attributes:
+        bus: Gets its values, at most ten a second.
+        stage: How far it is.
+    """
+
+    bus: Bus
+    stage: "Stage"
+    _told: float = 0.0
+
+    def tell(self) -> None:
+        """Tell how far it is."""
+        self._told = time.monotonic()
+        self.bus.stage(self.stage)
+
+    def end(self) -> None:
+        """Tell that it is over, where it was told at all."""
+        if self._told:
+            self.bus.stage(replace(self.stage, ended=True))
+
+    def at(self, detail: str) -> None:
+        """Tell which part it is at."""
+        self.stage = replace(self.stage, detail=detail)
+        self.tell()
+
+    def through(self, chunks: "Iterable[bytes]") -> "Iterator[bytes]":
+        """Yield the chunks, and count each after it was used."""
+        for chunk in chunks:
+            yield chunk
+            self.add(len(chunk))
+
+    def add(self, count: int) -> None:
+        """Count bytes, or things, that are done since the last call."""
+        self.stage = replace(self.stage, done=(self.stage.done or 0) + count)
+        if time.monotonic() - self._told >= _PAUSE:
+            self.tell()

@@ -6,7 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
-from modelpm.api.types import CatalogText, Event, Progress, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.stages import Stage
+from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Snapshot, Stream
 
 hookimpl = pluggy.HookimplMarker("modelpm")
 
@@ -92,6 +93,15 @@ class Locator(Protocol):
         ...
 
 
+@runtime_checkable
+class Branched(Protocol):
+    """Optional protocol: a source whose models have branches, which may hold other weights than the default one."""
+
+    def branches(self, reference: Reference) -> tuple[str, ...]:
+        """Return the names of the branches of a model, as a revision writes them; asked where one has no weights."""
+        ...
+
+
 class Hasher(Protocol):
     """A running digest; the objects of ``hashlib`` are hashers as they are."""
 
@@ -162,6 +172,18 @@ class Catalog(Protocol):
         ...
 
 
+@runtime_checkable
+class Recognizer(Protocol):
+    """Optional protocol: a catalog that knows published files by their digest."""
+
+    def recognize(self, sha256: str) -> Iterable[KnownFile]:
+        """Return where the file of a digest is published; none where that is not known.
+
+        It names bytes that are here; whether they can be downloaded from there is another question.
+        """
+        ...
+
+
 class Listener(Protocol):
     """Shows progress; called on the calling thread only, at most ten times a second."""
 
@@ -180,4 +202,16 @@ class EventListener(Protocol):
 
     def take(self, event: Event) -> None:
         """Take one event. Called from the threads that work, and must be quick."""
+        ...
+
+
+@runtime_checkable
+class StageListener(Protocol):
+    """Optional protocol: a listener that also shows what takes long: waits, retries, bytes that are hashed."""
+
+    def stages(self, stages: Sequence[Stage]) -> None:
+        """Take every stage under way, the oldest first, at most ten times a second.
+
+        The caller is any thread, also while the calling thread is blocked, but never two at once.
+        """
         ...

@@ -3,18 +3,20 @@
 import errno
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 
-from modelpm.api.types import MAX_FILES, Digest, Reference, RemoteFile, Snapshot, Stream, too_many
+from modelpm.api.types import MAX_FILES, Context, Digest, Reference, RemoteFile, Snapshot, Stream, too_many
 from modelpm.disk.system import open_file
 from modelpm.errors import ModelpmError, NotFound, StoreError
 from modelpm.text.untrusted import printable
 
 _CHUNK = 1 << 20
+_PAUSE = 0.1  # seconds between two words of how far hashing is
 
 
 class LocalSource:
@@ -22,7 +24,16 @@ class LocalSource:
 
     A folder is listed without what begins with a dot, without ``__pycache__``, and without links that leave it or lead
     to folders. Files have no revision: each is hashed when it is listed, and that is what pins it.
+
+    Args:
+        context: What the plugin was given; its ``emit`` is told how far hashing is.
     """
+
+    _context = Context()  # of a subclass with its own __init__
+
+    def __init__(self, context: Context | None = None) -> None:
+        if context is not None:
+            self._context = context
 
     def target(self, reference: Reference) -> Path:
         """Return the file or folder behind a reference, or where it would be."""
@@ -37,9 +48,9 @@ class LocalSource:
         target = self.target(reference)
         with _failures(target):
             if target.is_dir():
-                files = [_described(target / path, path, self.member(reference, path)) for path in _listed(target)]
+                files = [self._described(target / path, path, self.member(reference, path)) for path in _listed(target)]
             else:
-                files = [_described(target, target.name, reference)]
+                files = [self._described(target, target.name, reference)]
         if not files:
             raise NotFound(
                 f"{printable(str(target))} holds no files of a model",
@@ -47,6 +58,25 @@ class LocalSource:
             )
         lines = "".join(f"{file.digest}  {file.size}  {file.path}\n" for file in files)
         return Snapshot(reference, hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest(), tuple(files))
+
+    def _described(self, file: Path, path: str, reference: Reference) -> RemoteFile:
+        """Return a file with its digest; reads every byte, and tells how far that is."""
+        if not file.is_file():  # a pipe or a device would never end
+            raise NotFound(
+                f"{printable(str(file))} is not a file" if file.exists() else f"{printable(str(file))} does not exist"
+            )
+        hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
+        with _open(file) as stream:
+            size, done, told = os.fstat(stream.fileno()).st_size, 0, time.monotonic()
+            while count := _read(stream, buffer):
+                hasher.update(buffer[:count])
+                done += count
+                if (now := time.monotonic()) - told >= _PAUSE:
+                    told = now
+                    self._context.emit("file.hash", {"path": path, "done": done, "size": size})
+            size = os.fstat(stream.fileno()).st_size
+        self._context.emit("file.hash", {"path": path, "done": size, "size": size})
+        return RemoteFile(path, size, Digest("sha256", hasher.hexdigest()), (str(file),), reference)
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
         """As :meth:`modelpm.api.Locator.locate`; the reference is that of the file or that of its folder."""
@@ -105,19 +135,6 @@ def _listed(folder: Path) -> list[str]:
                 if len(found) > MAX_FILES:
                     raise too_many(printable(str(folder)))
     return sorted(found)
-
-
-def _described(file: Path, path: str, reference: Reference) -> RemoteFile:
-    if not file.is_file():  # a pipe or a device would never end
-        raise NotFound(
-            f"{printable(str(file))} is not a file" if file.exists() else f"{printable(str(file))} does not exist"
-        )
-    hasher, buffer = hashlib.sha256(), memoryview(bytearray(_CHUNK))
-    with _open(file) as stream:
-        while count := _read(stream, buffer):
-            hasher.update(buffer[:count])
-        size = os.fstat(stream.fileno()).st_size
-    return RemoteFile(path, size, Digest("sha256", hasher.hexdigest()), (str(file),), reference)
 
 
 def _open(path: Path | str) -> FileIO:

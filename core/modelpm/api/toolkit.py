@@ -1,19 +1,32 @@
-"""Helpers for plugins that write files or print tables: modelpm's own, kept stable for others."""
+"""Helpers for plugins that write files, print tables, or read formats: modelpm's own, kept stable for others."""
 
+from modelpm.api.cursor import BoundError, Cursor, CutError, MalformedError, Memory, Part
+from modelpm.api.inspection import dangerous, structural, worst
 from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.disk.system import fdatasync, open_file, try_lock
-from modelpm.text.human import cells, shorten
+from modelpm.text.human import amount, cells, percent, shorten
 
 __all__ = [
+    "BoundError",
+    "Cursor",
+    "CutError",
+    "MalformedError",
+    "Memory",
+    "Part",
+    "amount",
     "cells",
+    "dangerous",
     "explained",
     "fdatasync",
     "make_folder",
     "open_file",
+    "percent",
     "read_bytes",
     "shorten",
+    "structural",
     "try_lock",
+    "worst",
     "write_atomic",
 ]

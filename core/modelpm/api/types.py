@@ -115,6 +115,25 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownFile:
+    """A published file, known by its digest.
+
+    Attributes:
+        model: The spec of what it belongs to: ``core/qwen3-8b:q4_k_m``, ``hf://owner/repo``.
+        path: Its path there.
+        license: As published; empty where it is not known.
+    """
+
+    model: str
+    path: str
+    license: str = ""
+
+    def __str__(self) -> str:
+        """Return what installs it: the model of a catalog, or the file of a repository."""
+        return f"{self.model}/{self.path}" if "://" in self.model else self.model
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Bytes of one file from ``start`` on.
 
@@ -202,6 +221,8 @@ class Progress:
         status: See :class:`Status`.
         error: Message of the failure, or None.
         file: The file's path; empty for the model as a whole.
+        files_done: Files of the model that are complete; 0 for a file.
+        files_total: Files that the model has; 0 for a file, and where nothing counts them.
     """
 
     model_id: str
@@ -212,6 +233,8 @@ class Progress:
     status: Status
     error: str | None = None
     file: str = ""
+    files_done: int = 0
+    files_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from errno import EFBIG
 from pathlib import Path
 
 from modelpm.api.local_source import stays_in
+from modelpm.api.stages import Stage, Work
 from modelpm.bundle import archive, volumes
 from modelpm.bundle.target import claim, held, release
 from modelpm.disk import explained, make_folder
@@ -21,6 +22,7 @@ from modelpm.project.discovery import FILE, LOCK
 from modelpm.store import Store
 from modelpm.store.layout import is_sha256
 from modelpm.store.reuse import obtain
+from modelpm.text.human import binary_size
 from modelpm.text.untrusted import printable
 
 _HIDDEN = "."  # so begin our own drafts, too
@@ -39,7 +41,8 @@ class Taken:
         sha256: Its content.
         size: Bytes.
         state: ``adopted``, or ``present`` where the store had it.
-        models: Full names of the locked models that it belongs to.
+        models: Names of the locked models that it belongs to.
+        known: What catalogs know of these bytes, each a spec: ``core/qwen3-8b``, ``hf://owner/repo/file``.
     """
 
     file: str
@@ -47,6 +50,7 @@ class Taken:
     size: int
     state: str
     models: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
 
 def write_bundle(environment: Environment, target: Path, split: int | None) -> list[Path]:
@@ -86,8 +90,9 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
             write_atomic(target / LOCK, text)  # last: a bundle without it is not complete
             return [target]
         older = claim(target, split=split is not None)
-        with explained(target.parent, "write"):
-            made = volumes.write(archive.packed([(LOCK, text)], blobs), target, split)
+        size = sum(files.values())
+        with explained(target.parent, "write"), store.bus.during(Work.WRITING, target.name, total=size) as writing:
+            made = volumes.write(writing.through(archive.packed([(LOCK, text)], blobs)), target, split)
         release(older, made)
         return made
 
@@ -142,6 +147,7 @@ def _check_folder(target: Path) -> None:
 
 def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Path]], split: int | None) -> None:
     for sha256, size, blob in blobs:
+        store.bus.stage(Stage(Work.WRITING, target.name, detail=f"{sha256[:12]}… ({binary_size(size)})"))
         path = target / archive.member_of(sha256)
         make_folder(path.parent, below=target)
         volumes.drop_shared(path)
@@ -150,6 +156,7 @@ def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Pa
         else:
             made = _write_whole(store, target, path, (sha256, size, blob))
         volumes.keep_only(path, made)
+    store.bus.stage(Stage(Work.WRITING, target.name, ended=True))
 
 
 def _write_whole(store: Store, target: Path, path: Path, named: tuple[str, int, Path]) -> list[Path]:
@@ -257,7 +264,8 @@ def take_files(store: Store, source: Path, locks: Sequence[Lock], step: Callable
         with explained(path, "read"):
             real = path.resolve(strict=True)
             size = real.stat().st_size
-        sha256 = store.take(real)
+        with store.bus.during(Work.IMPORTING, name, total=size) as importing:
+            sha256 = store.take(real, step=importing.add)
         taken.append(Taken(name, sha256, size, "adopted", owners.get(sha256, ())))
     return taken
 
@@ -304,12 +312,15 @@ def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple
 def _adopted(store: Store, path: Path, sha256: str, size: int) -> bool:
     """Take a blob of a bundle's folder, whole or in parts; return whether there is one."""
     if path.is_file():
-        if not store.adopt(path.resolve(), sha256):
+        with store.bus.during(Work.IMPORTING, path.name, total=size) as importing:
+            good = store.adopt(path.resolve(), sha256, step=importing.add)
+        if not good:
             raise IntegrityError(f"{path} is damaged", code=Code.DIGEST_MISMATCH, expected=sha256)
         return True
     chunks = volumes.joined(path, size)
     if chunks is not None:
-        store.receive(chunks, sha256)
+        with store.bus.during(Work.IMPORTING, path.name, total=size) as importing:
+            store.receive(importing.through(chunks), sha256)
     return chunks is not None
 
 
@@ -334,7 +345,8 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
         step(name)
         state = "present"
         if not store.has(sha256, size):
-            store.receive(chunks, sha256)
+            with store.bus.during(Work.IMPORTING, f"{sha256[:12]}…", total=size) as importing:
+                store.receive(importing.through(chunks), sha256)
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     if lock is None:

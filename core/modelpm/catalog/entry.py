@@ -10,7 +10,7 @@ class About:
 
     Attributes:
         title: For humans, or empty.
-        aliases: Other names for models: name → id.
+        aliases: Other names for models, also with a colon as other tools write them (``qwen3:8b``): name → id.
     """
 
     title: str
@@ -26,12 +26,14 @@ class CatalogFile:
         size: Bytes, or None where it is learned from the source's listing.
         sha256: 64 lower-case hexadecimal digits, or None where it is learned.
         sources: References in order of preference; empty means the variant's upstream and the path.
+        role: What it is for, e.g. ``projector``; empty where its name tells.
     """
 
     path: str
     size: int | None
     sha256: str | None
     sources: tuple[str, ...]
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,9 @@ class Variant:
         quantization: E.g. ``Q4_K_M``; empty where it does not apply.
         min_memory: Bytes of memory it takes to run, or None where the catalog does not say.
         upstream: Reference of the listing the files are from; empty where every file has sources.
-        files: At least one.
+        files: Empty where the upstream's listing tells: then the reference and the globs choose among its files.
+        include: Globs of which one must match a file of the listing.
+        exclude: Globs of which none may match.
     """
 
     name: str
@@ -53,11 +57,13 @@ class Variant:
     min_memory: int | None
     upstream: str
     files: tuple[CatalogFile, ...]
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
 
     @property
     def size(self) -> int | None:
         """Bytes of all files, or None where the size of one is not known."""
-        sizes = [file.size for file in self.files]
+        sizes = [file.size for file in self.files] or [None]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
 

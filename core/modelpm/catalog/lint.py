@@ -23,8 +23,8 @@ _ENTRY_KEYS: dict[str, Any] = {
     "release": {
         **dict.fromkeys(("version", "default-variant", "yanked", "blocked")),
         "variant": {
-            **dict.fromkeys(("name", "format", "quantization", "min-memory", "upstream")),
-            "file": dict.fromkeys(("path", "size", "sha256", "sources")),
+            **dict.fromkeys(("name", "format", "quantization", "min-memory", "upstream", "include", "exclude")),
+            "file": dict.fromkeys(("path", "size", "sha256", "role", "sources")),
         },
     },
 }
@@ -171,9 +171,8 @@ def _of_license(license_: str) -> Iterator[Finding]:
 def _of_variant(variant: Variant, name: str) -> Iterator[Finding]:
     pinned = bool(_COMMIT.search(variant.upstream))
     if variant.upstream and not pinned:
-        yield Finding(
-            Severity.NOTE, "no_revision", f"{name}: `upstream` has no commit; its files are held to their digests"
-        )
+        held = "its files are held to their digests" if variant.files else "what it has is learned when it is locked"
+        yield Finding(Severity.NOTE, "no_revision", f"{name}: `upstream` has no commit; {held}")
     for file in variant.files:
         yield from _of_file(file, f"{name}: `{file.path}`", pinned=pinned)
 

@@ -8,15 +8,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 from modelpm.api.events import Bus
-from modelpm.api.kinds import Catalog
-from modelpm.api.types import CatalogText, Finding, Severity
+from modelpm.api.kinds import Catalog, Recognizer
+from modelpm.api.types import CatalogText, Finding, KnownFile, Severity
 from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
+from modelpm.text.spec import CatalogSpec
 from modelpm.text.suggest import did_you_mean, nearest, suggest
 from modelpm.text.untrusted import MODEL_ID, printable
 
 _MOST_NEAR = 3
+LATEST = "latest"  # what other tools call the recommended variant
 _T = TypeVar("_T")
 
 
@@ -69,27 +71,50 @@ class Catalogs:
             IntegrityError: A file name in it is hostile.
             PluginError: The catalog that was asked for fails.
         """
+        opened, _, real = self._first((id,), catalog)
+        return opened.entry(real)
+
+    def read(self, spec: CatalogSpec) -> tuple[Entry, CatalogSpec]:
+        """Return the model that a spec names, and the spec in full: catalog, id and variant without alias.
+
+        The whole spec may be an alias (``qwen3:8b``), and goes before its id. ``:latest`` is the recommended variant.
+
+        Raises:
+            ModelpmError: As :meth:`find`.
+        """
+        whole = f"{spec.id}:{spec.variant}" if spec.variant and not spec.release else spec.id
+        opened, name, real = self._first(tuple(dict.fromkeys((whole, spec.id))), spec.catalog or None)
+        entry = opened.entry(real)
+        variant = spec.variant if name == spec.id else ""
+        if variant not in {"", *(v.name for release in entry.releases for v in release.variants)}:
+            if variant == LATEST:
+                variant = ""
+            elif real != spec.id and not spec.release:
+                opened.refuse_size(spec.id, variant)
+        return entry, CatalogSpec(entry.catalog, entry.id, spec.release, variant)
+
+    def _first(self, names: Sequence[str], catalog: str | None) -> "tuple[_Opened, str, str]":
+        """Return the first catalog that has one of the names, that name, and the id that it is or stands for."""
         if catalog is not None:
             opened = self._named(catalog)
-            real = opened.real_id(id)
-            if real is None:
-                raise self._unknown(id, opened)
-            return opened.entry(real)
+            if (found := opened.first(names)) is not None:
+                return opened, *found
+            raise self._unknown(names[-1], opened)
         doubt: tuple[str, ModelpmError] | None = None
         for opened in self._opened.values():
             try:
-                real = opened.real_id(id)
+                found = opened.first(names)
             except ModelpmError as error:
                 if opened.name in self._own:
                     doubt = doubt or (opened.name, error)
                 else:
                     self._pass_over(opened, "", error)
                 continue
-            if real is not None and doubt is not None:
-                raise _unreadable(*doubt, f"{opened.name}/{id}")
-            if real is not None:
-                return opened.entry(real)
-        raise self._unknown(id)
+            if found is not None and doubt is not None:
+                raise _unreadable(*doubt, f"{opened.name}/{found[0]}")
+            if found is not None:
+                return opened, *found
+        raise self._unknown(names[-1])
 
     def entries(self, catalog: str | None = None) -> Iterator[Entry]:
         """Yield every model that can be read, by catalog and id; what cannot is noted in ``problems``.
@@ -115,18 +140,32 @@ class Catalogs:
         """Return the models that have every word of ``text``, the best match first.
 
         Args:
-            text: Words, looked for in id, title, tags, tasks and description; none means all models.
-            task: Only models for this task.
+            text: Words, looked for in id, aliases, title, tags, tasks and description; none means all models.
+                Punctuation does not matter, and a word that nothing has is read as the nearest one.
+            task: Only models for this task, or for what else people call it: ``tts``.
             license: Only models under this license.
             format: Only models with a variant of this format.
         """
-        words = text.casefold().split()
-        found = [
-            (rank, entry)
-            for entry in self.entries()
-            if (rank := _rank(entry, words)) is not None and _passes(entry, task, license, format)
-        ]
-        return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0]))
+        from modelpm.catalog.search import Card, by_id, passes, search  # start-up: installing looks for no words
+
+        aliases: dict[str, dict[str, list[str]]] = {}
+        cards = []
+        for entry in self.entries():
+            if entry.catalog not in aliases:
+                aliases[entry.catalog] = by_id(self._named(entry.catalog).about().aliases)
+            if passes(entry, task=task, license=license, format=format):
+                cards.append(Card.of(entry, aliases[entry.catalog].get(entry.id, ())))
+        return search(cards, text)
+
+    def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
+        """Return where the file of a digest is published, as far as some catalog knows; a broken one is passed over."""
+        found: dict[KnownFile, None] = {}
+        for opened in self._opened.values():
+            try:
+                found.update(dict.fromkeys(opened.recognize(sha256)))
+            except ModelpmError as error:
+                self._pass_over(opened, "", error)
+        return tuple(found)
 
     def about(self, catalog: str) -> About:
         """Return what a catalog says of itself.
@@ -194,6 +233,7 @@ class _Opened:
         self.name = name
         self._opener = opener  # a callable, because a catalog is a plugin, which is imported only when it is asked
         self._catalog: Catalog | None = None
+        self._about: tuple[CatalogText, About] | None = None
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids, once the catalog's own file is known to be one that this modelpm reads."""
@@ -212,20 +252,50 @@ class _Opened:
             if error.code != NotFound.code:
                 raise
             return About("", {})
-        return parse_about(text)
+        if self._about is None or self._about[0] != text:  # hundreds of aliases, asked for at each look
+            self._about = text, parse_about(text)
+        return self._about[1]
+
+    def refuse_size(self, alias: str, size: str) -> None:
+        """Refuse what stands behind the colon of an alias, where other aliases say what may.
+
+        Raises:
+            NotFound: Code ``unknown_variant``.
+        """
+        there = [name for name in self.about().aliases if name.startswith(f"{alias}:")]
+        if there:
+            asked = f"{alias}:{size}"
+            hints = [*did_you_mean(nearest(asked, there, _MOST_NEAR)), f"there are: {', '.join(there)}"]
+            raise NotFound(f"no model is called `{printable(asked)}`", code=Code.UNKNOWN_VARIANT, hints=hints)
+
+    def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
+        """Return where the file of a digest is published; nothing where the catalog knows no digests."""
+
+        def known() -> tuple[KnownFile, ...]:
+            catalog = self._open()
+            return tuple(catalog.recognize(sha256)) if isinstance(catalog, Recognizer) else ()
+
+        return self._ask(known)
 
     def audit(self) -> tuple[Finding, ...]:
         from modelpm.catalog.lint import audit_catalog  # for maintainers; installing does without
 
         return self._ask(lambda: tuple(audit_catalog(self._open())))
 
-    def real_id(self, wanted: str) -> str | None:
-        """Return the id that ``wanted`` is or stands for; an id goes before an alias."""
-        ids = self.ids()
-        if wanted in ids:
-            return wanted
-        meant = self.about().aliases.get(wanted)
-        return meant if meant in ids else None
+    def first(self, names: Sequence[str]) -> tuple[str, str] | None:
+        """Return the first of the names that is known here, and the id that it is or stands for.
+
+        An id goes before an alias, and an alias for what is not there names nothing.
+        """
+        ids = frozenset(self.ids())
+        if names[0] in ids:
+            return names[0], names[0]
+        aliases = self.about().aliases
+        for name in names:
+            real = name if name in ids else aliases.get(name)
+            if real in ids:
+                return name, str(real)
+        return None
 
     def entry(self, id_: str) -> Entry:
         text = self._text(lambda: self._open().get(id_))
@@ -262,32 +332,3 @@ def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
         ],
         catalog=catalog,
     )
-
-
-def _passes(entry: Entry, task: str, license_: str, format_: str) -> bool:
-    formats = {variant.format.casefold() for release in entry.releases for variant in release.variants}
-    return (
-        (not task or task.casefold() in map(str.casefold, entry.tasks))
-        and (not license_ or license_.casefold() == entry.license.casefold())
-        and (not format_ or format_.casefold() in formats)
-    )
-
-
-def _rank(entry: Entry, words: Sequence[str]) -> int | None:
-    """Return how far from the top an entry belongs, or None where a word is nowhere in it."""
-    ranks = [_rank_of_word(entry, word) for word in words]
-    return None if None in ranks else sum(rank for rank in ranks if rank is not None)
-
-
-def _rank_of_word(entry: Entry, word: str) -> int | None:
-    labels = [label.casefold() for label in (*entry.tags, *entry.tasks)]
-    matches = (
-        entry.id == word,
-        entry.id.startswith(word),
-        word in entry.id,
-        word in entry.title.casefold(),
-        word in labels,
-        any(word in label for label in labels),
-        word in entry.description.casefold(),
-    )
-    return next((rank for rank, match in enumerate(matches) if match), None)

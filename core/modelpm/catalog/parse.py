@@ -16,6 +16,7 @@ from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_paths
 
 SCHEMA = 1
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
+_ALIAS = re.compile(rf"{MODEL_ID.pattern}(?::{MODEL_ID.pattern})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MEMORY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(B|KiB|MiB|GiB|TiB)")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
@@ -86,8 +87,8 @@ def parse_about(text: CatalogText) -> About:
         _check_schema(root, text.origin)
         table = root.table("aliases")
         for alias in table.values:
-            if not MODEL_ID.fullmatch(alias):
-                raise table.wrong(alias, f"cannot be an alias, which must be {ID_RULE}")
+            if not _ALIAS.fullmatch(alias):
+                raise table.wrong(alias, f"cannot be an alias, which must be {ID_RULE}; or two of these around a `:`")
         aliases = {alias: table.text(alias, meant, ok=MODEL_ID.fullmatch) for alias in table.values}
         return About(root.text("title", default=""), aliases)
 
@@ -118,7 +119,8 @@ def _release(table: Table) -> Release:
 def _variant(table: Table) -> Variant:
     name = table.text("name", ID_RULE, ok=MODEL_ID.fullmatch)
     upstream = table.text("upstream", _A_REFERENCE, ok=_REFERENCE.fullmatch, default="")
-    files = tuple(_file(item, upstream) for item in table.tables("file"))
+    files = tuple(_file(item, upstream) for item in table.tables("file", least=0 if upstream else 1))
+    include, exclude = (_globs(table, key, files) for key in ("include", "exclude"))
     try:
         check_paths(file.path for file in files)
     except IntegrityError as error:
@@ -131,7 +133,16 @@ def _variant(table: Table) -> Variant:
         min_memory=_memory(table),
         upstream=upstream,
         files=files,
+        include=include,
+        exclude=exclude,
     )
+
+
+def _globs(table: Table, key: str, files: tuple[CatalogFile, ...]) -> tuple[str, ...]:
+    globs = table.texts(key, "a list of globs", ok=bool)
+    if globs and files:
+        raise table.wrong(key, "chooses among the files of `upstream`, but this variant names its files itself")
+    return globs
 
 
 def _file(table: Table, upstream: str) -> CatalogFile:
@@ -141,7 +152,13 @@ def _file(table: Table, upstream: str) -> CatalogFile:
     path = table.text("path", "a relative path")
     size = table.number("size", "a whole number of bytes") if "size" in table.values else None
     digest = table.text("sha256", "64 lower-case hexadecimal digits", ok=_SHA256.fullmatch, default="")
-    return CatalogFile(path, size, digest or None, sources)
+    return CatalogFile(path, size, digest or None, sources, _role(table) if "role" in table.values else "")
+
+
+def _role(table: Table) -> str:
+    from modelpm.inspection.layouts import Role  # start-up: few files say it
+
+    return table.text("role", f"one of {', '.join(Role)}", ok=frozenset(map(str, Role)).__contains__)
 
 
 def _memory(table: Table) -> int | None:

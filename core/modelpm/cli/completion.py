@@ -1,4 +1,4 @@
-"""Shell completion: offers installed names and names of catalogs. No network, and never an error."""
+"""Shell completion: offers verbs, names, variants, files, keys and folders. No network, and never an error."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -10,10 +10,12 @@ import click
 from modelpm.cli.terminal.streams import reserved
 
 if TYPE_CHECKING:  # start-up
+    from click.shell_completion import CompletionItem
+
     from modelpm.library.manager import Manager
 
-
 _PATIENCE = 2.0
+_PATHS = ("/", "./", "../", "~")
 
 
 def installed_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -27,14 +29,89 @@ def installed_names(_ctx: click.Context, _param: click.Parameter, incomplete: st
     return _starting(incomplete, names)
 
 
-def catalog_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the catalogs' models whose ids or full names begin so."""
+def files_of_model(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the files of the model that stands before, whose paths begin so."""
+
+    def paths(manager: "Manager") -> Iterable[str]:
+        project = manager.find_project()
+        models = [*(project.installed() if project is not None else ()), *manager.installed()]
+        model = next(model for model in models if model.name == ctx.params["name"])
+        return [file.path for file in model.files]
+
+    return _starting(incomplete, paths)
+
+
+def catalog_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[str] | list[CompletionItem]":
+    """Return the catalogs' models whose ids or full names begin so; behind a colon, the variants of one."""
+    if incomplete.startswith(_PATHS):
+        return files(_ctx, _param, incomplete)
 
     def names(manager: "Manager") -> Iterable[str]:
+        model, colon, _ = incomplete.partition(":")
+        if colon:
+            catalog, _, id_ = model.partition("@")[0].rpartition("/")
+            entry = manager.catalogs.find(id_, catalog or None)
+            found = [variant.name for release in entry.releases for variant in release.variants]
+            return [f"{model}:{name}" for name in dict.fromkeys(found)]
         full = manager.catalogs.names()
         return full if "/" in incomplete else [name.partition("/")[2] for name in full]
 
     return _starting(incomplete, names)
+
+
+def catalogs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the catalogs whose names begin so."""
+    return _starting(incomplete, lambda manager: manager.catalogs.catalogs)
+
+
+def tasks(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the tasks of the catalogs' models that begin so."""
+    return _starting(
+        incomplete, lambda manager: sorted({task for entry in manager.search("").rows for task in entry.tasks})
+    )
+
+
+def licenses(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the licenses of the catalogs' models that begin so."""
+    return _starting(incomplete, lambda manager: sorted({entry.license for entry in manager.search("").rows}))
+
+
+def formats(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the formats of the catalogs' variants that begin so."""
+
+    def names(manager: "Manager") -> Iterable[str]:
+        releases = [release for entry in manager.search("").rows for release in entry.releases]
+        return sorted({variant.format for release in releases for variant in release.variants})
+
+    return _starting(incomplete, names)
+
+
+def config_keys(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the settings whose keys begin so."""
+    from modelpm.library.settings import keys
+
+    return [key for key in keys() if key.startswith(incomplete)]
+
+
+def verbs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the commands that begin so."""
+    root = ctx.find_root().command
+    names = root.list_commands(ctx) if isinstance(root, click.Group) else []
+    return [name for name in [*names, "options"] if name.startswith(incomplete)]
+
+
+def folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Have the shell complete folders."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Have the shell complete files."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
 
 
 def _starting(incomplete: str, names: "Callable[[Manager], Iterable[str]]") -> list[str]:
@@ -44,7 +121,7 @@ def _starting(incomplete: str, names: "Callable[[Manager], Iterable[str]]") -> l
 
     def look() -> None:
         with suppress(Exception), Manager(offline=True) as manager:  # a shell that asks can show no error
-            found.extend(name for name in names(manager) if name.startswith(incomplete))
+            found.extend(name for name in names(manager) if name and name.startswith(incomplete))
 
     with reserved():
         looking = Thread(target=look, daemon=True)

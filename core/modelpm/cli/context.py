@@ -1,5 +1,6 @@
 """The state of one run of the command line: the options of every verb, and the Manager made from them."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from time import monotonic
@@ -13,7 +14,7 @@ from modelpm.errors import UsageError
 
 if TYPE_CHECKING:  # start-up: verbs import the library when they run, and help needs neither it nor the printer
     from modelpm.cli.terminal.output import Printer
-    from modelpm.library.answers import Event, Plugin
+    from modelpm.library.answers import Event, Listener, Plugin
     from modelpm.library.manager import Manager
     from modelpm.library.project import Project
 
@@ -59,21 +60,26 @@ class Session:
     @contextmanager
     def manager(self) -> Iterator["Manager"]:
         """Open the library as the options say; what it draws is gone when the block is left."""
-        from modelpm.cli.terminal.progress import Display
+        from modelpm.cli.terminal.progress import OURS, Display, Records, display_name
         from modelpm.library.manager import Manager
 
         given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
-        display, watching = Display(self.options, self.printer), self._on_event()
+        name = display_name(self.options)
+        display = Display(lambda: self._listener(manager, name)) if name not in {"", "json"} else None
+        listener = Records(self.printer) if name == "json" else display
+        watching = self._on_event(name)
         with (
             nullcontext() if self.plugin else reserved(),  # a plugin's command prints what was asked for
-            stoppable(),
-            Manager(**given, listener=display, on_event=watching, on_warning=self.warnings.append) as manager,
+            stoppable(display),
+            Manager(**given, listener=listener, on_event=watching, on_warning=self.warnings.append) as manager,
         ):
-            display.begin(manager)
+            if display is not None:
+                display.takes_events = self._style(manager, name) not in OURS
             try:
                 yield manager
             finally:
-                display.close()
+                if display is not None:
+                    display.close()
 
     def meant(self, manager: "Manager", specs: Sequence[str]) -> tuple[str, ...]:
         """Return the specs as they are written down; what was pasted from a browser is read, and that is said."""
@@ -112,22 +118,33 @@ class Session:
             return {"always": True, "never": False}.get(self["color"])
         if variable("NO_COLOR"):
             return False
-        return True if variable("FORCE_COLOR") else None
+        if variable("FORCE_COLOR"):
+            return True
+        return False if variable("TERM") == "dumb" else None
 
-    def _on_event(self) -> "Callable[[Event], None] | None":
-        from modelpm.cli.terminal.progress import WAITING, event_line, waiting_line
+    def _listener(self, manager: "Manager", name: str) -> "Listener":
+        from modelpm.cli.terminal.progress import Silent
 
-        printer, verbose = self.printer, self["verbose"]
-        if self["json"] or self["quiet"]:
+        style = self._style(manager, name)
+        return Silent() if style == "none" else manager.registry.listener(style)
+
+    def _style(self, manager: "Manager", name: str) -> str:
+        """Return the listener's name: what was typed, else the setting, else what suits the terminal."""
+        style: str = manager.config["ui.progress"] if name == "auto" else name
+        if style != "auto":
+            return style
+        draws = sys.stderr.isatty() and variable("TERM") != "dumb"
+        return "bar" if draws else "plain"
+
+    def _on_event(self, style: str) -> "Callable[[Event], None] | None":
+        from modelpm.cli.terminal.progress import event_line, event_record, is_news
+
+        printer = self.printer
+        if style == "json":
+            return lambda event: printer.record(event_record(event))
+        if self["json"] or not self["verbose"]:
             return None
-
-        def told(event: "Event") -> None:
-            if event.action == WAITING:
-                printer.log(waiting_line(event))
-            elif verbose:
-                printer.log(event_line(event))
-
-        return told
+        return lambda event: printer.log(event_line(event)) if is_news(event) else None
 
 
 def variable(name: str) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from modelpm.cli.context import Session, variable
+from modelpm.cli.synonyms import OPTIONS
 from modelpm.cli.terminal.streams import CLOSED, UnwritableError, end, lost_code
 from modelpm.cli.verbs import RootGroup
 from modelpm.errors import Interrupted, ModelpmError, PluginError, UsageError
@@ -53,6 +55,11 @@ class App(RootGroup):
             if getattr(getattr(stdout, "buffer", None), "lost", False):  # Click's own end where a pipe is closed
                 return CLOSED
             raise
+        except click.exceptions.NoArgsIsHelpError as error:
+            if not session["json"]:
+                click.echo(error.format_message(), err=True)
+                return UsageError.exit_code
+            came_to = _failure(click.UsageError("missing command", error.ctx), session, args)
         except (Exception, GeneratorExit) as error:  # noqa: BLE001 - every failure of a verb is reported here
             came_to = _failure(error, session, args)
         if isinstance(came_to, int):  # --help and --version, and a plugin's command, which prints for itself
@@ -101,10 +108,26 @@ def _usage(error: click.UsageError) -> UsageError:
     path = error.ctx.command_path if error.ctx else "modelpm"
     if isinstance(error, click.NoSuchOption):
         known = [name for param in error.ctx.command.get_params(error.ctx) for name in param.opts] if error.ctx else []
-        hints = suggest(error.option_name, known) or [f"`{path} --help` lists the options"]
+        meant = OPTIONS.get(error.option_name)
+        hints = [meant] if meant else suggest(error.option_name, known) or [f"`{path} --help` lists the options"]
         return UsageError(f"`{path}` has no option `{error.option_name}`", hints=hints)
-    message = re.sub(r"'([^']*)'", r"`\1`", error.format_message().rstrip("."))
-    return UsageError(message[:1].lower() + message[1:], hints=[f"`{path} --help` shows how it is used"])
+    variable_name = _variable_of(error)
+    message = re.sub(r"'([^']*)'", r"`\1`", " ".join(error.format_message().split()).rstrip("."))
+    message = re.sub(r"\. (?:Choose from:|Recognized values: ,) ", ": one of ", message)
+    if variable_name:
+        message = re.sub(r"^Invalid value for [^:]*:", f"invalid value of {variable_name}:", message)
+    hint = (
+        f"unset {variable_name}, or give it another value" if variable_name else f"`{path} --help` shows how it is used"
+    )
+    return UsageError(message[:1].lower() + message[1:], hints=[hint])
+
+
+def _variable_of(error: click.UsageError) -> str:
+    """Return the variable that a wrong value came from; empty where it stood on the command line."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
+        return ""
+    name, source = error.param.envvar, error.ctx.get_parameter_source(error.param.name or "")
+    return name if isinstance(name, str) and source is ParameterSource.ENVIRONMENT else ""
 
 
 cli = App(

@@ -8,6 +8,7 @@ import click
 from click.core import ParameterSource
 
 from modelpm import __version__
+from modelpm.cli.completion import files, folders
 from modelpm.cli.context import Session
 
 
@@ -81,19 +82,21 @@ def _flag(*names: str, help: str) -> click.Option:  # noqa: A002 - as above
 
 
 GLOBALS: Sequence[click.Option] = (
-    _option("-C", "--directory", metavar="DIR", help="Work as if started in DIR.", callback=_enter),
+    _option(
+        "-C", "--directory", metavar="DIR", help="Work as if started in DIR.", callback=_enter, shell_complete=folders
+    ),
     _flag("-g", "--global", help="Use the user's models, also inside a project."),
     _flag("--offline", help="Never use the network."),
     _flag("--json", help="Print one JSON document on stdout, on failure too."),
     _flag("--progress", help="With --json: one event a line on stderr."),
-    _option(
-        "--progress-style",
-        type=SettingType("ui.progress", "name"),
-        help="How progress is shown: auto, bar, plain, json, none, or a plugin's name.",
-    ),
     _flag("-q", "--quiet", help="No progress, no summary, no warnings."),
     _flag("-v", "--verbose", help="Print each step."),
-    _flag("--no-progress", help="No progress bars."),
+    _flag("--no-progress", help="No progress (as --progress-style none)."),
+    _option(
+        "--progress-style",
+        metavar="STYLE",
+        help="How to show progress: bar, plain lines, json, none, or a plugin's listener.",
+    ),
     _option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),
@@ -109,9 +112,9 @@ GLOBALS: Sequence[click.Option] = (
     _option("--jobs", type=SettingType("network.jobs", "number"), help="Connections at once (16)."),
     _option("--retries", type=SettingType("network.retries", "number"), help="Retries without progress (5)."),
     _option("--idle-timeout", type=SettingType("network.idle-timeout", "seconds"), help="Seconds without a byte (30)."),
-    _option("--cacert", metavar="FILE", help="Also trust the certificates in FILE (PEM)."),
+    _option("--cacert", metavar="FILE", help="Also trust the certificates in FILE (PEM).", shell_complete=files),
     click.Option(
-        ["--version"],
+        ["-V", "--version"],
         is_flag=True,
         is_eager=True,
         expose_value=False,
@@ -125,8 +128,12 @@ named = click.option("--as", "name", metavar="NAME", help="Name it NAME, not as 
 include = click.option("--include", metavar="GLOB", multiple=True, help="Take only files that match; may be repeated.")
 exclude = click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
 allow_pickle = click.option(
-    "--allow-pickle", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
+    "--allow-pickle", is_flag=True, help="Take pickles that only rebuild tensors and data (written to the lock)."
 )
+allow_code = click.option(
+    "--allow-code", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
+)
+no_projector = click.option("--no-projector", is_flag=True, help="Leave out the projector of a vision or audio model.")
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 
 
@@ -150,14 +157,18 @@ def example_text(examples: Sequence[str]) -> str | None:
 
 
 def format_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write a command's own options, and below them the ones of every verb."""
-    own: list[tuple[str, str]] = []
-    shared: list[tuple[str, str]] = []
-    for param in command.get_params(ctx):
-        record = param.get_help_record(ctx) if isinstance(param, click.Option) else None
-        if record is not None:
-            (shared if param in GLOBALS or param is command.get_help_option(ctx) else own).append(record)
-    for title, records in (("Options", own), ("Options of every verb, each also as a variable", shared)):
-        if records:
-            with formatter.section(title):
-                formatter.write_dl(records)
+    """Write a command's own options, and where those of every verb are."""
+    common = {*GLOBALS, command.get_help_option(ctx)}
+    own = [param for param in command.get_params(ctx) if isinstance(param, click.Option) and param not in common]
+    records = [record for param in own if (record := param.get_help_record(ctx)) is not None]
+    if records:
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+    formatter.write("\nOptions of every command (--json, --offline, …): modelpm help options\n")
+
+
+def format_globals(formatter: click.HelpFormatter) -> None:
+    """Write the options of every verb."""
+    ctx = click.Context(click.Command("modelpm"))
+    with formatter.section("Options of every command, each also as a variable"):
+        formatter.write_dl([record for param in GLOBALS if (record := param.get_help_record(ctx)) is not None])

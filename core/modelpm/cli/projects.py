@@ -7,7 +7,7 @@ import click
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, compared, of_action, total
+from modelpm.cli.terminal.rows import change_line, change_row, compared, fetched, of_action, total
 from modelpm.text.human import binary_size, duration
 from modelpm.text.plain import plain
 
@@ -30,7 +30,8 @@ link_mode = click.option(
     type=click.Choice(["auto", "reflink", "hardlink", "symlink", "copy"]),
     callback=_keep,
     expose_value=False,
-    help="How files appear (auto: the first that the file systems allow).",
+    metavar="KIND",
+    help="How files appear: reflink, hardlink, symlink, copy, or auto: the first that works.",
 )
 
 
@@ -66,7 +67,13 @@ def _notes(report: "Result[Any]", seconds: float) -> list[Line]:
         made = of_action(report, action)
         if made:
             sizes = total([change.bytes for change in made])
-            lines.append(line(f"Would {plan} {sizes}" if would else f"{done} {sizes} in {duration(seconds)}"))
+            lines.append(
+                line(
+                    f"Would {plan} {sizes}"
+                    if would
+                    else f"{done} {sizes} in {duration(seconds)}{fetched(made) if action == 'install' else ''}"
+                )
+            )
             lines += [change_line(change, binary_size(change.bytes)) for change in made]
     lines += [change_line(change, "out of the view") for change in of_action(report, "unlink")]
     if not lines:

@@ -8,6 +8,7 @@ import click
 
 from modelpm.cli.context import Session
 from modelpm.cli.options import GLOBALS, Command, example_text, format_options
+from modelpm.cli.synonyms import RESERVED, SYNONYMS
 from modelpm.errors import Code, UsageError
 from modelpm.text.suggest import suggest
 
@@ -37,6 +38,7 @@ VERBS: Mapping[str, Verb] = {
     "show": Verb("modelpm.cli.commands.show", "Show one model: variants, files, size, license.", _MODELS),
     "search": Verb("modelpm.cli.commands.search", "Search the catalogs.", _MODELS),
     "path": Verb("modelpm.cli.commands.path", "Print where an installed model is.", _MODELS),
+    "rename": Verb("modelpm.cli.commands.rename", "Give an installed model another name.", _MODELS),
     "verify": Verb("modelpm.cli.commands.verify", "Check what is stored, byte by byte.", _MODELS),
     "outdated": Verb("modelpm.cli.commands.outdated", "List what is newer than what you have.", _MODELS),
     "upgrade": Verb("modelpm.cli.commands.upgrade", "Move models to the newest their specs allow.", _MODELS),
@@ -58,6 +60,8 @@ VERBS: Mapping[str, Verb] = {
     "cache": Verb("modelpm.cli.commands.cache", "Print where the cache is and its size; clean it.", _PLACE),
     "plugins": Verb("modelpm.cli.commands.plugins", "List plugins, and check that they work.", _PLACE),
     "audit": Verb("modelpm.cli.commands.audit", "Show the audit log, and check that it is whole.", _PLACE),
+    "help": Verb("modelpm.cli.commands.help", "Print the help of a command, or the options of all.", _PLACE),
+    "version": Verb("modelpm.cli.commands.version", "Print the version of modelpm.", _PLACE),
     "completions": Verb("modelpm.cli.commands.completions", "Print a completion script for a shell.", _PLACE),
 }
 ALIASES: Mapping[str, str] = {
@@ -66,18 +70,11 @@ ALIASES: Mapping[str, str] = {
     "pull": "install",
     "rm": "uninstall",
 }
-# Words of other package managers that mean something else here, or two things: each names the right verb.
-ELSEWHERE: Mapping[str, str] = {
-    "delete": "`modelpm uninstall NAME` removes a model",
-    "download": "`modelpm install SPEC` downloads, verifies and keeps a model",
-    "get": "`modelpm install SPEC` downloads a model; `modelpm path NAME` prints where it is",
-    "update": "`modelpm upgrade` moves models to newer releases",
-}
 
 
 def is_taken(name: str) -> bool:
     """Whether a word means something here, so that no plugin's command of that name is ever asked."""
-    return name in VERBS or name in ALIASES or name in ELSEWHERE
+    return name in VERBS or name in ALIASES or name in RESERVED
 
 
 class Group(click.Group):
@@ -85,7 +82,7 @@ class Group(click.Group):
 
     def __init__(self, name: str | None = None, *, examples: Sequence[str] = (), **more: Any) -> None:
         more["params"] = [*(more.get("params") or ()), *GLOBALS]
-        super().__init__(name, epilog=example_text(examples), no_args_is_help=False, **more)
+        super().__init__(name, epilog=example_text(examples), **more)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -118,6 +115,17 @@ class Group(click.Group):
         """Return the verbs that a typo could have meant."""
         return self.list_commands(ctx)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the verbs with the whole sentence that each has."""
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, command.help or "")
+                    for name in self.list_commands(ctx)
+                    if (command := self.get_command(ctx, name))
+                ]
+            )
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs, then the options."""
         self.format_commands(ctx, formatter)
@@ -136,7 +144,7 @@ class RootGroup(Group):
         name = ALIASES.get(cmd_name, cmd_name)
         if name in VERBS:
             return cast("click.Command", import_module(VERBS[name].module).command)
-        if cmd_name in ELSEWHERE or cmd_name.startswith("-"):
+        if cmd_name in RESERVED or cmd_name.startswith("-"):
             return None
         session = ctx.find_object(Session)
         if session is None:
@@ -184,7 +192,8 @@ def _command(function: Callable[..., "Outcome"], name: str, summary: str, exampl
 
 def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
     """Make the error for a verb with the nearest one, or the right one."""
-    if typed in ELSEWHERE and " " not in path:
-        return UsageError(f"unknown command `{typed}`", hints=[ELSEWHERE[typed]], code=Code.UNKNOWN_COMMAND)
+    meant = "" if " " in path else {**SYNONYMS, **RESERVED}.get(typed, "")
+    if meant:
+        return UsageError(f"unknown command `{typed}`", hints=[meant], code=Code.UNKNOWN_COMMAND)
     hints = suggest(typed, known, before=f"{path} ") or [f"`{path} --help` lists the commands"]
     return UsageError(f"unknown command `{path} {typed}`", hints=hints, code=Code.UNKNOWN_COMMAND)

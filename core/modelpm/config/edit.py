@@ -22,7 +22,7 @@ def write_setting(path: Path, key: str, value: str) -> None:
         value: As a user types it.
 
     Raises:
-        UsageError: No such key, or the value is none for it.
+        UsageError: The key does not exist, or the value is not valid for it.
         StoreError: The system refuses.
     """
     write_value(path, *_parsed(key, value))
@@ -42,6 +42,30 @@ def write_value(path: Path, parts: Sequence[str], value: Any) -> None:
     made = _edited(path, parts, value)
     make_folder(path.parent, below=path.parent)
     write_atomic(path, made.encode())
+
+
+def unset_setting(path: Path, key: str) -> bool:
+    """Take a key out, so that its default counts again; return whether it was there.
+
+    Raises:
+        UsageError: No such key.
+        StoreError: The system refuses.
+    """
+    import tomlkit
+
+    tables = [whole.key for whole in SETTINGS if isinstance(whole.default, dict) and key.startswith(whole.key + ".")]
+    if not tables:
+        setting(key)
+    parts = [*tables[0].split("."), key.removeprefix(tables[0] + ".").strip('"')] if tables else key.split(".")
+    document = tomlkit.parse((read_text(path, MAX_CONFIG_BYTES, code=Code.USAGE) or "").removeprefix("\ufeff"))
+    table: Any = document
+    for part in parts[:-1]:
+        table = table.get(part, {})
+    if parts[-1] not in table:
+        return False
+    del table[parts[-1]]
+    write_atomic(path, tomlkit.dumps(document).encode())
+    return True
 
 
 def given_path(path: str | Path, option: str) -> Path:

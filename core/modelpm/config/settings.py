@@ -72,7 +72,7 @@ SETTINGS = (
     Setting("network.limit-rate", as_rate, 0, "bytes a second over all connections, like 8M; 0 for unlimited"),
     Setting("network.limit", as_windows, (), "limits by time of day"),
     Setting("network.cacert", as_path, None, "file of additional trusted certificates", _BUNDLES),
-    Setting("ui.progress", as_name, "auto", "how progress is shown: auto, bar, plain, json, none, or a plugin's"),
+    Setting("ui.progress", as_name, "auto", "how progress is shown: auto, bar, plain, none, or a plugin's listener"),
     Setting("audit.sinks", as_names, ("jsonl",), "audit sinks that must record an act before it begins"),
     Setting("audit.optional-sinks", as_names, (), "audit sinks that may fail: modelpm warns, and the act continues"),
     Setting("plugins.disabled", as_names, (), "distributions whose plugins are left out"),

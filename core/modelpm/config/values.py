@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from modelpm.text.human import parse_size
+
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhdwy]?)")
 _UNITS = {"": 86_400, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
@@ -76,16 +78,11 @@ def as_age(value: Any) -> str:
 
 def as_rate(value: Any) -> int:
     """Read a rate like ``8M`` (MiB a second), ``500K``, ``1.5G`` or plain bytes; 0 means no limit."""
-    text = str(value).strip().upper().removesuffix("/S").removesuffix("IB").removesuffix("B")
-    factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:], 1)
-    try:
-        number = float(text.rstrip("KMG")) * factor
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf") or 0 < number < 1:
+    rate = parse_size(str(value).strip().removesuffix("/s").removesuffix("/S"))
+    if rate is None:
         msg = "a rate like 8M, 500K or 0 for none"
         raise ValueError(msg)
-    return int(number)
+    return rate
 
 
 def as_paths(value: Any) -> tuple[Path, ...]:

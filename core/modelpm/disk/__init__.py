@@ -10,6 +10,7 @@ from pathlib import Path
 
 from modelpm.disk import closed, system
 from modelpm.errors import Code, ModelpmError, StoreError, UsageError
+from modelpm.text.human import binary_size
 
 _FULL = {
     errno.ENOSPC: "no space left on {mount}",
@@ -114,7 +115,7 @@ def _full(number: int, path: Path, action: str, needed: int | None) -> StoreErro
     mount = mount_point(path)
     free = system.free_space(mount)
     reason, cure = _FULL[number].format(mount=mount), "free some space"
-    sizes = f"{free:,} bytes free" + (f", {needed:,} bytes needed" if needed is not None else "")
+    sizes = f"{binary_size(free)} free" + (f", {binary_size(needed)} needed" if needed is not None else "")
     if number == errno.ENOSPC and system.free_inodes(mount) == 0 and free > (needed or 0):
         reason, cure = f"{mount} holds as many files as it can: no inodes left", "remove files, however small,"
     return StoreError(

@@ -2,24 +2,28 @@
 
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from modelpm.api.stages import Work
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_text
 from modelpm.environment.view import View
-from modelpm.errors import Code, ModelpmError
+from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, check_size, parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.store import Store
 from modelpm.store.gc import marks
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.api.types import RemoteFile
     from modelpm.store.gc.roots import Root
 
+_FEW = 3  # names that fit into a line
 _PATIENCE = 1.0  # seconds to wait for others before a record is renewed at another time
 
 
@@ -60,7 +64,8 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             text = self.rendered(before.changed(put=models))
             self.register(*models)
             try:
-                kinds = self.view.place(*models)
+                with self.store.bus.during(Work.LINKING, named([model.name for model in models])):
+                    kinds = self.view.place(*models)
                 self._write(text)
             except BaseException:  # Ctrl-C too
                 self.take_back(models, before)
@@ -83,6 +88,27 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             self.view.check_names(name)
             self.write(self.read().changed(drop=[name]))
             return self.view.drop(name)
+
+    def rename(self, model: LockedModel, new: str) -> LockedModel:
+        """Give a model another name: view, then lock; return it.
+
+        Raises:
+            UsageError: Code ``name_taken``.
+            StoreError: Something is in the way in the view.
+        """
+        with self.held():
+            before = self.read()
+            if before.get(new) is not None:
+                raise UsageError(f"`{new}` is the name of another model", code=Code.NAME_TAKEN, name=new)
+            renamed = replace(model, name=new)
+            text = self.rendered(before.changed(put=[renamed], drop=[model.name]))
+            self.view.rename(model.name, new)
+            try:
+                self._write(text)
+            except BaseException:  # Ctrl-C too
+                self.view.rename(new, model.name)
+                raise
+        return renamed
 
     @property
     def root(self) -> "Root":
@@ -138,7 +164,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
     def renew(self, digests: Collection[str]) -> int:
         """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""
-        with self.held():
+        with self.held(), self.store.bus.during(Work.LINKING, str(self.view.root)):
             return self.view.renew(digests)
 
     def complete(self, model: LockedModel) -> bool:
@@ -161,14 +187,9 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return self.view.stands_alone(name, file.path, file.sha256, file.size)
 
     def path(self, model: LockedModel) -> Path:
-        """Return what a program is given: the file, the first shard of a split GGUF, else the folder."""
-        paths = [f.path for f in model.files]
-        if len(paths) == 1:
-            return self.view.file(model.name, paths[0])
-        from modelpm.resolution.selection import first_shard  # start-up: one file needs no rules
-
-        entry = first_shard(paths)
-        return self.view.folder(model.name) if entry is None else self.view.file(model.name, entry)
+        """Return what a program is given: the file that it opens, the first of several shards, else the folder."""
+        entry = entry_point(model)
+        return self.view.folder(model.name) if entry == "." else self.view.file(model.name, entry)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -212,6 +233,29 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     def text(self) -> str | None:
         """Return the lock as it stands in its file; None if there is none."""
         return lock_text(self.lock_path)
+
+
+def named(names: Sequence[str]) -> str:
+    """Return names for a line: a few in full, many as a number."""
+    return ", ".join(names) if len(names) <= _FEW else f"{len(names)} models"
+
+
+def entry_point(model: LockedModel) -> str:
+    """Return what a program opens of a model; by the names of its files where an earlier modelpm locked it."""
+    if model.entry_point:
+        return model.entry_point
+    if len(model.files) == 1:
+        return model.files[0].path
+    from modelpm.inspection.layouts.facts import facts_of  # start-up: a lock says it
+
+    return facts_of(as_listed(model.files)).entry_point
+
+
+def as_listed(files: Iterable[LockedFile]) -> "list[RemoteFile]":
+    """Return locked files as a source would list them, for the rules on names."""
+    from modelpm.api.types import RemoteFile
+
+    return [RemoteFile(file.path, file.size, None, ()) for file in files]
 
 
 def lock_text(path: Path) -> str | None:

@@ -4,13 +4,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelpm.environment.environment import Environment
-from modelpm.errors import Code, NotFound
+from modelpm.environment.environment import Environment, as_listed, entry_point
+from modelpm.errors import Code, NotFound, UsageError
+from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.results.installed import InstalledModel
 from modelpm.store.blobs.shown import check
-from modelpm.text.suggest import suggest
+from modelpm.text.suggest import did_you_mean, suggest
 from modelpm.text.untrusted import printable
+
+_FEW = 8  # names in a message
 
 
 def named(environment: Environment, names: Sequence[str]) -> Sequence[LockedModel]:
@@ -36,31 +39,49 @@ def installed_model(environment: Environment, model: LockedModel) -> InstalledMo
         source=model.upstream or (model.files[0].sources or ("",))[0],
         environment=environment.kind,
         path=environment.path(model),
+        entry_point=entry_point(model),
         folder=environment.view.folder(model.name),
         files=model.files,
     )
 
 
 def find_installed(environment: Environment, name: str) -> LockedModel:
-    """Return the locked model of that name, or the only one whose spec or catalog name it is.
+    """Return the locked model of that name, or the one whose spec it is; see :func:`meant`.
 
     Raises:
         NotFound: Code ``not_installed``; names the nearest.
     """
     lock = environment.read()
-    found = lock.get(name)
+    found, others = meant(lock, name)
     if found is not None:
         return found
-    meant = [m for m in lock.models if name in {m.requirement.text, m.model}]
-    if len(meant) == 1:
-        return meant[0]
-    hints = suggest(name, [m.name for m in lock.models], most=3) or ["`modelpm list` shows what is installed"]
+    near = did_you_mean([m.name for m in others[:_FEW]]) or suggest(name, [m.name for m in lock.models], most=3)
     shown = printable(name)
     raise NotFound(
         f"`{shown}` is not installed",
         code=Code.NOT_INSTALLED,
-        hints=[*hints, f"to install it: modelpm install {shown}"],
+        hints=near or ["`modelpm list` shows what is installed"],
     )
+
+
+def meant(lock: Lock, name: str) -> tuple[LockedModel | None, list[LockedModel]]:
+    """Return the locked model of that name, or of that spec; and where there are several of the spec, these.
+
+    Several names of the same bytes are one model; several variants of one model are not.
+    """
+    found = lock.get(name)
+    if found is not None:
+        return found, []
+    others = [m for m in lock.models if name == m.requirement.text]
+    others = others or [m for m in lock.models if name.casefold() in _spellings(m)]
+    same = len({m.digest for m in others}) == 1
+    return (others[0] if same else None), others
+
+
+def _spellings(model: LockedModel) -> set[str]:
+    """Return the specs that mean a locked model, folded."""
+    texts = {model.requirement.text, model.model, model.id}
+    return {text.casefold() for text in texts | {f"{t}:{model.variant}" for t in texts} if text}
 
 
 def named_in(places: Sequence[Environment], names: Sequence[str]) -> list[tuple[Environment, Sequence[LockedModel]]]:
@@ -73,23 +94,29 @@ def named_in(places: Sequence[Environment], names: Sequence[str]) -> list[tuple[
         return [(place, place.read().models) for place in places]
     chosen: dict[str, list[LockedModel]] = {place.kind: [] for place in places}
     for name in dict.fromkeys(names):
-        place = next((p for p in places if p.read().get(name) is not None), places[-1])
+        place = next((p for p in places if meant(p.read(), name)[0] is not None), places[-1])
         chosen[place.kind].append(find_installed(place, name))
     return [(place, chosen[place.kind]) for place in places if chosen[place.kind]]
 
 
-def path_of(environment: Environment, model: LockedModel, file: str | None = None, *, folder: bool = False) -> Path:
+def path_of(
+    environment: Environment, model: LockedModel, file: str | None = None, *, folder: bool = False, role: str = ""
+) -> Path:
     """Return the path that a program is given.
 
     Args:
         environment: Where the model is.
         model: The model.
-        file: One file of it; None means what programs are given: the file, the first shard, else the folder.
+        file: One file of it; None means what a program opens: a file, the first of several shards, or the folder.
         folder: Whether the folder is wanted in any case.
+        role: What the file is for, e.g. ``projector``, where that is not the model itself.
 
     Raises:
         NotFound: The model has no such file, or it is not where it should be.
+        UsageError: Several files have the role.
     """
+    if role and file is None and not folder:
+        file = file_of_role(model, role)
     if folder:
         path = environment.view.folder(model.name)
     elif file is None:
@@ -109,6 +136,34 @@ def path_of(environment: Environment, model: LockedModel, file: str | None = Non
         )
     _look_at(environment, model, [f for f in model.files if file in {None, f.path}])
     return path
+
+
+def file_of_role(model: LockedModel, role: str) -> str:
+    """Return the one file of a role that a program opens.
+
+    Raises:
+        NotFound: Nothing of the model has that role.
+        UsageError: Several files have it.
+    """
+    from modelpm.inspection.layouts import components  # start-up: only a role needs the rules
+    from modelpm.inspection.layouts.roles import role_of
+
+    by_path = {f.path: f.role or str(role_of(f.path)) for f in model.files}
+    found = [c for c in components(as_listed(model.files)) if by_path[c.files[0].path] == role]
+    if not found:
+        known = dict.fromkeys(by_path.values())
+        raise NotFound(
+            f"`{model.name}` has no file of the role `{printable(role)}`", hints=[f"its roles: {', '.join(known)}"]
+        )
+    if len(found) > 1:
+        names = ", ".join(f"`{printable(c.files[0].path)}`" for c in found[:_FEW])
+        raise UsageError(
+            f"`{model.name}` has {len(found)} files of the role `{printable(role)}`: {names}",
+            code=Code.CHOOSE_VARIANT,
+            hints=[f"choose one: modelpm path {model.name} {printable(found[0].files[0].path)}"],
+        )
+    paths = [f.path for f in found[0].files]
+    return found[0].entry_point if found[0].entry_point in paths else paths[0]
 
 
 def _look_at(environment: Environment, model: LockedModel, files: Sequence[LockedFile]) -> None:

@@ -124,6 +124,11 @@ class Shelf(NamedTuple):
             self._save(rest)
         return sorted(kept)
 
+    def rename(self, name: str, new: str) -> None:
+        """Note that a model has another name; its files stay where they are."""
+        with self._alone() as known:
+            self._save({f"{new}/{key.partition('/')[2]}" if _is_of(key, name) else key: e for key, e in known.items()})
+
     def renew(self, digests: Collection[str]) -> int:
         """Link the files another time whose blobs were replaced, or went elsewhere; return how many those are."""
         with self._alone() as known:

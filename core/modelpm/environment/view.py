@@ -139,6 +139,27 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             self._write(ledger)
         return len(keys)
 
+    def rename(self, name: str, new: str) -> None:
+        """Make a model appear under another name: its folder is renamed, and no file of it is moved.
+
+        Raises:
+            StoreError: Something is in the way, or the system refuses.
+        """
+        ledger, source, target = read_ledger(self.root), self.folder(name), self.folder(new)
+        self._safe(f"{new}/x")
+        if os.path.lexists(target):
+            raise _in_the_way(target)
+        if source.is_dir() and not source.is_symlink():
+            with explained(source, "rename"):
+                source.rename(target)
+                system.fsync_folder(self.root)
+        for key in [key for key in ledger if key.partition("/")[0] == name]:
+            entry, path = ledger.pop(key), key.partition("/")[2]
+            ledger[f"{new}/{path}"] = entry
+            if entry.kind in {"reflink", "copy"} and entry.stands_at(target / path):
+                shown.vouch(self.store, target / path, entry.sha256)
+        self._write(ledger)
+
     def check_names(self, *names: str) -> None:
         """Make sure that the system can be given the name of every entry of models, before they are taken out.
 

@@ -1,16 +1,23 @@
 """Progress: from counters of files to frozen values of models."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from time import monotonic
 
 from modelpm.api.events import Bus
+from modelpm.api.stages import Stage, Work
 from modelpm.api.types import Progress, Status
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.transfer import FileProgress, RunProgress
 from modelpm.transfer.progress import Speed
 
 _ALMOST = 99.9  # 100 is said once, when the model is installed
+_SILENCE = 2.0  # seconds without a byte after which that is told
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @dataclass(slots=True)
@@ -20,6 +27,7 @@ class Tracker:
     Attributes:
         model: What is installed.
         reused: Bytes that the store already has.
+        files_reused: Files that it has.
         bus: Gets each value: the model's own, and one for each file under way.
         total: Bytes of all files together, or None while one file's size is unknown.
     """
@@ -27,8 +35,13 @@ class Tracker:
     model: ResolvedModel
     reused: int
     bus: Bus
+    files_reused: int = 0
     total: int | None = field(init=False)
     _last: Progress | None = None
+    _files_done: int = 0
+    _moved_at: datetime = field(default_factory=_now)  # when the last byte came
+    _moved_to: int = 0
+    _stalled: Stage | None = None
     _speed: Speed = field(default_factory=Speed)
 
     def __post_init__(self) -> None:
@@ -44,17 +57,22 @@ class Tracker:
         downloaded = self.reused + run.downloaded
         active = [f for f in run.files if f.status in (Status.DOWNLOADING, Status.VERIFYING)]
         verifying = bool(active) and all(f.status is Status.VERIFYING for f in active)
+        self._files_done += sum(f.status is Status.COMPLETED for f in run.files)
+        self._watch(run, is_downloading=any(f.status is Status.DOWNLOADING for f in active))
         # Not the sum of theirs: many small files are there before anything can be said of their speeds.
         speed = self._speed.look(monotonic(), run.received)
         self._say(Status.VERIFYING if verifying else Status.DOWNLOADING, downloaded, speed, run.files)
 
     def completed(self, size: int) -> None:
         """Say that it is installed."""
-        self._last = Progress(self.model.name, size, size, 100.0, 0.0, Status.COMPLETED)
+        count = len(self.model.files)
+        self._last = Progress(self.model.name, size, size, 100.0, 0.0, Status.COMPLETED, None, "", count, count)
         self.bus.progress([self._last])
 
     def failed(self, status: Status, error: str) -> None:
         """Say that it is not, and why."""
+        if self._stalled is not None:
+            self.bus.stage(replace(self._stalled, ended=True))
         last = self._last
         downloaded, total = (last.downloaded_bytes, last.total_bytes) if last else (self.reused, self.total)
         self._last = Progress(self.model.name, downloaded, total, _percentage(downloaded, total), 0.0, status, error)
@@ -66,8 +84,30 @@ class Tracker:
         total = self.total
         if total is not None:
             downloaded = min(downloaded, total)
-        self._last = Progress(self.model.name, downloaded, total, _percentage(downloaded, total), speed, status)
+        self._last = Progress(
+            self.model.name,
+            downloaded,
+            total,
+            _percentage(downloaded, total),
+            speed,
+            status,
+            files_done=self.files_reused + self._files_done,
+            files_total=len(self.model.files),
+        )
         self.bus.progress([self._last, *(_of_file(f) for f in files)])
+
+    def _watch(self, run: RunProgress, *, is_downloading: bool) -> None:
+        """Tell that no bytes come, and when they come again."""
+        now = _now()
+        if run.downloaded != self._moved_to or not is_downloading:
+            self._moved_at, self._moved_to = now, run.downloaded
+        if (now - self._moved_at).total_seconds() >= _SILENCE:
+            if self._stalled is None:
+                self._stalled = Stage(Work.STALLED, self.model.name, since=self._moved_at)
+                self.bus.stage(self._stalled)
+        elif self._stalled is not None:
+            self.bus.stage(replace(self._stalled, ended=True))
+            self._stalled = None
 
 
 @dataclass(slots=True)

@@ -2,14 +2,14 @@
 
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from modelpm.api.events import Acted, Bus, Progressed, Warned
+from modelpm.api.stages import Stage
 
 if TYPE_CHECKING:  # start-up
     from modelpm.api.events import Happening
-    from modelpm.api.kinds import Listener
     from modelpm.api.types import Event, Progress
 
     OnProgress = Callable[[Progress], Any]
@@ -52,7 +52,7 @@ class Warnings:
 
 
 class Events:
-    """Passes events on to the caller's function.
+    """Passes events and stages on to the caller's function, a stage as the event ``stage``.
 
     Args:
         on_event: The function.
@@ -63,83 +63,40 @@ class Events:
 
     def take(self, happening: "Happening") -> None:
         """Take an event; nothing else matters here."""
-        if not isinstance(happening, Acted | Progressed | Warned):
+        if isinstance(happening, Stage):
+            from modelpm.api.types import Event
+
+            self._on_event(Event(datetime.now(UTC), "", "stage", happening.fields()))
+        elif not isinstance(happening, Acted | Progressed | Warned):
             self._on_event(happening)
 
 
-class _Guarded:
-    """Shows progress; where it raises once, a warning says so, once."""
-
-    _who: str
-
-    def __init__(self, warnings: Bus) -> None:
-        self._warnings = warnings
-        self._failed = False
-
-    def take(self, happening: "Happening") -> None:
-        """Take progress; nothing else matters here."""
-        if isinstance(happening, Progressed):
-            with self._once():
-                self._show(happening)
-
-    @contextmanager
-    def _once(self) -> Iterator[None]:
-        try:
-            yield
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
-            if not self._failed:
-                self._failed = True
-                self._warnings.warn(f"{self._who} failed: {type(error).__name__}: {error}")
-
-    def _show(self, progressed: Progressed) -> None:
-        raise NotImplementedError
-
-
-class Callback(_Guarded):
+class Callback:
     """Passes the progress of whole models on to the caller's function, which may be a coroutine function.
+
+    Where the function raises once, a warning says so, once.
 
     Args:
         on_progress: The function.
         warnings: Is told where it raises.
     """
 
-    _who = "the progress callback"
-
     def __init__(self, on_progress: "OnProgress", warnings: Bus) -> None:
-        super().__init__(warnings)
-        self._on_progress = on_progress  # the caller's
-
-    def _show(self, progressed: Progressed) -> None:
-        answer = self._on_progress(progressed.values[0])
-        if isinstance(answer, Coroutine):
-            import asyncio  # start-up: it takes longer than a small install's other imports
-
-            asyncio.run(answer)
-
-
-class Listening(_Guarded):
-    """Passes all progress on to a listener; one that raised is not asked again.
-
-    Args:
-        listener: Shows it.
-        warnings: Is told where it raises.
-    """
-
-    _who = "the progress listener"
-
-    def __init__(self, listener: "Listener", warnings: Bus) -> None:
-        super().__init__(warnings)
-        self._listener = listener
-        self._takes_events = hasattr(listener, "take")
+        self._on_progress = on_progress
+        self._warnings = warnings
+        self._failed = False
 
     def take(self, happening: "Happening") -> None:
-        """Take progress, and events where the listener does."""
-        if self._takes_events and not isinstance(happening, Acted | Progressed | Warned):
-            with self._once():
-                self._listener.take(happening)  # type: ignore[attr-defined] # as was asked
-        else:
-            super().take(happening)
+        """Take progress; nothing else matters here."""
+        if not isinstance(happening, Progressed):
+            return
+        try:
+            answer = self._on_progress(happening.values[0])
+            if isinstance(answer, Coroutine):
+                import asyncio  # start-up: it takes longer than a small install's other imports
 
-    def _show(self, progressed: Progressed) -> None:
-        if not self._failed:
-            self._listener.show(progressed.values)
+                asyncio.run(answer)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
+            if not self._failed:
+                self._failed = True
+                self._warnings.warn(f"the progress callback failed: {type(error).__name__}: {error}")

@@ -48,7 +48,7 @@ class Answer:
         """Return the body as JSON.
 
         Raises:
-            Unavailable: It is none.
+            Unavailable: The body is not JSON.
         """
         try:
             return json.loads(self.body)

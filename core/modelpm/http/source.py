@@ -44,7 +44,7 @@ _DOCUMENT_CAP = 1 << 26
 # The answers of storage to an expired signature.
 _RAN_OUT = frozenset({400, 401, 403, 410})
 _NO_RANGES = frozenset({Code.BAD_RANGE, Code.RANGE_NOT_SATISFIABLE})
-# An answer came, and is none: it would be the same a second later.
+# The answer is unusable, and a second one would be the same.
 _NO_ANSWERS = frozenset({Code.HTML_PAGE, Code.CONTENT_ENCODING, Code.BAD_ANSWER}) | _NO_RANGES
 _DRIPS = Code.SLOW  # a document that did not end in time had its time
 _T = TypeVar("_T")
@@ -168,12 +168,15 @@ class HttpSource(ABC):
             except Unavailable as error:
                 wait = self._pause(budget, started, server, error)
                 if wait is None:
+                    self.context.emit("listing.failed", {"server": server})
                     raise self._given_up(budget, error) from error
                 self._tell(budget, server, error, wait)
                 time.sleep(wait)
             else:
                 if server:
                     self._hosts.worked(server)
+                if budget.strikes:
+                    self.context.emit("listing.recovered", {"server": server})
                 return answer
 
     def _pause(self, budget: Budget, started: float, server: str, error: Unavailable) -> float | None:
@@ -198,8 +201,8 @@ class HttpSource(ABC):
 
     def _tell(self, budget: Budget, server: str, error: Unavailable, wait: float) -> None:
         reason = explained(error, datetime.now().astimezone())
-        fields = {"server": server, "reason": reason, "code": error.code}
-        self.context.emit("listing.retry", {**fields, "attempt": budget.strikes, "wait": round(wait, 3)})
+        tries = {"attempt": budget.strikes, "retries": budget.patience.retries, "wait": round(wait, 3)}
+        self.context.emit("listing.retry", {"server": server, "reason": reason, "code": error.code, **tries})
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -1,1 +1,1 @@
-"""What a model is: components, roles and variants from names; format, facts, structure and danger from bytes."""
+"""What the files of a model are: by their names (``layouts``), and by their bytes (everything else here)."""

@@ -31,7 +31,7 @@ _AsyncVerb = Callable[Concatenate[_Async[_T_co], _P], Coroutine[Any, Any, _R]]
 
 
 def _awaitable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
-    """Make the verb that runs in a thread of its own; one that is cancelled is waited for no more."""
+    """Make the verb that runs in a thread of its own; after a cancellation the caller stops waiting for it."""
 
     @wraps(verb)
     async def run(self: _Async[_T_co], /, *args: _P.args, **options: _P.kwargs) -> _R:
@@ -92,6 +92,7 @@ class AsyncManager(_Async[Manager]):
     installed = _awaitable(Manager.installed)
     list = _awaitable(Manager.list)
     is_installed = _awaitable(Manager.is_installed)
+    name_of = _awaitable(Manager.name_of)
     path = _awaitable(Manager.path)
     status = _awaitable(Manager.status)
     install = _cancellable(Manager.install)
@@ -99,6 +100,7 @@ class AsyncManager(_Async[Manager]):
     verify = _cancellable(Manager.verify)
     outdated = _awaitable(Manager.outdated)
     upgrade = _cancellable(Manager.upgrade)
+    rename = _awaitable(Manager.rename)
     why = _awaitable(Manager.why)
     meant = _awaitable(Manager.meant)
     say_unkept = _awaitable(Manager.say_unkept)
@@ -152,6 +154,7 @@ class AsyncProject(_Async[Project]):
     installed = _awaitable(Project.installed)
     list = _awaitable(Project.list)
     is_installed = _awaitable(Project.is_installed)
+    name_of = _awaitable(Project.name_of)
     path = _awaitable(Project.path)
     drift = _awaitable(Project.drift)
     check_lock = _awaitable(Project.check_lock)

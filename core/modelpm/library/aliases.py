@@ -2,7 +2,15 @@
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+MANAGER: Final = {
+    "install_all": "install",
+    "uninstall_all": "uninstall",
+    "take_over": "import_",
+    "housekeeping": "maintenance",
+}
+"""Old names of :class:`modelpm.library.manager.Manager`, and the new ones."""
 
 
 def renamed(of: object, name: str, names: Mapping[str, str]) -> Any:

@@ -1,6 +1,7 @@
 """The result types of the verbs, defined in the packages below; the command line imports them from here."""
 
 from modelpm.api.kinds import Listener
+from modelpm.api.stages import Stage
 from modelpm.api.types import Event, Finding, Progress
 from modelpm.catalog.entry import Entry
 from modelpm.environment.view import View
@@ -23,5 +24,6 @@ __all__ = [
     "Pruned",
     "Registry",
     "Share",
+    "Stage",
     "View",
 ]

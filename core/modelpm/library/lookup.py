@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm.config import Config
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed
-from modelpm.errors import NotFound
+from modelpm.errors import ModelpmError, NotFound
 from modelpm.library.reader import Reader
 from modelpm.library.services import Services
 from modelpm.project.discovery import find_governing
@@ -198,6 +199,17 @@ class Lookup(Reader):
             NotFound: Something that is locked is not in the store.
         """
         return self._services.carrier((project or self).environment).bundle(target, split, user)
+
+    def named_by_alias(self, alias: str) -> str:
+        """Return the name of the installed model that an alias of the catalogs means; empty where there is none."""
+        from modelpm.lockfile.requirement import Requirement
+        from modelpm.text.spec import CatalogSpec
+
+        with suppress(ModelpmError):
+            spec = Requirement(alias).spec
+            if isinstance(spec, CatalogSpec):
+                return self.name_of(str(self.catalogs.read(spec)[1])) or ""
+        return ""
 
     def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         """Return specs with those in place of pasted pages of the Hub; and what changed, in words."""

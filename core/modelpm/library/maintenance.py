@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
 
+from modelpm.api.stages import Work
 from modelpm.config.edit import given_path
 from modelpm.environment.environment import Environment
 from modelpm.library.services import Services
@@ -103,7 +104,9 @@ class Maintenance:
 
     def cache_size(self) -> int:
         """Return the bytes of the cache: what may be deleted at any time."""
-        return leftovers.tree_size(self.services.config.paths.cache)
+        folder = self.services.config.paths.cache
+        with self.services.bus.during(Work.CHECKING, str(folder)):
+            return leftovers.tree_size(folder)
 
     def clean_cache(self) -> int:
         """Delete the cache; return its bytes.
@@ -111,6 +114,8 @@ class Maintenance:
         Raises:
             StoreError: The system refuses.
         """
-        size = self.cache_size()
-        leftovers.remove_tree(self.services.config.paths.cache)
+        folder = self.services.config.paths.cache
+        with self.services.bus.during(Work.REMOVING, str(folder)):
+            size = leftovers.tree_size(folder)
+            leftovers.remove_tree(folder)
         return size

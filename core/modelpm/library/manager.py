@@ -9,9 +9,11 @@ from modelpm.api.events import Bus
 from modelpm.config import Config
 from modelpm.environment.query import find_installed, named, named_in
 from modelpm.errors import Code, NotFound
-from modelpm.events.subscribers import Events, Listening, Warnings
-from modelpm.library.aliases import renamed
-from modelpm.library.lookup import Lookup
+from modelpm.events.listening import Listening
+from modelpm.events.subscribers import Events, Warnings
+from modelpm.library.aliases import MANAGER, renamed
+from modelpm.library.given import given
+from modelpm.library.keeping import Keeping
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -26,15 +28,8 @@ if TYPE_CHECKING:
     from modelpm.library.project import Project
     from modelpm.results.report import Outdated, Result, Verified
 
-_RENAMED = {
-    "install_all": "install",
-    "uninstall_all": "uninstall",
-    "take_over": "import_",
-    "housekeeping": "maintenance",
-}
 
-
-class Manager(Lookup):
+class Manager(Keeping):
     """Installs models and says where they are.
 
     Args:
@@ -101,7 +96,7 @@ class Manager(Lookup):
         self.close()
 
     def __getattr__(self, name: str) -> Any:
-        return renamed(self, name, _RENAMED)
+        return renamed(self, name, MANAGER)
 
     def close(self) -> None:
         """Close the audit sinks and connections."""
@@ -126,6 +121,8 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
+        no_projector: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
         cancelled: threading.Event | None = None,
@@ -141,6 +138,8 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -156,6 +155,8 @@ class Manager(Lookup):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -169,7 +170,9 @@ class Manager(Lookup):
             dir: A folder in which the files appear, too.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
-            allow_pickle: Whether files that can run code when loaded may be taken.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
+            no_projector: Whether the projector of a vision or audio model is left out.
             dry_run: Say what would be done, and do nothing; of several specs only.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -179,54 +182,22 @@ class Manager(Lookup):
             ModelpmError: The one model failed: what, why, and what to do next.
         """
         from modelpm.config.edit import given_path
+        from modelpm.inspection.policy import words
         from modelpm.library.run import install
         from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.acquire import Request
         from modelpm.project.checks import check_name
 
-        specs, several = _given(spec)
+        specs, several = given(spec)
         services = self._services
         check_name(name, specs, "install")
-        globs = tuple(include), tuple(exclude)
-        requests = [Request(Requirement(each, *globs), name, allow_pickle) for each in specs]
+        options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
+        allow = words(pickle=allow_pickle, code=allow_code)
+        requests = [Request(Requirement(each, *options), name, allow) for each in specs]
         folder = given_path(dir, "--dir") if dir is not None else None
         call = services.call(on_progress, user, cancelled)
         result = install(services, requests, call, folder, dry_run=dry_run)
         return result if several else result.raised().models[0]
-
-    def uninstall(
-        self,
-        names: str | Sequence[str],
-        *,
-        with_dir: bool = False,
-        dry_run: bool = False,
-        project: "Project | None" = None,
-        user: str | None = None,
-    ) -> "Result[Any]":
-        """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
-
-        Args:
-            names: One model, or several.
-            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
-            dry_run: Say what would be done, and do nothing.
-            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
-
-        Raises:
-            NotFound: The one model is not installed.
-        """
-        from modelpm.operations.uninstall import Uninstaller
-
-        services = self._services
-        if not dry_run:
-            self.config.check()
-        here = project.as_root if project is not None else None
-        uninstaller = Uninstaller(self.environment, services.bus, here, with_dir)
-        result = uninstaller.each(_given(names)[0], dry_run=dry_run, user=user)
-        for change in result.changes:
-            services.flights.forget(change.name)
-        result = result.told(services.warnings.taken())
-        return result.raised() if isinstance(names, str) else result
 
     def upgrade(
         self,
@@ -323,24 +294,36 @@ class Manager(Lookup):
             rows += found
         return Result(rows=tuple(rows), warnings=services.warnings.taken())
 
-    def path(self, name: str, file: str | None = None, *, dir: bool = False, ensure: bool = False) -> Path:  # noqa: A002
+    def path(
+        self,
+        name: str,
+        file: str | None = None,
+        *,
+        dir: bool = False,  # noqa: A002 - the option's name
+        role: str = "",
+        ensure: bool = False,
+    ) -> Path:
         """Return the path that a program is given; as of a project, and more.
 
         Args:
-            name: The model's name.
+            name: The model's name, or its spec.
             file: One file of it.
             dir: Whether the folder is wanted in any case.
+            role: What the file is for, e.g. ``projector``, where that is not the model itself.
             ensure: Whether to install it first where it is not there.
 
         Raises:
             NotFound: It is not installed, or has no such file.
         """
         try:
-            return super().path(name, file, dir=dir)
+            return super().path(name, file, dir=dir, role=role)
         except NotFound as error:
-            if not ensure or error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
+            if error.code not in {Code.NOT_INSTALLED, Code.MISSING}:
                 raise
-        return super().path(self._ensured(name), file, dir=dir)
+            meant = self._ensured(name) if ensure else self.named_by_alias(name)
+            if not meant:
+                raise
+        return super().path(meant, file, dir=dir, role=role)
 
     def _ensured(self, name: str) -> str:
         """Install what is asked for, or bring back what is missing of it; return its name."""
@@ -370,27 +353,31 @@ class Manager(Lookup):
     # ------------------------------------------------------------------ carry
 
     def import_(
-        self, source: str | Path, *, project: "Project | None" = None, user: str | None = None
+        self,
+        source: str | Path,
+        *,
+        project: "Project | None" = None,
+        allow_pickle: bool = False,
+        allow_code: bool = False,
+        user: str | None = None,
     ) -> "Result[Taken]":
         """Import a bundle, or model files that are on this machine; nothing is moved or changed there.
 
         Args:
             source: A bundle, a model's file, or a folder of files.
             project: The project that gets a bundle's lock, where it has none; None means the user's models get it.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
             user: Who is named in the audit log.
 
         Raises:
             IntegrityError: A bundle is damaged.
         """
+        from modelpm.inspection.policy import words
         from modelpm.results.report import Result
 
         self._services.open_store()
-        site = project.site if project else None
-        taken = self._services.carrier((project or self).environment, site).take_over(source, user)
+        allow = words(pickle=allow_pickle, code=allow_code)
+        carrier = self._services.carrier((project or self).environment, project.site if project else None)
+        taken = carrier.take_over(source, user, allow)
         return Result(rows=taken, warnings=self._services.warnings.taken())
-
-
-def _given(names: Any) -> tuple[list[Any], bool]:
-    """Return what was given as a list, and whether it was several; what is neither text nor sequence is one."""
-    several = isinstance(names, Sequence) and not isinstance(names, str | bytes)
-    return (list(names) if several else [names]), several

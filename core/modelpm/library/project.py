@@ -109,6 +109,8 @@ class Project(Reader):
         include: Sequence[str] = (),
         exclude: Sequence[str] = (),
         allow_pickle: bool = False,
+        allow_code: bool = False,
+        no_projector: bool = False,
         dry_run: bool = False,
         on_progress: "OnProgress | None" = None,
         user: str | None = None,
@@ -122,7 +124,9 @@ class Project(Reader):
             group: A group to put them in.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
-            allow_pickle: Whether they may hold files that can run code when loaded; is written to manifest and lock.
+            allow_pickle: Whether they may hold pickles that only rebuild data; is written to manifest and lock.
+            allow_code: Whether they may hold anything that can run code when loaded; is written to manifest and lock.
+            no_projector: Whether the projector of a vision or audio model is left out.
             dry_run: Say what would be done, and do nothing.
             on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
             user: Who is named in the audit log.
@@ -131,14 +135,16 @@ class Project(Reader):
         Raises:
             UsageError: A name is taken by another spec, or one name is given for several.
         """
+        from modelpm.inspection.policy import words
         from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.add import Addition
 
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         check_name(name, specs, "add")
         self._needs_manifest()
-        globs, allow = (tuple(include), tuple(exclude)), ("pickle",) if allow_pickle else ()
-        requirements = tuple(dict.fromkeys(Requirement(spec, *globs) for spec in specs))
+        options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
+        requirements = tuple(dict.fromkeys(Requirement(spec, *options) for spec in specs))
+        allow = words(pickle=allow_pickle, code=allow_code)
         addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
@@ -304,6 +310,7 @@ class Project(Reader):
             state.manifest is not None
             and state.lock_text is not None
             and not drift(state.manifest, state.lock)
+            and not any(set(m.allow) - state.manifest.words(m.name) for m in state.lock.models)
             and state.lock.render() == state.lock_text
         )
 

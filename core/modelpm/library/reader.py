@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm.environment.environment import Environment
-from modelpm.environment.query import find_installed, installed_model, path_of
+from modelpm.environment.query import find_installed, installed_model, meant, path_of
 from modelpm.errors import NotFound
 from modelpm.results.installed import InstalledModel
 
@@ -41,17 +41,24 @@ class Reader(ABC):
         except NotFound:
             return False
 
-    def path(self, name: str, file: str | None = None, *, dir: bool = False) -> Path:  # noqa: A002 - the option's name
-        """Return the path that a program is given: the file, the first shard of a split GGUF, else the folder.
+    def name_of(self, model: str) -> str | None:
+        """Return the name of a model that is locked, complete or not, by its name or its spec; None where none is."""
+        found, _ = meant(self.environment.read(), model)
+        return found.name if found is not None else None
+
+    def path(self, name: str, file: str | None = None, *, dir: bool = False, role: str = "") -> Path:  # noqa: A002
+        """Return the path that a program is given: the file that it opens, the first of several shards, or the folder.
 
         Args:
-            name: The model's name.
+            name: The model's name, or its spec.
             file: One file of it.
             dir: Whether the folder is wanted in any case.
+            role: What the file is for, e.g. ``projector``, where that is not the model itself.
 
         Raises:
             NotFound: It is not installed, or has no such file.
+            UsageError: Several files have the role.
         """
         environment = self.environment
         environment.seen(quick=True)
-        return path_of(environment, find_installed(environment, name), file, folder=dir)
+        return path_of(environment, find_installed(environment, name), file, folder=dir, role=role)

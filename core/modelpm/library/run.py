@@ -76,12 +76,12 @@ class Run:
         return self.changer.locker
 
     def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
-        """Return the models of which a file is not there; see :func:`modelpm.environment.recognize.recognize`."""
+        """Return the models of which a file is not there; see :func:`modelpm.operations.inspect.recognized`."""
         if not environment.incomplete(models):
             return []
-        from modelpm.environment.recognize import recognize
+        from modelpm.operations.inspect import recognized
 
-        return recognize(environment, self.call, models)
+        return recognized(self.services.inspection, environment, self.call, models)
 
     def report(self, verb: str, **wanted: Any) -> Result[Any]:
         """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""
@@ -93,5 +93,7 @@ class Run:
         result = self.changer.change(intent)
         environment = self.changer.environment
         strays = [] if intent.exact else environment.view.strays([m.name for m in result.models])
+        if verb == "remove":  # what a dry run would remove is still there
+            strays = [name for name in strays if name not in {change.name for change in result.changes}]
         warned = stray_warning(environment, strays if intent.sync else [])
         return result.told((*self.services.warnings.taken(), *warned))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from modelpm.events.audit import Auditor
     from modelpm.events.call import Call
     from modelpm.events.subscribers import OnProgress, Warnings
+    from modelpm.inspection.inspection import Inspection
     from modelpm.operations.acquire import Installer
     from modelpm.operations.import_ import Carrier
     from modelpm.plugins.registry import Registry
@@ -60,7 +61,8 @@ class Services:
         self.config, self.bus, self.warnings = config, bus.joined(self), warnings
         paths, kept = config.paths, seconds_of(config["store.keep-unseen"])
         caches, notes = [config.hub_cache], paths.cache / "files"
-        self.store = Store(paths.store, tiers=config["store.path"], caches=caches, notes=notes, keep_unseen=kept)
+        tiers = config["store.path"]
+        self.store = Store(paths.store, tiers=tiers, caches=caches, notes=notes, keep_unseen=kept, bus=bus)
         self.store.look()  # from now on it is followed, wherever it moves
         self.flights, self.hosts = Flights(), Hosts()
         self._sinks = tuple(sinks)
@@ -110,9 +112,14 @@ class Services:
         self.store.look()
         return site.environment(self.store, folder, self.link_mode)
 
-    @cached_property
+    @property
     def registry(self) -> "Registry":
-        """The plugins of this installation."""
+        """The plugins of this installation; also asked by the thread that shows progress."""
+        with self._lock:
+            return self._registry
+
+    @cached_property
+    def _registry(self) -> "Registry":
         from modelpm.library.wiring import make_registry
 
         return make_registry(self.config, self.hosts, self.bus, self._closed)
@@ -131,6 +138,13 @@ class Services:
 
         return make_auditor(self.config, self.registry, self._sinks, self.bus)
 
+    @cached_property
+    def inspection(self) -> "Inspection":
+        """Says what the bytes of files are."""
+        from modelpm.inspection.inspection import Inspection
+
+        return Inspection(self.registry, self.config.paths.cache / "inspected", self.bus)
+
     @property
     def judge(self) -> "Judge":
         """Holds what is locked against its specs, and the catalogs against what is locked."""
@@ -143,7 +157,7 @@ class Services:
         from modelpm.resolution.listings import Listings
 
         used = self.config["mirrors"] if mirrors else {}
-        return Listings(self.registry, used, cancelled or threading.Event())
+        return Listings(self.registry, used, cancelled or threading.Event(), self.bus)
 
     def resolver(self, cancelled: threading.Event | None = None) -> "Resolver":
         """Return what makes models of specs, until ``cancelled`` is set."""
@@ -162,13 +176,13 @@ class Services:
         from modelpm.operations.acquire import Installer
 
         _ = self.auditor  # a sink that cannot be opened stops the verb before it asks any server
-        return Installer(environment, self.resolver(cancelled), self.engine(), self.registry)
+        return Installer(environment, self.resolver(cancelled), self.engine(), self.registry, self.inspection)
 
     def carrier(self, environment: Environment, site: "Site | None" = None) -> "Carrier":
         """Return what writes and reads bundles of an environment."""
         from modelpm.operations.import_ import Carrier
 
-        return Carrier(environment, self.environment, self.bus, site)
+        return Carrier(environment, self.environment, self.bus, self.catalogs, site, self.inspection)
 
     def call(
         self,

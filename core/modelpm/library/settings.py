@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelpm.config import Config, Row
-from modelpm.config.edit import write_setting, write_value
+from modelpm.config.edit import unset_setting, write_setting, write_value
 from modelpm.config.settings import BY_KEY, setting
-from modelpm.config.values import as_rate
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.plugins.kinds import NAMES
 from modelpm.text.plain import plain
@@ -15,6 +14,11 @@ from modelpm.text.suggest import suggest
 
 if TYPE_CHECKING:  # start-up
     from modelpm.plugins.registry import Registry
+
+
+def keys() -> tuple[str, ...]:
+    """Return the keys of all settings."""
+    return tuple(BY_KEY)
 
 
 def read(key: str, value: Any) -> Any:
@@ -28,13 +32,14 @@ def read(key: str, value: Any) -> Any:
     return setting(key).parse(value)
 
 
-def size_of(text: Any) -> int:
-    """Return the bytes that a text such as ``4G`` means.
+def unset(path: Path, key: str) -> bool:
+    """Take a setting out of ``config.toml``; return whether it was there.
 
     Raises:
-        ValueError: It is not a size.
+        UsageError: The setting does not exist.
+        StoreError: The system refuses.
     """
-    return as_rate(text)
+    return unset_setting(path, key)
 
 
 def rows(config: Config, registry: "Registry", plugin: str = "") -> list[Row]:

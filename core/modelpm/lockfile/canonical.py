@@ -24,10 +24,13 @@ _MODEL = re.compile(
     rf"\n\[\[model\]\]\nname = {_TEXT}\nspec = (?:{_TEXT}|(\{{[^\n]*\}}))\n(?:groups = {_TEXTS}\n)?"
     + "".join(rf"(?:{key} = {_TEXT}\n)?" for key in KEYS)
     + rf"(?:allow = {_TEXTS}\n)?"
+    + rf"(?:without = {_TEXTS}\n)?"
+    + rf"(?:entry-point = {_TEXT}\n)?"
     + rf"digest = {_TEXT}\n"
 )
 _FILE = re.compile(
     rf"\n\[\[model\.file\]\]\npath = {_TEXT}\nsize = {_NUMBER}\nsha256 = {_TEXT}\nsources = (?:(\[\])|{_TEXTS})\n"
+    rf"(?:role = {_TEXT}\n)?"
 )
 _ITEM = re.compile(r"    \"([^\"]*)\",\n")
 
@@ -51,15 +54,16 @@ def read_canonical(text: str) -> dict[str, Any] | None:
         position = found.end()
         files = []
         while part := _FILE.match(text, position):
-            path, size, sha256, _, sources = part.groups()
-            files.append(
-                {
-                    "path": path,
-                    "size": int(size),
-                    "sha256": sha256,
-                    "sources": _ITEM.findall(sources) if sources else [],
-                }
-            )
+            path, size, sha256, _, sources, role = part.groups()
+            file = {
+                "path": path,
+                "size": int(size),
+                "sha256": sha256,
+                "sources": _ITEM.findall(sources) if sources else [],
+            }
+            if role is not None:
+                file["role"] = role
+            files.append(file)
             position = part.end()
         if files:
             model["file"] = files
@@ -70,7 +74,7 @@ def read_canonical(text: str) -> dict[str, Any] | None:
 
 
 def _model(found: re.Match[str]) -> dict[str, Any] | None:
-    name, spec, options, groups, *texts, allow, digest = found.groups()
+    name, spec, options, groups, *texts, allow, without, entry_point, digest = found.groups()
     model: dict[str, Any] = {"name": name, "spec": spec}
     if options is not None:
         try:
@@ -82,6 +86,10 @@ def _model(found: re.Match[str]) -> dict[str, Any] | None:
     model.update((key, value) for key, value in zip(KEYS, texts, strict=True) if value is not None)
     if allow is not None:
         model["allow"] = _ITEM.findall(allow)
+    if without is not None:
+        model["without"] = _ITEM.findall(without)
+    if entry_point is not None:
+        model["entry-point"] = entry_point
     model["digest"] = digest
     return model
 
@@ -100,12 +108,16 @@ def settings_text(folder: str, groups: tuple[str, ...]) -> str:
 
 def block_text(model: LockedModel) -> str:
     """Return the block of one model."""
-    lines = ["[[model]]", _line("name", model.name), f"spec = {_inline(model.requirement.as_toml())}"]
+    lines = ["[[model]]", _line("name", model.name), f"spec = {_inline(model.requirement.chosen.as_toml())}"]
     if model.groups:
         lines.append(_line("groups", list(model.groups)))
     lines += [_line(key, getattr(model, key)) for key in KEYS if getattr(model, key)]
     if model.allow:
         lines.append(_line("allow", list(model.allow)))
+    if model.requirement.without:
+        lines.append(_line("without", list(model.requirement.without)))
+    if model.entry_point:
+        lines.append(_line("entry-point", model.entry_point))
     lines.append(_line("digest", model.digest))
     lines += [f"{_key(key)} = {_inline(value)}" for key, value in model.extra.items()]
     for file in sorted(model.files, key=lambda f: f.path.encode()):
@@ -117,6 +129,7 @@ def block_text(model: LockedModel) -> str:
             _line("sha256", file.sha256),
         ]
         lines.append(_line("sources", list(file.sources)))
+        lines += [_line("role", file.role)] if file.role else []
         lines += [f"{_key(key)} = {_inline(value)}" for key, value in file.extra.items()]
     return "\n".join(lines) + "\n"
 

@@ -8,6 +8,7 @@ import re
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -16,22 +17,35 @@ from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError, too_n
 from modelpm.lockfile.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
+from modelpm.text.human import binary_size
 from modelpm.text.toml import Table, TomlError, any_text, loads
-from modelpm.text.untrusted import check_model_name, check_path, check_paths
+from modelpm.text.untrusted import check_model_name, check_path, check_paths, printable
 
 VERSION = 1
 MAX_LOCK_BYTES = 64 << 20
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
-_ONCE = ("name", "spec", "catalog", "id", "release", "variant", "upstream", "format", "license", "digest")
+_ONCE = (
+    "name",
+    "spec",
+    "catalog",
+    "id",
+    "release",
+    "variant",
+    "upstream",
+    "format",
+    "license",
+    "entry-point",
+    "digest",
+)
 _KEY = re.compile(rf"^({'|'.join(_ONCE)}|path|size|sha256) = ", re.MULTILINE)
 _UPSTREAM = re.compile(r'^upstream = "([^"]+)"$', re.MULTILINE)
 _SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # as far as it is an upstream
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
-_MODEL_KEYS = {"name", "spec", "groups", "allow", "digest", "file", *KEYS}
-_FILE_KEYS = {"path", "size", "sha256", "sources"}
+_MODEL_KEYS = {"name", "spec", "groups", "allow", "without", "entry-point", "digest", "file", *KEYS}
+_FILE_KEYS = {"path", "size", "sha256", "sources", "role"}
 
 
 class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every start
@@ -117,7 +131,7 @@ def check_size(text: str, origin: str, more: int = 0) -> None:
     """
     if len(text.encode()) + more > MAX_LOCK_BYTES:
         raise UsageError(
-            f"{origin} would have more than the {MAX_LOCK_BYTES:,} bytes that a lock may have",
+            f"{origin} would have more than the {binary_size(MAX_LOCK_BYTES)} that a lock may have",
             code=Code.LOCK_FULL,
             hints=["take fewer files with --include GLOB, or keep some models in another project"],
         )
@@ -272,10 +286,11 @@ def _model(table: Table, origin: str) -> LockedModel:
         raise IntegrityError(f"{origin}: `{name}`: {error.message}", code=error.code, hints=[hint]) from error
     model = LockedModel(
         name=name,
-        requirement=Requirement.of_toml(table, "spec"),
+        requirement=_requirement(table),
         files=files,
         groups=table.texts("groups"),
         allow=table.texts("allow"),
+        entry_point=_entry_point(table, files),
         extra={k: v for k, v in table.values.items() if k not in _MODEL_KEYS},
         **{key: table.text(key, ok=any_text, default="") for key in KEYS},
     )
@@ -291,12 +306,27 @@ def _model(table: Table, origin: str) -> LockedModel:
     return model
 
 
+def _requirement(table: Table) -> Requirement:
+    requirement = Requirement.of_toml(table, "spec")
+    without = table.texts("without")
+    return replace(requirement, without=without) if without else requirement
+
+
+def _entry_point(table: Table, files: Iterable[LockedFile]) -> str:
+    """Read what a program opens: a file of the model, a folder of its files, or ``.`` for all of it."""
+    entry = table.text("entry-point", ok=any_text, default="")
+    if entry in {"", "."} or any(f.path == entry or f.path.startswith(f"{entry}/") for f in files):
+        return entry
+    raise table.wrong("entry-point", f"names `{printable(entry)}`, which the model has not")
+
+
 def _file(table: Table) -> LockedFile:
     return LockedFile(
         path=table.text("path"),
         size=table.number("size", "a number of bytes"),
         sha256=table.text("sha256", "64 hexadecimal digits", ok=_SHA256.fullmatch),
         sources=table.texts("sources"),
+        role=table.text("role", ok=any_text, default=""),
         extra={k: v for k, v in table.values.items() if k not in _FILE_KEYS},
     )
 

@@ -20,6 +20,7 @@ class LockedFile:
         size: Bytes.
         sha256: 64 lower-case hexadecimal digits.
         sources: References, in order of preference; never locations.
+        role: What it is for, e.g. ``weights`` or ``projector``; empty in a lock of an earlier modelpm.
         extra: Keys of a newer modelpm, kept.
     """
 
@@ -27,6 +28,7 @@ class LockedFile:
     size: int
     sha256: str
     sources: tuple[str, ...]
+    role: str = ""
     extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
 
 
@@ -45,6 +47,7 @@ class Model:
     format: str = ""
     license: str = ""
     allow: tuple[str, ...] = ()  # what it may hold that can run code: `pickle`
+    entry_point: str = ""  # what a program opens: a file, a folder, or `.`; empty in a lock of an earlier modelpm
 
     @property
     def model(self) -> str:

@@ -1,7 +1,7 @@
 """Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,17 +16,23 @@ from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
 from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageError, gravest
-from modelpm.events.acts import acting
+from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
+from modelpm.inspection.inspection import Inspection
+from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
+from modelpm.operations.inspect import dangers, glance, inspected, usual_command
 from modelpm.plugins.registry import Registry
+from modelpm.resolution.candidate import Candidate
+from modelpm.resolution.listed import lock_size
 from modelpm.resolution.listings import locator
+from modelpm.resolution.naming import Names
 from modelpm.resolution.plan import Plan, make_plan, plan_learning
-from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, lock_size
-from modelpm.resolution.resolver import Candidate, Resolver
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
+from modelpm.resolution.resolver import Resolver
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change
 from modelpm.store.reuse import obtain, offers
@@ -41,12 +47,12 @@ class Request:
     Attributes:
         requirement: Which model, and which of its files.
         name: The name to install it under, or None for the default.
-        allow_pickle: Whether files that can run code when loaded may be taken.
+        allow: What the model may hold that can run code: ``pickle``, ``code``.
     """
 
     requirement: Requirement
     name: str | None = None
-    allow_pickle: bool = False
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +115,14 @@ class Installer:
         resolver: Turns specs into wanted models.
         engine: Brings the bytes.
         registry: Names the plugins whose code was loaded, for the audit log.
+        inspection: Says what the bytes of files are.
     """
 
     environment: Environment
     resolver: Resolver
     engine: Engine
     registry: Registry
+    inspection: Inspection
 
     def _plugins(self) -> list[str]:
         return [str(entry) for entry in self.registry.loaded()]
@@ -122,6 +130,10 @@ class Installer:
     def identify(self, request: Request) -> Candidate:
         """Give a request its name; see :meth:`Resolver.identify`."""
         return self.resolver.identify(request.requirement, name=request.name)
+
+    def names(self) -> Names:
+        """Return the names of the environment, for :meth:`Names.settle`."""
+        return Names(self.environment.read().models)
 
     def standing(self, found: Candidate) -> LockedModel | None:
         """Return the locked model of that name, if it is what is asked for.
@@ -150,10 +162,18 @@ class Installer:
 
     def wanted(self, request: Request, found: Candidate) -> ResolvedModel:
         """Return the model that is asked for; asks the source where nothing is locked yet."""
-        locked = self.standing(found)
+        locked = self.standing(found) or self._other_name(request, found)
         if locked is None:
-            return self.resolver.resolve(found, allow_pickle=request.allow_pickle)
-        return ResolvedModel.of_locked(locked)
+            return self.resolver.resolve(found, allow=request.allow)
+        return ResolvedModel.of_locked(replace(locked, allow=both(locked.allow, request.allow)))
+
+    def _other_name(self, request: Request, found: Candidate) -> LockedModel | None:
+        """Return what is installed under another name than the one that was chosen: it gets a second name."""
+        models = self.environment.read().models if request.name else ()
+        there = next((model for model in models if found.is_met_by(model)), None)
+        if there is None or set(there.allow) - set(request.allow):
+            return None
+        return replace(there, name=found.name, requirement=found.requirement)
 
     def plan(self, models: Sequence[ResolvedModel]) -> tuple[Task, ...]:
         """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""
@@ -223,7 +243,7 @@ class Installer:
             task = replace(task, plan=make_plan([task.model], self._obtained(task.model, call.cancelled)))
         model = task.model
         reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
-        tracker = Tracker(model, reused, call.bus)
+        tracker = Tracker(model, reused, call.bus, sum(not step.fetch for step in task.plan.steps))
         tracker.queued()
         details = {"spec": model.requirement.text, "name": model.name, "plugins": self._plugins()}
         try:
@@ -237,7 +257,9 @@ class Installer:
             ) as outcome:
                 fetched = self._fetch(task, tracker, call.cancelled)
                 locked = model.lock(_learned(fetched))
-                if not task.learns:
+                learns = task.learns
+                locked = self._inspected(locked, call.cancelled, fetched if learns else None, outcome)
+                if not learns:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
                 yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
@@ -250,6 +272,24 @@ class Installer:
             tracker.failed(Status.FAILED, str(error))
             raise
         tracker.completed(locked.size)
+
+    def _inspected(
+        self, locked: LockedModel, cancelled: Event, only: Collection[str] | None, outcome: Outcome
+    ) -> LockedModel:
+        """Inspect the files that are here; return the model with those words of ``allow`` that its bytes need."""
+        files = [file for file in locked.files if only is None or file.path in only]
+        found = inspected(self.inspection, self.environment, locked, locked.allow, files=files, cancelled=cancelled)
+        if told := dangers(found):
+            outcome.details.update(dangers=dict(list(told.items())[:100]), allow=list(locked.allow))
+        return locked if only is not None else replace(locked, allow=needed(found, locked.allow))
+
+    def glance(self, task: Task) -> None:
+        """Refuse what the first bytes of the files at their sources prove.
+
+        Raises:
+            ModelpmError: As :func:`modelpm.operations.inspect.glance`.
+        """
+        glance(self.inspection, self._of(task), task.model.allow, usual_command(self.environment, task.model))
 
     def bring(self, task: Task, *, call: Call) -> Brought:
         """Fetch what is missing of one model, and nothing more; as :meth:`bringing`."""

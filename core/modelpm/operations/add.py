@@ -1,7 +1,7 @@
 """The manifest edits of the verbs: from the current state to the new text. Reads catalogs, writes no file."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from modelpm.errors import Code, NotFound, UsageError
 from modelpm.lockfile.requirement import Requirement
@@ -10,7 +10,9 @@ from modelpm.operations.upgrade import latest
 from modelpm.project.edit import with_models, without_models
 from modelpm.project.files import Site, State
 from modelpm.project.manifest import Manifest
+from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.resolver import Resolver
+from modelpm.text.spec import CatalogSpec
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
 
@@ -47,7 +49,7 @@ class Addition:
         wanted: dict[str, Requirement] = {}
         resolver = self.locker.installer.resolver
         for requirement in self.requirements:
-            found = resolver.identify(requirement, name=self.name)
+            found = self._settled(resolver.identify(requirement, name=self.name), {**manifest.models, **wanted})
             there = manifest.models.get(found.name, wanted.get(found.name))
             if there is not None and resolver.identify(there, name=found.name).requirement != found.requirement:
                 raise UsageError(
@@ -63,6 +65,31 @@ class Addition:
             wanted[found.name] = there or found.requirement
         self.names[:] = wanted
         return with_models(text, str(self.site.manifest), self.site.table, wanted, self.group, self.allow)
+
+    def _settled(self, found: Candidate, models: Mapping[str, Requirement]) -> Candidate:
+        """Return a model under the name that it has in the project, else under its first default name that is free."""
+        if not found.further:
+            return found
+        names = [name for name, there in models.items() if self._is_asked(there, found)]
+        own = _id_of(found.requirement)
+        names += [n for n in (found.name, *found.further) if n not in models or (own and _id_of(models[n]) == own)]
+        name = found.name if found.name in names or not names else names[0]
+        if name != found.name and name not in models:
+            self.locker.call.bus.warn(f"`{found.name}` is another model; {found.requirement.text} is named `{name}`")
+        return replace(found, name=name)
+
+    def _is_asked(self, there: Requirement, found: Candidate) -> bool:
+        """Whether a requirement of the manifest is what a candidate asks for, however each is written."""
+        if there == found.requirement:
+            return True
+        if not _id_of(there) or _id_of(there) != _id_of(found.requirement):
+            return False
+        return self.locker.installer.resolver.identify(there).requirement == found.requirement
+
+
+def _id_of(requirement: Requirement) -> str:
+    """Return the id of a model of a catalog; empty for others."""
+    return requirement.spec.id if isinstance(requirement.spec, CatalogSpec) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from modelpm import disk
+from modelpm.api.stages import Work
+from modelpm.config import Config
 from modelpm.disk import closed, system
 from modelpm.disk.atomic import write_atomic
 from modelpm.environment.environment import Environment, lock_text
@@ -18,9 +19,6 @@ from modelpm.operations.checks import Check, access, ages, catalogs, credentials
 from modelpm.project.provenance import Known
 from modelpm.store.gc import leases, leftovers
 from modelpm.text.human import binary_size
-
-if TYPE_CHECKING:
-    from modelpm.config import Config
 
 _LITTLE = 5 << 30  # bytes of free space below which it is worth a word
 _FEW = 1000  # files that may still be made, as above
@@ -48,7 +46,11 @@ class Doctor:
         A check that raises an unexpected error is a row, too.
         """
         place = self.environment.store.root
-        found = [check for name, look in self._looks().items() for check in _guarded(name, look, place)]
+        found: list[Check] = []
+        with self.environment.store.bus.during(Work.CHECKING, "this installation") as checking:
+            for name, look in self._looks().items():
+                checking.at(name)
+                found += _guarded(name, look, place)
         if not fix:
             return tuple(found)
         return tuple(check if check.fix is None else _fixed(check) for check in found)

@@ -2,14 +2,21 @@
 
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from modelpm.api.events import Bus
 from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
+from modelpm.catalog import Catalogs
 from modelpm.environment.environment import Environment
-from modelpm.errors import UsageError
+from modelpm.errors import ModelpmError, UsageError, gravest
 from modelpm.events.acts import acting
+from modelpm.inspection.inspection import Inspection
+from modelpm.inspection.policy import needed
+from modelpm.lockfile.file import Lock
+from modelpm.operations.inspect import inspected
 from modelpm.project.files import Site, folder_of
 
 
@@ -21,13 +28,17 @@ class Carrier:
         environment: Whose lock is meant.
         users: The user's environment, whose locks tell what a file may be, too.
         bus: Is told before and after, and of warnings.
+        catalogs: Name the files that are found.
         site: The project, where the environment is one.
+        inspection: Says what the bytes of files are.
     """
 
     environment: Environment
     users: Environment
     bus: Bus
-    site: Site | None = None
+    catalogs: Catalogs
+    site: Site | None
+    inspection: Inspection
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
         """Write a bundle; see :meth:`modelpm.library.manager.Manager.bundle`."""
@@ -35,20 +46,45 @@ class Carrier:
         with acting(self.bus, "export", resource_type="bundle", resource_id=str(path), user=user, changes=False):
             return tuple(write_bundle(self.environment, path, split))
 
-    def take_over(self, source: str | Path, user: str | None) -> tuple[Taken, ...]:
+    def take_over(self, source: str | Path, user: str | None, allow: Collection[str] = ()) -> tuple[Taken, ...]:
         """Import a bundle or files; see :meth:`modelpm.library.manager.Manager.take_over`."""
         path, store = _plain(source, "import models.tar"), self.environment.store
         with acting(self.bus, "import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
+            refused: list[ModelpmError] = []
             if is_bundle(path):
                 with store.lock("store", shared=True):
                     lock, taken = read_bundle(store, path, lambda _name: None)
+                    lock, refused = self._inspected(path, lock, allow)
                     for problem in settle(self.environment, lock, folder_of(self.site) if self.site else ""):
                         self.bus.warn(problem)
             else:
                 locks = [e.read() for e in (self.environment, self.users)]
-                taken = take_files(store, path, locks, lambda _name: None)
+                taken = [self._named(t) for t in take_files(store, path, locks, lambda _name: None)]
             outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
+            if refused:
+                raise gravest(refused)
         return tuple(taken)
+
+    def _named(self, taken: Taken) -> Taken:
+        return replace(taken, known=tuple(dict.fromkeys(map(str, self.catalogs.recognize(taken.sha256)))))
+
+    def _inspected(self, path: Path, lock: Lock, allow: Collection[str]) -> tuple[Lock, list[ModelpmError]]:
+        """Return a bundle's lock without the models that may not be taken, and why they may not.
+
+        A bundle is a stranger's word: what it allows itself does not count. In a project the manifest's word counts,
+        when a sync makes the files visible.
+        """
+        if self.site is not None:
+            return lock, []
+        put, refused, command = [], list[ModelpmError](), f"import {quote(str(path))}"
+        for model in lock.models:
+            try:
+                found = inspected(self.inspection, self.environment, model, allow, command=command)
+                put.append(replace(model, allow=needed(found, allow)))
+            except ModelpmError as error:
+                refused.append(error)
+        gone = [model.name for model in lock.models if model.name not in {each.name for each in put}]
+        return lock.changed(put=put, drop=gone), refused
 
 
 def _plain(path: str | Path, example: str) -> Path:

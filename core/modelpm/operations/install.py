@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from modelpm.api.types import Progress, Reference, Status
-from modelpm.errors import Interrupted, ModelpmError
+from modelpm.errors import Interrupted, ModelpmError, StoreError
 from modelpm.events.acts import tell_failure
 from modelpm.events.call import Call
 from modelpm.operations.acquire import Brought, Installer, Request, Task
 from modelpm.operations.singleflight import Flights
+from modelpm.resolution.candidate import Candidate, FromCatalog
+from modelpm.resolution.naming import Names
 from modelpm.resolution.resolve import ResolvedModel
-from modelpm.resolution.resolver import Candidate, FromCatalog
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change, Result
 
@@ -59,25 +60,28 @@ class Batch:
     _models: list[InstalledModel] = field(default_factory=list)
     _changes: list[Change] = field(default_factory=list)
     _errors: list[ModelpmError] = field(default_factory=list)
+    _notes: list[str] = field(default_factory=list)
     _begun: dict[str, Begun] = field(default_factory=dict)  # by the model's name
     _counts: bool = False  # whether the store knows what will be needed
     _due: float = 0.0  # when those that are begun are locked
 
     def is_there(self, requests: Sequence[Request]) -> bool:
         """Whether nothing has to be done for any of them; what cannot be told is not there."""
+        names = self.installer.names()
         try:
-            return all(self.installer.complete(self.installer.identify(request), self.call) for request in requests)
+            found = [names.settle(self.installer.identify(request)) for request in requests]
+            return all(self.installer.complete(candidate, self.call) for candidate in found)
         except ModelpmError:
             return False
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
         """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
         wanted = list[tuple[Request, Candidate, ResolvedModel]]()
-        known = defaultdict[str, list[FromCatalog | Reference]](list)
+        known, names = defaultdict[str, list[FromCatalog | Reference]](list), self.installer.names()
         for request in requests:
             with self._collecting(request.requirement.text):
                 try:
-                    found = self.installer.identify(request)
+                    found = self._settled(names, self.installer.identify(request))
                     if found.target in known[found.name]:
                         continue  # `tiny` and `tiny:f16` are one
                     wanted.append((request, found, self.installer.wanted(request, found)))
@@ -90,6 +94,14 @@ class Batch:
                     raise
         planned = self.installer.plan([model for _, _, model in wanted])
         self._tasks = [(request, found, task) for (request, found, _), task in zip(wanted, planned, strict=True)]
+
+    def _settled(self, names: Names, asked: Candidate) -> Candidate:
+        """Return a model under the name that it gets; say where another model has its default name."""
+        found, here = names.settle(asked), self.installer.environment.read()
+        if found.name != asked.name and here.get(found.name) is None:
+            self.call.bus.warn(f"`{asked.name}` is another model; {found.requirement.text} is named `{found.name}`")
+        names.take(found)
+        return found
 
     def install(self, folder: Path | None) -> None:
         """Fetch model by model, and lock what is here at every end, so that it stays whatever comes.
@@ -117,8 +129,16 @@ class Batch:
         """Note the changes that :meth:`install` makes."""
         for _, found, task in self._tasks:
             self._warn_of(task)
-            locked = self.installer.complete(found, self.call)
-            self._changes.append(task.change("install") if locked is None else self.installer.already(locked)[1])
+            with self._collecting(found.requirement.text):
+                locked = self.installer.complete(found, self.call)
+                if locked is None:
+                    self.installer.glance(task)
+                change = task.change("install") if locked is None else self.installer.already(locked)[1]
+                self._changes.append(change)
+        try:
+            self.installer.check_space([task for _, _, task in self._tasks])
+        except StoreError as error:
+            self.call.bus.warn(error.message)
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""
@@ -127,7 +147,13 @@ class Batch:
             self.tell()
         else:
             self.install(folder)
-        return Result(tuple(self._changes), tuple(self._models), errors=tuple(self._errors), dry_run=dry_run)
+        return Result(
+            tuple(self._changes),
+            tuple(self._models),
+            errors=tuple(self._errors),
+            dry_run=dry_run,
+            notes=tuple(self._notes),
+        )
 
     def _begin(self, request: Request, found: Candidate, task: Task, counting: ExitStack, folder: Path | None) -> None:
         """Fetch one model, where it is not here, and lock what was fetched where that is due."""
@@ -192,6 +218,7 @@ class Batch:
     def _warn_of(self, task: Task) -> None:
         for warning in task.model.warnings:
             self.call.bus.warn(warning)
+        self._notes += task.model.notes
 
     @contextmanager
     def _collecting(self, spec: str) -> Iterator[None]:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field, replace
 
 from modelpm.api.events import Bus
 from modelpm.catalog import satisfies
-from modelpm.errors import Code, Denied, Interrupted, ModelpmError
+from modelpm.errors import Interrupted, ModelpmError
 from modelpm.events.call import Call
+from modelpm.inspection.layouts.choose import ALL
+from modelpm.inspection.policy import both
 from modelpm.lockfile.merge import Merged
 from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.requirement import Requirement
@@ -14,9 +16,8 @@ from modelpm.lockfile.salvage import Doubt, digests_in
 from modelpm.operations.acquire import Installer, Task, say_learned
 from modelpm.project.heal import pins_of
 from modelpm.project.manifest import Manifest
-from modelpm.resolution.code import PICKLE, allow_hint
+from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.resolve import ResolvedModel
-from modelpm.resolution.resolver import Candidate
 from modelpm.text.spec import CatalogSpec
 
 
@@ -29,6 +30,7 @@ class Locker:
         call: The user, the cancellation, and the bus for events.
         errors: What failed.
         downloaded: Bytes, by model.
+        notes: What was chosen and what was left out.
         torn: Models that the sides of a merge pin to different revisions.
     """
 
@@ -36,6 +38,7 @@ class Locker:
     call: Call
     errors: list[ModelpmError] = field(default_factory=list)
     downloaded: dict[str, int] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     torn: set[str] = field(default_factory=set)
     _healed: dict[str, LockedModel] = field(default_factory=dict)
     _digests: dict[str, Collection[str]] = field(default_factory=dict)
@@ -92,7 +95,7 @@ class Locker:
                 if old is None or not same(old, model) or (model.name in again and untold(model)):
                     pinned[model.name] = self._pin(model, old)
                 else:
-                    pinned[model.name] = replace(old, requirement=model.requirement, allow=model.allow)
+                    pinned[model.name] = model.completing(old)
                 self._say_other(pinned[model.name])
             except Interrupted:
                 raise
@@ -119,23 +122,18 @@ class Locker:
         requirement = manifest.models[name]
         asked = requirement if fresh or old is None else _keeping(requirement, old)
         found = replace(self.installer.resolver.identify(asked, name=name), requirement=requirement)
+        found = found.keeping(old)
         if said:
             found, block = self._as_merged(found, said)
             if block is not None:
                 manifest.check(block, [f.path for f in block.files])
                 return ResolvedModel.of_locked(block)
-        try:
-            model = self.installer.resolver.resolve(found, allow_pickle=PICKLE in manifest.words(name))
-        except Denied as error:
-            if error.code != Code.PICKLE:
-                raise
-            raise Denied(
-                error.message, code=error.code, hints=[allow_hint(requirement, name)], **error.details
-            ) from None
+        model = self.installer.resolver.resolve(found, allow=both(manifest.words(name), ()))
         manifest.check(model, [f.path for f in model.files])
         manifest.rules.check_digests(name, (f.path for f in model.files if f.digest is None))
         for warning in model.warnings:
             self.call.bus.warn(warning)
+        self.notes += model.notes
         return model
 
     def _as_merged(self, found: Candidate, said: Sequence[Doubt]) -> tuple[Candidate, LockedModel | None]:
@@ -200,7 +198,9 @@ def say_untold(name: str, bus: Bus) -> None:
 
 def same(old: LockedModel, new: ResolvedModel) -> bool:
     """Whether what was resolved is what is locked, as far as that can be told; see :func:`untold`."""
-    facts = ("catalog", "id", "release", "variant", "upstream", "format", "license")
+    facts = {"catalog", "id", "release", "variant", "upstream", "format", "license"}
+    if not old.variant and new.variant == ALL:  # an earlier modelpm locked every file, and called that nothing
+        facts -= {"variant", "format"}
     if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
         return False
     there = {f.path: f for f in old.files}

@@ -13,6 +13,7 @@ from threading import Event
 
 from modelpm import disk
 from modelpm.api.events import Bus
+from modelpm.api.stages import Work
 from modelpm.config import Config
 from modelpm.config.edit import write_setting
 from modelpm.disk import system
@@ -25,6 +26,7 @@ from modelpm.events.acts import acting
 from modelpm.store import Store, version
 from modelpm.store.gc import leftovers, registry
 from modelpm.store.layout import Layout
+from modelpm.text.human import binary_size
 
 _WAIT = 5.0
 _MARGIN = 1 << 20
@@ -100,7 +102,8 @@ class Mover:
                 self._settle(new.root)
                 self.environment.store.follow(new.root)
                 self._renew(old, new)
-                self._let_go(old, new)
+                with self.bus.during(Work.REMOVING, str(old.root)):
+                    self._let_go(old, new)
             outcome.details.update(blobs=moved.blobs, bytes=moved.bytes, damaged=list(moved.damaged[:100]))
         return moved
 
@@ -121,7 +124,9 @@ class Mover:
             raise UsageError(f"{target} is not empty, and no store", hints=["choose a new or an empty folder"])
         tiers = [layout.root for layout in here.tiers]
         notes = here.known.folder
-        return Store(origin, tiers=tiers, notes=notes), Store(target, tiers=tiers, notes=notes)
+        return Store(origin, tiers=tiers, notes=notes, bus=self.bus), Store(
+            target, tiers=tiers, notes=notes, bus=self.bus
+        )
 
     @contextmanager
     def _alone(self, old: Store, new: Store) -> Iterator[None]:
@@ -143,13 +148,15 @@ class Mover:
         def step(count: int) -> None:
             if cancelled.is_set():
                 raise Interrupted("interrupted: the store is where it was; the same command resumes")
+            copying.add(count)
             if on_bytes is not None:
                 on_bytes(count)
 
-        for sha256, _ in missing:
-            step(0)
-            if not new.adopt(old.blob(sha256), sha256, step=step):
-                damaged.append(sha256)
+        with self.bus.during(Work.COPYING, str(new.root), total=sum(size for _, size in missing)) as copying:
+            for sha256, _ in missing:
+                step(0)
+                if not new.adopt(old.blob(sha256), sha256, step=step):
+                    damaged.append(sha256)
         for record in registry.listing(old.layout):
             registry.save(new.layout, taken_over(record))
         leftovers.copy_partials(old.layout, new.layout)
@@ -189,7 +196,7 @@ class Mover:
 def _refuse_moved(layout: Layout, target: Path, *, going_on: bool) -> None:
     """Refuse a store that went elsewhere: nothing is in it, and it would be counted on where nothing is.
 
-    One whose move to ``target`` was stopped at its very end is the only one that may be gone on with.
+    One whose move to ``target`` was stopped at its very end is the only one that modelpm may resume.
     """
     went = version.destination(layout)
     if went is not None and not (going_on and Path(os.path.realpath(went)) == target):
@@ -201,7 +208,7 @@ def _check_space(old: Store, new: Store, needed: int) -> None:
     free = system.free_space(mount)
     if mount != disk.mount_point(old.root) and needed + _MARGIN > free:
         raise StoreError(
-            f"not enough space on {mount} for the store: {needed:,} bytes needed, {free:,} bytes free",
+            f"not enough space on {mount} for the store: {binary_size(needed)} needed, {binary_size(free)} free",
             code=Code.NO_SPACE,
             hints=[f"free some space on {mount}, or `modelpm prune` first"],
             needed=needed,

@@ -1,12 +1,12 @@
 """Prune: free what no root needs. Never while an install could be about to link it, and never on a guess."""
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from modelpm.api.events import Bus
+from modelpm.api.stages import Work
 from modelpm.config.values import seconds_of
 from modelpm.disk.atomic import dead_drafts
 from modelpm.environment.environment import Environment
@@ -15,14 +15,13 @@ from modelpm.errors import ModelpmError, StoreError, UsageError
 from modelpm.events.acts import acting
 from modelpm.store.gc import leases, leftovers, reserve
 from modelpm.store.gc.leftovers import Leftover
-from modelpm.text.human import in_days
+from modelpm.text.human import binary_size, in_days, parse_size
 from modelpm.text.untrusted import printable
 
 _PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is removed by default
 _DRAFTS = 3600
 _WAIT = 5.0  # seconds for those who are at work
 _DAY = 86_400
-_SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +123,24 @@ class Pruner:
         ):
             survey = self._roots.survey()
             pruned = replace(self._decide(survey, limits), dry_run=False)
-            for item in pruned.removed:
-                if item.kind == "blob":
-                    store.remove(item.path.name)
-                else:
-                    leftovers.remove(item)
+            things = f"what nothing needs from {store.root}"
+            with store.bus.during(Work.REMOVING, things, total=sum(item.bytes for item in pruned.removed)) as removing:
+                for item in pruned.removed:
+                    if item.kind == "blob":
+                        store.remove(item.path.name)
+                    else:
+                        leftovers.remove(item)
+                    removing.add(item.bytes)
             self._roots.settle(survey)
             leases.sweep(store.layout)
             outcome.details.update(freed=pruned.freed, removed=len(pruned.removed))
         return pruned
 
     def _decide(self, survey: Survey, limits: Limits) -> Pruned:
+        with self.environment.store.bus.during(Work.CHECKING, "what is in use"):
+            return self._decided(survey, limits)
+
+    def _decided(self, survey: Survey, limits: Limits) -> Pruned:
         layout, now = self.environment.store.layout, time.time()
         unneeded: list[Leftover] = []
         kept, needed = 0, survey.needed
@@ -161,7 +167,9 @@ class Pruner:
                 left += other.bytes
         notes = list(_of_roots(survey, now, self.environment.store.keep_unseen))
         if limits.max_size is not None and kept + left > limits.max_size:
-            notes.append(f"the store stays above {limits.max_size:,} bytes: the rest is needed, or not finished yet")
+            notes.append(
+                f"the store stays above {binary_size(limits.max_size)}: the rest is needed, or not finished yet"
+            )
         return Pruned(tuple(removed), kept, left, tuple(notes), dry_run=True)
 
     def _dead(self, survey: Survey) -> list[Leftover]:
@@ -198,10 +206,10 @@ def _age(text: str) -> float:
 
 
 def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?)\s*([a-z]?)(?:ib|b)?", text.strip().lower())
-    if found is None or found[2] not in _SIZES:
+    size = parse_size(text)
+    if size is None:
         raise UsageError(f"`{printable(text)}` is not a size like 200G, 1.5T or plain bytes")
-    return int(float(found[1]) * _SIZES[found[2]])
+    return size
 
 
 def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> list[Leftover]:

@@ -12,6 +12,7 @@ from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.operations.acquire import Installer
+from modelpm.operations.inspect import inspected
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.report import Verified
 from modelpm.store.reuse import obtain
@@ -81,6 +82,8 @@ class Repairer:
             ) as outcome,
         ):
             results = self._fetch(model, rotten)
+            here = [f for f in files if not isinstance(results.get(f.sha256), ModelpmError)]
+            inspected(self.installer.inspection, self.environment, model, model.allow, files=here)
             rows = [_row(bad[model.name, f.path], results.get(f.sha256)) for f in files]
             repaired |= {f.sha256: row for f, row in zip(files, rows, strict=True) if row.ok}
             if any(row.ok for row in rows):

@@ -1,18 +1,27 @@
 """Show: one model with its variants and files, from the catalogs or, for a URI, from its source."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from modelpm.api.types import RemoteFile
-from modelpm.catalog import Entry, Release, Variant
+from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import Denied, IntegrityError, NotFound, PluginError, StoreError, Unavailable, UsageError
+from modelpm.inspection.layouts import Component, Layout, Role, components, layout_of
+from modelpm.inspection.layouts import Variant as Alternative
+from modelpm.inspection.layouts.facts import format_of_variant
 from modelpm.lockfile.requirement import Requirement
 from modelpm.network.health import Hosts
-from modelpm.resolution.resolve import ResolvedModel, name_of_reference
-from modelpm.resolution.resolver import Candidate, FromCatalog, Resolver
-from modelpm.resolution.selection import choices, format_of
+from modelpm.resolution.candidate import Candidate, FromCatalog
+from modelpm.resolution.naming import names_of_reference
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
+from modelpm.resolution.resolver import Resolver
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import Details, FileDetails, VariantDetails
+from modelpm.results.report import ComponentDetails, Details, FileDetails, VariantDetails
+from modelpm.text.human import binary_size
 from modelpm.text.spec import CatalogSpec, UriSpec
+from modelpm.text.untrusted import shortened
+
+_COMPANIONS = frozenset({Role.PROJECTOR, Role.VOCODER, Role.VAE, Role.TEXT_ENCODER, Role.ADAPTER})
+_FEW = 8  # notes of a kind
 
 
 def show(
@@ -37,7 +46,7 @@ def show(
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec):
         return _from_source(resolver, spec, requirement.text, here)
-    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    entry, spec = resolver.catalogs.read(spec)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
     return _from_catalog(resolver, hosts, entry, spec, found)
 
@@ -65,6 +74,8 @@ def _from_catalog(
             recommended=v.name == release.default_variant,
             source=_source_of(v),
             files=tuple(FileDetails(f.path, f.size, f.sha256) for f in files[v.name]),
+            components=tuple(map(_component, components(_as_listed(files[v.name])))),
+            installed=installed is not None and (installed.release, installed.variant) == (release.version, v.name),
         )
         for v in wanted
     )
@@ -97,7 +108,7 @@ def _listed(
         chosen = Candidate(entry.id, Requirement(entry.name), FromCatalog(entry, release, variant))
         try:
             with hosts.hurried():
-                found[variant.name] = resolver.resolve(chosen, allow_pickle=True)
+                found[variant.name] = resolver.resolve(chosen)
         except Unavailable:  # the others would wait as long for nothing
             break
         except (Denied, IntegrityError, NotFound, PluginError, StoreError, UsageError):
@@ -108,10 +119,11 @@ def _listed(
 def _from_source(resolver: Resolver, spec: UriSpec, text: str, installed: InstalledModel | None) -> Details:
     reference = resolver.listings.registry.reference(spec)
     snapshot = resolver.listings.of(reference)
-    offered = choices(snapshot.files)
-    variants = [(c.name.lower(), c.name, c.files) for c in offered] or [("", "", snapshot.files)]
+    layout, source = layout_of(snapshot.files), str(snapshot.reference)
+    everything = Alternative("all", layout.parts, entry_point=".")
+    here = installed.variant if installed is not None else None
     return Details(
-        name=name_of_reference(reference),
+        name=names_of_reference(reference)[0],
         model=text,
         catalog="",
         title="",
@@ -121,23 +133,51 @@ def _from_source(resolver: Resolver, spec: UriSpec, text: str, installed: Instal
         tasks=(),
         tags=(),
         release="",
-        source=str(snapshot.reference),
-        variants=tuple(
-            VariantDetails(
-                name=name,
-                release="",
-                format=format_of([f.path for f in files]),
-                quantization=quantization,
-                bytes=_total([f.size for f in files]),
-                min_memory=None,
-                recommended=False,
-                source=str(snapshot.reference),
-                files=tuple(_details(f) for f in files),
-            )
-            for name, quantization, files in variants
-        ),
+        source=source,
+        variants=tuple(_alternative(layout, v, source, here) for v in layout.variants or (everything,)),
         installed=installed,
+        notes=_notes(layout, snapshot.files),
     )
+
+
+def _alternative(layout: Layout, variant: Alternative, source: str, installed: str | None) -> VariantDetails:
+    name = variant.name.lower()
+    return VariantDetails(
+        name=name,
+        release="",
+        format=format_of_variant(layout, variant.main),
+        quantization=next((c.variant for c in variant.main if c.variant), ""),
+        bytes=_total([f.size for f in variant.files]),
+        min_memory=None,
+        recommended=variant.name == layout.recommended,
+        source=source,
+        files=tuple(_details(f) for f in variant.files),
+        components=tuple(map(_component, variant.components)),
+        installed=installed == name,
+    )
+
+
+def _component(component: Component) -> ComponentDetails:
+    return ComponentDetails(
+        str(component.role), tuple(f.path for f in component.files), component.entry_point or component.name
+    )
+
+
+def _notes(layout: Layout, files: Sequence[RemoteFile]) -> tuple[str, ...]:
+    """Say what a table of variants does not: companions, what is offered besides, what cannot be used as it is."""
+    taken = dict.fromkeys(c for v in layout.variants for c in v.along if c.role in _COMPANIONS)
+    notes = [f"{c.role}: {_shown(c)}, comes along" for c in taken]
+    notes += [f"{c.role}: {_shown(c)}, with --include" for c in layout.offered[:_FEW] if c not in taken]
+    notes += [f"{v.name.lower()} is stored in parts that must be joined" for v in layout.variants[:_FEW] if v.join]
+    notes += [f"{v.name.lower()} lacks {v.missing[0]}" for v in layout.variants[:_FEW] if v.missing]
+    if layout.why and len(layout.variants) != 1:
+        notes.append(layout.why)
+    total = binary_size(_total([f.size for f in files]))
+    return (*notes, f":all takes all {len(files)} files, {total}") if layout.variants else tuple(notes)
+
+
+def _shown(component: Component) -> str:
+    return f"{shortened(component.name)} ({binary_size(component.size)})"
 
 
 def _details(file: RemoteFile) -> FileDetails:
@@ -147,6 +187,10 @@ def _details(file: RemoteFile) -> FileDetails:
 
 def _total(sizes: Sequence[int | None]) -> int | None:
     return None if None in sizes else sum(s for s in sizes if s is not None)
+
+
+def _as_listed(files: Iterable[CatalogFile | ResolvedFile]) -> list[RemoteFile]:
+    return [RemoteFile(file.path, file.size, None, ()) for file in files]
 
 
 def _source_of(variant: Variant) -> str:

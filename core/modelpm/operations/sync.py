@@ -16,9 +16,11 @@ from modelpm.environment.recognize import recognize
 from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
 from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
+from modelpm.inspection.policy import both
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Brought, Installer, Task
+from modelpm.operations.inspect import inspected, recognized
 from modelpm.operations.lock import Locker, same, untold
 from modelpm.project.drift import pinned, selected, settled
 from modelpm.project.files import Site, State, read_state
@@ -91,6 +93,8 @@ class Changer:
     call: Call
     locker: Locker = field(init=False)
     _brought: dict[LockedModel, int] = field(default_factory=dict)
+    _is_dry: bool = False
+    _edited: bool = False  # whether the manifest gets another text
 
     def __post_init__(self) -> None:
         self.locker = Locker(self.installer, self.call)
@@ -109,10 +113,12 @@ class Changer:
         raise StoreError(f"{self.site.root} is changed by another process all the time", code=Code.LOCK_TIMEOUT)
 
     def _attempt(self, intent: Intent) -> Result[Any] | None:
+        self._is_dry = intent.dry_run
         before = read_state(self.site, heal=True)
         text = intent.edit.edit(before) if intent.edit else before.manifest_text
         manifest = before.manifest
-        if text is not None and text != before.manifest_text:
+        self._edited = text is not None and text != before.manifest_text
+        if text is not None and self._edited:
             manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
         named = {manifest.dir if manifest else before.lock.dir, before.lock.dir if intent.verb != "lock" else ""}
         refuse(foreign_folders(self.site.root, named, before.lock.models), self.site.lock.name)
@@ -122,7 +128,8 @@ class Changer:
         # The folder of the view may have been changed by the edit.
         self.environment = self.site.environment(self.environment.store, lock.dir, self.environment.view.mode)
         self.installer = replace(self.installer, environment=self.environment)
-        models = self._selected(lock, intent)
+        models = self._worded(self._selected(lock, intent), manifest)
+        self._inspect_again(lock, before)
         incomplete = self.environment.incomplete(models)
         self._hold_against_catalogs([m for m in incomplete if m.name not in wanted and not self.environment.has(m)])
         if intent.dry_run:
@@ -194,6 +201,26 @@ class Changer:
             self.call.bus.warn(text)
         refuse(refused, self.site.lock.name)
 
+    def _worded(self, models: Sequence[LockedModel], manifest: Manifest | None) -> tuple[LockedModel, ...]:
+        """Return models with what the manifest lets them hold; without one, the lock's own word counts."""
+        if manifest is None:
+            return tuple(models)
+        return tuple(replace(m, allow=both(manifest.words(m.name), ())) for m in models)
+
+    def _inspect_again(self, lock: Lock, before: State) -> None:
+        """Inspect the bytes of models that may hold less than before, where they are here.
+
+        Raises:
+            ModelpmError: As :func:`modelpm.operations.inspect.inspected`.
+        """
+        held = {m.name: m for m in before.lock.models}
+        narrowed = [m for m in lock.models if m.name in held and set(held[m.name].allow) - set(m.allow)]
+        absent = {m.name for m in self.environment.incomplete(narrowed)}
+        for model in narrowed:
+            if model.name not in absent:
+                inspection, cancelled = self.installer.inspection, self.call.cancelled
+                inspected(inspection, self.environment, model, model.allow, cancelled=cancelled)
+
     def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
         if not intent.sync:
             return ()
@@ -203,7 +230,8 @@ class Changer:
 
     def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not."""
-        missing, failed = recognize(self.environment, self.call, models), list[LockedModel]()
+        missing = recognized(self.installer.inspection, self.environment, self.call, models)
+        failed = list[LockedModel]()
         planned = self.installer.plan([ResolvedModel.of_locked(m) for m in missing])
         self.installer.check_space(planned)
         brought = list[Brought]()
@@ -264,8 +292,21 @@ class Changer:
             dry_run=intent.dry_run,
             lock=self.site.lock,
             lock_action="unchanged" if self.locker.errors else action,
-            notes=_healed(before, wanted, self.locker.torn, self.site.lock.name),
+            notes=(
+                *_healed(before, wanted, self.locker.torn, self.site.lock.name),
+                *self.locker.notes,
+                *self._files(action, changes),
+            ),
         )
+
+    def _files(self, action: str, changes: Sequence[Change]) -> tuple[str, ...]:
+        """Say which files get another text, where no change of a model says it."""
+        names = [self.site.manifest.name] if self._edited and self.site.manifest else []
+        names += [self.site.lock.name] if action == "updated" else []
+        if not names or self.locker.errors or any(change.action.startswith("lock-") for change in changes):
+            return ()
+        intent = "Would update" if self._is_dry else "Updated"
+        return (f"{intent} {' and '.join(names)}",)
 
 
 def _healed(before: State, wanted: Collection[str], torn: Collection[str], lock: str) -> tuple[str, ...]:

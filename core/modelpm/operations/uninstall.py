@@ -8,7 +8,7 @@ from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed
 from modelpm.environment.roots import Roots
-from modelpm.errors import Code, ModelpmError, StoreError
+from modelpm.errors import Code, ModelpmError, NotFound, StoreError
 from modelpm.events.acts import acting, tell_failure
 from modelpm.lockfile.model import LockedModel
 from modelpm.results.report import Change, Result
@@ -59,9 +59,20 @@ class Uninstaller:
                 else:
                     changes.append(self._one(name, user=user))
             except ModelpmError as error:
-                error.details.setdefault("name", name)
-                errors.append(error)
+                found = self._of_the_project(name) or error
+                found.details.setdefault("name", name)
+                errors.append(found)
         return Result(changes=tuple(changes), errors=tuple(errors), dry_run=dry_run)
+
+    def _of_the_project(self, name: str) -> ModelpmError | None:
+        """Return the error for a model that is the project's; None where it is not."""
+        if self.project is None or self.project.read().get(name) is None:
+            return None
+        return NotFound(
+            f"`{name}` is a model of this project, and not one of your own",
+            code=Code.NOT_INSTALLED,
+            hints=[f"to remove it from the project: modelpm remove {name}"],
+        )
 
     def _one(self, name: str, *, user: str | None) -> Change:
         try:

@@ -15,7 +15,6 @@ from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.acquire import Installer, Task
 from modelpm.operations.lock import learn, same, say_untold, untold
-from modelpm.resolution.code import needed_words
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.resolution.resolver import Resolver
 from modelpm.results.report import Change, Outdated, Result
@@ -54,7 +53,7 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
         if not isinstance(spec, CatalogSpec) or not spec.release:
             continue
         try:
-            entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+            entry, spec = resolver.catalogs.read(spec)
             newest = _newest(entry, spec.variant).version
             allowed = choose(entry, spec.release, spec.variant or None)[0].version
         except ModelpmError:  # said where it matters: when the model is upgraded
@@ -72,7 +71,7 @@ def latest(resolver: Resolver, requirement: Requirement) -> Requirement:
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec) or not spec.release:
         return requirement
-    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    entry, spec = resolver.catalogs.read(spec)
     newest, _ = choose(entry, None, spec.variant or None)
     if choose(entry, spec.release, spec.variant or None)[0].version == newest.version:
         return requirement
@@ -114,6 +113,8 @@ def upgrade(
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
             if not same(old, new) or (untold(new) and fetch):
                 moves.append((old, new))
+                for warning in new.warnings:
+                    call.bus.warn(warning)
             elif untold(new):
                 say_untold(old.name, call.bus)
     planned = {task.model.name: task for task in installer.plan([new for old, new in moves if not same(old, new)])}
@@ -143,8 +144,8 @@ def _collecting(model: LockedModel, errors: list[ModelpmError]) -> Iterator[None
 
 def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> ResolvedModel:
     requirement = latest(resolver, old.requirement) if to_latest else old.requirement
-    found = resolver.identify(requirement, name=old.name)
-    return resolver.resolve(found, allow_pickle=_has_code(old))
+    found = resolver.identify(requirement, name=old.name).keeping(old)
+    return resolver.resolve(found, allow=old.allow)
 
 
 def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
@@ -176,7 +177,7 @@ def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
     spec = model.requirement.spec
     if not isinstance(spec, CatalogSpec):
         return _of_source(resolver, model, bus)
-    entry = resolver.catalogs.find(spec.id, spec.catalog or None)
+    entry, spec = resolver.catalogs.read(spec)
     allowed, _ = choose(entry, spec.release or None, spec.variant or None)
     newest = _newest(entry, spec.variant)
     note = _note(resolver, entry, allowed, model, bus)
@@ -222,13 +223,8 @@ def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | N
 
 
 def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
-    found = resolver.identify(model.requirement, name=model.name)
-    return resolver.resolve(found, allow_pickle=_has_code(model))
-
-
-def _has_code(model: LockedModel) -> bool:
-    """Whether a model holds files that can run code: what is installed was allowed to be what it is."""
-    return bool(needed_words(model, [f.path for f in model.files]))
+    found = resolver.identify(model.requirement, name=model.name).keeping(model)
+    return resolver.resolve(found, allow=model.allow)
 
 
 def _version(resolver: Resolver, model: LockedModel) -> str:

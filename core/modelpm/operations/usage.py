@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from modelpm.api.stages import Work
 from modelpm.environment.environment import Environment
 from modelpm.environment.roots import Roots, Survey
 from modelpm.errors import ModelpmError
@@ -35,6 +36,11 @@ def shares(environment: Environment) -> tuple[Share, ...]:
     Raises:
         StoreError: A root or the store cannot be read.
     """
+    with environment.store.bus.during(Work.CHECKING, str(environment.store.root)):
+        return _shares(environment)
+
+
+def _shares(environment: Environment) -> tuple[Share, ...]:
     survey = Roots(environment).survey(strict=False)
     owners, needed = _owners(environment, survey), survey.needed
     found: dict[tuple[str, str, str], list[int]] = defaultdict(list)

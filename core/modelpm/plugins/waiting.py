@@ -10,6 +10,7 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from modelpm.api.events import Bus
+from modelpm.api.stages import Work
 from modelpm.errors import Code, PluginError
 from modelpm.plugins.discovery import OURS, Entry
 from modelpm.text.human import duration
@@ -17,7 +18,6 @@ from modelpm.text.human import duration
 NAMED_AFTER = 3.0
 GIVEN_UP_AFTER = 30.0
 CLOSING = 0.1  # times as long as other calls: the user has what was asked for, or pressed Ctrl-C
-WAITING = "plugin.waiting"
 _T = TypeVar("_T")
 
 
@@ -59,10 +59,10 @@ class Waits:
 
         longest = self.longest * times
         Thread(target=run, name=f"modelpm-{entry.kind}", daemon=True).start()
-        if not ended.wait(min(NAMED_AFTER, longest)) and longest > NAMED_AFTER:
-            who = {"kind": entry.kind, "name": entry.name, "plugin": str(entry)}
-            self.bus.event("", WAITING, {**who, "doing": doing})
-        if not ended.wait(max(0.0, longest - NAMED_AFTER)):
+        if not ended.wait(min(NAMED_AFTER, longest)):
+            with self.bus.during(Work.WAITING, doing, detail=f"the {entry.kind} `{entry.name}` of {entry}"):
+                ended.wait(longest - NAMED_AFTER)
+        if not ended.is_set():
             raise _hangs(entry, doing, longest)
         if failed:
             raise failed[0]

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
+from modelpm.inspection.policy import both
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
-from modelpm.lockfile.requirement import Requirement
+from modelpm.lockfile.requirement import OPTIONS, Requirement
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
-from modelpm.resolution.code import needed_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,7 @@ def settled(manifest: Manifest, lock: Lock, resolved: Iterable[LockedModel] = ()
     """
     stale = {m.name: m for m in lock.models if m.name in manifest.models}
     kept = {**stale, **pinned(manifest, lock), **{m.name: m for m in resolved}}
-    put = [
-        replace(m, groups=manifest.groups_of(m.name), allow=needed_words(m, [f.path for f in m.files]))
-        for m in kept.values()
-    ]
+    put = [replace(m, groups=manifest.groups_of(m.name), allow=both(manifest.words(m.name), ())) for m in kept.values()]
     drop = [m.name for m in lock.models if m.name not in manifest.models]
     folder = "" if manifest.dir == DEFAULT_DIR else manifest.dir
     return lock.changed(put=put, drop=drop).with_settings(folder, manifest.default_groups)
@@ -98,9 +95,5 @@ def _drifted(name: str, manifest: Manifest, model: LockedModel | None) -> Reason
 
 
 def _shown(requirement: Requirement) -> str:
-    options = [
-        f"{key} {', '.join(globs)}"
-        for key, globs in (("include", requirement.include), ("exclude", requirement.exclude))
-        if globs
-    ]
+    options = [f"{key} {', '.join(values)}" for key in OPTIONS if (values := getattr(requirement, key))]
     return requirement.text + (f" ({'; '.join(options)})" if options else "")

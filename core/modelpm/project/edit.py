@@ -12,6 +12,7 @@ from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.requirement import Requirement
 from modelpm.project.discovery import MAX_MANIFEST_BYTES
 from modelpm.project.manifest import Manifest, check_group, parse_manifest
+from modelpm.text.human import binary_size
 
 
 def with_models(
@@ -33,7 +34,7 @@ def with_models(
         allow: What they may hold that can run code, besides what they may already.
 
     Raises:
-        UsageError: As :func:`parse_manifest`; or the group's name is none.
+        UsageError: As :func:`parse_manifest`; or the group's name is not valid.
     """
     before = parse_manifest(text, origin, table)
     groups = {name: list(names) for name, names in before.groups.items()}
@@ -80,8 +81,14 @@ def without_models(text: str, origin: str, table: tuple[str, ...], names: Iterab
         for group, members in before.groups.items():
             for name in gone & set(members):
                 document["groups"][group].remove(name)
+            if group not in groups:
+                del document["groups"][group]
+        if before.groups and not groups:
+            del document["groups"]
 
-    groups = {group: tuple(n for n in members if n not in gone) for group, members in before.groups.items()}
+    left = {group: tuple(n for n in members if n not in gone) for group, members in before.groups.items()}
+    used = {g for g, members in before.groups.items() if not members} | set(before.default_groups)
+    groups = {group: members for group, members in left.items() if members or group in used}
     models = {name: requirement for name, requirement in before.models.items() if name not in gone}
     allow = {name: words for name, words in before.allow.items() if name not in gone}
     return _edited(text, origin, table, edit, replace(before, models=models, groups=groups, allow=allow))
@@ -109,7 +116,7 @@ def _edited(text: str, origin: str, table: tuple[str, ...], edit: Callable[[Any]
         fits = True
     if not fits:
         raise UsageError(
-            f"{origin} would have more than the {MAX_MANIFEST_BYTES:,} bytes that a manifest may have",
+            f"{origin} would have more than the {binary_size(MAX_MANIFEST_BYTES)} that a manifest may have",
             code=Code.MANIFEST_FULL,
             hints=["keep some models in another project"],
         )

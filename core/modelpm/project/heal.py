@@ -14,10 +14,12 @@ from modelpm.lockfile.file import parse_block
 from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.salvage import Doubt, digests_in, references, single_file
 from modelpm.project.lock_rules import is_clearly_of
-from modelpm.resolution.resolver import Candidate, FromCatalog, Resolver
+from modelpm.resolution.candidate import Candidate, FromCatalog
+from modelpm.resolution.resolver import Resolver
 from modelpm.resolution.selection import format_of
 from modelpm.text.spec import CatalogSpec
 
+_VARIANT = re.compile(r'^variant = "([^"\\]*)"$', re.MULTILINE)
 _SHOWN = 12  # characters of a revision
 
 
@@ -63,7 +65,8 @@ class Healer:
         target = self.found.target
         if isinstance(target, Reference):
             there = self._parsed(pin.upstream)
-            return replace(self.found, target=replace(target, revision=there.revision)) if there else self.found
+            found = replace(self.found, pin=self._locked_variant)
+            return replace(found, target=replace(target, revision=there.revision)) if there else found
         requirement = self.found.requirement
         spec = CatalogSpec(target.entry.catalog, target.entry.id, f"=={pin.release}", self._variant)
         found = self.resolver.identify(requirement.asking(spec), name=self.found.name)
@@ -77,6 +80,12 @@ class Healer:
         readable = [m for m in self.doubt.models if m.requirement == self.found.requirement]
         found = next((m for m in readable if pin in self._in(block_text(m))), None)
         return found or (self._alone(pin.digest) if pin.digest else None)
+
+    @property
+    def _locked_variant(self) -> str:
+        """The variant that the sides have locked, where they agree on it."""
+        found = set(_VARIANT.findall(self.doubt.text))
+        return found.pop() if len(found) == 1 else ""
 
     @property
     def _variant(self) -> str:

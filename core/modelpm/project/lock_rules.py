@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from modelpm.lockfile.model import MAX_LICENSE, LockedModel
 from modelpm.project.drift import Reason
 from modelpm.project.manifest import Manifest
-from modelpm.resolution.code import allow_hint, code_in
-from modelpm.resolution.selection import few
 from modelpm.text.untrusted import printable
 
-SOURCE, DIR, CODE, LICENSE, ALLOW = "source", "dir", "code", "license", "allow"
+SOURCE, DIR, LICENSE, ALLOW = "source", "dir", "license", "allow"
 LOCK_AGAIN = "`modelpm lock` beside models.toml locks it again from its spec; or take models.lock from version control"
 _PLACES = frozenset({"file", "pkg", "http", "https"})  # their references have no revision: all of it is the place
 _REVISION = re.compile(r"@(?!\.\.?(?:/|$))[^/@:?#]+(/|$)")
@@ -22,7 +20,7 @@ class Offence(Reason):
     """One thing that a lock may not say.
 
     Attributes:
-        kind: ``source``, ``dir``, ``code``, ``license``; or ``allow`` for a word that nothing needs.
+        kind: ``source``, ``dir``, ``license``; or ``allow`` for a word that the manifest does not have.
         hint: What to do about it.
     """
 
@@ -35,25 +33,14 @@ def offences(models: Iterable[LockedModel], manifest: Manifest | None) -> list[O
 
     Args:
         models: What is locked, under the names of the manifest.
-        manifest: Whose word files need that can run code; without one it is the lock's own.
+        manifest: Whose word allows code; without one it is the lock's own, and the bytes are held against that.
     """
     return [found for model in models for found in _of_model(model, manifest)]
 
 
 def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Offence]:
-    words = frozenset(model.allow) if manifest is None else manifest.words(model.name)
-    code = code_in(model, [file.path for file in model.files])
-    if code and "pickle" not in words:
-        who = "the lock" if manifest is None else "the manifest"
-        why = f"files can run code when they are loaded, and {who} does not allow it: {few(code)}"
-        hint = (
-            "if they are wanted: `modelpm lock` beside models.toml writes into the lock what the manifest allows"
-            if manifest is None
-            else allow_hint(model.requirement, model.name)
-        )
-        yield Offence(model.name, why, CODE, hint)
-    elif set(model.allow) - words:
-        why = f"the lock allows {', '.join(map(printable, model.allow))}, and the manifest does not"
+    if manifest is not None and (words := set(model.allow) - manifest.words(model.name)):
+        why = f"the lock allows {', '.join(map(printable, sorted(words)))}, and the manifest does not"
         yield Offence(model.name, why, ALLOW, LOCK_AGAIN)
     if len(model.license) > MAX_LICENSE:
         why = f"its license has {len(model.license):,} characters; at most {MAX_LICENSE} are allowed"

@@ -6,19 +6,19 @@ from types import MappingProxyType
 from typing import Any
 
 from modelpm.errors import Code, IntegrityError, UsageError, too_new
+from modelpm.inspection.policy import WORDS
 from modelpm.lockfile.file import check_folder, conflict_line
 from modelpm.lockfile.model import Model
 from modelpm.lockfile.requirement import Requirement
 from modelpm.project.discovery import MAX_MANIFEST_BYTES, inner_table
 from modelpm.project.rules import Rules
-from modelpm.resolution.code import WORDS
 from modelpm.text.toml import Table, TomlError, any_text, loads
 from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_model_name, printable
 
 DEFAULT_DIR = "models"
 SCHEMA = 1
 _TOP_KEYS = ("schema", "models", "groups", "settings")
-_MODEL_KEYS = ("source", "include", "exclude", "allow")
+_MODEL_KEYS = ("source", "include", "exclude", "without", "allow")
 _SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "require-digest")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTER = """\

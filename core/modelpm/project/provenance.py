@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from modelpm.environment.foreign import is_foreign
 from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
 from modelpm.lockfile.model import LockedModel
-from modelpm.project.lock_rules import ALLOW, CODE, DIR, LICENSE, LOCK_AGAIN, SOURCE, Offence, is_clearly_of, offences
+from modelpm.project.lock_rules import ALLOW, DIR, LICENSE, LOCK_AGAIN, SOURCE, Offence, is_clearly_of, offences
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
 from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.untrusted import printable
@@ -110,7 +110,7 @@ class Judge:
     def _unnamed(self, model: LockedModel, spec: CatalogSpec) -> Iterator[tuple[str, bool]]:
         """Yield the references that the entry does not name, and whether that is not a mere change of the entry."""
         try:
-            entry: Entry | None = self.known.catalogs.find(spec.id, spec.catalog or None)
+            entry: Entry | None = self.known.catalogs.read(spec)[0]
         except ModelpmError:  # not on this machine
             entry = None
         texts = _named_by(entry) if entry is not None else set[str]()
@@ -159,16 +159,16 @@ def refuse(found: Iterable[Offence], lock: str) -> None:
 
     Raises:
         IntegrityError: Sources or folder are not what spec and manifest say.
-        Denied: Files can run code without a word that allows it, or a license is a text.
+        Denied: A license is a text.
     """
-    refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind in {CODE, LICENSE})
+    refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind == LICENSE)
     if not refused:
         return
     first = refused[0]
     message = "\n".join([f"{lock} is refused", *map(str, refused)])
     hints = list(dict.fromkeys(o.hint for o in refused))
-    if first.kind in {CODE, LICENSE}:
-        raise Denied(message, code=Code.PICKLE if first.kind == CODE else Code.POLICY, hints=hints, name=first.name)
+    if first.kind == LICENSE:
+        raise Denied(message, code=Code.POLICY, hints=hints, name=first.name)
     raise IntegrityError(message, code=Code[f"lock_{first.kind}".upper()], hints=hints, name=first.name)
 
 

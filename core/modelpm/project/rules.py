@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from modelpm.errors import Code, Denied
-from modelpm.resolution.code import PICKLE
+from modelpm.inspection.policy import CODE, PICKLE
 from modelpm.resolution.selection import format_of
 from modelpm.text.untrusted import printable
 
@@ -45,8 +45,9 @@ class Rules:
         """
         formats = {f for f in (format_.casefold(), format_of(paths)) if f} or {""}
         allowed = {f.casefold() for f in self.formats}
-        if allowed and not formats <= {*allowed, *allow}:
-            raise _refused(name, "allow-formats", "format", min(formats - {*allowed, *allow}), self.formats)
+        admitted = {*allowed, *((PICKLE,) if {PICKLE, CODE} & set(allow) else ())}
+        if allowed and not formats <= admitted:
+            raise _refused(name, "allow-formats", "format", min(formats - admitted), self.formats)
         if self.licenses and not _allows({a.casefold() for a in self.licenses}, license_.casefold()):
             raise _refused(name, "allow-licenses", "license", license_, self.licenses)
 

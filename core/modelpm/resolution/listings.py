@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event, Lock
 
+from modelpm.api.events import Bus
+from modelpm.api.stages import Work
 from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
 from modelpm.errors import Code, IntegrityError, ModelpmError, NotFound, UsageError
 from modelpm.lockfile.model import LockedFile, LockedModel
@@ -25,11 +27,13 @@ class Listings:
         registry: The sources.
         mirrors: URI prefixes and what to try instead; see :mod:`modelpm.network.mirrors`.
         cancelled: Set from another thread, ends the waiting for an answer.
+        bus: Is told while a source is asked.
     """
 
     registry: Registry
     mirrors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     cancelled: Event = field(default_factory=Event)
+    bus: Bus = field(default_factory=Bus)
     _snapshots: dict[Reference, Snapshot] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
@@ -44,7 +48,8 @@ class Listings:
         with self._lock:
             if whole not in self._snapshots:
                 source = self.registry.source(whole.scheme)
-                self._snapshots[whole] = unless(self.cancelled, lambda: source.resolve(whole))
+                with self.bus.during(Work.RESOLVING, redact_urls(str(whole))):
+                    self._snapshots[whole] = unless(self.cancelled, lambda: source.resolve(whole))
             return self._snapshots[whole]
 
     def put(self, reference: Reference, snapshot: Snapshot) -> None:

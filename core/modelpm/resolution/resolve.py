@@ -1,19 +1,16 @@
 """From a request to a model whose every file is known. Pure: the caller passes catalog entries and listings in."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from modelpm.api.types import Digest, Reference, RemoteFile, Snapshot
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
-from modelpm.errors import Code, IntegrityError, NotFound, UsageError
-from modelpm.lockfile.file import MAX_LOCK_BYTES
+from modelpm.errors import Code, IntegrityError, NotFound
+from modelpm.inspection.layouts import role_of
+from modelpm.inspection.layouts.facts import facts_of
 from modelpm.lockfile.model import MAX_LICENSE, LockedFile, LockedModel, Model
 from modelpm.lockfile.requirement import Requirement
-from modelpm.resolution.selection import format_of, select
-from modelpm.text.untrusted import check_paths, shortened, to_model_name
-
-_LINES = 150  # bytes of a file's lines in a lock, besides its path and its sources
-_ENDINGS = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".zip", ".tar", ".json", ".txt")
+from modelpm.text.untrusted import check_paths, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +23,7 @@ class ResolvedFile:
         digest: What the bytes must have; sha256 where it is known, else what the source knows, or None.
         sources: References, in order of preference.
         remote: What the listing said, where there was one.
+        role: What it is for, e.g. ``weights``.
     """
 
     path: str
@@ -33,6 +31,7 @@ class ResolvedFile:
     digest: Digest | None
     sources: tuple[str, ...]
     remote: RemoteFile | None = None
+    role: str = ""
 
     @property
     def sha256(self) -> str | None:
@@ -73,12 +72,14 @@ class ResolvedModel(Model):
     Attributes:
         files: The files that will be there.
         pinned: The listing's reference, from which files without sources of their own are fetched.
-        warnings: What the user should know: files left out, deprecation.
+        warnings: What the user should know: deprecation, a variant that is gone.
+        notes: What was chosen and what was left out.
     """
 
     files: tuple[ResolvedFile, ...]
     pinned: Reference | None = None
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def is_pinned(self) -> bool:
@@ -103,26 +104,30 @@ class ResolvedModel(Model):
             if sha256 is None or size is None:
                 msg = f"{file.path} was neither pinned nor fetched"
                 raise AssertionError(msg)
-            files.append(LockedFile(file.path, size, sha256, file.sources))
+            files.append(LockedFile(file.path, size, sha256, file.sources, file.role))
         return LockedModel(files=tuple(files), **self.facts())
+
+    def completing(self, old: LockedModel) -> LockedModel:
+        """Return a locked model of the same files, with what an earlier modelpm did not write down."""
+        roles = {file.path: file.role for file in self.files}
+        files = tuple(replace(file, role=roles.get(file.path, file.role)) for file in old.files)
+        return replace(
+            old,
+            requirement=self.requirement,
+            variant=self.variant,
+            format=self.format,
+            allow=self.allow,
+            entry_point=self.entry_point,
+            files=files,
+        )
 
     @classmethod
     def of_locked(cls, model: LockedModel) -> "ResolvedModel":
         """Return what fetches a locked model again."""
-        files = tuple(ResolvedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources) for f in model.files)
+        files = tuple(
+            ResolvedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources, role=f.role) for f in model.files
+        )
         return cls(files=files, **model.facts())
-
-
-def name_of_variant(entry: Entry, release: Release, variant: Variant) -> str:
-    """Return the default name of a catalog model: its id, with the variant unless that is the release's default."""
-    return entry.id if variant.name == release.default_variant else f"{entry.id}-{variant.name}"
-
-
-def name_of_reference(reference: Reference) -> str:
-    """Return the default name of a model from a source: the repository's or the file's, with the quantization."""
-    last = reference.path.split("#", 1)[0].split("?", 1)[0].rstrip("/").rsplit("/", 1)[-1]
-    stem = next((last[: -len(e)] for e in _ENDINGS if last.lower().endswith(e)), last)
-    return to_model_name(f"{stem}-{reference.quantization}" if reference.quantization else stem)
 
 
 def from_catalog(
@@ -130,8 +135,9 @@ def from_catalog(
 ) -> ResolvedModel:
     """Return the model a catalog describes, as far as the catalog knows it."""
     check_paths(f.path for f in variant.files)
-    license_, warned = _license(entry.license, entry.name)
-    files = tuple(_of_catalog(f, variant.upstream) for f in variant.files)
+    license_, warned = license_of(entry.license, entry.name)
+    wanted = [f for f in variant.files if (f.role or role_of(f.path)) not in requirement.without] or variant.files
+    files = tuple(_of_catalog(f, variant.upstream) for f in wanted)
     return ResolvedModel(
         name=name,
         requirement=requirement,
@@ -144,6 +150,33 @@ def from_catalog(
         format=variant.format,
         license=license_,
         warnings=(*_deprecation(entry), *warned),
+    )
+
+
+def of_entry(
+    listed: ResolvedModel, entry: Entry, release: Release, variant: Variant, *, requirement: Requirement
+) -> ResolvedModel:
+    """Return what an upstream lists as the variant of an entry that names no files itself.
+
+    Args:
+        listed: What the entry's globs and its upstream's reference choose of the listing.
+        entry: Whose license goes before the listing's.
+        release: The release.
+        variant: The variant.
+        requirement: What is written to the lock.
+    """
+    license_, warned = license_of(entry.license, entry.name)
+    return replace(
+        listed,
+        requirement=requirement,
+        catalog=entry.catalog,
+        id=entry.id,
+        release=release.version,
+        variant=variant.name,
+        format=variant.format,
+        license=license_ or listed.license,
+        warnings=(*_deprecation(entry), *warned, *listed.warnings),
+        notes=(),  # the catalog chose
     )
 
 
@@ -163,7 +196,7 @@ def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> Res
     upstream = str(snapshot.reference)
     there = {f.path: f for f in snapshot.files}
     files, warnings = [], list(model.warnings)
-    for file in model.files or tuple(_of_listing(f, snapshot) for f in snapshot.files):
+    for file in model.files:
         remote = there.get(file.path)
         if remote is None:
             if file.has_own_sources(model.upstream):
@@ -180,7 +213,7 @@ def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> Res
         sources = file.sources if own else (_under(upstream, file.path),)
         files.append(replace(_learned(file, remote), sources=sources))
     check_paths(f.path for f in files)
-    theirs, warned = ("", ()) if model.license else _license(snapshot.license, upstream)
+    theirs, warned = ("", ()) if model.license else license_of(snapshot.license, upstream)
     return replace(
         model,
         files=tuple(files),
@@ -221,7 +254,7 @@ def complete_file(model: ResolvedModel, file: ResolvedFile, found: Sequence[Foun
             learned = _learned(learned, source.remote)
             sources.append(reference_in(source.snapshot, source.remote))
             if not license_:
-                license_, warned = _license(source.snapshot.license, source.text)
+                license_, warned = license_of(source.snapshot.license, source.text)
                 warnings += warned
     learned = replace(learned, sources=tuple(dict.fromkeys(sources)))
     files = tuple(learned if each is file else each for each in model.files)
@@ -239,80 +272,14 @@ def _learned(file: ResolvedFile, remote: RemoteFile) -> ResolvedFile:
     return replace(file, size=size, digest=file.digest or remote.digest, remote=file.remote or remote)
 
 
-def from_listing(
-    reference: Reference, snapshot: Snapshot, *, name: str, requirement: Requirement, allow_pickle: bool = False
-) -> ResolvedModel:
-    """Return the model a source lists.
-
-    Raises:
-        IntegrityError: A file name is hostile.
-        NotFound: Nothing matches what was asked for.
-        UsageError: A quantization must be chosen.
-        Denied: It needs files that can run code when they are loaded.
-    """
-    what = str(replace(reference, file="", quantization=""))
-    chosen = select(
-        snapshot.files,
-        what=what,
-        file=reference.file,
-        quantization=reference.quantization,
-        include=requirement.include,
-        exclude=requirement.exclude,
-        allow_pickle=allow_pickle,
-    )
-    _check_taken([f.path for f in chosen.files])
-    warnings = [
-        f"left out `{shortened(p)}`: it can run code when loaded, and a safe twin is there" for p in chosen.left_out
-    ]
-    files = tuple(_of_listing(f, snapshot) for f in chosen.files)
-    _check_fits_a_lock(files, what)
-    license_, warned = _license(snapshot.license, str(snapshot.reference))
-    return ResolvedModel(
-        name=name,
-        requirement=requirement,
-        files=files,
-        upstream=str(snapshot.reference),
-        variant=reference.quantization.lower(),
-        format=format_of([f.path for f in chosen.files]),
-        license=license_,
-        pinned=snapshot.reference,
-        warnings=(*warnings, *warned),
-    )
+def judged(model: ResolvedModel) -> ResolvedModel:
+    """Return a model of a catalog with what its files' names say: what each is for, and what a program opens."""
+    facts = facts_of([RemoteFile(f.path, f.size, None, ()) for f in model.files])
+    files = tuple(replace(f, role=f.role or str(facts.roles[f.path])) for f in model.files)
+    return replace(model, files=files, entry_point=facts.entry_point)
 
 
-def _check_taken(paths: Sequence[str]) -> None:
-    """Judge the names of the files that are taken, and of no others.
-
-    Raises:
-        IntegrityError: Code ``hostile_name``; says how to continue without the file.
-    """
-    try:
-        check_paths(paths)
-    except IntegrityError as error:
-        hints = ["leave the file out with --exclude GLOB, or take what you need with --include GLOB", *error.hints]
-        raise IntegrityError(error.message, code=error.code, hints=hints, **error.details) from None
-
-
-def lock_size(files: Iterable[ResolvedFile]) -> int:
-    """Return about how many bytes files take in a lock."""
-    return sum(_LINES + len(file.path) + sum(map(len, file.sources)) for file in files)
-
-
-def _check_fits_a_lock(files: Sequence[ResolvedFile], what: str) -> None:
-    """Refuse what no lock could hold before any of it is downloaded.
-
-    Raises:
-        UsageError: Code ``too_many_files``.
-    """
-    if lock_size(files) > MAX_LOCK_BYTES:
-        raise UsageError(
-            f"{shortened(what)} has {len(files):,} files to take, more than a lock holds",
-            code=Code.TOO_MANY_FILES,
-            hints=["take a part of them with --include GLOB"],
-        )
-
-
-def _license(text: str, where: str) -> tuple[str, tuple[str, ...]]:
+def license_of(text: str, where: str) -> tuple[str, tuple[str, ...]]:
     """Return the license for the lock, and a warning where it is too long: cut, it would be another license."""
     if len(text) <= MAX_LICENSE:
         return text, ()
@@ -322,10 +289,11 @@ def _license(text: str, where: str) -> tuple[str, tuple[str, ...]]:
 
 def _of_catalog(file: CatalogFile, upstream: str) -> ResolvedFile:
     digest = Digest("sha256", file.sha256) if file.sha256 else None
-    return ResolvedFile(file.path, file.size, digest, file.sources or (_under(upstream, file.path),))
+    return ResolvedFile(file.path, file.size, digest, file.sources or (_under(upstream, file.path),), role=file.role)
 
 
-def _of_listing(file: RemoteFile, snapshot: Snapshot) -> ResolvedFile:
+def listed_file(file: RemoteFile, snapshot: Snapshot) -> ResolvedFile:
+    """Return a file of a listing, as far as that knows it."""
     return ResolvedFile(file.path, file.size, file.digest, (reference_in(snapshot, file),), file)
 
 

@@ -1,14 +1,17 @@
 """From specs to wanted models: fetches the listings that the pure ``resolve`` needs."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from modelpm.api.types import Reference, Snapshot
-from modelpm.catalog import Catalogs, Entry, Release, Variant, choose
-from modelpm.errors import Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
-from modelpm.lockfile.model import LockedModel
+from modelpm.catalog import Catalogs, choose
+from modelpm.errors import Code, Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
 from modelpm.lockfile.requirement import Requirement
-from modelpm.resolution.code import needed_words
+from modelpm.resolution.candidate import Candidate, FromCatalog
+from modelpm.resolution.listed import from_listing
 from modelpm.resolution.listings import Listings
+from modelpm.resolution.naming import names_of_reference, names_of_variant
 from modelpm.resolution.resolve import (
     Found,
     ResolvedFile,
@@ -17,54 +20,15 @@ from modelpm.resolution.resolve import (
     complete_file,
     file_in,
     from_catalog,
-    from_listing,
-    name_of_reference,
-    name_of_variant,
+    judged,
+    of_entry,
 )
-from modelpm.resolution.selection import refuse_pickles
 from modelpm.text.spec import CatalogSpec
 from modelpm.text.untrusted import check_model_name, printable
 
 # Why one source cannot be asked while another may be: it is away or refuses, has no such file, or no plugin serves it.
+_FEW = 8  # branches in a hint
 _FAILURES = (Unavailable, Denied, NotFound, UsageError, PluginError, StoreError)
-
-
-@dataclass(frozen=True, slots=True)
-class FromCatalog:
-    """A spec that a catalog answers: what it chose."""
-
-    entry: Entry
-    release: Release
-    variant: Variant
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A requirement whose name is known; only catalogs on this machine were asked for it.
-
-    Attributes:
-        name: Its name in the environment.
-        requirement: What is written to the lock.
-        target: What the catalog chose, or the reference.
-    """
-
-    name: str
-    requirement: Requirement
-    target: FromCatalog | Reference
-
-    def is_met_by(self, model: LockedModel) -> bool:
-        """Whether a locked model is what this asks for: the same spec, or another that chooses the same."""
-        if model.requirement == self.requirement:
-            return True
-        if not isinstance(self.target, FromCatalog) or model.requirement.include or model.requirement.exclude:
-            return False
-        chosen = (
-            self.target.entry.catalog,
-            self.target.entry.id,
-            self.target.release.version,
-            self.target.variant.name,
-        )
-        return chosen == (model.catalog, model.id, model.release, model.variant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,41 +55,70 @@ class Resolver:
             check_model_name(name)
         spec = requirement.spec
         if isinstance(spec, CatalogSpec):
-            entry = self.catalogs.find(spec.id, spec.catalog or None)
-            release, variant = choose(entry, spec.release or None, spec.variant or None)
-            full = CatalogSpec(entry.catalog, entry.id, spec.release, variant.name if spec.variant else "")
-            chosen = FromCatalog(entry, release, variant)
-            return Candidate(name or name_of_variant(entry, release, variant), requirement.asking(full), chosen)
+            entry, full = self.catalogs.read(spec)
+            release, variant = choose(entry, full.release or None, full.variant or None)
+            names = (name,) if name else names_of_variant(entry, release, variant)
+            return Candidate(names[0], requirement.asking(full), FromCatalog(entry, release, variant), names[1:])
         reference = self.listings.registry.reference(spec)
-        return Candidate(name or name_of_reference(reference), requirement.asking(spec), reference)
+        names = (name,) if name else names_of_reference(reference)
+        return Candidate(names[0], requirement.asking(spec), reference, names[1:])
 
-    def resolve(self, found: Candidate, *, allow_pickle: bool = False) -> ResolvedModel:
+    def resolve(self, found: Candidate, *, allow: Sequence[str] = ()) -> ResolvedModel:
         """Return the wanted model, after asking its source where the catalog does not say all.
+
+        Args:
+            found: What is wanted.
+            allow: What it may hold that can run code; its bytes are held against that once they are here.
 
         Raises:
             ModelpmError: As :func:`modelpm.resolution.resolve.from_listing` and the source say.
         """
-        model = self._resolved(found, allow_pickle=allow_pickle)
-        return replace(model, allow=needed_words(model, [f.path for f in model.files]))
+        return replace(self._resolved(found), allow=tuple(allow))
 
-    def _resolved(self, found: Candidate, *, allow_pickle: bool) -> ResolvedModel:
+    def _resolved(self, found: Candidate) -> ResolvedModel:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
-            return from_listing(
-                found.target, snapshot, name=found.name, requirement=found.requirement, allow_pickle=allow_pickle
-            )
+            try:
+                return from_listing(
+                    found.target, snapshot, name=found.name, requirement=found.requirement, pin=found.pin
+                )
+            except NotFound as error:
+                if error.code != Code.NO_WEIGHTS:
+                    raise
+                raise self._with_branches(error, found.target) from None
         chosen = found.target
+        if not chosen.variant.files:
+            return self._from_upstream(found, chosen)
         model = from_catalog(
             chosen.entry, chosen.release, chosen.variant, name=found.name, requirement=found.requirement
         )
-        if not allow_pickle:
-            refuse_pickles([f.path for f in model.files], model.format, model.model)
         if self._needs_listing(model):
             model = self._with_upstream(model)
         for file in model.files:
             if file.has_own_sources(model.upstream):
                 model = complete_file(model, file, self._asked(file))
-        return model
+        return judged(model)
+
+    def _with_branches(self, error: NotFound, reference: Reference) -> NotFound:
+        """Return the error of a listing without weights, with the branches that may have them."""
+        branches: tuple[str, ...] = ()
+        with suppress(*_FAILURES):
+            branches = self.listings.registry.source(reference.scheme).branches(reference)
+        others = [name for name in branches if name != (reference.revision or "main")]
+        if not others:
+            return error
+        shown = ", ".join(f"{reference.scheme}://{reference.path}@{printable(name)}" for name in others[:_FEW])
+        more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
+        hints = [f"other branches may have them: {shown}{more}", *error.hints]
+        return NotFound(error.message, code=error.code, hints=hints, **error.details)
+
+    def _from_upstream(self, found: Candidate, chosen: FromCatalog) -> ResolvedModel:
+        """Return a variant whose files its upstream's listing tells."""
+        variant = chosen.variant
+        reference = self.listings.registry.reference(variant.upstream)
+        asked = replace(found.requirement, include=variant.include, exclude=variant.exclude)
+        listed = from_listing(reference, self._listed(reference), name=found.name, requirement=asked)
+        return of_entry(listed, chosen.entry, chosen.release, variant, requirement=found.requirement)
 
     def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
         """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
@@ -176,7 +169,7 @@ class Resolver:
         """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
         if not model.upstream:
             return False
-        if not model.files or not model.is_pinned:
+        if not model.is_pinned:
             return True
         reference = self.listings.registry.reference(model.upstream)
         source = self.listings.registry.source(reference.scheme)

@@ -22,7 +22,8 @@ class InstalledModel:
         digest: ``m1:…``, the identity that no mirror changes.
         source: The pinned reference it is fetched from.
         environment: ``user`` or ``project``.
-        path: What a program is given: the file, the first shard, else the folder.
+        path: What a program is given: the file that it opens, the first of several shards, else the folder.
+        entry_point: The same in the model's folder; ``.`` for the folder.
         folder: The folder of its files.
         files: Every file.
     """
@@ -38,5 +39,6 @@ class InstalledModel:
     source: str
     environment: str
     path: Path
+    entry_point: str
     folder: Path = field(metadata=CALLERS_ONLY)
     files: tuple[LockedFile, ...] = field(metadata=CALLERS_ONLY)

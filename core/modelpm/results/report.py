@@ -117,6 +117,15 @@ class FileDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class ComponentDetails:
+    """Files of a variant that only work together: what they are for, and which of them a program opens."""
+
+    role: str
+    files: tuple[str, ...]
+    entry_point: str
+
+
+@dataclass(frozen=True, slots=True)
 class VariantDetails:
     """One variant of a model.
 
@@ -130,6 +139,8 @@ class VariantDetails:
         recommended: Whether it is the release's default.
         source: Where it comes from.
         files: Every file.
+        components: The files that only work together, with their roles.
+        installed: Whether it is installed.
     """
 
     name: str
@@ -141,6 +152,8 @@ class VariantDetails:
     recommended: bool
     source: str
     files: tuple[FileDetails, ...]
+    components: tuple[ComponentDetails, ...] = ()
+    installed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm import disk
+from modelpm.api.events import Bus
 from modelpm.disk import system
 from modelpm.errors import StoreError
 from modelpm.store.blobs import blobs
 from modelpm.store.blobs.known import Known, Place
-from modelpm.store.layout import Layout
+from modelpm.store.layout import Layout, is_sha256
 
 if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
     from modelpm.store.blobs.linker import Linker
@@ -41,6 +42,7 @@ class Store:
         known: What is known of files without reading them.
         caches: Hugging Face caches.
         keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
+        bus: Is told what takes long.
         locks_work: Whether locks keep other processes out; known after :meth:`open`. If not, downloads are not shared.
     """
 
@@ -52,6 +54,7 @@ class Store:
         caches: Sequence[Path] = (),
         notes: Path | None = None,
         keep_unseen: float = KEEP_UNSEEN,
+        bus: Bus | None = None,
     ) -> None:
         """Name the folders; touches nothing.
 
@@ -61,6 +64,7 @@ class Store:
             caches: Hugging Face caches, from which blobs are taken rather than downloaded.
             notes: Where this user keeps what was found out about files of others; None keeps it for this run.
             keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
+            bus: Is told what takes long.
         """
         self.root = root.absolute()
         self.layout = Layout(self.root)
@@ -68,6 +72,7 @@ class Store:
         self._others = tuple(tiers)
         self.caches = tuple(caches)
         self.keep_unseen = keep_unseen
+        self.bus = bus or Bus()
         self.locks_work = True
         self._opening = threading.Lock()
         self._opened = False
@@ -83,7 +88,7 @@ class Store:
     def _linker(self) -> "Linker":
         from modelpm.store.blobs.linker import Linker
 
-        return Linker()
+        return Linker(self.bus)
 
     def open(self) -> None:
         """Make the folder ready to be changed, once; verbs that only read don't need it.
@@ -224,11 +229,7 @@ class Store:
         return take(self.known, self.layout, self._linker, path, only, step)
 
     def receive(self, chunks: Iterable[bytes], sha256: str) -> None:
-        """Make a stream a blob.
-
-        Raises:
-            IntegrityError: The bytes are not what the name says.
-        """
+        """Make a stream a blob, or raise an IntegrityError where the bytes are not what the name says."""
         from modelpm.store.blobs.receive import receive
 
         self.open()
@@ -255,11 +256,7 @@ class Store:
         return seed.seed(self.layout, self.partial(sha256), sha256, size)
 
     def doubt(self, sha256: str) -> None:
-        """Mark a blob so that every quick check finds it damaged, until its bytes are found good.
-
-        Raises:
-            StoreError: The system refuses.
-        """
+        """Mark a blob so that every quick check finds it damaged, until its bytes are found good."""
         self.open()
         self.known.doubt(self._place(sha256))
 
@@ -285,11 +282,7 @@ class Store:
         return blobs.freed(self.layout, sha256, going)
 
     def remove(self, sha256: str) -> int:
-        """Take a blob out; return the bytes this frees on the disk, 0 where a view holds the same file.
-
-        Raises:
-            StoreError: The system refuses.
-        """
+        """Take a blob out; return the bytes this frees on the disk, 0 where a view holds the same file."""
         self.open()
         return blobs.remove(self.layout, sha256)
 
@@ -330,6 +323,8 @@ class Store:
         shared: bool = False,
         timeout: float | None = None,
         waiting: Callable[[str], bool] | None = None,
+        about: str = "",
+        size: int | None = None,
     ) -> Iterator["Held"]:
         """Hold a lock between processes, and threads, while the block runs.
 
@@ -337,7 +332,9 @@ class Store:
             name: ``[a-z0-9][a-z0-9._-]*``; a blob's digest, an environment, …
             shared: Whether others may hold it shared at the same time.
             timeout: Seconds to wait; None waits for ever.
-            waiting: Called with the holder about ten times a second while waiting; False gives up.
+            waiting: Called with the holder ten times a second; False gives up. Without it the bus is told.
+            about: What the lock protects, for people.
+            size: Bytes of the file that the holder may be downloading.
 
         Yields:
             The lock; whether it is real says ``locks_work``.
@@ -345,14 +342,15 @@ class Store:
         Raises:
             StoreError: ``lock_timeout``, naming the holder; or the file cannot be made.
         """
-        from modelpm.store import locks, version
+        from modelpm.store import locks, version, waits
 
         self.open()
         path = self.layout.lock(name)
         if not self.locks_work:
             yield locks.Held(real=False)
             return
-        with locks.hold(path, shared=shared, timeout=timeout, waiting=waiting) as held:
+        told = waits.Waiting(self.bus, name, about, self.partial(name) if is_sha256(name) else None, size)
+        with told.told_of(locks.hold(path, shared=shared, timeout=timeout, waiting=waiting or told)) as held:
             if name == "store":  # while we waited it may have gone elsewhere
                 version.check(self.layout)
             yield held

@@ -1,6 +1,7 @@
 """Hash the blobs once more that were committed just before a reboot."""
 
 from modelpm.api.events import Bus
+from modelpm.api.stages import Work
 from modelpm.store import Store
 from modelpm.store.blobs.verify import Target, verify
 from modelpm.store.gc import crash
@@ -22,7 +23,9 @@ def recheck(store: Store, bus: Bus) -> None:
     if not wanted:
         return
     targets = [Target(sha256, size) for sha256, size in wanted]
-    bad = [t.sha256 for t, problem in zip(targets, verify(store, targets), strict=True) if problem]
+    with bus.during(Work.HASHING, "files from before the restart", total=sum(t.size for t in targets)) as hashing:
+        problems = verify(store, targets, on_bytes=hashing.add)
+    bad = [t.sha256 for t, problem in zip(targets, problems, strict=True) if problem]
     for sha256 in bad:
         store.doubt(sha256)
     crash.settle(store.layout)

@@ -5,6 +5,8 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from modelpm.api.events import Ongoing
+from modelpm.api.stages import Work
 from modelpm.store import Store
 from modelpm.store.blobs import blobs
 from modelpm.store.tiers import in_caches
@@ -44,18 +46,35 @@ def obtain(
     Raises:
         StoreError: The system refuses.
     """
-    if store.has(sha256, size, exact=True) or store.check(sha256, size, step=step) is None:
+    if store.has(sha256, size, exact=True):
         return True
+    name = path or sha256[:12]
+    with store.bus.during(Work.HASHING, name, total=size) as ongoing:
+        if store.check(sha256, size, step=_both(step, ongoing)) is None:
+            return True
     if store.blob(sha256).exists():
         store.doubt(sha256)  # what looks well and is not must not be taken for the blob
-    with store.lock(sha256) as lock:
+    with store.lock(sha256, about=name, size=size) as lock:
         if store.has(sha256, size):
             return True
-        if any(store.adopt(found, sha256, step=step) for found in _elsewhere(store, sha256, size, path, shown)):
-            return True
+        for found in _elsewhere(store, sha256, size, path, shown):
+            with store.bus.during(Work.COPYING, name, detail=f"from {found}", total=size) as ongoing:
+                if store.adopt(found, sha256, step=_both(step, ongoing)):
+                    return True
         if lock.real:
             store.seed(sha256, size)
     return False
+
+
+def _both(step: Callable[[int], None] | None, ongoing: Ongoing) -> Callable[[int], None]:
+    """Return what counts the bytes of a stage, and then does what the caller wants at each read."""
+
+    def both(count: int) -> None:
+        ongoing.add(count)
+        if step is not None:
+            step(count)
+
+    return both
 
 
 def _elsewhere(store: Store, sha256: str, size: int, path: str, shown: Path | None) -> Iterator[Path]:

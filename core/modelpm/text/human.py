@@ -7,6 +7,8 @@ MAX_SIZE = (1 << 62) - 1
 """Most bytes that a file may have: a larger number is not a size, and no arithmetic has to cope with it."""
 
 _NUMBER = re.compile(r"[0-9]{1,18}")
+_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,6})?) *([kmgt]?)(?:ib|b)?", re.IGNORECASE | re.ASCII)
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -22,6 +24,20 @@ def binary_size(count: int | None) -> str:
     return f"{count} B" if unit == 0 else f"{value:.1f} {_UNITS[unit]}"
 
 
+def amount(done: int, total: int | None, *, between: str = "/") -> str:
+    """Return ``1.2/4.7 GiB``, or ``1.2 GiB`` where the total is not known."""
+    if total is None:
+        return binary_size(done)
+    number, unit = binary_size(total).split(" ")
+    scale = 1 << 10 * _UNITS.index(unit)
+    return f"{done / scale:.1f}{between}{number} {unit}" if scale > 1 else f"{done}{between}{number} {unit}"
+
+
+def percent(done: int, total: int | None) -> str:
+    """Return ``46%``, ``100%`` only for all of it; empty where the total is not known."""
+    return f"{min(100, 100 * done // total)}%" if total else ""
+
+
 def number_of(text: str) -> int | None:
     """Return the whole number that a text from outside is, or None where it is anything else.
 
@@ -29,6 +45,13 @@ def number_of(text: str) -> int | None:
     for thousands of digits, which no number of bytes has.
     """
     return int(text) if _NUMBER.fullmatch(text) else None
+
+
+def parse_size(text: str) -> int | None:
+    """Return the bytes that ``200G``, ``1.5 TiB``, ``700k`` or plain ``4096`` means; None if it is not a size."""
+    found = _SIZE.fullmatch(text.strip())
+    number = float(found[1]) * _FACTORS[found[2].lower()] if found else 0.5
+    return None if 0 < number < 1 else int(number)
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,8 @@ from itertools import islice
 
 from modelpm.text.untrusted import shortened
 
+_SPARE = 4  # times as many names are compared as are offered: not all that look alike are near
+_ENOUGH = 3  # letters that say what the name may begin or end with
 _COMPARED = 2000  # names, of which there may be any number; comparing takes a while for each
 
 
@@ -13,7 +15,20 @@ def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
     from difflib import get_close_matches  # start-up: only errors need it
 
     similar = (other for other in known if 3 * abs(len(other) - len(name)) <= 4 * len(name))  # no other can be close
-    return get_close_matches(name, list(islice(similar, _COMPARED)), most)
+    found = get_close_matches(name, list(islice(similar, _COMPARED)), most * _SPARE)
+    return [other for other in found if _is_near(name.lower(), other.lower())][:most]
+
+
+def _is_near(name: str, other: str) -> bool:
+    """Whether a name may be the other with a slip of the hand; short words are often alike and mean something else."""
+    is_part = len(name) >= _ENOUGH and (other.startswith(name) or other.endswith(name))
+    if is_part or sorted(name) == sorted(other):
+        return True
+    from difflib import SequenceMatcher  # as above
+
+    steps = SequenceMatcher(None, name, other, autojunk=False).get_opcodes()
+    edits = sum(max(i2 - i1, j2 - j1) for tag, i1, i2, j1, j2 in steps if tag != "equal")
+    return edits <= max(1, len(name) // 3)
 
 
 def did_you_mean(names: Sequence[str]) -> list[str]:

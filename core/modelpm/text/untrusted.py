@@ -29,6 +29,8 @@ _VERSION_CONTROL = {".git", "git~1"}  # the second is what Windows calls the fir
 _PLAIN = re.compile(r"(?!.{256})[A-Za-z0-9_-]+(?:[./][A-Za-z0-9_-]+)*")
 _DEVICE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com|lpt)", re.IGNORECASE)  # perhaps; the rules look closely
 _MAX_PART = 255
+_MAX_NAME = 64  # of a model: 32 + 1 + 8 + 1 + 22
+_BEGIN, _DIGITS, _END = 32, 8, 22
 _MAX_PATH = 1024
 _MAX_SHOWN = 1024  # characters of a text from outside in a message
 
@@ -93,9 +95,17 @@ def check_model_name(name: str) -> None:
 
 
 def to_model_name(text: str) -> str:
-    """Make a model name of a repository's or file's name: lower case, other characters become ``-``."""
+    """Make a model name of a repository's or file's name: lower case, other characters become ``-``.
+
+    Of one that is too long the middle becomes a digest.
+    """
     name = re.sub(r"[^a-z0-9._-]+", "-", unicodedata.normalize("NFKD", text).lower()).strip("-._")
-    name = name[:64].rstrip("-._") or "model"
+    if len(name) > _MAX_NAME:  # a repository's name ends in what tells its copies apart
+        import hashlib  # start-up
+
+        digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
+        name = f"{name[:_BEGIN].rstrip('-._')}-{digest}-{name[-_END:].lstrip('-._')}"
+    name = name or "model"
     return f"model-{name}" if _broken_part(name) else name  # a repository called CON
 
 

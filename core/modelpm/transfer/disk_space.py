@@ -10,6 +10,7 @@ from modelpm.disk import system
 from modelpm.errors import Code, StoreError
 from modelpm.store import Store
 from modelpm.store.partials.partial import reserved
+from modelpm.text.human import binary_size
 from modelpm.transfer.model import Fetch
 
 _MARGIN = 1 << 16  # bytes for journals, records and folders
@@ -37,9 +38,9 @@ def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
     free = system.free_space(mount)
     if needed > free:
         raise StoreError(
-            f"not enough space on {mount} for the download: {needed:,} bytes needed, {free:,} bytes free",
+            f"not enough space on {mount} for the download: {binary_size(needed)} needed, {binary_size(free)} free",
             code=Code.NO_SPACE,
-            hints=[f"free some space on {mount}, or put the store on another disk (MODELPM_STORE)."],
+            hints=[f"free some space on {mount}, or put the store on another disk (MODELPM_STORE)"],
             needed=needed,
             free=free,
             mount=str(mount),
@@ -76,9 +77,10 @@ class SpaceGuard:
         reserve = min(_RESERVE, size // _SHARE)
         if free <= reserve:
             mount = disk.mount_point(self.folder)
+            sent = binary_size(self._taken)
             raise StoreError(
-                f"{self.label} sent {self._taken:,} bytes of {self.path} and did not end, and its size was not known"
-                f" before: the last {free:,} bytes free on {mount} are kept in reserve",
+                f"{self.label} sent {sent} of {self.path} and did not end, and its size was not known before:"
+                f" the last {binary_size(free)} free on {mount} are kept in reserve",
                 code=Code.NO_SPACE,
                 hints=[
                     "check that the address is that of a file, and not of an endless stream",

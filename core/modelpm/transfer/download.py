@@ -160,13 +160,14 @@ class Download:
             self._check_stopped()
         return digests.promised() == promised.hex
 
-    def _waiting(self, _holder: str) -> bool:
+    def _waiting(self, holder: str) -> bool:
         self._waited = True
         now = time.monotonic()
         if now - self._looked_at >= _LOOK:
             self._looked_at = now
             self._elsewhere = max(self._elsewhere, progress(self._store.partial(self.fetch.key)))
             self.status = Status.DOWNLOADING
+            self._emit("file.wait", holder=holder, done=self._elsewhere, size=self._size)
         return not self.context.stopped.is_set()
 
     def _download(self, key: str) -> Fetched:
@@ -208,7 +209,7 @@ class Download:
             partial.discard()  # the journal, too: it vouches for the digests of wrong bytes
             if last:
                 raise error
-            self._emit("file.retry", reason=error.message, code=error.code, attempt=1, wait=0.0)
+            self._emit("file.retry", reason=error.message, code=error.code, attempt=1, retries=1, wait=0.0)
             worker.distrust_senders()
             worker.recovery.request_plainly()
             partial.open()

@@ -1,35 +1,34 @@
 """The displayed progress of a file: it never goes back, even if bytes must be fetched again."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from modelpm.errors import ModelpmError
 from modelpm.transfer.download import Download
 from modelpm.transfer.model import FileProgress
 
-_MEMORY = 3.0  # seconds over which older speeds fade: long enough to be readable, short enough to follow a change
+_MEMORY = 3.0  # seconds: long enough to be readable, short enough to follow a change, and a stall is zero after it
 _LEAST = 1.0  # seconds; a burst that took less does not predict a whole second
 
 
 @dataclass(slots=True)
 class Speed:
-    """Bytes per second, lately: at first the mean since the first byte, then a fading mean."""
+    """Bytes per second, lately: the mean since the first byte, and then of the last seconds."""
 
     value: float = 0.0
-    _begun: float = 0.0
-    _at: float | None = None
-    _received: int = 0
+    _looks: deque[tuple[float, int]] = field(default_factory=deque)  # when, and bytes until then
 
     def look(self, now: float, received: int) -> float:
         """Take the bytes received until now (seconds, monotonic), and return the speed."""
-        if self._at is None or not received:
-            self._begun, self.value = now, 0.0
-        elif now > self._at:
-            age, took = now - self._begun, now - self._at
-            if age < _MEMORY:
-                self.value = received / max(age, _LEAST)
-            else:
-                self.value += min(1.0, took / _MEMORY) * ((received - self._received) / took - self.value)
-        self._at, self._received = now, received
+        looks = self._looks
+        if not received:
+            looks.clear()
+        looks.append((now, received))
+        while len(looks) > 2 and looks[1][0] <= now - _MEMORY:  # noqa: PLR2004 - the last one before the window stays
+            looks.popleft()
+        begun, before = looks[0]
+        counted = received if now - begun < _MEMORY else received - before  # a first look may come with bytes
+        self.value = counted / max(now - begun, _LEAST) if len(looks) > 1 else 0.0
         return self.value
 
 

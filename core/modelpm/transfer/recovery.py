@@ -43,6 +43,7 @@ class Recovery:
     error: BaseException | None = None
     restart: Restart | None = None
     _budget: Budget = field(init=False)
+    _struggling: bool = False  # a retry was told, and nothing came since
 
     def __post_init__(self) -> None:
         engine = self.context.engine
@@ -81,11 +82,14 @@ class Recovery:
         self.context.scheduler.abort_for_single_stream(file, segment)
 
     def is_recovering(self, file: FileState) -> bool:
-        """Whether failures are counted that progress would forget."""
-        return bool(self._budget.strikes) or file.probing
+        """Whether failures are counted or told that progress would forget."""
+        return bool(self._budget.strikes) or file.probing or self._struggling
 
     def progressed(self, file: FileState, choice: OriginChoice, *, fully: bool) -> None:
         """Count failures from zero again, stalls only where ``fully``; let all connections help."""
+        if self._struggling:
+            self._struggling = False
+            self.context.events.put(self.fetch, "file.recovered")
         if fully:
             self._budget.finished()
         else:
@@ -119,12 +123,14 @@ class Recovery:
 
     def tell(self, error: ModelpmError, wait: float) -> None:
         """Report a retry."""
+        self._struggling = True
         self.context.events.put(
             self.fetch,
             "file.retry",
             reason=explained(error, datetime.now().astimezone()),
             code=error.code,
             attempt=self._budget.strikes,
+            retries=self._budget.patience.retries,
             wait=round(wait, 3),
         )
 

@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from modelpm.inspection.findings import Danger, Kind
-from modelpm.inspection.formats import executables, ggml, recognize
-from modelpm.inspection.source import Cursor, CutError, Memory, Part
+from modelpm.api.cursor import Cursor, CutError, Memory, Part
+from modelpm.api.inspection import Danger, Kind
+from modelpm_formats import executables, ggml
+from tests.support.inspecting import inspectors
 
+INSPECTORS = inspectors()
 GGUF = b"GGUF" + struct.pack("<IQQ", 3, 0, 0) + bytes(8)
 SAFETENSORS = save({"a": np.ones(3, np.float32)})
 ONNX = b"\x08\x08\x12\x01x\x3a\x02\x12\x00"
@@ -43,12 +45,12 @@ WHISPER = b"lmgg" + struct.pack("<11i", 51865, 1500, 512, 8, 6, 448, 512, 8, 6, 
         (b'{"a": 1}', "config.json", None, Danger.NONE),
         (b"This is a model card.", "README.md", None, Danger.NONE),
         (b"certifi\nclick\n", "requirements.txt", None, Danger.NONE),
-        (b"\x08\x01\x12\x05hello", "saved_model.pb", None, Danger.NONE),
+        (b"\x08\x01\x12\x05hello", "saved_model.pb", "tensorflow", Danger.NONE),
         (b"", "empty.bin", None, Danger.NONE),
     ],
 )
 def test_a_file_is_what_its_bytes_are(data: bytes, name: str, format_: str | None, danger: Danger) -> None:
-    found = recognize.inspect(Memory(data), name)
+    found = INSPECTORS.inspect(Memory(data), name)
     assert (found.format, found.danger) == (format_, danger)
     assert [problem for problem in found.problems if problem.kind != Kind.DANGER] == []
 
@@ -69,7 +71,7 @@ def test_a_file_is_what_its_bytes_are(data: bytes, name: str, format_: str | Non
     ],
 )
 def test_a_name_that_lies_is_a_finding(data: bytes, name: str, message: str, danger: Danger) -> None:
-    found = recognize.inspect(Memory(data), name)
+    found = INSPECTORS.inspect(Memory(data), name)
     assert found.problems[0].kind == Kind.LIE
     assert message in found.problems[0].message
     assert found.danger == danger
@@ -79,19 +81,12 @@ def test_safetensors_that_are_a_pickle_to_torch_are_code() -> None:
     length = ord("X") + 256 * 3  # to an unpickler a text of three bytes, whose length is bytes 1 to 4
     table = b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'
     honest = struct.pack("<Q", length) + table.ljust(length) + b"\0"
-    assert recognize.inspect(Memory(honest), "pytorch_model.bin").danger == Danger.NONE
+    assert INSPECTORS.inspect(Memory(honest), "pytorch_model.bin").danger == Danger.NONE
     length = ord("X") + (1 << 16)  # a text of 256 bytes
     text = table.ljust(5 + 256 - 8) + b"0cos\nsystem\n(S'x'\ntR."
     data = struct.pack("<Q", length) + text.ljust(length) + b"\0"
-    assert recognize.recognize(data[:4096]) == "safetensors"
-    assert recognize.inspect(Memory(data), "pytorch_model.bin").danger == Danger.CODE
-    assert recognize.inspect(Memory(data), "model.safetensors").danger == Danger.NONE
-
-
-def test_what_a_name_promises() -> None:
-    assert recognize.claimed("Model.GGUF") == {"gguf"}
-    assert "torch" in recognize.claimed("a/b.pth")
-    assert recognize.claimed("openvino_model.bin") == frozenset()
+    assert INSPECTORS.inspect(Memory(data), "pytorch_model.bin").danger == Danger.CODE
+    assert INSPECTORS.inspect(Memory(data), "model.safetensors").danger == Danger.NONE
 
 
 def test_this_python_is_a_program() -> None:
@@ -119,9 +114,9 @@ def test_a_whisper_model_has_facts_and_other_ggml_files_are_recognized() -> None
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["m.gguf", "m.safetensors", "m.onnx", "m.pt", "m.npy", "m.bin", "m"]))
 def test_no_bytes_break_the_inspection(noise: bytes, name: str) -> None:
-    recognize.inspect(Memory(noise), name)
+    INSPECTORS.inspect(Memory(noise), name)
     for start in (GGUF, SAFETENSORS, ONNX, b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"\x1f\x8b\x08", b"\x80\x04", b"lmgg"):
-        recognize.inspect(Memory(start + noise), name)
+        INSPECTORS.inspect(Memory(start + noise), name)
 
 
 @settings(max_examples=60, deadline=None)

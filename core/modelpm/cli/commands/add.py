@@ -18,6 +18,8 @@ from modelpm.cli.verbs import verb
 @options.include
 @options.exclude
 @options.allow_pickle
+@options.allow_code
+@options.no_projector
 @projects.link_mode
 @options.dry_run
 def command(session: Session, /, *, specs: tuple[str, ...], **given: Any) -> Outcome:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from modelpm.cli.commands.search import entry_row, variants
+from modelpm.cli.completion import catalogs
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome, listing
@@ -41,7 +42,7 @@ def list_(session: Session) -> Outcome:
 
 
 @command.verb("show", "List the models of one catalog.", "modelpm catalog show core")
-@click.argument("name")
+@click.argument("name", shell_complete=catalogs)
 def show(session: Session, *, name: str) -> Outcome:
     """List its models with their newest release; a model that cannot be read is a warning."""
     with session.manager() as manager:
@@ -60,7 +61,7 @@ def show(session: Session, *, name: str) -> Outcome:
     "modelpm catalog audit ./my-catalog",
     "modelpm catalog audit models/tiny.toml",
 )
-@click.argument("catalogs", metavar="[NAME|FOLDER|FILE]...", nargs=-1)
+@click.argument("catalogs", metavar="[NAME|FOLDER|FILE]...", nargs=-1, shell_complete=catalogs)
 def audit(session: Session, *, catalogs: tuple[str, ...]) -> Outcome:
     """Look over whole catalogs; without a name, over all."""
     with session.manager() as manager:

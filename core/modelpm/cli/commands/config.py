@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from modelpm.cli.completion import config_keys
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import line, table
 from modelpm.cli.terminal.output import Outcome, width
@@ -33,13 +34,15 @@ def list_(session: Session, *, plugin: str) -> Outcome:
 
 
 @command.verb("get", "Print the value of one setting.", "modelpm config get network.jobs")
-@click.argument("key")
+@click.argument("key", shell_complete=config_keys)
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
     from modelpm.library import settings
 
     with session.manager() as manager:
         row = settings.row(manager.config, manager.registry, key)
+        if key == "store.dir" and row.value is None:  # the folder in force
+            row = row._replace(value=manager.config.paths.store)
     return Outcome(lines=[line(_text(row.value))], items=[plain(row._asdict())])
 
 
@@ -49,7 +52,7 @@ def get(session: Session, *, key: str) -> Outcome:
     "modelpm config set network.jobs 16",
     "modelpm config set catalogs.acme ~/models/catalog",
 )
-@click.argument("key")
+@click.argument("key", shell_complete=config_keys)
 @click.argument("value")
 def set_(session: Session, *, key: str, value: str) -> Outcome:
     """Check the value first; a wrong one changes nothing."""
@@ -58,6 +61,22 @@ def set_(session: Session, *, key: str, value: str) -> Outcome:
     with session.manager() as manager:
         path = settings.write(manager.config, manager.registry, key, value)
     return Outcome(notes=[line(f"Set {key} in {path}")], items=[{"key": key, "value": value, "origin": str(path)}])
+
+
+@command.verb(
+    "unset",
+    "Take a setting out of config.toml, so that its default counts again.",
+    "modelpm config unset network.jobs",
+)
+@click.argument("key", shell_complete=config_keys)
+def unset(session: Session, *, key: str) -> Outcome:
+    """Remove the key, and nothing else."""
+    from modelpm.library import settings
+
+    with session.manager() as manager:
+        path = manager.config.paths.config
+    words = f"Unset {key} in {path}" if settings.unset(path, key) else f"{key} is not set in {path}"
+    return Outcome(notes=[line(words)], items=[{"key": key, "origin": str(path)}])
 
 
 def _text(value: Any) -> str:

@@ -5,12 +5,13 @@ from typing import Any
 
 import click
 
+from modelpm.cli.completion import files
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import line
 from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
 from modelpm.errors import UsageError
-from modelpm.text.human import binary_size
+from modelpm.text.human import binary_size, parse_size
 
 _LEAST_PART = 1 << 20
 
@@ -21,14 +22,9 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
     name = "size"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Read it as rates are read."""
-        from modelpm.library.settings import size_of
-
-        try:
-            size = size_of(value)
-        except ValueError:
-            size = 0
-        if size < _LEAST_PART:
+        """Read it."""
+        size = parse_size(str(value))
+        if size is None or size < _LEAST_PART:
             self.fail(f"`{value}` must be a size of at least 1M, like 4G", param, ctx)
         return size
 
@@ -45,8 +41,15 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
     type=click.Choice(["sha256sums", "urls", "aria2", "json", "cyclonedx"]),
     help="What to write (sha256sums).",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of the standard output (-).")
-@click.option("--bundle", metavar="FILE|DIR", help="Write lock and blobs to FILE, or into DIR, for `modelpm import`.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Write to FILE instead of the standard output (-).", shell_complete=files
+)
+@click.option(
+    "--bundle",
+    metavar="FILE|DIR",
+    help="Write lock and blobs to FILE, or into DIR, for `modelpm import`.",
+    shell_complete=files,
+)
 @click.option("--split", type=Size(), help="Cut what is larger than that, like 4G, into parts.")
 def command(
     session: Session, *, format_: str | None, output: str | None, bundle: str | None, split: int | None

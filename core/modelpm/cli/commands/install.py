@@ -1,15 +1,16 @@
 """``modelpm install``."""
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from modelpm.cli import options
-from modelpm.cli.completion import catalog_names
+from modelpm.cli.completion import catalog_names, folders
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, of_action, total
+from modelpm.cli.terminal.rows import change_line, change_row, fetched, of_action, path_line, total
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
 
@@ -22,14 +23,16 @@ if TYPE_CHECKING:  # start-up
     "modelpm install qwen3-8b",
     "modelpm install core/qwen3-8b@1.0:q5_k_m --as chat",
     "modelpm install hf://Qwen/Qwen3-8B-GGUF:Q4_K_M",
-    "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2 --exclude 'onnx/*'",
+    "modelpm install hf://sentence-transformers/all-MiniLM-L6-v2",
 )
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
 @options.named
-@click.option("--dir", "folder", metavar="PATH", help="Also link its files into PATH.")
+@click.option("--dir", "folder", metavar="PATH", help="Also link its files into PATH.", shell_complete=folders)
 @options.include
 @options.exclude
 @options.allow_pickle
+@options.allow_code
+@options.no_projector
 @options.dry_run
 def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **given: Any) -> Outcome:
     """Install every spec; where one fails, the others are finished."""
@@ -46,17 +49,21 @@ def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, 
 
 def _done(report: "Result[Any]", seconds: float) -> list[Line]:
     made = of_action(report, "install")
-    lines = []
+    lines = [line((note, "dim")) for note in report.notes]
     if made:
-        lines.append(line(f"Installed {total([change.bytes for change in made])} in {duration(seconds)}"))
-        lines += [change_line(change, binary_size(change.bytes)) for change in made]
+        sizes = total([change.bytes for change in made])
+        lines.append(line(f"Installed {sizes} in {duration(seconds)}{fetched(made)}"))
+        for change in made:
+            lines.append(change_line(change, binary_size(change.bytes)))
+            if change.path is not None and sys.stderr.isatty():
+                lines.append(path_line(change))
     lines += [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]
     return lines + [change_line(change, f"in {change.path}") for change in of_action(report, "link")]
 
 
 def _planned(report: "Result[Any]") -> list[Line]:
     made = of_action(report, "install")
-    lines = []
+    lines = [line((note, "dim")) for note in report.notes]
     if made:
         unknown = any(change.bytes is None for change in made)
         lines.append(line(f"Would download {total([None if unknown else change.downloaded for change in made])}"))

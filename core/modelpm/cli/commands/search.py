@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelpm.cli.completion import formats, licenses, tasks
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import verb
@@ -15,9 +16,11 @@ if TYPE_CHECKING:  # start-up
 
 @verb("search", "modelpm search embedding", "modelpm search --task chat --license apache-2.0 --format gguf")
 @click.argument("text", nargs=-1)
-@click.option("--task", metavar="NAME", help="Only models for this task: chat, embedding, …")
-@click.option("--license", metavar="SPDX", help="Only models under this license.")
-@click.option("--format", metavar="NAME", help="Only models with a variant of this format: gguf, safetensors, …")
+@click.option("--task", metavar="NAME", help="Only models for this task: chat, embedding, …", shell_complete=tasks)
+@click.option("--license", metavar="SPDX", help="Only models under this license.", shell_complete=licenses)
+@click.option(
+    "--format", metavar="NAME", help="Only models with a variant of this format: gguf, …", shell_complete=formats
+)
 def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None) -> Outcome:
     """Look through the catalogs; nothing found is not a failure."""
     with session.manager() as manager:

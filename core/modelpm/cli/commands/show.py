@@ -6,13 +6,14 @@ import click
 
 from modelpm.cli.completion import catalog_names
 from modelpm.cli.context import Session
-from modelpm.cli.terminal.format import Line, line, table
+from modelpm.cli.terminal.format import Line, line, page_of, table
 from modelpm.cli.terminal.output import Outcome, width
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size
 from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.results.installed import InstalledModel
     from modelpm.results.report import Details, VariantDetails
 
 _MANY_FILES = 20
@@ -25,20 +26,21 @@ def command(session: Session, *, spec: str) -> Outcome:
     with session.manager() as manager:
         result = manager.show(session.meant(manager, [spec])[0], project=session.project(manager))
     details = result.rows[0]
-    return Outcome(lines=_lines(details, width()), items=[row(details)], warnings=result.warnings)
+    return Outcome(lines=_lines(details, spec, width()), items=[row(details)], warnings=result.warnings)
 
 
-def _lines(details: "Details", width: int | None) -> list[Line]:
-    lines = [line((details.name, "bold"), f"  {details.title}" if details.title not in {"", details.name} else "")]
-    lines += [line(text) for text in _wrapped(details.description, width)]
+def _lines(details: "Details", spec: str, width: int | None) -> list[Line]:
     installed = details.installed
+    name = installed.name if installed is not None and installed.name == spec else details.name
+    lines = [line((name, "bold"), f"  {details.title}" if details.title not in {"", name} else "")]
+    lines += [line(text) for text in _wrapped(details.description, width)]
     facts = (
         ("Model", details.model),
         ("Release", details.release),
         ("License", details.license),
         ("Tasks", ", ".join(details.tasks)),
         ("Tags", ", ".join(details.tags)),
-        ("Homepage", details.homepage),
+        ("Homepage", page_of(details.homepage)),
         ("Source", details.source),
         ("Installed", f"as {installed.name}: {installed.path}" if installed else "no"),
     )
@@ -58,11 +60,26 @@ def _variants(details: "Details", width: int | None) -> list[Line]:
             variant.quantization,
             binary_size(variant.bytes),
             binary_size(variant.min_memory) if variant.min_memory else "",
-            "recommended" if variant.recommended else "",
+            _marks(details, variant),
         )
         for variant in details.variants
     ]
     return table(("VARIANT", "FORMAT", "QUANTIZATION", ">SIZE", ">MEMORY", ""), rows, width)
+
+
+def _marks(details: "Details", variant: "VariantDetails") -> str:
+    """Return ``recommended``, ``installed`` or both."""
+    is_installed = details.installed is not None and _has(details.installed, variant)
+    marks = [word for word, holds in (("recommended", variant.recommended), ("installed", is_installed)) if holds]
+    return ", ".join(marks)
+
+
+def _has(installed: "InstalledModel", variant: "VariantDetails") -> bool:
+    """Whether a model is this variant: every file of it, by digest where that is known, else by path."""
+    digests, paths = {file.sha256 for file in installed.files}, {file.path for file in installed.files}
+    return bool(variant.files) and all(
+        file.sha256 in digests if file.sha256 is not None else file.path in paths for file in variant.files
+    )
 
 
 def _files(variants: "tuple[VariantDetails, ...]", width: int | None) -> list[Line]:

@@ -10,7 +10,7 @@ from modelpm.cli.terminal.output import Outcome
 from modelpm.cli.verbs import verb
 
 
-@verb("sync", "modelpm sync", "modelpm sync --locked", "modelpm sync --frozen --offline", "modelpm sync --group gpu")
+@verb("sync", "modelpm sync --locked", "modelpm sync --frozen --offline", "modelpm sync --group gpu")
 @click.option(
     "--locked", is_flag=True, envvar="MODELPM_LOCKED", show_envvar=True, help="Exit 3 at once where the lock drifted."
 )

@@ -23,6 +23,14 @@ def count(number: int, noun: str, plural: str = "") -> str:
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
+def page_of(address: str) -> str:
+    """Return an address that a browser opens, of one that only modelpm reads; any other as it is."""
+    scheme, _, rest = address.partition("://")
+    if scheme != "hf":
+        return address
+    return "https://huggingface.co/" + "/".join(rest.partition(":")[0].split("@")[0].split("/")[:2])
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[Line]:
     """Lay out rows under dim headers, the first column bold.
 

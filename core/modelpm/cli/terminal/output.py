@@ -15,7 +15,6 @@ from modelpm.errors import PRECEDENCE, Code, Interrupted, ModelpmError, StoreErr
 from modelpm.network.redact import cleaned, redact_urls, without_secrets
 from modelpm.text.untrusted import printable
 
-# Of several failures, the first of these that occurred decides: what must never be overlooked comes first.
 _LONGEST_TRACE = 1 << 15  # characters; its end says most
 _STYLES: Mapping[str, Mapping[str, Any]] = {
     "added": {"fg": "green"},
@@ -179,9 +178,9 @@ def error_row(error: ModelpmError) -> dict[str, Any]:
 
 
 def error_lines(errors: Sequence[ModelpmError]) -> list[Line]:
-    """Lay out errors: what failed, why (indented), and below all of them what to do next, each hint once."""
+    """Lay out errors: what failed, why (indented), and below each what to do next; a shared hint after the last."""
     lines: list[Line] = []
-    for error in errors:
+    for index, error in enumerate(errors):
         if isinstance(error, Interrupted):  # no failure: one line
             lines.append(line("; ".join([error.message, *error.hints])))
             continue
@@ -189,9 +188,16 @@ def error_lines(errors: Sequence[ModelpmError]) -> list[Line]:
         lines.append(line(("error:", "error"), f" {first}"))
         lines += [line(f"  {text}") for text in rest]
         lines += [line(f"  {label}: {value}") for label, value in _causes(error)]
-    hints = dict.fromkeys(hint for error in errors if not isinstance(error, Interrupted) for hint in error.hints)
-    if hints:
-        lines.append(())
+        later = {hint for other in errors[index + 1 :] for hint in other.hints}
+        hints = [hint for hint in dict.fromkeys(error.hints) if hint not in later]
+        lines += _hint_lines(hints)
+        if hints and index < len(errors) - 1:
+            lines.append(())
+    return lines
+
+
+def _hint_lines(hints: Sequence[str]) -> list[Line]:
+    lines: list[Line] = [()] if hints else []
     for hint in hints:
         first, *rest = hint.splitlines() or [""]
         lines += [line(("hint:", "hint"), f" {first}"), *(line(f"      {text}") for text in rest)]

@@ -1,72 +1,112 @@
 """Choose the listener that shows progress, and print its lines."""
 
-import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # start-up, and the plugin API itself needs pluggy
     from modelpm.cli.terminal.output import Printer
-    from modelpm.library.answers import Event, Listener, Progress
-    from modelpm.library.manager import Manager
+    from modelpm.library.answers import Event, Listener, Progress, Stage
 
-WAITING = "plugin.waiting"
-_WITHOUT_EVENTS = frozenset({"none", "bar", "plain"})
+
+OURS = frozenset({"bar", "plain", "none"})
 
 
 class Display:
-    """The listener that the user chose; it is opened when there is something to show, and most verbs show nothing.
+    """A listener that is only opened when there is something to show, so that a verb without a wait loads none.
+
+    Thread-safe: stages are shown while the thread that works is blocked, and a signal may clear the screen at any time.
 
     Args:
-        options: Those of the run.
-        printer: Prints records, where they are the style.
+        make: Opens the listener.
     """
 
-    def __init__(self, options: Mapping[str, Any], printer: "Printer") -> None:
-        self._options = options
-        self._printer = printer
-        self._manager: Manager | None = None
+    def __init__(self, make: "Callable[[], Listener]") -> None:
+        self._make = make  # a callable, because a listener is a plugin, and most verbs show no progress
         self._listener: Listener | None = None
-
-    def begin(self, manager: "Manager") -> None:
-        """Take settings and plugins from the manager of the run."""
-        self._manager = manager
+        self._guard = threading.RLock()
+        self._over = False
+        self._drawing = False  # whether the main thread draws
+        self._late: list[Callable[[], None]] = []
+        self.takes_events = False  # ours show stages and progress, and are not opened for an event
 
     def show(self, progress: "Sequence[Progress]") -> None:
         """Open the listener, the first time, and pass the states on."""
-        listener = self._opened()
-        if listener is not None:
-            listener.show(progress)
+        with self._guard:
+            if self._over:
+                return
+            self._drawing = True
+            try:
+                self._opened().show(progress)
+            finally:
+                self._drawing = False
+        while self._late:
+            self._late.pop(0)()
+
+    def when_whole(self, act: "Callable[[], None]") -> None:
+        """Act on a signal: at once, or after the frame that it interrupted, so that what is cleared is what was drawn.
+
+        Args:
+            act: What the signal asks for; may raise.
+        """
+        if self._drawing:
+            self._late.append(act)
+        else:
+            act()
+
+    def stages(self, stages: "Sequence[Stage]") -> None:
+        """Open the listener, the first time, and pass what takes long on; not every listener shows that."""
+        with self._guard:
+            if not self._over:
+                shows = getattr(self._opened(), "stages", None)
+                if shows is not None:
+                    shows(stages)
 
     def take(self, event: "Event") -> None:
-        """Pass an event on, where the listener takes any; ours show progress only, and are not opened for it."""
-        if self._listener is None and self._style() in _WITHOUT_EVENTS:
+        """Pass an event on, where the listener is another's that takes any."""
+        if not self.takes_events:
             return
-        listener = self._opened()
-        if isinstance(listener, Records) or (listener is not None and hasattr(listener, "take")):
-            listener.take(event)
+        with self._guard:
+            takes = None if self._over else getattr(self._opened(), "take", None)
+            if takes is not None:
+                takes(event)
+
+    @contextmanager
+    def cleared(self) -> "Iterator[None]":
+        """Clear away what was drawn, and draw nothing while the block runs."""
+        with self._guard:
+            if self._listener is not None:
+                self._listener.close()
+            yield
 
     def close(self) -> None:
-        """Clear away what was drawn; may be called again."""
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            listener.close()
+        """Clear away what was drawn, for good; may be called again."""
+        with self._guard:
+            self._over = True
+            listener, self._listener = self._listener, None
+            if listener is not None:
+                listener.close()
 
-    def _style(self) -> str:
-        if self._manager is None:
-            return "none"
-        return style(self._options, self._manager.config["ui.progress"], tty=sys.stderr.isatty())
-
-    def _opened(self) -> "Listener | None":
-        name = self._style()
-        if self._listener is None and self._manager is not None and name != "none":
-            records = Records(self._printer) if name == "json" else None
-            self._listener = records or self._manager.registry.listener(name)
+    def _opened(self) -> "Listener":
+        if self._listener is None:
+            self._listener = self._make()
         return self._listener
 
 
+class Silent:
+    """A listener that shows nothing."""
+
+    def show(self, progress: "Sequence[Progress]") -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Clear nothing."""
+
+
 class Records:
-    """A listener that writes every state and event as one line of JSON.
+    """A listener that writes every state as one line of JSON.
 
     Attributes:
         printer: Prints it.
@@ -93,28 +133,26 @@ class Records:
                 }
             )
 
-    def take(self, event: "Event") -> None:
-        """Write an event."""
-        self.printer.record(event_record(event))
-
     def close(self) -> None:
         """Do nothing: every line is finished."""
 
 
-def style(options: Mapping[str, Any], setting: str, *, tty: bool) -> str:
-    """Return the listener that suits the options, or ``json`` or ``none``.
+def display_name(options: Mapping[str, Any]) -> str:
+    """Return how progress is shown: a listener's name, ``auto``, ``json``, or nothing.
 
     Args:
-        options: Those that were given.
-        setting: The setting ``ui.progress``; ``auto`` is ``bar`` on a terminal, and ``plain`` elsewhere.
-        tty: Whether stderr is a terminal.
+        options: Those of every verb.
     """
+    style = options.get("progress_style")
+    if options.get("quiet") or options.get("no_progress") or style == "none":
+        return ""
+    if style:
+        return str(style)
     if options.get("json"):
-        return "json" if options.get("progress") else "none"
-    if any(options.get(name) for name in ("quiet", "no_progress", "verbose")):
-        return "none"
-    chosen = options.get("progress_style") or setting
-    return chosen if chosen != "auto" else "bar" if tty else "plain"
+        return "json" if options.get("progress") else ""
+    if options.get("verbose"):
+        return ""
+    return "auto"
 
 
 def event_record(event: "Event") -> dict[str, Any]:
@@ -122,14 +160,18 @@ def event_record(event: "Event") -> dict[str, Any]:
     return {**event.fields, "time": _timestamp(event.time), "run": event.run, "action": event.action}
 
 
-def waiting_line(event: "Event") -> str:
-    """Return who is waited for, in words."""
-    of = event.fields
-    return f"waiting for the {of['kind']} `{of['name']}` of {of['plugin']}: {of['doing']} has not ended"
+def is_news(event: "Event") -> bool:
+    """Whether an event is worth a line for people: but not how far a stage is, or its end."""
+    fields = event.fields
+    return event.action != "stage" or not (
+        fields["ended"] or fields["done"] or fields["work"] in {"limited", "retrying"}
+    )
 
 
 def event_line(event: "Event") -> str:
-    """Return an event as one line for people."""
+    """Return an event as one line for people; of a stage its words, when it begins."""
+    if event.action == "stage":
+        return f"{event.time:%H:%M:%S} {event.fields['work']} {event.fields['about']} {event.fields['detail']}".rstrip()
     fields = " ".join(f"{key}={value}" for key, value in event.fields.items())
     return f"{event.time:%H:%M:%S} {event.action} {fields}".rstrip()
 

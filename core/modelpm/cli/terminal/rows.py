@@ -48,6 +48,18 @@ def total(sizes: "Sequence[int | None]") -> str:
     return count(len(sizes), "model") + (f" ({binary_size(sum(known))})" if len(known) == len(sizes) else "")
 
 
+def fetched(made: "Sequence[Change]") -> str:
+    """Return what of some models was fetched, and what was here: ``, 32.4 MiB fetched, 27.6 MiB kept``."""
+    size = sum(change.bytes or 0 for change in made)
+    got = sum(min(change.downloaded, change.bytes or change.downloaded) for change in made)
+    return f", {binary_size(got)} fetched, {binary_size(size - got)} kept" if got < size else ""
+
+
+def path_line(change: "Change") -> Line:
+    """Return where a program finds a model."""
+    return line((f"   {change.path}", "dim"))
+
+
 def of_action(report: "Result[Any]", action: str) -> "list[Change]":
     """Return the changes of one kind."""
     return [change for change in report.changes if change.action == action]

@@ -1,31 +1,69 @@
-"""Signals that end a run: the first as Ctrl-C does, so that what was begun is tidied up; the second at once."""
+"""Signals that end a run: the first as Ctrl-C does, so that what was begun is tidied up; the second at once.
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+The screen is left as it was found: what is drawn is cleared away before the process ends or sleeps.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.cli.terminal.progress import Display
 
 _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # what a terminal, a service manager and a lost connection send
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """End the block on a signal that would end the process; a signal that is ignored, as under nohup, stays so."""
+def stoppable(display: "Display | None" = None) -> Iterator[None]:
+    """End the block on a signal that would end the process; a signal that is ignored, as under nohup, stays so.
+
+    Args:
+        display: Is cleared before the process ends at once, or is stopped by Ctrl-Z.
+    """
     import signal
 
     before: dict[int, Any] = {}
+    ending = {number for name in _ENDING if (number := getattr(signal, name, None)) is not None}  # Windows lacks some
 
-    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
-        for number in before:
-            signal.signal(number, signal.SIG_DFL)
-        raise KeyboardInterrupt
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in ending & before.keys():
+            signal.signal(number, end)
+        _whole(display, _interrupt)
 
-    for name in _ENDING:
-        number = getattr(signal, name, None)  # Windows has no SIGHUP
-        if number is not None and signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
-            before[number] = signal.signal(number, stop)
+    def end(number: int, _frame: FrameType | None) -> None:
+        if display is not None:
+            display.close()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    def sleep(number: int, _frame: FrameType | None) -> None:
+        def asleep() -> None:
+            with nullcontext() if display is None else display.cleared():
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)  # returns when the process is continued
+                signal.signal(number, sleep)
+
+        _whole(display, asleep)
+
+    sleeping = {signal.SIGTSTP} if hasattr(signal, "SIGTSTP") else set[int]()
+    for number in ending | sleeping:
+        if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
+            before[number] = signal.signal(number, stop if number in ending else sleep)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _whole(display: "Display | None", act: Callable[[], None]) -> None:
+    if display is None:
+        act()
+    else:
+        display.when_whole(act)
+
+
+def _interrupt() -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,7 +1,7 @@
 """Files that a user names one by one: the sets that they belong to are completed, or what is missing is said."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from modelpm.api.types import RemoteFile
 from modelpm.inspection.layouts.components import Component
@@ -37,10 +37,10 @@ def completed(layout: Layout, paths: Collection[str]) -> Completed:
         paths: The files that the user named, or that a glob matches.
     """
     named = frozenset(paths)
-    touched = [c for c in _parts(layout) if any(f.path in named for f in c.files)]
+    touched = [_touched(c, named) for c in _parts(layout) if any(f.path in named for f in c.files)]
     files = tuple(f for c in touched for f in c.files)
-    mine = {c.name for c in touched}
-    heavy = [c for c in touched if c.role.has_weights]
+    mine = {c.name for c in touched if _has_tensors(f.path for f in c.files)}
+    heavy = [c for c in touched if c.name in mine and c.role.has_weights]
     return Completed(
         files=files,
         added=tuple(f for f in files if f.path not in named),
@@ -49,6 +49,18 @@ def completed(layout: Layout, paths: Collection[str]) -> Completed:
         entry_point=heavy[0].entry_point if len(heavy) == 1 else "",
         join=any(c.join for c in heavy),
     )
+
+
+def _touched(component: Component, named: Collection[str]) -> Component:
+    """Return the whole set; of one of which only lists and settings are named, no more than these."""
+    own = tuple(f for f in component.files if f.path in named)
+    if len(own) == len(component.files) or _has_tensors(f.path for f in own):
+        return component
+    return replace(component, files=own, missing=())
+
+
+def _has_tensors(paths: Iterable[str]) -> bool:
+    return any(not path.lower().endswith(".json") for path in paths)
 
 
 def _parts(layout: Layout) -> list[Component]:

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from modelpm.api.kinds import Catalog
-from modelpm.api.types import CatalogText, Context
+from modelpm.api.kinds import Catalog, Recognizer
+from modelpm.api.types import CatalogText, Context, KnownFile
 from modelpm.plugins.guard import Guarded, Types, signed
 from modelpm.plugins.kinds import Kind, Trust
 
@@ -32,6 +32,13 @@ class GuardedCatalog(Guarded[Catalog]):
     def about(self) -> CatalogText:
         """As :meth:`modelpm.api.Catalog.about`."""
         return self._ask(lambda catalog: catalog.about(), CatalogText, "description of the catalog")
+
+    def recognize(self, sha256: str) -> Iterable[KnownFile]:
+        """As :meth:`modelpm.api.Recognizer.recognize`; empty where the plugin knows no digests."""
+        made = self.made
+        if not isinstance(made, Recognizer):
+            return ()
+        return self._ask_all(lambda _: made.recognize(sha256), KnownFile, "known file")
 
     def _ask(self, call: Callable[[Catalog], _R], wanted: Types = object, what: str = "") -> _R:
         def asked() -> _R:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from modelpm.api.kinds import EventListener, Listener
+from modelpm.api.kinds import EventListener, Listener, StageListener
+from modelpm.api.stages import Stage
 from modelpm.api.types import Context, Event, Progress
 from modelpm.errors import UsageError
 from modelpm.plugins.guard import Guarded
@@ -28,6 +29,12 @@ class GuardedListener(Guarded[Listener]):
         made = self.made
         if isinstance(made, EventListener):
             self._ask(lambda _: made.take(event))
+
+    def stages(self, stages: Sequence[Stage]) -> None:
+        """As :meth:`modelpm.api.StageListener.stages`; nothing where the plugin does not show stages."""
+        made = self.made
+        if isinstance(made, StageListener):
+            self._ask(lambda _: made.stages(stages))
 
     def close(self) -> None:
         """As :meth:`modelpm.api.Listener.close`."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from modelpm.api.kinds import Closing, Locator, Parser, Source, WholeSource
+from modelpm.api.kinds import Branched, Closing, Locator, Parser, Source, WholeSource
 from modelpm.api.types import Context, Digest, Reference, RemoteFile, Snapshot, Stream
 from modelpm.errors import Code, PluginError, UsageError
 from modelpm.network.redact import FOREIGN_CAP
@@ -100,6 +100,13 @@ class GuardedSource(Guarded[Source]):
         if not isinstance(made, Locator):
             return ()
         return self._ask_all(lambda _: made.locate(reference, path), str, "location")
+
+    def branches(self, reference: Reference) -> tuple[str, ...]:
+        """As :meth:`modelpm.api.Branched.branches`; empty where the plugin knows of none."""
+        made = self.made
+        if not isinstance(made, Branched):
+            return ()
+        return self._ask_all(lambda _: made.branches(reference), str, "branch")
 
     def _check_file(self, file: RemoteFile) -> None:
         expect(self.entry, file.path, str, "path")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from modelpm import disk
+from modelpm.api.events import Bus
+from modelpm.api.stages import Work
 from modelpm.disk import atomic, system
 from modelpm.errors import StoreError, UsageError
 
@@ -19,9 +21,14 @@ _CHUNK = 4 << 20
 
 
 class Linker:
-    """Makes links, and remembers for the run which kinds two file systems cannot have. Thread-safe."""
+    """Makes links, and remembers for the run which kinds two file systems cannot have. Thread-safe.
 
-    def __init__(self) -> None:
+    Args:
+        bus: Is told how far a copy is.
+    """
+
+    def __init__(self, bus: Bus | None = None) -> None:
+        self._bus = bus or Bus()
         self._impossible: set[tuple[int, int, str]] = set()
         self._guard = threading.Lock()
 
@@ -48,7 +55,7 @@ class Linker:
         with disk.explained(target, "link"):
             pair = blob.stat().st_dev, target.parent.stat().st_dev
             for kind in kinds:
-                if self._possible(pair, kind) and self._make(blob, target, kind, pair):
+                if self._possible(pair, kind) and self._make(blob, target, kind):
                     if durable:
                         system.fsync_folder(target.parent)
                     return kind
@@ -62,10 +69,10 @@ class Linker:
         with self._guard:
             return (*pair, kind) not in self._impossible
 
-    def _make(self, blob: Path, target: Path, kind: str, pair: tuple[int, int]) -> bool:
+    def _make(self, blob: Path, target: Path, kind: str) -> bool:
         draft = atomic.temporary(target.parent)
         try:
-            if not self._draw(kind, blob, draft, pair):
+            if not self._drawn(kind, blob, draft, target.name):
                 return False
             system.replace(draft, target)
             # Renaming one of two names of a file onto the other does nothing at all, by POSIX.
@@ -76,9 +83,9 @@ class Linker:
             raise
         return True
 
-    def _draw(self, kind: str, blob: Path, draft: Path, pair: tuple[int, int]) -> bool:
+    def _drawn(self, kind: str, blob: Path, draft: Path, name: str) -> bool:
         try:
-            made = _KINDS[kind](blob, draft)
+            made = self._copied(blob, draft, name) if kind == "copy" else _KINDS[kind](blob, draft)
             never = not made
         except OSError as error:
             if kind == "copy" or error.errno not in _ELSEWISE:
@@ -86,8 +93,14 @@ class Linker:
             made, never = False, error.errno in _NEVER
         if never:
             with self._guard:
-                self._impossible.add((*pair, kind))
+                self._impossible.add((blob.stat().st_dev, draft.parent.stat().st_dev, kind))
         return made
+
+    def _copied(self, blob: Path, draft: Path, name: str) -> bool:
+        about = blob.name if name.startswith(atomic.TEMPORARY) else name  # a draft's name says nothing
+        with self._bus.during(Work.COPYING, about, total=blob.stat().st_size) as copying:
+            _copy(blob, draft, copying.add)
+        return True
 
 
 def _reflink(blob: Path, draft: Path) -> bool:
@@ -112,7 +125,7 @@ def _symlink(blob: Path, draft: Path) -> bool:
     return True
 
 
-def _copy(blob: Path, draft: Path) -> bool:
+def _copy(blob: Path, draft: Path, step: Callable[[int], None]) -> None:
     reading = system.open_file(blob, os.O_RDONLY)
     try:
         writing = system.open_file(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -122,12 +135,12 @@ def _copy(blob: Path, draft: Path) -> bool:
             while count := system.pread_into(reading, buffer, offset):
                 system.pwrite(writing, buffer[:count], offset)
                 offset += count
+                step(count)
         finally:
             os.close(writing)
     finally:
         os.close(reading)
     _finish(blob, draft)
-    return True
 
 
 def _finish(blob: Path, draft: Path) -> None:
@@ -144,5 +157,4 @@ _KINDS: dict[str, Callable[[Path, Path], bool]] = {
     "reflink": _reflink,
     "hardlink": _hardlink,
     "symlink": _symlink,
-    "copy": _copy,
 }

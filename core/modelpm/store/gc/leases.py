@@ -26,7 +26,7 @@ class Lease:
         pid: Its process.
         start: When that process began, in the system's own words; "" where it says nothing.
         host: The machine.
-        boot: Which boot of it.
+        boot: Boot id of that machine.
         since: Seconds since 1970.
         path: The lease's file.
     """

@@ -106,7 +106,7 @@ def remove_all(items: Iterable[Leftover]) -> None:
 
 
 def copy_partials(source: Layout, target: Layout) -> None:
-    """Take unfinished downloads along to another store, so that they can be gone on with.
+    """Take unfinished downloads along to another store, so that they can be resumed.
 
     Raises:
         StoreError: The system refuses.

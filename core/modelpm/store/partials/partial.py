@@ -331,7 +331,7 @@ def _open_data(path: Path) -> int:
 
 
 def _resumable(earlier: Header, wanted: Header) -> bool:
-    """Whether bytes of an earlier run may be gone on with: the same promise, or a strong validator to ask with."""
+    """Whether bytes of an earlier run can be resumed: the same promise, or a strong validator to ask with."""
     if (earlier.key, earlier.digest) != (wanted.key, wanted.digest):
         return False
     sizes_agree = earlier.size == wanted.size

@@ -1,0 +1,113 @@
+"""Shows progress and stages by a listener: progress as it comes, stages that last, again and again until they end.
+
+The thread that works may be blocked in a wait, so a thread of its own repeats the stages. It lives while there are any.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from modelpm.api.events import Acted, Bus, Progressed, Warned
+from modelpm.api.stages import Stage, Work
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.api.events import Happening
+    from modelpm.api.kinds import Listener
+
+_TICK = 0.1  # seconds between two calls of the listener
+_PATIENCE = 0.15  # seconds that a stage must last before it is shown: with the tick, less than 0.3
+_NOTICE = 3.0  # seconds for which a resume is shown: nothing waits for it
+
+
+@dataclass(slots=True)
+class _Active:
+    stage: Stage
+    begun: float  # of the monotonic clock
+
+
+class Listening:
+    """Passes progress and stages on to a listener; one that raised is not asked again, and a warning says so.
+
+    Args:
+        listener: Shows them.
+        warnings: Is told where it raises.
+    """
+
+    def __init__(self, listener: "Listener", warnings: Bus) -> None:
+        self._listener = listener
+        self._warnings = warnings
+        self._failed = False
+        self._takes_events = hasattr(listener, "take")
+        self._shown = False  # whether a stage was shown at the last tick
+        self._active: dict[tuple[str, str], _Active] = {}
+        self._guard = threading.Lock()  # of the stages; never held while the listener is called
+        self._calling = threading.RLock()  # so that the listener is called once at a time
+        self._thread: threading.Thread | None = None
+
+    def take(self, happening: "Happening") -> None:
+        """Take progress and stages, and events where the listener does."""
+        if isinstance(happening, Progressed):
+            self._call(lambda listener: listener.show(happening.values))
+        elif isinstance(happening, Stage):
+            self._note(happening)
+        elif self._takes_events and not isinstance(happening, Acted | Warned):
+            self._call(lambda listener: listener.take(happening))  # type: ignore[attr-defined] # as was asked
+
+    def _note(self, stage: Stage) -> None:
+        """Remember a stage until it ends."""
+        with self._guard:
+            if stage.ended:
+                self._active.pop(stage.key, None)
+                return
+            before = self._active.get(stage.key)
+            same = before is not None and before.stage.work is stage.work
+            begun = before.begun if before is not None and same else time.monotonic()
+            self._active[stage.key] = _Active(stage, begun)
+            if self._thread is None and not self._failed:
+                self._thread = threading.Thread(target=self._repeat, name="modelpm-stages", daemon=True)
+                self._thread.start()
+
+    def _repeat(self) -> None:
+        """Show the stages again and again until none is left."""
+        while True:
+            time.sleep(_TICK)
+            with self._guard:
+                stages = self._visible()
+                if (not self._active and not self._shown) or self._failed:
+                    self._thread = None
+                    return
+            if stages or self._shown:
+                self._shown = bool(stages)
+                self._call(partial(_show, stages))
+
+    def _visible(self) -> list[Stage]:
+        """Return the stages that last, the oldest first; a vague one only where no other says more."""
+        now = time.monotonic()
+        for key, active in list(self._active.items()):
+            if active.stage.work is Work.RESUMING and now - active.begun > _NOTICE:
+                del self._active[key]
+        found = [active.stage for active in self._active.values() if now - active.begun >= _PATIENCE]
+        explained = {stage.model for stage in found if stage.work in {Work.LIMITED, Work.RETRYING, Work.WAITING}}
+        found = [stage for stage in found if stage.work is not Work.STALLED or stage.about not in explained]
+        return [stage for stage in found if stage.work is not Work.RESOLVING] or found
+
+    def _call(self, ask: "Callable[[Listener], None]") -> None:
+        if self._failed:
+            return
+        try:
+            with self._calling:
+                ask(self._listener)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
+            if not self._failed:
+                self._failed = True
+                self._warnings.warn(f"the progress listener failed: {type(error).__name__}: {error}")
+
+
+def _show(stages: list[Stage], listener: "Listener") -> None:
+    from modelpm.api.kinds import StageListener  # start-up
+
+    if isinstance(listener, StageListener):
+        listener.stages(stages)

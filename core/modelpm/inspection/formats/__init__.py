@@ -1,1 +1,0 @@
-"""The formats that modelpm reads itself, one module a format."""

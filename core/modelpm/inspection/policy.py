@@ -1,0 +1,135 @@
+"""Decide by findings whether a model may be taken: a pickle and code need a word that allows them. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from modelpm.api.inspection import Danger, Findings, Kind
+from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
+from modelpm.text.untrusted import printable, shortened
+
+PICKLE, CODE = "pickle", "code"
+WORDS: Final = (PICKLE, CODE)
+"""What ``allow`` of a model may say; ``code`` allows pickles, too."""
+_LONG: Final = 200
+_FEW: Final = 3
+_SAFER: Final = "or look for a safetensors, GGUF or ONNX version, which holds no code"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The model that is judged, for messages.
+
+    Attributes:
+        name: Its name.
+        command: What brings it, such as ``install SPEC``; an option that allows what it holds can follow.
+    """
+
+    name: str
+    command: str
+
+
+def words(*, pickle: bool, code: bool) -> tuple[str, ...]:
+    """Return the words of two options."""
+    return (*((PICKLE,) if pickle else ()), *((CODE,) if code else ()))
+
+
+def both(one: Collection[str], other: Collection[str]) -> tuple[str, ...]:
+    """Return the words of two lists, in their one order."""
+    return tuple(word for word in WORDS if word in one or word in other)
+
+
+def needed(found: Mapping[str, Findings], words: Collection[str]) -> tuple[str, ...]:
+    """Return the words without which a model may not be taken; ``code`` instead of ``pickle`` where only it is said."""
+    dangers = {each.danger for each in found.values()}
+    code = Danger.CODE in dangers
+    pickle = Danger.PICKLE in dangers and (PICKLE in words or CODE not in words)
+    return (*((PICKLE,) if pickle else ()), *((CODE,) if code or (Danger.PICKLE in dangers and not pickle) else ()))
+
+
+def refusal(subject: Subject, found: Mapping[str, Findings], words: Collection[str]) -> ModelpmError | None:
+    """Return why a model may not be taken, the gravest reason first; None where it may.
+
+    Args:
+        subject: The model.
+        found: What the inspection of its files found, by path.
+        words: What it may hold: ``pickle``, ``code``.
+    """
+    lies = _with(found, Kind.LIE)
+    harmless = [path for path in lies if found[path].danger is Danger.NONE]
+    if harmless:
+        return _lie(subject, harmless, found)
+    if broken := _with(found, Kind.STRUCTURE):
+        why = _why(found[broken[0]], Kind.STRUCTURE)
+        return IntegrityError(
+            f"{_few(broken)} of `{printable(subject.name)}` {_are(broken)} damaged, or made to do harm: {why}",
+            code=Code.MALFORMED,
+            hints=["the bytes are what the source promises, so ask its publisher, or choose another version"],
+            name=subject.name,
+            file=broken[0],
+        )
+    if lies:
+        return _disguised(subject, lies, found)
+    code = [path for path, each in found.items() if each.danger is Danger.CODE]
+    if code and CODE not in words:
+        return _denied(subject, code, found, "can run code when loaded", CODE, Code.CODE)
+    pickles = [path for path, each in found.items() if each.danger is Danger.PICKLE]
+    if pickles and not {PICKLE, CODE} & set(words):
+        what = "a pickle, which a program that loads it follows like code (this one only rebuilds data)"
+        return _denied(
+            subject, pickles, found, f"{'holds' if len(pickles) == 1 else 'hold'} {what}", PICKLE, Code.PICKLE
+        )
+    return None
+
+
+def _denied(
+    subject: Subject, paths: Sequence[str], found: Mapping[str, Findings], what: str, word: str, code: Code
+) -> Denied:
+    why = _why(found[paths[0]], Kind.DANGER)
+    return Denied(
+        f"{_few(paths)} of `{printable(subject.name)}` {what}" + (f": {why}" if why else ""),
+        code=code,
+        hints=[f"if you trust the publisher: modelpm {subject.command} --allow-{word}", _SAFER],
+        name=subject.name,
+        file=paths[0],
+        danger=word,
+    )
+
+
+def _lie(subject: Subject, paths: Sequence[str], found: Mapping[str, Findings]) -> IntegrityError:
+    return IntegrityError(
+        f"{_few(paths)} of `{printable(subject.name)}` {_are(paths)} not what the name says:"
+        f" {_why(found[paths[0]], Kind.LIE)}",
+        code=Code.FORMAT_MISMATCH,
+        hints=["the bytes are what the source promises, so ask its publisher, or choose another version"],
+        name=subject.name,
+        file=paths[0],
+    )
+
+
+def _disguised(subject: Subject, paths: Sequence[str], found: Mapping[str, Findings]) -> Denied:
+    return Denied(
+        f"{_few(paths)} of `{printable(subject.name)}` can run code when loaded, under a name that says otherwise:"
+        f" {_why(found[paths[0]], Kind.LIE)}",
+        code=Code.DISGUISED,
+        hints=["no option allows it: a file with code in it has no reason to hide that"],
+        name=subject.name,
+        file=paths[0],
+    )
+
+
+def _with(found: Mapping[str, Findings], kind: Kind) -> list[str]:
+    return [path for path, each in found.items() if any(problem.kind is kind for problem in each.problems)]
+
+
+def _why(found: Findings, kind: Kind) -> str:
+    return "; ".join(shortened(p.message, _LONG) for p in [p for p in found.problems if p.kind is kind][:_FEW])
+
+
+def _are(paths: Sequence[str]) -> str:
+    return "is" if len(paths) == 1 else "are"
+
+
+def _few(paths: Sequence[str]) -> str:
+    shown = ", ".join(f"`{shortened(path, _LONG)}`" for path in paths[:_FEW])
+    return shown + (f" and {len(paths) - _FEW} more" if len(paths) > _FEW else "")

@@ -1,0 +1,64 @@
+"""Findings that are kept: bytes with one digest are inspected once, until an inspector changes."""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from modelpm import disk
+from modelpm.api.inspection import Danger, Facts, Findings, Kind, Problem, TensorSummary
+from modelpm.disk.atomic import write_atomic
+from modelpm.disk.reading import read_bytes
+from modelpm.disk.system import is_trusted
+from modelpm.errors import StoreError
+
+_LARGEST: Final = 1 << 20
+_MODE: Final = 0o644  # what others can write proves nothing
+
+
+class Verdicts:
+    """The findings in a folder of this user's cache, by digest and by what the name's ending promises.
+
+    Attributes:
+        folder: Where they are.
+        versions: Of the inspectors; findings of others do not count.
+    """
+
+    def __init__(self, folder: Path, versions: str) -> None:
+        """Touch nothing."""
+        self.folder, self.versions = folder, versions
+
+    def find(self, sha256: str, ending: str) -> Findings | None:
+        """Return what was found in these bytes under such a name; None where that is not known."""
+        path = self._path(sha256, ending)
+        try:
+            if not is_trusted(path.lstat()):
+                return None
+            kept = json.loads(read_bytes(path, _LARGEST))
+            return _read(kept["found"]) if kept["by"] == self.versions else None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+
+    def keep(self, sha256: str, ending: str, found: Findings) -> None:
+        """Keep findings; where nothing can be written, the bytes are inspected again."""
+        path = self._path(sha256, ending)
+        text = json.dumps({"by": self.versions, "found": asdict(found)})
+        with suppress(StoreError):
+            disk.make_folder(path.parent, below=self.folder)
+            write_atomic(path, text.encode(), mode=_MODE, durable=False)
+
+    def _path(self, sha256: str, ending: str) -> Path:
+        return self.folder / sha256[:2] / f"{sha256}{ending}.json"
+
+
+def _read(kept: dict[str, Any]) -> Findings:
+    facts = kept["facts"]
+    if facts is not None:
+        tensors = facts["tensors"]
+        summary = None if tensors is None else TensorSummary(**tensors)
+        split = None if facts["split"] is None else (int(facts["split"][0]), int(facts["split"][1]))
+        facts = Facts(**{**facts, "tensors": summary, "split": split})
+    problems = tuple(Problem(Kind(problem["kind"]), str(problem["message"])) for problem in kept["problems"])
+    refused, external = (tuple(map(str, kept[name])) for name in ("refused", "external"))
+    return Findings(kept["format"], facts, Danger(kept["danger"]), problems, refused, external)

@@ -1,0 +1,71 @@
+"""The verbs that change what is installed without fetching anything."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from modelpm.environment.query import find_installed
+from modelpm.library.given import given
+from modelpm.library.lookup import Lookup
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.library.project import Project
+    from modelpm.results.report import Result
+
+
+class Keeping(Lookup):
+    """A manager's verbs that take models out, and give them other names."""
+
+    def uninstall(
+        self,
+        names: str | Sequence[str],
+        *,
+        with_dir: bool = False,
+        dry_run: bool = False,
+        project: "Project | None" = None,
+        user: str | None = None,
+    ) -> "Result[Any]":
+        """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
+
+        Args:
+            names: One model, or several.
+            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
+            dry_run: Say what would be done, and do nothing.
+            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
+            user: Who is named in the audit log.
+
+        Raises:
+            NotFound: The one model is not installed.
+        """
+        from modelpm.operations.uninstall import Uninstaller
+
+        services = self._services
+        if not dry_run:
+            self.config.check()
+        here = project.as_root if project is not None else None
+        uninstaller = Uninstaller(self.environment, services.bus, here, with_dir)
+        result = uninstaller.each(given(names)[0], dry_run=dry_run, user=user)
+        for change in result.changes:
+            services.flights.forget(change.name)
+        result = result.told(services.warnings.taken())
+        return result.raised() if isinstance(names, str) else result
+
+    def rename(self, name: str, new: str, *, user: str | None = None) -> "Result[Any]":
+        """Give an installed model another name; no file is moved or fetched.
+
+        Args:
+            name: Its name, or its spec.
+            new: The name it gets.
+            user: Who is named in the audit log.
+
+        Raises:
+            NotFound: It is not installed.
+            UsageError: The new name is malformed, or another model has it.
+        """
+        from modelpm.operations.rename import rename
+        from modelpm.results.report import Result
+
+        services = self._services
+        self.config.check()
+        change = rename(self.environment, services.bus, find_installed(self.environment, name), new, user=user)
+        services.flights.forget(change.before)
+        return Result(changes=(change,), models=self.installed(), warnings=services.warnings.taken())

@@ -1,0 +1,195 @@
+"""Select what a reference takes: a variant with what it needs, or the files that the user names. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from modelpm.api.types import RemoteFile
+from modelpm.errors import IntegrityError, NotFound
+from modelpm.inspection.layouts import Chosen, Layout, Role, Unknown, choose, completed, layout_of, role_of
+from modelpm.inspection.layouts.facts import facts_in, format_of_variant, roles_of
+from modelpm.inspection.layouts.layout import FOLDER
+from modelpm.resolution.refusals import in_parts, incomplete, no_such_file, refusal, some
+from modelpm.resolution.telling import join_line, said, said_of_files
+from modelpm.text.untrusted import check_paths, printable, shortened
+
+_PROJECTOR = Role.PROJECTOR.value
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for of a listing.
+
+    Attributes:
+        what: The reference without what it selects, for messages.
+        file: A path or glob; empty means no choice by name.
+        variant: What stands behind the colon; empty means the recommended variant.
+        include: Globs of which one must match.
+        exclude: Globs of which none may match.
+        without: Roles that are left out: ``projector``.
+        pin: The variant that is locked: it stays the bare reference's while the repository has it.
+    """
+
+    what: str
+    file: str = ""
+    variant: str = ""
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    pin: str = ""
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether files are named one by one or by globs, so that no variant is chosen."""
+        return bool(self.file or (self.include and not self.variant))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The selected files, and what they are.
+
+    Attributes:
+        files: In the listing's order.
+        roles: What each file is for, by path.
+        variant: The name of the variant; empty where files were named.
+        format: The format of the weights.
+        entry_point: What a program opens: a file, a folder, or ``.``.
+        notes: What was chosen and what was left out, for people.
+        warnings: What the user should know.
+    """
+
+    files: tuple[RemoteFile, ...]
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    variant: str = ""
+    format: str = ""
+    entry_point: str = FOLDER
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def select(files: Sequence[RemoteFile], asked: Asked) -> Selection:
+    """Select the files of a model.
+
+    Args:
+        files: The whole listing.
+        asked: What is asked for.
+
+    Raises:
+        NotFound: Nothing matches, the files are not complete, or nothing holds weights; the hints say what there is.
+        UsageError: A variant must be chosen; the hints list the variants with sizes. Or it is stored in parts.
+    """
+    if not files:
+        raise NotFound(f"{asked.what} has no files")
+    left = [file for file in files if not _matches(file.path, asked.exclude)]
+    if not left:
+        raise NotFound(f"no file of {asked.what} matches", hints=[some([f.path for f in files])])
+    layout = layout_of(left)
+    return _of_names(layout, left, asked) if asked.is_literal else _of_variant(layout, left, asked)
+
+
+def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selection:
+    projector = _PROJECTOR not in asked.without
+    decision = choose(layout, asked.variant or asked.pin, projector=projector)
+    warnings: list[str] = []
+    if isinstance(decision, Unknown) and not asked.variant:
+        warnings.append(f"{asked.what} has no variant `{printable(asked.pin)}` any more, which was locked")
+        decision = choose(layout, projector=projector)
+    if not isinstance(decision, Chosen):
+        raise refusal(decision, asked.what)
+    if decision.join:
+        raise in_parts(decision, asked.what, [v.name for v in layout.variants if not v.join and not v.missing])
+    taken = dict.fromkeys(file.path for file in decision.files)
+    more = _added(layout, decision, asked)
+    taken.update(dict.fromkeys(more))
+    taken.update(dict.fromkeys(_harmless([f.path for f in decision.documents], list(taken))))
+    chosen = tuple(file for file in left if file.path in taken)
+    variant = layout.variant(decision.variant)
+    whole = facts_in(layout) if variant is None else None
+    if decision.mixed:
+        lacks = ", ".join(f"`{shortened(name)}`" for name in decision.mixed[:3])
+        warnings.append(f"`{decision.variant}` of {asked.what} lacks {lacks}; the plain weights fill in")
+    return Selection(
+        files=chosen,
+        roles={path: role for path, role in roles_of(layout.parts).items() if path in taken},
+        variant=decision.variant.lower(),
+        format=format_of_variant(layout, variant.main if variant else ()) if whole is None else whole.format,
+        entry_point=decision.entry_point if whole is None else whole.entry_point,
+        notes=() if asked.variant or asked.pin else said(asked.what, decision),
+        warnings=tuple(warnings),
+    )
+
+
+def _added(layout: Layout, chosen: Chosen, asked: Asked) -> list[str]:
+    """Return what ``--include`` adds to a variant that has a name: companions, and no weights of other variants.
+
+    Raises:
+        NotFound: No file matches.
+    """
+    if not asked.include:
+        return []
+    own = {file.path for file in chosen.files}
+    others = {f.path for v in layout.variants for c in v.main for f in c.files} - own
+    matching = [f.path for c in layout.parts for f in c.files if _matches(f.path, asked.include)]
+    if not matching:
+        raise NotFound(
+            f"no file of {asked.what} matches", hints=[some([f.path for c in layout.parts for f in c.files])]
+        )
+    wanted = completed(layout, [path for path in matching if path not in others])
+    return [file.path for file in wanted.files]
+
+
+def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selection:
+    named = _named(left, asked.file, asked.what) if asked.file else list(left)
+    if asked.include:
+        named = [file for file in named if _matches(file.path, asked.include)]
+    exact = len(named) == 1 and named[0].path == asked.file
+    if not exact:
+        named = [file for file in named if role_of(file.path) not in asked.without]
+    if not named:
+        raise NotFound(f"no file of {asked.what} matches", hints=[some([f.path for f in left])])
+    found = completed(layout, {file.path for file in named})
+    if found.missing and exact:
+        raise incomplete(asked.what, asked.file, found.missing, ())
+    own = layout_of(found.files)
+    facts = facts_in(own)
+    warnings = said_of_files(asked.what, found)
+    if found.join:
+        warnings = (*warnings, join_line([f.path for f in found.files if role_of(f.path).has_weights]))
+    return Selection(
+        files=found.files,
+        roles=facts.roles,
+        format=facts.format,
+        entry_point=facts.entry_point,
+        warnings=warnings,
+    )
+
+
+def _named(files: Sequence[RemoteFile], name: str, what: str) -> list[RemoteFile]:
+    exact = [f for f in files if f.path == name]
+    if exact:
+        return exact
+    pattern = name + "*" if name.endswith("/") else name
+    matching = [f for f in files if fnmatchcase(f.path, pattern) or f.path.startswith(name.rstrip("/") + "/")]
+    if not matching:
+        raise no_such_file(files, name, what)
+    return matching
+
+
+def _matches(path: str, patterns: Collection[str]) -> bool:
+    base = path.rpartition("/")[2]
+    return any(fnmatchcase(path, pattern) or fnmatchcase(base, pattern) for pattern in patterns)
+
+
+def _harmless(documents: Sequence[str], taken: Sequence[str]) -> Sequence[str]:
+    """Return the documents whose names are not odd: nothing depends on them, so an odd one is left out."""
+    first = {path.casefold(): path for path in reversed(documents)}
+    own = [path for path in documents if first[path.casefold()] == path and _is_plain([path])]
+    return own if _is_plain([*taken, *own]) else ()
+
+
+def _is_plain(paths: Sequence[str]) -> bool:
+    try:
+        check_paths(paths)
+    except IntegrityError:
+        return False
+    return True

@@ -1,0 +1,100 @@
+"""From a source's listing to a model whose every file is known. Pure: the caller passes the listing in."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from modelpm.api.types import Reference, Snapshot
+from modelpm.errors import Code, IntegrityError, UsageError
+from modelpm.lockfile.file import MAX_LOCK_BYTES
+from modelpm.lockfile.requirement import Requirement
+from modelpm.resolution.choice import Asked, select
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, license_of, listed_file
+from modelpm.text.untrusted import check_paths, shortened
+
+_LINES = 170  # bytes of a file's lines in a lock, besides its path and its sources
+
+
+def from_listing(
+    reference: Reference, snapshot: Snapshot, *, name: str, requirement: Requirement, pin: str = ""
+) -> ResolvedModel:
+    """Return the model a source lists.
+
+    Args:
+        reference: What was asked for.
+        snapshot: Its listing.
+        name: The model's name.
+        requirement: What is written to the lock.
+        pin: The variant that is locked, where a bare reference was locked before.
+
+    Raises:
+        IntegrityError: A file name is hostile.
+        NotFound: Nothing matches what was asked for.
+        UsageError: A variant must be chosen.
+    """
+    what = str(replace(reference, file="", quantization=""))
+    asked = Asked(
+        what,
+        reference.file or _only_file(reference, snapshot),
+        reference.quantization,
+        requirement.include,
+        requirement.exclude,
+        requirement.without,
+        pin=pin,
+    )
+    chosen = select(snapshot.files, asked)
+    _check_taken([f.path for f in chosen.files])
+    files = tuple(replace(listed_file(f, snapshot), role=str(chosen.roles[f.path])) for f in chosen.files)
+    _check_fits_a_lock(files, what)
+    license_, warned = license_of(snapshot.license, str(snapshot.reference))
+    return ResolvedModel(
+        name=name,
+        requirement=requirement,
+        files=files,
+        upstream=str(snapshot.reference),
+        variant=chosen.variant,
+        format=chosen.format,
+        license=license_,
+        entry_point=chosen.entry_point,
+        pinned=snapshot.reference,
+        warnings=(*chosen.warnings, *warned),
+        notes=chosen.notes,
+    )
+
+
+def _only_file(reference: Reference, snapshot: Snapshot) -> str:
+    """Return the file where a reference is that of one file, not of a folder or repository that holds one."""
+    only = snapshot.files[0] if len(snapshot.files) == 1 else None
+    is_itself = only and only.reference and only.reference.path == reference.path.partition("#")[0]
+    return only.path if only and is_itself else ""
+
+
+def _check_taken(paths: Sequence[str]) -> None:
+    """Judge the names of the files that are taken, and of no others.
+
+    Raises:
+        IntegrityError: Code ``hostile_name``; says how to continue without the file.
+    """
+    try:
+        check_paths(paths)
+    except IntegrityError as error:
+        hints = ["leave the file out with --exclude GLOB, or take what you need with --include GLOB", *error.hints]
+        raise IntegrityError(error.message, code=error.code, hints=hints, **error.details) from None
+
+
+def lock_size(files: Iterable[ResolvedFile]) -> int:
+    """Return about how many bytes files take in a lock."""
+    return sum(_LINES + len(file.path) + sum(map(len, file.sources)) for file in files)
+
+
+def _check_fits_a_lock(files: Sequence[ResolvedFile], what: str) -> None:
+    """Refuse what no lock could hold before any of it is downloaded.
+
+    Raises:
+        UsageError: Code ``too_many_files``.
+    """
+    if lock_size(files) > MAX_LOCK_BYTES:
+        raise UsageError(
+            f"{shortened(what)} has {len(files):,} files to take, more than a lock holds",
+            code=Code.TOO_MANY_FILES,
+            hints=["take a part of them with --include GLOB"],
+        )

@@ -1,0 +1,50 @@
+"""The opcodes of ``pickletools``, and a reader of their arguments that passes over what the machine does not follow."""
+
+import pickletools
+from typing import Final
+
+from modelpm.api.toolkit import Cursor, MalformedError
+
+TABLE: Final = {ord(op.code): op for op in pickletools.opcodes}
+_LONGEST_TEXT: Final = 4096
+_LONGEST_NUMBER: Final = 16
+_LENGTHS: Final = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+_TEXTS: Final = {"BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINSTRING", "SHORT_BINSTRING"}
+_NUMBERS: Final = {"BININT", "BININT1", "BININT2", "PROTO", "BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET"}
+
+
+def argument(cursor: Cursor, op: pickletools.OpcodeInfo) -> object:
+    """Read an opcode's argument; return it where the machine follows it (texts, small numbers), else ``None``."""
+    kind = op.arg.n if op.arg else 0
+    if kind >= 0:
+        raw = cursor.take(kind)
+        return int.from_bytes(raw, "little", signed=op.name == "BININT") if op.name in _NUMBERS else None
+    if kind == pickletools.UP_TO_NEWLINE:
+        return _line(cursor, op.name)
+    length = cursor.number(_LENGTHS[kind])
+    if op.name in _TEXTS and length <= _LONGEST_TEXT:
+        return cursor.take(length).decode("utf-8", "replace")
+    if op.name in {"LONG1", "LONG4"} and length <= _LONGEST_NUMBER:
+        return int.from_bytes(cursor.take(length), "little", signed=True)
+    cursor.skip(length)
+    return None
+
+
+def _line(cursor: Cursor, name: str) -> object:
+    line = cursor.line(_LONGEST_TEXT + 1)
+    if name in {"GLOBAL", "INST"}:
+        return f"{line.decode('utf-8', 'replace')}.{cursor.line(_LONGEST_TEXT).decode('utf-8', 'replace')}"
+    if name in {"PUT", "GET"}:
+        if not line.isdigit() or len(line) > _LONGEST_NUMBER:
+            raise MalformedError(f"the memo index at byte {cursor.position:,} is not a number")
+        return int(line)
+    if len(line) > _LONGEST_TEXT or b"\\" in line:
+        return None
+    if name == "STRING":
+        return line[1:-1].decode("utf-8", "replace")
+    return line.decode("latin-1") if name == "UNICODE" else None
