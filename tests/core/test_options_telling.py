@@ -198,6 +198,7 @@ VALUES = {
     "network.first-byte-timeout": 77.5,
     "network.outage": 33.5,
     "network.limit-rate": 12345678,
+    "network.credentials": ["netrc"],
     "network.cacert": "/somewhere/ca.pem",
     "audit.sinks": ["jsonl"],
     "audit.optional-sinks": ["jsonl"],

@@ -27,7 +27,7 @@ class Settled:
     def resolve(self, reference):
         data = repr(sorted(self.context.settings.items())).encode()
         self.context.warn(data.decode())
-        return Snapshot(reference, "1", (RemoteFile("a.onnx", len(data), None, ("x",)),))
+        return Snapshot(reference, "1", (RemoteFile("a.bin", len(data), None, ("x",)),))
     @contextmanager
     def open(self, file, location, *, start=0, stop=None, validator=None):
         yield Stream(iter([repr(sorted(self.context.settings.items())).encode()[start:stop]]), start, file.size)

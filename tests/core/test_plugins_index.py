@@ -172,7 +172,7 @@ from modelpm.api import RemoteFile, Snapshot, Stream, hookimpl
 
 class Three:
     def resolve(self, reference):
-        return Snapshot(reference, "r", (RemoteFile("m.gguf", 3, None, ("x",)),))
+        return Snapshot(reference, "r", (RemoteFile("m.bin", 3, None, ("x",)),))
 
     @contextmanager
     def open(self, file, location, *, start=0, stop=None, validator=None):

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import pluggy
 
 from modelpm.api.stages import Stage
-from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Secret, Snapshot, Stream
 
 hookimpl = pluggy.HookimplMarker("modelpm")
 
@@ -99,6 +99,21 @@ class Branched(Protocol):
 
     def branches(self, reference: Reference) -> tuple[str, ...]:
         """Return the names of the branches of a model, as a revision writes them; asked where one has no weights."""
+        ...
+
+
+class Credentials(Protocol):
+    """Knows secrets of servers."""
+
+    def secret(self, server: str) -> Secret | None:
+        """Return the secret that belongs to exactly this server, or None.
+
+        Args:
+            server: ``scheme://host[:port]``, in lower case; the scheme's own port is left out.
+
+        Raises:
+            UsageError: The user's configuration of it is wrong.
+        """
         ...
 
 

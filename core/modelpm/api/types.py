@@ -256,14 +256,16 @@ class Secret:
     Attributes:
         username: Whose password it is, for Basic; None where it is a token.
         header: The header that carries it by itself; empty for ``Authorization``.
+        realm: Another server that may be sent user and password for a token; empty for none.
     """
 
-    __slots__ = ("_value", "header", "username")
+    __slots__ = ("_value", "header", "realm", "username")
 
-    def __init__(self, value: str, *, username: str | None = None, header: str = "") -> None:
+    def __init__(self, value: str, *, username: str | None = None, header: str = "", realm: str = "") -> None:
         self._value = value
         self.username = username
         self.header = header
+        self.realm = realm
         withhold(value)
         if username is not None:
             withhold(f"{username}:{value}")

@@ -50,6 +50,7 @@ _VARIABLES = {
     "plugins.timeout": "PLUGIN_TIMEOUT",
     "plugins.disabled": "DISABLE_PLUGINS",
     "network.limit": "LIMIT",
+    "network.credentials": "CREDENTIALS",
 }
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 SETTINGS = (
@@ -72,6 +73,12 @@ SETTINGS = (
     Setting("network.limit-rate", as_rate, 0, "bytes a second over all connections, like 8M; 0 for unlimited"),
     Setting("network.limit", as_windows, (), "limits by time of day"),
     Setting("network.cacert", as_path, None, "file of additional trusted certificates", _BUNDLES),
+    Setting(
+        "network.credentials",
+        as_names,
+        ("config", "docker"),
+        "where secrets of servers come from, in order: config, docker, git, keyring, netrc, or a plugin's",
+    ),
     Setting("ui.progress", as_name, "auto", "how progress is shown: auto, bar, plain, none, or a plugin's listener"),
     Setting("audit.sinks", as_names, ("jsonl",), "audit sinks that must record an act before it begins"),
     Setting("audit.optional-sinks", as_names, (), "audit sinks that may fail: modelpm warns, and the act continues"),

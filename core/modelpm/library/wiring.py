@@ -10,7 +10,7 @@ from pathlib import Path
 from modelpm.api.events import Bus
 from modelpm.api.folder_catalog import FolderCatalog
 from modelpm.api.kinds import AuditSink, Catalog
-from modelpm.api.types import Context
+from modelpm.api.types import Context, no_secret
 from modelpm.catalog import Catalogs
 from modelpm.config import Config
 from modelpm.config.network import network_of
@@ -18,10 +18,10 @@ from modelpm.errors import ModelpmError
 from modelpm.events.audit import Auditor
 from modelpm.network.health import Hosts
 from modelpm.network.redact import capped, redact_urls
-from modelpm.plugins.credentials import Keyring
 from modelpm.plugins.discovery import scan
 from modelpm.plugins.registry import Registry
 from modelpm.plugins.waiting import Waits
+from modelpm.plugins.wallet import Wallet
 from modelpm.store import Store
 from modelpm.transfer import Engine, Options
 from modelpm.transfer.bandwidth import RateLimit
@@ -38,13 +38,13 @@ def make_registry(config: Config, hosts: Hosts, bus: Bus, closed: threading.Even
         bus: Gets what plugins emit and warn of.
         closed: Set once no plugin is needed any more.
     """
-    network, keyring = network_of(config, hosts), Keyring(config)
+    network = network_of(config, hosts)
 
     def context(kind: str, name: str) -> Context:
         return Context(
-            settings=config.table(kind, name),
+            settings=config.credentials if (kind, name) == ("credentials", "config") else config.table(kind, name),
             environ=config.environ,
-            secret=keyring.secret,
+            secret=no_secret if kind == "credentials" else wallet.secret,
             offline=config["network.offline"],
             folder=config.paths.audit if kind == "audit" else _cache(config, kind, name),
             network=network,
@@ -55,7 +55,9 @@ def make_registry(config: Config, hosts: Hosts, bus: Bus, closed: threading.Even
 
     disabled, prefer = frozenset(config["plugins.disabled"]), config["plugins.prefer"]
     waits = Waits(bus, config["plugins.timeout"])
-    return Registry(scan(), context, disabled, prefer, installed=True, waits=waits)
+    registry = Registry(scan(), context, disabled, prefer, installed=True, waits=waits)
+    wallet = Wallet(registry, config["network.credentials"])
+    return registry
 
 
 def _cache(config: Config, kind: str, name: str) -> Path | None:

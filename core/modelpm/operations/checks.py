@@ -12,7 +12,6 @@ from modelpm.environment.ledger import NAME as LEDGER
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.network.redact import redact_urls
 from modelpm.plugins.check import check_all
-from modelpm.plugins.credentials import entries
 from modelpm.plugins.discovery import OURS
 from modelpm.plugins.kinds import NAMES
 from modelpm.text.suggest import suggest
@@ -155,7 +154,7 @@ def credentials(config: "Config") -> Iterator[Check]:
         yield Check("token", "ok", f"there is a Hugging Face token in {stored}")
     else:
         yield Check("token", "ok", "no Hugging Face token; only gated and private models need one")
-    for origin, entry in entries(config).items():
+    for origin, entry in config.credentials.items():
         sources = [key for key in ("token-env", "password-env") if isinstance(entry, Mapping) and key in entry]
         for name in (entry[key] for key in sources if isinstance(entry[key], str)):
             if environ.get(name):

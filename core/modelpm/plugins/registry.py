@@ -56,6 +56,7 @@ class Registry:
     waits: Waits = field(default_factory=Waits)
     _modules: dict[str, pluggy.PluginManager] = field(default_factory=dict)
     _shared: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _making: dict[tuple[str, str], RLock] = field(default_factory=dict)
     _loaded: dict[str, Entry] = field(default_factory=dict)
     _references: dict[str, Reference] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
@@ -82,10 +83,13 @@ class Registry:
         """
         if not kind.shared:
             return self._make(kind, name, arguments)
+        key = (kind.name, name)
         with self._lock:
-            if (kind.name, name) not in self._shared:
-                self._shared[kind.name, name] = self._make(kind, name, arguments)
-            made: _T = self._shared[kind.name, name]
+            making = self._making.setdefault(key, RLock())
+        with making:  # its own: a hook may ask for secrets, which are another plugin's
+            if key not in self._shared:
+                self._shared[key] = self._make(kind, name, arguments)
+            made: _T = self._shared[key]
             return made
 
     def source(self, scheme: str) -> source.GuardedSource:
