@@ -140,6 +140,7 @@ class Code(StrEnum):
     FAILED = "failed", 1, "the command failed"
     PLUGIN = "plugin", 1, "a plugin failed, or broke its contract"
     PLUGIN_CONFLICT = "plugin_conflict", 1, "two distributions claim one name"
+    PLUGIN_HANGS = "plugin_hangs", 1, "a plugin did not answer in time"
     EXISTS = "exists", 1, "the file already exists"
     UNHEALTHY = "unhealthy", 1, "a check of `doctor` found a problem"
     INTERNAL = "internal", 1, "modelpm has a bug"

@@ -200,8 +200,8 @@ def test_no_module_or_function_is_too_long() -> None:
 
 # What the core keeps as callables: those of callers and plugins, and ten of our own, each with its reason there.
 CALLABLES = {
-    "Callback._on_progress", "Context.emit", "Context.secret", "Events._on_event", "Stream.abort", "Stream.readinto",
-    "Warnings._on_warning",
+    "Callback._on_progress", "Context.emit", "Context.secret", "Context.warn", "Events._on_event", "Stream.abort",
+    "Stream.readinto", "Warnings._on_warning",
     "Check.fix", "Display._make", "Fetch.locate", "Guard.interrupt", "Hosts.clock", "Kind.guard", "Kind.hook",
     "Registry.context", "Setting.parse", "_Opened._opener",
 }  # fmt: skip

@@ -249,7 +249,8 @@ class Lookup(Reader):
         """Return the configured audit sinks that can be read back, by name."""
         from modelpm.plugins.kinds.audit import GuardedLog
 
-        sinks = ((name, self.registry.sink(name)) for name in self.config["audit.sinks"])
+        names = dict.fromkeys([*self.config["audit.sinks"], *self.config["audit.optional-sinks"]])
+        sinks = ((name, self.registry.sink(name)) for name in names)
         return [(name, sink) for name, sink in sinks if isinstance(sink, GuardedLog)]
 
     def say_unkept(self) -> None:

@@ -69,15 +69,22 @@ class Services:
         self.flights, self.hosts = Flights(), Hosts()
         self._sinks = tuple(sinks)
         self._lock = threading.RLock()
+        self._closed = threading.Event()
         for problem in config.problems:
             bus.warn(f"{problem.message}; {problem.hints[0]}")
 
     def close(self) -> None:
-        """Close the audit sinks and connections."""
+        """Close the audit sinks, and the sources with their connections; the next call of a verb makes new ones."""
         with self._lock:
             if "auditor" in self.__dict__:
                 self.auditor.close()
                 del self.__dict__["auditor"]
+            if "registry" in self.__dict__:
+                self._closed.set()
+                self.registry.close()
+                del self.__dict__["registry"]
+                self.__dict__.pop("catalogs", None)
+                self._closed = threading.Event()
 
     def take(self, happening: "Happening") -> None:
         """Tell the auditor of acts; it is made with the first, because its sinks are plugins."""
@@ -117,7 +124,7 @@ class Services:
     def _registry(self) -> "Registry":
         from modelpm.library.wiring import make_registry
 
-        return make_registry(self.config, self.hosts, self.bus)
+        return make_registry(self.config, self.hosts, self.bus, self._closed)
 
     @cached_property
     def catalogs(self) -> "Catalogs":
