@@ -1,6 +1,5 @@
 """The Hub as a source: revision → commit, one listing at that commit, locations at that commit."""
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -24,12 +23,10 @@ from modelpm.api import (
     printable,
     too_many,
 )
-from modelpm.http import Answer, HttpSource, host, origin
+from modelpm.http import Answer, HttpSource, host, next_page, origin
 from modelpm_huggingface import account, grammar
 from modelpm_huggingface.refusals import Refusal
 
-_LINK = re.compile(r"<([^<>]+)>([^<]*)")
-_IS_NEXT = re.compile(r'\brel\s*=\s*"?next\b', re.IGNORECASE)
 _MAX_PAGES = 1000
 _NO_LISTING = frozenset({400, 404, 405, 501})
 _NAMED = 20  # branches or tags in a hint
@@ -194,12 +191,6 @@ class HuggingFace(HttpSource):
             hints=["check HF_ENDPOINT; a proxy or a captive portal may stand in between"],
             code=Code.BAD_ANSWER,
         )
-
-
-def next_page(header: str) -> str:
-    """Return the target of the link to the next page; empty if there is none. Linear, whatever the header."""
-    links = (found for found in _LINK.finditer(header) if _IS_NEXT.search(found[2].partition(",")[0]))
-    return next((found[1] for found in links), "")
 
 
 def _license(info: Mapping[str, Any]) -> str:

@@ -4,15 +4,19 @@ import base64
 import json
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from modelpm.api import Context, Reference, Secret, Snapshot, UsageError
+from modelpm.api.events import Bus
 from modelpm.config import Config
 from modelpm.http import HttpSource
-from modelpm.plugins.credentials import Keyring
+from modelpm.library.wiring import make_registry
+from modelpm.network.health import Hosts
+from modelpm.plugins.wallet import Wallet
 from tests.conftest import Ran
 from tests.support.raw import always, answer, raw_server, sends
 from tests.support.sources import Plain, download
@@ -23,9 +27,15 @@ WHOLE = answer("200 OK", DATA)
 HOST = "https://models.example"
 
 
-def keyring(home: Path, table: str, server: str = HOST, **environ: str) -> Keyring:
+def keyring(home: Path, table: str, server: str = HOST, **environ: str) -> Wallet:
     (home / "config.toml").write_text(f"[credentials.{json.dumps(server)}]\n{table}\n")
-    return Keyring(Config.load(environ={"MODELPM_HOME": str(home), "HOME": str(home), **environ}))
+    return wallet({"MODELPM_HOME": str(home), "HOME": str(home), **environ})
+
+
+def wallet(environ: Mapping[str, str], *names: str) -> Wallet:
+    config = Config.load(environ=environ)
+    registry = make_registry(config, Hosts(), Bus(), threading.Event())
+    return Wallet(registry, names or config["network.credentials"])
 
 
 def headers(secret: Secret | None) -> Mapping[str, str]:
@@ -83,7 +93,7 @@ def test_a_server_has_many_spellings(tmp_path: Path, server: str) -> None:
 )  # fmt: skip
 def test_what_is_no_server_is_refused(tmp_path: Path, server: str) -> None:
     (tmp_path / "config.toml").write_text(f'[credentials."{server}"]\ntoken-env = "A_TOKEN"\n')
-    ring = Keyring(Config.load(environ={"MODELPM_HOME": str(tmp_path), "A_TOKEN": "t-env"}))
+    ring = wallet({"MODELPM_HOME": str(tmp_path), "A_TOKEN": "t-env"})
     for asked in (HOST, "https://evil.example"):
         with pytest.raises(UsageError, match="credentials") as refused:
             ring.secret(asked)
@@ -159,7 +169,7 @@ def test_no_secret_breaks_out_of_its_header(value: str) -> None:
 
 
 def test_the_command_line_uses_them_and_doctor_tells_what_is_missing(modelpm: Command, home: Path) -> None:
-    with raw_server(always(answer("200 OK", b"GGUF" + bytes(96)))) as server:
+    with raw_server(always(answer("200 OK", b"weights" * 15))) as server:
         (home / "modelpm").mkdir()
         table = f'[credentials."{server.url("")}"]\nusername = "joe"\npassword-env = "A_PASSWORD"\n'
         (home / "modelpm" / "config.toml").write_text(table)

@@ -3,7 +3,8 @@
 # Imported for what they note; see tests/support/arriving.py.
 import tests.core.test_options_network
 import tests.core.test_options_places
-import tests.core.test_options_telling  # noqa: F401
+import tests.core.test_options_telling
+import tests.core.test_plugin_days  # noqa: F401
 from tests.support.arriving import TESTED, promised
 
 # Help is what it prints.

@@ -198,9 +198,13 @@ VALUES = {
     "network.first-byte-timeout": 77.5,
     "network.outage": 33.5,
     "network.limit-rate": 12345678,
+    "network.credentials": ["netrc"],
     "network.cacert": "/somewhere/ca.pem",
     "audit.sinks": ["jsonl"],
+    "audit.optional-sinks": ["jsonl"],
     "plugins.disabled": ["acme"],
+    "plugins.timeout": 12.5,
+    "ui.progress": "plain",
 }
 
 

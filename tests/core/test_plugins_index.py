@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelpm.api.types import Context
 from modelpm.plugins.check import check_all
 from modelpm.plugins.discovery import Entry, normalized, parse, scan, scan_all
 from tests.conftest import Ran
@@ -171,7 +172,7 @@ from modelpm.api import RemoteFile, Snapshot, Stream, hookimpl
 
 class Three:
     def resolve(self, reference):
-        return Snapshot(reference, "r", (RemoteFile("m.gguf", 3, None, ("x",)),))
+        return Snapshot(reference, "r", (RemoteFile("m.bin", 3, None, ("x",)),))
 
     @contextmanager
     def open(self, file, location, *, start=0, stop=None, validator=None):
@@ -201,7 +202,8 @@ def test_a_plugin_of_a_zip_file_or_an_egg_info_folder_is_listed_checked_and_serv
     rows = json.loads(modelpm("plugins", "--json", env=env).stdout)["items"]
     assert {row["name"]: row["state"] for row in rows}["three"] == "ok"
     monkeypatch.setenv("PYTHONPATH", str(place))
-    assert [(checked.state, checked.message) for checked in check_all(scan_all([str(place)]))] == [("ok", "")]
+    found = check_all(scan_all([str(place)]), lambda _kind, _name: Context())
+    assert [(checked.state, checked.message) for checked in found] == [("ok", "")]
     assert "modelpm-three" in modelpm("doctor", "--offline", env=env).stdout
     ran = modelpm("install", "three://abc", "--as", "abc", env=env)
     assert ran.code == 0, ran.stderr

@@ -139,17 +139,17 @@ def test_errors_of_our_families_pass_as_they_are(installation: Installation) -> 
 
 
 def test_two_claims_of_a_name_are_an_error_that_names_both_and_the_cure(installation: Installation) -> None:
-    installation.add("one", "[modelpm.source.v1]\nx = {m}\n")
-    installation.add("two", "[modelpm.source.v1]\nx = {m}\n", version="2.0")
+    installation.add("one", "[modelpm.source.v1]\nxx = {m}\n")
+    installation.add("two", "[modelpm.source.v1]\nxx = {m}\n", version="2.0")
     registry = installation.registry()
     with pytest.raises(PluginError, match=r"one 1\.0 and two 2\.0") as caught:
-        registry.source("x")
+        registry.source("xx")
     assert "plugins.prefer" in str(caught.value.hints)
-    assert {s for e, s in registry.states() if e.name == "x"} == {"conflict"}
-    assert installation.registry(disabled=frozenset({"One"})).source("x").entry.distribution == "two"
-    chosen = installation.registry(prefer={"source.x": "One"})
-    assert chosen.source("x").entry.distribution == "one"
-    assert {e.distribution: s for e, s in chosen.states() if e.name == "x"} == {"one": "ok", "two": "shadowed"}
+    assert {s for e, s in registry.states() if e.name == "xx"} == {"conflict"}
+    assert installation.registry(disabled=frozenset({"One"})).source("xx").entry.distribution == "two"
+    chosen = installation.registry(prefer={"source.xx": "One"})
+    assert chosen.source("xx").entry.distribution == "one"
+    assert {e.distribution: s for e, s in chosen.states() if e.name == "xx"} == {"one": "ok", "two": "shadowed"}
 
 
 def test_a_preference_for_who_is_not_installed_changes_nothing(installation: Installation) -> None:
@@ -461,7 +461,7 @@ def test_check_imports_each_in_a_process_of_its_own(installation: Installation) 
     )
     installation.add("hangs", "[modelpm.source.v1]\nhangs = {m}\n", "import time\ntime.sleep(600)")
     registry = installation.registry(ours=False)
-    checked = {c.entry.name: c for c in check_all(registry.entries, timeout=3)}
+    checked = {c.entry.name: c for c in check_all(registry.entries, registry.context, timeout=3)}
     assert {name: c.state for name, c in checked.items()} == {
         "good": "ok", "broken": "error", "dies": "error", "shot": "error", "hangs": "timeout",
     }  # fmt: skip
@@ -474,8 +474,9 @@ def test_check_imports_each_in_a_process_of_its_own(installation: Installation) 
     assert not set(installation.modules) & set(sys.modules)
 
 
-def test_all_of_ours_pass_the_check() -> None:
-    registry = Registry(tuple(e for e in scan() if e.distribution == "modelpm"), lambda _kind, _name: Context())
+def test_all_of_ours_pass_the_check(tmp_path: Path) -> None:
+    ours = tuple(e for e in scan() if e.distribution == "modelpm")
+    registry = Registry(ours, lambda _kind, _name: Context(folder=tmp_path))
     assert len(registry.entries) > 5
     for entry in registry.entries:
         registry.check(entry)

@@ -18,7 +18,14 @@ SYSTEM_ONLY = {
     "os.pwrite", "os.pwritev", "os.preadv", "os.fdatasync", "os.posix_fallocate", "os.statvfs", "os.sendfile",
     "os.copy_file_range", "os.O_NOFOLLOW", "os.O_DIRECTORY", "os.O_CLOEXEC", "os.geteuid", "os.getuid", "os.umask",
 }  # fmt: skip
-PUBLIC = {"modelpm.__version__", "modelpm.api", "modelpm.api.inspection", "modelpm.api.toolkit", "modelpm.http"}
+PUBLIC = {
+    "modelpm.__version__",
+    "modelpm.api",
+    "modelpm.api.inspection",
+    "modelpm.api.toolkit",
+    "modelpm.api.unpacking",
+    "modelpm.http",
+}
 WRITING_METHODS = {
     "write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "unlink", "chmod",
 }  # fmt: skip
@@ -193,8 +200,8 @@ def test_no_module_or_function_is_too_long() -> None:
 
 # What the core keeps as callables: those of callers and plugins, and ten of our own, each with its reason there.
 CALLABLES = {
-    "Callback._on_progress", "Context.emit", "Context.secret", "Events._on_event", "Stream.abort", "Stream.readinto",
-    "Warnings._on_warning",
+    "Callback._on_progress", "Context.emit", "Context.secret", "Context.warn", "Events._on_event", "Stream.abort",
+    "Stream.readinto", "Warnings._on_warning",
     "Check.fix", "Display._make", "Fetch.locate", "Guard.interrupt", "Hosts.clock", "Kind.guard", "Kind.hook",
     "Registry.context", "Setting.parse", "_Opened._opener",
 }  # fmt: skip

@@ -18,7 +18,8 @@ from modelpm.api import (
     Unavailable,
     UsageError,
 )
-from modelpm_huggingface.source import HuggingFace, next_page
+from modelpm.http import next_page
+from modelpm_huggingface.source import HuggingFace
 from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.hub import Hub

@@ -50,8 +50,8 @@ class Given:
 
 def option_of(key: str) -> str | None:
     """Return the option of a setting."""
-    name = "--" + key.rpartition(".")[2]
-    return name if any(name in option.opts for option in GLOBALS) else None
+    name, is_flag = "--" + key.rpartition(".")[2], isinstance(BY_KEY[key].default, bool)
+    return name if any(name in option.opts and option.is_flag == is_flag for option in GLOBALS) else None
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ A plugin is a module named by an entry point. The entry's group is ``modelpm.<ki
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from modelpm.api.commands import pass_manager
     from modelpm.api.folder_catalog import FolderCatalog
     from modelpm.api.kinds import (
         AuditLog,
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
         AuditTail,
         Branched,
         Catalog,
+        Closing,
+        Credentials,
+        EventListener,
         Hasher,
         Listener,
         Locator,
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
         hookimpl,
     )
     from modelpm.api.local_source import LocalSource
+    from modelpm.api.settings import Setting
     from modelpm.api.stages import Stage, Work
     from modelpm.api.types import (
         MAX_FILES,
@@ -67,6 +72,7 @@ if TYPE_CHECKING:
     from modelpm.text.untrusted import printable
 
 _HOMES = {
+    "modelpm.api.commands": ("pass_manager",),
     "modelpm.api.folder_catalog": ("FolderCatalog",),
     "modelpm.api.kinds": (
         "AuditLog",
@@ -74,6 +80,9 @@ _HOMES = {
         "AuditTail",
         "Branched",
         "Catalog",
+        "Closing",
+        "Credentials",
+        "EventListener",
         "Hasher",
         "Listener",
         "Locator",
@@ -85,6 +94,7 @@ _HOMES = {
         "hookimpl",
     ),
     "modelpm.api.local_source": ("LocalSource",),
+    "modelpm.api.settings": ("Setting",),
     "modelpm.api.stages": ("Stage", "Work"),
     "modelpm.api.types": (
         "CatalogText",
@@ -134,11 +144,14 @@ __all__ = [
     "Branched",
     "Catalog",
     "CatalogText",
+    "Closing",
     "Code",
     "Context",
+    "Credentials",
     "Denied",
     "Digest",
     "Event",
+    "EventListener",
     "Expired",
     "Finding",
     "FolderCatalog",
@@ -158,6 +171,7 @@ __all__ = [
     "Reference",
     "RemoteFile",
     "Secret",
+    "Setting",
     "Severity",
     "Snapshot",
     "Source",
@@ -173,6 +187,7 @@ __all__ = [
     "binary_size",
     "duration",
     "hookimpl",
+    "pass_manager",
     "printable",
     "too_many",
 ]

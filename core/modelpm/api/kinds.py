@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 import pluggy
 
 from modelpm.api.stages import Stage
-from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Secret, Snapshot, Stream
 
 hookimpl = pluggy.HookimplMarker("modelpm")
 
@@ -44,8 +44,21 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Closing(Protocol):
+    """Optional protocol: a source that holds connections, threads or files."""
+
+    def close(self) -> None:
+        """Release them; called once, when the manager closes. Nothing is asked of the source afterwards."""
+        ...
+
+
+@runtime_checkable
 class Parser(Protocol):
-    """Optional protocol: a source with a grammar of its own."""
+    """Optional protocol: a source with a grammar of its own.
+
+    A lock writes ``str(reference) + "/" + path`` for each file, with the reference of the listing, or the reference of
+    the file where that has one. ``parse`` must read both back, and ``resolve`` or ``locate`` must serve what it reads.
+    """
 
     def parse(self, rest: str) -> Reference:
         """Read what follows ``scheme://``. Without it, all of the rest is the path.
@@ -89,6 +102,21 @@ class Branched(Protocol):
         ...
 
 
+class Credentials(Protocol):
+    """Knows secrets of servers."""
+
+    def secret(self, server: str) -> Secret | None:
+        """Return the secret that belongs to exactly this server, or None.
+
+        Args:
+            server: ``scheme://host[:port]``, in lower case; the scheme's own port is left out.
+
+        Raises:
+            UsageError: The user's configuration of it is wrong.
+        """
+        ...
+
+
 class Hasher(Protocol):
     """A running digest; the objects of ``hashlib`` are hashers as they are."""
 
@@ -102,7 +130,7 @@ class Hasher(Protocol):
 
 
 class AuditSink(Protocol):
-    """Records what was done. Calls are serialised by the core."""
+    """Records what was done. The core calls it from different threads, one at a time."""
 
     def write(self, event: Event) -> None:
         """Record one event; raise when it could not be recorded."""
@@ -180,6 +208,15 @@ class Listener(Protocol):
 
     def close(self) -> None:
         """Clear away what was drawn."""
+        ...
+
+
+@runtime_checkable
+class EventListener(Protocol):
+    """Optional protocol: a listener that takes each step, too: ``file.retry``, ``listing.retry`` and so on."""
+
+    def take(self, event: Event) -> None:
+        """Take one event. Called from the threads that work, and must be quick."""
         ...
 
 

@@ -1,6 +1,7 @@
 """The public values: frozen and slotted, and all that the core and its plugins exchange."""
 
 import re
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -255,14 +256,16 @@ class Secret:
     Attributes:
         username: Whose password it is, for Basic; None where it is a token.
         header: The header that carries it by itself; empty for ``Authorization``.
+        realm: Another server that may be sent user and password for a token; empty for none.
     """
 
-    __slots__ = ("_value", "header", "username")
+    __slots__ = ("_value", "header", "realm", "username")
 
-    def __init__(self, value: str, *, username: str | None = None, header: str = "") -> None:
+    def __init__(self, value: str, *, username: str | None = None, header: str = "", realm: str = "") -> None:
         self._value = value
         self.username = username
         self.header = header
+        self.realm = realm
         withhold(value)
         if username is not None:
             withhold(f"{username}:{value}")
@@ -296,6 +299,10 @@ def no_secret(_origin: str) -> Secret | None:
 
 def no_event(_action: str, _fields: Mapping[str, Any]) -> None:
     """Tell no listener."""
+
+
+def no_warning(_text: str) -> None:
+    """Warn no user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,13 +339,17 @@ class Context:
     """The services that the core gives a plugin.
 
     Attributes:
-        settings: The plugin's own table of the user's configuration.
+        settings: The plugin's own table of the user's configuration. Where it declares settings, each of them with its
+            value; else what the user wrote.
         environ: The environment variables of the process.
         secret: Credential for an origin (``https://host:port``), or None.
         offline: Whether the network is forbidden.
-        folder: Where the plugin may write, or None.
+        folder: Where the plugin may write, or None: a cache of its own, which may be deleted at any time; for an audit
+            sink, the folder of the audit log. The plugin makes it when it first writes.
         network: Timeouts, certificates, proxies.
         emit: Takes an event, its action and its fields; may be called from any thread.
+        warn: Takes a sentence for the user about what went wrong without stopping anything.
+        cancelled: Set when the manager closes, also after Ctrl-C; whoever waits looks at it.
     """
 
     settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
@@ -348,3 +359,5 @@ class Context:
     folder: Path | None = None
     network: Network = field(default_factory=Network)
     emit: Callable[[str, Mapping[str, Any]], None] = no_event  # part of the public API
+    warn: Callable[[str], None] = no_warning  # as above
+    cancelled: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)

@@ -1,6 +1,8 @@
 """Shell completion: offers verbs, names, variants, files, keys and folders. No network, and never an error."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +14,7 @@ if TYPE_CHECKING:  # start-up
 
     from modelpm.library.manager import Manager
 
+_PATIENCE = 2.0
 _PATHS = ("/", "./", "../", "~")
 
 
@@ -114,8 +117,14 @@ def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "lis
 def _starting(incomplete: str, names: "Callable[[Manager], Iterable[str]]") -> list[str]:
     from modelpm.library.manager import Manager
 
-    try:
-        with reserved(), Manager(offline=True) as manager:
-            return [name for name in names(manager) if name and name.startswith(incomplete)]
-    except Exception:  # noqa: BLE001 - a shell that asks for completions can show no error
-        return []
+    found: list[str] = []
+
+    def look() -> None:
+        with suppress(Exception), Manager(offline=True) as manager:  # a shell that asks can show no error
+            found.extend(name for name in names(manager) if name and name.startswith(incomplete))
+
+    with reserved():
+        looking = Thread(target=look, daemon=True)
+        looking.start()
+        looking.join(_PATIENCE)  # a plugin may hang, and the user waits with a finger on the key
+    return [] if looking.is_alive() else found

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from modelpm.errors import UsageError
 
 if TYPE_CHECKING:  # start-up: verbs import the library when they run, and help needs neither it nor the printer
     from modelpm.cli.terminal.output import Printer
-    from modelpm.library.answers import Event, Plugin
+    from modelpm.library.answers import Event, Listener, Plugin
     from modelpm.library.manager import Manager
     from modelpm.library.project import Project
 
@@ -60,19 +60,21 @@ class Session:
     @contextmanager
     def manager(self) -> Iterator["Manager"]:
         """Open the library as the options say; what it draws is gone when the block is left."""
-        from modelpm.cli.terminal.progress import Display, Records, display_name
+        from modelpm.cli.terminal.progress import OURS, Display, Records, display_name
         from modelpm.library.manager import Manager
 
         given = {name: self[name] for name in _FOR_THE_MANAGER if name in self.typed}
-        name = display_name(self.options, draws=self._draws())
-        display = Display(lambda: manager.registry.listener(name)) if name not in {"", "json"} else None
+        name = display_name(self.options)
+        display = Display(lambda: self._listener(manager, name)) if name not in {"", "json"} else None
         listener = Records(self.printer) if name == "json" else display
         watching = self._on_event(name)
         with (
-            reserved(),
+            nullcontext() if self.plugin else reserved(),  # a plugin's command prints what was asked for
             stoppable(display),
             Manager(**given, listener=listener, on_event=watching, on_warning=self.warnings.append) as manager,
         ):
+            if display is not None:
+                display.takes_events = self._style(manager, name) not in OURS
             try:
                 yield manager
             finally:
@@ -120,9 +122,19 @@ class Session:
             return True
         return False if variable("TERM") == "dumb" else None
 
-    def _draws(self) -> bool:
-        """Whether stderr is a terminal on which bars can be drawn."""
-        return sys.stderr.isatty() and variable("TERM") != "dumb"
+    def _listener(self, manager: "Manager", name: str) -> "Listener":
+        from modelpm.cli.terminal.progress import Silent
+
+        style = self._style(manager, name)
+        return Silent() if style == "none" else manager.registry.listener(style)
+
+    def _style(self, manager: "Manager", name: str) -> str:
+        """Return the listener's name: what was typed, else the setting, else what suits the terminal."""
+        style: str = manager.config["ui.progress"] if name == "auto" else name
+        if style != "auto":
+            return style
+        draws = sys.stderr.isatty() and variable("TERM") != "dumb"
+        return "bar" if draws else "plain"
 
     def _on_event(self, style: str) -> "Callable[[Event], None] | None":
         from modelpm.cli.terminal.progress import event_line, event_record, is_news

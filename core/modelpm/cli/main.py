@@ -62,10 +62,8 @@ class App(RootGroup):
             came_to = _failure(click.UsageError("missing command", error.ctx), session, args)
         except (Exception, GeneratorExit) as error:  # noqa: BLE001 - every failure of a verb is reported here
             came_to = _failure(error, session, args)
-        if isinstance(came_to, int):  # --help and --version
+        if isinstance(came_to, int):  # --help and --version, and a plugin's command, which prints for itself
             return came_to
-        if came_to is None:  # a plugin's command prints for itself
-            return 0
         return session.printer.finish(came_to, session.command, session.elapsed, session.warnings)
 
 

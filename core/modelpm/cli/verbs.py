@@ -97,6 +97,8 @@ class Group(click.Group):
         session = ctx.find_object(Session)
         if session is not None:
             session.command = f"{session.command} {command.name}".strip()
+            if session.plugin is not None and "--json" in args:  # known before a group of the plugin reads its options
+                session.options["json"] = True
         return command.name, command, args[1:]
 
     def verb(self, name: str, summary: str, *examples: str) -> Callable[[Callable[..., "Outcome"]], Command]:
@@ -145,11 +147,17 @@ class RootGroup(Group):
         if cmd_name in RESERVED or cmd_name.startswith("-"):
             return None
         session = ctx.find_object(Session)
-        return plugin_command(session, cmd_name) if session is not None else None
+        if session is None:
+            return None
+        from modelpm.cli.foreign import plugin_command
+
+        return plugin_command(session, cmd_name)
 
     def known(self, ctx: click.Context) -> Sequence[str]:
-        """Return our verbs and their aliases."""
-        return [*self.list_commands(ctx), *ALIASES]
+        """Return our verbs and their aliases, and the verbs of plugins."""
+        from modelpm.library.extensions import commands
+
+        return [*self.list_commands(ctx), *ALIASES, *commands()]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """Write the table."""
@@ -180,21 +188,6 @@ def group(name: str, *examples: str) -> Group:
 
 def _command(function: Callable[..., "Outcome"], name: str, summary: str, examples: Sequence[str]) -> Command:
     return click.command(name, cls=Command, help=summary, examples=examples)(click.pass_obj(function))
-
-
-def plugin_command(session: Session, name: str) -> click.Command | None:
-    """Return the command that a plugin offers under a name that is not ours, or None."""
-    from modelpm.library.extensions import serves
-
-    if not serves(name):
-        return None
-    with session.manager() as manager:
-        session.plugin = manager.registry.entry("command", name)
-        command = manager.registry.command(name)
-    taken = {option for param in command.params for option in param.opts}
-    command.params.extend(option for option in GLOBALS if option not in command.params and not taken & {*option.opts})
-    command.name = name
-    return command
 
 
 def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:

@@ -132,11 +132,30 @@ class Config:
         above = environ.get("XDG_CACHE_HOME") or (f"{home}/.cache" if home else self.paths.cache)
         return Path(os.path.expanduser(environ.get("HF_HOME") or Path(above, "huggingface")), "hub")  # noqa: PTH111 - as above
 
+    @property
+    def credentials(self) -> Mapping[str, Any]:
+        """The tables below ``[credentials]``, by server; the names of files in them are absolute paths."""
+        tables = self.tables.get("credentials", {})
+        folder = self.paths.config.parent
+        return {
+            server: _placed(entry, folder) for server, entry in (tables if isinstance(tables, Mapping) else {}).items()
+        }
+
     def table(self, kind: str, name: str) -> Mapping[str, Any]:
         """Return the plugin's own table, ``[kind.name]``."""
         table = self.tables.get(kind, {})
         own = table.get(name, {}) if isinstance(table, Mapping) else {}
         return own if isinstance(own, Mapping) else {}
+
+
+def _placed(entry: Any, folder: Path) -> Any:
+    """Return a table of credentials with absolute paths."""
+    if not isinstance(entry, Mapping):
+        return entry
+    files = {
+        key: entry[key] for key in ("token-file", "password-file") if isinstance(entry.get(key), str) and entry[key]
+    }
+    return {**entry, **{key: str(folder / os.path.expanduser(name)) for key, name in files.items()}}  # noqa: PTH111 - as above
 
 
 def _withhold(environ: Mapping[str, str], tables: Any) -> None:

@@ -1,6 +1,6 @@
 """Write a setting to ``config.toml``; keep everything else there, comments included."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,21 @@ def write_setting(path: Path, key: str, value: str) -> None:
         UsageError: The key does not exist, or the value is not valid for it.
         StoreError: The system refuses.
     """
-    made = _edited(path, key, value)
+    write_value(path, *_parsed(key, value))
+
+
+def write_value(path: Path, parts: Sequence[str], value: Any) -> None:
+    """Set a key that was checked.
+
+    Args:
+        path: As of :func:`write_setting`.
+        parts: The names of the tables above the key, and its own.
+        value: As TOML writes it.
+
+    Raises:
+        StoreError: The system refuses.
+    """
+    made = _edited(path, parts, value)
     make_folder(path.parent, below=path.parent)
     write_atomic(path, made.encode())
 
@@ -66,11 +80,10 @@ def given_path(path: str | Path, option: str) -> Path:
         raise UsageError(f"{option} cannot be `{path}`: it must be {error}") from None
 
 
-def _edited(path: Path, key: str, value: str) -> str:
+def _edited(path: Path, parts: Sequence[str], made: Any) -> str:
     """Return the text of the file with the setting in it."""
     import tomlkit
 
-    parts, made = _parsed(key, value)
     text = read_text(path, MAX_CONFIG_BYTES, code=Code.USAGE) or ""
     document = tomlkit.parse(text.removeprefix("\ufeff"))
     table: Any = document

@@ -129,6 +129,15 @@ def as_link_mode(value: Any) -> str:
     return str(value)
 
 
+def as_name(value: Any) -> str:
+    """Read one name."""
+    text = value.strip() if isinstance(value, str) else ""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        msg = "a name"
+        raise ValueError(msg)
+    return text
+
+
 def as_names(value: Any) -> tuple[str, ...]:
     """Read a list of names, or a text with commas."""
     items = value.split(",") if isinstance(value, str) else value

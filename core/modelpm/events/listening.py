@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from modelpm.api.events import Bus, Progressed
+from modelpm.api.events import Acted, Bus, Progressed, Warned
 from modelpm.api.stages import Stage, Work
 
 if TYPE_CHECKING:  # start-up
@@ -40,6 +40,7 @@ class Listening:
         self._listener = listener
         self._warnings = warnings
         self._failed = False
+        self._takes_events = hasattr(listener, "take")
         self._shown = False  # whether a stage was shown at the last tick
         self._active: dict[tuple[str, str], _Active] = {}
         self._guard = threading.Lock()  # of the stages; never held while the listener is called
@@ -47,11 +48,13 @@ class Listening:
         self._thread: threading.Thread | None = None
 
     def take(self, happening: "Happening") -> None:
-        """Take progress and stages; nothing else matters here."""
+        """Take progress and stages, and events where the listener does."""
         if isinstance(happening, Progressed):
             self._call(lambda listener: listener.show(happening.values))
         elif isinstance(happening, Stage):
             self._note(happening)
+        elif self._takes_events and not isinstance(happening, Acted | Warned):
+            self._call(lambda listener: listener.take(happening))  # type: ignore[attr-defined] # as was asked
 
     def _note(self, stage: Stage) -> None:
         """Remember a stage until it ends."""

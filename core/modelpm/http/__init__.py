@@ -8,12 +8,14 @@ that name host and reason and never a query.
 * ``pool``, ``proxies``, ``connections``, ``racing``: how a connection is made, and to which of a host's addresses.
 * ``body``, ``unpacking``: bytes, and what proxies compressed; ``reach``: whether a server answers at all.
 * ``targets``, ``ranging``: where redirects led, and which locations serve ranges.
+* ``sending``, ``tokens``: redirects, proofs, and the tokens of registries; ``retrying``, ``paging``: documents.
 * ``failures``: what broken connections mean.
 * ``source``: puts them together.
 """
 
 from modelpm.http.answers import Answer, error_of, strong_validator
 from modelpm.http.errors import PermanentError
+from modelpm.http.paging import next_page
 from modelpm.http.source import HttpSource
 from modelpm.http.urls import Address, address, host, is_signed, label, origin
 
@@ -27,6 +29,7 @@ __all__ = [
     "host",
     "is_signed",
     "label",
+    "next_page",
     "origin",
     "strong_validator",
 ]

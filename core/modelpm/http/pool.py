@@ -5,6 +5,7 @@ import re
 import ssl
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from pathlib import Path
 from threading import Lock
@@ -28,6 +29,28 @@ USER_AGENT = f"modelpm/{__version__} (python/{sys.version_info.major}.{sys.versi
 _CONNECTIONS = 32  # a host; above it connections are made and thrown away
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, but for its URL.
+
+    Attributes:
+        headers: Besides those of every request.
+        method: ``GET``, ``HEAD`` or ``POST``.
+        body: What is sent; None for nothing.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: bytes | None = None
+
+    def redirected(self, status: int) -> "Asked":
+        """Return what is asked for where a redirect leads: a POST stays one only where the status says so."""
+        if self.method != "POST" or status in {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}:
+            return self
+        kept = {name: value for name, value in self.headers.items() if name.lower() != "content-type"}
+        return Asked(kept)
+
+
 class Pool:
     """Sends single requests: no redirect is followed and nothing is tried twice. Thread-safe; connects when asked."""
 
@@ -36,8 +59,8 @@ class Pool:
         self._managers: dict[tuple[Proxy | None, bool], urllib3.PoolManager] = {}
         self._lock = Lock()
 
-    def get(self, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-        """Send a GET and return the answer with its body unread.
+    def send(self, asked: "Asked", url: str) -> urllib3.BaseHTTPResponse:
+        """Send a request and return the answer with its body unread.
 
         Raises:
             Unavailable: No answer came.
@@ -48,9 +71,9 @@ class Pool:
         proxy = None if said is None else parse_proxy(said)
         secure = "https" in {place.scheme, "" if proxy is None else proxy.scheme}
         manager = self._manager(proxy, secure=secure)
-        sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers}
+        sent = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **asked.headers}
         try:
-            response = _send(manager, place.url, sent)
+            response = _send(manager, place.url, replace(asked, headers=sent))
         except BREAKS as error:
             raise self._failure(error, url, proxy) from error
         if response.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and _is_forwarded(place.scheme, proxy):
@@ -100,13 +123,21 @@ def _is_forwarded(scheme: str, proxy: Proxy | None) -> bool:
     return proxy is not None and scheme == "http" and not proxy.is_socks
 
 
-def _send(manager: urllib3.PoolManager, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
-    """Send a GET; where the server closed the connection just as it was used again, ask again over a fresh one."""
+def _send(manager: urllib3.PoolManager, url: str, asked: Asked) -> urllib3.BaseHTTPResponse:
+    """Send a request; where the server closed the connection just as it was used again, send it over a fresh one."""
     pool = manager.connection_from_url(url)
     for again in (True, False):
         before = pool.num_connections
         try:
-            return manager.request("GET", url, headers=headers, redirect=False, retries=False, preload_content=False)
+            return manager.request(
+                asked.method,
+                url,
+                headers=asked.headers,
+                body=asked.body,
+                redirect=False,
+                retries=False,
+                preload_content=False,
+            )
         except BREAKS as error:
             if not again or pool.num_connections != before or not closed_early(error):
                 raise

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from modelpm.api.types import Network
 from modelpm.errors import ModelpmError
-from modelpm.http.pool import Pool
+from modelpm.http.pool import Asked, Pool
 
 _PATIENCE = 5.0  # seconds; who waits for a diagnosis wants it soon
 
@@ -17,7 +17,7 @@ def reach(url: str, network: Network) -> ModelpmError | None:
     quick = replace(network, connect_timeout=_PATIENCE, idle_timeout=_PATIENCE)
     pool = Pool(quick)
     try:
-        pool.get(url, {}).close()
+        pool.send(Asked(), url).close()
     except ModelpmError as error:
         return error
     finally:

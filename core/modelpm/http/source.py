@@ -1,19 +1,15 @@
 """``HttpSource``: what every source over HTTP shares. A plugin subclasses it and writes only ``resolve``."""
 
-import random
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import datetime
-from http import HTTPStatus
 from typing import Any, TypeVar
 
 from urllib3 import BaseHTTPResponse
 
-from modelpm.api.patience import Budget, Patience, explained
 from modelpm.api.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
-from modelpm.errors import Code, Expired, ModelpmError, OfflineError, Unavailable, UsageError
+from modelpm.errors import Code, Expired, ModelpmError, Unavailable
 from modelpm.http.answers import (
     Answer,
     Span,
@@ -29,24 +25,22 @@ from modelpm.http.answers import (
 )
 from modelpm.http.body import Body, capped, discard, read_capped
 from modelpm.http.errors import PermanentError
-from modelpm.http.pool import Pool
+from modelpm.http.paging import MOST_PAGES, next_page
+from modelpm.http.pool import Asked
 from modelpm.http.ranging import Kind, Ranging
+from modelpm.http.retrying import NO_ANSWERS, Retries
+from modelpm.http.sending import Sender
 from modelpm.http.targets import Targets
 from modelpm.http.unpacking import unpacked
 from modelpm.http.urls import host, is_signed, label, origin, redirect_target
 from modelpm.http.words import words_of
-from modelpm.network.redact import withhold
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_HOPS = 10
+_DOCUMENTS = frozenset({200, 201, 202})
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
 # The answers of storage to an expired signature.
 _RAN_OUT = frozenset({400, 401, 403, 410})
 _NO_RANGES = frozenset({Code.BAD_RANGE, Code.RANGE_NOT_SATISFIABLE})
-# The answer is unusable, and a second one would be the same.
-_NO_ANSWERS = frozenset({Code.HTML_PAGE, Code.CONTENT_ENCODING, Code.BAD_ANSWER}) | _NO_RANGES
-_DRIPS = Code.SLOW  # a document that did not end in time had its time
 _T = TypeVar("_T")
 
 
@@ -59,19 +53,21 @@ class HttpSource(ABC):
             by :meth:`error_for`; those of any other origin mean that a location ran out. Empty: the location's own.
         base: What the source's locations begin with; a mirror of the whole source takes its place. Empty: their origin.
         offline_hint: How the user allows the network again.
+        takes_tokens: Whether a server that answers 401 may name a realm, which hands out a token for a scope, as
+            registries do. What :meth:`credential` has is then sent to the realm, or to a server that wants Basic.
     """
 
     endpoint = ""
     base = ""
+    takes_tokens = False
     offline_hint = "leave out --offline, or unset MODELPM_OFFLINE"
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        self._pool = Pool(context.network)
+        self._sender = Sender(self, context)
         self._targets = Targets()
         self._ranging = Ranging()
-        self._jitter = random.Random()  # noqa: S311 - no cryptography, and a sequence of its own
-        self._hosts = context.network.hosts
+        self._retries = Retries(context)
 
     @abstractmethod
     def resolve(self, reference: Reference) -> Snapshot:
@@ -91,6 +87,8 @@ class HttpSource(ABC):
             url: What is about to be asked for.
         """
         secret = None if is_signed(url) else self.credential(origin(url))
+        if self.takes_tokens:
+            return None if is_signed(url) else self._sender.tokens.headers(origin(url), self.scope(url), secret)
         return None if secret is None else secret.headers()
 
     def error_for(self, answer: Answer) -> ModelpmError:
@@ -130,6 +128,23 @@ class HttpSource(ABC):
         with _streaming(*self._ask(Wanted(file, location, 0, None), location, {})) as stream:
             yield stream
 
+    def scope(self, url: str) -> str:
+        """Return the part of a server for which a token is good; see :attr:`takes_tokens`.
+
+        A token that came for one URL is sent with others of the same scope, and asked for by its name where the server
+        names none. The default is one token a server.
+
+        Args:
+            url: What is about to be asked for.
+        """
+        del url
+        return ""
+
+    def realm(self, server: str) -> str:
+        """Return the origin of the realm that belongs to a server though it is another; empty for none."""
+        del server
+        return ""
+
     def get(self, url: str, *, headers: Mapping[str, str] | None = None, cap: int = _DOCUMENT_CAP) -> Answer:
         """Return a small document; asks again a few times where that may help.
 
@@ -141,7 +156,50 @@ class HttpSource(ABC):
         Raises:
             ModelpmError: As :meth:`error_for` says; ``Unavailable`` where no usable answer came.
         """
-        return self.retrying(lambda: self._get(url, headers or {}, cap), origin(url))
+        return self.retrying(lambda: self._document(url, Asked(headers or {}), cap), origin(url))
+
+    def head(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
+        """Return an answer without its body; as :meth:`get`."""
+        return self.retrying(lambda: self._document(url, Asked(headers or {}, "HEAD"), 0), origin(url))
+
+    def post(
+        self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, cap: int = _DOCUMENT_CAP
+    ) -> Answer:
+        """Send a question that is too long for a URL, and return the answer; as :meth:`get`.
+
+        It may be sent more than once: for what changes nothing at the server.
+
+        Args:
+            url: Where to.
+            body: What is sent; its type is ``application/json`` unless the headers say otherwise.
+            headers: As of :meth:`get`.
+            cap: As of :meth:`get`.
+        """
+        asked = Asked({"Content-Type": "application/json", **(headers or {})}, "POST", body)
+        return self.retrying(lambda: self._document(url, asked, cap), origin(url))
+
+    def pages(self, url: str, *, headers: Mapping[str, str] | None = None) -> Iterator[Answer]:
+        """Yield the pages of a listing, by their ``Link`` headers; all of them are of the first one's server.
+
+        Args:
+            url: The first page.
+            headers: As of :meth:`get`.
+
+        Raises:
+            ModelpmError: As :meth:`get`; ``Unavailable`` where the pages do not end, or lead elsewhere.
+        """
+        seen = {url}
+        for _ in range(MOST_PAGES):
+            answer = self.get(url, headers=headers)
+            yield answer
+            following = next_page(answer.headers.get("Link", ""))
+            if not following:
+                return
+            url = redirect_target(url, following)
+            if url in seen or origin(url) != origin(answer.url):
+                break
+            seen.add(url)
+        raise PermanentError(f"the pages of {label(url)} do not end, or lead elsewhere", code=Code.BAD_ANSWER)
 
     def get_json(self, url: str, *, headers: Mapping[str, str] | None = None) -> Any:
         """Return a JSON document; as :meth:`get`."""
@@ -159,60 +217,20 @@ class HttpSource(ABC):
         Raises:
             ModelpmError: As ``ask`` raises, the last time.
         """
-        network = self.context.network
-        budget = Budget(Patience(network.retries, network.outage), self._jitter)
-        while True:
-            started = time.monotonic()
-            try:
-                answer = ask()
-            except Unavailable as error:
-                wait = self._pause(budget, started, server, error)
-                if wait is None:
-                    self.context.emit("listing.failed", {"server": server})
-                    raise self._given_up(budget, error) from error
-                self._tell(budget, server, error, wait)
-                time.sleep(wait)
-            else:
-                if server:
-                    self._hosts.worked(server)
-                if budget.strikes:
-                    self.context.emit("listing.recovered", {"server": server})
-                return answer
-
-    def _pause(self, budget: Budget, started: float, server: str, error: Unavailable) -> float | None:
-        """Return the seconds to wait before a document is asked for again, or None where it should not be."""
-        if not error.retryable or self._hosts.hurries or error.code in {*_NO_ANSWERS, _DRIPS}:
-            return None
-        away = bool(server) and error.unanswered
-        if away:
-            self._hosts.failed(server)
-        wait = budget.strike(started, time.monotonic(), error, served=self._hosts.served(server))
-        if away and self._hosts.hopeless(server):
-            wait = None
-        if away and wait is None:
-            self._hosts.gave_up(server)
-        return wait
-
-    def _given_up(self, budget: Budget, error: Unavailable) -> Unavailable:
-        """Return the last error, with how often it was tried and until when the server wants to be left alone."""
-        said = explained(error, datetime.now().astimezone())
-        spent = f"{said}; {budget.spent()}" if budget.strikes > 1 else said
-        return type(error)(spent, hints=error.hints, code=error.code, **error.details)
-
-    def _tell(self, budget: Budget, server: str, error: Unavailable, wait: float) -> None:
-        reason = explained(error, datetime.now().astimezone())
-        tries = {"attempt": budget.strikes, "retries": budget.patience.retries, "wait": round(wait, 3)}
-        self.context.emit("listing.retry", {"server": server, "reason": reason, "code": error.code, **tries})
+        return self._retries.run(ask, server)
 
     def close(self) -> None:
         """Close the idle connections."""
-        self._pool.close()
+        self._sender.close()
 
-    def _get(self, url: str, headers: Mapping[str, str], cap: int) -> Answer:
-        response, reached = self._follow(url, headers)
-        if response.status != HTTPStatus.OK:
+    def _document(self, url: str, asked: Asked, cap: int) -> Answer:
+        response, reached = self._sender.follow(url, asked)
+        if response.status not in _DOCUMENTS:
             raise self._refusal(response, reached)
         answer = Answer(reached, response.status, response.headers)
+        if asked.method == "HEAD":
+            response.close()
+            return answer
         try:
             refuse_unreadable_length(answer)
             packed = is_packed(answer)
@@ -270,7 +288,7 @@ class HttpSource(ABC):
         return self._ask(wanted, wanted.location, headers)
 
     def _ask(self, wanted: Wanted, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str, Span]:
-        response, reached = self._follow(url, headers)
+        response, reached = self._sender.follow(url, Asked(headers))
         try:
             answer = Answer(reached, response.status, response.headers)
             span = span_of(answer, wanted, ranged="Range" in headers)
@@ -286,37 +304,6 @@ class HttpSource(ABC):
         if (span.start, span.length) != (0, span.total) and not span.packed:
             self._ranging.note(wanted.location, Kind.SERVES)
         return response, reached, span
-
-    def _follow(self, url: str, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str]:
-        """Send a GET through redirects; secrets are chosen again at each hop, by its origin."""
-        try:
-            origin(url)
-        except UsageError as error:  # of a listing, or of a plugin: not what the user wrote
-            raise PermanentError(f"a location cannot be used: {error.message}", code=Code.BAD_ADDRESS) from error
-        if self.context.offline:
-            raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=[self.offline_hint])
-        seen = [url]
-        while len(seen) <= _MAX_HOPS + 1:
-            response = self._pool.get(url, {**headers, **self._proof(url)})
-            if response.status not in _REDIRECTS:
-                return response, url
-            discard(response, url)
-            url = redirect_target(url, response.headers.get("Location"))
-            if url in seen:
-                raise PermanentError(
-                    f"{host(seen[0])} redirects in a circle, over {label(url)}", code=Code.REDIRECT_LOOP
-                )
-            seen.append(url)
-        raise PermanentError(f"{host(seen[0])} redirects more than {_MAX_HOPS} times", code=Code.REDIRECT_LOOP)
-
-    def _proof(self, url: str) -> dict[str, str]:
-        proof = dict(self.authorization(url) or {})
-        for value in proof.values():
-            withhold(value)
-            withhold(value.partition(" ")[2])
-            if not (value.isascii() and value.isprintable()):
-                raise UsageError(f"the token for {origin(url)} holds characters that no token can have")
-        return proof
 
     def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "") -> ModelpmError:
         body = None
@@ -355,4 +342,4 @@ def _streaming(response: BaseHTTPResponse, url: str, span: Span) -> Iterator[Str
 def _wants_rest(error: ModelpmError) -> bool:
     """Whether a server is busy or away, so that nothing is won by asking again at once."""
     away = isinstance(error, Unavailable) and error.retryable and not isinstance(error, Expired)
-    return away and error.code not in _NO_ANSWERS
+    return away and error.code not in NO_ANSWERS

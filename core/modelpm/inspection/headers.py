@@ -1,59 +1,109 @@
-"""Read what headers say of files at their sources: one range of 64 KiB a file, of few files."""
+"""Read what the headers of remote files say, by few ranges: 64 KiB a file, within a bound for all of them together."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import Final
 
+from modelpm.api.cursor import BoundError, MalformedError
 from modelpm.api.inspection import Facts
 from modelpm.api.types import RemoteFile
-from modelpm.errors import Interrupted, ModelpmError
+from modelpm.errors import ModelpmError
 from modelpm.inspection.files import remote_range
 from modelpm.inspection.inspectors import Inspectors
 from modelpm.plugins.kinds.source import GuardedSource
 
-_PIECE: Final = 64 << 10
-_MOST: Final = (16 << 20) // _PIECE
+A_FILE: Final = 64 << 10
+BRIEF: Final = 16 << 20
+WHOLE: Final = 256 << 20
+"""Bytes that are read: of each file, of all together, and of all together where whole headers are asked for."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """The bytes that may still be fetched. Thread-safe.
+
+    Attributes:
+        left: How many.
+    """
+
+    left: int
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def take(self, count: int) -> None:
+        """Spend some.
+
+        Raises:
+            BoundError: There are fewer.
+        """
+        with self._lock:
+            if count > self.left:
+                raise BoundError("the headers have more bytes than modelpm reads")
+            self.left -= count
+
+
+class Ranged:
+    """A file at its source, of which the first 64 KiB are fetched once and the rest by further ranges."""
+
+    def __init__(self, source: GuardedSource, file: RemoteFile, location: str, budget: Budget) -> None:
+        """Fetch nothing yet; the file's size is known."""
+        self._source, self._file, self._location, self._budget = source, file, location, budget
+        self._first = b""
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        return self._file.size or 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes from ``offset``: ``length`` of them, or those up to the end.
+
+        Raises:
+            BoundError: The budget is spent.
+            ModelpmError: The source fails.
+        """
+        if not self._first:
+            self._first = self._fetch(0, min(A_FILE, self.size))
+        stop = min(offset + length, self.size)
+        known = self._first[offset:stop]
+        if offset + len(known) >= stop:
+            return known
+        return known + self._fetch(offset + len(known), stop - offset - len(known))
+
+    def _fetch(self, start: int, count: int) -> bytes:
+        self._budget.take(count)
+        return remote_range(self._source, self._file, self._location, start, count)
 
 
 @dataclass(frozen=True, slots=True)
-class _Begin:
-    """The first bytes of a file; a header that goes beyond them is cut.
+class Headers:
+    """Reads facts of remote files.
 
     Attributes:
-        data: These bytes.
-        size: How many bytes the whole file has.
+        inspectors: They read.
+        budget: The bytes for all files.
+        whole: Whether headers are read whole, with their tensor tables.
     """
 
-    data: bytes
-    size: int
+    inspectors: Inspectors
+    budget: Budget
+    whole: bool = False
 
-    def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from ``offset``, as far as they are here."""
-        return self.data[offset : offset + length]
+    def read(self, source: GuardedSource, file: RemoteFile, location: str) -> Facts | None:
+        """Return what a file's header says; None where that cannot be had, whatever the reason.
 
+        Args:
+            source: Serves the file.
+            file: As its source lists it.
+            location: Where it is.
+        """
+        try:
+            return self.inspectors.facts(Ranged(source, file, location, self.budget), whole=self.whole)
+        except (ModelpmError, MalformedError):
+            return None
 
-def read_headers(inspectors: Inspectors, source: GuardedSource, files: Sequence[RemoteFile]) -> dict[str, Facts]:
-    """Return what the headers of all these files say, by path; nothing where one cannot be read.
-
-    Args:
-        inspectors: Know the formats.
-        source: Serves the files.
-        files: Of its listing. Of more than 16 MiB of headers none is read.
-    """
-    found: dict[str, Facts] = {}
-    for file in files if len(files) <= _MOST else ():
-        if (facts := _of(inspectors, source, file)) is None:
-            return {}
-        found[file.path] = facts
-    return found
-
-
-def _of(inspectors: Inspectors, source: GuardedSource, file: RemoteFile) -> Facts | None:
-    length = _PIECE if file.size is None else min(_PIECE, file.size)
-    try:
-        data = remote_range(source, file, file.locations[0], 0, length)
-        return inspectors.read(_Begin(data, file.size or len(data)))
-    except Interrupted:
-        raise
-    except ModelpmError:  # the server refuses, or the header is longer: names must do
-        return None
+    def text(self, source: GuardedSource, file: RemoteFile, location: str) -> bytes:
+        """Return a small file; empty where it cannot be had, or has more than 64 KiB."""
+        try:
+            return Ranged(source, file, location, self.budget).read(0, A_FILE) if (file.size or 0) <= A_FILE else b""
+        except (ModelpmError, MalformedError):
+            return b""

@@ -80,16 +80,6 @@ class Inspectors:
             found = self._with_strangers(found, other, source, head, lower)
         return self._held_against_name(found, lower)
 
-    def read(self, source: ByteSource) -> Facts | None:
-        """Return what a header says; None where nobody reads headers of the format.
-
-        Raises:
-            PluginError: The header cannot be read.
-        """
-        head = source.read(0, HEAD)
-        reader = next((each for each in (*self.ours, *self.others) if each.recognizes(head)), None)
-        return None if reader is None else reader.read(source)
-
     def ending(self, name: str) -> str:
         """Return the part of a name that an inspection depends on: its longest ending that means something."""
         lower = name.lower()
@@ -111,6 +101,21 @@ class Inspectors:
             what = f"the bytes are {own.entry.name}" if own else "modelpm does not recognize the bytes"
             problems = (Problem(Kind.LIE, f"the name ends in {promise[0]}, and {what}"), *problems)
         return Findings(min(told, default=None), danger=danger, problems=problems)
+
+    def facts(self, source: ByteSource, *, whole: bool = False) -> Facts | None:
+        """Return what the header of a file says that is not here; None where none that is shipped reads it by ranges.
+
+        Args:
+            source: The file.
+            whole: Whether the header is read to its end, with the tensor table.
+
+        Raises:
+            MalformedError: The header breaks the rules of its format.
+        """
+        own = self._recognizing(source.read(0, HEAD))
+        if own is None or not own.reads_headers:
+            return None
+        return own.inspect(source).facts if whole else own.read(source)
 
     def _recognizing(self, head: bytes) -> GuardedInspector | None:
         return next((inspector for inspector in self.ours if inspector.recognizes(head)), None)

@@ -1,6 +1,8 @@
 """From settings to parts: the registry with each plugin's context, the catalogs, the auditor, the engine."""
 
 import os
+import re
+import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -8,37 +10,59 @@ from pathlib import Path
 from modelpm.api.events import Bus
 from modelpm.api.folder_catalog import FolderCatalog
 from modelpm.api.kinds import AuditSink, Catalog
-from modelpm.api.types import Context
+from modelpm.api.types import Context, no_secret
 from modelpm.catalog import Catalogs
 from modelpm.config import Config
 from modelpm.config.network import network_of
+from modelpm.errors import ModelpmError
 from modelpm.events.audit import Auditor
 from modelpm.network.health import Hosts
-from modelpm.plugins.credentials import Keyring
+from modelpm.network.redact import capped, redact_urls
 from modelpm.plugins.discovery import scan
 from modelpm.plugins.registry import Registry
+from modelpm.plugins.waiting import Waits
+from modelpm.plugins.wallet import Wallet
 from modelpm.store import Store
 from modelpm.transfer import Engine, Options
 from modelpm.transfer.bandwidth import RateLimit
 
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
-def make_registry(config: Config, hosts: Hosts, bus: Bus) -> Registry:
-    """Return the plugins of this installation, each with what it may know of the world."""
-    network, keyring = network_of(config, hosts), Keyring(config)
+
+def make_registry(config: Config, hosts: Hosts, bus: Bus, closed: threading.Event) -> Registry:
+    """Return the plugins of this installation, each with what it may know of the world.
+
+    Args:
+        config: The settings.
+        hosts: How servers fared.
+        bus: Gets what plugins emit and warn of.
+        closed: Set once no plugin is needed any more.
+    """
+    network = network_of(config, hosts)
 
     def context(kind: str, name: str) -> Context:
         return Context(
-            settings=config.table(kind, name),
+            settings=config.credentials if (kind, name) == ("credentials", "config") else config.table(kind, name),
             environ=config.environ,
-            secret=keyring.secret,
+            secret=no_secret if kind == "credentials" else wallet.secret,
             offline=config["network.offline"],
-            folder=config.paths.audit if kind == "audit" else None,
+            folder=config.paths.audit if kind == "audit" else _cache(config, kind, name),
             network=network,
             emit=partial(bus.event, ""),  # a plugin belongs to no run
+            warn=lambda text: bus.warn(f"{redact_urls(capped(text))} (the {kind} `{name}`)"),
+            cancelled=closed,
         )
 
     disabled, prefer = frozenset(config["plugins.disabled"]), config["plugins.prefer"]
-    return Registry(scan(), context, disabled, prefer, installed=True)
+    waits = Waits(bus, config["plugins.timeout"])
+    registry = Registry(scan(), context, disabled, prefer, installed=True, waits=waits)
+    wallet = Wallet(registry, config["network.credentials"])
+    return registry
+
+
+def _cache(config: Config, kind: str, name: str) -> Path | None:
+    """Return the folder in which a plugin may keep what it can get again."""
+    return config.paths.cache / "plugins" / f"{kind}-{name}" if _NAME.fullmatch(name) else None
 
 
 def make_catalogs(config: Config, registry: Registry, bus: Bus) -> Catalogs:
@@ -60,9 +84,14 @@ def make_catalogs(config: Config, registry: Registry, bus: Bus) -> Catalogs:
 
 
 def make_auditor(config: Config, registry: Registry, sinks: Sequence[AuditSink], bus: Bus) -> Auditor:
-    """Return the auditor with the configured sinks, which are required, and the caller's own, which are not."""
-    required = [(name, registry.sink(name), True) for name in config["audit.sinks"]]
-    return Auditor([*required, *((type(s).__name__, s, False) for s in sinks)], bus, config["user"] or _login())
+    """Return the auditor with the configured sinks, required and optional, and the caller's own, which are optional."""
+    found = [(name, registry.sink(name), True) for name in config["audit.sinks"]]
+    for name in config["audit.optional-sinks"]:
+        try:
+            found.append((name, registry.sink(name), False))
+        except ModelpmError as error:
+            bus.warn(f"the audit sink `{name}` is left out: {error.message}")
+    return Auditor([*found, *((type(s).__name__, s, False) for s in sinks)], bus, config["user"] or _login())
 
 
 def make_engine(config: Config, store: Store, registry: Registry, hosts: Hosts, bus: Bus) -> Engine:

@@ -9,18 +9,23 @@ from typing import TYPE_CHECKING, Literal
 
 from modelpm.disk import closed
 from modelpm.environment.ledger import NAME as LEDGER
-from modelpm.errors import UsageError
+from modelpm.errors import ModelpmError, UsageError
 from modelpm.network.redact import redact_urls
-from modelpm.plugins.credentials import entries
+from modelpm.plugins.check import check_all
 from modelpm.plugins.discovery import OURS
+from modelpm.plugins.kinds import NAMES
+from modelpm.text.suggest import suggest
+from modelpm.text.untrusted import printable
 
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
     from modelpm.config import Config, Paths
+    from modelpm.plugins.discovery import Entry
     from modelpm.plugins.registry import Registry
 
 _HUB = "https://huggingface.co"
 _DAY = 86_400
+_PLUGIN_SECONDS = 10.0
 _WEB = ("http://", "https://")
 
 State = Literal["ok", "warn", "fail"]
@@ -86,12 +91,57 @@ def ages(config: "Config", now: float) -> Iterator[Check]:
             yield Check("catalog", "ok", f"`{name}` was changed {days} days ago")
 
 
-def plugins(registry: "Registry") -> Iterator[Check]:
-    """Say which plugins there are; their code is not run."""
-    entries = [entry for entry, _ in registry.states()]
-    foreign = sorted({f"{e.distribution} {e.version}" for e in entries if e.distribution != OURS})
-    text = f"{len(entries)} plugins" + (f", also of {', '.join(foreign)}" if foreign else "")
-    yield Check("plugins", "ok", text, "modelpm plugins check imports each of them" if foreign else "")
+def plugins(registry: "Registry", config: "Config") -> Iterator[Check]:
+    """Say which plugins there are, and which of them do not work; each is tried in a process of its own."""
+    states = dict(registry.states())
+    used = [entry for entry, state in states.items() if state != "disabled"]
+    foreign = sorted({f"{e.distribution} {e.version}" for e in used if e.distribution != OURS})
+    bad = [*_claims(registry, states), *_failing(registry, states), *_unserved(registry, config)]
+    yield from bad
+    if not bad:
+        text = f"{len(used)} plugins" + (f", also of {', '.join(foreign)}; each works" if foreign else "")
+        yield Check("plugins", "ok", text)
+
+
+def _claims(registry: "Registry", states: "Mapping[Entry, str]") -> Iterator[Check]:
+    seen = set()
+    for entry, state in states.items():
+        if (entry.kind, entry.name) in seen or state in {"ok", "disabled", "shadowed"}:
+            continue
+        seen.add((entry.kind, entry.name))
+        try:
+            if state == "conflict":
+                registry.entry(entry.kind, entry.name)
+            else:
+                registry.check(entry)
+        except ModelpmError as error:
+            weight: State = "fail" if state == "conflict" else "warn"
+            yield Check("plugins", weight, error.message, error.hints[0] if error.hints else "")
+
+
+def _failing(registry: "Registry", states: "Mapping[Entry, str]") -> Iterator[Check]:
+    tried = [entry for entry, state in states.items() if state == "ok" and entry.distribution != OURS]
+    for checked in check_all(tried, registry.context, timeout=_PLUGIN_SECONDS):
+        if checked.state != "ok":
+            cure = f"update it, or leave it out: MODELPM_DISABLE_PLUGINS={checked.entry.distribution}"
+            yield Check("plugins", "warn", checked.message.splitlines()[0], cure)
+
+
+def _unserved(registry: "Registry", config: "Config") -> Iterator[Check]:
+    """Say which names of the configuration no plugin serves."""
+    for key in ("audit.sinks", "audit.optional-sinks"):
+        for name in config[key]:
+            if name not in registry.names("audit"):
+                cure = f"there are: {', '.join(registry.names('audit'))}; `modelpm config set {key} NAMES` changes it"
+                yield Check("plugins", "fail", f"{key} has `{name}`, and no plugin serves it", cure)
+    for kind in NAMES:
+        tables = config.tables.get(kind, {})
+        names = [name for name, value in tables.items() if isinstance(value, Mapping)] if tables else []
+        for name in names:
+            if name not in registry.names(kind):
+                near = suggest(name, registry.names(kind)) or ["install its plugin, or remove the table"]
+                text = f"the configuration has [{kind}.{printable(name)}], and no plugin serves it"
+                yield Check("plugins", "warn", text, near[0])
 
 
 def credentials(config: "Config") -> Iterator[Check]:
@@ -104,7 +154,7 @@ def credentials(config: "Config") -> Iterator[Check]:
         yield Check("token", "ok", f"there is a Hugging Face token in {stored}")
     else:
         yield Check("token", "ok", "no Hugging Face token; only gated and private models need one")
-    for origin, entry in entries(config).items():
+    for origin, entry in config.credentials.items():
         sources = [key for key in ("token-env", "password-env") if isinstance(entry, Mapping) and key in entry]
         for name in (entry[key] for key in sources if isinstance(entry[key], str)):
             if environ.get(name):

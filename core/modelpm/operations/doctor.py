@@ -69,7 +69,7 @@ class Doctor:
             "leases": self._leases,
             "catalogs": lambda: catalogs(self.known.catalogs),
             "ages": lambda: ages(self.config, time.time()),
-            "plugins": lambda: plugins(self.known.registry),
+            "plugins": lambda: plugins(self.known.registry, self.config),
             "tokens": lambda: credentials(self.config),
             "network": lambda: endpoints(self.config),
         }

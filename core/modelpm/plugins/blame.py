@@ -21,7 +21,11 @@ def blame(entry: Entry, error: BaseException) -> PluginError:
     kind, said = type(error).__name__[:_MAX_NAME], _words(error)
     cause = f"{kind}: {said}" if said else kind
     hints = ["report it to the plugin's author; `modelpm plugins check` shows the state of each plugin"]
-    if entry.distribution != OURS:
+    if entry.kind == "audit":
+        hints.append(
+            f"to continue without it: take `{entry.name}` out of audit.sinks, or put it into audit.optional-sinks"
+        )
+    elif entry.distribution != OURS:
         hints.append(f"to continue without it: MODELPM_DISABLE_PLUGINS={entry.distribution}")
     return PluginError(
         f"plugin {entry} ({entry.kind} `{entry.name}`, module {entry.module}) failed: {redact_urls(cause)}",

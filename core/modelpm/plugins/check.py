@@ -1,27 +1,34 @@
-"""Import each plugin in a process of its own, so that a plugin that hangs or crashes harms nothing else."""
+"""Try each plugin in a process of its own, so that a plugin that hangs or crashes harms nothing else.
+
+The process imports it and calls its hook with the name, the settings and the folder that it would get; no credential.
+"""
 
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
 
+from modelpm.api.types import Context
 from modelpm.plugins.discovery import Entry, scan, scan_all
 
 _MAX_ANSWER = 1 << 16
 _LINES = 3  # of what a child says before it dies
+_AT_ONCE = 16  # processes: one that hangs needs no processor
 
 
 class Checked(NamedTuple):
-    """The result of importing one plugin.
+    """The result of trying one plugin.
 
     Attributes:
         entry: The plugin.
         state: ``ok``, ``error`` or ``timeout``.
         message: What is wrong; empty when nothing is.
-        import_ms: Milliseconds the import took; None where it did not end.
+        import_ms: Milliseconds that import and hook took; None where they did not end.
     """
 
     entry: Entry
@@ -30,19 +37,31 @@ class Checked(NamedTuple):
     import_ms: int | None
 
 
-def check_all(entries: Iterable[Entry], timeout: float = 30.0) -> list[Checked]:
-    """Import each plugin in a child process, at most ``timeout`` seconds each."""
-    return [_check(entry, timeout) for entry in entries]
+def check_all(entries: Iterable[Entry], context: Callable[[str, str], Context], timeout: float = 30.0) -> list[Checked]:
+    """Try each plugin in a child process, several at once.
+
+    Args:
+        entries: The plugins.
+        context: Makes the context of a plugin from its kind and name.
+        timeout: Seconds each may take.
+    """
+    with ThreadPoolExecutor(_AT_ONCE, "modelpm-check") as pool:
+        return list(pool.map(lambda entry: _check(entry, context(entry.kind, entry.name), timeout), entries))
 
 
-def _check(entry: Entry, timeout: float) -> Checked:
+def _check(entry: Entry, context: Context, timeout: float) -> Checked:
+    given = {
+        "settings": dict(context.settings),
+        "environ": dict(context.environ),
+        "folder": None if context.folder is None else os.fspath(context.folder),
+    }
     command = [sys.executable, "-P", "-m", __name__, entry.distribution, entry.kind, entry.name]
     try:
         child = subprocess.run(  # noqa: S603 - our own module, with names from metadata as arguments
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False
+            command, input=json.dumps(given, default=str).encode(), capture_output=True, timeout=timeout, check=False
         )
     except subprocess.TimeoutExpired:
-        return Checked(entry, "timeout", f"importing {entry.module} took longer than {timeout:g} seconds", None)
+        return Checked(entry, "timeout", f"{entry.module} took longer than {timeout:g} seconds", None)
     except OSError as error:
         return Checked(entry, "error", f"cannot start {sys.executable}: {error.strerror}", None)
     try:
@@ -56,13 +75,12 @@ def _check(entry: Entry, timeout: float) -> Checked:
 def _last_words(entry: Entry, child: "subprocess.CompletedProcess[bytes]") -> str:
     ended = f"was killed by signal {-child.returncode}" if child.returncode < 0 else f"exited with {child.returncode}"
     said = child.stderr.decode(errors="replace").strip().splitlines()[-_LINES:]
-    return "\n".join([f"importing {entry.module} ended the process: it {ended}", *said])
+    return "\n".join([f"{entry.module} ended the process: it {ended}", *said])
 
 
-def _answer(distribution: str, kind: str, name: str) -> dict[str, str | int]:
-    """Import the plugin in this process, and say how it went."""
-    from modelpm.api.types import Context
-    from modelpm.errors import PluginError
+def _answer(given: Mapping[str, Any], distribution: str, kind: str, name: str) -> dict[str, str | int]:
+    """Try the plugin in this process, and say how it went."""
+    from modelpm.errors import ModelpmError
     from modelpm.plugins.registry import Registry
 
     wanted, message = (distribution, kind, name), ""
@@ -73,9 +91,11 @@ def _answer(distribution: str, kind: str, name: str) -> dict[str, str | int]:
         if entry is None:
             message = f"{distribution} offers no {kind} `{name}` here"
         else:
-            Registry((entry,), lambda _kind, _name: Context()).check(entry)
-    except PluginError as error:
-        message = error.message
+            folder = None if given["folder"] is None else Path(given["folder"])
+            context = Context(given["settings"], given["environ"], offline=True, folder=folder)
+            Registry((entry,), lambda _kind, _name: context).check(entry)
+    except ModelpmError as error:
+        message = "\n".join([error.message, *(f"→ {hint}" for hint in error.hints[:1])])
     return {"message": message, "import_ms": round((time.perf_counter() - begin) * 1000)}
 
 
@@ -83,7 +103,7 @@ def main(arguments: list[str]) -> None:
     """Answer as JSON on standard output, which is kept from the plugin."""
     output = os.dup(1)
     os.dup2(2, 1)
-    answer = _answer(*arguments)
+    answer = _answer(json.load(sys.stdin), *arguments)
     with os.fdopen(output, "w") as file:
         json.dump(answer, file)
 

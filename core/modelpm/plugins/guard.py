@@ -6,7 +6,8 @@ Only the plugin's own code is guarded: what the core does between two calls keep
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import isclass, iscoroutinefunction
 from itertools import islice
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
@@ -14,6 +15,7 @@ from modelpm.api.types import MAX_FILES, too_many
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.plugins.blame import blame, broken, presentable, sound
 from modelpm.plugins.discovery import Entry
+from modelpm.plugins.waiting import Waits
 
 _R = TypeVar("_R")
 _T = TypeVar("_T")
@@ -86,8 +88,13 @@ def expect(entry: Entry, answer: object, wanted: Types, what: str) -> None:
     """
     if not isinstance(answer, wanted):
         types = wanted if isinstance(wanted, tuple) else (wanted,)
-        names = " or ".join("None" if t is NONE else t.__name__ for t in types)
-        raise PluginError(f"plugin {entry} answered with a {type(answer).__name__} as {what}, not a {names}")
+        names = " or ".join("None" if t is NONE else _a(t.__name__) for t in types)
+        given = _a(type(answer).__name__)
+        raise PluginError(f"plugin {entry} ({entry.kind} `{entry.name}`) answered with {given} as {what}, not {names}")
+
+
+def _a(word: str) -> str:
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +105,13 @@ class Guarded(Generic[_T]):
         METHODS: What it must have.
         entry: The plugin.
         made: What it made.
+        waits: How long it is waited for, where its kind bounds that.
     """
 
     METHODS: ClassVar[tuple[str, ...]] = ()
     entry: Entry
     made: _T
+    waits: Waits = field(default_factory=Waits)
 
     @classmethod
     def of(cls, entry: Entry, made: Any) -> Self:
@@ -111,10 +120,19 @@ class Guarded(Generic[_T]):
         Raises:
             PluginError: It lacks a method of its kind; names the first one.
         """
+        if isclass(made):
+            raise PluginError(f"plugin {entry} answered with the class {made.__name__}, not an object of it")
         with guarded(entry):  # an attribute may be the plugin's code as well
-            missing = [name for name in cls.METHODS if not callable(getattr(made, name, None))]
-        if missing:
-            raise PluginError(f"plugin {entry} answered with a {type(made).__name__} that has no {missing[0]}()")
+            methods = {name: getattr(made, name, None) for name in cls.METHODS}
+        for name, method in methods.items():
+            given = _a(type(made).__name__)
+            if not callable(method):
+                raise PluginError(f"plugin {entry} answered with {given} that has no {name}()")
+            if iscoroutinefunction(method):
+                raise PluginError(
+                    f"plugin {entry} answered with {given} whose {name}() is async: no event loop runs it",
+                    hints=[f"define it as `def {name}`; each call has a thread of its own"],
+                )
         return cls(entry, made)
 
     def _ask(self, call: Callable[[_T], _R], wanted: Types = object, what: str = "") -> _R:

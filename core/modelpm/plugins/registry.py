@@ -5,21 +5,24 @@ misspelt hook registers silently. So each plugin module gets a manager of its ow
 each, and what a plugin raises becomes a ``PluginError`` that names its distribution, version and cause.
 """
 
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from importlib import import_module
+from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
-from modelpm.api.kinds import AuditSink, Catalog, Hasher, Listener
+from modelpm.api.kinds import AuditSink, Catalog, Hasher
+from modelpm.api.settings import Setting
 from modelpm.api.types import Context, Reference
 from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
-from modelpm.plugins import kinds
+from modelpm.plugins import kinds, settings
 from modelpm.plugins.discovery import API_VERSION, OURS, Entry, normalized, scan_all
-from modelpm.plugins.guard import guarded
+from modelpm.plugins.guard import Guarded, guarded
 from modelpm.plugins.kinds import Kind, Trust, audit, catalog, command, digest, listener, source
+from modelpm.plugins.loading import load
+from modelpm.plugins.waiting import Waits
 from modelpm.text.spec import UriSpec, parse_spec
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
     import click
 
 _T = TypeVar("_T")
-_hookspec = pluggy.HookspecMarker("modelpm")(firstresult=True)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+")
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class Registry:
         prefer: Which distribution serves a name that two claim, by ``kind.name``.
         installed: Whether the entries are those of this installation. Then ``importlib.metadata`` is asked as well,
             once, where a name is unknown or everything is listed: the scan sees neither zip files nor egg-info.
+        waits: How long a plugin is waited for, and who is told.
     """
 
     entries: tuple[Entry, ...]
@@ -49,8 +53,10 @@ class Registry:
     disabled: frozenset[str] = frozenset()
     prefer: dict[str, str] = field(default_factory=dict)
     installed: bool = False
+    waits: Waits = field(default_factory=Waits)
     _modules: dict[str, pluggy.PluginManager] = field(default_factory=dict)
     _shared: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _making: dict[tuple[str, str], RLock] = field(default_factory=dict)
     _loaded: dict[str, Entry] = field(default_factory=dict)
     _references: dict[str, Reference] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
@@ -77,10 +83,13 @@ class Registry:
         """
         if not kind.shared:
             return self._make(kind, name, arguments)
+        key = (kind.name, name)
         with self._lock:
-            if (kind.name, name) not in self._shared:
-                self._shared[kind.name, name] = self._make(kind, name, arguments)
-            made: _T = self._shared[kind.name, name]
+            making = self._making.setdefault(key, RLock())
+        with making:  # its own: a hook may ask for secrets, which are another plugin's
+            if key not in self._shared:
+                self._shared[key] = self._make(kind, name, arguments)
+            made: _T = self._shared[key]
             return made
 
     def source(self, scheme: str) -> source.GuardedSource:
@@ -116,13 +125,33 @@ class Registry:
         """Open a catalog."""
         return self.get(catalog.KIND, name)
 
-    def listener(self, name: str) -> Listener:
+    def listener(self, name: str) -> listener.GuardedListener:
         """Begin to show progress."""
         return self.get(listener.KIND, name)
 
     def command(self, name: str) -> "click.Command":
         """Return the Click command that a plugin offers under ``name``."""
         return self.get(command.KIND, name)
+
+    def settings(self, kind: str, name: str) -> tuple[Setting, ...] | None:
+        """Return the settings that the plugin declares; None where it declares none.
+
+        Raises:
+            ModelpmError: No plugin serves the name, or it cannot be used.
+        """
+        entry = self.entry(kind, name)
+        return self._declared(entry, self._module(entry))
+
+    def close(self) -> None:
+        """Close every source that was used; one that fails or hangs is warned of."""
+        with self._lock:
+            shared, self._shared = list(self._shared.values()), {}
+        for made in shared:
+            if isinstance(made, source.GuardedSource):
+                try:
+                    made.close()
+                except ModelpmError as error:
+                    self.waits.bus.warn(f"the source `{made.entry.name}` could not be closed: {error.message}")
 
     def entry(self, kind: str, name: str) -> Entry:
         """Return the one entry that serves ``name``.
@@ -136,10 +165,13 @@ class Registry:
             self._look_further()
             claims = self._claims(kind, name)
         claims = [e for e in claims if e.api == API_VERSION] or claims
-        if _is_protected(kind):
+        trust = _trust(kind)
+        if trust is Trust.PROTECTED:
             claims = [e for e in claims if e.distribution == OURS] or claims
         if preferred := self.prefer.get(f"{kind}.{name}"):
             claims = [e for e in claims if e.distribution == normalized(preferred)] or claims
+        elif trust is Trust.OPEN:  # a conflict over decoration is worth no failure
+            claims = [e for e in claims if e.distribution == OURS] or claims
         if not claims:
             raise self._unknown(kind, name)
         if len({e.distribution for e in claims}) > 1:
@@ -155,19 +187,28 @@ class Registry:
     def states(self) -> Iterator[tuple[Entry, str]]:
         """Yield every entry with its state, importing nothing.
 
-        A state is ``ok``, ``disabled``, ``conflict``, ``shadowed``, ``unknown kind`` or ``needs API vN``.
+        A state is ``ok``, ``disabled``, ``conflict``, ``shadowed``, ``unknown kind``, ``misspelt`` or ``needs API vN``.
         """
         self._look_further()
         for entry in self.entries:
             yield entry, self._state(entry)
 
     def check(self, entry: Entry) -> None:
-        """Import one plugin and hold it against the hook specifications.
+        """Import one plugin, hold it against the hook specifications, and have it make what it serves.
 
         Raises:
-            PluginError: Names what is wrong with it.
+            ModelpmError: Names what is wrong with it.
         """
-        self._module(entry)
+        kind = kinds.table().get(entry.kind)
+        if kind is None:
+            raise self._unknown_kind(entry)
+        if _is_misspelt(entry):
+            raise PluginError(
+                f"plugin {entry} serves the scheme `{entry.name}`, which no reference can have",
+                hints=["a scheme has two letters or more, all of them lower case"],
+            )
+        more: dict[str, object] = dict.fromkeys(set(kind.parameters) - {"name", "context"}, 0)  # the size of a digest
+        self._made_by(kind, entry, more)
 
     def _state(self, entry: Entry) -> str:
         if not self._enabled(entry):
@@ -176,6 +217,8 @@ class Registry:
             return "unknown kind"
         if entry.api != API_VERSION:
             return f"needs API v{entry.api}"
+        if _is_misspelt(entry):
+            return "misspelt"
         try:
             chosen = self.entry(entry.kind, entry.name)
         except PluginError:
@@ -201,7 +244,9 @@ class Registry:
         if found is None:
             return NotFound(f"this modelpm does not know the kind `{kind}`")
         known = self.names(kind)
-        hints = suggest(name, known, after=found.suffix)
+        left_out = [e for e in self.entries if (e.kind, e.name) == (kind, name)]
+        hints = [f"{e} serves it, and is left out: see plugins.disabled (MODELPM_DISABLE_PLUGINS)" for e in left_out]
+        hints += [] if left_out else suggest(name, known, after=found.suffix)
         served = ", ".join(f"`{n}{found.suffix}`" for n in known) or "none"
         hints.append(f"there are: {served}; a plugin of the group `{found.group}` adds one")
         return found.unknown(
@@ -209,24 +254,53 @@ class Registry:
         )
 
     def _make(self, kind: Kind[_T], name: str, arguments: dict[str, object]) -> _T:
-        entry = self.entry(kind.name, name)
-        given = {"name": name, **arguments}
+        return self._made_by(kind, self.entry(kind.name, name), arguments)
+
+    def _made_by(self, kind: Kind[_T], entry: Entry, arguments: dict[str, object]) -> _T:
+        given, module = {"name": entry.name, **arguments}, self._module(entry)
         if "context" in kind.parameters:
-            given["context"] = self.context(kind.name, name)
-        hook = getattr(self._module(entry).hook, kind.hook.__name__)
-        with guarded(entry):
-            made = hook(**given)
+            context = self.context(kind.name, entry.name)
+            known = self._declared(entry, module)
+            if known is not None:
+                held = settings.values(entry, known, context.settings, context.environ)
+                context = replace(context, settings=held)
+            given["context"] = context
+        hook = getattr(module.hook, kind.hook.__name__)
+
+        def make() -> object:
+            with guarded(entry):
+                return hook(**given)
+
+        made = self.waits.bounded(entry, f"its hook `{kind.hook.__name__}`", make)
         if made is None:
-            raise PluginError(f"plugin {entry} claims the {entry.kind} `{entry.name}` and does not serve it")
-        return kind.guard(entry, made)
+            raise PluginError(
+                f"plugin {entry} claims the {entry.kind} `{entry.name}` and does not serve it",
+                hints=[f"its hook `{kind.hook.__name__}` returned None for the name `{entry.name}`"],
+            )
+        found = kind.guard(entry, made)
+        return replace(found, waits=self.waits) if isinstance(found, Guarded) else found
+
+    def _declared(self, entry: Entry, module: pluggy.PluginManager) -> tuple[Setting, ...] | None:
+        def ask() -> object:
+            with guarded(entry):
+                return module.hook.modelpm_settings(kind=entry.kind, name=entry.name)
+
+        answer: Any = self.waits.bounded(entry, "its hook `modelpm_settings`", ask)
+        return settings.declared(entry, answer)
+
+    def _unknown_kind(self, entry: Entry) -> PluginError:
+        near = suggest(entry.kind, kinds.NAMES) or ["it may be for a newer modelpm"]
+        return PluginError(
+            f"plugin {entry} is of the kind `{entry.kind}`, which this modelpm does not know", hints=near
+        )
 
     def _module(self, entry: Entry) -> pluggy.PluginManager:
         kind = kinds.table().get(entry.kind)
         if kind is None:
-            raise PluginError(f"plugin {entry} is of the kind `{entry.kind}`, which this modelpm does not know")
+            raise self._unknown_kind(entry)
         with self._lock:
             if entry.module not in self._modules:
-                self._modules[entry.module] = _load(entry)
+                self._modules[entry.module] = self.waits.bounded(entry, "its import", lambda: load(entry))
             self._loaded.setdefault(entry.distribution, entry)
             module = self._modules[entry.module]
         hook = kind.hook.__name__
@@ -238,18 +312,13 @@ class Registry:
         return module
 
 
-def _is_protected(kind: str) -> bool:
+def _trust(kind: str) -> Trust | None:
     found = kinds.table().get(kind)
-    return found is not None and found.trust is Trust.PROTECTED
+    return None if found is None else found.trust
 
 
-def _load(entry: Entry) -> pluggy.PluginManager:
-    manager = pluggy.PluginManager("modelpm")
-    manager.add_hookspecs(type("Hooks", (), {k.hook.__name__: _hookspec(k.hook) for k in kinds.table().values()}))
-    with guarded(entry):
-        manager.register(import_module(entry.module), name=entry.module)
-        manager.check_pending()
-    return manager
+def _is_misspelt(entry: Entry) -> bool:
+    return entry.kind == "source" and _SCHEME.fullmatch(entry.name) is None
 
 
 def _conflict(claims: list[Entry]) -> PluginError:

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 from modelpm.api.inspection import Facts
 from modelpm.api.stages import Work
-from modelpm.api.types import Reference, Snapshot
+from modelpm.api.types import Reference, RemoteFile, Snapshot
 from modelpm.catalog import Catalogs, choose
 from modelpm.errors import Code, Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
-from modelpm.inspection.headers import read_headers
+from modelpm.inspection.headers import BRIEF, Budget, Headers
 from modelpm.inspection.inspection import Inspection
 from modelpm.lockfile.requirement import Requirement
 from modelpm.resolution.cancellable import unless
@@ -116,9 +116,18 @@ class Resolver:
         files = unclear(snapshot.files, asked)
         if not files:
             return {}
-        source = self.listings.registry.source(snapshot.reference.scheme)
         with self.listings.bus.during(Work.CHECKING, asked.what):
-            return unless(self.listings.cancelled, lambda: read_headers(self.inspection.inspectors, source, files))
+            return unless(self.listings.cancelled, lambda: self._read(snapshot, files))
+
+    def _read(self, snapshot: Snapshot, files: Sequence[RemoteFile]) -> dict[str, Facts]:
+        """Return what all these headers say; where one cannot be read, the others need not be."""
+        source = self.listings.registry.source(snapshot.reference.scheme)
+        reader, found = Headers(self.inspection.inspectors, Budget(BRIEF)), dict[str, Facts]()
+        for file in files:
+            if (facts := reader.read(source, file, file.locations[0])) is None:
+                return {}
+            found[file.path] = facts
+        return found
 
     def _with_branches(self, error: NotFound, reference: Reference) -> NotFound:
         """Return the error of a listing without weights, with the branches that may have them."""

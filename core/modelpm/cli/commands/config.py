@@ -17,11 +17,16 @@ command = group(
 )
 
 
-@command.verb("list", "List all settings, and where each comes from.", "modelpm config list")
-def list_(session: Session) -> Outcome:
-    """List every setting as it stands."""
+@command.verb(
+    "list", "List all settings, and where each comes from.", "modelpm config list", "modelpm config list source.hf"
+)
+@click.argument("plugin", default="", metavar="[KIND.NAME]")
+def list_(session: Session, *, plugin: str) -> Outcome:
+    """List every setting as it stands, or those of one plugin."""
+    from modelpm.library import settings
+
     with session.manager() as manager:
-        rows = manager.config.rows
+        rows = settings.rows(manager.config, manager.registry, plugin)
     return Outcome(
         lines=table(("KEY", "VALUE", "ORIGIN"), [(r.key, _text(r.value), r.origin) for r in rows], width()),
         items=[plain(row._asdict()) for row in rows],
@@ -32,11 +37,10 @@ def list_(session: Session) -> Outcome:
 @click.argument("key", shell_complete=config_keys)
 def get(session: Session, *, key: str) -> Outcome:
     """Print one value, and nothing else."""
-    from modelpm.library.settings import check_key
+    from modelpm.library import settings
 
-    check_key(key)
     with session.manager() as manager:
-        row = next(row for row in manager.config.rows if row.key == key)
+        row = settings.row(manager.config, manager.registry, key)
         if key == "store.dir" and row.value is None:  # the folder in force
             row = row._replace(value=manager.config.paths.store)
     return Outcome(lines=[line(_text(row.value))], items=[plain(row._asdict())])
@@ -52,11 +56,10 @@ def get(session: Session, *, key: str) -> Outcome:
 @click.argument("value")
 def set_(session: Session, *, key: str, value: str) -> Outcome:
     """Check the value first; a wrong one changes nothing."""
-    from modelpm.library.settings import write
+    from modelpm.library import settings
 
     with session.manager() as manager:
-        path = manager.config.paths.config
-    write(path, key, value)
+        path = settings.write(manager.config, manager.registry, key, value)
     return Outcome(notes=[line(f"Set {key} in {path}")], items=[{"key": key, "value": value, "origin": str(path)}])
 
 

@@ -13,7 +13,7 @@ from modelpm.text.plain import row
 if TYPE_CHECKING:  # start-up
     from modelpm.library.answers import Plugin, Registry
 
-_HEADERS = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "STATE", "IMPORT")
+_HEADERS = ("KIND", "NAME", "DISTRIBUTION", "VERSION", "STATE", "TIME")
 _IMPORTABLE = frozenset({"ok", "shadowed", "conflict"})
 
 
@@ -35,29 +35,32 @@ def command(ctx: click.Context) -> Outcome | None:
     return _outcome([_row(entry, state) for entry, state in states])
 
 
-@command.verb("check", "Import every plugin, and say what is wrong.", "modelpm plugins check")
+@command.verb("check", "Try every plugin, and say what is wrong.", "modelpm plugins check")
 def check(session: Session) -> Outcome:
-    """Import, each in a process of its own, what could be asked for."""
+    """Try, each in a process of its own, what could be asked for."""
     from modelpm.library import extensions
 
     with session.manager() as manager:
         registry = manager.registry
         states = dict(registry.states())
-    checked = {c.entry: c for c in extensions.check(entry for entry, state in states.items() if state in _IMPORTABLE)}
+        usable = [entry for entry, state in states.items() if state in _IMPORTABLE]
+        checked = {c.entry: c for c in extensions.check(registry, usable)}
     rows: list[dict[str, Any]] = []
     errors: list[ModelpmError] = []
     for entry, state in states.items():
         result = checked.get(entry)
         bad = result is not None and result.state != "ok"
         rows.append({**_row(entry, "failed" if bad else state), "import_ms": result.import_ms if result else None})
-        error = PluginError(result.message) if result and bad else _problem(registry, entry)
+        error = PluginError(result.message) if result and bad else _problem(registry, entry, state)
         errors += [error] if error and str(error) not in map(str, errors) else []
     return _outcome(rows, errors)
 
 
-def _problem(registry: "Registry", entry: "Plugin") -> ModelpmError | None:
+def _problem(registry: "Registry", entry: "Plugin", state: str) -> ModelpmError | None:
     """Say why a name that is claimed is not served."""
     try:
+        if state in {"unknown kind", "misspelt"}:
+            registry.check(entry)  # which says it before it imports anything
         registry.entry(entry.kind, entry.name)
     except PluginError as error:
         return error

@@ -40,6 +40,7 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
         warnings: What the user should know.
         dry_run: Whether nothing was done on purpose.
         lock: The project's lock in the JSON document: ``path`` and ``action``.
+        code: The exit code that a plugin's command chose; 0 where the errors decide.
     """
 
     lines: Sequence[Line] = ()
@@ -51,11 +52,14 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
     warnings: Sequence[str] = ()
     dry_run: bool = False
     lock: Mapping[str, Any] | None = None
+    code: int = 0
 
     @property
     def exit_code(self) -> int:
         """The exit code of the process."""
         codes = {error.exit_code for error in self.errors}
+        if self.code:
+            return self.code
         return next((code for code in PRECEDENCE if code in codes), 1) if codes else 0
 
 

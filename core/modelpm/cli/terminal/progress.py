@@ -11,6 +11,9 @@ if TYPE_CHECKING:  # start-up, and the plugin API itself needs pluggy
     from modelpm.library.answers import Event, Listener, Progress, Stage
 
 
+OURS = frozenset({"bar", "plain", "none"})
+
+
 class Display:
     """A listener that is only opened when there is something to show, so that a verb without a wait loads none.
 
@@ -27,6 +30,7 @@ class Display:
         self._over = False
         self._drawing = False  # whether the main thread draws
         self._late: list[Callable[[], None]] = []
+        self.takes_events = False  # ours show stages and progress, and are not opened for an event
 
     def show(self, progress: "Sequence[Progress]") -> None:
         """Open the listener, the first time, and pass the states on."""
@@ -60,6 +64,15 @@ class Display:
                 if shows is not None:
                     shows(stages)
 
+    def take(self, event: "Event") -> None:
+        """Pass an event on, where the listener is another's that takes any."""
+        if not self.takes_events:
+            return
+        with self._guard:
+            takes = None if self._over else getattr(self._opened(), "take", None)
+            if takes is not None:
+                takes(event)
+
     @contextmanager
     def cleared(self) -> "Iterator[None]":
         """Clear away what was drawn, and draw nothing while the block runs."""
@@ -80,6 +93,16 @@ class Display:
         if self._listener is None:
             self._listener = self._make()
         return self._listener
+
+
+class Silent:
+    """A listener that shows nothing."""
+
+    def show(self, progress: "Sequence[Progress]") -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Clear nothing."""
 
 
 class Records:
@@ -114,12 +137,11 @@ class Records:
         """Do nothing: every line is finished."""
 
 
-def display_name(options: Mapping[str, Any], *, draws: bool) -> str:
-    """Return how progress is shown: a listener's name, ``json``, or nothing.
+def display_name(options: Mapping[str, Any]) -> str:
+    """Return how progress is shown: a listener's name, ``auto``, ``json``, or nothing.
 
     Args:
         options: Those of every verb.
-        draws: Whether stderr is a terminal on which bars can be drawn.
     """
     style = options.get("progress_style")
     if options.get("quiet") or options.get("no_progress") or style == "none":
@@ -130,7 +152,7 @@ def display_name(options: Mapping[str, Any], *, draws: bool) -> str:
         return "json" if options.get("progress") else ""
     if options.get("verbose"):
         return ""
-    return "bar" if draws else "plain"
+    return "auto"
 
 
 def event_record(event: "Event") -> dict[str, Any]:

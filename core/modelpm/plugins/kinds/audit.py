@@ -10,6 +10,7 @@ from modelpm.errors import UsageError
 from modelpm.plugins.discovery import Entry
 from modelpm.plugins.guard import Guarded, each, guarded
 from modelpm.plugins.kinds import Kind, Trust
+from modelpm.plugins.waiting import CLOSING
 
 
 def modelpm_audit(name: str, context: Context) -> AuditSink | None:
@@ -24,11 +25,11 @@ class GuardedSink(Guarded[AuditSink]):
 
     def write(self, event: Event) -> None:
         """As :meth:`modelpm.api.AuditSink.write`."""
-        self._ask(lambda sink: sink.write(event))
+        self.waits.bounded(self.entry, "a record", lambda: self._ask(lambda sink: sink.write(event)))
 
     def close(self) -> None:
         """As :meth:`modelpm.api.AuditSink.close`."""
-        self._ask(lambda sink: sink.close())
+        self.waits.bounded(self.entry, "its close()", lambda: self._ask(lambda sink: sink.close()), times=CLOSING)
 
 
 class GuardedLog(GuardedSink):

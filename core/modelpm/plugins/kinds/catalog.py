@@ -41,8 +41,11 @@ class GuardedCatalog(Guarded[Catalog]):
         return self._ask_all(lambda _: made.recognize(sha256), KnownFile, "known file")
 
     def _ask(self, call: Callable[[Catalog], _R], wanted: Types = object, what: str = "") -> _R:
-        with signed(self.entry):
-            return super()._ask(call, wanted, what)
+        def asked() -> _R:
+            with signed(self.entry):
+                return super(GuardedCatalog, self)._ask(call, wanted, what)
+
+        return self.waits.bounded(self.entry, "a look into the catalog", asked)
 
 
 KIND = Kind("catalog", "catalog", modelpm_catalog, GuardedCatalog.of, Trust.OPEN)

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from modelpm.api.types import Context
 from modelpm.errors import PluginError, UsageError
 from modelpm.plugins.discovery import Entry
 from modelpm.plugins.kinds import Kind, Trust
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
     import click  # sources and digests must not pay for it
 
 
-def modelpm_command(name: str) -> "click.Command | None":
-    """Serve the subcommand ``name``. Group ``modelpm.command.v1``."""
+def modelpm_command(name: str, context: Context) -> "click.Command | None":
+    """Serve the subcommand ``name``; :func:`modelpm.api.pass_manager` helps. Group ``modelpm.command.v1``."""
 
 
 def _guard(entry: Entry, made: Any) -> "click.Command":

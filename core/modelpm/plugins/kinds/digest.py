@@ -1,11 +1,12 @@
 """A digest: judges bytes by an algorithm. It can add a failure; the identity of a blob is the core's own SHA-256."""
 
 from modelpm.api.kinds import Hasher
+from modelpm.api.types import Context
 from modelpm.plugins.guard import Guarded
 from modelpm.plugins.kinds import Kind, Trust
 
 
-def modelpm_digest(name: str, size: int | None) -> Hasher | None:
+def modelpm_digest(name: str, size: int | None, context: Context) -> Hasher | None:
     """Begin a digest of ``size`` bytes by the algorithm ``name``. Group ``modelpm.digest.v1``."""
 
 

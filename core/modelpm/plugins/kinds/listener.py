@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from modelpm.api.kinds import Listener, StageListener
+from modelpm.api.kinds import EventListener, Listener, StageListener
 from modelpm.api.stages import Stage
-from modelpm.api.types import Context, Progress
+from modelpm.api.types import Context, Event, Progress
 from modelpm.errors import UsageError
 from modelpm.plugins.guard import Guarded
 from modelpm.plugins.kinds import Kind, Trust
@@ -23,6 +23,12 @@ class GuardedListener(Guarded[Listener]):
     def show(self, progress: Sequence[Progress]) -> None:
         """As :meth:`modelpm.api.Listener.show`."""
         self._ask(lambda listener: listener.show(progress))
+
+    def take(self, event: Event) -> None:
+        """As :meth:`modelpm.api.EventListener.take`; nothing where the plugin shows progress only."""
+        made = self.made
+        if isinstance(made, EventListener):
+            self._ask(lambda _: made.take(event))
 
     def stages(self, stages: Sequence[Stage]) -> None:
         """As :meth:`modelpm.api.StageListener.stages`; nothing where the plugin does not show stages."""

@@ -5,17 +5,19 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from modelpm.api.kinds import Branched, Locator, Parser, Source, WholeSource
+from modelpm.api.kinds import Branched, Closing, Locator, Parser, Source, WholeSource
 from modelpm.api.types import Context, Digest, Reference, RemoteFile, Snapshot, Stream
 from modelpm.errors import Code, PluginError, UsageError
 from modelpm.network.redact import FOREIGN_CAP
 from modelpm.plugins.guard import NONE, Guarded, each, expect, networked
 from modelpm.plugins.kinds import Kind, Trust
+from modelpm.plugins.waiting import CLOSING
 from modelpm.text.human import MAX_SIZE
 from modelpm.text.untrusted import printable, shortened
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_LISTING = 20.0  # times as long as other calls: a repository has many pages, and servers have outages
 
 
 def modelpm_source(name: str, context: Context) -> Source | None:
@@ -35,8 +37,12 @@ class GuardedSource(Guarded[Source]):
 
     def resolve(self, reference: Reference) -> Snapshot:
         """As :meth:`modelpm.api.Source.resolve`."""
-        snapshot = self._ask(lambda source: source.resolve(reference), Snapshot, "listing")
-        files = self._ask_all(lambda _: snapshot.files, RemoteFile, "file of a listing")  # an iterator of the plugin's
+
+        def ask() -> tuple[Snapshot, tuple[RemoteFile, ...]]:
+            found = self._ask(lambda source: source.resolve(reference), Snapshot, "listing")
+            return found, self._ask_all(lambda _: found.files, RemoteFile, "file of a listing")  # the plugin's iterator
+
+        snapshot, files = self.waits.bounded(self.entry, "a listing", ask, times=_LISTING)
         expect(self.entry, snapshot.license, str, "license")
         expect(self.entry, snapshot.reference, Reference, "reference of a listing")
         expect(self.entry, snapshot.revision, str, "revision")
@@ -74,6 +80,12 @@ class GuardedSource(Guarded[Source]):
         finally:
             with networked(self.entry):
                 manager.__exit__(None, None, None)
+
+    def close(self) -> None:
+        """As :meth:`modelpm.api.Closing.close`; nothing where the plugin holds nothing."""
+        made = self.made
+        if isinstance(made, Closing):
+            self.waits.bounded(self.entry, "its close()", lambda: self._ask(lambda _: made.close()), times=CLOSING)
 
     def parse(self, rest: str) -> Reference:
         """As :meth:`modelpm.api.Parser.parse`, with the contract's default where the plugin has no grammar."""
