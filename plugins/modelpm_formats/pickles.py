@@ -148,7 +148,10 @@ def glance(head: bytes) -> Danger:
     machine = Machine(Cursor(Memory(head)))
     with suppress(MalformedError):
         machine.run()
-    return Danger.CODE if machine.imports - ALLOWED or machine.problems else Danger.PICKLE
+    if machine.imports - ALLOWED or machine.problems:
+        return Danger.CODE
+    # Numbers can look like a few opcodes: only the whole file tells whether such bytes are a pickle.
+    return Danger.PICKLE if machine.imports or machine.protocol is not None else Danger.NONE
 
 
 def inspect(source: ByteSource) -> Findings:
