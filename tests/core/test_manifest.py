@@ -1,6 +1,7 @@
 """``models.toml``: read strictly, edited without disturbing what people wrote."""
 
 import re
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given, settings
@@ -275,6 +276,22 @@ def test_settling_ends_all_drift_and_keeps_what_did_not_change() -> None:
     again = parse_lock(after.render(), "x")
     assert drift(manifest, again) == ()
     assert again.render() == after.render()
+
+
+@pytest.mark.parametrize(
+    ("format_", "path", "allowed"),
+    [
+        ("openvino", "openvino_model.bin", True),
+        ("openvino", "model.bin", True),  # a pickle of that name is refused for its bytes
+        ("", "model.bin", False),
+        ("pickle", "model.bin", False),
+        ("openvino", "model.ckpt", False),
+    ],
+)
+def test_an_ending_that_every_program_uses_names_no_format(format_: str, path: str, *, allowed: bool) -> None:
+    rules = Rules(formats=("openvino",))
+    with nullcontext() if allowed else pytest.raises(Denied, match="allow-formats"):
+        rules.check("m", format_=format_, license_="", paths=[path])
 
 
 @pytest.mark.parametrize(

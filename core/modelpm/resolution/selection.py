@@ -2,19 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
+from modelpm.inspection.layouts.roles import format_of as by_name
 from modelpm.text.untrusted import shortened
 
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 _LONG = 200  # characters of a name in a message
 
 
 def format_of(paths: Iterable[str]) -> str:
     """Return the weights' format by the files' endings: gguf, safetensors, onnx, pickle, or an empty text."""
-    endings = {p.rsplit(".", 1)[-1].lower() for p in paths if "." in p}
-    for name in ("gguf", "safetensors", "onnx"):
-        if name in endings:
-            return name
-    return "pickle" if any(f".{e}" in _PICKLES for e in endings) else ""
+    formats = {by_name(path) for path in paths}
+    return next((name for name in ("gguf", "safetensors", "onnx", "pickle") if name in formats), "")
 
 
 def few(paths: Sequence[str]) -> str:
