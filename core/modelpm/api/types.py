@@ -349,7 +349,7 @@ class Context:
         network: Timeouts, certificates, proxies.
         emit: Takes an event, its action and its fields; may be called from any thread.
         warn: Takes a sentence for the user about what went wrong without stopping anything.
-        cancelled: Set when the manager closes, also after Ctrl-C; whoever waits looks at it.
+        cancelled: Set when the manager closes, also after Ctrl-C; a wait looks at it.
     """
 
     settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
