@@ -103,7 +103,7 @@ class Inspectors:
         return Findings(min(told, default=None), danger=danger, problems=problems)
 
     def facts(self, source: ByteSource, *, whole: bool = False) -> Facts | None:
-        """Return what the header of a file says that is not here; None where no inspector reads it by ranges.
+        """Return what the header of a file says that is not here; None where none that is shipped reads it by ranges.
 
         Args:
             source: The file.

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from modelpm.api.inspection import Facts
+from modelpm.api.stages import Work
 from modelpm.disk.reading import read_bytes
 from modelpm.errors import ModelpmError
 from modelpm.inspection.fit import Machine, fits
@@ -59,7 +60,11 @@ class Measurer:
             details: What names and catalogs say.
             models: The variants, in their order; each has at least the files whose headers are read.
         """
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="modelpm-header") as pool, self.hosts.hurried():
+        with (
+            self.listings.bus.during(Work.CHECKING, f"the headers of {details.model}"),
+            ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="modelpm-header") as pool,
+            self.hosts.hurried(),
+        ):
             each = zip(details.variants, models, strict=True)
             pairs = list(pool.map(lambda one: self._variant(one[0], one[1], details.installed), each))
         license_ = details.license or next((f.license for _, facts in pairs for f in facts if f.license), "")
