@@ -217,15 +217,19 @@ class Lookup(Reader):
         return ""
 
     def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-        """Return specs in place of pasted pages of the Hub and of ``:auto``; and what changed, in words."""
+        """Return full specs in place of short forms, pasted pages and ``:auto``; and what changed, in words."""
         from modelpm.network.redact import redact_urls
-        from modelpm.text.pasted import hub_spec
+        from modelpm.text.typed import full_spec
 
         endpoint = self.config.environ.get("HF_ENDPOINT") or str(
             self.config.table("source", "hf").get("endpoint") or ""
         )
-        full = tuple(self._fitting(hub_spec(spec, endpoint) or spec) for spec in specs)
-        return full, [f"`{redact_urls(s)}` is read as {f}" for s, f in zip(specs, full, strict=True) if s != f]
+        known = frozenset[str]()
+        if any("/" in spec for spec in specs):  # start-up: most names need no catalog
+            known = frozenset((*self.catalogs.catalogs, *(m.catalog for m in self.environment.read().models)))
+        full = tuple(self._fitting(full_spec(spec, endpoint, known)) for spec in specs)
+        changed = ((s, f) for s, f in zip(specs, full, strict=True) if s != f and not f.startswith("file://"))
+        return full, [f"`{redact_urls(s)}` is read as {f}" for s, f in changed]
 
     def _fitting(self, spec: str) -> str:
         """Return a spec that names the best variant that fits this machine, where ``:auto`` asks for it."""
