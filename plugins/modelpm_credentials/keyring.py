@@ -8,6 +8,13 @@ class Keyring:
 
     def __init__(self, context: Context) -> None:
         del context
+
+    def secret(self, server: str) -> Secret | None:
+        """Return what is stored for a server; one without a user, or with the user ``token``, is a token.
+
+        Raises:
+            UsageError: The library is not installed; it is needed only where the configuration asks for this place.
+        """
         try:
             import keyring
         except ImportError as error:
@@ -15,11 +22,7 @@ class Keyring:
                 "the credentials `keyring` need the library keyring, which is not installed",
                 hints=["pip install 'modelpm[keyring]'"],
             ) from error
-        self._get = keyring.get_credential
-
-    def secret(self, server: str) -> Secret | None:
-        """Return what is stored for a server; one without a user, or with the user ``token``, is a token."""
-        found = self._get(server, None)
+        found = keyring.get_credential(server, None)
         if found is None or not found.password:
             return None
         return Secret(found.password, username=None if found.username in {"", "token", None} else found.username)
