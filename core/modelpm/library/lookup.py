@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # start-up
     from modelpm.results.report import Details, Holder, Result
     from modelpm.store import Store
 
+_FITTING = ":auto"
+
 
 class Lookup(Reader):
     """The read-only verbs of a manager.
@@ -233,11 +235,11 @@ class Lookup(Reader):
 
     def _fitting(self, spec: str) -> str:
         """Return a spec that names the best variant that fits this machine, where ``:auto`` asks for it."""
-        from modelpm.operations.fitting import SUFFIX, best
-
-        if not spec.endswith(SUFFIX):
+        bare = spec.removesuffix(_FITTING)
+        if bare == spec:
             return spec
-        bare = spec.removesuffix(SUFFIX)
+        from modelpm.operations.fitting import best  # start-up
+
         return f"{bare}:{best(self.show(bare).rows[0]).name}"
 
     def audit_catalog(self, name: str) -> "tuple[Finding, ...]":
