@@ -34,8 +34,11 @@ _STORAGE: Final = re.compile(r"(.*)/data/[0-9]+")
 _ZLIB: Final = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _BZIP_BLOCK: Final = b"1AY&SY"
 
-_FAULTS: Final = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError)
-_OTHER_FAULTS: Final = (RuntimeError, NotImplementedError, OverflowError, MemoryError, IndexError)
+FAULTS: Final = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
+    RuntimeError, NotImplementedError, OverflowError, MemoryError, IndexError,
+)  # fmt: skip
+"""What the standard library's readers of archives raise for bytes that are damaged, or made to do harm."""
 
 
 class Stream(io.RawIOBase):
@@ -138,7 +141,7 @@ def _decompressed(source: ByteSource, most: int, *, whole: bool) -> bytes:
         xz = head.startswith((_XZ, _LZMA))
         reader = lzma.LZMADecompressor(memlimit=_LARGEST_DICTIONARY) if xz else zlib.decompressobj()
         data = reader.decompress(packed, most)
-    except (*_FAULTS, *_OTHER_FAULTS) as error:
+    except FAULTS as error:
         raise MalformedError(f"it cannot be decompressed: {error}") from error
     if whole and (reader.unused_data or (not reader.eof and len(data) < most)):
         raise MalformedError("it ends early, or holds several streams")
@@ -158,7 +161,7 @@ def tar_members(source: ByteSource) -> Iterator[tuple[str, ByteSource]]:
                 raise MalformedError(f"it has more than {MOST_MEMBERS:,} members, or a sparse one")
             if member.isfile():
                 yield member.name, Part(source, member.offset_data, member.size)
-    except (*_FAULTS, *_OTHER_FAULTS) as error:
+    except FAULTS as error:
         raise MalformedError(f"the tar archive cannot be read: {error}") from error
 
 
@@ -171,7 +174,7 @@ def zip_archive(source: ByteSource) -> zipfile.ZipFile:
     _directory(source)
     try:
         archive = zipfile.ZipFile(Stream(source))
-    except (*_FAULTS, *_OTHER_FAULTS) as error:
+    except FAULTS as error:
         raise MalformedError(f"the zip archive cannot be read: {error}") from error
     names = archive.namelist()
     if len(names) > MOST_MEMBERS or len({name.lower() for name in names}) < len(names):
@@ -224,7 +227,7 @@ class Member:
     def _open(self) -> IO[bytes]:
         try:
             return self._archive.open(self._info)
-        except (*_FAULTS, *_OTHER_FAULTS) as error:
+        except FAULTS as error:
             raise MalformedError(f"it cannot be read: {error}") from error
 
     def read(self, offset: int, length: int) -> bytes:
@@ -241,7 +244,7 @@ class Member:
     def _piece(self, count: int) -> bytes:
         try:
             data = self._stream.read(min(count, _PIECE))
-        except (*_FAULTS, *_OTHER_FAULTS) as error:
+        except FAULTS as error:
             raise MalformedError(f"it cannot be read: {error}") from error
         self._at += len(data)
         self.unpacked += len(data)

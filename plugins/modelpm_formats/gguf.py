@@ -1,14 +1,17 @@
 """GGUF: the header of a llama.cpp model, read forward and bounded, and its tensor table held against the file."""
 
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import prod
 from struct import Struct, unpack
 from typing import Final
 
 from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
-from modelpm.api.toolkit import Cursor, MalformedError, structural
+from modelpm.api.toolkit import BoundError, Cursor, MalformedError, structural
 from modelpm_formats.ggml_types import FILE_TYPES, TYPES
+from modelpm_formats.gguf_dimensions import Scalar, dimensions
 
 NAME: Final = "gguf"
 MAGIC: Final = b"GGUF"
@@ -27,9 +30,9 @@ _DEPTH: Final = 3
 _STRING, _ARRAY = 8, 9
 _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _WIDTHS: Final = {number: Struct("<" + code).size for number, code in _SCALARS.items()}
+_SIZE: Final = re.compile(r"(?:(\d{1,4})x)?(\d{1,4}(?:\.\d{1,4})?)([KMBT])(?:-.*)?")
+_UNITS: Final = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _MOST_ALIGNMENT: Final = 1 << 20
-
-Scalar = str | int | float | bool | tuple[int | float | bool, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +76,39 @@ def recognizes(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def read(source: ByteSource, *, brief: bool = False) -> Header:
+def read(source: ByteSource) -> Header:
     """Read the header.
-
-    Args:
-        source: The file.
-        brief: Stop at the tokenizer: the facts come from the first 64 KiB, and the tensor table is not read.
 
     Raises:
         MalformedError: The header breaks the format's rules or a bound.
     """
-    cursor = Cursor(source, first=BRIEF_PIECE if brief else FIRST_PIECE, limit=LARGEST_HEADER)
+    reader, tensors, keys = _opened(Cursor(source, first=FIRST_PIECE, limit=LARGEST_HEADER))
+    for _ in range(keys):
+        reader.entry(reader.name())
+    table = tuple(reader.tensor() for _ in range(tensors))
+    alignment = reader.metadata.get("general.alignment", 32)
+    if not isinstance(alignment, int) or not 0 < alignment <= _MOST_ALIGNMENT or alignment & (alignment - 1):
+        raise MalformedError("general.alignment is not a power of two")
+    return Header(reader.metadata, reader.lengths, table, -(-reader.cursor.position // alignment) * alignment)
+
+
+def read_brief(source: ByteSource) -> Header:
+    """Read what the first 64 KiB say: up to the tokenizer's tokens, which are counted only, and no tensor table.
+
+    Raises:
+        MalformedError: The header breaks the format's rules.
+    """
+    reader, _, keys = _opened(Cursor(source, first=BRIEF_PIECE, limit=BRIEF_PIECE))
+    with suppress(BoundError):  # a header in another order than usual tells less
+        for _ in range(keys):
+            key = reader.name()
+            if not reader.entry(key, whole=not key.startswith("tokenizer.")):
+                break
+    return Header(reader.metadata, reader.lengths)
+
+
+def _opened(cursor: Cursor) -> "tuple[_Reader, int, int]":
+    """Return a reader of the metadata, and how many tensors and keys there are."""
     if cursor.take(4) != MAGIC:
         raise MalformedError("the file does not begin with GGUF")
     version = cursor.number(4)
@@ -94,19 +119,7 @@ def read(source: ByteSource, *, brief: bool = False) -> Header:
         raise MalformedError(
             f"{tensors:,} tensors and {keys:,} keys are declared; modelpm reads {MOST_TENSORS:,} and {MOST_KEYS:,}"
         )
-    reader = _Reader(cursor)
-    for _ in range(keys):
-        key = reader.name()
-        if brief and key.startswith("tokenizer.") and "general.architecture" in reader.metadata:
-            return Header(reader.metadata, {**reader.lengths, key: 0})
-        reader.entry(key)
-    if brief:
-        return Header(reader.metadata, reader.lengths)
-    table = tuple(reader.tensor() for _ in range(tensors))
-    alignment = reader.metadata.get("general.alignment", 32)
-    if not isinstance(alignment, int) or not 0 < alignment <= _MOST_ALIGNMENT or alignment & (alignment - 1):
-        raise MalformedError("general.alignment is not a power of two")
-    return Header(reader.metadata, reader.lengths, table, -(-cursor.position // alignment) * alignment)
+    return _Reader(cursor), tensors, keys
 
 
 @dataclass(slots=True)
@@ -122,7 +135,8 @@ class _Reader:
             raise MalformedError(f"a key or a tensor's name is declared to have {length:,} bytes")
         return self.cursor.take(length).decode("utf-8", "replace")
 
-    def entry(self, key: str) -> None:
+    def entry(self, key: str, *, whole: bool = True) -> bool:
+        """Read one value; without ``whole`` an array is counted only: False says that its items come next."""
         if key in self.metadata or key in self.lengths:
             raise MalformedError(f"the key {key[:80]} stands twice in the header")
         kind = self.cursor.number(4)
@@ -131,10 +145,15 @@ class _Reader:
             kept = self.cursor.take(min(length, _KEPT_TEXT)).decode("utf-8", "replace")
             self.cursor.skip(length - min(length, _KEPT_TEXT))
             self.metadata[key] = kept
+        elif kind == _ARRAY and not whole:
+            self.cursor.skip(4)
+            self.lengths[key] = self.cursor.number(8)
+            return False
         elif kind == _ARRAY:
             self._array(key, 1)
         else:
             (self.metadata[key],) = unpack("<" + self._scalar(kind), self.cursor.take(_WIDTHS[kind]))
+        return True
 
     def _scalar(self, kind: int) -> str:
         if kind not in _SCALARS:
@@ -188,7 +207,7 @@ def facts(header: Header) -> Facts:
     part, parts = _number(metadata.get("split.no")), _number(metadata.get("split.count"))
     return Facts(
         architecture=architecture,
-        parameters=sum(prod(tensor.shape) for tensor in header.tensors) if complete else None,
+        parameters=sum(prod(tensor.shape) for tensor in header.tensors) if complete else _labelled(metadata),
         quantization=named or (summary.main_type if summary else None),
         context_length=_number(metadata.get(f"{architecture}.context_length")),
         tensors=summary,
@@ -196,7 +215,16 @@ def facts(header: Header) -> Facts:
         license=_text(metadata.get("general.license")),
         split=(part + 1, parts) if part is not None and parts else None,
         header_bytes=header.data_start,
+        dimensions=dimensions(metadata, header.lengths),
     )
+
+
+def _labelled(metadata: Mapping[str, Scalar]) -> int | None:
+    """Return the parameters that the header names in words, such as ``8B`` or ``8x7B``; about as many there are."""
+    found = _SIZE.fullmatch(_text(metadata.get("general.size_label")) or "")
+    if found is None:
+        return _number(metadata.get("general.parameter_count"))
+    return round(int(found[1] or 1) * float(found[2]) * _UNITS[found[3]])
 
 
 def brief(source: ByteSource) -> Facts:
@@ -205,7 +233,7 @@ def brief(source: ByteSource) -> Facts:
     Raises:
         MalformedError: The header breaks the format's rules or a bound.
     """
-    return facts(read(source, brief=True))
+    return facts(read_brief(source))
 
 
 def inspect(source: ByteSource) -> Findings:

@@ -13,6 +13,7 @@ from modelpm.testing import FaultServer
 from tests.support.catalogs import write_catalog
 from tests.support.codes import coded
 from tests.support.hub import Hub
+from tests.support.projects import shop_in
 from tests.support.transfers import noise
 
 WEIGHTS, OTHER = b"GGUF" + noise(100_000, 1), b"GGUF" + noise(100_000, 2)
@@ -101,7 +102,20 @@ def test_dry_run_and_show_know_the_size(hub: Hub, tmp_path: Path) -> None:
     assert variant.bytes == len(WEIGHTS)
     assert (variant.files[0].size, variant.files[0].sha256) == (len(WEIGHTS), digest(WEIGHTS))
     assert details.license == "mit"
-    assert hub.requests(server="cdn") == []
+    assert {seen.headers["Range"] for seen in hub.requests(server="cdn")} == {"bytes=0-4095", "bytes=0-65535"}
+
+
+def test_a_variant_is_shown_alone_and_only_where_the_release_has_it(tmp_path: Path) -> None:
+    shop = shop_in(tmp_path / "home", tmp_path / "shop")
+    shop.offer("chat", "1.0", "1.1")
+    entry = shop.folder / "models" / "chat.toml"
+    entry.write_text(entry.read_text().replace('"q4"', '"q8"', 2))  # of the first release
+    manager = modelpm.Manager(home=tmp_path / "home", offline=True)
+    for spec, release, variant in (("acme/chat:q4", "1.1", "q4"), ("acme/chat@1.0:q8", "1.0", "q8")):
+        details = manager.show(spec).rows[0]
+        assert (details.release, [v.name for v in details.variants]) == (release, [variant])
+    with pytest.raises(NotFound, match=r"acme/chat 1\.1 has no variant `q8`"):
+        manager.show("acme/chat:q8")
 
 
 def test_show_leaves_a_size_open_where_the_source_is_away(tmp_path: Path) -> None:

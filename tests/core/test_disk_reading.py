@@ -30,6 +30,20 @@ def plant(path: Path, kind: str) -> None:
         path.symlink_to(ENDLESS)
 
 
+def test_reading_leaves_no_descriptor_open(tmp_path: Path) -> None:
+    def lowest() -> int:
+        fd = os.open(tmp_path, os.O_RDONLY)
+        os.close(fd)
+        return fd
+
+    (tmp_path / "file").write_bytes(b"bytes")
+    before = lowest()
+    assert read_bytes(tmp_path / "file", 100, follow=True) == b"bytes"
+    with pytest.raises(UnfitError, match="larger than 4 bytes"):
+        read_bytes(tmp_path / "file", 4, follow=True)
+    assert lowest() == before
+
+
 @pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
 def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "file"

@@ -125,8 +125,11 @@ def test_leftovers_are_told_and_swept(manager: modelpm.Manager) -> None:
     layout.partial("a" * 64).mkdir()
     for path in (*drafts, layout.partial("a" * 64)):
         os.utime(path, (time.time() - 40 * 86_400,) * 2)
+    layout.partial("b" * 64).mkdir()  # just now
     found = rows(manager)
     assert (found["drafts"].state, found["partial"].state) == ("warn", "warn")
+    assert "2 unfinished downloads" in found["partial"].text
+    assert "1 older than two weeks" in found["partial"].text
     rows(manager, fix=True)
     assert not any(path.exists() for path in drafts)
     assert layout.partial("a" * 64).exists()

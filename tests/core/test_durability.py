@@ -74,6 +74,14 @@ def test_every_kind_of_link_is_on_the_medium_before_a_project_counts_on_it(
     in_order(seen, "work/models/m/weights.bin", "work/models.toml")
 
 
+def test_a_link_in_a_folder_of_the_user_is_on_the_medium(trace: Traced, tmp_path: Path) -> None:
+    spec = folder_of(tmp_path / "given", {"weights.bin": os.urandom(5000), "deep/er/config.json": b"{}"})
+    seen = trace("install", spec, "--as", "m", "--dir", "app/models")
+    assert seen.unsafe(*SPARED) == []
+    in_order(seen, BLOB, "app/models/weights.bin")
+    assert seen.settled("app/models/deep/er/config.json")
+
+
 def test_an_upgrade_a_removal_and_a_setting_are_on_the_medium(trace: Traced, modelpm: Modelpm, hub: Hub) -> None:
     environ = {"HF_ENDPOINT": hub.endpoint}
     hub.add("acme/m", {"m.bin": b"one" * 1000})
@@ -90,6 +98,15 @@ def test_an_upgrade_a_removal_and_a_setting_are_on_the_medium(trace: Traced, mod
     seen = trace("config", "set", "network.jobs", "3")
     assert seen.unsafe(*SPARED) == []
     seen.named(f"{HOME}/config.toml")
+
+
+def test_a_new_name_of_a_model_is_on_the_medium_before_the_ledger_has_it(
+    trace: Traced, modelpm: Modelpm, weights: str
+) -> None:
+    assert modelpm("install", weights).code == 0
+    seen = trace("rename", "weights", "other")
+    assert seen.unsafe(*SPARED) == []
+    in_order(seen, f"{HOME}/env/models/other", LEDGER, LOCK)
 
 
 def test_bundles_and_what_is_taken_from_them_are_on_the_medium(trace: Traced, modelpm: Modelpm, weights: str) -> None:

@@ -107,6 +107,19 @@ def test_bytes_that_cannot_be_placed_are_refused_and_worth_another_try(
     assert "canary" not in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (answered(206, content_range="bytes 100-999/*"), "without saying how large the file is"),
+        (answered(206, content_type="multipart/byteranges; boundary=x"), "with several parts"),
+        (answered(206, content_range="bytes 50-999/1000"), "bytes 50-999 of 1000 when asked from 100 on"),
+    ],
+)
+def test_what_is_wrong_with_a_part_is_said(answer: Answer, why: str) -> None:
+    with pytest.raises(Unavailable, match=why):
+        judged(answer, asked(100, size=None))
+
+
 @pytest.mark.parametrize("status", [200, 206])
 @pytest.mark.parametrize("part", ["bytes 0-99/1000", "bytes 100-999/1000", "bytes 1-1000/1000"])
 def test_a_part_is_not_taken_for_the_whole_file(status: int, part: str) -> None:

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 import urllib3.contrib
+from urllib3.exceptions import ProtocolError
 
 from modelpm.api import Context, ModelpmError, Network, Unavailable, UsageError
 from modelpm.http import PermanentError
+from modelpm.http.failures import failure
 from modelpm.http.proxies import Proxy, parse_proxy
 from tests.support.codes import coded
 from tests.support.raw import always, answer, raw_server, sends
@@ -96,6 +98,11 @@ def test_a_proxy_that_wants_a_password_is_blamed_by_the_way_it_wants_it(
 )
 def test_the_address_of_a_proxy_is_read_in_every_spelling(text: str, proxy: Proxy) -> None:
     assert parse_proxy(text) == proxy
+
+
+def test_a_server_that_breaks_off_behind_a_proxy_is_blamed_and_not_the_proxy() -> None:
+    error = failure(ProtocolError("Connection aborted.", ConnectionResetError()), "http://models.example/x", "p:3128")
+    assert (error.code, "models.example" in error.message, "p:3128" in error.message) == ("network", True, False)
 
 
 def test_socks_without_its_library_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:

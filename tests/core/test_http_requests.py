@@ -7,6 +7,7 @@ import pytest
 
 from modelpm.api import Context, Denied, Expired, Network, NotFound, OfflineError, Unavailable, UsageError
 from modelpm.http import PermanentError
+from modelpm.network.health import Hosts
 from tests.support.codes import coded
 from tests.support.raw import RawServer, answer, raw_server, sends
 from tests.support.sources import Plain, download, knowing, one_file
@@ -339,6 +340,14 @@ def test_a_server_that_was_given_up_gets_one_try_for_a_while(monkeypatch: pytest
             with pytest.raises(Unavailable, match="503 Service Unavailable; gave up after 2 tries"):
                 source.get(other.url(path))
             assert len(other.heads) == heads
+
+
+@pytest.mark.parametrize("label", ["http://[odd", "words of a plugin", ""])
+def test_an_origin_that_is_no_address_rests_after_a_failure_too(label: str) -> None:
+    hosts = Hosts()
+    hosts.failed(label)
+    assert hosts.rest(label) > 0
+    assert hosts.rest("http://127.0.0.1/") == 0
 
 
 @pytest.mark.parametrize("location", ["http://evil\\@localhost/x", "http://localhost/a\tb", "nonsense", "http://a b/"])

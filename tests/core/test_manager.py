@@ -18,7 +18,7 @@ from modelpm.api.types import Progress, Status
 from modelpm.errors import Denied, IntegrityError, Interrupted, ModelpmError, NotFound, UsageError
 from tests.support.codes import coded
 from tests.support.hub import Hub
-from tests.support.models import folder_of, sized
+from tests.support.models import folder_of, manager_in, sized
 from tests.support.stores import damage
 
 WEIGHTS = sized("model.safetensors", 1 << 20)
@@ -533,6 +533,13 @@ def test_a_repository_can_be_shown_before_it_is_installed(manager: modelpm.Manag
     assert [v.quantization for v in details.variants] == ["Q4_K_M", "Q8_0"]
 
 
+def test_what_comes_along_and_what_only_is_offered_is_noted(manager: modelpm.Manager, hub: Hub) -> None:
+    hub.add("acme/m-GGUF", GGUF | {"mmproj-F16.gguf": WEIGHTS[:50], "imatrix.dat": WEIGHTS[:2048]})
+    notes = manager.show("hf://acme/m-GGUF").rows[0].notes
+    assert "projector: mmproj-F16.gguf (50 B), comes along" in notes
+    assert "imatrix: imatrix.dat (2.0 KiB), with --include" in notes
+
+
 def test_a_catalog_of_the_users_own_comes_first(tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     repo = hub.add("acme/plain", PLAIN)
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
@@ -637,6 +644,12 @@ def test_a_quantization_of_a_repository_that_has_none_is_told(manager: modelpm.M
     with pytest.raises(NotFound, match="has no variant `Q4_K_M`") as caught:
         manager.install("hf://acme/plain:Q4_K_M")
     assert "safetensors" in caught.value.hints[-1]
+
+
+def test_why_finds_a_file_of_a_view_that_is_a_copy(tmp_path: Path) -> None:
+    manager = manager_in(tmp_path, link_mode="copy")
+    model = manager.install(folder_of(tmp_path / "m", {"m.gguf": b"m" * 500}))
+    assert [(row.name, row.file) for row in manager.why(str(model.path)).rows] == [("m", "m.gguf")]
 
 
 def test_why_finds_a_blob_by_its_own_file(manager: modelpm.Manager, hub: Hub, tmp_path: Path) -> None:

@@ -243,6 +243,7 @@ def test_whatever_is_put_in_is_read_back_and_comes_out_again(
     requirements: dict[str, Requirement], group: str | None
 ) -> None:
     edited = with_models(STARTER, "models.toml", (), requirements, group)
+    assert with_models(edited, "models.toml", (), requirements, group) == edited
     assert dict(parse_manifest(edited, "models.toml").models) == requirements
     assert dict(parse_manifest(without_models(edited, "models.toml", (), requirements), "models.toml").models) == {}
 

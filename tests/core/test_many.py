@@ -3,7 +3,9 @@
 import json
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +16,7 @@ from modelpm.errors import StoreError, UsageError
 from modelpm.lockfile import file as lock_file
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
+from modelpm.operations import install
 from modelpm.project import edit
 from modelpm.store import Store
 from tests.conftest import Ran
@@ -48,7 +51,7 @@ def model(store: Store, name: str, data: bytes) -> LockedModel:
 
 
 def specs(tmp_path: Path, count: int) -> list[str]:
-    given = folder_of(tmp_path / "given", {f"m{n:02}.bin": b"GGUF%d" % n for n in range(count)})
+    given = folder_of(tmp_path / "given", {f"m{n:02}.bin": b"model %d" % n for n in range(count)})
     return [f"{given}/m{n:02}.bin" for n in range(count)]
 
 
@@ -65,6 +68,21 @@ def test_models_of_one_call_are_locked_together_and_a_folder_is_synced_once(
     last = max(c.ended for c in seen.of("rename", "home/modelpm/env/models/big/*"))
     assert len(synced) < 5
     assert any(last < c.begun < seen.named("home/modelpm/env/models.lock").begun for c in synced)
+
+
+def test_models_are_locked_together_for_nine_times_as_long_as_locking_took(
+    manager: modelpm.Manager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that moves when it is read: locking takes one step, and each model another."""
+    steps, locked = count(2.0, 2.0), list[int]()
+
+    def monotonic() -> float:
+        locked.append(len(manager.environment.read().models))
+        return next(steps)
+
+    monkeypatch.setattr(install, "time", SimpleNamespace(monotonic=monotonic))
+    assert manager.install(specs(tmp_path, 12)).errors == ()
+    assert sorted({*locked}) == [0, 1, 10, 12]
 
 
 def test_one_that_fails_stops_no_other_and_each_is_recorded_to_its_end(

@@ -51,6 +51,24 @@ def test_a_mutant_keeps_its_key_where_lines_above_it_change() -> None:
     assert {m.key for m in mutants("x.py", SOURCE)} == {m.key for m in mutants("x.py", moved)}
 
 
+def test_what_is_computed_at_import_is_noticed_where_it_is_used() -> None:
+    source = b"""
+LIMIT = 64 << 20
+
+class C:
+    quick: bool = False
+
+    def f(self, size: int, most: int = 3) -> bool:
+        most += 1
+        return self.quick or size > LIMIT
+"""
+    felt = {(m.code, m.felt) for m in mutants("x.py", source)}
+    assert ("LIMIT = 64 << 20", (9,)) in felt
+    assert ("quick: bool = False", (9,)) in felt
+    assert ("def f(self, size: int, most: int = 3) -> bool:", (8, 9)) in felt
+    assert ("most += 1", (8,)) in felt
+
+
 @given(count=st.integers(0, 60))
 def test_the_sample_is_part_of_the_next_larger_one(count: int) -> None:
     made = mutants("x.py", SOURCE)
@@ -81,7 +99,9 @@ def test_a_mutant_that_no_test_notices_survives_and_others_do_not(tmp_path: Path
     (tmp_path / "core" / "code.py").write_text("A = 1\nB = 2\n")
     (tmp_path / "tests" / "test_code.py").write_text("import code_of\n")
     (tmp_path / "core" / "code_of.py").write_text("A = 1\nB = 2\n")
+    broken = "\ndef test_broken():\n    assert False\n"
     (tmp_path / "tests" / "test_code.py").write_text("from code_of import A\n\ndef test_a():\n    assert A == 1\n")
+    (tmp_path / "tests" / "test_broken.py").write_text(broken)
     work = tmp_path / "work"
     work.mkdir()
     trials = Trials(tmp_path, work, workers=2)
@@ -91,8 +111,10 @@ def test_a_mutant_that_no_test_notices_survives_and_others_do_not(tmp_path: Path
         Change("b", "core/code_of.py", b"A = 1\nB = 3\n", tests),
         Change("c", "core/code_of.py", b"A = 2\nB = 2\n", []),
         Change("d", "core/code_of.py", b"A = (\n", tests),
+        Change("e", "core/code_of.py", b"A = 2\nB = 2\n", ["tests/test_broken.py"]),
     ]
-    assert [(v.name, v.killed) for v in trials.run(changes)] == [("a", True), ("b", False), ("c", False), ("d", True)]
+    verdicts = {v.name: v.killed for v in trials.run(changes)}
+    assert verdicts == {"a": True, "b": False, "c": False, "d": True, "e": False}
 
 
 @pytest.mark.marathon

@@ -93,6 +93,38 @@ def test_a_bundle_brings_a_project_to_a_machine_without_network(
     assert {p: p.stat().st_mtime_ns for p in target.parent.rglob("*")} == before
 
 
+def test_a_bundle_has_the_lock_as_the_user_left_it(manager: modelpm.Manager, project: Project, tmp_path: Path) -> None:
+    lock = project.root / "models.lock"
+    lock.write_text(f"{lock.read_text()}\n# a comment\n\n\n")
+    (tmp_path / "bundle").mkdir()
+    manager.bundle(tmp_path / "bundle", project=project)
+    assert (tmp_path / "bundle" / "models.lock").read_text() == lock.read_text()
+
+
+def test_a_draft_in_a_folder_that_has_a_second_name_is_not_written_into(
+    manager: modelpm.Manager, project: Project, tmp_path: Path
+) -> None:
+    folder, mine = tmp_path / "bundle", tmp_path / "mine"
+    folder.mkdir()
+    manager.bundle(folder, project=project, split=500)
+    part = min(folder.rglob("*.001"))
+    whole = part.read_bytes()
+    mine.write_bytes(whole[:7])
+    part.unlink()
+    part.with_name(f"{part.name}.partial").hardlink_to(mine)
+    manager.bundle(folder, project=project, split=500)
+    assert (part.read_bytes(), part.stat().st_nlink) == (whole, 1)
+    assert mine.read_bytes() == whole[:7]
+
+
+def test_a_bundle_of_nothing_brings_nothing(
+    manager: modelpm.Manager, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    manager.bundle(tmp_path / "b.tar")
+    assert stranger.import_(tmp_path / "b.tar").rows == ()
+    assert stranger.installed() == ()
+
+
 def test_without_a_project_a_bundle_becomes_the_users_models(
     manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
 ) -> None:

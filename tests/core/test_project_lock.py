@@ -208,6 +208,7 @@ def test_remove_takes_it_out_of_all_three_and_leaves_the_bytes(project: Project,
     assert [m.name for m in project.installed()] == ["embed"]
     assert "acme/chat" not in manifest_of(project)
     assert not (project.root / "models" / "chat").exists()
+    assert [row.ok for row in manager.verify(["embed"], project=project).rows] == [True, True]
     assert manager.store.blob(sha256).exists()
     with pytest.raises(NotFound) as caught:
         project.remove(["chat"])

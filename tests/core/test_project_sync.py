@@ -16,7 +16,7 @@ import pytest
 
 import modelpm
 from modelpm.disk.atomic import write_atomic
-from modelpm.errors import CheckFailedError, IntegrityError, StoreError, UsageError
+from modelpm.errors import CheckFailedError, IntegrityError, NotFound, StoreError, UsageError
 from modelpm.library.project import Project
 from tests.conftest import Ran
 from tests.support.codes import coded
@@ -68,6 +68,18 @@ def test_nothing_to_do_writes_nothing_at_all(project: Project, home: Path) -> No
     assert project.sync(frozen=True).lock_action == "unchanged"
     assert project.sync(check=True).lock_action == "unchanged"
     assert snapshot(project.root, home) == before
+
+
+def test_verify_means_the_projects_model_of_a_name_before_the_users(manager: modelpm.Manager, project: Project) -> None:
+    manager.install(["chat", "style"])
+    shutil.rmtree(project.environment.view.folder("chat"))
+    assert [(row.name, row.ok) for row in manager.verify(["chat", "style"], project=project).rows] == [
+        ("chat", False),
+        ("style", True),
+    ]
+    assert [row.ok for row in manager.verify(["chat"]).rows] == [True]
+    with pytest.raises(NotFound, check=coded("not_installed")):
+        manager.verify(["other"], project=project)
 
 
 def test_what_is_gone_or_cut_comes_back_without_the_network(project: Project) -> None:

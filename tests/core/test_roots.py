@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from modelpm.store.gc.roots import Record, digest_of
 from tests.core.test_store_machine import counting, wait_for
 from tests.support.codes import coded
 from tests.support.models import folder_of, manager_in, names
-from tests.support.stores import read_only, tmpfs
+from tests.support.stores import read_only, tmpfs, umask
 
 DATA = Path(__file__).with_name("data")
 DAY = 86_400
@@ -78,6 +79,12 @@ def test_every_root_has_an_id_of_its_own(manager: modelpm.Manager, tmp_path: Pat
     assert len(known - {""}) == 2
 
 
+def test_the_id_of_a_root_is_as_open_as_the_umask_leaves(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
+    with umask(0o002):
+        project_in(manager, tmp_path / "app", spec)
+    assert stat.S_IMODE((tmp_path / "app" / "models" / MARK).stat().st_mode) == 0o664
+
+
 def test_a_moved_project_is_found_by_a_sync_with_nothing_to_do(
     manager: modelpm.Manager, tmp_path: Path, spec: str
 ) -> None:
@@ -120,6 +127,9 @@ def test_a_lock_that_was_cut_short_holds_what_it_held_before(
     lock.write_text(lock.read_text().partition("digest")[0])
     manager.maintenance.prune()
     assert shown(tmp_path / "app") == BYTES
+    (tmp_path / "app" / "models" / "m" / "a.bin").unlink()  # a view holds what it shows, whatever the lock names
+    manager.maintenance.prune()
+    assert names(manager.store)
 
 
 def test_a_link_that_a_sync_left_in_the_view_holds_until_it_is_taken_out(tmp_path: Path, spec: str) -> None:
@@ -452,6 +462,16 @@ def test_an_uninstall_with_the_folders_frees_what_only_they_showed(
     assert change.freed == would.freed > 0
     assert f"1 file removed from {tmp_path / 'out'}" in change.note
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_an_uninstall_names_the_folders_of_that_model_only(manager: modelpm.Manager, tmp_path: Path, spec: str) -> None:
+    other = folder_of(tmp_path / "n", {"b.bin": b"b" * 500})
+    manager.install(spec, dir=tmp_path / "one")
+    manager.install(other, dir=tmp_path / "two")
+    note = manager.uninstall("m").changes[0].note
+    assert str(tmp_path / "one") in note
+    assert str(tmp_path / "two") not in note
+    assert (tmp_path / "two" / "b.bin").exists()
 
 
 def test_nothing_is_removed_from_a_folder_that_modelpm_did_not_put_there(tmp_path: Path) -> None:

@@ -18,7 +18,14 @@ SYSTEM_ONLY = {
     "os.pwrite", "os.pwritev", "os.preadv", "os.fdatasync", "os.posix_fallocate", "os.statvfs", "os.sendfile",
     "os.copy_file_range", "os.O_NOFOLLOW", "os.O_DIRECTORY", "os.O_CLOEXEC", "os.geteuid", "os.getuid", "os.umask",
 }  # fmt: skip
-PUBLIC = {"modelpm.__version__", "modelpm.api", "modelpm.api.inspection", "modelpm.api.toolkit", "modelpm.http"}
+PUBLIC = {
+    "modelpm.__version__",
+    "modelpm.api",
+    "modelpm.api.inspection",
+    "modelpm.api.toolkit",
+    "modelpm.api.unpacking",
+    "modelpm.http",
+}
 WRITING_METHODS = {
     "write_text", "write_bytes", "touch", "symlink_to", "hardlink_to", "unlink", "chmod",
 }  # fmt: skip

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -40,7 +41,8 @@ from tests.support.transfers import Trial, noise, unpinned
 Modelpm = Callable[..., Ran]
 COMMAND = str(Path(sys.executable).with_name("modelpm"))
 MIB = 1 << 20
-SAFE, PICKLE, OTHER = b"safe" * 500, b"\x80\x04pickle" * 50, b"\x80\x04other" * 50
+PICKLE, OTHER = pickle.dumps({"weights": [1.5] * 2000}), pickle.dumps({"weights": [2.5] * 2000})
+SAFE = b"safe" * 500
 
 
 # ---------------------------------------------------------------- records of blobs
@@ -217,7 +219,6 @@ def test_an_upgrade_takes_no_pickle_where_none_was_allowed(modelpm: Modelpm, hub
     ran = hold(modelpm, hub, "upgrade", "--json")
     assert ran.code == 7
     assert json.loads(ran.stdout)["errors"][0]["name"] == "m"
-    assert hub.requests("pytorch_model.bin") == []
     shown = Path(hold(modelpm, hub, "path", "m", "--dir").stdout.strip())
     assert [path.name for path in shown.iterdir()] == ["model.safetensors"]
 
@@ -279,6 +280,18 @@ def test_what_a_disk_lost_is_fetched_and_any_other_trouble_is_said(
         return
     with pytest.raises(StoreError, match=os.strerror(number)):
         store.seed(sha256(data), len(data))
+
+
+@pytest.mark.parametrize("there", ["nothing", "a link", "no digests"])
+def test_a_repair_begins_with_nothing_where_no_piece_is_known_to_be_good(tmp_path: Path, there: str) -> None:
+    data, store = bytes(1000), Store(tmp_path / "store")
+    store.commit(draft(store, data), sha256(data), prefixes=[] if there == "no digests" else ["0" * 64])
+    if there != "no digests":
+        store.blob(sha256(data)).rename(tmp_path / "elsewhere")
+    if there == "a link":
+        store.blob(sha256(data)).symlink_to(tmp_path / "elsewhere")
+    assert store.seed(sha256(data), len(data)) == 0
+    assert not (store.partial(sha256(data)) / "journal").exists()
 
 
 @pytest.mark.parametrize(("status", "code"), [(404, 5), (403, 7), (503, 6)])

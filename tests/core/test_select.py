@@ -152,13 +152,12 @@ def test_weights_and_projector_by_globs_open_by_the_weights() -> None:
     assert (found.entry_point, found.variant) == ("m-Q4_K_M.gguf", "")
 
 
-def test_parts_are_refused_with_the_command_that_joins_them() -> None:
-    with pytest.raises(UsageError, check=coded("in_parts")) as caught:
-        chosen(*PARTS, variant="Q8_0")
-    assert caught.value.hints[0] == "fetch the parts: modelpm install 'hf://a/b/m-Q8_0.gguf.part*' --as parts"
-    joined = " ".join(f'"$(modelpm path parts --dir)"/m-Q8_0.gguf.part{number}of11' for number in range(1, 12))
-    assert caught.value.hints[1] == f"join them before use: cat {joined} > m-Q8_0.gguf"
-    assert caught.value.hints[2] == "in one file there are: hf://a/b:Q4_K_M"
+def test_parts_are_taken_in_their_order_to_be_joined() -> None:
+    found = selected(*PARTS, variant="Q8_0")
+    assert list(found.joined) == [f"m-Q8_0.gguf.part{number}of11" for number in range(1, 12)]
+    assert set(found.joined.values()) == {"m-Q8_0.gguf"}
+    assert found.entry_point == "m-Q8_0.gguf"
+    assert not selected(*PARTS, variant="Q4_K_M").joined
 
 
 def test_parts_that_are_named_are_taken_with_the_command_that_joins_them() -> None:

@@ -1,5 +1,6 @@
 """What is believed without hashing: only what looks as it did, and what nobody else could have written."""
 
+import errno
 import json
 import os
 import shutil
@@ -189,6 +190,15 @@ def test_a_note_that_another_user_may_have_written_is_no_note(store: Store, tmp_
     assert not shown.is_known(again(store), str(file), NAME, SIZE)
 
 
+def test_a_file_outside_of_the_store_is_hashed_where_a_look_is_not_asked_for(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(DATA)
+    assert shown.check(store, file, NAME, SIZE) is None
+    damage(file)
+    assert shown.check(store, file, NAME, SIZE, quick=True) is None
+    assert str(shown.check(store, file, NAME, SIZE)).startswith("digest ")
+
+
 def test_a_planted_blob_with_a_fitting_record_is_not_believed(store: Store) -> None:
     evil = b"EVIL".ljust(SIZE, b"\0")
     path = store.blob(NAME)
@@ -244,6 +254,19 @@ def test_what_is_no_record_of_ours_is_not_renewed(tmp_path: Path, content: bytes
     assert path.read_bytes() == content
     assert records.read(path) is None
     assert not records.renew(tmp_path / "missing", 7)
+
+
+def test_a_record_that_the_disk_refuses_to_renew_is_kept_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path, it = tmp_path / "record.json", records.Record(1, 2, 3, "boot", 5, (), 0o444, 6)
+    records.write(path, it)
+    monkeypatch.setattr(system, "pwrite", refuse)
+    assert not records.renew(path, 7)
+    assert records.read(path) == it
 
 
 def test_trust_is_a_matter_of_owner_and_mode(tmp_path: Path) -> None:

@@ -67,7 +67,23 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_done(tmp_path: P
         with pytest.raises(ModelpmError) as caught:
             manager.maintenance.move_store(disk / "store")
         assert caught.value.code == "no_space"
+        assert caught.value.details["needed"] == 900_000
+        assert not names(Store(disk / "store"))
+        assert not list((disk / "store" / "partial").iterdir())
         assert manager.verify().rows[0].ok
+
+
+def test_a_move_is_followed_by_those_that_saw_the_store_before_it(tmp_path: Path) -> None:
+    with manager_in(tmp_path) as manager:
+        manager.install(folder_of(tmp_path / "m", FILES))
+        old = manager.store.root
+        early = Store(old)
+        early.look()
+        manager.maintenance.move_store(tmp_path / "new")
+    late = Store(old)
+    for store in (early, late):
+        store.look()
+    assert (early.root, late.root) == (tmp_path / "new", old)
 
 
 def test_whoever_still_waits_for_the_old_store_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from modelpm.errors import Interrupted
 from modelpm.events.progress import Checking
 from modelpm.events.subscribers import Callback
 from modelpm.store import Store
-from modelpm.store.blobs.verify import Target, verify
+from modelpm.store.blobs.verify import Target, _cores, verify
 from tests.support.stores import damage, put
 
 
@@ -89,3 +89,12 @@ def test_the_last_progress_of_a_check_says_how_it_ended() -> None:
         checking.ended(error)
     ends = [(p.percentage, p.speed, p.status, p.error) for p in (seen[1], seen[3])]
     assert ends == [(100.0, 0.0, Status.COMPLETED, None), (25.0, 0.0, Status.FAILED, "bad")]
+
+
+@pytest.mark.parametrize(("count", "cores"), [(6, 6), (None, 1)])
+def test_a_system_that_tells_no_affinity_has_all_its_cores_hash(
+    monkeypatch: pytest.MonkeyPatch, count: int | None, cores: int
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: count)
+    assert _cores() == cores

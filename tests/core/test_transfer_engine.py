@@ -343,7 +343,17 @@ def test_a_silent_stream_is_given_up(trial: Trial, how: str) -> None:
     fetched = trial.fetch(pinned("w", data, [source.origin("w")]), idle_timeout=0.5)
     release.set()
     assert trial.bytes_of(fetched) == data
-    assert "no byte for" in next(f["reason"] for a, f in trial.events if a == "file.retry")
+    assert any("no byte for" in f["reason"] for a, f in trial.events if a == "file.retry")
+
+
+@pytest.mark.parametrize("promised", [True, False])
+def test_a_mirror_is_asked_only_for_bytes_that_are_promised(trial: Trial, promised: bool) -> None:
+    data = noise(MIB)
+    mirror, source = MemorySource({"w": data}), MemorySource({"w": data})
+    origins = [replace(mirror.origin("w", label="mirror"), mirror=True), source.origin("w")]
+    fetched = trial.fetch(pinned("w", data, origins) if promised else unpinned("w", MIB, origins))
+    assert trial.bytes_of(fetched) == data
+    assert bool(mirror.requests) == promised
 
 
 def test_a_drip_is_given_up(trial: Trial) -> None:

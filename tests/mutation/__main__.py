@@ -36,7 +36,7 @@ def sampled(chosen: Sequence[Mutant], work: Path) -> Iterator[Change]:
     cover = measure(ROOT, work)
     for mutant in chosen:
         source = mutant.apply((ROOT / mutant.path).read_bytes())
-        yield Change(str(mutant), mutant.path, source, cover.killers(mutant.path, mutant.line, _BUDGET))
+        yield Change(str(mutant), mutant.path, source, cover.killers(mutant.path, mutant.felt, _BUDGET))
 
 
 def aimed() -> Iterator[Change]:

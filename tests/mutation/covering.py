@@ -5,7 +5,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -47,9 +47,10 @@ class Cover:
     tests: Mapping[str, Mapping[int, Sequence[str]]]
     seconds: Mapping[str, float]
 
-    def killers(self, path: str, line: int, budget: float) -> list[str]:
-        """Return the quickest tests that run a line, together no longer than ``budget`` seconds, and one at least."""
-        able = [t for t in set(self.tests.get(path, {}).get(line, ())) if t in self.seconds]
+    def killers(self, path: str, lines: Collection[int], budget: float) -> list[str]:
+        """Return the quickest tests that run any of some lines, together in ``budget`` seconds, and one at least."""
+        here = self.tests.get(path, {})
+        able = {t for line in lines for t in here.get(line, ()) if t in self.seconds}
         chosen: list[str] = []
         spent = 0.0
         for test in sorted(able, key=lambda t: (self.seconds[t], t)):

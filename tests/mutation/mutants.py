@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeGuard
 
 _COMPARISONS: dict[type[ast.cmpop], tuple[str, str]] = {
     ast.Eq: ("==", "!="),
@@ -47,6 +47,8 @@ class Mutant:
         text: What replaces them.
         code: The line as it stands, without the spaces around it.
         column: Where in that line the change begins.
+        felt: The lines that a test runs which may notice: the line itself; of what is computed at import, before any
+            test begins, those that use it.
     """
 
     path: str
@@ -57,6 +59,7 @@ class Mutant:
     text: str
     code: str
     column: int
+    felt: tuple[int, ...]
 
     @property
     def key(self) -> str:
@@ -196,7 +199,20 @@ class _Finder:
     def _mutant(self, kind: str, node: ast.expr | ast.stmt, start: int, stop: int, text: str) -> Mutant:
         line = self._lines[node.lineno - 1].decode()
         column = start - self._starts[node.lineno - 1] - (len(line) - len(line.lstrip()))
-        return Mutant(self._path, kind, node.lineno, start, stop, text, line.strip(), column)
+        return Mutant(self._path, kind, node.lineno, start, stop, text, line.strip(), column, self._felt(node))
+
+    def _felt(self, node: ast.expr | ast.stmt) -> tuple[int, ...]:
+        name, inner, above = "", node, self._parents.get(node)  # type: tuple[str, ast.AST, ast.AST | None]
+        while above is not None:
+            if isinstance(above, ast.FunctionDef):
+                is_default = inner is above.args
+                return tuple(range(above.body[0].lineno, (above.end_lineno or 0) + 1)) if is_default else (node.lineno,)
+            match above:
+                case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                    pass
+            inner, above = above, self._parents.get(above)
+        uses = {n.lineno for n in ast.walk(self._tree) if name and _reads(n, name)}
+        return tuple(sorted(uses)) or (node.lineno,)
 
 
 _MAKERS: dict[type[ast.AST], Callable[[_Finder, Any], Iterator[Mutant]]] = {
@@ -217,6 +233,13 @@ _MAKERS: dict[type[ast.AST], Callable[[_Finder, Any], Iterator[Mutant]]] = {
     ast.ExceptHandler: _Finder.of_except,
     ast.UnaryOp: _Finder.of_not,
 }
+
+
+def _reads(node: ast.AST, name: str) -> TypeGuard[ast.Name | ast.Attribute]:
+    match node:
+        case ast.Name(id=found, ctx=ast.Load()) | ast.Attribute(attr=found, ctx=ast.Load()):
+            return found == name
+    return False
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -1,6 +1,7 @@
 """Put mutants into copies of the repository and run tests over them, several at once."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from tests.mutation.environment import make_environment
 
 _PARTS = ("core", "plugins", "catalogs", "tests", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md")
 _PASSED, _FAILED = 0, 1  # exit codes of pytest
+_NOTICED = re.compile(r"^(?:FAILED|ERROR) (\S+?::\w+)", re.MULTILINE)  # the test, with all its parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,9 @@ class Trials:
                 target.write_bytes(before)
             if code is None and self._pytest(copy, change.tests)[0] is None:
                 return Verdict(change.name, killed=False, how="its tests take too long without it, too")
+            noticed = _NOTICED.search(output)
+            if noticed and self._pytest(copy, [noticed[1]])[0] != _PASSED:
+                return Verdict(change.name, killed=False, how=f"it fails without it, too: {noticed[1]}")
         return _judged(change, code, output)
 
     @contextmanager

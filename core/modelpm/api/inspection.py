@@ -66,6 +66,42 @@ class TensorSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class Cache:
+    """The KV cache of layers that are alike.
+
+    Attributes:
+        layers: How many they are.
+        values: Numbers that each of them keeps for one token: its keys and values.
+        window: How many tokens it looks back; 0 for all of them.
+    """
+
+    layers: int
+    values: int
+    window: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Dimensions:
+    """What decides how much memory a language model needs beside its weights.
+
+    Attributes:
+        embedding: Numbers of one token's vector.
+        feed_forward: Numbers that the widest feed-forward layer computes for one token.
+        attention: Numbers that the keys and values of all heads of a layer have for one token.
+        vocabulary: Tokens; 0 where the header does not say.
+        cache: The KV cache of the layers that have one.
+        state: Bytes that recurrent layers keep whatever the context is.
+    """
+
+    embedding: int
+    feed_forward: int
+    attention: int
+    vocabulary: int
+    cache: tuple[Cache, ...]
+    state: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a header says of the model; ``None`` is what it does not say.
 
@@ -79,6 +115,7 @@ class Facts:
         license: As the header names it.
         split: Number of this part, counted from one, and how many parts there are.
         header_bytes: Where the tensors' bytes begin.
+        dimensions: What decides how much memory a language model needs.
     """
 
     architecture: str | None = None
@@ -90,6 +127,7 @@ class Facts:
     license: str | None = None
     split: tuple[int, int] | None = None
     header_bytes: int | None = None
+    dimensions: Dimensions | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -379,6 +379,8 @@ def settle(environment: Environment, lock: Lock, folder: str = "") -> list[str]:
             if environment.text() is None:
                 environment.write(lock.with_settings(folder, lock.default_groups))
         return []
+    if not lock.models:  # there may be no environment yet to take note of
+        return []
     there = {m.name: m for m in environment.read().models}
     others = [m.name for m in lock.models if m.digest != there.get(m.name, m).digest]
     same = [m for m in lock.models if m.name in there and there[m.name].digest == m.digest]

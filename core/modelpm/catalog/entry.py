@@ -3,6 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+UNPACK = ("zip", "tar", "tar.gz", "tar.xz", "tar.bz2", "tar.zst", "gz", "zst", "join")
+"""What ``unpack`` of a file may say."""
+JOIN = "join"
+
 
 @dataclass(frozen=True, slots=True)
 class About:
@@ -27,6 +31,8 @@ class CatalogFile:
         sha256: 64 lower-case hexadecimal digits, or None where it is learned.
         sources: References in order of preference; empty means the variant's upstream and the path.
         role: What it is for, e.g. ``projector``; empty where its name tells.
+        unpack: Of an archive: its kind, such as ``zip``; the model has its members. ``join`` for a part of a file.
+        into: Of a part: the path of the whole file.
     """
 
     path: str
@@ -34,6 +40,8 @@ class CatalogFile:
     sha256: str | None
     sources: tuple[str, ...]
     role: str = ""
+    unpack: str = ""
+    into: str = ""
 
 
 @dataclass(frozen=True, slots=True)

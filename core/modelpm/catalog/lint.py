@@ -24,7 +24,7 @@ _ENTRY_KEYS: dict[str, Any] = {
         **dict.fromkeys(("version", "default-variant", "yanked", "blocked")),
         "variant": {
             **dict.fromkeys(("name", "format", "quantization", "min-memory", "upstream", "include", "exclude")),
-            "file": dict.fromkeys(("path", "size", "sha256", "role", "sources")),
+            "file": dict.fromkeys(("path", "size", "sha256", "role", "sources", "unpack", "into")),
         },
     },
 }

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from packaging.version import Version
 
 from modelpm.api.types import CatalogText
-from modelpm.catalog.entry import About, CatalogFile, Deprecated, Entry, Release, Variant
+from modelpm.catalog.entry import JOIN, UNPACK, About, CatalogFile, Deprecated, Entry, Release, Variant
 from modelpm.errors import Code, IntegrityError, UsageError, too_new
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.text.human import MAX_SIZE
-from modelpm.text.toml import Table, TomlError, loads
+from modelpm.text.toml import Table, TomlError, any_text, loads
 from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_paths
 
 SCHEMA = 1
@@ -152,7 +152,12 @@ def _file(table: Table, upstream: str) -> CatalogFile:
     path = table.text("path", "a relative path")
     size = table.number("size", "a whole number of bytes") if "size" in table.values else None
     digest = table.text("sha256", "64 lower-case hexadecimal digits", ok=_SHA256.fullmatch, default="")
-    return CatalogFile(path, size, digest or None, sources, _role(table) if "role" in table.values else "")
+    unpack = table.text("unpack", f"one of {', '.join(UNPACK)}", ok=UNPACK.__contains__, default="")
+    into = table.text("into", "the path of the whole file", ok=any_text, default="")
+    if bool(into) != (unpack == JOIN):
+        table.fail("into", 'there with `unpack = "join"`, and only there')
+    role = _role(table) if "role" in table.values else ""
+    return CatalogFile(path, size, digest or None, sources, role=role, unpack=unpack, into=into)
 
 
 def _role(table: Table) -> str:

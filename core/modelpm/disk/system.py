@@ -390,3 +390,11 @@ def unlink(path: Path) -> None:
         with contextlib.suppress(OSError):
             path.chmod(stat.S_IWRITE)
     path.unlink()
+
+
+def limit_memory(count: int) -> None:
+    """Bound the memory of this process, the files it maps aside, where the system can."""
+    with contextlib.suppress(ImportError, ValueError):  # ValueError: a lower bound stands already
+        from resource import RLIMIT_DATA, getrlimit, setrlimit
+
+        setrlimit(RLIMIT_DATA, (count, getrlimit(RLIMIT_DATA)[1]))

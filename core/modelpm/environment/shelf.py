@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from modelpm.disk import explained, symlink
+from modelpm.disk import explained, make_folder, symlink
 from modelpm.environment.ledger import Entry
 from modelpm.errors import Code, StoreError
 from modelpm.lockfile.model import LockedFile
@@ -53,7 +53,7 @@ class Shelf(NamedTuple):
             StoreError: The system refuses.
         """
         with explained(folder, "make the folder"):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder, below=folder)
             view = Path(os.path.realpath(folder))
             root = Root("dir", view / _LOCK, view)
             record = Record(
@@ -225,8 +225,6 @@ class Shelf(NamedTuple):
 
     def _link(self, key: str, sha256: str, mode: str) -> Entry:
         target = self._target(key)
-        with explained(target.parent, "make the folder"):
-            target.parent.mkdir(parents=True, exist_ok=True)
         kind = self.store.link(sha256, target, mode)
         made = target.stat()
         return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from modelpm.api.events import Bus
-from modelpm.api.inspection import HEAD, ByteSource, Danger, Findings, Kind, Problem, worst
+from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Kind, Problem, worst
 from modelpm.errors import PluginError
 from modelpm.plugins.kinds.inspector import KIND, SHIPPED, GuardedInspector
 from modelpm.plugins.registry import Registry
@@ -101,6 +101,21 @@ class Inspectors:
             what = f"the bytes are {own.entry.name}" if own else "modelpm does not recognize the bytes"
             problems = (Problem(Kind.LIE, f"the name ends in {promise[0]}, and {what}"), *problems)
         return Findings(min(told, default=None), danger=danger, problems=problems)
+
+    def facts(self, source: ByteSource, *, whole: bool = False) -> Facts | None:
+        """Return what the header of a file says that is not here; None where none that is shipped reads it by ranges.
+
+        Args:
+            source: The file.
+            whole: Whether the header is read to its end, with the tensor table.
+
+        Raises:
+            MalformedError: The header breaks the rules of its format.
+        """
+        own = self._recognizing(source.read(0, HEAD))
+        if own is None or not own.reads_headers:
+            return None
+        return own.inspect(source).facts if whole else own.read(source)
 
     def _recognizing(self, head: bytes) -> GuardedInspector | None:
         return next((inspector for inspector in self.ours if inspector.recognizes(head)), None)

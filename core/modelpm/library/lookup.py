@@ -82,11 +82,15 @@ class Lookup(Reader):
         found = self.catalogs.search(text, task=task or "", license=license or "", format=format or "")
         return Result(rows=tuple(found), warnings=self._services.warnings.taken())
 
-    def show(self, spec: str, *, project: "Project | None" = None) -> "Result[Details]":
+    def show(
+        self, spec: str, *, context: int | None = None, whole: bool = False, project: "Project | None" = None
+    ) -> "Result[Details]":
         """Return everything that is known of one model, as one row; asks the source for a URI.
 
         Args:
             spec: A spec, or the name of something installed.
+            context: Tokens for which memory is told; None means 8,192, or all that the model has.
+            whole: Whether headers of files that are not here are read whole, which tells parameters to the number.
             project: A project whose models are meant, too; a name means the project's before the user's.
 
         Raises:
@@ -99,7 +103,8 @@ class Lookup(Reader):
         services, installed = self._services, [*(project.installed() if project else ()), *self.installed()]
         here = next((m for m in installed if m.name == spec), None)
         requirement = Requirement(here.model if here else spec)
-        details = show(services.resolver(), services.hosts, requirement, installed, here)
+        resolver = services.resolver()
+        details = show(resolver, services.measurer(resolver, context, whole=whole), requirement, installed, here)
         return Result(rows=(details,), warnings=services.warnings.taken())
 
     def status(self, model_id: str) -> "Progress | None":
@@ -212,15 +217,24 @@ class Lookup(Reader):
         return ""
 
     def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-        """Return specs with those in place of pasted pages of the Hub; and what changed, in words."""
+        """Return specs in place of pasted pages of the Hub and of ``:auto``; and what changed, in words."""
         from modelpm.network.redact import redact_urls
         from modelpm.text.pasted import hub_spec
 
         endpoint = self.config.environ.get("HF_ENDPOINT") or str(
             self.config.table("source", "hf").get("endpoint") or ""
         )
-        full = tuple(hub_spec(spec, endpoint) or spec for spec in specs)
+        full = tuple(self._fitting(hub_spec(spec, endpoint) or spec) for spec in specs)
         return full, [f"`{redact_urls(s)}` is read as {f}" for s, f in zip(specs, full, strict=True) if s != f]
+
+    def _fitting(self, spec: str) -> str:
+        """Return a spec that names the best variant that fits this machine, where ``:auto`` asks for it."""
+        from modelpm.operations.fitting import SUFFIX, best
+
+        if not spec.endswith(SUFFIX):
+            return spec
+        bare = spec.removesuffix(SUFFIX)
+        return f"{bare}:{best(self.show(bare).rows[0]).name}"
 
     def audit_catalog(self, name: str) -> "tuple[Finding, ...]":
         """Return what is wrong with a catalog, given by its name or by the path of its folder or file."""

@@ -49,6 +49,12 @@ class Project(Reader):
         return self._services.environment_of(self.site, self._text_only.read().dir)
 
     @property
+    def verifies_load(self) -> bool:
+        """Whether the manifest wants models opened in real runtimes where they are verified."""
+        manifest = read_state(self.site, heal=False).manifest
+        return manifest is not None and manifest.rules.verify_load
+
+    @property
     def _text_only(self) -> Environment:
         """The lock, whatever folder it names."""
         return self._services.environment_of(self.site, "")

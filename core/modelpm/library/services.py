@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from modelpm.inspection.inspection import Inspection
     from modelpm.operations.acquire import Installer
     from modelpm.operations.import_ import Carrier
+    from modelpm.operations.load import Loader
+    from modelpm.operations.measure import Measurer
     from modelpm.plugins.registry import Registry
     from modelpm.project.files import Site
     from modelpm.project.provenance import Judge
@@ -177,6 +179,25 @@ class Services:
 
         _ = self.auditor  # a sink that cannot be opened stops the verb before it asks any server
         return Installer(environment, self.resolver(cancelled), self.engine(), self.registry, self.inspection)
+
+    def measurer(self, resolver: "Resolver", context: int | None = None, *, whole: bool = False) -> "Measurer":
+        """Return what says which memory variants need, and whether they fit this machine."""
+        from modelpm.disk import machine, standing, system
+        from modelpm.inspection.fit import Machine
+        from modelpm.inspection.headers import BRIEF, WHOLE, Budget, Headers
+        from modelpm.operations.measure import Measurer
+
+        free = system.free_space(standing(self.store.root))
+        headers = Headers(self.inspection.inspectors, Budget(WHOLE if whole else BRIEF), whole)
+        here = Machine(machine.memory(), machine.gpu_memory(), free)
+        return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
+
+    def loader(self, environment: Environment) -> "Loader":
+        """Return what opens models of an environment in real runtimes."""
+        from modelpm.disk import machine
+        from modelpm.operations.load import Loader
+
+        return Loader(environment, self.bus, machine.memory())
 
     def carrier(self, environment: Environment, site: "Site | None" = None) -> "Carrier":
         """Return what writes and reads bundles of an environment."""

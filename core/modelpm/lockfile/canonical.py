@@ -131,6 +131,12 @@ def block_text(model: LockedModel) -> str:
         lines.append(_line("sources", list(file.sources)))
         lines += [_line("role", file.role)] if file.role else []
         lines += [f"{_key(key)} = {_inline(value)}" for key, value in file.extra.items()]
+    for archive in model.archives:
+        lines += ["", "[[model.archive]]"]
+        lines += [_line(key, getattr(archive, key)) for key in ("path", "size", "sha256")]
+        lines += [_line("sources", list(archive.sources)), _line("unpack", archive.unpack)]
+        lines += [_line("into", archive.into)] if archive.into else []
+        lines += [f"{_key(key)} = {_inline(value)}" for key, value in archive.extra.items()]
     return "\n".join(lines) + "\n"
 
 

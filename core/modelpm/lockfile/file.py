@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError, too_new
 from modelpm.lockfile.canonical import HEAD, KEYS, block_text, head_text, read_canonical, settings_text
-from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.model import LockedArchive, LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
 from modelpm.text.human import binary_size
 from modelpm.text.toml import Table, TomlError, any_text, loads
@@ -44,8 +44,9 @@ _SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
-_MODEL_KEYS = {"name", "spec", "groups", "allow", "without", "entry-point", "digest", "file", *KEYS}
+_MODEL_KEYS = {"name", "spec", "groups", "allow", "without", "entry-point", "digest", "file", "archive", *KEYS}
 _FILE_KEYS = {"path", "size", "sha256", "sources", "role"}
+_ARCHIVE_KEYS = {"path", "size", "sha256", "sources", "unpack", "into"}
 
 
 class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every start
@@ -247,7 +248,7 @@ def _is_union(text: str) -> bool:
     upstreams = {upstream for span in spans for upstream in _UPSTREAM.findall(span)}
     for span in spans:
         keys = Counter(_KEY.findall(span))
-        files = span.count("[model.file]")
+        files = span.count("[model.file]") + span.count("[model.archive]")
         if max(keys[key] for key in _ONCE) > 1 or max(keys["path"], keys["size"], keys["sha256"]) > files:
             return True
         if {*_SOURCE.findall(span)} & upstreams - {*_UPSTREAM.findall(span)}:
@@ -291,6 +292,7 @@ def _model(table: Table, origin: str) -> LockedModel:
         groups=table.texts("groups"),
         allow=table.texts("allow"),
         entry_point=_entry_point(table, files),
+        archives=tuple(_archive(item) for item in table.tables("archive", least=0)),
         extra={k: v for k, v in table.values.items() if k not in _MODEL_KEYS},
         **{key: table.text(key, ok=any_text, default="") for key in KEYS},
     )
@@ -328,6 +330,20 @@ def _file(table: Table) -> LockedFile:
         sources=table.texts("sources"),
         role=table.text("role", ok=any_text, default=""),
         extra={k: v for k, v in table.values.items() if k not in _FILE_KEYS},
+    )
+
+
+def _archive(table: Table) -> LockedArchive:
+    path, into = table.text("path"), table.text("into", ok=any_text, default="")
+    check_path(path)
+    return LockedArchive(
+        path=path,
+        size=table.number("size", "a number of bytes"),
+        sha256=table.text("sha256", "64 hexadecimal digits", ok=_SHA256.fullmatch),
+        sources=table.texts("sources"),
+        unpack=table.text("unpack"),
+        into=into,
+        extra={k: v for k, v in table.values.items() if k not in _ARCHIVE_KEYS},
     )
 
 

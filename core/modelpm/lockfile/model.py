@@ -1,6 +1,6 @@
 """The locked model: one model, completely pinned."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from modelpm.lockfile.requirement import Requirement
 
 MAX_LICENSE = 200  # characters: SPDX expressions are short, and what is longer is a text
+_ARCHIVE = "archive:"  # what the source of a file begins with that comes out of an archive
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -29,6 +30,29 @@ class LockedFile:
     sha256: str
     sources: tuple[str, ...]
     role: str = ""
+    extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LockedArchive:
+    """An archive from which files of a locked model come.
+
+    Attributes:
+        path: Relative POSIX path, checked; it appears in no view.
+        size: Bytes.
+        sha256: 64 lower-case hexadecimal digits.
+        sources: References, in order of preference.
+        unpack: The kind of archive: ``zip``, ``tar.gz``, …; ``join`` for a part of a file.
+        into: Of a part: the path of the whole file.
+        extra: Keys of a newer modelpm, kept.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    sources: tuple[str, ...]
+    unpack: str
+    into: str = ""
     extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
 
 
@@ -65,12 +89,19 @@ class LockedModel(Model):
 
     files: tuple[LockedFile, ...]
     groups: tuple[str, ...] = ()
+    archives: tuple[LockedArchive, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=lambda: _EMPTY, hash=False)
 
     @property
     def digest(self) -> str:
         """The identity that no mirror and no catalog changes."""
         return m1(self.files)
+
+    @property
+    def downloads(self) -> tuple[LockedFile, ...]:
+        """What is fetched by itself: the files that come out of no archive, and the archives."""
+        own = [file for file in self.files if not archive_of(file.sources)]
+        return (*own, *(LockedFile(a.path, a.size, a.sha256, a.sources) for a in self.archives))
 
     @property
     def size(self) -> int:
@@ -84,3 +115,14 @@ def m1(files: Iterable[LockedFile]) -> str:
 
     lines = (f"{f.sha256}  {f.size}  {f.path}\n" for f in sorted(files, key=lambda f: f.path.encode()))
     return "m1:" + hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def archive_of(sources: Sequence[str]) -> str:
+    """Return the path of the archive that sources name; empty where they name none."""
+    first = sources[0] if sources else ""
+    return first.removeprefix(_ARCHIVE).partition("#")[0] if first.startswith(_ARCHIVE) else ""
+
+
+def archive_source(archive: str, member: str) -> str:
+    """Return the source of a file that comes out of an archive."""
+    return f"{_ARCHIVE}{archive}#{member}"

@@ -1,12 +1,10 @@
 """Install: identify, resolve, plan; then for each model fetch, verify, link, lock."""
 
-import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 from modelpm.api.events import Bus
 from modelpm.api.types import Status
@@ -15,7 +13,7 @@ from modelpm.environment.link_into import link_into, say_copied, say_left_out
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
-from modelpm.errors import Code, Interrupted, ModelpmError, OfflineError, UsageError, gravest
+from modelpm.errors import Code, Interrupted, ModelpmError, UsageError, gravest
 from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
@@ -24,19 +22,20 @@ from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
+from modelpm.operations.fetched import done, key_of, learned, naming, until
 from modelpm.operations.inspect import dangers, glance, inspected, usual_command
+from modelpm.operations.unpack import free, unpack
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.listed import lock_size
 from modelpm.resolution.listings import locator
 from modelpm.resolution.naming import Names
-from modelpm.resolution.plan import Plan, make_plan, plan_learning
+from modelpm.resolution.plan import Plan, make_plan, needed_archives, plan_learning
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.resolution.resolver import Resolver
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change
 from modelpm.store.reuse import obtain, offers
-from modelpm.text.untrusted import printable
 from modelpm.transfer import Engine, Fetch, Fetched, check_space
 
 
@@ -116,6 +115,7 @@ class Installer:
         engine: Brings the bytes.
         registry: Names the plugins whose code was loaded, for the audit log.
         inspection: Says what the bytes of files are.
+        leftovers: SHA-256 of archives that were fetched: once their members are locked, nothing needs them.
     """
 
     environment: Environment
@@ -123,6 +123,7 @@ class Installer:
     engine: Engine
     registry: Registry
     inspection: Inspection
+    leftovers: set[str] = field(default_factory=set)
 
     def _plugins(self) -> list[str]:
         return [str(entry) for entry in self.registry.loaded()]
@@ -200,10 +201,10 @@ class Installer:
 
     def install(self, task: Task, *, call: Call) -> tuple[InstalledModel, Change]:
         """Fetch what is missing of one model, link it, lock it."""
-        with self.counting_on([task.model]):
-            with self.bringing(task, call=call) as brought:
-                self.put([brought], call.bus)
-            return self.done(brought)
+        with self.counting_on([task.model]), self.bringing(task, call=call) as brought:
+            self.put([brought], call.bus)
+        self.free_leftovers()
+        return self.done(brought)
 
     def put(self, brought: Sequence[Brought], bus: Bus) -> None:
         """Link and lock what was fetched, all of it or none; the caller counts on its blobs."""
@@ -238,10 +239,12 @@ class Installer:
             task: The model.
             call: The user, the cancellation, and the bus for events.
         """
+        present = set[str]()
         if not task.learns:
             # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
-            task = replace(task, plan=make_plan([task.model], self._obtained(task.model, call.cancelled)))
-        model = task.model
+            present = self._obtained(task.model, call.cancelled)
+            task = replace(task, plan=make_plan([task.model], present))
+        model, packed = task.model, needed_archives(task.model, present)
         reused = sum(s.file.size or 0 for s in task.plan.steps if not s.fetch)
         tracker = Tracker(model, reused, call.bus, sum(not step.fetch for step in task.plan.steps))
         tracker.queued()
@@ -256,14 +259,15 @@ class Installer:
                 details=details,
             ) as outcome:
                 fetched = self._fetch(task, tracker, call.cancelled)
-                locked = model.lock(_learned(fetched))
-                learns = task.learns
-                locked = self._inspected(locked, call.cancelled, fetched if learns else None, outcome)
+                members = self._unpacked(model, packed, fetched, call.cancelled)
+                locked, learns = model.lock(learned(fetched), members), task.learns
+                here = {*fetched, *(member.path for member in members)}
+                locked = self._inspected(locked, call.cancelled, here if learns else None, outcome)
                 if not learns:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
                 yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
-                outcome.details.update(_done(locked, fetched, downloaded), plugins=self._plugins())
+                outcome.details.update(done(locked, fetched, downloaded), plugins=self._plugins())
         except (Interrupted, KeyboardInterrupt):
             tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
             raise
@@ -272,6 +276,21 @@ class Installer:
             tracker.failed(Status.FAILED, str(error))
             raise
         tracker.completed(locked.size)
+
+    def _unpacked(
+        self, model: ResolvedModel, archives: Sequence[ResolvedFile], fetched: Mapping[str, Fetched], cancelled: Event
+    ) -> tuple[LockedFile, ...]:
+        """Unpack archives that are here; return the members that were not known before."""
+        if not archives:
+            return ()
+        digests = [fetched[a.path].sha256 if a.path in fetched else a.sha256 or "" for a in archives]
+        self.leftovers.update(digests)
+        return unpack(self.environment, self.registry, model, list(zip(archives, digests, strict=True)), cancelled)
+
+    def free_leftovers(self) -> None:
+        """Free the archives that were unpacked; nothing may count on their blobs any more."""
+        free(self.environment, self.leftovers)
+        self.leftovers.clear()
 
     def _inspected(
         self, locked: LockedModel, cancelled: Event, only: Collection[str] | None, outcome: Outcome
@@ -323,7 +342,7 @@ class Installer:
 
     def _obtained(self, model: ResolvedModel, cancelled: Event) -> set[str]:
         """Return the sha256 of the files that need no download: the view has them, or their blobs are in place now."""
-        store, view, step = self.environment.store, self.environment.view, _until(cancelled)
+        store, view, step = self.environment.store, self.environment.view, until(cancelled)
         shown = self._shown(model)
         return {
             sha256
@@ -335,7 +354,7 @@ class Installer:
     def fetches(self, model: ResolvedModel, files: Iterable[ResolvedFile] | None = None) -> list[Fetch]:
         """Return what the engine is asked for: some files of a model, or all."""
         listings, chosen = self.resolver.listings, model.files if files is None else files
-        return [Fetch(model.name, f.path, f.size, f.digest, _key(f), locator(listings, model, f)) for f in chosen]
+        return [Fetch(model.name, f.path, f.size, f.digest, key_of(f), locator(listings, model, f)) for f in chosen]
 
     def run(self, fetches: Sequence[Fetch], tracker: Tracker, cancelled: Event) -> Sequence[Fetched | ModelpmError]:
         """Fetch files of one model into the store; return what came of each."""
@@ -344,7 +363,7 @@ class Installer:
     def _fetch(self, task: Task, tracker: Tracker, cancelled: Event) -> dict[str, Fetched]:
         fetches = self._of(task)
         results = self.run(fetches, tracker, cancelled)
-        errors = [_naming(f, r) for f, r in zip(fetches, results, strict=True) if isinstance(r, ModelpmError)]
+        errors = [naming(f, r) for f, r in zip(fetches, results, strict=True) if isinstance(r, ModelpmError)]
         if errors:
             raise gravest(errors)
         return {f.path: r for f, r in zip(fetches, results, strict=True) if isinstance(r, Fetched)}
@@ -360,49 +379,9 @@ def _pinned(model: ResolvedModel) -> Iterator[tuple[str, str, int]]:
             yield file.path, file.sha256, file.size
 
 
-def _until(cancelled: Event) -> Callable[[int], None]:
-    def step(_count: int) -> None:
-        if cancelled.is_set():
-            raise Interrupted("interrupted while bytes that are here were checked")
-
-    return step
-
-
-def _naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
-    """Add to the failure which file it is about."""
-    error.details.setdefault("file", fetch.path)
-    if not isinstance(error, OfflineError):
-        return error
-    what = f"`{printable(fetch.path)}` of `{fetch.model}` is not on this machine: {error.message}"
-    return OfflineError(what, hints=error.hints, **error.details)
-
-
-def _key(file: ResolvedFile) -> str:
-    """Return the partial's name: the content's, so that a resume survives a change of mirror; else the reference's."""
-    return file.sha256 or hashlib.sha256("\n".join(file.sources).encode()).hexdigest()
-
-
-def _learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
-    return {path: (f.sha256, f.size) for path, f in fetched.items()}
-
-
 def say_learned(model: ResolvedModel, locked: LockedModel, bus: Bus) -> None:
     """Say the digest that is locked from now on for each file that had no promised one."""
     unpromised = {f.path for f in model.files if f.digest is None}
     for file in locked.files:
         if file.path in unpromised:
             bus.warn(f"no source promises a digest of `{file.path}`; from now on it is sha256={file.sha256}")
-
-
-def _done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -> dict[str, Any]:
-    def row(file: LockedFile) -> dict[str, Any]:
-        source = fetched[file.path].source if file.path in fetched else "store"
-        return {"path": file.path, "bytes": file.size, "sha256": file.sha256, "source": source}
-
-    return {
-        "digest": locked.digest,
-        "bytes": locked.size,
-        "downloaded": downloaded,
-        "upstream": locked.upstream,
-        "files": [row(f) for f in locked.files[:100]],
-    }

@@ -32,7 +32,7 @@ def _sha256sums(models: Sequence[LockedModel], _listings: Listings) -> str:
 
 
 def _urls(models: Sequence[LockedModel], listings: Listings) -> str:
-    return "".join(f"{_address(addresses(listings, m, f)[0])}\n" for m in models for f in m.files)
+    return "".join(f"{_address(addresses(listings, m, f)[0])}\n" for m in models for f in m.downloads)
 
 
 def _aria2(models: Sequence[LockedModel], listings: Listings) -> str:
@@ -41,7 +41,7 @@ def _aria2(models: Sequence[LockedModel], listings: Listings) -> str:
         "\t".join(map(_address, addresses(listings, m, f)))
         + f"\n  out={m.name}/{f.path}\n  checksum=sha-256={f.sha256}\n"
         for m in models
-        for f in m.files
+        for f in m.downloads
     )
 
 

@@ -124,6 +124,7 @@ class Batch:
                         self._begin(request, found, task, counting, folder)
             finally:
                 self._lock(folder)
+        self.installer.free_leftovers()
 
     def tell(self) -> None:
         """Note the changes that :meth:`install` makes."""

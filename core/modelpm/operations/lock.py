@@ -10,7 +10,7 @@ from modelpm.events.call import Call
 from modelpm.inspection.layouts.choose import ALL
 from modelpm.inspection.policy import both
 from modelpm.lockfile.merge import Merged
-from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.model import LockedArchive, LockedFile, LockedModel, archive_of
 from modelpm.lockfile.requirement import Requirement
 from modelpm.lockfile.salvage import Doubt, digests_in
 from modelpm.operations.acquire import Installer, Task, say_learned
@@ -203,7 +203,8 @@ def same(old: LockedModel, new: ResolvedModel) -> bool:
         facts -= {"variant", "format"}
     if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
         return False
-    there = {f.path: f for f in old.files}
+    there: dict[str, LockedFile | LockedArchive] = {f.path: f for f in old.files if not archive_of(f.sources)}
+    there |= {archive.path: archive for archive in old.archives}
     if there.keys() != {f.path for f in new.files}:
         return False
     return all(

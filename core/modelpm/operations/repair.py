@@ -13,7 +13,9 @@ from modelpm.events.progress import Tracker
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.operations.acquire import Installer
 from modelpm.operations.inspect import inspected
-from modelpm.resolution.resolve import ResolvedModel
+from modelpm.operations.unpack import unpack
+from modelpm.resolution.plan import needed_archives
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.results.report import Verified
 from modelpm.store.reuse import obtain
 from modelpm.transfer import Fetched
@@ -59,6 +61,7 @@ class Repairer:
                     done |= self._model(model, files, bad, repaired)
             if repaired:
                 Roots(self.environment).show_anew(set(repaired), self.call.bus)
+        self.installer.free_leftovers()
         return tuple(done.get((row.name, row.file), row) for row in rows)
 
     def _model(
@@ -101,7 +104,10 @@ class Repairer:
             if store.blob(file.sha256).exists():
                 store.doubt(file.sha256)
         missing = {f.sha256: f for f in files if not self._obtained(model, f)}
-        part = replace(wanted, files=tuple(w for w in wanted.files if w.path in {f.path for f in missing.values()}))
+        paths = {f.path for f in missing.values()}
+        packed = needed_archives(wanted, {f.sha256 for f in model.files} - missing.keys())
+        fetched = [w for w in wanted.files if w.path in paths and not w.archive]
+        part = replace(wanted, files=(*fetched, *packed))
         tracker = Tracker(part, 0, self.call.bus)
         fetches = self.installer.fetches(part)
         if fetches:
@@ -114,7 +120,22 @@ class Repairer:
             tracker.failed(Status.FAILED, str(failed))
         elif fetches:
             tracker.completed(sum(f.size for f in missing.values()))
-        return {fetch.key: result for fetch, result in zip(fetches, results, strict=True)}
+        found = {fetch.key: result for fetch, result in zip(fetches, results, strict=True)}
+        return found | self._unpacked(wanted, packed, found)
+
+    def _unpacked(
+        self, model: ResolvedModel, archives: Sequence[ResolvedFile], found: Mapping[str, Fetched | ModelpmError]
+    ) -> dict[str, Fetched | ModelpmError]:
+        """Unpack archives that were fetched again; return what came of their members, by sha256."""
+        results: dict[str, Fetched | ModelpmError] = {}
+        for archive in archives:
+            came = found[archive.sha256 or ""]
+            results |= {member.sha256 or "": came for member in model.members(archive)}
+        if archives and not any(isinstance(came, ModelpmError) for came in results.values()):
+            self.installer.leftovers.update(archive.sha256 or "" for archive in archives)
+            pairs = [(archive, archive.sha256 or "") for archive in archives]
+            unpack(self.environment, self.installer.registry, model, pairs, self.call.cancelled)
+        return results
 
     def _obtained(self, model: LockedModel, file: LockedFile) -> bool:
         shown = self.environment.view.file(model.name, file.path)

@@ -10,9 +10,10 @@ from modelpm.inspection.layouts import Variant as Alternative
 from modelpm.inspection.layouts.facts import format_of_variant
 from modelpm.lockfile.requirement import Requirement
 from modelpm.network.health import Hosts
+from modelpm.operations.measure import Measurer
 from modelpm.resolution.candidate import Candidate, FromCatalog
 from modelpm.resolution.naming import names_of_reference
-from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, from_catalog, listed_file
 from modelpm.resolution.resolver import Resolver
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import ComponentDetails, Details, FileDetails, VariantDetails
@@ -26,7 +27,7 @@ _FEW = 8  # notes of a kind
 
 def show(
     resolver: Resolver,
-    hosts: Hosts,
+    measurer: Measurer,
     requirement: Requirement,
     installed: Sequence[InstalledModel],
     here: InstalledModel | None = None,
@@ -35,7 +36,7 @@ def show(
 
     Args:
         resolver: Where to look it up.
-        hosts: How servers fared; what a catalog leaves open is asked for once.
+        measurer: Says what variants need, and whether they fit.
         requirement: Which model.
         installed: What is installed.
         here: The one of these that is meant, where its name was given.
@@ -45,15 +46,21 @@ def show(
     """
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec):
-        return _from_source(resolver, spec, requirement.text, here)
+        try:
+            pair = _from_source(resolver, spec, requirement, here)
+        except (Denied, NotFound, Unavailable):
+            if here is None:
+                raise
+            pair = _from_disk(requirement, here)
+        return measurer.measured(*pair)
     entry, spec = resolver.catalogs.read(spec)
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
-    return _from_catalog(resolver, hosts, entry, spec, found)
+    return measurer.measured(*_from_catalog(resolver, measurer.hosts, entry, spec, found))
 
 
 def _from_catalog(
     resolver: Resolver, hosts: Hosts, entry: Entry, spec: CatalogSpec, installed: InstalledModel | None
-) -> Details:
+) -> tuple[Details, list[ResolvedModel]]:
     from modelpm.catalog import choose
 
     release, _ = choose(entry, spec.release or None, spec.variant or None)
@@ -79,7 +86,9 @@ def _from_catalog(
         )
         for v in wanted
     )
-    return Details(
+    asked = Requirement(entry.name)
+    models = [listed.get(v.name) or from_catalog(entry, release, v, name=entry.id, requirement=asked) for v in wanted]
+    details = Details(
         name=entry.id,
         model=f"{entry.catalog}/{entry.id}",
         catalog=entry.catalog,
@@ -95,6 +104,7 @@ def _from_catalog(
         installed=installed,
         notes=tuple(notes),
     )
+    return details, models
 
 
 def _listed(
@@ -116,28 +126,75 @@ def _listed(
     return found
 
 
-def _from_source(resolver: Resolver, spec: UriSpec, text: str, installed: InstalledModel | None) -> Details:
+def _from_source(
+    resolver: Resolver, spec: UriSpec, requirement: Requirement, installed: InstalledModel | None
+) -> tuple[Details, list[ResolvedModel]]:
     reference = resolver.listings.registry.reference(spec)
     snapshot = resolver.listings.of(reference)
     layout, source = layout_of(snapshot.files), str(snapshot.reference)
     everything = Alternative("all", layout.parts, entry_point=".")
     here = installed.variant if installed is not None else None
-    return Details(
-        name=names_of_reference(reference)[0],
-        model=text,
+    name, variants = names_of_reference(reference)[0], layout.variants or (everything,)
+    model = ResolvedModel(
+        name=name,
+        requirement=requirement,
+        files=tuple(listed_file(file, snapshot) for file in snapshot.files),
+        upstream=source,
+        pinned=snapshot.reference,
+    )
+    resolver.listings.put(snapshot.reference, snapshot)
+    details = Details(
+        name=name,
+        model=requirement.text,
         catalog="",
         title="",
         description="",
         license=snapshot.license,
-        homepage=text,
+        homepage=requirement.text,
         tasks=(),
         tags=(),
         release="",
         source=source,
-        variants=tuple(_alternative(layout, v, source, here) for v in layout.variants or (everything,)),
+        variants=tuple(_alternative(layout, v, source, here) for v in variants),
         installed=installed,
         notes=_notes(layout, snapshot.files),
     )
+    return details, [model] * len(variants)
+
+
+def _from_disk(requirement: Requirement, here: InstalledModel) -> tuple[Details, list[ResolvedModel]]:
+    """Return what is known of an installed model without its source, which cannot be asked."""
+    listed = [RemoteFile(file.path, file.size, None, ()) for file in here.files]
+    variant = VariantDetails(
+        name=here.variant,
+        release=here.release,
+        format=here.format,
+        quantization="",
+        bytes=here.bytes,
+        min_memory=None,
+        recommended=False,
+        source=here.source,
+        files=tuple(FileDetails(file.path, file.size, file.sha256) for file in here.files),
+        components=tuple(map(_component, components(listed))),
+        installed=True,
+    )
+    details = Details(
+        name=here.name,
+        model=here.model,
+        catalog="",
+        title="",
+        description="",
+        license=here.license,
+        homepage=requirement.text,
+        tasks=(),
+        tags=(),
+        release=here.release,
+        source=here.source,
+        variants=(variant,),
+        installed=here,
+        notes=("its source cannot be asked; this is what is installed",),
+    )
+    return details, [ResolvedModel(name=here.name, requirement=requirement, files=())]
 
 
 def _alternative(layout: Layout, variant: Alternative, source: str, installed: str | None) -> VariantDetails:

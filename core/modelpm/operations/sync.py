@@ -152,6 +152,7 @@ class Changer:
                 outcome.details["note"] = "changed by another process meanwhile: planned again"
                 return None
             self.environment.register()
+        self.installer.free_leftovers()
         view = self.environment.view
         say_copied(kinds, view.mode, view.root, self.call.bus)
         return self._report(intent, before, lock, wanted, placed, strays)

@@ -19,7 +19,7 @@ DEFAULT_DIR = "models"
 SCHEMA = 1
 _TOP_KEYS = ("schema", "models", "groups", "settings")
 _MODEL_KEYS = ("source", "include", "exclude", "without", "allow")
-_SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "require-digest")
+_SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "require-digest", "verify-load")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTER = """\
 # The models of this project. `modelpm add SPEC` edits this file and keeps your comments.
@@ -145,7 +145,10 @@ def _manifest(root: Table) -> Manifest:
         default_groups=_default_groups(settings, groups),
         dir=_folder(settings),
         rules=Rules(
-            _unique(settings, "allow-formats"), _unique(settings, "allow-licenses"), settings.flag("require-digest")
+            _unique(settings, "allow-formats"),
+            _unique(settings, "allow-licenses"),
+            settings.flag("require-digest"),
+            settings.flag("verify-load"),
         ),
         allow=allow,
     )

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from modelpm.environment.foreign import is_foreign
 from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
-from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.model import LockedModel, archive_of
 from modelpm.project.lock_rules import ALLOW, DIR, LICENSE, LOCK_AGAIN, SOURCE, Offence, is_clearly_of, offences
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
 from modelpm.text.spec import CatalogSpec, UriSpec
@@ -175,9 +175,13 @@ def refuse(found: Iterable[Offence], lock: str) -> None:
 def _references(model: LockedModel) -> Iterator[tuple[str, str]]:
     if model.upstream:
         yield model.upstream, ""
-    for file in model.files:
-        for source in file.sources:
-            yield source, file.path
+    archives = {archive.path for archive in model.archives}
+    sourced = [(file.path, file.sources) for file in model.files]
+    sourced += [(archive.path, archive.sources) for archive in model.archives]
+    for path, sources in sourced:
+        for source in sources:
+            if archive_of((source,)) not in archives:  # an archive is judged by its own sources
+                yield source, path
 
 
 def _named_by(entry: "Entry") -> set[str]:

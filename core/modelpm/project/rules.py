@@ -17,11 +17,13 @@ class Rules:
         formats: ``allow-formats``; empty means every format but pickle.
         licenses: ``allow-licenses``, SPDX identifiers; empty means every license.
         require_digest: ``require-digest``: whether a catalog or source must have promised a digest of every file.
+        verify_load: ``verify-load``: whether ``verify`` opens the models in real runtimes.
     """
 
     formats: tuple[str, ...] = ()
     licenses: tuple[str, ...] = ()
     require_digest: bool = False
+    verify_load: bool = False
 
     def words(self, own: Collection[str] = ()) -> frozenset[str]:
         """Return what a model may hold that can run code: by its own ``allow``, and by ``allow-formats``."""

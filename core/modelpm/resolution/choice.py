@@ -6,10 +6,11 @@ from fnmatch import fnmatchcase
 
 from modelpm.api.types import RemoteFile
 from modelpm.errors import IntegrityError, NotFound
-from modelpm.inspection.layouts import Chosen, Layout, Role, Unknown, choose, completed, layout_of, role_of
+from modelpm.inspection.layouts import Chosen, Component, Layout, Role, Unknown, choose, completed, layout_of, role_of
 from modelpm.inspection.layouts.facts import facts_in, format_of_variant, roles_of
 from modelpm.inspection.layouts.layout import FOLDER
-from modelpm.resolution.refusals import in_parts, incomplete, no_such_file, refusal, some
+from modelpm.inspection.layouts.sets import Known
+from modelpm.resolution.refusals import incomplete, no_such_file, refusal, some
 from modelpm.resolution.telling import join_line, said, said_of_files
 from modelpm.text.untrusted import check_paths, printable, shortened
 
@@ -56,6 +57,7 @@ class Selection:
         entry_point: What a program opens: a file, a folder, or ``.``.
         notes: What was chosen and what was left out, for people.
         warnings: What the user should know.
+        joined: Of each part of a file, by its path and in the order of the parts: the path of the whole file.
     """
 
     files: tuple[RemoteFile, ...]
@@ -65,6 +67,7 @@ class Selection:
     entry_point: str = FOLDER
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    joined: Mapping[str, str] = field(default_factory=dict)
 
 
 def select(files: Sequence[RemoteFile], asked: Asked) -> Selection:
@@ -96,8 +99,6 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
         decision = choose(layout, projector=projector)
     if not isinstance(decision, Chosen):
         raise refusal(decision, asked.what)
-    if decision.join:
-        raise in_parts(decision, asked.what, [v.name for v in layout.variants if not v.join and not v.missing])
     taken = dict.fromkeys(file.path for file in decision.files)
     more = _added(layout, decision, asked)
     taken.update(dict.fromkeys(more))
@@ -116,7 +117,19 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
         entry_point=decision.entry_point if whole is None else whole.entry_point,
         notes=() if asked.variant or asked.pin else said(asked.what, decision),
         warnings=tuple(warnings),
+        joined=_joined(variant.main if variant else ()),
     )
+
+
+def _joined(components: Sequence[Component]) -> dict[str, str]:
+    """Return the parts of files, in their order, each with the path of the whole."""
+    found = {}
+    for component in components:
+        if component.join:
+            known = Known(file.path for file in component.files)
+            paths = sorted((f.path for f in component.files), key=lambda path: (known.place(path).number or 0, path))
+            found.update(dict.fromkeys(paths, component.name))
+    return found
 
 
 def _added(layout: Layout, chosen: Chosen, asked: Asked) -> list[str]:

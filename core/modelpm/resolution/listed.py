@@ -1,9 +1,10 @@
 """From a source's listing to a model whose every file is known. Pure: the caller passes the listing in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from modelpm.api.types import Reference, Snapshot
+from modelpm.catalog.entry import JOIN
 from modelpm.errors import Code, IntegrityError, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES
 from modelpm.lockfile.requirement import Requirement
@@ -44,6 +45,7 @@ def from_listing(
     chosen = select(snapshot.files, asked)
     _check_taken([f.path for f in chosen.files])
     files = tuple(replace(listed_file(f, snapshot), role=str(chosen.roles[f.path])) for f in chosen.files)
+    files = _with_parts(files, chosen.joined)
     _check_fits_a_lock(files, what)
     license_, warned = license_of(snapshot.license, str(snapshot.reference))
     return ResolvedModel(
@@ -59,6 +61,12 @@ def from_listing(
         warnings=(*chosen.warnings, *warned),
         notes=chosen.notes,
     )
+
+
+def _with_parts(files: Sequence[ResolvedFile], joined: Mapping[str, str]) -> tuple[ResolvedFile, ...]:
+    """Return the files with the parts among them as what is joined, in the order of the parts."""
+    parts = {file.path: replace(file, unpack=JOIN, into=joined[file.path]) for file in files if file.path in joined}
+    return (*(file for file in files if file.path not in parts), *(parts[path] for path in joined))
 
 
 def _only_file(reference: Reference, snapshot: Snapshot) -> str:

@@ -56,14 +56,25 @@ def make_plan(models: Sequence[ResolvedModel], present: Collection[str]) -> Plan
     steps = []
     coming = set(present)
     for model in models:
+        idle = {a.path for a in model.archives} - {a.path for a in needed_archives(model, coming)}
         for file in model.files:
-            fetch = file.sha256 is None or file.sha256 not in coming
-            if file.sha256 is not None:
+            fetch = file.path not in idle and not file.archive and (file.sha256 is None or file.sha256 not in coming)
+            if file.sha256 is not None and (fetch or not file.unpack):
                 coming.add(file.sha256)
             steps.append(Step(model.name, file, fetch))
     return Plan(tuple(steps))
 
 
+def needed_archives(model: ResolvedModel, present: Collection[str]) -> list[ResolvedFile]:
+    """Return the archives that must be unpacked: a member of theirs is missing, or none is known yet."""
+    return [
+        archive
+        for archive in model.archives
+        if not (members := model.members(archive)) or any(member.sha256 not in present for member in members)
+    ]
+
+
 def plan_learning(model: ResolvedModel) -> Plan:
     """Decide to fetch only what no source promises, in order to learn it."""
-    return Plan(tuple(Step(model.name, file, fetch=not file.is_pinned) for file in model.files))
+    unknown = {archive.path for archive in needed_archives(model, ())}
+    return Plan(tuple(Step(model.name, f, fetch=not f.is_pinned or f.path in unknown) for f in model.files))

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from modelpm.api.types import RemoteFile
 from modelpm.errors import Code, ModelpmError, NotFound, UsageError
 from modelpm.inspection.layouts import Chosen, Incomplete, NoWeights, Question, Unknown, Variant, choose, layout_of
-from modelpm.resolution.telling import join_line
 from modelpm.text.suggest import did_you_mean, suggest
 from modelpm.text.untrusted import printable, shortened
 
@@ -41,23 +40,6 @@ def incomplete(what: str, name: str, missing: Sequence[str], others: Sequence[Va
         f"{what}: `{shortened(name, _LONG)}` is not complete; what is missing: {shown}{more}",
         code=Code.SHARD_MISSING,
         hints=[*hints, "tell the publisher, or look for another copy of the model"],
-    )
-
-
-def in_parts(chosen: Chosen, what: str, whole: Sequence[str]) -> UsageError:
-    """Return the error of a variant that only programs of the user can join."""
-    parts = [f.path for c in chosen.components if c.join for f in c.files]
-    pattern = glob_of(parts)
-    hints = [
-        f"fetch the parts: modelpm install '{what}/{pattern}' --as parts",
-        join_line(parts, '"$(modelpm path parts --dir)"/'),
-    ]
-    if whole:
-        hints.append(f"in one file there are: {', '.join(f'{what}:{name}' for name in whole[:_FEW])}")
-    return UsageError(
-        f"{what}:{chosen.variant} is stored in {len(parts)} parts, and no program opens it before they are joined",
-        code=Code.IN_PARTS,
-        hints=hints,
     )
 
 

@@ -8,7 +8,7 @@ from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import Code, IntegrityError, NotFound
 from modelpm.inspection.layouts import role_of
 from modelpm.inspection.layouts.facts import facts_of
-from modelpm.lockfile.model import MAX_LICENSE, LockedFile, LockedModel, Model
+from modelpm.lockfile.model import MAX_LICENSE, LockedArchive, LockedFile, LockedModel, Model, archive_of
 from modelpm.lockfile.requirement import Requirement
 from modelpm.text.untrusted import check_paths, shortened
 
@@ -24,6 +24,8 @@ class ResolvedFile:
         sources: References, in order of preference.
         remote: What the listing said, where there was one.
         role: What it is for, e.g. ``weights``.
+        unpack: Of an archive: its kind; it is fetched for its members only.
+        into: Of an archive that is a part of a file: the path of the whole file.
     """
 
     path: str
@@ -32,6 +34,13 @@ class ResolvedFile:
     sources: tuple[str, ...]
     remote: RemoteFile | None = None
     role: str = ""
+    unpack: str = ""
+    into: str = ""
+
+    @property
+    def archive(self) -> str:
+        """The path of the archive that it comes from; empty where it is fetched by itself."""
+        return archive_of(self.sources)
 
     @property
     def sha256(self) -> str | None:
@@ -84,28 +93,47 @@ class ResolvedModel(Model):
     @property
     def is_pinned(self) -> bool:
         """Whether the content of every file is known before it is here."""
-        return all(file.is_pinned for file in self.files)
+        return all(file.is_pinned for file in self.files) and all(map(self.members, self.archives))
+
+    @property
+    def archives(self) -> tuple[ResolvedFile, ...]:
+        """The files that are fetched for their members only."""
+        return tuple(file for file in self.files if file.unpack)
+
+    def members(self, archive: ResolvedFile) -> tuple[ResolvedFile, ...]:
+        """Return the files that come out of an archive, as far as they are known."""
+        return tuple(f for f in self.files if f.archive and (f.archive == archive.path or f.path == archive.into))
 
     @property
     def size(self) -> int | None:
         """Bytes of all files; None where one is not known."""
-        sizes = [file.size for file in self.files]
+        packed = {a.path for a in self.archives if self.members(a)}  # what is unpacked counts instead
+        sizes = [file.size for file in self.files if file.path not in packed]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
-    def lock(self, learned: Mapping[str, tuple[str, int]]) -> LockedModel:
+    def lock(self, learned: Mapping[str, tuple[str, int]], members: Sequence[LockedFile] = ()) -> LockedModel:
         """Return the locked model.
 
         Args:
             learned: sha256 and size by path, of every file that was fetched or found in the store.
+            members: The files that came out of archives, where they were not known before.
         """
-        files = []
+        files, archives = list(members), list[LockedArchive]()
         for file in self.files:
             sha256, size = learned.get(file.path) or (file.sha256, file.size)
             if sha256 is None or size is None:
                 msg = f"{file.path} was neither pinned nor fetched"
                 raise AssertionError(msg)
-            files.append(LockedFile(file.path, size, sha256, file.sources, file.role))
-        return LockedModel(files=tuple(files), **self.facts())
+            if file.unpack:
+                archives.append(LockedArchive(file.path, size, sha256, file.sources, file.unpack, file.into))
+            else:
+                files.append(LockedFile(file.path, size, sha256, file.sources, file.role))
+        facts = self.facts()
+        if members:
+            told = facts_of([RemoteFile(f.path, f.size, None, ()) for f in files])
+            files = [replace(f, role=f.role or str(told.roles[f.path])) for f in files]
+            facts["entry_point"] = told.entry_point
+        return LockedModel(files=tuple(files), archives=tuple(archives), **facts)
 
     def completing(self, old: LockedModel) -> LockedModel:
         """Return a locked model of the same files, with what an earlier modelpm did not write down."""
@@ -126,6 +154,10 @@ class ResolvedModel(Model):
         """Return what fetches a locked model again."""
         files = tuple(
             ResolvedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources, role=f.role) for f in model.files
+        )
+        files += tuple(
+            ResolvedFile(a.path, a.size, Digest("sha256", a.sha256), a.sources, unpack=a.unpack, into=a.into)
+            for a in model.archives
         )
         return cls(files=files, **model.facts())
 
@@ -289,7 +321,8 @@ def license_of(text: str, where: str) -> tuple[str, tuple[str, ...]]:
 
 def _of_catalog(file: CatalogFile, upstream: str) -> ResolvedFile:
     digest = Digest("sha256", file.sha256) if file.sha256 else None
-    return ResolvedFile(file.path, file.size, digest, file.sources or (_under(upstream, file.path),), role=file.role)
+    sources = file.sources or (_under(upstream, file.path),)
+    return ResolvedFile(file.path, file.size, digest, sources, role=file.role, unpack=file.unpack, into=file.into)
 
 
 def listed_file(file: RemoteFile, snapshot: Snapshot) -> ResolvedFile:

@@ -126,6 +126,21 @@ class ComponentDetails:
 
 
 @dataclass(frozen=True, slots=True)
+class Fits:
+    """Whether a variant fits this machine; None where one of both sizes is not known.
+
+    Attributes:
+        ram: Into the memory that a process may use.
+        vram: Into the memory of the GPUs.
+        disk: On the disk of the store.
+    """
+
+    ram: bool | None = None
+    vram: bool | None = None
+    disk: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VariantDetails:
     """One variant of a model.
 
@@ -141,6 +156,12 @@ class VariantDetails:
         files: Every file.
         components: The files that only work together, with their roles.
         installed: Whether it is installed.
+        architecture: As the header names it, empty where unknown.
+        parameters: Numbers of all tensors together, None where unknown.
+        context_length: Tokens, None where unknown.
+        memory_bytes: Bytes of memory it needs, None where unknown.
+        memory_context: Tokens for which that is told; None for a model without a cache.
+        fits: Whether it fits this machine.
     """
 
     name: str
@@ -154,6 +175,12 @@ class VariantDetails:
     files: tuple[FileDetails, ...]
     components: tuple[ComponentDetails, ...] = ()
     installed: bool = False
+    architecture: str = ""
+    parameters: int | None = None
+    context_length: int | None = None
+    memory_bytes: int | None = None
+    memory_context: int | None = None
+    fits: Fits = Fits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +215,7 @@ class Verified:
         only_shown_badly: Whether the stored bytes are right, and only the view does not show them.
         repaired: Whether it was bad, and was repaired.
         downloaded: Bytes that were fetched to repair it.
+        loaded: Whether a runtime opened it; None where none was asked.
     """
 
     name: str
@@ -197,6 +225,7 @@ class Verified:
     only_shown_badly: bool = field(default=False, metadata=CALLERS_ONLY)
     repaired: bool = False
     downloaded: int = 0
+    loaded: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,12 +228,12 @@ class Store:
         self.open()
         return take(self.known, self.layout, self._linker, path, only, step)
 
-    def receive(self, chunks: Iterable[bytes], sha256: str) -> None:
-        """Make a stream a blob, or raise an IntegrityError where the bytes are not what the name says."""
+    def receive(self, chunks: Iterable[bytes], sha256: str = "") -> tuple[str, int]:
+        """Make a stream a blob; return sha256 and size, or raise an IntegrityError where its name is another."""
         from modelpm.store.blobs.receive import receive
 
         self.open()
-        receive(self.known, self.layout, chunks, sha256)
+        return receive(self.known, self.layout, chunks, sha256)
 
     def seed(self, sha256: str, size: int) -> int:
         """Make the bytes of a damaged blob the beginning of a download, which then fetches only what is wrong.

@@ -99,7 +99,7 @@ def test_the_tables_are_those_of_the_official_library() -> None:
 
 def test_a_brief_reading_fetches_64_kib_and_stops_before_the_tokenizer(tmp_path: Path) -> None:
     source = counted(written(tmp_path / "model.gguf", tokens=20_000))
-    facts = gguf.facts(gguf.read(source, brief=True))
+    facts = gguf.brief(source)
     assert source.asked == [(0, gguf.BRIEF_PIECE)]
     assert (facts.architecture, facts.context_length, facts.tokenizer) == ("llama", 4096, True)
     assert (facts.tensors, facts.parameters) == (None, None)
@@ -177,7 +177,7 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, tai
     data[at] = value
     gguf.inspect(Memory(bytes(data)))
     with contextlib.suppress(MalformedError):
-        gguf.read(Memory(bytes(data)), brief=True)
+        gguf.read_brief(Memory(bytes(data)))
 
 
 SMALL = bytearray()

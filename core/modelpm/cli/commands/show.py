@@ -14,17 +14,24 @@ from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.installed import InstalledModel
-    from modelpm.results.report import Details, VariantDetails
+    from modelpm.results.report import Details, Fits, VariantDetails
 
 _MANY_FILES = 20
+_LONGEST = 1 << 30  # tokens
+_THOUSAND = 1000
 
 
 @verb("show", "modelpm show qwen3-8b", "modelpm show qwen3-8b:q5_k_m", "modelpm show hf://Qwen/Qwen3-8B-GGUF")
 @click.argument("spec", shell_complete=catalog_names)
-def command(session: Session, *, spec: str) -> Outcome:
-    """Ask the catalogs, or the source of a URI."""
+@click.option(
+    "--context", type=click.IntRange(1, _LONGEST), metavar="TOKENS", help="Tell the memory for so many tokens."
+)
+@click.option("--all", "whole", is_flag=True, help="Read headers whole, for exact counts of parameters.")
+def command(session: Session, *, spec: str, context: int | None, whole: bool) -> Outcome:
+    """Ask the catalogs, or the source of a URI, and read the headers of the files."""
     with session.manager() as manager:
-        result = manager.show(session.meant(manager, [spec])[0], project=session.project(manager))
+        meant, project = session.meant(manager, [spec])[0], session.project(manager)
+        result = manager.show(meant, context=context, whole=whole, project=project)
     details = result.rows[0]
     return Outcome(lines=_lines(details, spec, width()), items=[row(details)], warnings=result.warnings)
 
@@ -59,12 +66,37 @@ def _variants(details: "Details", width: int | None) -> list[Line]:
             variant.format,
             variant.quantization,
             binary_size(variant.bytes),
-            binary_size(variant.min_memory) if variant.min_memory else "",
+            _parameters(variant.parameters),
+            f"{variant.context_length:,}" if variant.context_length else "",
+            binary_size(variant.memory_bytes or variant.min_memory)
+            if variant.memory_bytes or variant.min_memory
+            else "",
+            _fits(variant.fits),
             _marks(details, variant),
         )
         for variant in details.variants
     ]
-    return table(("VARIANT", "FORMAT", "QUANTIZATION", ">SIZE", ">MEMORY", ""), rows, width)
+    head = ("VARIANT", "FORMAT", "QUANTIZATION", ">SIZE", ">PARAMETERS", ">CONTEXT", ">MEMORY", "FITS", "")
+    contexts = [variant.memory_context for variant in details.variants if variant.memory_context]
+    note = f"Memory is for {min(contexts):,} tokens; --context tells it for others." if contexts else ""
+    return [*table(head, rows, width), *([line((note, "dim"))] if note else [])]
+
+
+def _fits(fits: "Fits") -> str:
+    """Say where a variant fits: the memory, the memory of GPUs; that the disk is too small goes first."""
+    if fits.disk is False:
+        return "no: disk"
+    fitting = [name for name, holds in (("RAM", fits.ram), ("GPU", fits.vram)) if holds]
+    return ", ".join(fitting) or ("no" if fits.ram is False else "")
+
+
+def _parameters(count: int | None) -> str:
+    """Return a count as model names have it: ``8.2B``."""
+    size, units = float(count or 0), iter(("", "K", "M", "B"))
+    unit = next(units)
+    while size >= _THOUSAND and (larger := next(units, "")):
+        size, unit = size / _THOUSAND, larger
+    return f"{size:.3g}{unit}" if count else ""
 
 
 def _marks(details: "Details", variant: "VariantDetails") -> str:

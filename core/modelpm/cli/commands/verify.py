@@ -24,10 +24,12 @@ if TYPE_CHECKING:  # start-up
     "modelpm verify qwen3-8b --repair",
     "modelpm verify --quick",
     "modelpm verify --subset 1/7",
+    "modelpm verify qwen3-8b --load",
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--quick", is_flag=True, help="Compare sizes and times only.")
 @click.option("--repair", is_flag=True, help="Fetch the damaged bytes again, and only those.")
+@click.option("--load", is_flag=True, help="Open the models in llama.cpp, ONNX Runtime or safetensors, too.")
 @click.option("--subset", metavar="PART", default="", help="Check a part: 5% at random, or 2/7, the second of seven.")
 def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
     """Re-hash; exits with 4 where a byte is not what was locked."""
@@ -47,6 +49,14 @@ def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> O
 
 
 def _error(file: "Verified") -> IntegrityError:
+    if file.loaded is False:
+        return IntegrityError(
+            f"`{file.file}` of `{file.name}` cannot be opened: {file.problem}",
+            hints=["its bytes are what was locked: another version of the model, or of the runtime, may help"],
+            code=Code.LOAD_FAILED,
+            name=file.name,
+            file=file.file,
+        )
     what = "does not appear as it should" if file.only_shown_badly else "is damaged"
     return IntegrityError(
         f"`{file.file}` of `{file.name}` {what}: {file.problem}",
@@ -61,11 +71,14 @@ def _notes(rows: "Sequence[Verified]", total: int, seconds: float, *, part: bool
     if not rows:
         words = "nothing of what is installed is in that part" if part else "nothing is installed"
         return [line((words, "dim"))]
-    bad = sum(not file.ok for file in rows)
+    bad, loaded = sum(not file.ok for file in rows), sum(file.loaded is True for file in rows)
     summary = f"Verified {count(len(rows), 'file')} ({binary_size(total)}) in {duration(seconds)}"
     repaired = [file for file in rows if file.repaired]
     return [
-        line(f"{summary}: {bad} damaged" if bad else summary),
+        line(
+            f"{summary}: {bad} {'bad' if any(file.loaded is False for file in rows) else 'damaged'}" if bad else summary
+        ),
+        *([line(f"Opened {count(loaded, 'file')} in a runtime")] if loaded else []),
         *(
             line(
                 (" ~ ", "warning"),

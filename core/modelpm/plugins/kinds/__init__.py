@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NAMES = ("source", "digest", "inspector", "audit", "catalog", "listener", "command", "credentials")
+NAMES = ("source", "digest", "inspector", "audit", "catalog", "listener", "unpacker", "credentials", "command")
 
 
 class Trust(Enum):

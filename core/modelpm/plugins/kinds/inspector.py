@@ -9,7 +9,9 @@ from typing import Any, Final, TypeVar
 from modelpm.api.inspection import (
     MOST_PROBLEMS,
     ByteSource,
+    Cache,
     Danger,
+    Dimensions,
     Facts,
     Findings,
     Glancer,
@@ -66,6 +68,11 @@ class GuardedInspector(Guarded[Inspector]):
     def is_ours(self) -> bool:
         """Whether modelpm ships it."""
         return self.entry.distribution == OURS
+
+    @property
+    def reads_headers(self) -> bool:
+        """Whether it reads facts from few ranges of a remote file."""
+        return isinstance(self.made, HeaderReader)
 
     def recognizes(self, head: bytes) -> bool:
         """As :meth:`modelpm.api.inspection.Inspector.recognizes`."""
@@ -188,8 +195,21 @@ def _facts(entry: Entry, found: Facts) -> Facts:
         tensors=tensors,
         tokenizer=bool(found.tokenizer),
         split=pair,
+        dimensions=None if found.dimensions is None else _dimensions(entry, found.dimensions),
         **numbers,
     )
+
+
+def _dimensions(entry: Entry, found: Dimensions) -> Dimensions:
+    expect(entry, found, Dimensions, "dimensions")
+    numbers = {name: getattr(found, name) for name in ("embedding", "feed_forward", "attention", "vocabulary", "state")}
+    rows = _items(entry, found.cache, "cache")
+    for row in rows:
+        expect(entry, row, Cache, "cache")
+    for value in (*numbers.values(), *(each for row in rows for each in (row.layers, row.values, row.window))):
+        expect(entry, value, int, "dimension")
+        _number(entry, value, "dimension")
+    return Dimensions(**numbers, cache=tuple(rows))
 
 
 def _summary(entry: Entry, found: TensorSummary) -> TensorSummary:

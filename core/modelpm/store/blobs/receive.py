@@ -13,8 +13,17 @@ from modelpm.store.blobs.known import Known
 from modelpm.store.layout import Layout
 
 
-def receive(known: Known, layout: Layout, chunks: Iterable[bytes], sha256: str) -> None:
+def receive(known: Known, layout: Layout, chunks: Iterable[bytes], sha256: str = "") -> tuple[str, int]:
     """Make a stream a blob.
+
+    Args:
+        known: What is known of files.
+        layout: The store's.
+        chunks: The bytes.
+        sha256: What they should have; empty where any bytes are right.
+
+    Returns:
+        The sha256 of the bytes, and how many they are.
 
     Raises:
         IntegrityError: The bytes are not what the name says; nothing is kept.
@@ -37,15 +46,17 @@ def receive(known: Known, layout: Layout, chunks: Iterable[bytes], sha256: str) 
                         prefixes.append(hasher.copy().hexdigest())
         finally:
             os.close(fd)
-        if hasher.hexdigest() != sha256:
+        found = hasher.hexdigest()
+        if sha256 and found != sha256:
             raise IntegrityError(
                 f"the bundle's {sha256[:12]}… is damaged: its bytes have another digest",
                 code=Code.DIGEST_MISMATCH,
                 expected=sha256,
-                actual=hasher.hexdigest(),
+                actual=found,
                 hints=["copy the bundle again"],
             )
-        blobs.commit(known, layout, draft, sha256, prefixes)
+        blobs.commit(known, layout, draft, found, prefixes)
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
+    return found, offset

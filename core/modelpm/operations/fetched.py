@@ -1,0 +1,57 @@
+"""What came of a fetch, in the words of errors, of the lock and of the audit log. Pure."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from threading import Event
+from typing import Any
+
+from modelpm.errors import Interrupted, ModelpmError, OfflineError
+from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.resolution.resolve import ResolvedFile
+from modelpm.text.untrusted import printable
+from modelpm.transfer import Fetch, Fetched
+
+
+def until(cancelled: Event) -> Callable[[int], None]:
+    """Return a step of a check that ends it where the caller cancels."""
+
+    def step(_count: int) -> None:
+        if cancelled.is_set():
+            raise Interrupted("interrupted while bytes that are here were checked")
+
+    return step
+
+
+def naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
+    """Add to the failure which file it is about."""
+    error.details.setdefault("file", fetch.path)
+    if not isinstance(error, OfflineError):
+        return error
+    what = f"`{printable(fetch.path)}` of `{fetch.model}` is not on this machine: {error.message}"
+    return OfflineError(what, hints=error.hints, **error.details)
+
+
+def key_of(file: ResolvedFile) -> str:
+    """Return the partial's name: the content's, so that a resume survives a change of mirror; else the reference's."""
+    return file.sha256 or hashlib.sha256("\n".join(file.sources).encode()).hexdigest()
+
+
+def learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
+    """Return sha256 and size of what was fetched, by path."""
+    return {path: (f.sha256, f.size) for path, f in fetched.items()}
+
+
+def done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -> dict[str, Any]:
+    """Return the details of a model that was brought, for the audit log."""
+
+    def row(file: LockedFile) -> dict[str, Any]:
+        source = fetched[file.path].source if file.path in fetched else "store"
+        return {"path": file.path, "bytes": file.size, "sha256": file.sha256, "source": source}
+
+    return {
+        "digest": locked.digest,
+        "bytes": locked.size,
+        "downloaded": downloaded,
+        "upstream": locked.upstream,
+        "files": [row(f) for f in locked.files[:100]],
+    }
