@@ -1,7 +1,8 @@
 """Test tools for plugin authors, which modelpm's own tests use, too.
 
 * One suite for each kind, each in one line: :func:`check_source`, :func:`check_digest`, :func:`check_inspector`,
-  :func:`check_audit`, :func:`check_catalog`, :func:`check_listener`, :func:`check_command`, :func:`check_credentials`.
+  :func:`check_audit`, :func:`check_catalog`, :func:`check_listener`, :func:`check_command`, :func:`check_credentials`,
+  :func:`check_unpacker`.
 * :func:`check_faults`: runs a source over HTTP through every fault; :data:`QUICK` is a context for it.
 * :class:`FaultServer`: an HTTP server that misbehaves byte by byte; :data:`FAULTS` names what it can do.
 * :func:`registry_of`: a plugin registry with one plugin, without installing anything.
@@ -22,6 +23,7 @@ from modelpm.testing.suites import (
     check_credentials,
     check_digest,
     check_listener,
+    check_unpacker,
 )
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "check_inspector",
     "check_listener",
     "check_source",
+    "check_unpacker",
     "first",
     "registry_of",
     "run",

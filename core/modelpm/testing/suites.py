@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,6 +23,9 @@ from modelpm.api import (
     Secret,
     Status,
 )
+from modelpm.api.cursor import MalformedError
+from modelpm.api.toolkit import Memory
+from modelpm.api.unpacking import Unpacker
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.testing.promises import elsewhere, require
 
@@ -177,6 +181,30 @@ def check_command(command: "click.Command", arguments: Sequence[str] = ()) -> st
     ran = CliRunner().invoke(command, list(arguments))
     require(ran.exit_code == 0, f"`{' '.join(arguments)}` works; it exited with {ran.exit_code}: {ran.output}")
     return ran.output
+
+
+def check_unpacker(unpacker: Unpacker, archive: bytes, files: Mapping[str, bytes], *, steps: int = 64) -> None:
+    """Assert that an unpacker yields the files of an archive, and says of every damaged one that it is.
+
+    Args:
+        unpacker: What your plugin made.
+        archive: A small archive.
+        files: What is in it, by path.
+        steps: How many cuts of it are tried.
+
+    Raises:
+        AssertionError: Says what is not as it should be.
+    """
+    found = elsewhere(partial(_unpacked, unpacker, archive), "an archive")
+    require(found == dict(files), f"the archive holds {sorted(files)}, and not {sorted(found)}")
+    for at in range(0, len(archive), max(1, len(archive) // steps)):
+        for data in (archive[:at], archive[:at] + bytes([archive[at] ^ 0xFF]) + archive[at + 1 :]):
+            with suppress(MalformedError):
+                _unpacked(unpacker, data)
+
+
+def _unpacked(unpacker: Unpacker, archive: bytes) -> dict[str, bytes]:
+    return {member.path: b"".join(member.chunks) for member in unpacker.unpack([Memory(archive)], "lone")}
 
 
 def check_credentials(credentials: Credentials, server: str) -> Secret:

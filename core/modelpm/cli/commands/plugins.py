@@ -1,10 +1,13 @@
 """``modelpm plugins``."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelpm.cli.completion import folders
 from modelpm.cli.context import Session
+from modelpm.cli.terminal.format import line
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import Group, is_taken
 from modelpm.errors import ModelpmError, PluginError
@@ -54,6 +57,26 @@ def check(session: Session) -> Outcome:
         error = PluginError(result.message) if result and bad else _problem(registry, entry, state)
         errors += [error] if error and str(error) not in map(str, errors) else []
     return _outcome(rows, errors)
+
+
+@command.verb(
+    "new",
+    "Write the package of a new plugin, with tests that pass.",
+    "modelpm plugins new acme --kind source",
+    "modelpm plugins new blake3 --kind digest --dir ~/src",
+)
+@click.argument("name")
+@click.option("--kind", required=True, metavar="KIND", help="Which kind of plugin: source, digest, audit, …")
+@click.option("--dir", "folder", default=".", metavar="PATH", shell_complete=folders, help="Where its folder is made.")
+def new(session: Session, *, name: str, kind: str, folder: str) -> Outcome:
+    """Write it, and say how to go on."""
+    with session.manager() as manager:
+        place = manager.maintenance.new_plugin(name, kind, folder)
+    steps = [f"cd {place}", "pip install -e '.[test]'", "pytest"]
+    notes = [line(f"Wrote the {kind} `{name}`"), *(line((f"  {step}", "hint")) for step in steps)]
+    return Outcome(
+        raw=os.fsencode(place) + b"\n", notes=notes, items=[{"name": name, "kind": kind, "path": str(place)}]
+    )
 
 
 def _problem(registry: "Registry", entry: "Plugin", state: str) -> ModelpmError | None:
