@@ -51,7 +51,7 @@ class Syslog:
             place: str | tuple[str, int] = self._address
             if colon and not self._address.startswith("/"):
                 if not port.isdecimal():
-                    raise UsageError(f"`{self._address}` is no address of a syslog", hints=["write it as HOST:PORT"])
+                    raise UsageError(f"`{self._address}` is not an address", hints=["write it as HOST:PORT"])
                 place = (host, int(port))
             self._handler = _Raising(place, SysLogHandler.facility_names[self._facility])
             self._handler.ident = "modelpm: "

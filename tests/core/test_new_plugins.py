@@ -83,3 +83,8 @@ def test_every_kind_has_a_page(kind: str) -> None:
     assert f"--kind {kind}" in page
     assert f"modelpm.{kind}.v1" in page
     assert f"check_{kind}" in page
+
+
+def test_the_example_of_the_page_is_the_one_that_is_installed() -> None:
+    example = (ROOT / "tests" / "strangers" / "folder" / "modelpm_folder.py").read_text(encoding="utf-8")
+    assert f"```python\n{example}```" in (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")

@@ -212,7 +212,7 @@ def test_a_source_that_raises_its_librarys_errors_is_found() -> None:
             except Exception as error:
                 raise ValueError("a library's own") from error
 
-    with pytest.raises(AssertionError, match="is an error of ours; it raised ValueError"):
+    with pytest.raises(AssertionError, match="is an error that modelpm knows; it raised ValueError"):
         check_faults(
             Raises(QUICK), faults={"broken": __import__("modelpm.testing", fromlist=["FAULTS"]).FAULTS["broken"]}
         )

@@ -79,7 +79,9 @@ def _failure(source: Source, file: RemoteFile, url: str, name: str) -> Exception
         return error
     except BaseException as error:
         said = f"{type(error).__name__}: {error}"
-        raise AssertionError(f"broken promise: the fault `{name}` is an error of ours; it raised {said}") from error
+        raise AssertionError(
+            f"broken promise: the fault `{name}` is an error that modelpm knows; it raised {said}"
+        ) from error
     return None
 
 
