@@ -109,7 +109,7 @@ def test_plugins_check_tells_the_bad_from_the_good(among_strangers: Installation
     assert states["modelpm-folder", "folder"] == "ok"
     assert states["modelpm-broken-import", "broken"] not in {"ok", "shadowed"}
     assert states["modelpm-misspelt-hook", "misspelt"] not in {"ok", "shadowed"}
-    assert {state for (who, _), state in states.items() if who == "modelpm"} == {"ok"}
+    assert {state for (who, _), state in states.items() if who == "modelpm"} <= {"ok", "not set up"}
 
 
 def test_a_disabled_plugin_is_as_if_it_were_not_there(among_strangers: Installation, tmp_path: Path) -> None:
