@@ -4,7 +4,6 @@ from struct import Struct
 from typing import Final
 
 from modelpm.api.inspection import ByteSource, Facts, Findings
-from modelpm.api.toolkit import structural
 from modelpm_formats.ggml_types import FILE_TYPES
 
 NAME: Final = "ggml"
@@ -24,10 +23,8 @@ def recognizes(head: bytes) -> bool:
 def inspect(source: ByteSource) -> Findings:
     """Read the parameters of a whisper.cpp model; other ggml files are recognized only."""
     head = source.read(0, _WHISPER.size)
-    if not head.startswith(_PLAIN):
+    if not head.startswith(_PLAIN) or len(head) < _WHISPER.size:  # other programs' headers are shorter
         return Findings(NAME)
-    if len(head) < _WHISPER.size:
-        return Findings(NAME, problems=structural(["the ggml header is cut"]))
     _, vocabulary, *audio, text_context, _, _, _, mels, file_type = _WHISPER.unpack(head)
     if mels not in _MELS or not all(0 < value < _LARGEST for value in (vocabulary, *audio, text_context)):
         return Findings(NAME)

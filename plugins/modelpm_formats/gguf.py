@@ -27,6 +27,7 @@ BRIEF_PIECE: Final = 64 << 10
 _KEPT_TEXT: Final = 4096
 _KEPT_ITEMS: Final = 1024
 _DEPTH: Final = 3
+_SIZES: Final = ("block_count", "embedding_length")
 _STRING, _ARRAY = 8, 9
 _SCALARS: Final = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 _WIDTHS: Final = {number: Struct("<" + code).size for number, code in _SCALARS.items()}
@@ -215,8 +216,16 @@ def facts(header: Header) -> Facts:
         license=_text(metadata.get("general.license")),
         split=(part + 1, parts) if part is not None and parts else None,
         header_bytes=header.data_start,
+        model=_model(metadata, architecture),
         dimensions=dimensions(metadata, header.lengths),
     )
+
+
+def _model(metadata: Mapping[str, Scalar], architecture: str | None) -> str | None:
+    """Return what every quantization of a model says of itself; nothing where it says too little."""
+    name = _text(metadata.get("general.name"))
+    sizes = [_number(metadata.get(f"{architecture}.{key}")) for key in _SIZES]
+    return None if name is None or None in sizes else " ".join(map(str, (name, architecture, *sizes)))
 
 
 def _labelled(metadata: Mapping[str, Scalar]) -> int | None:

@@ -1,8 +1,9 @@
 """safetensors: the JSON header, bounded, and its tensors held against each other and the file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from math import prod
 from typing import Any, Final
 
@@ -117,7 +118,14 @@ def facts(header: Header) -> Facts:
         tensors=summary,
         license=header.metadata.get("modelspec.license"),
         header_bytes=header.data_start,
+        model=_model(header.tensors),
     )
+
+
+def _model(tensors: Sequence[Tensor]) -> str | None:
+    """Return a digest of the names and shapes of all tensors: of whatever precision, they are those of one model."""
+    rows = sorted(f"{tensor.name} {tensor.shape}" for tensor in tensors)
+    return sha256("\n".join(rows).encode(errors="replace")).hexdigest() if rows else None
 
 
 def brief(source: ByteSource) -> Facts:

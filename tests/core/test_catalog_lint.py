@@ -64,6 +64,7 @@ def test_an_unknown_key_is_an_error_with_a_suggestion(values: dict[str, Any], ex
         (of_variant(upstream="hf://acme/a", file=[file(sha256=None)]), ("warn", "no_digest")),
         (of_variant(file=[file(size=None)]), ("note", "no_size")),
         (of_variant(file=[file(sources=["http://e.x/a"])]), ("warn", "no_tls")),
+        (of_variant(format="safetensors", file=[file("m.ckpt")]), ("warn", "format_mismatch")),
         (model("con"), ("reject", "bad_id")),
         (model(schema=2), ("reject", "newer_schema")),
         (of_variant(file=[file("../a")]), ("reject", "hostile_name")),

@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from modelpm.api.events import Bus
 from modelpm.api.types import Context
 from modelpm.catalog import Catalogs
 from modelpm.errors import UsageError
+from modelpm.inspection.inspection import Inspection
 from modelpm.lockfile.file import Lock, parse_lock
 from modelpm.lockfile.merge import HEALABLE, Merged, heal
 from modelpm.lockfile.model import LockedFile, LockedModel
@@ -196,8 +198,10 @@ def judged(
 
 
 @pytest.fixture(scope="module")
-def resolver() -> Resolver:
-    return Resolver(Catalogs([]), Listings(Registry(scan(), lambda _kind, _name: Context())))
+def resolver(tmp_path_factory: pytest.TempPathFactory) -> Resolver:
+    registry = Registry(scan(), lambda _kind, _name: Context())
+    inspection = Inspection(registry, tmp_path_factory.mktemp("inspected"), Bus())
+    return Resolver(Catalogs([]), Listings(registry), inspection)
 
 
 def test_generated_merges_move_nothing(tmp_path: Path, resolver: Resolver) -> None:

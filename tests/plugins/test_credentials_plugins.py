@@ -4,13 +4,16 @@ import base64
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from modelpm.api import Context, Secret, UsageError
+from modelpm_credentials import modelpm_credentials
 from modelpm_credentials.docker import Docker
 from modelpm_credentials.git import Git
+from modelpm_credentials.keyring import Keyring
 from modelpm_credentials.netrc import Netrc
 from tests.support.arriving import about
 
@@ -99,3 +102,12 @@ def test_netrc_is_for_https_and_by_name(tmp_path: Path) -> None:
     for server in ("http://a.example", "https://a.example:8443", "https://b.example"):
         assert found.secret(server) is None
     assert Netrc(Context(environ={"HOME": str(tmp_path), "NETRC": "/absent"})).secret("https://a.example") is None
+
+
+def test_the_keyring_asks_for_its_library_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)  # as where the extra is not installed
+    found = modelpm_credentials("keyring", Context())  # opens: `plugins check` of a plain installation finds no fault
+    assert isinstance(found, Keyring)
+    with pytest.raises(UsageError) as refused:
+        found.secret("https://a.example")
+    assert refused.value.hints == ("pip install 'modelpm[keyring]'",)

@@ -115,6 +115,7 @@ class Facts:
         license: As the header names it.
         split: Number of this part, counted from one, and how many parts there are.
         header_bytes: Where the tensors' bytes begin.
+        model: What tells the model from others: files that say the same here are one model in several precisions.
         dimensions: What decides how much memory a language model needs.
     """
 
@@ -127,6 +128,7 @@ class Facts:
     license: str | None = None
     split: tuple[int, int] | None = None
     header_bytes: int | None = None
+    model: str | None = None
     dimensions: Dimensions | None = None
 
 

@@ -350,7 +350,7 @@ class Context:
         emit: Takes an event, its action and its fields; may be called from any thread.
         warn: Takes a sentence for the user about what went wrong without stopping anything.
         required: Whether the work relies on the plugin; False for an audit sink of ``audit.optional-sinks``.
-        cancelled: Set when the manager closes, also after Ctrl-C; what waits looks at it.
+        cancelled: Set when the manager closes, also after Ctrl-C; a wait looks at it.
     """
 
     settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)

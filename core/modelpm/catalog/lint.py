@@ -13,6 +13,7 @@ from modelpm.api.types import CatalogText, Finding, Severity
 from modelpm.catalog.entry import CatalogFile, Entry, Variant
 from modelpm.catalog.parse import parse_about, parse_entry, reading
 from modelpm.errors import ModelpmError, NotFound
+from modelpm.inspection.layouts.roles import format_of
 from modelpm.text.toml import Table, TomlError
 from modelpm.text.untrusted import check_model_name, printable
 
@@ -28,6 +29,7 @@ _ENTRY_KEYS: dict[str, Any] = {
         },
     },
 }
+_SAFE = frozenset({"safetensors", "gguf", "onnx"})
 _COMMIT = re.compile(r"@[0-9a-f]{40}(?:[0-9a-f]{24})?(?:$|[/:])")
 
 
@@ -173,8 +175,20 @@ def _of_variant(variant: Variant, name: str) -> Iterator[Finding]:
     if variant.upstream and not pinned:
         held = "its files are held to their digests" if variant.files else "what it has is learned when it is locked"
         yield Finding(Severity.NOTE, "no_revision", f"{name}: `upstream` has no commit; {held}")
+    yield from _of_format(variant, name)
     for file in variant.files:
         yield from _of_file(file, f"{name}: `{file.path}`", pinned=pinned)
+
+
+def _of_format(variant: Variant, name: str) -> Iterator[Finding]:
+    """Yield a finding where files that are probably pickles are called something that holds no code."""
+    formats = {format_of(file.path): file.path for file in variant.files}
+    if variant.format in _SAFE and variant.format not in formats and (path := formats.get("pickle")):
+        yield Finding(
+            Severity.WARN,
+            "format_mismatch",
+            f"{name}: `format` says {variant.format}, and `{path}` is probably a pickle, which can run code",
+        )
 
 
 def _of_file(file: CatalogFile, name: str, *, pinned: bool) -> Iterator[Finding]:

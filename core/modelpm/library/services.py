@@ -165,7 +165,7 @@ class Services:
         """Return what makes models of specs, until ``cancelled`` is set."""
         from modelpm.resolution.resolver import Resolver
 
-        return Resolver(self.catalogs, self.listings(cancelled))
+        return Resolver(self.catalogs, self.listings(cancelled), self.inspection)
 
     def engine(self) -> "Engine":
         """Return a transfer engine for one run."""

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Sequence
 from modelpm.api.types import RemoteFile
 from modelpm.catalog import CatalogFile, Entry, Release, Variant
 from modelpm.errors import Denied, IntegrityError, NotFound, PluginError, StoreError, Unavailable, UsageError
-from modelpm.inspection.layouts import Component, Layout, Role, components, layout_of
+from modelpm.inspection.layouts import Component, Layout, Role, components, layout_of, told
 from modelpm.inspection.layouts import Variant as Alternative
 from modelpm.inspection.layouts.facts import format_of_variant
 from modelpm.lockfile.requirement import Requirement
 from modelpm.network.health import Hosts
 from modelpm.operations.measure import Measurer
 from modelpm.resolution.candidate import Candidate, FromCatalog
+from modelpm.resolution.choice import Asked
 from modelpm.resolution.naming import names_of_reference
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, from_catalog, listed_file
 from modelpm.resolution.resolver import Resolver
@@ -131,7 +132,8 @@ def _from_source(
 ) -> tuple[Details, list[ResolvedModel]]:
     reference = resolver.listings.registry.reference(spec)
     snapshot = resolver.listings.of(reference)
-    layout, source = layout_of(snapshot.files), str(snapshot.reference)
+    source = str(snapshot.reference)
+    layout = told(layout_of(snapshot.files), resolver.headers(snapshot, Asked(requirement.text)))
     everything = Alternative("all", layout.parts, entry_point=".")
     here = installed.variant if installed is not None else None
     name, variants = names_of_reference(reference)[0], layout.variants or (everything,)

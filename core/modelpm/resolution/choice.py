@@ -3,10 +3,25 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
+from modelpm.api.inspection import Facts
 from modelpm.api.types import RemoteFile
 from modelpm.errors import IntegrityError, NotFound
-from modelpm.inspection.layouts import Chosen, Component, Layout, Role, Unknown, choose, completed, layout_of, role_of
+from modelpm.inspection.layouts import (
+    Chosen,
+    Component,
+    Layout,
+    Question,
+    Role,
+    Unknown,
+    choose,
+    completed,
+    layout_of,
+    role_of,
+    silent,
+    told,
+)
 from modelpm.inspection.layouts.facts import facts_in, format_of_variant, roles_of
 from modelpm.inspection.layouts.layout import FOLDER
 from modelpm.inspection.layouts.sets import Known
@@ -14,6 +29,7 @@ from modelpm.resolution.refusals import incomplete, no_such_file, refusal, some
 from modelpm.resolution.telling import join_line, said, said_of_files
 from modelpm.text.untrusted import check_paths, printable, shortened
 
+_UNREAD: Mapping[str, Facts] = MappingProxyType({})
 _PROJECTOR = Role.PROJECTOR.value
 
 
@@ -70,12 +86,27 @@ class Selection:
     joined: Mapping[str, str] = field(default_factory=dict)
 
 
-def select(files: Sequence[RemoteFile], asked: Asked) -> Selection:
+def unclear(files: Sequence[RemoteFile], asked: Asked) -> tuple[RemoteFile, ...]:
+    """Return the files whose headers must be read to choose a variant; none where names are enough.
+
+    Args:
+        files: The whole listing.
+        asked: What is asked for.
+    """
+    if asked.is_literal:
+        return ()
+    layout = layout_of(_left(files, asked))
+    decision = choose(layout, asked.variant or asked.pin)
+    return silent(layout) if isinstance(decision, Question | Unknown) else ()
+
+
+def select(files: Sequence[RemoteFile], asked: Asked, headers: Mapping[str, Facts] = _UNREAD) -> Selection:
     """Select the files of a model.
 
     Args:
         files: The whole listing.
         asked: What is asked for.
+        headers: What the headers of the :func:`unclear` files say, by path.
 
     Raises:
         NotFound: Nothing matches, the files are not complete, or nothing holds weights; the hints say what there is.
@@ -83,11 +114,15 @@ def select(files: Sequence[RemoteFile], asked: Asked) -> Selection:
     """
     if not files:
         raise NotFound(f"{asked.what} has no files")
-    left = [file for file in files if not _matches(file.path, asked.exclude)]
+    left = _left(files, asked)
     if not left:
         raise NotFound(f"no file of {asked.what} matches", hints=[some([f.path for f in files])])
-    layout = layout_of(left)
+    layout = told(layout_of(left), headers)
     return _of_names(layout, left, asked) if asked.is_literal else _of_variant(layout, left, asked)
+
+
+def _left(files: Sequence[RemoteFile], asked: Asked) -> list[RemoteFile]:
+    return [file for file in files if not _matches(file.path, asked.exclude)]
 
 
 def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selection:

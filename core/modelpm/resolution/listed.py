@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from modelpm.api.inspection import Facts
 from modelpm.api.types import Reference, Snapshot
 from modelpm.catalog.entry import JOIN
 from modelpm.errors import Code, IntegrityError, UsageError
@@ -15,8 +16,34 @@ from modelpm.text.untrusted import check_paths, shortened
 _LINES = 170  # bytes of a file's lines in a lock, besides its path and its sources
 
 
+def asked_of(reference: Reference, snapshot: Snapshot, requirement: Requirement, pin: str = "") -> Asked:
+    """Return what is asked for of a listing.
+
+    Args:
+        reference: What was asked for.
+        snapshot: Its listing.
+        requirement: Has the options.
+        pin: The variant that is locked, where a bare reference was locked before.
+    """
+    return Asked(
+        str(replace(reference, file="", quantization="")),
+        reference.file or _only_file(reference, snapshot),
+        reference.quantization,
+        requirement.include,
+        requirement.exclude,
+        requirement.without,
+        pin=pin,
+    )
+
+
 def from_listing(
-    reference: Reference, snapshot: Snapshot, *, name: str, requirement: Requirement, pin: str = ""
+    reference: Reference,
+    snapshot: Snapshot,
+    *,
+    name: str,
+    requirement: Requirement,
+    pin: str = "",
+    headers: Mapping[str, Facts] | None = None,
 ) -> ResolvedModel:
     """Return the model a source lists.
 
@@ -26,27 +53,19 @@ def from_listing(
         name: The model's name.
         requirement: What is written to the lock.
         pin: The variant that is locked, where a bare reference was locked before.
+        headers: What headers say of the files, by path, where names say too little.
 
     Raises:
         IntegrityError: A file name is hostile.
         NotFound: Nothing matches what was asked for.
         UsageError: A variant must be chosen.
     """
-    what = str(replace(reference, file="", quantization=""))
-    asked = Asked(
-        what,
-        reference.file or _only_file(reference, snapshot),
-        reference.quantization,
-        requirement.include,
-        requirement.exclude,
-        requirement.without,
-        pin=pin,
-    )
-    chosen = select(snapshot.files, asked)
+    asked = asked_of(reference, snapshot, requirement, pin)
+    chosen = select(snapshot.files, asked, headers or {})
     _check_taken([f.path for f in chosen.files])
     files = tuple(replace(listed_file(f, snapshot), role=str(chosen.roles[f.path])) for f in chosen.files)
     files = _with_parts(files, chosen.joined)
-    _check_fits_a_lock(files, what)
+    _check_fits_a_lock(files, asked.what)
     license_, warned = license_of(snapshot.license, str(snapshot.reference))
     return ResolvedModel(
         name=name,

@@ -4,12 +4,18 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from modelpm.api.types import Reference, Snapshot
+from modelpm.api.inspection import Facts
+from modelpm.api.stages import Work
+from modelpm.api.types import Reference, RemoteFile, Snapshot
 from modelpm.catalog import Catalogs, choose
 from modelpm.errors import Code, Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
+from modelpm.inspection.headers import BRIEF, Budget, Headers
+from modelpm.inspection.inspection import Inspection
 from modelpm.lockfile.requirement import Requirement
+from modelpm.resolution.cancellable import unless
 from modelpm.resolution.candidate import Candidate, FromCatalog
-from modelpm.resolution.listed import from_listing
+from modelpm.resolution.choice import Asked, unclear
+from modelpm.resolution.listed import asked_of, from_listing
 from modelpm.resolution.listings import Listings
 from modelpm.resolution.naming import names_of_reference, names_of_variant
 from modelpm.resolution.resolve import (
@@ -38,10 +44,12 @@ class Resolver:
     Attributes:
         catalogs: Where names are looked up.
         listings: Where sources are asked, once a run each.
+        inspection: Reads headers, where names do not tell variants apart.
     """
 
     catalogs: Catalogs
     listings: Listings
+    inspection: Inspection
 
     def identify(self, requirement: Requirement, *, name: str | None = None) -> Candidate:
         """Give a requirement its name, without the network.
@@ -79,9 +87,7 @@ class Resolver:
         if isinstance(found.target, Reference):
             snapshot = self._listed(found.target)
             try:
-                return from_listing(
-                    found.target, snapshot, name=found.name, requirement=found.requirement, pin=found.pin
-                )
+                return self._from_listing(found.target, snapshot, found.name, found.requirement, found.pin)
             except NotFound as error:
                 if error.code != Code.NO_WEIGHTS:
                     raise
@@ -98,6 +104,30 @@ class Resolver:
             if file.has_own_sources(model.upstream):
                 model = complete_file(model, file, self._asked(file))
         return judged(model)
+
+    def _from_listing(
+        self, reference: Reference, snapshot: Snapshot, name: str, requirement: Requirement, pin: str = ""
+    ) -> ResolvedModel:
+        headers = self.headers(snapshot, asked_of(reference, snapshot, requirement, pin))
+        return from_listing(reference, snapshot, name=name, requirement=requirement, pin=pin, headers=headers)
+
+    def headers(self, snapshot: Snapshot, asked: Asked) -> dict[str, Facts]:
+        """Return what headers say of the files of a listing, by path, where names say too little to choose."""
+        files = unclear(snapshot.files, asked)
+        if not files:
+            return {}
+        with self.listings.bus.during(Work.CHECKING, asked.what):
+            return unless(self.listings.cancelled, lambda: self._read(snapshot, files))
+
+    def _read(self, snapshot: Snapshot, files: Sequence[RemoteFile]) -> dict[str, Facts]:
+        """Return what all these headers say; where one cannot be read, the others need not be."""
+        source = self.listings.registry.source(snapshot.reference.scheme)
+        reader, found = Headers(self.inspection.inspectors, Budget(BRIEF)), dict[str, Facts]()
+        for file in files:
+            if (facts := reader.read(source, file, file.locations[0])) is None:
+                return {}
+            found[file.path] = facts
+        return found
 
     def _with_branches(self, error: NotFound, reference: Reference) -> NotFound:
         """Return the error of a listing without weights, with the branches that may have them."""
@@ -117,7 +147,7 @@ class Resolver:
         variant = chosen.variant
         reference = self.listings.registry.reference(variant.upstream)
         asked = replace(found.requirement, include=variant.include, exclude=variant.exclude)
-        listed = from_listing(reference, self._listed(reference), name=found.name, requirement=asked)
+        listed = self._from_listing(reference, self._listed(reference), found.name, asked)
         return of_entry(listed, chosen.entry, chosen.release, variant, requirement=found.requirement)
 
     def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:

@@ -1,11 +1,8 @@
-"""Name the weights' format by the endings of files, and name files in messages. Pure."""
+"""Name the weights' format by the endings of files. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from modelpm.text.untrusted import shortened
-
-_PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-_LONG = 200  # characters of a name in a message
+_PICKLES = ("pt", "pth", "ckpt", "pkl")  # `.bin` is the ending of many formats
 
 
 def format_of(paths: Iterable[str]) -> str:
@@ -14,10 +11,4 @@ def format_of(paths: Iterable[str]) -> str:
     for name in ("gguf", "safetensors", "onnx"):
         if name in endings:
             return name
-    return "pickle" if any(f".{e}" in _PICKLES for e in endings) else ""
-
-
-def few(paths: Sequence[str]) -> str:
-    """Return the first names of several, for a message."""
-    shown = ", ".join(f"`{shortened(p, _LONG)}`" for p in paths[:3])
-    return shown + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")  # noqa: PLR2004 - as cut above
+    return "pickle" if not endings.isdisjoint(_PICKLES) else ""

@@ -31,6 +31,7 @@ WHISPER = b"lmgg" + struct.pack("<11i", 51865, 1500, 512, 8, 6, 448, 512, 8, 6, 
         (SAFETENSORS, "m.safetensors", "safetensors", Danger.NONE),
         (ONNX, "m.onnx", "onnx", Danger.NONE),
         (WHISPER, "ggml-base.bin", "ggml", Danger.NONE),
+        (WHISPER[:28], "gpt-2.bin", "ggml", Danger.NONE),
         (DATA, "pytorch_model.bin", "pickle", Danger.PICKLE),
         (CODE, "pytorch_model.bin", "pickle", Danger.CODE),
         (CODE, "no-ending", "pickle", Danger.CODE),
@@ -108,7 +109,7 @@ def test_a_whisper_model_has_facts_and_other_ggml_files_are_recognized() -> None
     )
     assert ggml.inspect(Memory(b"tjgg" + bytes(60))).format == "ggml"
     assert ggml.inspect(Memory(b"lmgg" + bytes(60))).facts is None
-    assert ggml.inspect(Memory(b"lmgg")).problems
+    assert ggml.inspect(Memory(b"lmgg")).format == "ggml"  # the headers of other programs are shorter
 
 
 @settings(max_examples=150, deadline=None)

@@ -9,6 +9,7 @@ from modelpm.inspection.layouts.layout import Layout, Variant
 from modelpm.inspection.layouts.literal import Completed, completed
 from modelpm.inspection.layouts.roles import Role, role_of
 from modelpm.inspection.layouts.rules import layout_of
+from modelpm.inspection.layouts.told import silent, told
 
 __all__ = [
     "Chosen",
@@ -26,4 +27,6 @@ __all__ = [
     "components",
     "layout_of",
     "role_of",
+    "silent",
+    "told",
 ]

@@ -36,7 +36,7 @@ def gguf(shape: Shape) -> Layout | None:
         variants.append(Variant(name, tuple(group), along + extras, entry or ".", also=also))
     taken = set(main).union(*(v.along for v in variants))
     offered = tuple(c for c in shape.parts if _offered(c) and c not in taken)
-    name, why = _recommended(variants, len(models))
+    name, why = recommended(variants, len(models))
     return Layout("gguf", shape.parts, tuple(variants), name, offered, why)
 
 
@@ -80,7 +80,13 @@ def _model(component: Component, *, keep_halves: bool = False) -> str:
     return name if keep_halves else re.sub(r"[-_. /]+", "-", _HALVES.sub("", name))
 
 
-def _recommended(variants: Sequence[Variant], models: int) -> tuple[str, str]:
+def recommended(variants: Sequence[Variant], models: int) -> tuple[str, str]:
+    """Return the name of the variant that a bare reference takes, or nothing and why.
+
+    Args:
+        variants: Each named by its quantization or precision.
+        models: Of how many models they are.
+    """
     if len(variants) == 1 and len(variants[0].main) == 1:
         return variants[0].name, ""
     if models > 1:

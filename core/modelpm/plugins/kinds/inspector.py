@@ -174,7 +174,7 @@ def _problem(entry: Entry, found: object) -> Problem:
 
 def _facts(entry: Entry, found: Facts) -> Facts:
     expect(entry, found, Facts, "facts")
-    texts = {name: getattr(found, name) for name in ("architecture", "quantization", "license")}
+    texts = {name: getattr(found, name) for name in ("architecture", "quantization", "license", "model")}
     numbers = {name: getattr(found, name) for name in ("parameters", "context_length", "header_bytes")}
     for name, value in texts.items():
         expect(entry, value, (str, NONE), name)
@@ -186,12 +186,13 @@ def _facts(entry: Entry, found: Facts) -> Facts:
     if split is not None and len(split) != len(("part", "parts")):
         raise PluginError(f"plugin {entry} answered with a split that has not two numbers")
     tensors = None if found.tensors is None else _summary(entry, found.tensors)
-    architecture, quantization, license_ = (None if each is None else _text(each) for each in texts.values())
+    architecture, quantization, license_, model = (None if each is None else _text(each) for each in texts.values())
     pair = None if split is None else (split[0], split[1])
     return Facts(
         architecture=architecture,
         quantization=quantization,
         license=license_,
+        model=model,
         tensors=tensors,
         tokenizer=bool(found.tokenizer),
         split=pair,
