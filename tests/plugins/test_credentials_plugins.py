@@ -15,6 +15,7 @@ from modelpm_credentials.docker import Docker
 from modelpm_credentials.git import Git
 from modelpm_credentials.keyring import Keyring
 from modelpm_credentials.netrc import Netrc
+from tests.support.arriving import about
 
 
 def told(secret: Secret | None) -> tuple[str | None, str] | None:
@@ -66,6 +67,13 @@ def test_a_broken_file_of_docker_is_named_or_empty(tmp_path: Path, text: str) ->
         assert "config.json" in error.message
 
 
+@about("DOCKER_CONFIG")
+def test_the_folder_of_docker_may_be_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"auths": {"a.example": {"auth": "am9lOnB3"}}}')
+    found = Docker(Context(environ={"DOCKER_CONFIG": str(tmp_path)}))
+    assert told(found.secret("oci://a.example")) == ("joe", "pw")
+
+
 def test_a_helper_that_is_missing_is_named(tmp_path: Path) -> None:
     found = docker(tmp_path, {"credHelpers": {"a.example": "absent"}})
     with pytest.raises(UsageError, match="docker-credential-absent"):
@@ -85,6 +93,7 @@ def test_git_is_asked_without_asking_the_user(tmp_path: Path) -> None:
     assert git.secret("oci://git.example") is None
 
 
+@about("NETRC")
 def test_netrc_is_for_https_and_by_name(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("machine a.example login joe password canary-pw\ndefault login x password y\n")
     (tmp_path / ".netrc").chmod(0o600)
