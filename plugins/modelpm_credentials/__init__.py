@@ -22,7 +22,7 @@ def modelpm_credentials(name: str, context: Context) -> Credentials | None:
         case "keyring":
             from modelpm_credentials.keyring import Keyring
 
-            return Keyring(context)
+            return Keyring()
         case "netrc":
             from modelpm_credentials.netrc import Netrc
 

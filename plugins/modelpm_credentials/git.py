@@ -22,7 +22,7 @@ class Git:
         question = f"protocol={place.scheme}\nhost={place.netloc}\n\n"
         try:
             answer = run(["git", "credential", "fill"], self._environ, question)
-        except UsageError:  # no helper knows it, or there is no Git
+        except UsageError:  # no helper knows it, or Git is not installed
             return None
         fields = dict(line.partition("=")[::2] for line in answer.splitlines())
         password = fields.get("password", "")

@@ -5,6 +5,7 @@ import re
 from modelpm.api import Reference, UsageError, printable
 
 DATASETS = "datasets/"
+_QUANTIZATION = re.compile(r"(?:UD-|i1-)?(?:I?Q\d|TQ\d|BF16|FP?16|FP?32|MXFP4|INT[48]|FP8)[\w.-]*", re.IGNORECASE)
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"(?!.*(?:\.\.|--))[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,94}[A-Za-z0-9_])?")
 # The characters that Git allows in the name of a branch or tag, as far as it matters here.
@@ -58,3 +59,8 @@ def _malformed(rest: str, why: str) -> UsageError:
             "a `/` inside a revision is written %2F: hf://owner/repo@refs%2Fpr%2F1",
         ],
     )
+
+
+def looks_like_a_variant(text: str) -> bool:
+    """Whether a revision is a quantization or a precision, which people write behind ``@`` by mistake."""
+    return _QUANTIZATION.fullmatch(text) is not None

@@ -99,7 +99,10 @@ class HuggingFace(HttpSource):
         except NotFound as error:
             if error.code != Code.REVISION_NOT_FOUND:
                 raise
-            raise NotFound(error.message, hints=self._revisions(path), code=error.code, **error.details) from error
+            hints = self._revisions(path)
+            if grammar.looks_like_a_variant(revision):
+                hints.insert(0, f"a variant stands behind a colon: hf://{path}:{printable(revision)}")
+            raise NotFound(error.message, hints=hints, code=error.code, **error.details) from error
         commit = info.get("sha") if isinstance(info, Mapping) else None
         if not isinstance(commit, str) or not grammar.COMMIT.fullmatch(commit):
             raise self._malformed(f"it names no commit of {path}")

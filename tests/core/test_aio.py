@@ -14,8 +14,9 @@ from modelpm.library.maintenance import Maintenance
 from modelpm.library.manager import Manager
 from modelpm.library.project import Project
 from tests.support.hub import Hub
+from tests.support.models import holding
 
-WEIGHTS = bytes(range(256)) * 8192
+WEIGHTS = holding("model.safetensors", bytes(range(256)) * 8192)
 
 
 def test_the_verbs_are_awaitable(tmp_path: Path) -> None:

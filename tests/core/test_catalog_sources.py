@@ -8,15 +8,17 @@ from typing import Any
 import pytest
 
 import modelpm
+from modelpm.api.inspection import HEAD
 from modelpm.errors import IntegrityError, ModelpmError, NotFound
+from modelpm.inspection.headers import A_FILE
 from modelpm.testing import FaultServer
 from tests.support.catalogs import write_catalog
 from tests.support.codes import coded
 from tests.support.hub import Hub
+from tests.support.models import sized
 from tests.support.projects import shop_in
-from tests.support.transfers import noise
 
-WEIGHTS, OTHER = b"GGUF" + noise(100_000, 1), b"GGUF" + noise(100_000, 2)
+WEIGHTS, OTHER = (sized("w.gguf", 100_000, seed) for seed in (1, 2))
 
 
 def digest(data: bytes) -> str:
@@ -102,7 +104,8 @@ def test_dry_run_and_show_know_the_size(hub: Hub, tmp_path: Path) -> None:
     assert variant.bytes == len(WEIGHTS)
     assert (variant.files[0].size, variant.files[0].sha256) == (len(WEIGHTS), digest(WEIGHTS))
     assert details.license == "mit"
-    assert {seen.headers["Range"] for seen in hub.requests(server="cdn")} == {"bytes=0-4095", "bytes=0-65535"}
+    read = {seen.headers["Range"] for seen in hub.requests(server="cdn")}
+    assert read == {f"bytes=0-{HEAD - 1}", f"bytes=0-{A_FILE - 1}"}  # what the first bytes prove, and the header
 
 
 def test_a_variant_is_shown_alone_and_only_where_the_release_has_it(tmp_path: Path) -> None:
@@ -254,7 +257,7 @@ def test_a_mirror_is_not_believed_for_a_file_that_nothing_is_promised_of(tmp_pat
 
 
 def test_a_mirror_that_lacks_one_file_costs_no_model(hub: Hub, tmp_path: Path) -> None:
-    hub.add("o/r", {"model.safetensors": WEIGHTS, "config.json": b"{}"})
+    hub.add("o/r", {"model.safetensors": sized("model.safetensors", 900), "config.json": b"{}"})
     with FaultServer({}) as mirror:
         home = tmp_path / "home"
         home.mkdir()

@@ -531,7 +531,7 @@ def test_a_folder_is_entered_before_relative_paths_are_read(run: Run, tmp_path: 
     before = Path.cwd()
     result = run("-C", str(tmp_path / "a"), "install", "tiny", "--dir", "b")
     assert (result.exit_code, Path.cwd()) == (0, before)
-    assert list((tmp_path / "a" / "b").rglob("*.bin"))
+    assert list((tmp_path / "a" / "b").rglob("*.gguf"))
 
 
 def test_a_bug_is_an_internal_error_with_a_way_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,19 @@ from tests.conftest import Ran
 from tests.support.hub import Hub
 
 Modelpm = Callable[..., Ran]
-# A catalog that takes its time, also when it is told to stop.
+# A command that takes its time, also when it is told to stop.
 STUBBORN = """
 import sys, time
-from modelpm.api import hookimpl
+import click
+from modelpm.api import hookimpl, pass_manager
 
 @hookimpl
-def modelpm_catalog(name):
+def modelpm_command(name):
+    return slow
+
+@click.command()
+@pass_manager
+def slow(manager):
     try:
         print("begun", file=sys.stderr, flush=True)
         time.sleep(60)
@@ -162,10 +168,10 @@ def test_what_ends_a_process_ends_it_as_an_interruption(
 
 def test_the_second_signal_ends_a_process_at_once(clean_environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "slow-1.0.dist-info").mkdir()
-    (tmp_path / "slow-1.0.dist-info" / "entry_points.txt").write_text("[modelpm.catalog.v1]\nslow = slow\n")
+    (tmp_path / "slow-1.0.dist-info" / "entry_points.txt").write_text("[modelpm.command.v1]\nslow = slow\n")
     (tmp_path / "slow.py").write_text(STUBBORN)
     environ = {**clean_environ, "PYTHONPATH": str(tmp_path)}
-    with subprocess.Popen([COMMAND, "search"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen([COMMAND, "slow"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == b"begun\n"
         process.send_signal(signal.SIGTERM)

@@ -104,7 +104,7 @@ def test_verify_finds_and_mends(modelpm: Run, store: Store, installed: str) -> N
 
 def test_verify_takes_parts(modelpm: Run, tmp_path: Path) -> None:
     files = {f"{n}.bin": bytes([n]) * 10 for n in range(40)}
-    assert modelpm("install", folder_of(tmp_path / "many", files)).code == 0
+    assert modelpm("install", folder_of(tmp_path / "many", files) + ":all").code == 0
     parts = [document(modelpm("verify", "--subset", f"{n}/3", "--json"))["items"] for n in (1, 2, 3)]
     assert sorted(row["file"] for rows in parts for row in rows) == sorted(files)
     assert len(document(modelpm("verify", "--subset", "5%", "--json"))["items"]) == 2
@@ -133,7 +133,7 @@ def test_a_store_is_moved_and_found_there(modelpm: Run, tmp_path: Path, installe
 
 
 def test_the_store_says_what_takes_its_space(modelpm: Run, store: Store, tmp_path: Path, installed: str) -> None:
-    assert modelpm("install", folder_of(tmp_path / "n", {"m.bin": DATA, "n.bin": b"n" * 500})).code == 0
+    assert modelpm("install", folder_of(tmp_path / "n", {"m.bin": DATA, "n.json": b"n" * 500})).code == 0
     put(store, b"x" * 100)
     (item,) = document(modelpm("store", "size", "--json"))["items"]
     shares = {(s["kind"], s["name"]): s["bytes"] for s in item["shares"]}

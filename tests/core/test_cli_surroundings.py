@@ -153,12 +153,12 @@ def test_what_the_locale_cannot_name_is_not_taken_out_by_half(modelpm: Modelpm, 
     (tmp_path / "mod").mkdir()
     (tmp_path / "mod" / "a.bin").write_bytes(b"y")
     (tmp_path / "mod" / "é.bin").write_bytes(b"x")
-    spec = f"file://{tmp_path}/mod"
+    spec = f"file://{tmp_path}/mod:all"
     project = tmp_path / "p"
     project.mkdir()
-    assert modelpm("install", spec).code == 0
+    assert modelpm("install", spec, "--as", "mod").code == 0
     assert modelpm("init", cwd=project).code == 0
-    assert modelpm("add", spec, cwd=project).code == 0
+    assert modelpm("add", spec, "--as", "mod", cwd=project).code == 0
 
     def everything() -> dict[str, bytes]:
         files = [p for folder in (home / "modelpm" / "env", project) for p in folder.rglob("*") if p.is_file()]

@@ -18,6 +18,7 @@ from modelpm.library.wiring import make_registry
 from modelpm.network.health import Hosts
 from modelpm.plugins.wallet import Wallet
 from tests.conftest import Ran
+from tests.support.arriving import about
 from tests.support.raw import always, answer, raw_server, sends
 from tests.support.sources import Plain, download
 
@@ -166,6 +167,17 @@ def test_no_secret_breaks_out_of_its_header(value: str) -> None:
         with pytest.raises(UsageError, match="characters that no token can have"):
             download(Plain(context), server.url(), 10)
         assert server.heads == []
+
+
+@about("network.credentials")
+def test_the_setting_says_who_is_asked(modelpm: Command, home: Path) -> None:
+    helper = "!f() { echo username=joe; echo password=canary-pw; }; f"
+    (home / ".gitconfig").write_text(f'[credential]\n\thelper = "{helper}"\n')
+    with raw_server(always(answer("200 OK", b"weights" * 15))) as server:
+        assert modelpm("install", server.url("/a.bin")).code == 0
+        assert not any("Authorization" in head for head in server.heads)
+        assert modelpm("install", server.url("/b.bin"), env={"MODELPM_CREDENTIALS": "config,git"}).code == 0
+        assert basic("joe:canary-pw")["Authorization"] in server.heads[-1]
 
 
 def test_the_command_line_uses_them_and_doctor_tells_what_is_missing(modelpm: Command, home: Path) -> None:

@@ -59,7 +59,7 @@ def test_such_files_are_left_out_of_a_users_folder_and_named(modelpm: Modelpm, h
     target = tmp_path / "mine"
     target.mkdir()
     env = {"HF_ENDPOINT": hub.endpoint}
-    runs = [modelpm("install", "hf://acme/x", "--as", "x", "--dir", str(target), env=env) for _ in range(2)]
+    runs = [modelpm("install", "hf://acme/x:all", "--as", "x", "--dir", str(target), env=env) for _ in range(2)]
     for ran in runs:  # the second time it is there already
         assert ran.code == 0
         assert all(f"`{name}`" in ran.stderr for name in RUN)

@@ -37,7 +37,7 @@ def test_a_file_is_refused_for_what_it_is(tmp_path: Path, name: str, data: bytes
     spec = folder_of(tmp_path / "m", {name: AsIs(data), "config.json": b"{}"})
     with manager_in(tmp_path) as manager:
         with pytest.raises((Denied, IntegrityError), check=coded(code)):
-            manager.install(spec)
+            manager.install(f"{spec}:all")
         assert not (manager.environment.view.root / "m").exists()
         assert manager.environment.read().models == ()
 
@@ -106,9 +106,10 @@ def test_bytes_are_inspected_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_names_and_labels_are_no_danger(tmp_path: Path) -> None:
     files = {
+        "openvino_model.xml": b"<?xml version='1.0'?><net/>",
         "openvino_model.bin": bytes(500),
         "ggml.bin": b"tjgg" + bytes(60),
         "convert.py": b"#!/usr/bin/env python\n",
     }
     with manager_in(tmp_path) as manager:
-        assert manager.install(folder_of(tmp_path / "m", files)).name == "m"
+        assert manager.install(f"{folder_of(tmp_path / 'm', files)}:all").name == "m"

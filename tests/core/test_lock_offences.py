@@ -18,7 +18,7 @@ import modelpm
 from modelpm.api.folder_catalog import FolderCatalog
 from modelpm.api.types import Context
 from modelpm.catalog import Catalogs
-from modelpm.errors import CheckFailedError, IntegrityError, ModelpmError
+from modelpm.errors import CheckFailedError, Denied, IntegrityError, ModelpmError
 from modelpm.library.project import Project
 from modelpm.lockfile.file import Lock, parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel
@@ -229,7 +229,7 @@ def test_the_word_is_written_to_manifest_and_lock_and_the_hint_works(
     assert 'allow = ["pickle"]' in (root / "models.toml").read_text()
     text = (root / "models.lock").read_text()
     keys = [line.partition(" = ")[0] for line in text.splitlines() if " = " in line and not line.startswith(" ")]
-    assert keys[1:7] == ["name", "spec", "upstream", "allow", "entry-point", "digest"]
+    assert keys[1:8] == ["name", "spec", "upstream", "format", "allow", "entry-point", "digest"]
     assert parse_lock(text, "x").models[0].allow == ("pickle",)
     assert set(refusals(project).values()) == {(0, "")}
     before = text
@@ -280,9 +280,11 @@ def test_what_was_installed_with_the_word_is_locked_with_it_and_stays_allowed(
     hub.add("acme/plain", {"a.bin": b"\0\0numbers"})
     manager = modelpm.Manager(home=tmp_path / "home")
     manager.install("hf://acme/both", allow_pickle=True)
+    with pytest.raises(Denied, check=coded("pickle")):
+        manager.install("hf://acme/both", name="second")
     manager.install("hf://acme/plain", allow_pickle=True)  # needs no word, and gets none
     lock = manager.environment.read()
-    assert [(m.name, m.allow) for m in lock.models] == [("both-torch", ("pickle",)), ("plain", ())]
+    assert [(m.name, m.allow) for m in lock.models] == [("both", ("pickle",)), ("plain", ())]
     assert manager.outdated().rows == ()
     hub.add("acme/both", {"a.bin": pickle.dumps({"a": 2})})
     hub.add("acme/plain", {"a.bin": pickle.dumps({"a": 3})})

@@ -93,7 +93,7 @@ def test_a_quantization_brings_all_its_shards_and_the_path_is_the_first(manager:
 
 
 def test_an_open_choice_lists_what_there_is(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/several", {"big.safetensors": WEIGHTS, "other.safetensors": WEIGHTS[:9]})
+    hub.add("acme/several", {"big.safetensors": WEIGHTS, "other.safetensors": b"1"})
     with pytest.raises(UsageError, check=coded("choose_variant")) as caught:
         manager.install("hf://acme/several")
     assert "big" in caught.value.hints[0]
@@ -101,7 +101,7 @@ def test_an_open_choice_lists_what_there_is(manager: modelpm.Manager, hub: Hub) 
 
 
 def test_a_bare_reference_takes_one_variant_and_says_what_it_leaves(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/m-GGUF", GGUF | {"mmproj-F16.gguf": WEIGHTS[:50]})
+    hub.add("acme/m-GGUF", GGUF | {"mmproj-F16.gguf": sized("m.gguf", 500)})
     report = manager.install(["hf://acme/m-GGUF"])
     assert [(change.name, change.variant) for change in report.changes] == [("m-gguf", "q4_k_m")]
     assert len(report.notes) == 2
@@ -152,11 +152,11 @@ def test_a_repository_without_weights_names_its_branches(manager: modelpm.Manage
 
 
 def test_a_locked_variant_stays_while_the_repository_has_it(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/m-GGUF", {"m-Q8_0.gguf": WEIGHTS[:50], "m-F16.gguf": WEIGHTS[:60]})
+    hub.add("acme/m-GGUF", {"m-Q8_0.gguf": b"8", "m-F16.gguf": b"16"})
     assert manager.install("hf://acme/m-GGUF").variant == "q8_0"
-    hub.add("acme/m-GGUF", {"m-Q8_0.gguf": WEIGHTS[:51], "m-Q4_K_M.gguf": WEIGHTS[:40]})
+    hub.add("acme/m-GGUF", {"m-Q8_0.gguf": b"8 too", "m-Q4_K_M.gguf": b"4"})
     assert [change.variant for change in manager.upgrade().changes] == ["q8_0"]
-    hub.add("acme/m-GGUF", {"m-Q4_K_M.gguf": WEIGHTS[:40]})
+    hub.add("acme/m-GGUF", {"m-Q4_K_M.gguf": b"4"})
     report = manager.upgrade()
     assert [change.variant for change in report.changes] == ["q4_k_m"]
     assert any("`q8_0` any more" in warning for warning in report.warnings)
@@ -455,7 +455,7 @@ def test_models_that_share_small_files_leave_each_other_in_peace(manager: modelp
 
 
 def test_a_repository_named_like_a_device_gets_a_name_that_works(manager: modelpm.Manager, hub: Hub) -> None:
-    hub.add("acme/CON", {"model.gguf": WEIGHTS[:9]})
+    hub.add("acme/CON", {"model.gguf": b"1"})
     assert manager.install("hf://acme/CON").name == "model-con"
 
 

@@ -1,10 +1,12 @@
 """No setting, option or variable without a test of what it does outside of the process."""
 
 # Imported for what they note; see tests/support/arriving.py.
+import tests.core.test_credentials
 import tests.core.test_options_network
 import tests.core.test_options_places
 import tests.core.test_options_telling
-import tests.core.test_plugin_days  # noqa: F401
+import tests.core.test_plugin_days
+import tests.plugins.test_credentials_plugins  # noqa: F401
 from tests.support.arriving import TESTED, promised
 
 # Help is what it prints.

@@ -15,6 +15,7 @@ from modelpm.plugins import kinds
 from modelpm.plugins.discovery import parse, scan
 from modelpm.plugins.kinds import Kind, Trust
 from modelpm.plugins.registry import Registry
+from modelpm.testing import FaultServer
 from tests.conftest import Ran
 
 ORACLE = '''
@@ -136,6 +137,7 @@ ASKED: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "catalog": ("rude", ["search", "tiny"], {}),
     "listener": ("plain", ["install", "tiny", "--progress"], {}),
     "command": ("rude", ["rude"], {}),
+    "credentials": ("rude", ["install", "{origin}/m.bin"], {"MODELPM_CREDENTIALS": "rude"}),
 }
 
 
@@ -145,7 +147,9 @@ def test_a_failure_means_what_the_kind_says(name: str, tmp_path: Path, home: Pat
     installed(tmp_path, name, "rude", FAILING.format(kind=name), serves)
     (home / "modelpm").mkdir()
     (home / "modelpm" / "config.toml").write_text(f'[plugins.prefer]\n"{name}.{serves}" = "rude"\n')
-    ran = modelpm(*command, env={"PYTHONPATH": str(tmp_path), **env})
+    with FaultServer({"/m.bin": b"weights" * 100}) as server:
+        words = [word.format(origin=server.origin) for word in command]
+        ran = modelpm(*words, env={"PYTHONPATH": str(tmp_path), **env})
     trust = kinds.table()[name].trust
     assert ran.code == (1 if trust is Trust.CLOSED else 0), ran.stderr
     assert ("no such luck" in ran.stderr) == (trust is not Trust.PROTECTED), ran.stderr

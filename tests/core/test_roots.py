@@ -477,7 +477,7 @@ def test_an_uninstall_names_the_folders_of_that_model_only(manager: modelpm.Mana
 def test_nothing_is_removed_from_a_folder_that_modelpm_did_not_put_there(tmp_path: Path) -> None:
     manager = manager_in(tmp_path, link_mode="hardlink")
     mine = tmp_path / "mine"
-    spec = folder_of(mine, {"a.bin": BYTES, "sub/b.bin": b"b" * 100, "c.bin": b"c" * 100})
+    spec = folder_of(mine, {"a.bin": BYTES, "sub/b.bin": b"b" * 100, "c.bin": b"c" * 100}) + ":all"
     manager.install(spec, name="m", dir=mine)  # the user's own files, which the store may share
     out = tmp_path / "out"
     manager.install(spec, name="m", dir=out)

@@ -70,7 +70,7 @@ def test_verbs_in_many_interleavings_leave_a_sound_store(clean_environ: dict[str
 
 def trial(environ: dict[str, str], folder: Path, chance: random.Random, *, rounds: int) -> None:
     """Run verbs at once, kill some of them, and then look whether all is right."""
-    specs = [folder_of(folder / name, {f"{name}.bin": DATA[: 400_000 + n], "same.bin": DATA[:90_000]})
+    specs = [folder_of(folder / name, {f"{name}.bin": DATA[: 400_000 + n], "tokenizer.model": DATA[:90_000]})
              for n, name in enumerate(("one", "two"))]  # fmt: skip
     verbs = [
         *(("install", spec) for spec in specs),

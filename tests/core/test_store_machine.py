@@ -35,8 +35,8 @@ from tests.support.stores import put
 SHARED = b"shared by two" * 700
 MODELS = {
     "one": {"one.bin": b"1" * 5_000, "config.json": b"{}"},
-    "two": {"two.bin": b"2" * 9_000, "shared.bin.bin": SHARED},
-    "three": {"three.bin": b"3" * 100, "deep/shared.bin": SHARED},
+    "two": {"two.bin": b"2" * 9_000, "tokenizer.model": SHARED},
+    "three": {"three.bin": b"3" * 100, "deep/tokenizer.model": SHARED},
 }
 CONTENT = {
     f"{name}/{path}": hashlib.sha256(data).hexdigest() for name, files in MODELS.items() for path, data in files.items()
@@ -202,7 +202,8 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES)
     def lose_an_entry(self, name: str) -> None:
-        for path in sorted((self.folder / "home" / "env" / "models" / name).rglob("*.bin"))[:1]:
+        shown = sorted((self.folder / "home" / "env" / "models" / name).rglob("*"))
+        for path in [path for path in shown if not path.is_dir()][:1]:
             path.unlink()  # of a model that is installed, or whose uninstall was killed
             self.install(name)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.installations import Installation
+from tests.support.models import holding
 
 
 def run(place: Installation, home: Path, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
@@ -26,15 +27,17 @@ def document(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
 def test_a_strangers_source_serves_a_model_through_install(among_strangers: Installation, tmp_path: Path) -> None:
     model = tmp_path / "srv" / "tiny"
     (model / "sub").mkdir(parents=True)
-    (model / "weights.safetensors").write_bytes(bytes(range(256)) * 9000)
+    weights = holding("weights.safetensors", bytes(range(256)) * 9000)
+    (model / "weights.safetensors").write_bytes(weights)
     (model / "sub" / "config.json").write_text("{}")
     done = document(run(among_strangers, tmp_path, "install", f"folder://{model}", "--as", "mine", "--json"))
     assert done["ok"]
     (change,) = done["changes"]
     assert change["action"] == "install"
     assert change["name"] == "mine"
-    folder = Path(run(among_strangers, tmp_path, "path", "mine").stdout.strip())
-    assert (folder / "weights.safetensors").read_bytes() == bytes(range(256)) * 9000
+    assert run(among_strangers, tmp_path, "path", "mine").stdout.endswith("/mine/weights.safetensors\n")
+    folder = Path(run(among_strangers, tmp_path, "path", "mine", "--dir").stdout.strip())
+    assert (folder / "weights.safetensors").read_bytes() == weights
     assert (folder / "sub" / "config.json").read_text() == "{}"
     assert run(among_strangers, tmp_path, "verify", "mine").returncode == 0
     assert run(among_strangers, tmp_path, "uninstall", "mine").returncode == 0
@@ -106,7 +109,7 @@ def test_plugins_check_tells_the_bad_from_the_good(among_strangers: Installation
     assert states["modelpm-folder", "folder"] == "ok"
     assert states["modelpm-broken-import", "broken"] not in {"ok", "shadowed"}
     assert states["modelpm-misspelt-hook", "misspelt"] not in {"ok", "shadowed"}
-    assert {state for (who, _), state in states.items() if who == "modelpm"} == {"ok"}
+    assert {state for (who, _), state in states.items() if who == "modelpm"} <= {"ok", "not set up"}
 
 
 def test_a_disabled_plugin_is_as_if_it_were_not_there(among_strangers: Installation, tmp_path: Path) -> None:
@@ -118,3 +121,11 @@ def test_a_disabled_plugin_is_as_if_it_were_not_there(among_strangers: Installat
     assert {r["state"] for r in rows if r["distribution"] in {"modelpm-broken-import", "modelpm-folder"}} == {
         "disabled"
     }
+
+
+def test_a_library_that_is_not_there_is_missed_where_it_is_asked_for(
+    among_strangers: Installation, tmp_path: Path
+) -> None:
+    asked = {"MODELPM_CREDENTIALS": "keyring", "HF_ENDPOINT": "http://localhost:9"}
+    done = document(run(among_strangers, tmp_path, "install", "hf://acme/m", "--json", **asked))
+    assert (done["exit_code"], done["errors"][0]["hints"]) == (2, ["pip install 'modelpm[keyring]'"])

@@ -14,6 +14,9 @@ from modelpm.text.suggest import suggest
         ("zzz", ["tiny", "qwen3-8b"], []),
         ("", ["tiny"], []),
         ("tiny", [], []),
+        ("q4km", ["q4_k_m", "q8_0"], ["did you mean `q4_k_m`?"]),
+        ("replaced", ["reason", "replacement"], ["did you mean `replacement`?"]),
+        ("run", ["rename", "prune"], []),
         ("a.gguf", ["\x1b[31ma.gguf"], ["did you mean `\\x1b[31ma.gguf`?"]),
     ],
 )

@@ -40,6 +40,7 @@ from modelpm.transfer.progress import Speed
 from modelpm.transfer.retry import Failure, Verdict, decide
 from modelpm.transfer.segment import Segment
 from tests.support.memory_source import Answer, MemorySource, Request
+from tests.support.models import holding
 from tests.support.transfers import QUICK, Trial, hasher, noise, pinned, sha256
 
 MIB = 1 << 20
@@ -150,7 +151,7 @@ def test_all_connections_together_keep_to_the_limit(tmp_path: Path) -> None:
 
 def test_no_speed_far_beyond_the_limit_is_shown(tmp_path: Path) -> None:
     speeds: list[float] = []
-    files = {"/a.gguf": noise(9 * MIB)}
+    files = {"/a.gguf": holding("a.gguf", noise(9 * MIB))}
     with FaultServer(files) as server, modelpm.Manager(home=tmp_path, limit_rate=4 * MIB) as manager:
         manager.install(server.url("/a.gguf"), on_progress=lambda progress: speeds.append(progress.speed))
     assert 2 * MIB < max(speeds) < 1.4 * 4 * MIB  # the bucket's burst is in it

@@ -16,6 +16,7 @@ from tests.conftest import Ran
 from tests.core.test_cli_commands import Run, run  # noqa: F401 - a fixture
 from tests.core.test_screen import Start, start  # noqa: F401 - a fixture
 from tests.support.hub import Hub
+from tests.support.models import holding
 
 MIB = 1 << 20
 Modelpm = Callable[..., Ran]
@@ -74,6 +75,11 @@ QUICK = {
 }
 
 
+def model(size: int) -> bytes:
+    """Return a GGUF whose tensor has so many bytes, never the same ones."""
+    return holding("w.gguf", os.urandom(size))
+
+
 def test_every_command_is_in_one_of_the_tables() -> None:
     assert SLOW.keys() | QUICK.keys() == VERBS.keys()
     assert not SLOW.keys() & QUICK.keys()
@@ -84,7 +90,7 @@ def test_what_takes_long_is_told_in_events(run: Run, tmp_path: Path, name: str) 
     case, folder = SLOW[name], tmp_path / "case"
     for part in ("given", "other", "project"):
         (folder / part).mkdir(parents=True)
-        (folder / part / "w.gguf").write_bytes(os.urandom(MIB // 4))
+        (folder / part / "w.gguf").write_bytes(model(MIB // 4))
     place = tmp_path
     if case.project:
         place = folder / "project"
@@ -109,9 +115,10 @@ def test_what_takes_long_is_told_in_events(run: Run, tmp_path: Path, name: str) 
 
 
 def test_a_stage_ends_for_each_that_begins(modelpm: Modelpm, tmp_path: Path) -> None:
-    (tmp_path / "w.gguf").write_bytes(b"w" * MIB)
+    (tmp_path / "w.gguf").write_bytes(model(MIB))
     ran = modelpm("install", f"file://{tmp_path}/w.gguf", "--json", "--progress")
     stages = [event for line in ran.stderr.splitlines() if (event := json.loads(line))["action"] == "stage"]
+    assert ran.code == 0
     standing: dict[tuple[str, str], bool] = {}
     for stage in stages:
         standing[stage["model"], stage["about"]] = not stage["ended"]
@@ -123,7 +130,7 @@ def test_a_stage_ends_for_each_that_begins(modelpm: Modelpm, tmp_path: Path) -> 
 
 
 def test_a_server_that_limits_is_named_with_the_time(start: Start) -> None:  # noqa: F811 - the fixture
-    with FaultServer({"/w.gguf": os.urandom(MIB)}, first(1, FAULTS["too_many"])) as server:
+    with FaultServer({"/w.gguf": model(MIB)}, first(1, FAULTS["too_many"])) as server:
         ran = start("install", server.url("/w.gguf"))
         ran.read()
     assert ran.code == 0
@@ -143,7 +150,7 @@ def _stalling_after(answers: int) -> Fault:
 
 @pytest.mark.marathon
 def test_a_silence_is_told_and_no_time_is_promised(start: Start) -> None:  # noqa: F811 - as above
-    with FaultServer({"/w.gguf": os.urandom(4 * MIB)}, _stalling_after(1)) as server:
+    with FaultServer({"/w.gguf": model(4 * MIB)}, _stalling_after(1)) as server:
         ran = start("install", server.url("/w.gguf"), "--idle-timeout", "4")
         ran.read(lambda: ran.shows(r"No data for \d"))
         ran.read(lambda: ran.shows(r"Retrying w.gguf: try 1 of 5, "))
@@ -169,4 +176,4 @@ def test_a_resume_says_where_it_begins(start: Start, hub: Hub) -> None:  # noqa:
 def test_a_log_gets_a_line_at_least_every_ten_seconds(modelpm: Modelpm, hub: Hub) -> None:
     hub.add("acme/big", {"m.gguf": os.urandom(11 * MIB)})
     ran = modelpm("install", "hf://acme/big", "--limit-rate", "1M", env={"HF_ENDPOINT": hub.endpoint})
-    assert re.search(r"^Downloaded \d+.\d of 11.0 MiB \(\d+%\), .* MiB/s, \d+s left$", ran.stderr, re.MULTILINE)
+    assert re.search(r"^Downloaded \d+.\d of 11.0 MiB \(\d+%\), .* [KM]iB/s, \d+s left$", ran.stderr, re.MULTILINE)

@@ -4,14 +4,18 @@ import base64
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from modelpm.api import Context, Secret, UsageError
+from modelpm_credentials import modelpm_credentials
 from modelpm_credentials.docker import Docker
 from modelpm_credentials.git import Git
+from modelpm_credentials.keyring import Keyring
 from modelpm_credentials.netrc import Netrc
+from tests.support.arriving import about
 
 
 def told(secret: Secret | None) -> tuple[str | None, str] | None:
@@ -63,6 +67,13 @@ def test_a_broken_file_of_docker_is_named_or_empty(tmp_path: Path, text: str) ->
         assert "config.json" in error.message
 
 
+@about("DOCKER_CONFIG")
+def test_the_folder_of_docker_may_be_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"auths": {"a.example": {"auth": "am9lOnB3"}}}')
+    found = Docker(Context(environ={"DOCKER_CONFIG": str(tmp_path)}))
+    assert told(found.secret("oci://a.example")) == ("joe", "pw")
+
+
 def test_a_helper_that_is_missing_is_named(tmp_path: Path) -> None:
     found = docker(tmp_path, {"credHelpers": {"a.example": "absent"}})
     with pytest.raises(UsageError, match="docker-credential-absent"):
@@ -82,6 +93,7 @@ def test_git_is_asked_without_asking_the_user(tmp_path: Path) -> None:
     assert git.secret("oci://git.example") is None
 
 
+@about("NETRC")
 def test_netrc_is_for_https_and_by_name(tmp_path: Path) -> None:
     (tmp_path / ".netrc").write_text("machine a.example login joe password canary-pw\ndefault login x password y\n")
     (tmp_path / ".netrc").chmod(0o600)
@@ -90,3 +102,12 @@ def test_netrc_is_for_https_and_by_name(tmp_path: Path) -> None:
     for server in ("http://a.example", "https://a.example:8443", "https://b.example"):
         assert found.secret(server) is None
     assert Netrc(Context(environ={"HOME": str(tmp_path), "NETRC": "/absent"})).secret("https://a.example") is None
+
+
+def test_the_keyring_asks_for_its_library_when_it_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keyring", None)  # as where the extra is not installed
+    found = modelpm_credentials("keyring", Context())  # opens: `plugins check` of a plain installation finds no fault
+    assert isinstance(found, Keyring)
+    with pytest.raises(UsageError) as refused:
+        found.secret("https://a.example")
+    assert refused.value.hints == ("pip install 'modelpm[keyring]'",)

@@ -236,10 +236,10 @@ def test_a_variant_stands_behind_a_folder(rest: str, path: str, variant: str) ->
 
 def test_a_folder_of_variants_is_taken_as_one(modelpm: Callable[..., Ran], tmp_path: Path) -> None:
     folder = folder_of(
-        tmp_path / "m", {"m-Q4_K_M.gguf": b"GGUF4", "m-Q8_0.gguf": b"GGUF8", "mmproj-F16.gguf": b"GGUFp"}
+        tmp_path / "m", {"m-Q4_K_M.gguf": b"four", "m-Q8_0.gguf": b"eight", "mmproj-F16.gguf": b"projector"}
     )
     bare = modelpm("install", folder)
-    assert (bare.code, "is taken as q4_k_m" in bare.stderr, "q8_0 (5 B)" in bare.stderr) == (0, True, True)
+    assert (bare.code, "is taken as q4_k_m" in bare.stderr, "q8_0 (69 B)" in bare.stderr) == (0, True, True)
     assert modelpm("install", f"{folder}:q8").code == 5
     assert modelpm("install", f"{folder}:q8_0").code == 0
     assert modelpm("path", f"{folder}:q8_0").stdout.endswith("/m-q8_0/m-Q8_0.gguf\n")

@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 from tests.support.hub import Hub
+from tests.support.models import holding
 
 FILES = {
     "config.json": b'{"model_type": "bert"}',
-    "model.safetensors": bytes(range(256)) * 900,
+    "model.safetensors": holding("model.safetensors", bytes(range(256)) * 900),
     "1_Pooling/config.json": b"{}",
     "name with spaces ü.txt": b"words",
     "empty.txt": b"",

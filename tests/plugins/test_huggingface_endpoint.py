@@ -244,7 +244,7 @@ def test_a_mirror_beside_an_endpoint_with_a_path_serves(modelpm: Command, home: 
         folder = home / "modelpm"
         folder.mkdir()
         (folder / "config.toml").write_text(f'[mirrors]\n"hf://" = ["{mirror.url("/")}"]\n')
-        ran = modelpm("install", "hf://acme/tiny", env={"HF_ENDPOINT": endpoint.url(PREFIX)})
+        ran = modelpm("install", "hf://acme/tiny:all", env={"HF_ENDPOINT": endpoint.url(PREFIX)})
         assert ran.code == 0, ran.stderr
         assert len(serves(mirror)) == len(FILES)
         assert serves(endpoint) == []

@@ -23,10 +23,11 @@ from modelpm_huggingface.source import HuggingFace
 from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.hub import Hub
+from tests.support.models import holding
 from tests.support.raw import raw_server
 from tests.support.scaling import LINEAR, exponent
 
-WEIGHTS = bytes(range(256)) * 700
+WEIGHTS = holding("model.safetensors", bytes(range(256)) * 700)
 FILES = {"config.json": b'{"a": 1}', "model.safetensors": WEIGHTS, "sub/name ü 1.txt": b"words"}
 CANARY = "hf_canary0123456789"
 

@@ -349,7 +349,8 @@ class Context:
         network: Timeouts, certificates, proxies.
         emit: Takes an event, its action and its fields; may be called from any thread.
         warn: Takes a sentence for the user about what went wrong without stopping anything.
-        cancelled: Set when the manager closes, also after Ctrl-C; whoever waits looks at it.
+        required: Whether the work relies on the plugin; False for an audit sink of ``audit.optional-sinks``.
+        cancelled: Set when the manager closes, also after Ctrl-C; a wait looks at it.
     """
 
     settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
@@ -360,4 +361,5 @@ class Context:
     network: Network = field(default_factory=Network)
     emit: Callable[[str, Mapping[str, Any]], None] = no_event  # part of the public API
     warn: Callable[[str], None] = no_warning  # as above
+    required: bool = True
     cancelled: threading.Event = field(default_factory=threading.Event, repr=False, compare=False)

@@ -96,7 +96,7 @@ class Catalogs:
     def _first(self, names: Sequence[str], catalog: str | None) -> "tuple[_Opened, str, str]":
         """Return the first catalog that has one of the names, that name, and the id that it is or stands for."""
         if catalog is not None:
-            opened = self._named(catalog)
+            opened = self._named(catalog, names[-1])
             if (found := opened.first(names)) is not None:
                 return opened, *found
             raise self._unknown(names[-1], opened)
@@ -191,9 +191,13 @@ class Catalogs:
         except ModelpmError as error:
             return (Finding(Severity.REJECT, error.code, error.message),)
 
-    def _named(self, catalog: str) -> "_Opened":
+    def _named(self, catalog: str, model: str = "") -> "_Opened":
         if catalog not in self._opened:
             hints = suggest(catalog, self._opened) or [f"there are: {', '.join(self._opened) or 'none'}"]
+            if model:
+                hints.append(
+                    f"a repository of the Hugging Face Hub is written hf://{printable(catalog)}/{printable(model)}"
+                )
             raise NotFound(f"unknown catalog `{printable(catalog)}`", code=Code.UNKNOWN_CATALOG, hints=hints)
         return self._opened[catalog]
 

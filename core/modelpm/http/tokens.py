@@ -100,7 +100,7 @@ def realm_of(challenge: Challenge, server: str) -> str:
     try:
         place = address(realm)
     except UsageError as error:
-        raise PermanentError(f"{host(server)} names a realm that is no address", code=Code.BAD_ANSWER) from error
+        raise PermanentError(f"{host(server)} names a realm that is not an address", code=Code.BAD_ANSWER) from error
     if place.scheme != "https" and server.startswith("https:"):
         raise PermanentError(f"{host(server)} names a realm over plain http, which is refused", code=Code.BAD_ANSWER)
     return place.url

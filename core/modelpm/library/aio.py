@@ -103,6 +103,7 @@ class AsyncManager(_Async[Manager]):
     rename = _awaitable(Manager.rename)
     why = _awaitable(Manager.why)
     meant = _awaitable(Manager.meant)
+    named_by_alias = _awaitable(Manager.named_by_alias)
     say_unkept = _awaitable(Manager.say_unkept)
     audit_catalog = _awaitable(Manager.audit_catalog)
     audit_logs = _awaitable(Manager.audit_logs)

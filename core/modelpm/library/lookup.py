@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # start-up
     from modelpm.results.report import Details, Holder, Result
     from modelpm.store import Store
 
+_FITTING = ":auto"
+
 
 class Lookup(Reader):
     """The read-only verbs of a manager.
@@ -217,23 +219,27 @@ class Lookup(Reader):
         return ""
 
     def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-        """Return specs in place of pasted pages of the Hub and of ``:auto``; and what changed, in words."""
+        """Return full specs in place of short forms, pasted pages and ``:auto``; and what changed, in words."""
         from modelpm.network.redact import redact_urls
-        from modelpm.text.pasted import hub_spec
+        from modelpm.text.typed import full_spec
 
         endpoint = self.config.environ.get("HF_ENDPOINT") or str(
             self.config.table("source", "hf").get("endpoint") or ""
         )
-        full = tuple(self._fitting(hub_spec(spec, endpoint) or spec) for spec in specs)
-        return full, [f"`{redact_urls(s)}` is read as {f}" for s, f in zip(specs, full, strict=True) if s != f]
+        known = frozenset[str]()
+        if any("/" in spec for spec in specs):  # start-up: most names need no catalog
+            known = frozenset((*self.catalogs.catalogs, *(m.catalog for m in self.environment.read().models)))
+        full = tuple(self._fitting(full_spec(spec, endpoint, known)) for spec in specs)
+        changed = ((s, f) for s, f in zip(specs, full, strict=True) if s != f and not f.startswith("file://"))
+        return full, [f"`{redact_urls(s)}` is read as {f}" for s, f in changed]
 
     def _fitting(self, spec: str) -> str:
         """Return a spec that names the best variant that fits this machine, where ``:auto`` asks for it."""
-        from modelpm.operations.fitting import SUFFIX, best
-
-        if not spec.endswith(SUFFIX):
+        bare = spec.removesuffix(_FITTING)
+        if bare == spec:
             return spec
-        bare = spec.removesuffix(SUFFIX)
+        from modelpm.operations.fitting import best  # start-up
+
         return f"{bare}:{best(self.show(bare).rows[0]).name}"
 
     def audit_catalog(self, name: str) -> "tuple[Finding, ...]":

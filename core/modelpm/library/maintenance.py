@@ -96,6 +96,21 @@ class Maintenance:
         folder = given_path(target, "the new store")
         return mover.move(folder, user=user, cancelled=cancelled or Event(), on_bytes=on_bytes)
 
+    def new_plugin(self, name: str, kind: str, folder: str | Path = ".") -> Path:
+        """Write the package of a new plugin, and return its folder; see ``modelpm plugins new``.
+
+        Args:
+            name: What it serves: a scheme, an algorithm, a format, …
+            kind: Which kind of plugin.
+            folder: Where its folder is made.
+
+        Raises:
+            UsageError: The name or the kind cannot be used.
+        """
+        from modelpm.operations.new_plugin import new_plugin
+
+        return new_plugin(name, kind, given_path(folder, "--dir"))
+
     def sizes(self) -> "tuple[Share, ...]":
         """Return what takes the space of the store, each byte once."""
         from modelpm.operations.usage import shares

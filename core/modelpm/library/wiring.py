@@ -39,6 +39,7 @@ def make_registry(config: Config, hosts: Hosts, bus: Bus, closed: threading.Even
         closed: Set once no plugin is needed any more.
     """
     network = network_of(config, hosts)
+    optional = set(config["audit.optional-sinks"]) - set(config["audit.sinks"])
 
     def context(kind: str, name: str) -> Context:
         return Context(
@@ -50,6 +51,7 @@ def make_registry(config: Config, hosts: Hosts, bus: Bus, closed: threading.Even
             network=network,
             emit=partial(bus.event, ""),  # a plugin belongs to no run
             warn=lambda text: bus.warn(f"{redact_urls(capped(text))} (the {kind} `{name}`)"),
+            required=kind != "audit" or name not in optional,
             cancelled=closed,
         )
 

@@ -122,7 +122,7 @@ def _claims(registry: "Registry", states: "Mapping[Entry, str]") -> Iterator[Che
 def _failing(registry: "Registry", states: "Mapping[Entry, str]") -> Iterator[Check]:
     tried = [entry for entry, state in states.items() if state == "ok" and entry.distribution != OURS]
     for checked in check_all(tried, registry.context, timeout=_PLUGIN_SECONDS):
-        if checked.state != "ok":
+        if checked.state in {"error", "timeout"}:
             cure = f"update it, or leave it out: MODELPM_DISABLE_PLUGINS={checked.entry.distribution}"
             yield Check("plugins", "warn", checked.message.splitlines()[0], cure)
 

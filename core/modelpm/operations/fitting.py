@@ -1,15 +1,10 @@
 """Choose the best variant that fits this machine, for ``:auto``. Pure."""
 
-from typing import Final
-
 from modelpm.errors import Code, UsageError
 from modelpm.inspection.layouts.quantization import is_wide
 from modelpm.results.report import Details, VariantDetails
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import printable
-
-AUTO: Final = "auto"
-SUFFIX: Final = f":{AUTO}"
 
 
 def best(details: Details) -> VariantDetails:

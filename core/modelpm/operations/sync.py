@@ -286,6 +286,7 @@ class Changer:
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
         )
+        healed = _healed(before, wanted, self.locker.torn, self.site.lock.name)
         return Result(
             changes=tuple(changes),
             models=tuple(installed_model(self.environment, m) for m in lock.models),
@@ -294,9 +295,9 @@ class Changer:
             lock=self.site.lock,
             lock_action="unchanged" if self.locker.errors else action,
             notes=(
-                *_healed(before, wanted, self.locker.torn, self.site.lock.name),
+                *healed,
                 *self.locker.notes,
-                *self._files(action, changes),
+                *self._files("" if healed else action, changes),
             ),
         )
 

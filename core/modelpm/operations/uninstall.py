@@ -59,9 +59,9 @@ class Uninstaller:
                 else:
                     changes.append(self._one(name, user=user))
             except ModelpmError as error:
-                found = self._of_the_project(name) or error
-                found.details.setdefault("name", name)
-                errors.append(found)
+                found = self._of_the_project(name) if error.code == Code.NOT_INSTALLED else None
+                errors.append(found or error)
+                errors[-1].details.setdefault("name", name)
         return Result(changes=tuple(changes), errors=tuple(errors), dry_run=dry_run)
 
     def _of_the_project(self, name: str) -> ModelpmError | None:

@@ -26,7 +26,7 @@ class Checked(NamedTuple):
 
     Attributes:
         entry: The plugin.
-        state: ``ok``, ``error`` or ``timeout``.
+        state: ``ok``, ``error`` or ``timeout``; ``setup`` where it waits for the user: a setting, an optional library.
         message: What is wrong; empty when nothing is.
         import_ms: Milliseconds that import and hook took; None where they did not end.
     """
@@ -66,10 +66,10 @@ def _check(entry: Entry, context: Context, timeout: float) -> Checked:
         return Checked(entry, "error", f"cannot start {sys.executable}: {error.strerror}", None)
     try:
         answer = json.loads(child.stdout[-_MAX_ANSWER:])
-        message, import_ms = str(answer["message"]), int(answer["import_ms"])
+        state, message, import_ms = str(answer["state"]), str(answer["message"]), int(answer["import_ms"])
     except (ValueError, TypeError, KeyError):
         return Checked(entry, "error", _last_words(entry, child), None)
-    return Checked(entry, "error" if message else "ok", message, import_ms)
+    return Checked(entry, state, message, import_ms)
 
 
 def _last_words(entry: Entry, child: "subprocess.CompletedProcess[bytes]") -> str:
@@ -80,23 +80,24 @@ def _last_words(entry: Entry, child: "subprocess.CompletedProcess[bytes]") -> st
 
 def _answer(given: Mapping[str, Any], distribution: str, kind: str, name: str) -> dict[str, str | int]:
     """Try the plugin in this process, and say how it went."""
-    from modelpm.errors import ModelpmError
+    from modelpm.errors import ModelpmError, UsageError
     from modelpm.plugins.registry import Registry
 
-    wanted, message = (distribution, kind, name), ""
+    wanted, state, message = (distribution, kind, name), "ok", ""
     entries = (entry for look in (scan, scan_all) for entry in look())
     entry = next((entry for entry in entries if (entry.distribution, entry.kind, entry.name) == wanted), None)
     begin = time.perf_counter()
     try:
         if entry is None:
-            message = f"{distribution} offers no {kind} `{name}` here"
+            state, message = "error", f"{distribution} offers no {kind} `{name}` here"
         else:
             folder = None if given["folder"] is None else Path(given["folder"])
             context = Context(given["settings"], given["environ"], offline=True, folder=folder)
             Registry((entry,), lambda _kind, _name: context).check(entry)
     except ModelpmError as error:
+        state = "setup" if isinstance(error, UsageError) else "error"
         message = "\n".join([error.message, *(f"→ {hint}" for hint in error.hints[:1])])
-    return {"message": message, "import_ms": round((time.perf_counter() - begin) * 1000)}
+    return {"state": state, "message": message, "import_ms": round((time.perf_counter() - begin) * 1000)}
 
 
 def main(arguments: list[str]) -> None:

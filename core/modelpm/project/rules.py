@@ -1,6 +1,6 @@
 """The rules of a project: formats, licenses, code, and files without a promised digest. Pure."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from modelpm.errors import Code, Denied
@@ -45,7 +45,7 @@ class Rules:
         Raises:
             Denied: Code ``policy``; names the rule.
         """
-        formats = {f for f in (format_.casefold(), _named(list(paths), format_)) if f} or {""}
+        formats = {f for f in (format_.casefold(), format_of(paths)) if f} or {""}
         allowed = {f.casefold() for f in self.formats}
         admitted = {*allowed, *((PICKLE,) if {PICKLE, CODE} & set(allow) else ())}
         if allowed and not formats <= admitted:
@@ -72,11 +72,6 @@ class Rules:
                 name=name,
                 hints=["take it from a source that does, or write the digest behind the address: #sha256=…"],
             )
-
-
-def _named(paths: Sequence[str], format_: str) -> str:
-    """Return the format that endings name; ``.bin`` names none beside a format: its bytes decide."""
-    return format_of([path for path in paths if not (format_ and path.lower().endswith(".bin"))])
 
 
 def _allows(allowed: set[str], expression: str) -> bool:

@@ -1,20 +1,14 @@
-"""Name the weights' format by the endings of files, and name files in messages. Pure."""
+"""Name the weights' format by the endings of files. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from modelpm.inspection.layouts.roles import format_of as by_name
-from modelpm.text.untrusted import shortened
-
-_LONG = 200  # characters of a name in a message
+_PICKLES = ("pt", "pth", "ckpt", "pkl")  # `.bin` is the ending of many formats
 
 
 def format_of(paths: Iterable[str]) -> str:
     """Return the weights' format by the files' endings: gguf, safetensors, onnx, pickle, or an empty text."""
-    formats = {by_name(path) for path in paths}
-    return next((name for name in ("gguf", "safetensors", "onnx", "pickle") if name in formats), "")
-
-
-def few(paths: Sequence[str]) -> str:
-    """Return the first names of several, for a message."""
-    shown = ", ".join(f"`{shortened(p, _LONG)}`" for p in paths[:3])
-    return shown + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")  # noqa: PLR2004 - as cut above
+    endings = {p.rsplit(".", 1)[-1].lower() for p in paths if "." in p}
+    for name in ("gguf", "safetensors", "onnx"):
+        if name in endings:
+            return name
+    return "pickle" if not endings.isdisjoint(_PICKLES) else ""

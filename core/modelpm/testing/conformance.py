@@ -1,24 +1,36 @@
 """Hold a source against the contract."""
 
-import hashlib
+import gc
+import threading
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 
-from modelpm.api import ModelpmError, NotFound, Reference, RemoteFile, Snapshot, Source, Stream
+from modelpm.api import Context, ModelpmError, NotFound, OfflineError, Reference, RemoteFile, Snapshot, Source
+from modelpm.plugins.discovery import scan
+from modelpm.plugins.registry import Registry
+from modelpm.testing.promises import elsewhere, read, require
+from modelpm.testing.references import check_references
+from modelpm.text.untrusted import check_paths
 
 _NONSENSE = "no-such-thing-0b9f2c"
+_OPENED = 8  # times, before what is still open is counted
 
 
-def check_source(source: Source, reference: Reference, *, secrets: Sequence[str] = ()) -> Snapshot:
-    """Assert that a source does what the engine relies on.
+def check_source(
+    source: Source, reference: Reference, *, secrets: Sequence[str] = (), offline: Source | None = None
+) -> Snapshot:
+    """Assert that a source does what modelpm relies on.
 
-    It resolves twice, reads every file, reads tails and ranges, opens two streams at once, and asks for nonsense.
+    It resolves twice, reads every file, reads tails and ranges, follows what a lock would write, opens streams at once,
+    on other threads and again and again, aborts one, and asks for nonsense.
 
     Args:
         source: What your plugin made.
         reference: Something small that exists.
-        secrets: Credentials the source was given; they may be in no message.
+        secrets: Credentials the source was given; they may be in no message and in no reference.
+        offline: What your plugin made of a context whose ``offline`` is true; None where it needs no network.
 
     Returns:
         The listing.
@@ -27,42 +39,91 @@ def check_source(source: Source, reference: Reference, *, secrets: Sequence[str]
         AssertionError: Says what is not as it should be.
     """
     snapshot = source.resolve(reference)
-    _require(isinstance(snapshot, Snapshot), f"resolve returns a Snapshot, not a {type(snapshot).__name__}")
-    _require(source.resolve(reference) == snapshot, "resolving twice gives the same listing")
-    _require(bool(snapshot.files), "the listing has files")
+    require(isinstance(snapshot, Snapshot), f"resolve returns a Snapshot, not a {type(snapshot).__name__}")
+    require(source.resolve(reference) == snapshot, "resolving twice gives the same listing")
+    require(bool(snapshot.files), "the listing has files")
     paths = [file.path for file in snapshot.files]
-    _require(len(set(paths)) == len(paths), "every path is listed once")
+    require(len(set(paths)) == len(paths), "every path is listed once")
+    try:
+        check_paths(paths)
+    except ModelpmError as error:
+        raise AssertionError(f"broken promise: paths are safe on every system; {error}") from error
     for file in snapshot.files:
         _check_file(source, file)
-    _check_two_at_once(source, snapshot.files[0])
+    check_references(source, snapshot, secrets)
+    _check_threads(source, snapshot.files[0])
+    _check_abort(source, snapshot.files[0])
+    _check_handles(source, snapshot.files[0])
     _check_nonsense(source, reference, secrets)
+    if offline is not None:
+        _check_offline(offline, reference)
     return snapshot
 
 
 def _check_file(source: Source, file: RemoteFile) -> None:
-    _require(bool(file.locations), f"{file.path} has a location")
+    require(bool(file.locations), f"{file.path} has a location")
     for location in file.locations:
-        whole = _read(source, file, location, 0, None)
-        _require(file.size in {None, len(whole)}, f"{file.path} has {file.size} bytes, got {len(whole)} of {location}")
-        if file.digest is not None and file.digest.algorithm == "sha256":
-            actual = hashlib.sha256(whole).hexdigest()
-            _require(actual == file.digest.hex, f"{file.path} has the sha256 {file.digest.hex}, got {actual}")
+        whole = read(source, file, location, 0, None)
+        require(file.size in {None, len(whole)}, f"{file.path} has {file.size} bytes, got {len(whole)} of {location}")
+        _check_digest(file, whole)
         for start in sorted({0, 1, len(whole) // 2, max(0, len(whole) - 1)} & set(range(len(whole)))):
-            _require(
-                _read(source, file, location, start, None) == whole[start:], f"{file.path} from {start} is its tail"
-            )
+            require(read(source, file, location, start, None) == whole[start:], f"{file.path} from {start} is its tail")
             stop = min(len(whole), start + 7)
-            found = _read(source, file, location, start, stop)
-            _require(found == whole[start:stop], f"{file.path} from {start} to {stop} is that range")
+            found = read(source, file, location, start, stop)
+            require(found == whole[start:stop], f"{file.path} from {start} to {stop} is that range")
 
 
-def _check_two_at_once(source: Source, file: RemoteFile) -> None:
+def _check_digest(file: RemoteFile, whole: bytes) -> None:
+    """Compare by the digest plugins of this installation, which an install asks as well."""
+    if file.digest is None:
+        return
+    algorithm = file.digest.algorithm
+    try:
+        hasher = Registry(scan(), lambda _kind, _name: Context(), installed=True).hasher(algorithm, len(whole))
+    except ModelpmError as error:
+        raise AssertionError(f"broken promise: the digest of {file.path} can be checked; {error}") from error
+    hasher.update(whole)
+    actual = hasher.hexdigest()
+    require(actual == file.digest.hex, f"{file.path} has the {algorithm} {file.digest.hex}, got {actual}")
+
+
+def _check_threads(source: Source, file: RemoteFile) -> None:
     location = file.locations[0]
-    alone = _read(source, file, location, 0, None)
+    alone = read(source, file, location, 0, None)
     with ExitStack() as stack:
         streams = [stack.enter_context(source.open(file, location)) for _ in range(2)]
         bodies = [b"".join(stream.chunks) for stream in streams]
-    _require(bodies == [alone, alone], f"two streams of {file.path} at once don't disturb each other")
+    require(bodies == [alone, alone], f"two streams of {file.path} at once don't disturb each other")
+    found = elsewhere(lambda: read(source, file, location, 0, None), f"a read of {file.path}")
+    require(found == alone, f"{file.path} has the same bytes on another thread")
+
+
+def _check_abort(source: Source, file: RemoteFile) -> None:
+    with suppress(ModelpmError, OSError), source.open(file, file.locations[0]) as stream:
+        if stream.abort is not None:
+            elsewhere(stream.abort, "abort")
+            with suppress(ModelpmError, OSError, ValueError):  # a read of what was aborted ends in some way
+                b"".join(stream.chunks)
+
+
+def _check_handles(source: Source, file: RemoteFile) -> None:
+    read(source, file, file.locations[0], 0, None)
+    before = _held()
+    for _ in range(_OPENED):
+        with source.open(file, file.locations[0]) as stream:
+            next(iter(stream.chunks), b"")
+    gc.collect()
+    files, threads = (after - start for after, start in zip(_held(), before, strict=True))
+    require(files < _OPENED, f"streams that were left are closed; {files} files or connections stay open")
+    require(threads < _OPENED, f"streams that were left end their threads; {threads} stay")
+
+
+def _held() -> tuple[int, int]:
+    try:
+        files = sum(1 for _ in Path("/dev/fd").iterdir())
+    except OSError:  # a system that does not tell
+        files = 0
+    return files, threading.active_count()
 
 
 def _check_nonsense(source: Source, reference: Reference, secrets: Sequence[str]) -> None:
@@ -71,7 +132,7 @@ def _check_nonsense(source: Source, reference: Reference, secrets: Sequence[str]
         source.resolve(nonsense)
     except NotFound as error:
         told = f"{error.message} {error.hints} {error.details}"
-        _require(not any(secret in told for secret in secrets), "no message holds a secret")
+        require(not any(secret in told for secret in secrets), "no message holds a secret")
     except ModelpmError as error:
         msg = f"{nonsense} is NotFound, not {type(error).__name__}: {error}"
         raise AssertionError(msg) from error
@@ -79,24 +140,12 @@ def _check_nonsense(source: Source, reference: Reference, secrets: Sequence[str]
         raise AssertionError(f"{nonsense} is NotFound, and not a listing")
 
 
-def _read(source: Source, file: RemoteFile, location: str, start: int, stop: int | None) -> bytes:
-    """Return the bytes from ``start`` on; what comes before it or behind ``stop`` is cut, as the engine does."""
-    with source.open(file, location, start=start, stop=stop) as stream:
-        _require(isinstance(stream, Stream), f"open gives a Stream, not a {type(stream).__name__}")
-        _require(0 <= stream.start <= start, f"a stream of {file.path} from {start} begins at {stream.start}")
-        data = _drain(stream)
-    return data[start - stream.start :][: None if stop is None else stop - start]
-
-
-def _drain(stream: Stream) -> bytes:
-    if stream.readinto is None:
-        return b"".join(stream.chunks)
-    data, buffer = bytearray(), memoryview(bytearray(1 << 16))
-    while count := stream.readinto(buffer):
-        data += buffer[:count]
-    return bytes(data)
-
-
-def _require(condition: bool, promise: str) -> None:
-    if not condition:
-        raise AssertionError(f"broken promise: {promise}")
+def _check_offline(source: Source, reference: Reference) -> None:
+    try:
+        source.resolve(reference)
+    except OfflineError:
+        return
+    except ModelpmError as error:
+        msg = f"a source that may not use the network raises OfflineError, not {type(error).__name__}: {error}"
+        raise AssertionError(msg) from error
+    raise AssertionError("broken promise: a source that may not use the network raises OfflineError")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from modelpm.api.inspection import HEAD, Findings, Inspector
 from modelpm.api.toolkit import Memory
+from modelpm.testing.promises import require
 
 
 def check_inspector(inspector: Inspector, examples: Sequence[bytes], *, steps: int = 64) -> None:
@@ -19,13 +20,13 @@ def check_inspector(inspector: Inspector, examples: Sequence[bytes], *, steps: i
     Raises:
         AssertionError: Says what is not as it should be.
     """
-    _require(bool(examples) and bool(inspector.formats), "there are examples, and the inspector names its formats")
-    _require(not inspector.recognizes(b""), "an empty file is not recognized")
+    require(bool(examples) and bool(inspector.formats), "there are examples, and the inspector names its formats")
+    require(not inspector.recognizes(b""), "an empty file is not recognized")
     for data in examples:
-        _require(inspector.recognizes(data[:HEAD]), "the first bytes of each example are recognized")
+        require(inspector.recognizes(data[:HEAD]), "the first bytes of each example are recognized")
         found = _inspected(inspector, data)
-        _require(found.format in inspector.formats, f"the format {found.format} is one that the inspector names")
-        _require(not found.problems, f"an example without a problem has none, and not {found.problems}")
+        require(found.format in inspector.formats, f"the format {found.format} is one that the inspector names")
+        require(not found.problems, f"an example without a problem has none, and not {found.problems}")
         for at in range(0, len(data), max(1, len(data) // steps)):
             _inspected(inspector, data[:at])
             _inspected(inspector, data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
@@ -33,10 +34,5 @@ def check_inspector(inspector: Inspector, examples: Sequence[bytes], *, steps: i
 
 def _inspected(inspector: Inspector, data: bytes) -> Findings:
     found = inspector.inspect(Memory(data))
-    _require(isinstance(found, Findings), f"inspect returns Findings, not a {type(found).__name__}")
+    require(isinstance(found, Findings), f"inspect returns Findings, not a {type(found).__name__}")
     return found
-
-
-def _require(condition: bool, promise: str) -> None:
-    if not condition:
-        raise AssertionError(f"broken promise: {promise}")

@@ -7,6 +7,7 @@ from modelpm.text.untrusted import shortened
 
 _SPARE = 4  # times as many names are compared as are offered: not all that look alike are near
 _ENOUGH = 3  # letters that say what the name may begin or end with
+_NO_SEPARATORS = str.maketrans("", "", "-_. ")  # they are left out and swapped more often than letters
 _COMPARED = 2000  # names, of which there may be any number; comparing takes a while for each
 
 
@@ -16,12 +17,17 @@ def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
 
     similar = (other for other in known if 3 * abs(len(other) - len(name)) <= 4 * len(name))  # no other can be close
     found = get_close_matches(name, list(islice(similar, _COMPARED)), most * _SPARE)
-    return [other for other in found if _is_near(name.lower(), other.lower())][:most]
+    return [other for other in found if _is_near(_letters(name), _letters(other))][:most]
+
+
+def _letters(name: str) -> str:
+    return name.lower().translate(_NO_SEPARATORS)
 
 
 def _is_near(name: str, other: str) -> bool:
     """Whether a name may be the other with a slip of the hand; short words are often alike and mean something else."""
-    is_part = len(name) >= _ENOUGH and (other.startswith(name) or other.endswith(name))
+    beginning = name[: -(-len(name) * 3 // 4)]  # another ending of the same word
+    is_part = len(name) >= _ENOUGH and (other.startswith(beginning) or other.endswith(name))
     if is_part or sorted(name) == sorted(other):
         return True
     from difflib import SequenceMatcher  # as above

@@ -1,10 +1,13 @@
 """``modelpm plugins``."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelpm.cli.completion import folders
 from modelpm.cli.context import Session
+from modelpm.cli.terminal.format import line
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import Group, is_taken
 from modelpm.errors import ModelpmError, PluginError
@@ -45,15 +48,40 @@ def check(session: Session) -> Outcome:
         states = dict(registry.states())
         usable = [entry for entry, state in states.items() if state in _IMPORTABLE]
         checked = {c.entry: c for c in extensions.check(registry, usable)}
+        written = {entry for entry in usable if registry.context(entry.kind, entry.name).settings}
     rows: list[dict[str, Any]] = []
     errors: list[ModelpmError] = []
+    warnings: list[str] = []
     for entry, state in states.items():
         result = checked.get(entry)
-        bad = result is not None and result.state != "ok"
-        rows.append({**_row(entry, "failed" if bad else state), "import_ms": result.import_ms if result else None})
+        bad = result is not None and result.state in {"error", "timeout"}
+        shown = "failed" if bad else "not set up" if result is not None and result.state == "setup" else state
+        if result is not None and result.state == "setup" and entry in written:
+            warnings.append(result.message)
+        rows.append({**_row(entry, shown), "import_ms": result.import_ms if result else None})
         error = PluginError(result.message) if result and bad else _problem(registry, entry, state)
         errors += [error] if error and str(error) not in map(str, errors) else []
-    return _outcome(rows, errors)
+    return _outcome(rows, errors)._replace(warnings=warnings)
+
+
+@command.verb(
+    "new",
+    "Write the package of a new plugin, with tests that pass.",
+    "modelpm plugins new acme --kind source",
+    "modelpm plugins new blake3 --kind digest --dir ~/src",
+)
+@click.argument("name")
+@click.option("--kind", required=True, metavar="KIND", help="Which kind of plugin: source, digest, audit, …")
+@click.option("--dir", "folder", default=".", metavar="PATH", shell_complete=folders, help="Where its folder is made.")
+def new(session: Session, *, name: str, kind: str, folder: str) -> Outcome:
+    """Write it, and say what comes next."""
+    with session.manager() as manager:
+        place = manager.maintenance.new_plugin(name, kind, folder)
+    steps = [f"cd {place}", "pip install -e '.[test]'", "pytest"]
+    notes = [line(f"Wrote the {kind} `{name}`"), *(line((f"  {step}", "hint")) for step in steps)]
+    return Outcome(
+        raw=os.fsencode(place) + b"\n", notes=notes, items=[{"name": name, "kind": kind, "path": str(place)}]
+    )
 
 
 def _problem(registry: "Registry", entry: "Plugin", state: str) -> ModelpmError | None:

@@ -99,7 +99,7 @@ class Printer:
             self._data(outcome, command, elapsed)
         except UnwritableError as error:
             self.unwritable(error)
-            code = code or lost_code(error)
+            code, outcome = code or lost_code(error), outcome._replace(notes=())  # a summary of what is not there
         if not self._json:
             if not self._quiet:
                 self._lines([line(("warning:", "warning"), f" {text}") for text in outcome.warnings], sys.stderr)

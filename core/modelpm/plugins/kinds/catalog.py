@@ -45,7 +45,7 @@ class GuardedCatalog(Guarded[Catalog]):
             with signed(self.entry):
                 return super(GuardedCatalog, self)._ask(call, wanted, what)
 
-        return self.waits.bounded(self.entry, "a look into the catalog", asked)
+        return self.waits.bounded(self.entry, "a question to the catalog", asked)
 
 
 KIND = Kind("catalog", "catalog", modelpm_catalog, GuardedCatalog.of, Trust.OPEN)
