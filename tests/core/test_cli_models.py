@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from modelpm.cli.main import cli
 from modelpm.testing import FaultServer
-from tests.support.models import folder_of, sized
+from tests.support.models import folder_of, holding, sized
 from tests.support.projects import Shop, stocked_shop
 
 Run = Callable[..., Result]
@@ -255,8 +255,8 @@ def freed(run: Run, *args: str) -> list[int]:
 
 @pytest.mark.parametrize("mode", ["auto", "hardlink", "symlink", "copy"])
 def test_an_uninstall_says_beforehand_what_leaves_the_disk(run: Run, tmp_path: Path, mode: str) -> None:
-    data = os.urandom(5000)
-    one = folder_of(tmp_path / "one", {"a.gguf": data, "b.json": data, "c.json": b"{}"})
+    data = holding("a.gguf", os.urandom(5000))
+    one = folder_of(tmp_path / "one", {"a.gguf": data, "b.gguf": data, "c.json": b"{}"})
     two = folder_of(tmp_path / "two", {"a.gguf": data, "d.json": b"[]"})
     assert run("install", one, two, "--include", "*", MODELPM_LINK_MODE=mode).exit_code == 0
     assert freed(run, "one", "--dry-run")[0] == freed(run, "two", "--dry-run")[0] < len(data)  # each needs the other

@@ -118,6 +118,30 @@ def test_a_bare_reference_takes_one_variant_and_says_what_it_leaves(manager: mod
     assert "without = [" in manager.environment.lock_path.read_text(encoding="utf-8")
 
 
+def test_what_an_earlier_modelpm_locked_whole_stays_whole_and_is_said_once(
+    manager: modelpm.Manager, hub: Hub, tmp_path: Path
+) -> None:
+    hub.add("acme/m-GGUF", GGUF)
+    lock = manager.environment.lock_path
+    manager.install("hf://acme/m-GGUF:all", name="m")
+    manager._services.warnings.taken()  # noqa: SLF001 - told and forgotten
+    as_written = lock.read_text(encoding="utf-8")
+    earlier = as_written.replace(':all"', '"').replace('variant = "all"\n', "").replace('format = "gguf"\n', "")
+    assert "all" not in earlier
+    lock.write_text(earlier, encoding="utf-8")
+    site = tmp_path / "p"
+    site.mkdir()
+    (site / "models.toml").write_text('[models]\nm = "hf://acme/m-GGUF"\n', encoding="utf-8")
+    (site / "models.lock").write_text(earlier, encoding="utf-8")
+    for again in (manager.upgrade, manager.project(site).upgrade):
+        first, second = again(), again()
+        assert second.changes == ()
+        assert [w for w in first.warnings if "locked every file of hf://acme/m-GGUF" in w], again
+        assert second.warnings == ()
+    written = {path.read_text(encoding="utf-8") for path in (lock, site / "models.lock")}
+    assert [as_written.replace(':all"', '"')] == [*written]
+
+
 def test_a_repository_without_weights_names_its_branches(manager: modelpm.Manager, hub: Hub) -> None:
     files = {"README.md": b"#", "measurement.json": b"{}"}
     hub.add("acme/exl2", files, branches=("main", "4_0", "6_0"))

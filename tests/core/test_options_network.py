@@ -1,9 +1,11 @@
 """Settings of the network, from where they are given to what a server or a proxy sees of them."""
 
+import json
 import socket
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -353,6 +355,53 @@ def test_a_credential_goes_to_its_origin_only(modelpm: Run, home: Path, server: 
             assert "s3cr3t" not in ran.stderr + ran.stdout
         assert {head.get("authorization") for _, head in server.heads} == {"Bearer s3cr3t-t0ken"}
         assert {head.get("authorization") for _, head in other.heads} == {None}
+
+
+# A source whose one file says whose login it was given for a server.
+WHO = """
+from contextlib import contextmanager
+from modelpm.api import RemoteFile, Snapshot, Stream, hookimpl
+
+class Who:
+    def __init__(self, context):
+        self.context = context
+
+    def resolve(self, reference):
+        return Snapshot(reference, str(reference), (RemoteFile("who.bin", None, None, (str(reference),)),))
+
+    @contextmanager
+    def open(self, file, location, *, start=0, stop=None, validator=None):
+        found = self.context.secret(SERVER)
+        said = b"none" if found is None else found.username.encode()
+        yield Stream(iter([said[start:stop]]), start, len(said), '"1"')
+
+@hookimpl
+def modelpm_source(name, context):
+    return Who(context)
+"""
+
+
+@arrives("network.credentials", "netrc", "config")
+@about("NETRC", "DOCKER_CONFIG")
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [("oci://registry.example", [b"of-docker", b"none"]), ("https://files.example", [b"none", b"of-netrc"])],
+)
+def test_secrets_come_from_the_places_that_are_named(
+    run: Run, tmp_path: Path, server: str, said: list[bytes], given: Given
+) -> None:
+    folder = distribution(tmp_path / "path", "who", "source", "who", f"SERVER = {server!r}\n{WHO}")
+    auths = {"registry.example": {"auth": b64encode(b"of-docker:pw").decode()}}
+    (tmp_path / "config.json").write_text(json.dumps({"auths": auths}))
+    (tmp_path / "netrc").write_text("machine files.example login of-netrc password pw\n")
+    (tmp_path / "netrc").chmod(0o600)
+    env = {"PYTHONPATH": str(folder), "DOCKER_CONFIG": str(tmp_path), "NETRC": str(tmp_path / "netrc")}
+    found = []
+    for name, how in (("default", Given("config")), ("named", given)):
+        ran = run(how, "install", f"who://{name}", env=env)
+        assert ran.code == 0, ran.stderr
+        found.append(Path(run(how, "path", name, env=env).stdout.strip()).read_bytes())
+    assert found == said
 
 
 @about("mirrors")

@@ -148,7 +148,7 @@ def test_the_version_is_printed(modelpm: Run) -> None:
     assert modelpm("--version").stdout.startswith("modelpm ")
 
 
-@about("--color", "NO_COLOR", "FORCE_COLOR")
+@about("--color", "NO_COLOR", "FORCE_COLOR", "TERM")
 @pytest.mark.parametrize(
     ("arguments", "env", "terminal", "colored"),
     [
@@ -159,6 +159,7 @@ def test_the_version_is_printed(modelpm: Run) -> None:
         (["--color", "auto"], {}, False, False),
         ([], {"MODELPM_COLOR": "always"}, False, True),
         ([], {"NO_COLOR": "1"}, True, False),
+        ([], {"TERM": "dumb"}, True, False),
         ([], {"FORCE_COLOR": "1"}, False, True),
         (["--color", "always"], {"NO_COLOR": "1"}, False, True),
     ],
@@ -168,7 +169,7 @@ def test_color_is_used_when_it_is_wanted(
 ) -> None:
     leader, follower = pty.openpty()
     command = [COMMAND, "path", "nothing", *arguments]
-    environ = {**clean_environ, **env, "TERM": "xterm-256color"}
+    environ = {**clean_environ, "TERM": "xterm-256color", **env}
     done = subprocess.run(
         command, env=environ, stderr=follower if terminal else subprocess.PIPE, stdout=subprocess.DEVNULL, check=False
     )

@@ -83,7 +83,7 @@ def test_what_is_written_down_names_its_source(text: str) -> None:
 
 
 def test_the_command_line_reads_it_says_so_and_writes_the_full_form(modelpm: Command, hub: Hub, tmp_path: Path) -> None:
-    hub.add("acme/tiny", {"model.gguf": b"GGUF" + bytes(100)})
+    hub.add("acme/tiny", {"model.gguf": bytes(100)})
     environ = {"HF_ENDPOINT": hub.endpoint}
     pasted = f"{hub.endpoint}/acme/tiny/resolve/main/model.gguf?download=true"
 

@@ -341,7 +341,7 @@ def test_two_syncs_at_once_do_it_once(
 ) -> None:
     files = {"model.safetensors": sized("model.safetensors", 2 << 20), "config.json": b"{}", "b/c.txt": b"text"}
     hub.add("acme/big", files)
-    hub.add("acme/two", {"model.safetensors": os.urandom(5000)})
+    hub.add("acme/two", {"model.safetensors": sized("model.safetensors", 5000)})
     env = {**clean_environ, "HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "hf"), "MODELPM_LIMIT_RATE": "1M"}
     (tmp_path / "models.toml").write_text('[models]\nbig = "hf://acme/big"\ntwo = "hf://acme/two"\n')
     if before != "nothing":

@@ -91,6 +91,8 @@ class Locker:
         pinned = {}
         for model in models:
             old = before.get(model.name, self._healed.get(model.name))
+            if old is not None:
+                say_whole(old, model, self.call.bus)
             try:
                 if old is None or not same(old, model) or (model.name in again and untold(model)):
                     pinned[model.name] = self._pin(model, old)
@@ -196,10 +198,25 @@ def say_untold(name: str, bus: Bus) -> None:
     )
 
 
+def is_whole(old: LockedModel, new: ResolvedModel) -> bool:
+    """Whether an earlier modelpm locked every file of a repository, and wrote no variant."""
+    return not old.variant and new.variant == ALL and not new.requirement.text.endswith(f":{ALL}")
+
+
+def say_whole(old: LockedModel, new: ResolvedModel, bus: Bus) -> None:
+    """Warn where an earlier modelpm locked every file: they stay, and once that is written nothing is said again."""
+    if is_whole(old, new):
+        spec = new.requirement.text
+        bus.warn(
+            f"{new.name}: an earlier modelpm locked every file of {spec}, and it keeps them, as `:{ALL}` does;"
+            f" `modelpm show {spec}` lists variants, and {spec}:NAME takes one"
+        )
+
+
 def same(old: LockedModel, new: ResolvedModel) -> bool:
     """Whether what was resolved is what is locked, as far as that can be told; see :func:`untold`."""
     facts = {"catalog", "id", "release", "variant", "upstream", "format", "license"}
-    if not old.variant and new.variant == ALL:  # an earlier modelpm locked every file, and called that nothing
+    if is_whole(old, new):
         facts -= {"variant", "format"}
     if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
         return False

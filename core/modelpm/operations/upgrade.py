@@ -14,7 +14,7 @@ from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.acquire import Installer, Task
-from modelpm.operations.lock import learn, same, say_untold, untold
+from modelpm.operations.lock import is_whole, learn, same, say_untold, say_whole, untold
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.resolution.resolver import Resolver
 from modelpm.results.report import Change, Outdated, Result
@@ -111,12 +111,17 @@ def upgrade(
     for old in models:
         with _collecting(old, errors):
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
+            say_whole(old, new, call.bus)
             if not same(old, new) or (untold(new) and fetch):
                 moves.append((old, new))
                 for warning in new.warnings:
                     call.bus.warn(warning)
-            elif untold(new):
-                say_untold(old.name, call.bus)
+            else:
+                if untold(new):
+                    say_untold(old.name, call.bus)
+                if is_whole(old, new) and not dry_run:
+                    with installer.counting_on([new]):
+                        installer.environment.put(new.completing(old))
     planned = {task.model.name: task for task in installer.plan([new for old, new in moves if not same(old, new)])}
     changes: list[Change] = []
     for old, new in moves:

@@ -134,6 +134,8 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
         decision = choose(layout, projector=projector)
     if not isinstance(decision, Chosen):
         raise refusal(decision, asked.what)
+    if not layout.variants and not asked.variant and not asked.pin:
+        warnings.append(f"modelpm recognizes no weights in {asked.what}; it takes all {len(decision.files)} files")
     taken = dict.fromkeys(file.path for file in decision.files)
     more = _added(layout, decision, asked)
     taken.update(dict.fromkeys(more))

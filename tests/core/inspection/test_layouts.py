@@ -434,3 +434,23 @@ def test_long_names_are_read_in_bounded_time(character: str) -> None:
     layout = layout_of(listing(*[character * 5_000 + f"{i}.gguf" for i in range(8)]))
     choose(layout, character * 5_000)
     assert time.thread_time() - begin < 2
+
+
+def test_files_that_are_numbered_from_zero_are_one_set() -> None:
+    names = [f"f-{number:04d}.safetensors" for number in range(12)]
+    chosen = choose(layout_of([RemoteFile(name, 10, None, ()) for name in names]))
+    assert isinstance(chosen, Chosen)
+    assert [file.path for file in chosen.files] == names
+    epochs = [RemoteFile(f"style-{number:06d}.safetensors", 10, None, ()) for number in range(1, 9)]
+    assert isinstance(choose(layout_of(epochs)), Question)
+    gap = [RemoteFile(name, 10, None, ()) for name in (*names[:3], *names[5:])]
+    assert isinstance(choose(layout_of(gap)), Question)
+
+
+def test_files_of_no_known_purpose_are_taken_whole_where_nothing_speaks_of_weights() -> None:
+    unknown = choose(layout_of([RemoteFile(name, 1, None, ()) for name in ("f0.json", "f1.json", "README.md")]))
+    assert isinstance(unknown, Chosen)
+    assert len(unknown.files) == 3
+    for beside in ("config.json", "adapter_config.json", "measurement.json", "tokenizer.json"):
+        assert isinstance(choose(layout_of([RemoteFile(name, 1, None, ()) for name in (beside, "x.json")])), NoWeights)
+    assert isinstance(choose(layout_of([RemoteFile("README.md", 1, None, ())])), NoWeights)

@@ -143,6 +143,8 @@ _EXPECTED = {
     "pytorch_model.bin.index.json": "pytorch_model-00001-of-….bin",
 }
 _BRANCHES = frozenset({"measurement.json", "job_new.json"})
+_BESIDE_WEIGHTS = frozenset({*_EXPECTED, *_BRANCHES, "config.json", "modules.json", "model_index.json", "params.json"})
+_OF_WEIGHTS = ("tokenizer", "generation_config", "special_tokens", "preprocessor_config", "vocab")
 
 
 def choose(layout: Layout, asked: str = "", *, projector: bool = True) -> Decision:
@@ -156,7 +158,7 @@ def choose(layout: Layout, asked: str = "", *, projector: bool = True) -> Decisi
     if asked.casefold() == ALL and layout.variant(asked) is None:
         return _all(layout)
     if not layout.variants:
-        return _no_weights(layout)
+        return _no_weights(layout) if asked or _speaks_of_weights(layout) else _all(layout)
     found = _named(layout, asked or layout.recommended)
     if not found:
         return (
@@ -266,6 +268,12 @@ def _left_out(layout: Layout, variant: Variant, taken: set[str]) -> tuple[LeftOu
 def _all(layout: Layout) -> Chosen:
     files = tuple(f for c in layout.parts for f in c.files)
     return Chosen(ALL, layout.kind, files, layout.parts, FOLDER, unsure=_unsure(layout.kind, layout.parts))
+
+
+def _speaks_of_weights(layout: Layout) -> bool:
+    """Whether files are those that lie beside weights, or only documents; else what they are is not known."""
+    names = {f.path.lower() for c in layout.parts if c.role is not Role.DOCS for f in c.files}
+    return not names or bool(names & _BESIDE_WEIGHTS) or any(name.startswith(_OF_WEIGHTS) for name in names)
 
 
 def _no_weights(layout: Layout) -> NoWeights:

@@ -12,12 +12,14 @@ _CHUNK = re.compile(r"-chunk-(\d{1,4})-of-(\d{1,4})(?=\.gguf$)", re.IGNORECASE)
 _PART = re.compile(r"(?<=\.gguf)\.part(\d{1,4})of(\d{1,4})$", re.IGNORECASE)
 _SPLIT = re.compile(r"(?<=\.gguf)-split-([a-z])$", re.IGNORECASE)
 _NUMBERED = re.compile(r"^(consolidated)\.(\d{2})(?=\.)|^(params_shard)_(\d+)(?=\.bin$)", re.IGNORECASE)
+_COUNTED = re.compile(r"(?<=[-_.])(\d{3,6})(?=\.(?:safetensors|bin|pt|pth)$)", re.IGNORECASE)
 _DATA = re.compile(r"(\.onnx)[._]data(?:[._-]\d+)?$", re.IGNORECASE)
 _INDEX = re.compile(r"^(.*?)(\.safetensors|\.bin)((?:\.\w+)?)\.index((?:\.\w+)?)\.json$", re.IGNORECASE)
 _FOLDER = re.compile(r"^(.*?\.(?:mlpackage|mlmodelc))/", re.IGNORECASE)
 _TF_DATA = re.compile(r"^(.*\.ckpt(?:-\d+)?)\.(?:data-\d+-of-\d+|index|meta)$", re.IGNORECASE)
 _PAIRED = (("xml", "bin"), ("param", "bin"), ("pdmodel", "pdiparams"))
 _DEEPEST = 16  # folders above a path that the rules look at
+_LEAST_COUNTED = 3  # files that are numbered from zero without a gap; epochs of a training are numbered from one
 _SHOWN = 20  # missing names that are listed; the count comes from a name, and a name can say anything
 
 
@@ -44,9 +46,17 @@ class Known:
     def __init__(self, paths: Iterable[str]) -> None:
         self.paths = frozenset(paths)
         self.onnx: dict[str, list[str]] = {}
+        counted: dict[str, set[int]] = {}
         for path in self.paths:
             if path.lower().endswith(".onnx"):
                 self.onnx.setdefault(posixpath.dirname(path), []).append(path)
+            elif found := _COUNTED.search(path[-_LONGEST:]):
+                counted.setdefault(_without(path, found), set()).add(int(found[1]))
+        self._counted = {
+            whole
+            for whole, numbers in counted.items()
+            if len(numbers) >= _LEAST_COUNTED and numbers == set(range(len(numbers)))
+        }
 
     def place(self, path: str) -> Place:
         """Return the set to which a path belongs; a file that stands alone is its own set."""
@@ -65,6 +75,8 @@ class Known:
         if found := _NUMBERED.search(name):
             stem, number = (found[1], found[2]) if found[1] else (found[3], found[4])
             return Place(lead + stem + name[found.end() :], 0, int(number))
+        if (found := _COUNTED.search(path[-_LONGEST:])) and (whole := _without(path, found)) in self._counted:
+            return Place(whole, 0, int(found[1]))
         return Place(path)
 
     def index_of(self, path: str) -> str | None:
@@ -99,6 +111,12 @@ class Known:
         here = self.onnx.get(folder, ())
         external = base == "weights.pb" or "." not in base or base.startswith("onnx__")
         return here[0] if len(here) == 1 and external and not _named_document(base) else None
+
+
+def _without(path: str, found: re.Match[str]) -> str:
+    """Return a path without the number that was found in its end, and with one digit that keeps its width apart."""
+    cut = len(path) - len(found.string)
+    return f"{path[: cut + found.start()]}{len(found[1])}{path[cut + found.end() :]}"
 
 
 def missing(places: Iterable[Place]) -> Iterator[str]:
