@@ -136,6 +136,7 @@ class AsyncMaintenance(_Async[Maintenance]):
     prune = _awaitable(Maintenance.prune)
     doctor = _awaitable(Maintenance.doctor)
     move_store = _cancellable(Maintenance.move_store)
+    new_plugin = _awaitable(Maintenance.new_plugin)
     sizes = _awaitable(Maintenance.sizes)
     cache_size = _awaitable(Maintenance.cache_size)
     clean_cache = _awaitable(Maintenance.clean_cache)

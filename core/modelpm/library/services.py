@@ -79,11 +79,11 @@ class Services:
             if "auditor" in self.__dict__:
                 self.auditor.close()
                 del self.__dict__["auditor"]
-            if "registry" in self.__dict__:
+            if "_registry" in self.__dict__:
                 self._closed.set()
-                self.registry.close()
-                del self.__dict__["registry"]
-                self.__dict__.pop("catalogs", None)
+                self._registry.close()
+                for name in ("_registry", "catalogs", "inspection"):
+                    self.__dict__.pop(name, None)
                 self._closed = threading.Event()
 
     def take(self, happening: "Happening") -> None:
