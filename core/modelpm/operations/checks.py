@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _HUB = "https://huggingface.co"
 _DAY = 86_400
 _PLUGIN_SECONDS = 10.0
+_PROCESS_SECONDS = 2.0  # to start a process, on a busy machine
 _WEB = ("http://", "https://")
 
 State = Literal["ok", "warn", "fail"]
@@ -96,7 +97,7 @@ def plugins(registry: "Registry", config: "Config") -> Iterator[Check]:
     states = dict(registry.states())
     used = [entry for entry, state in states.items() if state != "disabled"]
     foreign = sorted({f"{e.distribution} {e.version}" for e in used if e.distribution != OURS})
-    bad = [*_claims(registry, states), *_failing(registry, states), *_unserved(registry, config)]
+    bad = [*_claims(registry, states), *_failing(registry, states, config), *_unserved(registry, config)]
     yield from bad
     if not bad:
         text = f"{len(used)} plugins" + (f", also of {', '.join(foreign)}; each works" if foreign else "")
@@ -119,12 +120,14 @@ def _claims(registry: "Registry", states: "Mapping[Entry, str]") -> Iterator[Che
             yield Check("plugins", weight, error.message, error.hints[0] if error.hints else "")
 
 
-def _failing(registry: "Registry", states: "Mapping[Entry, str]") -> Iterator[Check]:
+def _failing(registry: "Registry", states: "Mapping[Entry, str]", config: "Config") -> Iterator[Check]:
     tried = [entry for entry, state in states.items() if state == "ok" and entry.distribution != OURS]
-    for checked in check_all(tried, registry.context, timeout=_PLUGIN_SECONDS):
+    timeout = min(_PLUGIN_SECONDS, max(_PROCESS_SECONDS, config["plugins.timeout"]))
+    for checked in check_all(tried, registry.context, timeout=timeout):
         if checked.state in {"error", "timeout"}:
-            cure = f"update it, or leave it out: MODELPM_DISABLE_PLUGINS={checked.entry.distribution}"
-            yield Check("plugins", "warn", checked.message.splitlines()[0], cure)
+            text, _, hint = checked.message.partition("\n→ ")
+            cure = hint or f"update it, or leave it out: MODELPM_DISABLE_PLUGINS={checked.entry.distribution}"
+            yield Check("plugins", "warn", text.splitlines()[0], cure.splitlines()[0])
 
 
 def _unserved(registry: "Registry", config: "Config") -> Iterator[Check]:
