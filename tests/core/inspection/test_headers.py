@@ -40,24 +40,21 @@ def tensors(kind: type[np.generic], width: int = 8) -> bytes:
 
 
 def test_headers_name_the_variants_of_files_that_names_do_not(
-    hub: Hub, modelpm: Callable[..., Ran], tmp_path: Path
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     files = {f"{name}.gguf": written(tmp_path, label) for name, label in (("big", "Q8_0"), ("small", "Q4_K_M"))}
     hub.add("acme/one", files)
-    env = {"HF_ENDPOINT": hub.endpoint}
-    dry = modelpm("install", "hf://acme/one", "--dry-run", env=env)
-    assert dry.code == 0, dry.stderr
-    assert "hf://acme/one is taken as q4_k_m" in dry.stderr
-    assert "left out: q8_0" in dry.stderr
-    ranges = {seen.headers.get("Range") for seen in hub.requests(server="cdn")}
-    assert ranges <= {"bytes=0-65535", "bytes=0-4095"}
-    assert modelpm("install", "hf://acme/one", env=env).code == 0
-    assert modelpm("path", "one", env=env).stdout.endswith("/small.gguf\n")
-    assert modelpm("install", "hf://acme/one:q8_0", env=env).code == 0
-    assert modelpm("path", "one-q8_0", env=env).stdout.endswith("/big.gguf\n")
-    assert "q8_0" in modelpm("show", "hf://acme/one", env=env).stdout
-    again = modelpm("upgrade", "one", env=env)  # the variant that is locked is one that only headers name
-    assert (again.code, "has no variant" in again.stderr) == (0, False), again.stderr
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    with manager_in(tmp_path) as manager:
+        report = manager.install(["hf://acme/one"], dry_run=True)
+        assert "hf://acme/one is taken as q4_k_m" in report.notes[0]
+        assert "left out: q8_0" in report.notes[1]
+        assert {seen.headers.get("Range") for seen in hub.requests(server="cdn")} == {"bytes=0-65535", "bytes=0-4095"}
+        assert manager.install("hf://acme/one").path.name == "small.gguf"
+        assert manager.install("hf://acme/one:q8_0").path.name == "big.gguf"
+        assert {v.name for v in manager.show("hf://acme/one").rows[0].variants} == {"q4_k_m", "q8_0"}
+        again = manager.upgrade(["one"])  # the variant that is locked is one that only headers name
+        assert (again.changes, again.warnings, again.errors) == ((), (), ())
 
 
 def test_precisions_of_safetensors_are_told_apart(tmp_path: Path) -> None:
