@@ -14,7 +14,7 @@ from modelpm.bundle import volumes
 from modelpm.errors import IntegrityError, NotFound, UsageError
 from modelpm.library.project import Project
 from tests.support.codes import coded
-from tests.support.models import holding
+from tests.support.models import holding, sized
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import damage
 
@@ -360,3 +360,27 @@ def test_what_is_nothing_is_an_error(stranger: modelpm.Manager, tmp_path: Path) 
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotFound, check=coded("not_found")):
         stranger.import_(tmp_path / "empty")
+
+
+def test_a_folder_gives_its_models_and_nothing_of_the_users(tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    (folder / "chat").mkdir(parents=True)
+    (folder / "chat" / "model.gguf").write_bytes(sized("model.gguf", 4096))
+    theirs = ("chat/id_rsa", "chat/selfie.jpg", "notes.txt", "keys/passwords.txt")
+    for name in ("chat/config.json", "config.json", *theirs):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
+    with modelpm.Manager(home=tmp_path / "home") as manager:
+        result = manager.import_(folder)
+    assert {row.file for row in result.rows} == {"chat/model.gguf", "chat/config.json", "config.json"}
+    (told,) = [warning for warning in result.warnings if "skipped" in warning]
+    for name in theirs:
+        assert f"`{name}`" in told
+    assert (folder / "chat" / "id_rsa").stat().st_nlink == 1
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ssh").mkdir()
+    (tmp_path / "ssh" / "id_rsa").write_text("key")
+    with modelpm.Manager(home=tmp_path / "home") as manager, pytest.raises(NotFound, match="no files of a model"):
+        manager.import_(tmp_path / "ssh")

@@ -2,13 +2,12 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from errno import EFBIG
 from pathlib import Path
 
-from modelpm.api.local_source import stays_in
 from modelpm.api.stages import Stage, Work
 from modelpm.bundle import archive, volumes
 from modelpm.bundle.target import claim, held, release
@@ -25,8 +24,6 @@ from modelpm.store.reuse import obtain
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import printable
 
-_HIDDEN = "."  # so begin our own drafts, too
-_DRAFT = ".partial"
 _PIECE = re.compile(r"(.+)\.\d{3,}(?:\.partial)?")
 _BLOBS = Path("blobs", "sha256")
 _UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
@@ -211,17 +208,17 @@ def is_bundle(source: Path) -> bool:
     if not source.is_dir():
         piece = _PIECE.fullmatch(source.name)
         if piece and archive.begun(first := source.with_name(f"{piece[1]}.001")) and first != source:
-            raise _incomplete(source, f"it is a part of a bundle: import {first}")
-        _check_first(source, source)
+            raise incomplete(source, f"it is a part of a bundle: import {first}")
+        check_first(source, source)
         return archive.is_bundle(source)
     if not (source / _BLOBS).is_dir():
         return False
     if not (source / LOCK).is_file():
-        raise _incomplete(source, f"it has blobs, but no {LOCK}, which is written last")
+        raise incomplete(source, f"it has blobs, but no {LOCK}, which is written last")
     return True
 
 
-def _check_first(source: Path, path: Path) -> None:
+def check_first(source: Path, path: Path) -> None:
     """Refuse a part of a bundle whose first part is missing: the others do not tell what they are."""
     first = volumes.first_of(path)
     if first is None or first.exists():
@@ -229,10 +226,11 @@ def _check_first(source: Path, path: Path) -> None:
     name = first.name.removesuffix(".001")
     # Many a file of a model ends in a number, but none is a digest, follows a first, or ends like a bundle.
     if is_sha256(name) or first.with_name(f"{name}.002").exists() or archive.ended(path):
-        raise _incomplete(source, f"{first} is missing, of which {path.name} is a later part")
+        raise incomplete(source, f"{first} is missing, of which {path.name} is a later part")
 
 
-def _incomplete(source: Path, why: str) -> IntegrityError:
+def incomplete(source: Path, why: str) -> IntegrityError:
+    """Return the error of a bundle of which a part is missing."""
     return IntegrityError(
         f"{source} is not a complete bundle: {why}",
         code=Code.BUNDLE_INCOMPLETE,
@@ -240,53 +238,8 @@ def _incomplete(source: Path, why: str) -> IntegrityError:
     )
 
 
-def take_files(store: Store, source: Path, locks: Sequence[Lock], step: Callable[[str], None]) -> list[Taken]:
-    """Take a model's file, or every file of a folder, into the store: cloned, linked or copied, never moved or changed.
-
-    Names that begin with a dot are left out, unfinished files, too, and so is what leads out of the folder. In the
-    snapshots of a Hugging Face cache, whose files are links to its blobs, they may lead to those.
-
-    Raises:
-        NotFound: There is nothing.
-        IntegrityError: A bundle, or a piece of one, is among them.
-        StoreError: The system refuses.
-    """
-    store.open()
-    with explained(source, "read"):
-        paths = [source] if source.is_file() else _files_below(source)
-    if not paths:
-        raise NotFound(f"{source} holds no files of a model", hints=["names that begin with a dot are left out"])
-    owners = _owners(m for lock in locks for m in lock.models)
-    taken = []
-    for path in paths:
-        name = path.name if path == source else path.relative_to(source).as_posix()
-        step(name)
-        with explained(path, "read"):
-            real = path.resolve(strict=True)
-            size = real.stat().st_size
-        with store.bus.during(Work.IMPORTING, name, total=size) as importing:
-            sha256 = store.take(real, step=importing.add)
-        taken.append(Taken(name, sha256, size, "adopted", owners.get(sha256, ())))
-    return taken
-
-
-def _files_below(folder: Path) -> list[Path]:
-    found = []
-    for here, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
-        for name in sorted(names):
-            path = Path(here, name)
-            if name.startswith(_HIDDEN) or not path.is_file() or not stays_in(path, folder):
-                continue
-            if archive.begun(path):
-                raise _incomplete(folder, f"there is a bundle, or a piece of one, in it: import {path}")
-            _check_first(folder, path)
-            if not name.endswith(_DRAFT):
-                found.append(path)
-    return found
-
-
-def _owners(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
+def owners_of(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the models that need a blob, by its sha256."""
     found: dict[str, list[str]] = {}
     for model in models:
         for file in model.files:
@@ -296,7 +249,7 @@ def _owners(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
 
 def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
     lock = parse_lock(lock_text(source / LOCK) or "", f"the lock in {source}")
-    owners, taken = _owners(lock.models), []
+    owners, taken = owners_of(lock.models), []
     for sha256, size in sorted({(f.sha256, f.size) for m in lock.models for f in m.files}):
         name = archive.member_of(sha256)
         step(name)
@@ -336,7 +289,7 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
                     f"{source} is not a bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE
                 )
             lock = _lock(b"".join(chunks), source)
-            owners = _owners(lock.models)
+            owners = owners_of(lock.models)
             wanted = {archive.member_of(f.sha256): (f.sha256, f.size) for m in lock.models for f in m.files}
             continue
         sha256, expected = wanted.get(name, ("", -1))

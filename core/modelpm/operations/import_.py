@@ -8,7 +8,8 @@ from pathlib import Path
 from shlex import quote
 
 from modelpm.api.events import Bus
-from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, take_files, write_bundle
+from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, write_bundle
+from modelpm.bundle.files import take_files
 from modelpm.catalog import Catalogs
 from modelpm.environment.environment import Environment
 from modelpm.errors import ModelpmError, UsageError, gravest
