@@ -19,6 +19,7 @@ from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.text.human import MAX_SIZE
 from tests.conftest import Ran
 from tests.support.codes import coded
+from tests.support.memory_source import MemorySource
 from tests.support.scaling import LINEAR, exponent
 
 ENTRY = Entry("source", 1, "rude", "rude", "rude-dist", "1.0")
@@ -258,3 +259,18 @@ def test_a_command_that_leaves_something_behind_ends_all_the_same(
     ran = modelpm(name, env={"PYTHONPATH": str(tmp_path)}, timeout=30)
     assert (ran.code, "Traceback" in ran.stderr, said in ran.stderr) == (code, False, True)
     assert name != "finishing" or "done" in ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("rest", "path", "variant"),
+    [
+        ("two:all", "two", "all"),
+        ("host:8080/two:Q4_K_M", "host:8080/two", "Q4_K_M"),
+        ("host:8080", "host:8080", ""),
+        ("two/m:2.gguf", "two/m:2.gguf", ""),
+        ("a:b/two", "a:b/two", ""),
+    ],
+)
+def test_a_source_without_a_grammar_takes_a_variant(rest: str, path: str, variant: str) -> None:
+    reference = GuardedSource.of(ENTRY, MemorySource({"two": b"2"})).parse(rest)
+    assert (reference.path, reference.quantization) == (path, variant)

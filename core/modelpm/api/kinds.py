@@ -61,7 +61,10 @@ class Parser(Protocol):
     """
 
     def parse(self, rest: str) -> Reference:
-        """Read what follows ``scheme://``. Without it, all of the rest is the path.
+        """Read what follows ``scheme://``. Without it, all of the rest is the path, but for a ``:VARIANT`` at its end.
+
+        What the user chose goes into the reference: ``:VARIANT`` into ``quantization``, a file of the listing into
+        ``file``. Snapshots come without either.
 
         Raises:
             UsageError: The text is malformed.

@@ -35,7 +35,9 @@ def new_plugin(name: str, kind: str, folder: Path) -> Path:
         hints = suggest(kind, NAMES) or [f"the kinds are: {', '.join(NAMES)}"]
         raise UsageError(f"modelpm has no plugins of the kind `{kind}`", hints=hints)
     if not _NAME.fullmatch(name):
-        raise UsageError(f"`{name}` cannot be the name", hints=["use 2 to 31 lower-case letters and digits"])
+        raise UsageError(
+            f"`{name}` cannot be the name", hints=["use 2 to 31 lower-case letters and digits, a letter first"]
+        )
     place = folder / f"modelpm-{name}"
     if place.exists():
         raise ModelpmError(f"{place} already exists", hints=["choose another name or --dir"], code=Code.EXISTS)
@@ -52,7 +54,7 @@ def _texts(name: str, kind: str) -> dict[str, str]:
         "name": name,
         "kind": kind,
         "module": module,
-        "class_name": name.capitalize(),
+        "class_name": name.capitalize() + kind.capitalize(),  # a name of its own, whatever the template imports
         "upper": name.upper(),
         "version": ".".join(__version__.split(".")[:2]),
     }

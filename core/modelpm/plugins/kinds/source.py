@@ -1,5 +1,6 @@
 """A source: serves a URI scheme. The core checks its listings and bytes before anything relies on them."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from modelpm.text.untrusted import printable, shortened
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_VARIANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # a letter first: `host:8080` ends in a port, `m:2.gguf` is a file
 _LISTING = 20.0  # times as long as other calls: a repository has many pages, and servers have outages
 
 
@@ -91,6 +93,9 @@ class GuardedSource(Guarded[Source]):
         """As :meth:`modelpm.api.Parser.parse`, with the contract's default where the plugin has no grammar."""
         made = self.made
         if not isinstance(made, Parser):
+            path, colon, variant = rest.rpartition(":")
+            if colon and _VARIANT.fullmatch(variant):
+                return Reference(self.entry.name, path, quantization=variant)
             return Reference(self.entry.name, rest)
         return self._ask(lambda _: made.parse(rest), Reference, "reference")
 
