@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -274,3 +275,14 @@ def test_a_command_that_leaves_something_behind_ends_all_the_same(
 def test_a_source_without_a_grammar_takes_a_variant(rest: str, path: str, variant: str) -> None:
     reference = GuardedSource.of(ENTRY, MemorySource({"two": b"2"})).parse(rest)
     assert (reference.path, reference.quantization) == (path, variant)
+
+
+def test_the_place_of_a_failure_is_told_to_the_author() -> None:
+    def fail(_reference: Reference) -> None:
+        raise ZeroDivisionError
+
+    source = MemorySource({})
+    source.resolve = fail  # type: ignore[assignment,method-assign]
+    with pytest.raises(PluginError) as caught:
+        GuardedSource.of(ENTRY, source).resolve(REFERENCE)
+    assert re.search(r"test_plugins_guard\.py:\d+, in fail;", caught.value.hints[0])

@@ -2,16 +2,19 @@
 
 import math
 from itertools import islice
-from traceback import format_exception
+from pathlib import PurePath
+from traceback import extract_tb, format_exception
 from typing import Any
 
 from modelpm.errors import Code, ModelpmError, PluginError, Unavailable
 from modelpm.network.redact import capped, cleaned, redact_urls, without_secrets
 from modelpm.plugins.discovery import OURS, Entry
+from modelpm.text.untrusted import printable
 
 _MAX_ITEMS = 100  # hints, and entries of a detail
 _MAX_DEPTH = 4
 _MAX_NAME = 100
+_MAX_PLACE = 200
 _EXIT_CODES = frozenset(range(1, 9)) | {130}
 _OURS = "modelpm."  # the modules whose classes are ours
 
@@ -20,7 +23,7 @@ def blame(entry: Entry, error: BaseException) -> PluginError:
     """Return the error that says which plugin failed and why."""
     kind, said = type(error).__name__[:_MAX_NAME], _words(error)
     cause = f"{kind}: {said}" if said else kind
-    hints = ["report it to the plugin's author; `modelpm plugins check` shows the state of each plugin"]
+    hints = [f"report it to the plugin's author{_place(error)}; `modelpm plugins check` shows the state of each plugin"]
     if entry.kind == "audit":
         hints.append(
             f"to continue without it: take `{entry.name}` out of audit.sinks, or put it into audit.optional-sinks"
@@ -33,6 +36,15 @@ def blame(entry: Entry, error: BaseException) -> PluginError:
         distribution=entry.distribution,
         version=entry.version,
     )
+
+
+def _place(error: BaseException) -> str:
+    """Return where an error was raised, for the plugin's author: file, line and function."""
+    frames = extract_tb(error.__traceback__)
+    if not frames:
+        return ""
+    last = frames[-1]
+    return printable(f", with the place: {PurePath(last.filename).name}:{last.lineno}, in {last.name}"[:_MAX_PLACE])
 
 
 def sound(entry: Entry, error: ModelpmError) -> ModelpmError:
