@@ -19,6 +19,7 @@ from modelpm_formats.pickle_values import KEPT_ITEMS, MARK, Fields, Global, Inst
 MOST_OPERATIONS: Final = 5_000_000
 MOST_VALUES: Final = 2_000_000
 _NEWEST_PROTOCOL: Final = 5
+_CONCEIVABLE_PROTOCOL: Final = 8  # no Python has it yet; a larger number is not a pickle
 _LARGEST_PADDING: Final = 16
 _IMPORTABLE: Final = re.compile(r"[\w.]+")
 _PLAIN_TYPE: Final = re.compile(r"[<>|=]?[biufcMm]([0-9]{1,2})")
@@ -34,6 +35,8 @@ class Machine:
         imports: Names of the globals, as ``module.name``.
         problems: What the pickle does that rebuilding data never needs.
         operations: How many opcodes were followed.
+        numbered: Whether it imports by a number of the extension registry. Unpicklers fail at a number that no program
+            registered, so this alone does not make bytes a pickle.
         protocol: What the PROTO opcode says; ``None`` without one.
         stopped: Whether STOP was reached.
         result: The value at STOP, as far as the machine knows it.
@@ -45,6 +48,7 @@ class Machine:
     imports: set[str] = field(default_factory=set)
     problems: set[str] = field(default_factory=set)
     operations: int = 0
+    numbered: bool = False
     protocol: int | None = None
     stopped: bool = False
     result: object = None
@@ -107,8 +111,10 @@ class Machine:
 
 
 def _protocol(machine: Machine, value: object) -> None:
-    machine.protocol = value if isinstance(value, int) else None
-    if not isinstance(value, int) or value > _NEWEST_PROTOCOL:
+    if not isinstance(value, int) or value > _CONCEIVABLE_PROTOCOL:
+        raise MalformedError(f"pickle protocol {value} is unknown")
+    machine.protocol = value
+    if value > _NEWEST_PROTOCOL:
         raise MalformedError(f"pickle protocol {value} is unknown")
 
 
@@ -139,7 +145,7 @@ def _stack_global(machine: Machine, _: object) -> None:
 
 
 def _extension(machine: Machine, _: object) -> None:
-    machine.problems.add("it imports by a number of the extension registry")
+    machine.numbered = True
     machine.stack.append(Global("?"))
 
 

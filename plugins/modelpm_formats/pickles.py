@@ -86,6 +86,8 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
                 rest = None if storages else f"the bytes behind the last pickle are not a pickle: {error}"
                 break
             problems.add(f"it cannot be followed to its end: {error}")
+        if machine.numbered:
+            problems.add("it imports by a number of the extension registry")
         left -= machine.operations
         imports |= machine.imports
         marked |= machine.protocol is not None
@@ -148,7 +150,7 @@ def glance(head: bytes) -> Danger:
     machine = Machine(Cursor(Memory(head)))
     with suppress(MalformedError):
         machine.run()
-    if machine.imports - ALLOWED or machine.problems:
+    if machine.imports - ALLOWED or machine.problems or (machine.numbered and machine.stopped):
         return Danger.CODE
     # Numbers can look like a few opcodes: only the whole file tells whether such bytes are a pickle.
     return Danger.PICKLE if machine.imports or machine.protocol is not None else Danger.NONE

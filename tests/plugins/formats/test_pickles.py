@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import pickle
+import random
 import struct
 import sys
 import tarfile
@@ -336,3 +337,22 @@ def test_no_bytes_break_the_machine(noise: bytes, attack: str, at: int, wrapping
     data = WRAPPINGS[wrapping](ATTACKS[attack])
     pickles.inspect(Memory(data[:at] + noise + data[at + len(noise) :]))
     pickles.inspect(Memory(data[: len(data) - at]))
+
+
+def test_raw_numbers_are_seldom_taken_for_pickles() -> None:
+    numbers = random.Random(7)  # noqa: S311 - no secret
+    found = [pickles.inspect(Memory(numbers.randbytes(300) + bytes(5000))).danger for _ in range(3000)]
+    assert sum(danger is not Danger.NONE for danger in found) <= 6
+
+
+@pytest.mark.parametrize(
+    ("data", "danger"),
+    [
+        (b"\x82\x01.", Danger.CODE),  # a number of the extension registry
+        (b"\x82\x01\xff", Danger.NONE),  # the unpickler fails at the number, and the rest is not a pickle
+        (b"\x80\x06\x82\x01\xff", Danger.CODE),  # a protocol to come
+        (b"\x80\xb2\x01\x02\x03", Danger.NONE),
+    ],
+)
+def test_an_unknown_number_or_protocol_is_judged_by_the_rest(data: bytes, danger: Danger) -> None:
+    assert pickles.inspect(Memory(data)).danger is danger
