@@ -80,10 +80,10 @@ def models(root: Path, count: int) -> Place:
     store.open()
     made = []
     for number in range(count):
-        data, path = f"GGUF model {number}".encode(), origin / f"m{number:06}.gguf"
+        data, path = f"model {number}".encode(), origin / f"m{number:06}.bin"
         spec = path.as_uri()
         file = LockedFile(path.name, len(data), put(store, data), (spec,))
-        made.append(LockedModel(f"m{number:06}", Requirement(spec), (file,), upstream=spec, format="gguf"))
+        made.append(LockedModel(f"m{number:06}", Requirement(spec), (file,), upstream=spec))
     text = Lock().changed(put=made).render()
     for lock, view in (
         (home / "env" / "models.lock", home / "env" / "models"),
@@ -95,13 +95,13 @@ def models(root: Path, count: int) -> Place:
     wanted = "".join(f'{m.name} = "{m.requirement.text}"\n' for m in made)
     (project / "models.toml").write_text(f"schema = 1\n[models]\n{wanted}")
     for number in range(100):
-        (origin / f"new{number}.gguf").write_bytes(b"GGUF" + str(number).encode())
+        (origin / f"new{number}.bin").write_bytes(f"model {number}, new".encode())
     return Place(home, project, count)
 
 
 def new(place: Place, number: int) -> str:
     """Return the spec of a model that no run installed before."""
-    return (place.folder.parent / "origin" / f"new{number}.gguf").as_uri()
+    return (place.folder.parent / "origin" / f"new{number}.bin").as_uri()
 
 
 def wanting(place: Place, number: int) -> str:
@@ -170,7 +170,7 @@ PARTS: Mapping[str, Part] = {
             "install one more": lambda p, n: ["install", new(p, n)],
             "install what is there": lambda p, _n: [
                 "install",
-                (p.folder.parent / "origin" / f"{last(p)}.gguf").as_uri(),
+                (p.folder.parent / "origin" / f"{last(p)}.bin").as_uri(),
             ],
             "sync": lambda _p, _n: ["sync"],
             "lock --check": lambda _p, _n: ["lock", "--check"],

@@ -188,10 +188,15 @@ def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Iterator
 
 
 def make_file(path: Path, size: int) -> None:
-    """Write ``size`` bytes that cannot be compressed."""
+    """Write a safetensors file of ``size`` bytes that cannot be compressed."""
+    header = b'{"w":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}'
+    length = len(header % (size, size)) + 8
+    header = (header % (size - length - 8, size - length - 8)).ljust(length)
     with path.open("wb") as file:
         for i in range(size // _MIB):
             file.write(hashlib.shake_128(str(i).encode()).digest(_MIB))
+        file.seek(0)
+        file.write(length.to_bytes(8, "little") + header)
 
 
 def main() -> None:

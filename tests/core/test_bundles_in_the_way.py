@@ -209,12 +209,13 @@ def test_later_parts_without_the_first_are_not_taken_for_loose_files(
     assert {size for _, size in Store(tmp_path / "other" / "store").blobs()} <= {the_tiny(stocked)}
 
 
-def test_files_that_end_in_a_number_are_a_models_still(modelpm: Modelpm, tmp_path: Path) -> None:
+def test_files_that_end_in_a_number_are_not_taken_for_a_bundle(modelpm: Modelpm, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
-    for name in ("step.100", "step.200", "short.003"):
+    for name in ("step.100", "step.200", "short.003", "model.bin"):
         (tmp_path / "d" / name).write_text(name)
     ran = modelpm("import", "d", "--json", env={"MODELPM_HOME": str(tmp_path / "other")})
-    assert len(json.loads(ran.stdout)["items"]) == 3
+    assert [row["file"] for row in json.loads(ran.stdout)["items"]] == ["model.bin"]
+    assert "skipped" in ran.stdout
 
 
 def test_unfinished_files_are_no_files_of_a_model(modelpm: Modelpm, tmp_path: Path) -> None:

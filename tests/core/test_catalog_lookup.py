@@ -123,14 +123,17 @@ def test_an_id_of_another_catalog_is_named_in_full() -> None:
     assert error.value.hints[0] == "did you mean `two/qwen`?"
 
 
+HUB = "a repository of the Hugging Face Hub is written hf://{}/a"
+
+
 def test_an_unknown_catalog_is_answered_with_what_there_is() -> None:
     one = catalogs(core=DictCatalog([]))
     with pytest.raises(NotFound) as error:
         one.find("a", "cor")
-    assert (error.value.code, error.value.hints) == ("unknown_catalog", ("did you mean `core`?",))
+    assert (error.value.code, error.value.hints) == ("unknown_catalog", ("did you mean `core`?", HUB.format("cor")))
     with pytest.raises(NotFound) as error:
         one.find("a", "zzz")
-    assert error.value.hints == ("there are: core",)
+    assert error.value.hints == ("there are: core", HUB.format("zzz"))
 
 
 def test_a_broken_catalog_costs_only_itself() -> None:
