@@ -28,11 +28,12 @@ _END: Final = b"PK\x05\x06"
 _END_BYTES: Final = 22
 _END_ZIP64: Final = 56 + 20
 _RECORD_ZIP64, _LOCATOR_ZIP64 = b"PK\x06\x06", b"PK\x06\x07"
-_GZIP, _BZIP, _XZ, _LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00\x00"
+_GZIP, _BZIP, _XZ, _LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00"
 _UNREADABLE: Final = {b"\x04\x22\x4d\x18": "lz4", b"\x28\xb5\x2f\xfd": "zstd"}
 _STORAGE: Final = re.compile(r"(.*)/data/[0-9]+")
 _ZLIB: Final = (b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _BZIP_BLOCK: Final = b"1AY&SY"
+_BZIP_END: Final = b"\x17rE8P\x90"  # an empty stream, behind which another may follow
 
 FAULTS: Final = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError,
@@ -100,7 +101,7 @@ def is_tar(head: bytes) -> bool:
 
 def is_compressed(head: bytes) -> bool:
     """Return whether the first bytes are those of gzip, bzip2, xz, LZMA or zlib."""
-    bzip = head.startswith(_BZIP) and head[4:10] == _BZIP_BLOCK
+    bzip = head.startswith(_BZIP) and head[4:10] in {_BZIP_BLOCK, _BZIP_END}
     return bzip or head.startswith((_GZIP, _XZ, _LZMA, *_ZLIB))
 
 

@@ -21,7 +21,6 @@ MOST_VALUES: Final = 2_000_000
 _NEWEST_PROTOCOL: Final = 5
 _CONCEIVABLE_PROTOCOL: Final = 8  # no Python has it yet; a larger number is not a pickle
 _LARGEST_PADDING: Final = 16
-_IMPORTABLE: Final = re.compile(r"[\w.]+")
 _PLAIN_TYPE: Final = re.compile(r"[<>|=]?[biufcMm]([0-9]{1,2})")
 
 
@@ -37,6 +36,7 @@ class Machine:
         operations: How many opcodes were followed.
         numbered: Whether it imports by a number of the extension registry. Unpicklers fail at a number that no program
             registered, so this alone does not make bytes a pickle.
+        called: Whether anything was called, or imported by other than a line of text.
         protocol: What the PROTO opcode says; ``None`` without one.
         stopped: Whether STOP was reached.
         result: The value at STOP, as far as the machine knows it.
@@ -49,6 +49,7 @@ class Machine:
     problems: set[str] = field(default_factory=set)
     operations: int = 0
     numbered: bool = False
+    called: bool = False
     protocol: int | None = None
     stopped: bool = False
     result: object = None
@@ -102,6 +103,7 @@ class Machine:
 
     def call(self, callee: object, arguments: object) -> None:
         """Put what a call gives on the stack."""
+        self.called = True
         if not isinstance(callee, Global):
             self.problems.add("it calls something that is not an imported name")
         name = callee.name if isinstance(callee, Global) else "?"
@@ -129,7 +131,7 @@ def _import(machine: Machine, value: object) -> None:
 
 def _imported(machine: Machine, value: object) -> str:
     name = str(value)
-    if not _IMPORTABLE.fullmatch(name):
+    if "\ufffd" in name or not name.isprintable():  # no module has such a name, so that the unpickler fails here
         raise MalformedError(f"{name[:80]!r} is not a name that can be imported")
     machine.imports.add(name)
     return name
@@ -137,6 +139,7 @@ def _imported(machine: Machine, value: object) -> str:
 
 def _stack_global(machine: Machine, _: object) -> None:
     name, module = machine.pop(), machine.pop()
+    machine.called = True  # no line of text comes this far
     if not isinstance(name, str) or not isinstance(module, str):
         machine.problems.add("it imports a name that it computes")
         machine.stack.append(Global("?"))
@@ -151,6 +154,7 @@ def _extension(machine: Machine, _: object) -> None:
 
 def _inst(machine: Machine, value: object) -> None:
     name = _imported(machine, value)
+    machine.called = True
     machine.items()
     machine.stack.append(Instance(name))
 
@@ -172,6 +176,7 @@ def _newobj_ex(machine: Machine, _: object) -> None:
 
 def _build(machine: Machine, _: object) -> None:
     state, instance = machine.pop(), machine.top()
+    machine.called = True
     if not isinstance(instance, Instance) or not instance.of:
         machine.problems.add("it sets the state of something that it did not make")
         return

@@ -3,7 +3,7 @@
 import pickletools
 from typing import Final
 
-from modelpm.api.toolkit import Cursor, MalformedError
+from modelpm.api.toolkit import BoundError, Cursor, MalformedError
 
 TABLE: Final = {ord(op.code): op for op in pickletools.opcodes}
 _LONGEST_TEXT: Final = 4096
@@ -35,14 +35,22 @@ def argument(cursor: Cursor, op: pickletools.OpcodeInfo) -> object:
     return None
 
 
+def _index(line: bytes, position: int) -> int:
+    """Read a memo index as unpicklers do: with signs, spaces, underscores and any number of zeros."""
+    if len(line) > _LONGEST_TEXT:
+        raise BoundError(f"the memo index at byte {position:,} has more than {_LONGEST_TEXT:,} characters")
+    try:
+        return int(line)
+    except ValueError:
+        raise MalformedError(f"the memo index at byte {position:,} is not a number") from None
+
+
 def _line(cursor: Cursor, name: str) -> object:
     line = cursor.line(_LONGEST_TEXT + 1)
     if name in {"GLOBAL", "INST"}:
         return f"{line.decode('utf-8', 'replace')}.{cursor.line(_LONGEST_TEXT).decode('utf-8', 'replace')}"
     if name in {"PUT", "GET"}:
-        if not line.isdigit() or len(line) > _LONGEST_NUMBER:
-            raise MalformedError(f"the memo index at byte {cursor.position:,} is not a number")
-        return int(line)
+        return _index(line, cursor.position)
     if len(line) > _LONGEST_TEXT or b"\\" in line:
         return None
     if name == "STRING":

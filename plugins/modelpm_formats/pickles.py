@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -81,7 +82,7 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
         try:
             machine.run()
         except MalformedError as error:
-            harmless = not machine.imports and not machine.problems and (machine.protocol is None or storages)
+            harmless = not machine.problems and not _imports(machine) and (machine.protocol is None or storages)
             if harmless and not isinstance(error, BoundError):
                 rest = None if storages else f"the bytes behind the last pickle are not a pickle: {error}"
                 break
@@ -105,6 +106,12 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
         return None  # numbers can look like a few opcodes; what imports nothing runs nothing
     name = "torch-legacy" if legacy else "joblib" if JOBLIB_ARRAY in imports else NAME
     return Verdict(name, frozenset(imports - ALLOWED), tuple(sorted(problems)), rest, most - left, types)
+
+
+def _imports(machine: Machine) -> bool:
+    """Whether names were imported: lines of text such as ``class_1`` read as names of modules that no Python has."""
+    known = any(name.partition(".")[0] in sys.stdlib_module_names for name in machine.imports)
+    return known or (machine.called and bool(machine.imports))
 
 
 def looks_like_pickle(head: bytes) -> bool:
@@ -135,7 +142,7 @@ def may_be_pickle(head: bytes) -> bool:
 def is_wrapping(head: bytes) -> bool:
     """Return whether the first bytes are those of an archive, a compressed file or a numpy array."""
     archive = archives.is_zip(head) or archives.is_tar(head) or archives.is_compressed(head)
-    return archive or head.startswith(NUMPY_MAGIC)
+    return archive or archives.unreadable(head) is not None or head.startswith(NUMPY_MAGIC)
 
 
 def recognizes(head: bytes) -> bool:

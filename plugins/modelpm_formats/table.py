@@ -37,6 +37,13 @@ class Glanced(Format):
 
 
 @dataclass(frozen=True, slots=True)
+class Hidden(Glanced):
+    """One that bytes of other formats may hold as well."""
+
+    may_be: Callable[[bytes], bool] = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class Headed(Format):
     """One that reads facts from few ranges of a remote file."""
 
@@ -52,6 +59,10 @@ def _recognized(name: str, recognizes: Callable[[bytes], bool], *endings: str) -
 def _one(name: str, *endings: str) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
     formats = frozenset({name})
     return formats, dict.fromkeys(endings, formats)
+
+
+def _may_be(head: bytes) -> bool:
+    return pickles.is_wrapping(head) or pickles.may_be_pickle(head)
 
 
 _PICKLE_CLAIMS: Final = {
@@ -81,5 +92,7 @@ FORMATS: Final[Mapping[str, Format]] = {
     "onnx": Format(onnx.recognizes, onnx.inspect, *_one("onnx", ".onnx")),
     "html": _recognized("html", signatures.is_html),
     "git-lfs": _recognized("git-lfs-pointer", signatures.is_git_lfs_pointer),
-    "pickle": Glanced(pickles.recognizes, pickles.inspect, _PICKLED, _PICKLE_CLAIMS, _SUSPECTS, glance=pickles.glance),
+    "pickle": Hidden(
+        pickles.recognizes, pickles.inspect, _PICKLED, _PICKLE_CLAIMS, _SUSPECTS, glance=pickles.glance, may_be=_may_be
+    ),
 }

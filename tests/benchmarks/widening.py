@@ -81,8 +81,8 @@ def main() -> None:
     size = (int(sys.argv[1]) if len(sys.argv) > 1 else 256) << 20
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     data = os.urandom(1 << 20) * (size >> 20)
-    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch, FaultServer({f"/{FILE}": data}) as server:
-        url = server.url(f"/{FILE}")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch, FaultServer({"/far.dat": data}) as server:
+        url = server.url("/far.dat")
         commands = {
             "modelpm install": ours(url, "--jobs", str(CONNECTIONS)),
             "aria2c -x16": lambda folder: [

@@ -225,6 +225,15 @@ class Glancer(Protocol):
 
 
 @runtime_checkable
+class Suspicious(Protocol):
+    """Optional protocol: an inspector that is also asked of bytes that another one recognized first."""
+
+    def may_be(self, head: bytes) -> bool:
+        """Return whether only the whole file tells if it is of this format, too."""
+        ...
+
+
+@runtime_checkable
 class HeaderReader(Protocol):
     """Optional protocol: an inspector that reads the facts of a remote file by few ranges."""
 

@@ -73,8 +73,10 @@ class Inspectors:
         if _is_script(own, lower):
             return Findings("script")  # a script under its own name is not loaded with the model
         found = Findings(None) if own is None else own.inspect(source)
+        promised = (_promise(self.ours, lower) or ("", frozenset[str]()))[1]
+        kept = own is not None and bool(promised & own.formats)  # programs read it as what its name promises
         for suspected in self.ours:
-            if suspected is not own and lower.endswith(suspected.suspects):
+            if suspected is not own and (lower.endswith(suspected.suspects) or (not kept and suspected.may_be(head))):
                 found = _suspected(found, suspected.inspect(source))
         for other in self.others:
             found = self._with_strangers(found, other, source, head, lower)

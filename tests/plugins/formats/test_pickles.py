@@ -356,3 +356,27 @@ def test_raw_numbers_are_seldom_taken_for_pickles() -> None:
 )
 def test_an_unknown_number_or_protocol_is_judged_by_the_rest(data: bytes, danger: Danger) -> None:
     assert pickles.inspect(Memory(data)).danger is danger
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Np+1\n0cos\nsystem\n(S'x'\ntR.",
+        b"Np 1\n0cos\nsystem\n(S'x'\ntR.",
+        b"Np1_0\n0cos\nsystem\n(S'x'\ntR.",
+        b"Np" + b"0" * 40 + b"1\n0cos\nsystem\n(S'x'\ntR.",
+        bz2.compress(b"") + bz2.compress(b"cos\nsystem\n(S'x'\ntR."),
+        lzma.compress(
+            b"cos\nsystem\n(S'x'\ntR.",
+            format=lzma.FORMAT_ALONE,
+            filters=[{"id": lzma.FILTER_LZMA1, "dict_size": 4096}],
+        ),
+    ],
+)
+def test_spellings_that_loaders_read_hide_nothing(data: bytes) -> None:
+    assert pickles.inspect(Memory(data)).danger is Danger.CODE
+
+
+def test_labels_are_not_code() -> None:
+    labels = "".join(f"class_{number}\n" for number in range(100)).encode()
+    assert pickles.inspect(Memory(labels)).danger is Danger.NONE

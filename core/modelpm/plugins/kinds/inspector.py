@@ -18,6 +18,7 @@ from modelpm.api.inspection import (
     HeaderReader,
     Inspector,
     Problem,
+    Suspicious,
     TensorSummary,
 )
 from modelpm.api.inspection import (
@@ -89,6 +90,11 @@ class GuardedInspector(Guarded[Inspector]):
         if not isinstance(made, Glancer):
             return Danger.NONE
         return self._call(lambda _: made.glance(head), Danger, "danger")
+
+    def may_be(self, head: bytes) -> bool:
+        """As :meth:`modelpm.api.inspection.Suspicious.may_be`; no where the inspector does not say."""
+        made = self.made
+        return isinstance(made, Suspicious) and bool(self._call(lambda _: made.may_be(head), object, "suspicion"))
 
     def read(self, source: ByteSource) -> Facts | None:
         """As :meth:`modelpm.api.inspection.HeaderReader.read`; None where the inspector cannot."""
