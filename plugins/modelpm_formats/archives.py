@@ -90,13 +90,14 @@ def is_zip(head: bytes) -> bool:
 
 
 def is_tar(head: bytes) -> bool:
-    """Return whether the first 512 bytes are a tar header whose checksum is right, with or without ``ustar``."""
+    """Return whether the first 512 bytes are a tar header with a right checksum, of signed or unsigned bytes."""
     block = head[:_TAR_BLOCK]
     digits = block[_TAR_CHECKSUM].strip(b" \0")
     if len(block) < _TAR_BLOCK or not digits.isdigit() or not block[0]:
         return False
     counted = sum(block) - sum(block[_TAR_CHECKSUM]) + len(block[_TAR_CHECKSUM]) * ord(" ")
-    return digits == b"%o" % counted or digits.lstrip(b"0") == b"%o" % counted
+    signed = counted - 256 * sum(byte >= 128 for byte in block[: _TAR_CHECKSUM.start] + block[_TAR_CHECKSUM.stop :])  # noqa: PLR2004 - a signed byte
+    return int(digits, 8) in {counted, signed} if not digits.strip(b"01234567") else False
 
 
 def is_compressed(head: bytes) -> bool:

@@ -457,3 +457,17 @@ def test_the_command_has_the_word_and_json_has_the_reason(
     command = shlex.split(error["hints"][0].partition(": ")[2])
     assert run(*command[1:]).code == 0
     assert run("sync", "--locked").code == 0
+
+
+def test_a_bundles_word_does_not_count_in_a_project_either(manager: modelpm.Manager, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "a.bin").write_bytes(pickle.dumps({"a": 1}))
+    one = manager.init(tmp_path / "one")
+    one.add([(tmp_path / "src").as_uri()], name="code", allow_pickle=True)
+    manager.bundle(tmp_path / "b.tar", project=one)
+    stranger = modelpm.Manager(home=tmp_path / "elsewhere")
+    other = stranger.init(tmp_path / "other")
+    with pytest.raises(Denied):
+        stranger.import_(tmp_path / "b.tar", project=other)
+    assert "code" not in (tmp_path / "other" / "models.lock").read_text()
+    assert manager.import_(tmp_path / "b.tar", project=one).rows  # whose own lock has the word

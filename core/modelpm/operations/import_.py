@@ -15,7 +15,7 @@ from modelpm.environment.environment import Environment
 from modelpm.errors import ModelpmError, UsageError, gravest
 from modelpm.events.acts import acting
 from modelpm.inspection.inspection import Inspection
-from modelpm.inspection.policy import needed
+from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock
 from modelpm.operations.inspect import inspected
 from modelpm.project.files import Site, folder_of
@@ -72,16 +72,16 @@ class Carrier:
     def _inspected(self, path: Path, lock: Lock, allow: Collection[str]) -> tuple[Lock, list[ModelpmError]]:
         """Return a bundle's lock without the models that may not be taken, and why they may not.
 
-        A bundle is a stranger's word: what it allows itself does not count. In a project the manifest's word counts,
-        when a sync makes the files visible.
+        A bundle is a stranger's word: what it allows itself does not count, but what the environment's own lock
+        allows the same bytes does.
         """
-        if self.site is not None:
-            return lock, []
         put, refused, command = [], list[ModelpmError](), f"import {quote(str(path))}"
+        own = {model.digest: model.allow for model in self.environment.read().models}
         for model in lock.models:
+            words = both(tuple(allow), own.get(model.digest, ()))
             try:
-                found = inspected(self.inspection, self.environment, model, allow, command=command)
-                put.append(replace(model, allow=needed(found, allow)))
+                found = inspected(self.inspection, self.environment, model, words, command=command)
+                put.append(replace(model, allow=needed(found, words)))
             except ModelpmError as error:
                 refused.append(error)
         gone = [model.name for model in lock.models if model.name not in {each.name for each in put}]

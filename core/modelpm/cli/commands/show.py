@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # start-up
 _MANY_FILES = 20
 _LONGEST = 1 << 30  # tokens
 _THOUSAND = 1000
+_MOST = 1 << 62  # a header may claim any number
 
 
 @verb("show", "modelpm show qwen3-8b", "modelpm show qwen3-8b:q5_k_m", "modelpm show hf://Qwen/Qwen3-8B-GGUF")
@@ -92,7 +93,7 @@ def _fits(fits: "Fits") -> str:
 
 def _parameters(count: int | None) -> str:
     """Return a count as model names have it: ``8.2B``."""
-    size, units = float(count or 0), iter(("", "K", "M", "B"))
+    size, units = float(min(count or 0, _MOST)), iter(("", "K", "M", "B"))
     unit = next(units)
     while size >= _THOUSAND and (larger := next(units, "")):
         size, unit = size / _THOUSAND, larger
