@@ -260,3 +260,8 @@ def test_the_format_is_the_weights_format() -> None:
     assert format_of(["model.ckpt", "openvino_model.bin"]) == "pickle"
     assert format_of(["openvino_model.bin"]) == ""
     assert format_of(["README.md"]) == ""
+
+
+def test_scripts_beside_weights_are_told() -> None:
+    (told,) = selected("model.safetensors", "config.json", "modeling_x.py").warnings
+    assert told == "`modeling_x.py` can run code in programs that trust it (`trust_remote_code`)"

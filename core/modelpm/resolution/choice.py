@@ -141,6 +141,9 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
     taken.update(dict.fromkeys(more))
     taken.update(dict.fromkeys(_harmless([f.path for f in decision.documents], list(taken))))
     chosen = tuple(file for file in left if file.path in taken)
+    if code := [path for path in taken if role_of(path) is Role.CODE]:
+        others = f" and {len(code) - 1} more" if len(code) > 1 else ""
+        warnings.append(f"`{shortened(code[0])}`{others} can run code in programs that trust it (`trust_remote_code`)")
     variant = layout.variant(decision.variant)
     whole = facts_in(layout) if variant is None else None
     if decision.mixed:
