@@ -178,3 +178,10 @@ def test_a_listener_that_raises_is_warned_of_once_and_left_alone() -> None:
         listener.told.clear()
         assert not listener.told.wait(0.3)
     assert warned == ["the progress listener failed: ValueError: "]
+
+
+@pytest.mark.parametrize("number", [float("-inf"), float("inf"), float("nan"), -1, 1 << 80, "x", None])
+def test_a_number_of_a_plugin_that_is_none_is_left_out(number: object) -> None:
+    stage = stage_of("file.retry", {"path": "f", "attempt": number, "retries": 5, "reason": "why"}, NOW)
+    assert stage is not None
+    assert stage.detail == "why"

@@ -150,7 +150,7 @@ def _why(fields: Mapping[str, Any]) -> str:
 def _number(fields: Mapping[str, Any], key: str) -> int:
     """Return a number of an event, which a plugin may have made; 0 where it is none."""
     value = fields.get(key)
-    return max(0, int(value)) if isinstance(value, int | float) and value < _MOST else 0
+    return int(value) if isinstance(value, int | float) and 0 <= value < _MOST else 0
 
 
 def _stamp(time: datetime) -> str:
