@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from modelpm.api.events import Bus
+from modelpm.api.types import Status
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.network.health import Hosts
 from modelpm.store import Store
@@ -20,6 +21,7 @@ Tick = Callable[[RunProgress], None]
 
 BUFFER_BYTES = 4 << 20  # of one connection: a twentieth of a second's worth at 80 MiB a second, see ``Pace``
 ALL_BUFFERS_BYTES = 32 << 20  # of all connections: memory must not grow with their number
+_ENDS = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELLED})
 _SMALLEST_BUFFER = 1 << 16  # bytes of one connection, however many there are
 _INTERVAL = 0.1  # seconds between two looks: progress looks smooth, and a run of many files costs little
 _OPENING = 10.0  # seconds beyond the limit for the first byte: to connect, and to follow redirects
@@ -136,7 +138,7 @@ class _Run:
         return RunProgress(
             self._downloaded + sum(file.downloaded for file in running),
             self._received + sum(file.received for file in running),
-            (*running, *done),
+            (*(file for file in running if file.status not in _ENDS), *done),  # the others are told when handed over
         )
 
     def results(self) -> tuple[Fetched | ModelpmError, ...]:
