@@ -36,7 +36,7 @@ class Machine:
         operations: How many opcodes were followed.
         numbered: Whether it imports by a number of the extension registry. Unpicklers fail at a number that no program
             registered, so this alone does not make bytes a pickle.
-        called: Whether anything was called, or imported by other than a line of text.
+        acted: Whether it did what lines of text never do: a call, a state, an import by the stack.
         protocol: What the PROTO opcode says; ``None`` without one.
         stopped: Whether STOP was reached.
         result: The value at STOP, as far as the machine knows it.
@@ -49,7 +49,7 @@ class Machine:
     problems: set[str] = field(default_factory=set)
     operations: int = 0
     numbered: bool = False
-    called: bool = False
+    acted: bool = False
     protocol: int | None = None
     stopped: bool = False
     result: object = None
@@ -103,7 +103,7 @@ class Machine:
 
     def call(self, callee: object, arguments: object) -> None:
         """Put what a call gives on the stack."""
-        self.called = True
+        self.acted = True
         if not isinstance(callee, Global):
             self.problems.add("it calls something that is not an imported name")
         name = callee.name if isinstance(callee, Global) else "?"
@@ -139,7 +139,7 @@ def _imported(machine: Machine, value: object) -> str:
 
 def _stack_global(machine: Machine, _: object) -> None:
     name, module = machine.pop(), machine.pop()
-    machine.called = True  # no line of text comes this far
+    machine.acted = True  # no line of text comes this far
     if not isinstance(name, str) or not isinstance(module, str):
         machine.problems.add("it imports a name that it computes")
         machine.stack.append(Global("?"))
@@ -154,7 +154,7 @@ def _extension(machine: Machine, _: object) -> None:
 
 def _inst(machine: Machine, value: object) -> None:
     name = _imported(machine, value)
-    machine.called = True
+    machine.acted = True
     machine.items()
     machine.stack.append(Instance(name))
 
@@ -176,7 +176,7 @@ def _newobj_ex(machine: Machine, _: object) -> None:
 
 def _build(machine: Machine, _: object) -> None:
     state, instance = machine.pop(), machine.top()
-    machine.called = True
+    machine.acted = True
     if not isinstance(instance, Instance) or not instance.of:
         machine.problems.add("it sets the state of something that it did not make")
         return

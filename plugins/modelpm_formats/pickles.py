@@ -111,7 +111,7 @@ def judge(source: ByteSource, start: int = 0, most: int = MOST_OPERATIONS) -> Ve
 def _imports(machine: Machine) -> bool:
     """Whether names were imported: lines of text such as ``class_1`` read as names of modules that no Python has."""
     known = any(name.partition(".")[0] in sys.stdlib_module_names for name in machine.imports)
-    return known or (machine.called and bool(machine.imports))
+    return known or (machine.acted and bool(machine.imports))
 
 
 def looks_like_pickle(head: bytes) -> bool:

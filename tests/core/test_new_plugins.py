@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpm.api import Context
+from modelpm.api import Context, Snapshot
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.operations.new_plugin import new_plugin
 from modelpm.plugins import kinds
@@ -68,6 +68,16 @@ def test_a_name_or_kind_that_cannot_be_is_refused(tmp_path: Path, name: str, kin
     with pytest.raises(UsageError):
         new_plugin(name, kind, tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["snapshot", "none", "reference"])
+def test_no_name_of_a_plugin_hides_what_its_module_imports(tmp_path: Path, name: str) -> None:
+    new_plugin(name, "source", tmp_path)
+    module = (tmp_path / f"modelpm-{name}" / f"modelpm_{name}.py").read_text()
+    made: dict[str, object] = {}
+    exec(compile(module, name, "exec"), made)  # noqa: S102 - what modelpm wrote itself
+    assert made["Snapshot"] is Snapshot
+    assert isinstance(made[f"{name.capitalize()}Source"], type)
 
 
 def test_nothing_is_written_over(tmp_path: Path) -> None:

@@ -185,3 +185,12 @@ def test_what_is_installed_is_shown_without_its_source(home: Path, repo: Hub) ->
     assert (only.name, only.installed, only.parameters, only.context_length) == ("q8_0", True, 4096, 40_960)
     assert "cannot be asked" in shown.notes[0]
     assert repo.seen == []
+
+
+def test_a_header_may_claim_any_number_of_parameters(modelpm: Command, tmp_path: Path) -> None:
+    tensor = {"dtype": "X9", "shape": [1 << 62] * 20, "data_offsets": [0, 0]}
+    header = json.dumps({"w": tensor}).encode()
+    (tmp_path / "huge").mkdir()
+    (tmp_path / "huge" / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    ran = modelpm("show", "./huge")
+    assert ran.code == 0, ran.stderr

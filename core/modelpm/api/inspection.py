@@ -24,7 +24,7 @@ class Danger(StrEnum):
     CODE = "code"
 
 
-class Kind(StrEnum):
+class ProblemKind(StrEnum):
     """What a problem is about."""
 
     STRUCTURE = "structure"
@@ -41,7 +41,7 @@ class Problem:
         message: What is wrong, for the user.
     """
 
-    kind: Kind
+    kind: ProblemKind
     message: str
 
 
@@ -155,15 +155,15 @@ class Findings:
 
 def structural(messages: Sequence[str]) -> tuple[Problem, ...]:
     """Return the messages as problems of structure, with one line for those beyond ``MOST_PROBLEMS``."""
-    return _few(Kind.STRUCTURE, messages)
+    return _few(ProblemKind.STRUCTURE, messages)
 
 
 def dangerous(messages: Sequence[str]) -> tuple[Problem, ...]:
     """Return the messages as problems of danger, with one line for those beyond ``MOST_PROBLEMS``."""
-    return _few(Kind.DANGER, messages)
+    return _few(ProblemKind.DANGER, messages)
 
 
-def _few(kind: Kind, messages: Sequence[str]) -> tuple[Problem, ...]:
+def _few(kind: ProblemKind, messages: Sequence[str]) -> tuple[Problem, ...]:
     shown = [Problem(kind, message) for message in messages[:MOST_PROBLEMS]]
     if len(messages) > MOST_PROBLEMS:
         shown.append(Problem(kind, f"{len(messages) - MOST_PROBLEMS:,} more problems of this kind"))

@@ -11,10 +11,10 @@ from modelpm.bundle import archive
 from modelpm.bundle.bundle import Taken, check_first, incomplete, owners_of
 from modelpm.disk import explained
 from modelpm.errors import NotFound
-from modelpm.inspection.layouts.parts import parts_of_models
+from modelpm.inspection.layouts.model_files import model_files
 from modelpm.lockfile.file import Lock
 from modelpm.store import Store
-from modelpm.text.untrusted import shortened
+from modelpm.text.untrusted import few
 
 _FEW = 5  # skipped files that are named
 _HIDDEN = "."  # so begin our own drafts, too
@@ -55,11 +55,9 @@ def take_files(store: Store, source: Path, locks: Sequence[Lock], step: Callable
 def _of_models(bus: Bus, source: Path, paths: Sequence[Path]) -> list[Path]:
     """Return the files of models: weights, and the texts of the folders in which they are."""
     names = {path: path.relative_to(source).as_posix() for path in paths}
-    kept, skipped = parts_of_models(names.values())
+    kept, skipped = model_files(names.values())
     if skipped:
-        more = f" and {len(skipped) - _FEW} more" if len(skipped) > _FEW else ""
-        shown = ", ".join(f"`{shortened(name)}`" for name in skipped[:_FEW])
-        bus.warn(f"skipped what is not a part of a model: {shown}{more}")
+        bus.warn(f"skipped what is not a part of a model: {few(skipped, _FEW)}")
     return [path for path in paths if names[path] in kept]
 
 

@@ -8,7 +8,7 @@ from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
 from modelpm.environment.shelf import Shelf
 from modelpm.results.installed import InstalledModel
-from modelpm.text.untrusted import shortened
+from modelpm.text.untrusted import few
 
 _NAMED = 20  # files that are left out, in a warning
 
@@ -41,10 +41,9 @@ def is_run_by_tools(path: str) -> bool:
 
 def say_left_out(made: InstalledModel, folder: Path, bus: Bus) -> None:
     """Name the files that :func:`link_into` leaves out."""
-    names = [f"`{shortened(file.path, 200)}`" for file in made.files if is_run_by_tools(file.path)]
-    if names:
-        shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-        bus.warn(f"left out of {folder}, because programs there may run them: {shown}; they are in {made.folder}")
+    if names := [file.path for file in made.files if is_run_by_tools(file.path)]:
+        why = "because programs there may run them"
+        bus.warn(f"left out of {folder}, {why}: {few(names, _NAMED)}; they are in {made.folder}")
 
 
 def link_into(environment: Environment, made: InstalledModel, folder: Path) -> set[str]:

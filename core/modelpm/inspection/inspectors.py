@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from modelpm.api.events import Bus
-from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Kind, Problem, worst
+from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Problem, ProblemKind, worst
 from modelpm.errors import PluginError
 from modelpm.plugins.kinds.inspector import KIND, SHIPPED, GuardedInspector
 from modelpm.plugins.registry import Registry
@@ -71,7 +71,7 @@ class Inspectors:
         head, lower = source.read(0, HEAD), name.lower()
         own = self._recognizing(head)
         if _is_script(own, lower):
-            return Findings("script")  # a script under its own name is not loaded with the model
+            return Findings("script")  # programs run it only if they are told to trust the model, and that is said
         found = Findings(None) if own is None else own.inspect(source)
         promised = (_promise(self.ours, lower) or ("", frozenset[str]()))[1]
         kept = own is not None and bool(promised & own.formats)  # programs read it as what its name promises
@@ -95,13 +95,13 @@ class Inspectors:
         if _is_script(own, lower):
             return Findings("script")
         danger = worst([inspector.glance(head) for inspector in self.ours])
-        problems = (Problem(Kind.DANGER, "its first bytes tell"),) if danger is not Danger.NONE else ()
+        problems = (Problem(ProblemKind.DANGER, "its first bytes tell"),) if danger is not Danger.NONE else ()
         told = own.formats if own is not None else frozenset[str]()
         promise = _promise(self.ours, lower)
         hidden = any(lower.endswith(each.suspects) for each in self.ours)  # the whole file may tell what it is
         if head and promise and not told & promise[1] and (told or not hidden):
             what = f"the bytes are {own.entry.name}" if own else "modelpm does not recognize the bytes"
-            problems = (Problem(Kind.LIE, f"the name ends in {promise[0]}, and {what}"), *problems)
+            problems = (Problem(ProblemKind.LIE, f"the name ends in {promise[0]}, and {what}"), *problems)
         return Findings(min(told, default=None), danger=danger, problems=problems)
 
     def facts(self, source: ByteSource, *, whole: bool = False) -> Facts | None:
@@ -153,7 +153,7 @@ class Inspectors:
         if promise is None or found.format in promise[1]:
             return found
         told = f"the bytes are {found.format}" if found.format else "modelpm does not recognize the bytes"
-        lie = Problem(Kind.LIE, f"the name ends in {promise[0]}, and {told}")
+        lie = Problem(ProblemKind.LIE, f"the name ends in {promise[0]}, and {told}")
         return replace(found, problems=(lie, *found.problems))
 
 
@@ -178,7 +178,7 @@ def _suspected(found: Findings, also: Findings) -> Findings:
         return also
     if also.danger is Danger.NONE:
         return found
-    two = Problem(Kind.DANGER, f"the bytes are {found.format}, and a pickle to the program that the name is for")
+    two = Problem(ProblemKind.DANGER, f"the bytes are {found.format}, and a pickle to the program that the name is for")
     return replace(found, danger=Danger.CODE, problems=(*found.problems, two))
 
 

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from modelpm.api.inspection import Danger, Findings, Kind
+from modelpm.api.inspection import Danger, Findings, ProblemKind
 from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
-from modelpm.text.untrusted import printable, shortened
+from modelpm.text.untrusted import few, printable, shortened
 
 PICKLE, CODE = "pickle", "code"
 WORDS: Final = (PICKLE, CODE)
@@ -55,14 +55,14 @@ def refusal(subject: Subject, found: Mapping[str, Findings], words: Collection[s
         found: What the inspection of its files found, by path.
         words: What it may hold: ``pickle``, ``code``.
     """
-    lies = _with(found, Kind.LIE)
+    lies = _with(found, ProblemKind.LIE)
     harmless = [path for path in lies if found[path].danger is Danger.NONE]
     if harmless:
         return _lie(subject, harmless, found)
-    if broken := _with(found, Kind.STRUCTURE):
-        why = _why(found[broken[0]], Kind.STRUCTURE)
+    if broken := _with(found, ProblemKind.STRUCTURE):
+        why = _why(found[broken[0]], ProblemKind.STRUCTURE)
         return IntegrityError(
-            f"{_few(broken)} of `{printable(subject.name)}` {_are(broken)} damaged, or made to do harm: {why}",
+            f"{few(broken)} of `{printable(subject.name)}` {_are(broken)} damaged, or made to do harm: {why}",
             code=Code.MALFORMED,
             hints=["the bytes are what the source promises, so ask its publisher, or choose another version"],
             name=subject.name,
@@ -85,9 +85,9 @@ def refusal(subject: Subject, found: Mapping[str, Findings], words: Collection[s
 def _denied(
     subject: Subject, paths: Sequence[str], found: Mapping[str, Findings], what: str, word: str, code: Code
 ) -> Denied:
-    why = _why(found[paths[0]], Kind.DANGER)
+    why = _why(found[paths[0]], ProblemKind.DANGER)
     return Denied(
-        f"{_few(paths)} of `{printable(subject.name)}` {what}" + (f": {why}" if why else ""),
+        f"{few(paths)} of `{printable(subject.name)}` {what}" + (f": {why}" if why else ""),
         code=code,
         hints=[f"if you trust the publisher: modelpm {subject.command} --allow-{word}", _SAFER],
         name=subject.name,
@@ -98,8 +98,8 @@ def _denied(
 
 def _lie(subject: Subject, paths: Sequence[str], found: Mapping[str, Findings]) -> IntegrityError:
     return IntegrityError(
-        f"{_few(paths)} of `{printable(subject.name)}` {_are(paths)} not what the name says:"
-        f" {_why(found[paths[0]], Kind.LIE)}",
+        f"{few(paths)} of `{printable(subject.name)}` {_are(paths)} not what the name says:"
+        f" {_why(found[paths[0]], ProblemKind.LIE)}",
         code=Code.FORMAT_MISMATCH,
         hints=["the bytes are what the source promises, so ask its publisher, or choose another version"],
         name=subject.name,
@@ -109,8 +109,8 @@ def _lie(subject: Subject, paths: Sequence[str], found: Mapping[str, Findings]) 
 
 def _disguised(subject: Subject, paths: Sequence[str], found: Mapping[str, Findings]) -> Denied:
     return Denied(
-        f"{_few(paths)} of `{printable(subject.name)}` can run code when loaded, under a name that says otherwise:"
-        f" {_why(found[paths[0]], Kind.LIE)}",
+        f"{few(paths)} of `{printable(subject.name)}` can run code when loaded, under a name that says otherwise:"
+        f" {_why(found[paths[0]], ProblemKind.LIE)}",
         code=Code.DISGUISED,
         hints=["no option allows it: a file with code in it has no reason to hide that"],
         name=subject.name,
@@ -118,18 +118,13 @@ def _disguised(subject: Subject, paths: Sequence[str], found: Mapping[str, Findi
     )
 
 
-def _with(found: Mapping[str, Findings], kind: Kind) -> list[str]:
+def _with(found: Mapping[str, Findings], kind: ProblemKind) -> list[str]:
     return [path for path, each in found.items() if any(problem.kind is kind for problem in each.problems)]
 
 
-def _why(found: Findings, kind: Kind) -> str:
+def _why(found: Findings, kind: ProblemKind) -> str:
     return "; ".join(shortened(p.message, _LONG) for p in [p for p in found.problems if p.kind is kind][:_FEW])
 
 
 def _are(paths: Sequence[str]) -> str:
     return "is" if len(paths) == 1 else "are"
-
-
-def _few(paths: Sequence[str]) -> str:
-    shown = ", ".join(f"`{shortened(path, _LONG)}`" for path in paths[:_FEW])
-    return shown + (f" and {len(paths) - _FEW} more" if len(paths) > _FEW else "")

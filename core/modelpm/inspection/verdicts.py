@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from modelpm import disk
-from modelpm.api.inspection import Cache, Danger, Dimensions, Facts, Findings, Kind, Problem, TensorSummary
+from modelpm.api.inspection import Cache, Danger, Dimensions, Facts, Findings, Problem, ProblemKind, TensorSummary
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.disk.system import is_trusted
@@ -62,6 +62,6 @@ def _read(kept: dict[str, Any]) -> Findings:
         if sizes is not None:
             sizes = Dimensions(**{**sizes, "cache": tuple(Cache(**row) for row in sizes["cache"])})
         facts = Facts(**{**facts, "tensors": summary, "split": split, "dimensions": sizes})
-    problems = tuple(Problem(Kind(problem["kind"]), str(problem["message"])) for problem in kept["problems"])
+    problems = tuple(Problem(ProblemKind(problem["kind"]), str(problem["message"])) for problem in kept["problems"])
     refused, external = (tuple(map(str, kept[name])) for name in ("refused", "external"))
     return Findings(kept["format"], facts, Danger(kept["danger"]), problems, refused, external)

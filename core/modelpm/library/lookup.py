@@ -221,7 +221,7 @@ class Lookup(Reader):
     def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         """Return full specs in place of short forms, pasted pages and ``:auto``; and what changed, in words."""
         from modelpm.network.redact import redact_urls
-        from modelpm.text.typed import full_spec
+        from modelpm.text.shorthand import full_spec
 
         endpoint = self.config.environ.get("HF_ENDPOINT") or str(
             self.config.table("source", "hf").get("endpoint") or ""

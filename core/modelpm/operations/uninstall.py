@@ -13,7 +13,7 @@ from modelpm.events.acts import acting, tell_failure
 from modelpm.lockfile.model import LockedModel
 from modelpm.results.report import Change, Result
 from modelpm.store.gc import reserve
-from modelpm.text.untrusted import printable
+from modelpm.text.untrusted import few
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +181,7 @@ def _joined(*notes: str) -> str:
 
 
 def _left(keys: list[str]) -> str:
-    shown = ", ".join(f"`{printable(key)}`" for key in keys[:3]) + (f" and {len(keys) - 3} more" if keys[3:] else "")
-    return f"{shown} stayed where it was: it was changed since modelpm made it" if keys else ""
+    return f"{few(keys)} stayed where it was: it was changed since modelpm made it" if keys else ""
 
 
 def _stays(error: StoreError) -> str:

@@ -6,13 +6,14 @@ plugins are tested, and called without; so are commands, which the user started 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Event, Thread
 from typing import TypeVar
 
 from modelpm.api.events import Bus
 from modelpm.api.stages import Work
 from modelpm.errors import Code, PluginError
+from modelpm.plugins.blame import blame, presentable
 from modelpm.plugins.discovery import OURS, Entry
+from modelpm.plugins.side_call import SideCall
 from modelpm.text.human import duration
 
 NAMED_AFTER = 3.0
@@ -48,25 +49,17 @@ class Waits:
         """
         if entry.distribution == OURS or entry.kind == "command":
             return call()
-        ended, came, failed = Event(), list[_T](), list[BaseException]()
-
-        def run() -> None:
-            try:
-                came.append(call())
-            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                failed.append(error)
-            ended.set()
-
         longest = self.longest * times
-        Thread(target=run, name=f"modelpm-{entry.kind}", daemon=True).start()
-        if not ended.wait(min(NAMED_AFTER, longest)):
+        side = SideCall(call, f"modelpm-{entry.kind}")
+        if not side.wait(min(NAMED_AFTER, longest)):
             with self.bus.during(Work.WAITING, doing, detail=f"the {entry.kind} `{entry.name}` of {entry}"):
-                ended.wait(longest - NAMED_AFTER)
-        if not ended.is_set():
+                side.wait(longest - NAMED_AFTER)
+        if not side.wait(0):
             raise _hangs(entry, doing, longest)
-        if failed:
-            raise failed[0]
-        return came[0]
+        try:
+            return side.result()
+        except KeyboardInterrupt as error:  # the plugin's own: the user's Ctrl-C comes on the main thread
+            raise blame(entry, error) from presentable(error)
 
 
 def _hangs(entry: Entry, doing: str, seconds: float) -> PluginError:

@@ -1,10 +1,11 @@
 """Wait for what cannot be interrupted: a plugin that waits for a server, a name that is looked up."""
 
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event
 from typing import TypeVar
 
 from modelpm.errors import Interrupted
+from modelpm.plugins.side_call import SideCall
 
 _INTERVAL = 0.1  # seconds between two looks
 _T = TypeVar("_T")
@@ -17,21 +18,10 @@ def unless(cancelled: Event, call: Callable[[], _T]) -> _T:
         Interrupted: It was.
         BaseException: As ``call`` raises.
     """
-    ended, came, failed = Event(), list[_T](), list[BaseException]()
-
-    def run() -> None:
-        try:
-            came.append(call())
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-            failed.append(error)
-        ended.set()
-
     if not cancelled.is_set():
-        Thread(target=run, name="modelpm-asking", daemon=True).start()
-    while not (cancelled.is_set() or ended.wait(_INTERVAL)):
-        pass
-    if failed:
-        raise failed[0]
-    if came:
-        return came[0]
+        asking = SideCall(call, "modelpm-asking")
+        while not (asking.wait(_INTERVAL) or cancelled.is_set()):
+            pass
+        if asking.wait(0):
+            return asking.result()
     raise Interrupted("interrupted while a server was asked", hints=["run the same command again"])

@@ -1,7 +1,7 @@
 """Select what a reference takes: a variant with what it needs, or the files that the user names. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
@@ -26,7 +26,7 @@ from modelpm.inspection.layouts.facts import facts_in, format_of_variant, roles_
 from modelpm.inspection.layouts.layout import FOLDER
 from modelpm.inspection.layouts.sets import Known
 from modelpm.resolution.refusals import incomplete, no_such_file, refusal, some
-from modelpm.resolution.telling import join_line, said, said_of_files
+from modelpm.resolution.telling import join_line, said, said_of_code, said_of_files
 from modelpm.text.untrusted import check_paths, printable, shortened
 
 _UNREAD: Mapping[str, Facts] = MappingProxyType({})
@@ -118,7 +118,8 @@ def select(files: Sequence[RemoteFile], asked: Asked, headers: Mapping[str, Fact
     if not left:
         raise NotFound(f"no file of {asked.what} matches", hints=[some([f.path for f in files])])
     layout = told(layout_of(left), headers)
-    return _of_names(layout, left, asked) if asked.is_literal else _of_variant(layout, left, asked)
+    selected = _of_names(layout, left, asked) if asked.is_literal else _of_variant(layout, left, asked)
+    return replace(selected, warnings=(*selected.warnings, *said_of_code(file.path for file in selected.files)))
 
 
 def _left(files: Sequence[RemoteFile], asked: Asked) -> list[RemoteFile]:
@@ -141,9 +142,6 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
     taken.update(dict.fromkeys(more))
     taken.update(dict.fromkeys(_harmless([f.path for f in decision.documents], list(taken))))
     chosen = tuple(file for file in left if file.path in taken)
-    if code := [path for path in taken if role_of(path) is Role.CODE]:
-        others = f" and {len(code) - 1} more" if len(code) > 1 else ""
-        warnings.append(f"`{shortened(code[0])}`{others} can run code in programs that trust it (`trust_remote_code`)")
     variant = layout.variant(decision.variant)
     whole = facts_in(layout) if variant is None else None
     if decision.mixed:

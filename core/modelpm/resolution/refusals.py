@@ -1,6 +1,5 @@
 """What a listing does not give, as errors: what there is instead, in words that work as a spec."""
 
-import posixpath
 import re
 from collections.abc import Sequence
 
@@ -58,12 +57,6 @@ def spelled(what: str, variant: Variant) -> str:
         return f"{what}:{variant.name}"
     entry = variant.main[0].entry_point or variant.main[0].name
     return f"{what}/{shortened(entry, _LONG)}"
-
-
-def glob_of(paths: Sequence[str]) -> str:
-    """Return a glob for files that differ at their ends or in their numbers."""
-    begin = posixpath.commonprefix(list(paths))
-    return f"{begin}*" if begin else "*"
 
 
 def some(paths: Sequence[str]) -> str:

@@ -2,14 +2,14 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from modelpm.inspection.layouts import Chosen, Completed
 from modelpm.inspection.layouts.choose import LeftOut
 from modelpm.inspection.layouts.components import Component, total_size
-from modelpm.inspection.layouts.roles import Role
+from modelpm.inspection.layouts.roles import Role, role_of
 from modelpm.text.human import binary_size
-from modelpm.text.untrusted import shortened
+from modelpm.text.untrusted import few, shortened
 
 _FEW = 4  # names in a line
 _LONG = 60  # characters of each
@@ -43,9 +43,8 @@ def said_of_files(what: str, found: Completed) -> tuple[str, ...]:
     """Return the warnings of files that were named one by one."""
     warnings: list[str] = []
     if found.added:
-        names = ", ".join(f"`{shortened(f.path, _LONG)}`" for f in found.added[:_FEW])
-        more = f" and {len(found.added) - _FEW} more" if len(found.added) > _FEW else ""
-        warnings.append(f"along with it come {names}{more}, {binary_size(total_size(found.added))}: one set")
+        names = few([file.path for file in found.added], _FEW)
+        warnings.append(f"along with it come {names}, {binary_size(total_size(found.added))}: one set")
     if found.missing:
         lacks = "; ".join(shortened(lack, 200) for lack in found.missing[:_FEW])
         warnings.append(f"{what} is not complete; what is missing: {lacks}")
@@ -54,6 +53,12 @@ def said_of_files(what: str, found: Completed) -> tuple[str, ...]:
         more = ", …" if len(found.variants) > _FEW else ""
         warnings.append(f"the files of {what} are {len(found.variants)} variants: {names}{more}")
     return tuple(warnings)
+
+
+def said_of_code(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the warning of scripts that programs run if they trust a model."""
+    scripts = [path for path in paths if role_of(path) is Role.CODE]
+    return (f"{few(scripts)} can run code in programs that trust it (`trust_remote_code`)",) if scripts else ()
 
 
 def join_line(parts: Sequence[str], folder: str = "") -> str:

@@ -6,7 +6,7 @@ Nothing is repaired: a bad name is refused, because a silent repair is a second 
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from modelpm.errors import Code, IntegrityError, UsageError
 
@@ -32,6 +32,7 @@ _MAX_PART = 255
 _MAX_NAME = 64  # of a model: 32 + 1 + 8 + 1 + 22
 _BEGIN, _DIGITS, _END = 32, 8, 22
 _MAX_PATH = 1024
+_MAX_OF_SEVERAL = 200  # characters of one of several names in a message
 _MAX_SHOWN = 1024  # characters of a text from outside in a message
 
 
@@ -121,6 +122,12 @@ def shortened(text: str, limit: int = _MAX_SHOWN) -> str:
     """Return ``text`` as :func:`printable` does, cut to ``limit`` characters for a message."""
     shown = printable(text[:limit])[:limit]
     return shown if len(text) <= limit and len(shown) < limit else f"{shown}… ({len(text)} characters)"
+
+
+def few(names: Sequence[str], most: int = 3) -> str:
+    """Return the first of several names for a message: ``a``, ``b`` and 4 more, each in backquotes and cut."""
+    shown = ", ".join(f"`{shortened(name, _MAX_OF_SEVERAL)}`" for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def json_safe(document: str) -> str:

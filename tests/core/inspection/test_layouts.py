@@ -58,7 +58,6 @@ def answer(decision: object, recommended: str) -> dict[str, Any]:
         "weights": weights(decision),
         "recommended": recommended or None,
         "entry_point": chosen.entry_point if chosen else None,
-        "unsure": sorted(chosen.unsure) if chosen else [],
         "join": bool(chosen and chosen.join),
         "missing": list(decision.missing) if isinstance(decision, Incomplete) else [],
         "no_weights": isinstance(decision, NoWeights),

@@ -1,6 +1,9 @@
+import gzip
+import io
 import pickle
 import struct
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from modelpm.api.cursor import Cursor, CutError, Memory, Part
-from modelpm.api.inspection import Danger, Kind
+from modelpm.api.inspection import Danger, ProblemKind
 from modelpm_formats import executables, ggml
 from tests.support.inspecting import inspectors
 
@@ -53,7 +56,7 @@ WHISPER = b"lmgg" + struct.pack("<11i", 51865, 1500, 512, 8, 6, 448, 512, 8, 6, 
 def test_a_file_is_what_its_bytes_are(data: bytes, name: str, format_: str | None, danger: Danger) -> None:
     found = INSPECTORS.inspect(Memory(data), name)
     assert (found.format, found.danger) == (format_, danger)
-    assert [problem for problem in found.problems if problem.kind != Kind.DANGER] == []
+    assert [problem for problem in found.problems if problem.kind != ProblemKind.DANGER] == []
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_a_file_is_what_its_bytes_are(data: bytes, name: str, format_: str | Non
 )
 def test_a_name_that_lies_is_a_finding(data: bytes, name: str, message: str, danger: Danger) -> None:
     found = INSPECTORS.inspect(Memory(data), name)
-    assert found.problems[0].kind == Kind.LIE
+    assert found.problems[0].kind == ProblemKind.LIE
     assert message in found.problems[0].message
     assert found.danger == danger
 
@@ -130,3 +133,42 @@ def test_a_cursor_reads_what_a_file_would(words: list[bytes], first: int) -> Non
     assert cursor.take(4) == b"rest"
     with pytest.raises(CutError):
         cursor.take(1)
+
+
+def signed_tar(data: bytes) -> bytes:
+    """Return a tar archive whose header has the checksum of signed bytes, as some old programs wrote."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        member = tarfile.TarInfo("\xff.pkl")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    block = bytearray(made.getvalue())
+    summed = sum(byte - 256 * (byte >= 128) for byte in block[:148] + block[156:512]) + 8 * ord(" ")
+    block[148:156] = b"%06o\0 " % summed
+    return bytes(block)
+
+
+PICKLED_CODE = b"cos\nsystem\n(S'true'\ntR."
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("checkpoint.pth.tar", b"VabcTFL3\n0" + PICKLED_CODE),  # tflite by its first bytes
+        ("weights", PICKLED_CODE),
+        ("notes.txt", PICKLED_CODE),
+        ("model.dat", gzip.compress(PICKLED_CODE, mtime=0)),
+        ("model.dat", b"\x04\x22\x4d\x18" + bytes(60)),  # lz4, which is not read
+        ("checkpoint.tar", signed_tar(PICKLED_CODE)),
+    ],
+)
+def test_no_name_and_no_other_format_hides_a_pickle(name: str, data: bytes) -> None:
+    assert inspectors().inspect(Memory(data), name).danger is Danger.CODE
+
+
+def test_bytes_that_are_what_the_name_promises_are_nothing_else() -> None:
+    header = b'{"w":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}'.ljust(0x0580)
+    data = len(header).to_bytes(8, "little") + header + b"\0"
+    assert data.startswith(b"\x80\x05")  # as a pickle of protocol 5 does
+    found = inspectors().inspect(Memory(data), "model.safetensors")
+    assert (found.format, found.danger, found.problems) == ("safetensors", Danger.NONE, ())

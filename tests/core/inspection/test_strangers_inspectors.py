@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from modelpm.api.cursor import Memory
-from modelpm.api.inspection import ByteSource, Danger, Facts, Findings, Kind, Problem
+from modelpm.api.inspection import ByteSource, Danger, Facts, Findings, Problem, ProblemKind
 from modelpm.errors import PluginError
 from modelpm.inspection.inspectors import Inspectors
 from modelpm.plugins.kinds import inspector as kind
 from modelpm.plugins.registry import Registry
+from modelpm.plugins.waiting import GIVEN_UP_AFTER
 from modelpm.testing import check_inspector
 from tests.support.inspecting import Warnings, inspectors, registry
 from tests.support.models import holding
@@ -67,18 +68,18 @@ class Lying(Soothing):
 class Alarmed(Soothing):
     def inspect(self, source: ByteSource) -> Findings:
         del source
-        return Findings("gguf", danger=Danger.CODE, problems=(Problem(Kind.DANGER, "a\x1b[31mlarm" * 200),))
+        return Findings("gguf", danger=Danger.CODE, problems=(Problem(ProblemKind.DANGER, "a\x1b[31mlarm" * 200),))
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kind, "SECONDS", 0.2)
+    monkeypatch.setattr(kind, "TIMES", 0.2 / GIVEN_UP_AFTER)
 
 
 def test_a_format_of_its_own_is_known_with_facts_and_its_name_is_held() -> None:
     ours = inspectors(vox=Vox())
     assert ours.inspect(Memory(VOX), "a.vox") == Findings("vox", Facts(architecture="voice", parameters=64))
-    assert [p.kind for p in ours.inspect(Memory(b"else"), "a.vox").problems] == [Kind.LIE]
+    assert [p.kind for p in ours.inspect(Memory(b"else"), "a.vox").problems] == [ProblemKind.LIE]
 
 
 @pytest.mark.parametrize("stranger", [Soothing(), Raising(), Hanging(), Lying()])

@@ -1,7 +1,7 @@
 """Choose what a reference takes: the recommended variant, ``:NAME`` or ``:all``; what it leaves out, or a question."""
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelpm.api.types import RemoteFile
@@ -47,7 +47,6 @@ class Chosen:
         join: Whether parts must be joined before a program can open it.
         left_out: Other variants, companions, and the remaining files.
         mixed: What the variant lacks, so that the plain weights fill in.
-        unsure: The files of which only the bytes say whether they can run code when loaded.
         documents: The model's card, license and policies. They are not in ``files``, and not among what is left out.
     """
 
@@ -59,7 +58,6 @@ class Chosen:
     join: bool = False
     left_out: tuple[LeftOut, ...] = ()
     mixed: tuple[str, ...] = ()
-    unsure: tuple[str, ...] = ()
     documents: tuple[RemoteFile, ...] = ()
 
     @property
@@ -234,15 +232,8 @@ def _chosen(layout: Layout, variant: Variant, *, projector: bool) -> Chosen:
         join=variant.join,
         left_out=_left_out(layout, variant, ids),
         mixed=variant.mixed,
-        unsure=_unsure(layout.kind, wanted),
         documents=tuple(f for c in layout.parts if c.role is Role.DOCS for f in c.files if is_document(f.path)),
     )
-
-
-def _unsure(kind: str, taken: Iterable[Component]) -> tuple[str, ...]:
-    found = [path for c in taken for path in c.unsure]
-    known = {"model.bin"} if kind == "ctranslate2" else set()
-    return () if kind == "mlc" else tuple(path for path in found if path not in known)
 
 
 def _left_out(layout: Layout, variant: Variant, taken: set[str]) -> tuple[LeftOut, ...]:
@@ -267,7 +258,7 @@ def _left_out(layout: Layout, variant: Variant, taken: set[str]) -> tuple[LeftOu
 
 def _all(layout: Layout) -> Chosen:
     files = tuple(f for c in layout.parts for f in c.files)
-    return Chosen(ALL, layout.kind, files, layout.parts, FOLDER, unsure=_unsure(layout.kind, layout.parts))
+    return Chosen(ALL, layout.kind, files, layout.parts, FOLDER)
 
 
 def _speaks_of_weights(layout: Layout) -> bool:

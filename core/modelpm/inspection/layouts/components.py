@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelpm.api.types import RemoteFile
 from modelpm.inspection.layouts.quantization import label_of
-from modelpm.inspection.layouts.roles import UNSURE, Role, format_of, role_of
+from modelpm.inspection.layouts.roles import Role, format_of, role_of
 from modelpm.inspection.layouts.sets import Known, Place, missing
 
 _INFIX = re.compile(r"\.(fp16|bf16|fp32|fp8|int8|non_ema|ema)$", re.IGNORECASE)
@@ -62,11 +62,6 @@ class Component:
     def size(self) -> int | None:
         """Bytes of all files, or None where one is unknown."""
         return total_size(self.files)
-
-    @property
-    def unsure(self) -> tuple[str, ...]:
-        """The files of which only the bytes say whether they can run code when loaded."""
-        return tuple(f.path for f in self.files if self.format in UNSURE and format_of(f.path) in UNSURE)
 
 
 def components(files: Iterable[RemoteFile]) -> tuple[Component, ...]:

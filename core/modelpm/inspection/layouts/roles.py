@@ -73,7 +73,6 @@ FORMATS = {
     ".torchscript": "pickle",
     ".jit": "pickle",
 }
-UNSURE = frozenset({"pickle", "llamafile"})
 
 _DOCS = re.compile(
     r"(?:^|/)(?:readme|licen[cs]e|usage_policy|use_policy|model_card|modelcard|notice|copying|citation|changelog|bias)"

@@ -1,7 +1,6 @@
 """An inspector: says what the bytes of a file are. Ours always run; a stranger's adds findings, within limits."""
 
 import re
-import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
@@ -18,11 +17,9 @@ from modelpm.api.inspection import (
     HeaderReader,
     Inspector,
     Problem,
+    ProblemKind,
     Suspicious,
     TensorSummary,
-)
-from modelpm.api.inspection import (
-    Kind as ProblemKind,
 )
 from modelpm.api.types import Context
 from modelpm.errors import PluginError
@@ -37,8 +34,8 @@ SHIPPED: Final = (
     "tensorflow", "keras", "onnx", "html", "git-lfs", "pickle",
 )  # fmt: skip
 """Our inspectors, in the order in which they are asked: the first that recognizes a file says what it is."""
-SECONDS: Final = 10.0
-"""How long a stranger's inspector may take for one call."""
+TIMES: Final = 1 / 3
+"""How long an inspector of another distribution may take for one call, in times of what other calls may."""
 _MOST_TEXT: Final = 500
 _MOST_ITEMS: Final = 1000
 _LARGEST: Final = 1 << 63
@@ -105,41 +102,7 @@ class GuardedInspector(Guarded[Inspector]):
         return found if self.is_ours or found is None else _facts(self.entry, found)
 
     def _call(self, call: Callable[[Inspector], _R], wanted: Types, what: str) -> _R:
-        if self.is_ours:
-            return self._ask(call, wanted, what)
-        return self._ask(lambda made: _within(SECONDS, lambda: call(made)), wanted, what)
-
-
-def _within(seconds: float, call: Callable[[], _R]) -> _R:
-    """Return what a call returns, or give it up: its thread ends with the process, if it does not end before.
-
-    Raises:
-        TimeoutError: It took longer.
-    """
-    answers: list[_R] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            answers.append(call())
-        except BaseException as error:  # noqa: BLE001 - raised again on the calling thread
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="modelpm-inspector", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        if isinstance(errors[0], KeyboardInterrupt):  # the plugin's own, and no wish of the user
-            raise _Raised from errors[0]
-        raise errors[0]
-    if not answers:
-        msg = f"it did not answer within {seconds:g} seconds"
-        raise TimeoutError(msg)
-    return answers[0]
-
-
-class _Raised(Exception):  # noqa: N818 - stands for what should not leave a plugin
-    """A plugin raised what only the user's Ctrl-C should."""
+        return self.waits.bounded(self.entry, f"its {what}", lambda: self._ask(call, wanted, what), times=TIMES)
 
 
 def _guard(entry: Entry, made: Any) -> GuardedInspector:

@@ -1,11 +1,15 @@
 """Short forms of a command line: what each stands for, and what stays as it is."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from modelpm.errors import UsageError
-from modelpm.text.typed import full_spec
+from modelpm.text.shorthand import full_spec
+from tests.conftest import Ran
+from tests.support.hub import Hub
+from tests.support.models import sized
 
 CATALOGS = frozenset({"core", "acme"})
 
@@ -54,3 +58,23 @@ def test_a_bare_file_is_answered_with_its_path(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(UsageError) as caught:
         full_spec("x.gguf", "", CATALOGS)
     assert caught.value.hints == ("to take the file: ./x.gguf",)
+
+
+def test_the_command_line_takes_short_forms_and_writes_full_ones(
+    modelpm: Callable[..., Ran], hub: Hub, tmp_path: Path
+) -> None:
+    hub.add("acme/tiny", {"model.gguf": bytes(100)})
+    environ = {"HF_ENDPOINT": hub.endpoint}
+    (tmp_path / "models.toml").write_text("schema = 1\n[models]\n")
+    added = modelpm("add", "acme/tiny", env=environ)
+    assert added.code == 0, added.stderr
+    assert "`acme/tiny` is read as hf://acme/tiny" in added.stderr
+    assert 'tiny = "hf://acme/tiny"' in (tmp_path / "models.toml").read_text()
+
+    (tmp_path / "mine.gguf").write_bytes(sized("mine.gguf", 500))
+    assert modelpm("install", "./mine.gguf").code == 0
+    path = modelpm("path", "./mine.gguf")
+    assert Path(path.stdout.strip()).read_bytes() == (tmp_path / "mine.gguf").read_bytes()
+    bare = modelpm("install", "mine.gguf")
+    assert bare.code == 2
+    assert "./mine.gguf" in bare.stderr

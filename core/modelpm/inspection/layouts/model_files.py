@@ -12,7 +12,7 @@ _TEXTS: Final = (
 )  # fmt: skip
 
 
-def parts_of_models(paths: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+def model_files(paths: Iterable[str]) -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the paths that belong to models, and the others in their order.
 
     A text belongs to a model if weights lie in its folder or in the folder above; a JSON file or a license, also if
