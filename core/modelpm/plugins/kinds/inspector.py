@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from modelpm.api.inspection import (
     MOST_PROBLEMS,
@@ -56,11 +56,13 @@ class GuardedInspector(Guarded[Inspector]):
         formats: As :attr:`modelpm.api.inspection.Inspector.formats`.
         claims: As :attr:`modelpm.api.inspection.Inspector.claims`, endings in lower case.
         suspects: As :attr:`modelpm.api.inspection.Inspector.suspects`, endings in lower case.
+        is_suspicious: Whether it is a :class:`modelpm.api.inspection.Suspicious`; to ask of each file takes too long.
     """
 
     formats: frozenset[str] = frozenset()
     claims: Mapping[str, frozenset[str]] = None  # type: ignore[assignment] # set by the guard
     suspects: tuple[str, ...] = ()
+    is_suspicious: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -90,8 +92,9 @@ class GuardedInspector(Guarded[Inspector]):
 
     def may_be(self, head: bytes) -> bool:
         """As :meth:`modelpm.api.inspection.Suspicious.may_be`; no where the inspector does not say."""
-        made = self.made
-        return isinstance(made, Suspicious) and bool(self._call(lambda _: made.may_be(head), object, "suspicion"))
+        if not self.is_suspicious:
+            return False
+        return bool(self._call(lambda made: cast("Suspicious", made).may_be(head), object, "suspicion"))
 
     def read(self, source: ByteSource) -> Facts | None:
         """As :meth:`modelpm.api.inspection.HeaderReader.read`; None where the inspector cannot."""
@@ -102,7 +105,7 @@ class GuardedInspector(Guarded[Inspector]):
         return found if self.is_ours or found is None else _facts(self.entry, found)
 
     def _call(self, call: Callable[[Inspector], _R], wanted: Types, what: str) -> _R:
-        return self.waits.bounded(self.entry, f"its {what}", lambda: self._ask(call, wanted, what), times=TIMES)
+        return self.waits.bounded(self.entry, "an inspection", lambda: self._ask(call, wanted, what), times=TIMES)
 
 
 def _guard(entry: Entry, made: Any) -> GuardedInspector:
@@ -119,6 +122,7 @@ def _guard(entry: Entry, made: Any) -> GuardedInspector:
         formats=frozenset(formats),
         claims={ending.lower(): frozenset(values) for ending, values in claims.items()},
         suspects=tuple(ending.lower() for ending in suspects),
+        is_suspicious=isinstance(made, Suspicious),
     )
 
 
