@@ -1,5 +1,6 @@
 """The registry: one name, one plugin, and a failure that names who failed."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -350,14 +351,28 @@ def test_a_source_that_fails_while_its_bytes_are_read_is_named(installation: Ins
     assert words in str(caught.value)
 
 
-def test_an_interruption_by_the_user_is_nobodys_fault(installation: Installation) -> None:
+def test_an_interruption_that_a_plugin_raises_is_blamed_on_it(installation: Installation) -> None:
     code = "from modelpm.api import hookimpl\n@hookimpl\ndef modelpm_source(name):\n    raise KeyboardInterrupt\n"
     installation.add("slow", "[modelpm.source.v1]\nx = {m}\n", code)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(PluginError, match=r"slow 1\.0 .*failed: KeyboardInterrupt"):
         installation.registry().source("x")
 
 
-def test_a_stream_that_is_left_early_is_nobodys_fault(installation: Installation) -> None:
+def test_an_interruption_by_the_user_blames_no_plugin(installation: Installation) -> None:
+    code = (
+        "import signal, threading\nfrom modelpm.api import hookimpl\n@hookimpl\ndef modelpm_source(name):\n"
+        "    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)\n    threading.Event().wait(20)\n"
+    )
+    installation.add("slow", "[modelpm.source.v1]\nx = {m}\n", code)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            installation.registry().source("x")
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_stream_that_is_left_early_blames_no_plugin(installation: Installation) -> None:
     installation.add("good", "[modelpm.source.v1]\nx = {m}\n")
     with installation.registry().source("x").open(SNAPSHOT.files[0], "x") as stream:
         assert next(stream.chunks) == b"abc"

@@ -320,7 +320,8 @@ def portal(exchange: Exchange) -> None:
 def flip(exchange: Exchange) -> None:
     """One bit of the body is another."""
     body = bytearray(exchange.begin())
-    body[len(body) // 3] ^= 4
+    if body:
+        body[len(body) // 3] ^= 4
     exchange.body(bytes(body))
 
 
