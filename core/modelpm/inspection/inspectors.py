@@ -76,7 +76,8 @@ class Inspectors:
         promised = (_promise(self.ours, lower) or ("", frozenset[str]()))[1]
         kept = own is not None and bool(promised & own.formats)  # programs read it as what its name promises
         for suspected in self.ours:
-            if suspected is not own and (lower.endswith(suspected.suspects) or (not kept and suspected.may_be(head))):
+            named = lower.endswith(suspected.suspects) or (not kept and suspected.may_be(head))
+            if suspected is not own and (named or suspected.begins_later(source)):
                 found = _suspected(found, suspected.inspect(source))
         for other in self.others:
             found = self._with_strangers(found, other, source, head, lower)
@@ -173,12 +174,14 @@ def _promises(inspectors: tuple[GuardedInspector, ...], name: str) -> Iterator[t
 
 
 def _suspected(found: Findings, also: Findings) -> Findings:
-    """Add what a program finds that reads the file by its name; bytes can be two formats at once."""
+    """Add what a program finds that reads the file as something else; bytes can be two formats at once."""
     if found.format is None:
         return also
     if also.danger is Danger.NONE:
         return found
-    two = Problem(ProblemKind.DANGER, f"the bytes are {found.format}, and a pickle to the program that the name is for")
+    two = Problem(
+        ProblemKind.DANGER, f"the bytes are {found.format}, and {also.format or 'a pickle'} to other programs"
+    )
     return replace(found, danger=Danger.CODE, problems=(*found.problems, two))
 
 
