@@ -34,7 +34,7 @@ class Inspection:
 
     @cached_property
     def _verdicts(self) -> Verdicts:
-        return Verdicts(self.folder, self.inspectors.versions)
+        return Verdicts(self.folder, self.inspectors.rules)
 
     def of_file(self, path: Path, name: str, sha256: str) -> Findings:
         """Return what a file of this machine is.

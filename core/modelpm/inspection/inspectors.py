@@ -8,6 +8,7 @@ from typing import Final
 from modelpm.api.events import Bus
 from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Problem, ProblemKind, worst
 from modelpm.errors import PluginError
+from modelpm.inspection.rules import rules_of
 from modelpm.plugins.kinds.inspector import KIND, SHIPPED, GuardedInspector
 from modelpm.plugins.registry import Registry
 
@@ -54,9 +55,9 @@ class Inspectors:
         return cls(tuple(registry.get(KIND, name) for name in SHIPPED), tuple(others), bus)
 
     @property
-    def versions(self) -> str:
-        """What the verdicts depend on: the distributions of the inspectors, with their versions."""
-        return ", ".join(dict.fromkeys(str(each.entry) for each in (*self.ours, *self.others)))
+    def rules(self) -> str:
+        """What the verdicts depend on: which inspectors there are, and their code."""
+        return rules_of(each.entry for each in (*self.ours, *self.others))
 
     def inspect(self, source: ByteSource, name: str) -> Findings:
         """Inspect a file by its bytes, and hold them against its name.
