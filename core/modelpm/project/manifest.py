@@ -1,6 +1,6 @@
 """``models.toml``, or ``[tool.modelpm]`` in ``pyproject.toml``: what a project wants. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -84,6 +84,18 @@ class Manifest:
             paths=list(paths),
             allow=self.allow.get(model.name, ()),
         )
+
+    def check_formats(self, name: str, formats: Collection[str]) -> None:
+        """Hold the formats that a model's bytes are against the rules.
+
+        Args:
+            name: Of the model.
+            formats: As :func:`modelpm.inspection.policy.formats` returns them.
+
+        Raises:
+            Denied: Code ``policy``; names the rule.
+        """
+        self.rules.check_formats(name, formats, self.allow.get(name, ()))
 
 
 def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manifest:
