@@ -80,6 +80,7 @@ SETTINGS = (
         "where secrets of servers come from, in order: config, docker, git, keyring, netrc, or a plugin's",
     ),
     Setting("ui.progress", as_name, "auto", "how progress is shown: auto, bar, plain, none, or a plugin's listener"),
+    Setting("ui.update-check", as_bool, default=True, help="say once a day what is newer than installed; never in CI"),
     Setting("audit.sinks", as_names, ("jsonl",), "audit sinks that must record an act before it begins"),
     Setting("audit.optional-sinks", as_names, (), "audit sinks that may fail: modelpm warns, and the act continues"),
     Setting("plugins.disabled", as_names, (), "distributions whose plugins are left out"),
