@@ -87,6 +87,9 @@ SETTINGS = (
     Setting("plugins.timeout", as_seconds, 30.0, "seconds after which a plugin that does not answer is given up"),
     Setting("plugins.prefer", as_names_by_name, {}, "which distribution serves a name that two claim"),
     Setting("queue.parallel", as_count, 2, "jobs of the queue that run at once, over all processes"),
+    Setting("serve.schemes", as_names, ("hf", "oci", "s3", "https"), "references that the service installs"),
+    Setting("serve.allow", as_names, (), "what the service may install that can run code: pickle, code"),
+    Setting("serve.hosts", as_names, (), "names under which the service may be reached, besides this machine's own"),
     Setting("catalogs", as_names_by_name, {}, "folders with catalogs of your own, by name"),
     Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
 )
