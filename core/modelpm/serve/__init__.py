@@ -7,10 +7,10 @@ which adds the page and keeps strangers out.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modelpm.serve.application import application
+    from modelpm.serve.application import Service, application, token_of
     from modelpm.serve.routes import router
 
-__all__ = ["application", "router"]
+__all__ = ["Service", "application", "router", "token_of"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,7 +18,8 @@ def __getattr__(name: str) -> Any:
 
     from modelpm.errors import UsageError
 
-    homes = {"application": "modelpm.serve.application", "router": "modelpm.serve.routes"}
+    application = "modelpm.serve.application"
+    homes = dict.fromkeys(("Service", "application", "token_of"), application) | {"router": "modelpm.serve.routes"}
     if name not in homes:
         raise AttributeError(f"module `{__name__}` has no attribute `{name}`")
     try:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
+from socket import AF_INET, AF_INET6, create_server, socket
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,6 +23,7 @@ from modelpm.errors import Code, UsageError
 from modelpm.library.manager import Manager
 from modelpm.serve import schema
 from modelpm.serve.guard import Asgi, Guard
+from modelpm.serve.live import Live
 from modelpm.serve.problems import of_framework
 from modelpm.serve.routes import router
 
@@ -32,19 +34,20 @@ _TOKEN = re.compile(r"[!-~]{16,200}")
 _LARGEST_TOKEN = 1024
 
 
-def application(manager: Manager, *, hosts: Collection[str], token: str = "") -> Asgi:
+def application(manager: Manager, *, hosts: Collection[str], token: str = "", live: Live | None = None) -> Asgi:
     """Return the whole service.
 
     Args:
         manager: Installs, lists and deletes.
         hosts: Names, without ports, under which it may be reached.
         token: What a client must know; empty for none.
+        live: As of :func:`modelpm.serve.routes.router`.
     """
     app = FastAPI(
         title="modelpm", version=modelpm.__version__, description="Install, list, verify and delete model weights."
     )
     app.add_exception_handler(HTTPException, of_framework)
-    app.include_router(router(manager))
+    app.include_router(router(manager, live=live))
     page = files("modelpm.serve").joinpath("page.html").read_text(encoding="utf-8")
     policy = _policy(page)
 
@@ -58,6 +61,19 @@ def application(manager: Manager, *, hosts: Collection[str], token: str = "") ->
         return HTMLResponse(page, headers={"Content-Security-Policy": policy, "Cache-Control": "no-cache"})
 
     return Guard(app, hosts, token)
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams before it waits for connections to end."""
+
+    def __init__(self, config: uvicorn.Config, live: Live) -> None:
+        super().__init__(config)
+        self._live = live
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Stop."""
+        self._live.close()
+        await super().shutdown(sockets)
 
 
 class Service:
@@ -84,29 +100,35 @@ class Service:
             )
         everywhere = host in _EVERYWHERE
         hosts = {*LOOPBACK, *manager.config["serve.hosts"], *(() if everywhere else (host,))}
-        self._config = uvicorn.Config(
-            application(manager, hosts=hosts, token=token),
-            host.strip("[]"),
-            port,
+        bare = host.strip("[]")
+        try:  # listening from now on: who opens the link at once waits for the start
+            self._socket = create_server((bare, port), family=AF_INET6 if ":" in bare else AF_INET)
+        except OSError as error:
+            raise UsageError(
+                f"cannot listen at {host}:{port}: {error.strerror}",
+                hints=["choose another port: modelpm serve --port 0"],
+            ) from error
+        live = Live(manager)
+        config = uvicorn.Config(
+            application(manager, hosts=hosts, token=token, live=live),
             log_level="warning",
             access_log=False,  # addresses hold the token
             server_header=False,
             timeout_graceful_shutdown=_GRACE,
             lifespan="on",
         )
-        try:
-            self._socket = self._config.bind_socket()
-        except SystemExit:  # as uvicorn does where it cannot bind
-            raise UsageError(
-                f"cannot listen at {host}:{port}", hints=["choose another port: modelpm serve --port 0"]
-            ) from None
+        self._server = _Server(config, live)
         place = f"http://{LOOPBACK[0] if everywhere else host}:{self._socket.getsockname()[1]}/"
         self.url = f"{place}?token={token}" if token else place
 
     def run(self) -> None:
         """Serve until a signal comes: streams end, downloads put their partials down, their jobs are queued again."""
         with suppress(KeyboardInterrupt):  # the signal, told once more when all is done
-            uvicorn.Server(self._config).run(sockets=[self._socket])
+            self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """End :meth:`run`, from another thread."""
+        self._server.should_exit = True
 
 
 def token_of(path: Path | None) -> str:

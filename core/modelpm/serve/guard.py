@@ -84,12 +84,8 @@ class Guard:
     def _foreign(self, headers: MutableMapping[bytes, str]) -> "_Answer | None":
         host, origin = headers.get(b"host", ""), headers.get(b"origin")
         if _PORT.sub("", host.lower()) not in self._hosts:
-            return _refusal(
-                HTTPStatus.FORBIDDEN,
-                "host_refused",
-                "this service is not reached under that name",
-                "serve.hosts allows it",
-            )
+            hint = "`modelpm config set serve.hosts NAME` on the machine that serves"
+            return _refusal(HTTPStatus.FORBIDDEN, "host_refused", "this service is not reached under that name", hint)
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return _refusal(HTTPStatus.FORBIDDEN, "origin_refused", "a page of another origin may not use this service")
         return None
@@ -134,9 +130,8 @@ class Guard:
         if hmac.compare_digest(token.encode(), self._token.encode()):
             return None
         self._guesses.wrong(address)
-        return _refusal(
-            HTTPStatus.UNAUTHORIZED, "token_wrong", "the token is wrong", "restart `modelpm serve` for a new one"
-        )
+        hint = "`modelpm serve` prints the right one when it starts"
+        return _refusal(HTTPStatus.UNAUTHORIZED, "token_wrong", "the token is wrong", hint)
 
 
 @dataclass(frozen=True)

@@ -33,14 +33,21 @@ def no_user() -> str:
     return ""
 
 
-def router(manager: Manager, user: Callable[..., Any] = no_user) -> APIRouter:
+def router(manager: Manager, user: Callable[..., Any] = no_user, live: Live | None = None) -> APIRouter:
     """Return the API of a manager, all under ``/api/v1``; its jobs run while the application runs.
 
     Args:
         manager: Installs, lists and deletes.
         user: A FastAPI dependency that returns who is named in the audit log; what it raises keeps a stranger out.
+        live: What streams tell; a server that ends them before it stops has it.
     """
-    api = APIRouter(prefix=PREFIX, lifespan=_Work(manager).lifespan, dependencies=[Depends(user)], route_class=_Route)
+    work = _Work(manager, live or Live(manager))
+    api = APIRouter(prefix=PREFIX, lifespan=work.lifespan, dependencies=[Depends(user)], route_class=_Route)
+        prefix=PREFIX,
+        lifespan=_Work(manager, live or Live(manager)).lifespan,
+        dependencies=[Depends(user)],
+        route_class=_Route,
+    )
     _add_models(api, manager, user)
     _add_jobs(api, manager, user)
     _add_looks(api, manager)
@@ -68,22 +75,23 @@ class _Work:
 
     Args:
         manager: Whose queue it is.
+        live: Looks at it.
     """
 
-    def __init__(self, manager: Manager) -> None:
-        self._manager = manager
+    def __init__(self, manager: Manager, live: Live) -> None:
+        self._manager, self._live = manager, live
 
     @asynccontextmanager
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         """Run the queue while the application runs; what runs at its end is queued again, and keeps its bytes."""
-        live, stopped = Live(self._manager), Event()
+        stopped = Event()
         thread = Thread(target=self._manager.queue.run, kwargs={"forever": True, "cancelled": stopped}, daemon=True)
         thread.start()
-        looking = asyncio.create_task(live.look())
+        looking = asyncio.create_task(self._live.look())
         try:
-            yield {"live": live}
+            yield {"live": self._live}
         finally:
-            live.close()
+            self._live.close()
             looking.cancel()
             with suppress(asyncio.CancelledError):
                 await looking

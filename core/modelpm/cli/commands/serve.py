@@ -26,7 +26,7 @@ from modelpm.cli.verbs import verb
 @click.option("--no-token", is_flag=True, help="Ask for no token; only with this machine's own address.")
 def command(session: Session, *, host: str, port: int, token_file: Path | None, no_token: bool) -> Outcome:
     """Print the link, and serve until a signal comes."""
-    from modelpm.serve.application import Service, token_of
+    from modelpm.serve import Service, token_of
 
     session.options["progress_style"] = "none"
     with session.manager() as manager:
