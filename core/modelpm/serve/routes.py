@@ -43,11 +43,6 @@ def router(manager: Manager, user: Callable[..., Any] = no_user, live: Live | No
     """
     work = _Work(manager, live or Live(manager))
     api = APIRouter(prefix=PREFIX, lifespan=work.lifespan, dependencies=[Depends(user)], route_class=_Route)
-        prefix=PREFIX,
-        lifespan=_Work(manager, live or Live(manager)).lifespan,
-        dependencies=[Depends(user)],
-        route_class=_Route,
-    )
     _add_models(api, manager, user)
     _add_jobs(api, manager, user)
     _add_looks(api, manager)
