@@ -1,6 +1,6 @@
 """Keeps strangers out of the service: hosts, origins, the token, and requests that are too large.
 
-Order matters: a page of another origin, or a name that was bound anew to this address, is turned away before any token
+Order matters: a page of another origin, or a name that was rebound to this address, is turned away before any token
 is looked at, so that it can neither guess nor use up the guesses of others.
 """
 

@@ -136,7 +136,7 @@ def _add_jobs(api: APIRouter, manager: Manager, user: Callable[..., Any]) -> Non
 
     @api.post("/jobs", status_code=HTTPStatus.ACCEPTED, responses=documented(403, 404, 409, 422))
     def install(wanted: schema.Wanted, who: Annotated[Any, Depends(user)], response: Response) -> schema.Job:
-        """Install a model: a job is queued, and runs as soon as others leave room."""
+        """Install a model: a job is queued, and runs as soon as it may."""
         _check(manager, wanted)
         job, is_new = queue.add(**wanted.model_dump(), user=str(who or "") or None)
         if not is_new:
