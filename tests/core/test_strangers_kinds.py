@@ -3,9 +3,11 @@
 import hashlib
 import json
 import subprocess
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from modelpm.plugins import kinds
 from tests.core.conftest import STRANGERS
@@ -104,3 +106,22 @@ def test_a_store_of_secrets_is_asked_where_the_user_says_so(among_strangers: Ins
         done = run(among_strangers, tmp_path, "install", server.url("/tiny.gguf"), **where)
         assert all("Authorization: Bearer canary-token" in head for head in server.heads)
     assert "canary-token" not in done.stdout + done.stderr
+
+
+def test_an_attestor_is_asked_where_a_signature_is_required(among_strangers: Installation, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "tiny.gguf").write_bytes(DATA)
+    key, number = Ed25519PrivateKey.generate(), b"12345678"
+    lines = f"SHA256 (tiny.gguf) = {hashlib.sha256(DATA).hexdigest()}\n".encode()
+    signature = b64encode(b"Ed" + number + key.sign(lines))
+    public = b64encode(b"Ed" + number + key.public_key().public_bytes_raw())
+    (model / "SHA256.sig").write_bytes(b"untrusted comment: x\n" + signature + b"\n" + lines)
+    (tmp_path / "my.pub").write_bytes(b"untrusted comment: y\n" + public + b"\n")
+    where = {"MODELPM_REQUIRE_SIGNATURE": "1", "MODELPM_SIGNATURE_KEYS": str(tmp_path / "my.pub")}
+    run(among_strangers, tmp_path, "install", f"file://{model}", "--as", "tiny", **where)
+    done = run(among_strangers, tmp_path, "verify", "--signatures", **where)
+    assert f"tiny is signed: signify key {tmp_path}/my.pub" in done.stderr
+    (model / "README.md").write_text("# not signed")
+    done = run(among_strangers, tmp_path, "install", f"file://{model}", "--as", "other", code=4, **where)
+    assert "README.md: not what was signed" in done.stderr

@@ -8,6 +8,7 @@ from enum import Enum
 from types import ModuleType
 
 import modelpm.api
+import modelpm.api.attesting
 import modelpm.api.inspection
 import modelpm.api.unpacking
 from modelpm.errors import Code, ModelpmError
@@ -15,6 +16,7 @@ from modelpm.errors import Code, ModelpmError
 _MODULES = {
     modelpm.api: "",
     modelpm.api.inspection: "for inspectors and unpackers",
+    modelpm.api.attesting: "for attestors",
     modelpm.api.unpacking: "for unpackers",
 }
 _ROLE = re.compile(r":\w+:`~?(?:modelpm\.)?([^`]+)`")
