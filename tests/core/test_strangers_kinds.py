@@ -4,7 +4,9 @@ import hashlib
 import json
 import subprocess
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,7 +22,7 @@ DATA = holding("tiny.gguf", b"weights" * 100)
 
 
 def run(
-    place: Installation, home: Path, *arguments: str, code: int = 0, **env: str
+    place: Installation, home: Path, *arguments: str, code: int = 0, env: Mapping[str, str] = MappingProxyType({})
 ) -> "subprocess.CompletedProcess[str]":
     done = place.run("modelpm", *arguments, home=home, **env)
     assert done.returncode == code, done.stderr
@@ -103,7 +105,7 @@ def test_a_store_of_secrets_is_asked_where_the_user_says_so(among_strangers: Ins
     with raw_server(always(answer("200 OK", DATA))) as server:
         (tmp_path / "tokens.txt").write_text(f"{server.url('')} canary-token\n")
         where = {"MODELPM_CREDENTIALS": "tokens", "MODELPM_CREDENTIALS_TOKENS_FILE": str(tmp_path / "tokens.txt")}
-        done = run(among_strangers, tmp_path, "install", server.url("/tiny.gguf"), **where)
+        done = run(among_strangers, tmp_path, "install", server.url("/tiny.gguf"), env=where)
         assert all("Authorization: Bearer canary-token" in head for head in server.heads)
     assert "canary-token" not in done.stdout + done.stderr
 
@@ -119,9 +121,9 @@ def test_an_attestor_is_asked_where_a_signature_is_required(among_strangers: Ins
     (model / "SHA256.sig").write_bytes(b"untrusted comment: x\n" + signature + b"\n" + lines)
     (tmp_path / "my.pub").write_bytes(b"untrusted comment: y\n" + public + b"\n")
     where = {"MODELPM_REQUIRE_SIGNATURE": "1", "MODELPM_SIGNATURE_KEYS": str(tmp_path / "my.pub")}
-    run(among_strangers, tmp_path, "install", f"file://{model}", "--as", "tiny", **where)
-    done = run(among_strangers, tmp_path, "verify", "--signatures", **where)
+    run(among_strangers, tmp_path, "install", f"file://{model}", "--as", "tiny", env=where)
+    done = run(among_strangers, tmp_path, "verify", "--signatures", env=where)
     assert f"tiny is signed: signify key {tmp_path}/my.pub" in done.stderr
     (model / "README.md").write_text("# not signed")
-    done = run(among_strangers, tmp_path, "install", f"file://{model}", "--as", "other", code=4, **where)
+    done = run(among_strangers, tmp_path, "install", f"file://{model}:all", "--as", "other", code=4, env=where)
     assert "README.md: not what was signed" in done.stderr
