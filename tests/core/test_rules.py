@@ -21,6 +21,7 @@ SYSTEM_ONLY = {
 PUBLIC = {
     "modelpm.__version__",
     "modelpm.api",
+    "modelpm.api.attesting",
     "modelpm.api.inspection",
     "modelpm.api.toolkit",
     "modelpm.api.unpacking",

@@ -106,11 +106,11 @@ class Maintenance:
             folder: Where its folder is made.
 
         Raises:
-            UsageError: The name or the kind cannot be used.
+            UsageError: The name or the kind cannot be used, or a plugin that is installed has the name.
         """
         from modelpm.operations.new_plugin import new_plugin
 
-        return new_plugin(name, kind, given_path(folder, "--dir"))
+        return new_plugin(name, kind, given_path(folder, "--dir"), self.services.registry.names(kind))
 
     def sizes(self) -> "tuple[Share, ...]":
         """Return what takes the space of the store, each byte once."""
