@@ -360,28 +360,31 @@ class Manager(Keeping):
         self,
         source: str | Path,
         *,
+        name: str | None = None,
         project: "Project | None" = None,
         allow_pickle: bool = False,
         allow_code: bool = False,
+        dry_run: bool = False,
         user: str | None = None,
+        cancelled: threading.Event | None = None,
     ) -> "Result[Taken]":
         """Import a bundle, or model files that are on this machine; nothing is moved or changed there.
 
         Args:
-            source: A bundle, a model's file, or a folder of files.
+            source: A bundle, a model's file, or a folder of models.
+            name: The name of the one model, as ``--as``.
             project: The project that gets a bundle's lock, where it has none; None means the user's models get it.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
+            dry_run: Say what would be done, and do nothing.
             user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was taken is kept.
 
         Raises:
             IntegrityError: A bundle is damaged.
         """
         from modelpm.inspection.policy import words
-        from modelpm.results.report import Result
+        from modelpm.library.run import import_
 
-        self._services.open_store()
-        allow = words(pickle=allow_pickle, code=allow_code)
-        carrier = self._services.carrier((project or self).environment, project.site if project else None)
-        taken = carrier.take_over(source, user, allow)
-        return Result(rows=taken, warnings=self._services.warnings.taken())
+        allow, call = words(pickle=allow_pickle, code=allow_code), self._services.call(None, user, cancelled)
+        return import_(self._services, source, project, call, name, allow, dry_run=dry_run)
