@@ -36,6 +36,7 @@ class Code(StrEnum):
     USAGE = "usage", 2, "the command, an option, or a file the user wrote is not valid"
     UNKNOWN_COMMAND = "unknown_command", 2, "modelpm has no such command"
     UNKNOWN_SCHEME = "unknown_scheme", 2, "no plugin serves the scheme of a reference"
+    SHORT_FORM = "short_form", 2, "the full reference is needed: `owner/repo` is read on the command line only"
     CHOOSE_VARIANT = "choose_variant", 2, "none of the variants is recommended, or several have the name"
     NAME_TAKEN = "name_taken", 2, "another model has the name"
     TOO_MANY_FILES = "too_many_files", 2, "a listing or a model has more files than modelpm takes"
