@@ -44,7 +44,7 @@ class Manager(Keeping):
         link_mode: How files appear: auto, reflink, hardlink, symlink or copy.
         user: Who is named in the audit log.
         audit: Further audit sinks, as objects.
-        listener: Shows progress of every verb.
+        listener: Shows progress of every verb: an object, or the name of a plugin's, such as ``bar`` or ``plain``.
         on_event: Takes every event.
         on_warning: Takes what went wrong without stopping anything.
 
@@ -65,7 +65,7 @@ class Manager(Keeping):
         link_mode: str | None = None,
         user: str | None = None,
         audit: Sequence["AuditSink"] = (),
-        listener: "Listener | None" = None,
+        listener: "Listener | str | None" = None,
         on_event: "Callable[[Event], None] | None" = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
@@ -83,11 +83,15 @@ class Manager(Keeping):
         }
         warnings = Warnings(on_warning)
         bus = Bus((warnings,))
+        listening = Listening(None if isinstance(listener, str) else listener, Bus((warnings,)))
         if listener is not None:
-            bus = bus.joined(Listening(listener, Bus((warnings,))))
+            bus = bus.joined(listening)
         if on_event is not None:
             bus = bus.joined(Events(on_event))
         super().__init__(Services(Config.load(given, kinds=NAMES), bus, warnings, audit))
+        if isinstance(listener, str):
+            listening.listener = self._services.registry.listener(listener)
+        self._own_listener = listening.listener if isinstance(listener, str) else None
 
     def __enter__(self) -> Self:
         return self
@@ -99,7 +103,9 @@ class Manager(Keeping):
         return renamed(self, name, MANAGER)
 
     def close(self) -> None:
-        """Close the audit sinks and connections."""
+        """Close the audit sinks and connections, and the listener that was asked for by name."""
+        if self._own_listener is not None:
+            self._own_listener.close()
         self._services.close()
 
     @property
