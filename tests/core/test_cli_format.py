@@ -69,13 +69,17 @@ def test_a_message_is_broken_between_words_and_a_command_never() -> None:
     error = line(("error:", "error"), " the server at http://127.0.0.1:1847 sent nothing for `a file.gguf` in 30 s")
     assert [text_of(part) for part in wrapped(error, 41)] == [
         "error: the server at",
-        "       http://127.0.0.1:1847 sent",
-        "       nothing for `a file.gguf` in 30 s",
+        "  http://127.0.0.1:1847 sent nothing for",
+        "  `a file.gguf` in 30 s",
+    ]
+    assert [text_of(part) for part in wrapped(error, 60)] == [
+        "error: the server at http://127.0.0.1:1847 sent nothing for",
+        "       `a file.gguf` in 30 s",
     ]
     assert wrapped(error, 200) == [error]
     command = "modelpm install hf://acme/one-long-name --as ANOTHER-NAME"
     hint = line(("hint:", "hint"), f" to keep both: {command}")
-    assert [text_of(part) for part in wrapped(hint, 40)] == ["hint: to keep both:", f"      {command}"]
+    assert [text_of(part) for part in wrapped(hint, 40)] == ["hint: to keep both:", f"  {command}"]
     path = line(("   /home/ada/my models/with a long name/of a file.gguf", "dim"))
     assert wrapped(path, 20) == [path]
 

@@ -11,6 +11,7 @@ Span = tuple[str, str]
 Line = tuple[Span, ...]
 
 _WORD = re.compile(r"^\s*/.+|(?:(?<=: )|(?<=^ ))modelpm .*|(?:`[^`]*`|\S)+")
+_WIDE = 60  # cells; below that a hanging indent takes too much
 _MIN_COLUMN = 6
 _GAP = 2
 
@@ -46,12 +47,13 @@ def wrapped(spans: Line, width: int) -> list[Line]:
     if cells(text) < width:
         return [spans]
     first = spans[0][0]
-    label = len(first) + 1 if first.endswith(":") else len(text) - len(text.lstrip()) + 2
-    indent = " " * min(label, width // 4)
+    label = len(first) + 1 if first.endswith(":") else 0
+    before = label or len(text) - len(text.lstrip())
+    indent = " " * (label if label and width >= _WIDE else before - label + _GAP)
     parts, begin, end = list[Line](), 0, 0
     for word in _WORD.finditer(text):
         limit = width - (len(indent) if parts else 0)
-        if end and cells(text[begin : word.end()]) >= limit:
+        if end > max(begin, before) and cells(text[begin : word.end()]) >= limit:
             parts.append((*([(indent, "")] if parts else ()), *_sliced(spans, begin, end)))
             begin = word.start()
         end = word.end()
