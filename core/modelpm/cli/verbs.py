@@ -192,8 +192,7 @@ def _command(function: Callable[..., "Outcome"], name: str, summary: str, exampl
 
 def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
     """Make the error for a verb with the nearest one, or the right one."""
-    meant = "" if " " in path else {**SYNONYMS, **RESERVED}.get(typed, "")
-    if meant:
-        return UsageError(f"unknown command `{typed}`", hints=[meant], code=Code.UNKNOWN_COMMAND)
-    hints = suggest(typed, known, before=f"{path} ") or [f"`{path} --help` lists the commands"]
-    return UsageError(f"unknown command `{path} {typed}`", hints=hints, code=Code.UNKNOWN_COMMAND)
+    name = f"{path} {typed}".partition(" ")[2]  # as it is typed behind `modelpm`
+    meant = {**SYNONYMS, **RESERVED}.get(name, "")
+    hints = [meant] if meant else suggest(typed, known, before=f"{path} ") or [f"`{path} --help` lists the commands"]
+    return UsageError(f"unknown command `{name}`", hints=hints, code=Code.UNKNOWN_COMMAND)
