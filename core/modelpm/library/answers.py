@@ -12,6 +12,7 @@ from modelpm.operations.usage import Share
 from modelpm.plugins.discovery import Entry as Plugin
 from modelpm.plugins.kinds.audit import GuardedLog
 from modelpm.plugins.registry import Registry
+from modelpm.queue.job import Job
 
 __all__ = [
     "Check",
@@ -19,6 +20,7 @@ __all__ = [
     "Event",
     "Finding",
     "GuardedLog",
+    "Job",
     "Listener",
     "Plugin",
     "Progress",
