@@ -22,7 +22,7 @@ PAGES = {
 }
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
 _PROMPT = "$ "
-_HOME = "/home/ada/.local/share/modelpm"
+SHOWN_HOME = "/home/ada/.local/share/modelpm"
 _CHANGING = (  # what differs from run to run
     (re.compile(r"\bin [\d.]+ ?(?:ms|s)\b"), "in 0.2s"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "2026-11-29"),
@@ -123,7 +123,7 @@ def _step(step: Step, output: str, home: Path) -> str:
     told = f"{_PROMPT}{step.command}\n"
     if not step.shows:
         return told
-    output = output.replace(str(home), _HOME)
+    output = output.replace(str(home), SHOWN_HOME)
     for pattern, replacement in _CHANGING:
         output = pattern.sub(replacement, output)
     return f"{told}{output.strip()}\n"
