@@ -22,7 +22,7 @@ from modelpm.config.values import (
     as_windows,
 )
 from modelpm.errors import UsageError
-from modelpm.text.suggest import suggest
+from modelpm.text.suggest import did_you_mean, suggest
 
 
 class Setting(NamedTuple):
@@ -116,5 +116,6 @@ def setting(key: str) -> Setting:
 
 
 def instead(key: str) -> list[str]:
-    """Return the hint for an unknown key: the nearest, or all there are."""
-    return suggest(key, BY_KEY) or [f"there are: {', '.join(BY_KEY)}"]
+    """Return the hint for an unknown key: the one with that last part, the nearest, or all there are."""
+    same = [known for known in BY_KEY if known.rpartition(".")[2] == key]
+    return did_you_mean(same) or suggest(key, BY_KEY) or [f"there are: {', '.join(BY_KEY)}"]
