@@ -1,7 +1,7 @@
 """What the allowed names of a pickle may be called with, and whose state may be set how.
 
 A name alone proves little: ``numpy.ndarray`` as an argument rebuilds an array, and as a function it gives memory to
-whoever asks. What is called here in another way than the libraries' own pickles call it is code.
+any caller. What is called here in another way than the libraries' own pickles call it is code.
 """
 
 from collections.abc import Callable, Mapping
@@ -73,7 +73,7 @@ def put_into(target: object, *, keys: bool) -> None:
     if isinstance(target, Instance | Dtype | Global):
         name = target.of if isinstance(target, Instance) else ""
         if name not in (_DICTIONARIES if keys else _LISTS):
-            raise Unsafe("it puts items into something that is no list and no dictionary")
+            raise Unsafe("it puts items into something else than a list or a dictionary")
 
 
 def _is_plain(state: object) -> bool:

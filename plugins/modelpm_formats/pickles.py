@@ -95,7 +95,7 @@ class _Walk:
     zips: list[Part] = field(default_factory=list)
 
     def knows(self, end: int | None) -> bool:
-        """Return whether there is no zip archive, or one of those that were found in a tar archive."""
+        """Return whether a zip archive that ends there was found in a tar archive, or there is none."""
         return end is None or any(part.start <= end < part.start + part.size for part in self.zips)
 
     def code(self, name: str, message: str) -> None:

@@ -12,6 +12,7 @@ from modelpm.api.types import Progress
 from modelpm.library.maintenance import Maintenance
 from modelpm.library.manager import Manager
 from modelpm.library.project import Project
+from modelpm.library.queue import Queue
 
 _T_co = TypeVar("_T_co", covariant=True)
 _P = ParamSpec("_P")
@@ -109,7 +110,7 @@ class AsyncManager(_Async[Manager]):
     audit_logs = _awaitable(Manager.audit_logs)
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
-    import_ = _awaitable(Manager.import_)
+    import_ = _cancellable(Manager.import_)
 
     async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
         """As :meth:`Manager.project`."""
@@ -125,9 +126,26 @@ class AsyncManager(_Async[Manager]):
         return AsyncProject(await asyncio.to_thread(self.manager.init, directory))
 
     @property
+    def queue(self) -> "AsyncQueue":
+        """As :attr:`Manager.queue`."""
+        return AsyncQueue(self.manager.queue)
+
+    @property
     def maintenance(self) -> "AsyncMaintenance":
         """As :attr:`Manager.maintenance`."""
         return AsyncMaintenance(self.manager.maintenance)
+
+
+class AsyncQueue(_Async[Queue]):
+    """As :class:`modelpm.library.queue.Queue`."""
+
+    add = _awaitable(Queue.add)
+    list = _awaitable(Queue.list)
+    get = _awaitable(Queue.get)
+    pause = _awaitable(Queue.pause)
+    resume = _awaitable(Queue.resume)
+    cancel = _awaitable(Queue.cancel)
+    run = _cancellable(Queue.run)
 
 
 class AsyncMaintenance(_Async[Maintenance]):
@@ -138,6 +156,8 @@ class AsyncMaintenance(_Async[Maintenance]):
     move_store = _cancellable(Maintenance.move_store)
     new_plugin = _awaitable(Maintenance.new_plugin)
     sizes = _awaitable(Maintenance.sizes)
+    free_space = _awaitable(Maintenance.free_space)
+    memory = _awaitable(Maintenance.memory)
     cache_size = _awaitable(Maintenance.cache_size)
     clean_cache = _awaitable(Maintenance.clean_cache)
 

@@ -3,6 +3,7 @@
 from modelpm.api.kinds import Listener
 from modelpm.api.stages import Stage
 from modelpm.api.types import Event, Finding, Progress
+from modelpm.bundle.bundle import Taken
 from modelpm.catalog.entry import Entry
 from modelpm.environment.view import View
 from modelpm.operations.checks import Check
@@ -11,6 +12,7 @@ from modelpm.operations.usage import Share
 from modelpm.plugins.discovery import Entry as Plugin
 from modelpm.plugins.kinds.audit import GuardedLog
 from modelpm.plugins.registry import Registry
+from modelpm.queue.job import Job
 
 __all__ = [
     "Check",
@@ -18,6 +20,7 @@ __all__ = [
     "Event",
     "Finding",
     "GuardedLog",
+    "Job",
     "Listener",
     "Plugin",
     "Progress",
@@ -25,5 +28,6 @@ __all__ = [
     "Registry",
     "Share",
     "Stage",
+    "Taken",
     "View",
 ]
