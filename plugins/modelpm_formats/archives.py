@@ -141,15 +141,23 @@ def zip_member(archive: zipfile.ZipFile, source: ByteSource, info: zipfile.ZipIn
         MalformedError: It is damaged, encrypted, or of another name than the directory says.
     """
     budget.spend(MEMBER)
-    if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
-        entry = source.read(info.header_offset, _ENTRY_BYTES)
-        begin = info.header_offset + _ENTRY_BYTES + _number(entry[26:28])
-        name = source.read(info.header_offset + _ENTRY_BYTES, _number(entry[26:28]))
-        text = name.decode("utf-8" if info.flag_bits & _UTF_8 else "cp437", "replace")
-        if not entry.startswith(_ENTRY) or text != info.orig_filename or info.file_size != info.compress_size:
-            raise MalformedError("the zip archive's directory says something else than its members")
-        return Part(source, begin + _number(entry[28:30]), info.file_size)
-    return Member(archive, info, budget)
+    is_stored = info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
+    return stored(source, info) if is_stored else Member(archive, info, budget)
+
+
+def stored(source: ByteSource, info: zipfile.ZipInfo) -> Part:
+    """Return the bytes of a member that is stored as it is.
+
+    Raises:
+        MalformedError: Its own entry says something else than the directory.
+    """
+    entry = source.read(info.header_offset, _ENTRY_BYTES)
+    begin = info.header_offset + _ENTRY_BYTES + _number(entry[26:28])
+    name = source.read(info.header_offset + _ENTRY_BYTES, _number(entry[26:28]))
+    text = name.decode("utf-8" if info.flag_bits & _UTF_8 else "cp437", "replace")
+    if not entry.startswith(_ENTRY) or text != info.orig_filename or info.file_size != info.compress_size:
+        raise MalformedError("the zip archive's directory says something else than its members")
+    return Part(source, begin + _number(entry[28:30]), info.file_size)
 
 
 class Member(Forward):
