@@ -157,9 +157,8 @@ def _array(machine: Machine, state: object) -> None:
     kind, shape, padded = wrapped(state)
     if not machine.joblib:
         return
-    if (
-        machine.cursor.position < machine.frame_end
-    ):  # joblib reads the array behind the frame, and then the frame's rest
+    # Of a frame joblib would read the rest behind the array, which lies behind the frame.
+    if machine.cursor.position < machine.frame_end:
         raise MalformedError("an array of joblib stands inside of a frame")
     machine.stack[-1] = Instance("numpy.ndarray")
     if not kind.holds_objects:

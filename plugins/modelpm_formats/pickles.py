@@ -188,6 +188,8 @@ class _Walk:
         if any(_CODE.fullmatch(member) for member in names):
             self.code(name, "it holds TorchScript, a torch package or a server's handler, which is code")
         for info in archive.infolist():
+            if self.budget.left < 0:
+                break  # that is said, and the rest would say it again
             is_storage = archives.is_storage(info.filename, names) and not self._is_array(source, info)
             if not info.is_dir() and not is_storage:
                 self._zip_member(archive, source, info, depth)
