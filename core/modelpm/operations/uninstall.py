@@ -109,7 +109,8 @@ class Uninstaller:
         shelves = self._roots.shelves_of(name)
         if not shelves:
             return None
-        digests = {e[0] for s in shelves for key, e in s.record.entries.items() if key.startswith(f"{name}/")}
+        rows = (row for shelf in shelves for row in shelf.record.entries.items())
+        digests = {entry[0] for key, entry in rows if key.startswith(f"{name}/") and entry[0]}
         with acting(
             self.bus, "uninstall", resource_type="model", resource_id=name, user=user, details={"name": name}
         ) as outcome:
@@ -161,7 +162,8 @@ class Uninstaller:
                 parts.append(f"{count} would be removed from {shelf.folder}")
             else:
                 verb = "stay" if len(files) > 1 else "stays"
-                parts.append(f"{count} {verb} in {shelf.folder}: `modelpm uninstall {name} --with-dir` removes them")
+                cure = f"unlink {shelf.app} {name}" if shelf.app else f"uninstall {name} --with-dir"
+                parts.append(f"{count} {verb} in {shelf.folder}: `modelpm {cure}` removes them")
         return "; ".join(parts), kept
 
     def _free(self, digests: Sequence[str], name: str) -> tuple[int, str]:

@@ -12,8 +12,6 @@ from modelpm.store.blobs.known import Known
 from modelpm.store.blobs.linker import Linker
 from modelpm.store.layout import Layout
 
-_COPIED = ("symlink", "hardlink")  # kinds of links that must not be made
-
 
 def take(
     known: Known, layout: Layout, linker: Linker, path: Path, only: str, step: Callable[[int], None] | None
@@ -41,10 +39,10 @@ def take(
     try:
         with disk.explained(path, "read"):
             shared = _is_sealed(path)
-        shared = linker.link(path, draft, "auto", without=_COPIED[: 1 if shared else 2]) == "hardlink"
+        shared = linker.link(path, draft, "file" if shared else "apart") == "hardlink"
         if shared and not _is_sealed(draft):  # it was opened for writing in this instant
             system.unlink(draft)
-            linker.link(path, draft, "auto", without=_COPIED)
+            linker.link(path, draft, "apart")
             shared = False
         found = blobs.digest(draft, step)
         if only in {"", found.sha256}:
