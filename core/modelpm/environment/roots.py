@@ -200,11 +200,7 @@ class Roots:
         store, found = self.environment.store, []
         for standing in self.survey(strict=False).standings if standings is None else standings:
             record = standing.record
-            if (
-                record.root.is_folder
-                and standing.state == "there"
-                and _is_own_file(store.layout.project(record.key))
-            ):
+            if record.root.is_folder and standing.state == "there" and _is_own_file(store.layout.project(record.key)):
                 found.append(Shelf(store, record))
         return found
 

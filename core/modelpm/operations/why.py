@@ -38,7 +38,9 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
     locks = [(e, e.read()) for e in environments] + [(e, lock) for e in others if (lock := _lock(e)) is not None]
     shelves = roots.shelves(standings)
     found = [Holder(e.kind, e.lock_path, m.name, m.model) for e, lock in locks if (m := lock.get(what)) is not None]
-    found += [Holder(s.record.root.kind, s.folder, what, s.record.root.app or what) for s in shelves if s.files_of(what)]
+    found += [
+        Holder(s.record.root.kind, s.folder, what, s.record.root.app or what) for s in shelves if s.files_of(what)
+    ]
     if found:
         return tuple(found)
     rows: list[Holder] = []

@@ -84,6 +84,4 @@ class GuardedExporter(Guarded[Exporter]):
         return PluginError(f"plugin {self.entry} (exporter `{self.entry.name}`) answered with {why}")
 
 
-KIND = Kind(
-    "exporter", "program", modelpm_exporter, GuardedExporter.of, Trust.CLOSED, shared=True, unknown=UsageError
-)
+KIND = Kind("exporter", "program", modelpm_exporter, GuardedExporter.of, Trust.CLOSED, shared=True, unknown=UsageError)

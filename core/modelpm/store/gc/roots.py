@@ -26,7 +26,7 @@ class Root(NamedTuple):
 
     Attributes:
         kind: ``user`` or ``project``: an environment; ``dir``: a folder of the user's with links into the store;
-            ``app``: another program's folder with such links; ``unknown``: the roots of a store whose records were lost.
+            ``app``: such a folder of another program; ``unknown``: the roots of a store whose records were lost.
         lock: Absolute path of the ``models.lock``; of a folder a file that never exists, and names the program.
         view: The folder in which its files appear.
     """
