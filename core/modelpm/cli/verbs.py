@@ -52,7 +52,7 @@ VERBS: Mapping[str, Verb] = {
     "lock": Verb("modelpm.cli.commands.lock", "Pin what models.toml wants in models.lock.", _PROJECT),
     "sync": Verb("modelpm.cli.commands.sync", "Lock what changed, and fetch what models.lock pins.", _PROJECT),
     "export": Verb("modelpm.cli.commands.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
-    "import": Verb("modelpm.cli.commands.import_", "Import a bundle, or model files of this machine.", _PROJECT),
+    "import": Verb("modelpm.cli.commands.import_", "Install models from files of this machine, or a bundle.", _PROJECT),
     "apps": Verb("modelpm.cli.commands.apps", "List the programs that can use the models, and where they are.", _APPS),
     "link": Verb("modelpm.cli.commands.link", "Make installed models appear in another program.", _APPS),
     "unlink": Verb("modelpm.cli.commands.unlink", "Take models out of another program.", _APPS),

@@ -113,7 +113,7 @@ class AsyncManager(_Async[Manager]):
     audit_logs = _awaitable(Manager.audit_logs)
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
-    import_ = _awaitable(Manager.import_)
+    import_ = _cancellable(Manager.import_)
 
     async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
         """As :meth:`Manager.project`."""

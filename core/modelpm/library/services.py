@@ -203,7 +203,7 @@ class Services:
         """Return what writes and reads bundles of an environment."""
         from modelpm.operations.import_ import Carrier
 
-        return Carrier(environment, self.environment, self.bus, self.catalogs, site, self.inspection)
+        return Carrier(environment, self.bus, site, self.inspection)
 
     def call(
         self,
