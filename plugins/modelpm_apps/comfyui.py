@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.api.exporting import ExportedFile, ExportedModel, FoundModel, Link
+from modelpm.api.exporting import ExportedFile, ExportedModel, FoundFile, Link
 from modelpm.api.inspection import Facts
-from modelpm_apps.files import files_in, small_text, wanted
+from modelpm_apps.files import found_in, small_text, wanted
 from modelpm_apps.places import Places
 
 _ENDINGS = (".safetensors", ".sft", ".gguf", ".ckpt", ".pt", ".pth", ".bin", ".onnx")
@@ -71,11 +71,11 @@ class ComfyUI:
         for file in wanted(model, self.title, _ENDINGS):
             yield Link(f"{base}{_kind(file)}/{file.name}", file.path)
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
+    def files(self, folder: Path) -> Iterator[FoundFile]:
         """Yield each file of the folders of roles, here and where ``extra_model_paths.yaml`` says."""
         for kind, place in _places(folder):
-            for path in files_in(place, _ENDINGS):
-                yield FoundModel(path.stem, {f"{kind}/{path.name}": path})
+            for found in found_in(place, _ENDINGS):
+                yield FoundFile(f"{kind}/{found.path}", found.place)
 
 
 def _kind(file: ExportedFile) -> str:

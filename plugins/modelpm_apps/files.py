@@ -1,18 +1,16 @@
 """What the exporters share: the choice of a model's files, and of the folder that they get."""
 
-import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from modelpm.api import UsageError
-from modelpm.api.exporting import ExportedFile, ExportedModel, FoundModel
+from modelpm.api.exporting import ExportedFile, ExportedModel, FoundFile
 
 HUB = "hf"
 MOST = 10_000
 """Files of a program's folder that are looked at."""
 _SMALL = 1 << 20
-_SHARD = re.compile(r"-\d{5}-of-\d{5}$")
 _SKIPPED = (".incomplete", ".part", ".partial", ".tmp", ".download", ".downloadInProgress")
 
 
@@ -62,23 +60,10 @@ def small_text(path: Path) -> str:
         return ""
 
 
-def grouped(paths: Iterable[Path], base: Path) -> Iterator[FoundModel]:
-    """Yield models of files: shards are one model, and a projector belongs to every model of its folder.
-
-    Args:
-        paths: The files.
-        base: The folder below which the paths of the models' files are told.
-    """
-    groups: dict[tuple[Path, str], list[Path]] = {}
-    projectors: dict[Path, list[Path]] = {}
-    for path in paths:
-        if "mmproj" in path.name.lower():
-            projectors.setdefault(path.parent, []).append(path)
-        else:
-            groups.setdefault((path.parent, _SHARD.sub("", path.stem)), []).append(path)
-    for (folder, stem), files in groups.items():
-        along = projectors.get(folder, []) if folder != base else []
-        yield FoundModel(stem, {path.relative_to(base).as_posix(): path for path in (*files, *along)})
+def found_in(folder: Path, endings: tuple[str, ...]) -> Iterator[FoundFile]:
+    """Yield those files under their own paths below the folder."""
+    for path in files_in(folder, endings):
+        yield FoundFile(path.relative_to(folder).as_posix(), path)
 
 
 def named_apart(files: Iterable[ExportedFile]) -> Iterator[tuple[str, ExportedFile]]:

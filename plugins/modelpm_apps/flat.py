@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.api.exporting import ExportedModel, FoundModel, Link
+from modelpm.api.exporting import ExportedModel, FoundFile, Link
 from modelpm.api.inspection import Facts
-from modelpm_apps.files import files_in, grouped, named_apart, wanted
+from modelpm_apps.files import found_in, named_apart, wanted
 from modelpm_apps.places import Places
 
 
@@ -67,6 +67,6 @@ class Flat:
         for name, file in named_apart(wanted(model, self.title, self.row.endings)):
             yield Link(name, file.path)
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
-        """Yield the models whose files the program reads."""
-        yield from grouped(files_in(folder, self.row.endings), folder)
+    def files(self, folder: Path) -> Iterator[FoundFile]:
+        """Yield every file that the program reads."""
+        yield from found_in(folder, self.row.endings)

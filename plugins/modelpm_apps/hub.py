@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from modelpm.api import Reference, UsageError
-from modelpm.api.exporting import Alias, Entry, ExportedFile, ExportedModel, FoundModel, Link, Text
+from modelpm.api.exporting import Alias, Entry, ExportedFile, ExportedModel, FoundFile, Link, Text
 from modelpm.api.inspection import Facts
 from modelpm_apps.files import HUB, MOST
 from modelpm_apps.places import Places
@@ -52,15 +52,12 @@ class HubCache:
             )
         return entries
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
-        """Yield every snapshot of every repository, with the files of it that are there."""
-        for repo in sorted(folder.glob(f"{_PREFIX}*")):
-            name = repo.name.removeprefix(_PREFIX).replace("--", "/")
-            for snapshot in sorted(repo.glob("snapshots/*")):
-                paths = (path for path in sorted(snapshot.rglob("*")) if path.is_file())
-                files = {path.relative_to(snapshot).as_posix(): path for path in islice(paths, MOST)}
-                if files and _COMMIT.fullmatch(snapshot.name):
-                    yield FoundModel(name.rpartition("/")[2], files, Reference(HUB, name, snapshot.name))
+    def files(self, folder: Path) -> Iterator[FoundFile]:
+        """Yield every file of every snapshot that is there, whatever its link leads to."""
+        for snapshot in sorted(folder.glob(f"{_PREFIX}*/snapshots/*")):
+            paths = (path for path in sorted(snapshot.rglob("*")) if path.is_file())
+            for path in islice(paths, MOST):
+                yield FoundFile(path.relative_to(folder).as_posix(), path)
 
 
 def hub_entries(model: ExportedModel) -> Iterator[Entry]:

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.api.exporting import Entry, ExportedModel, FoundModel, Link, Text
+from modelpm.api.exporting import Entry, ExportedModel, FoundFile, Link, Text
 from modelpm.api.inspection import Facts
-from modelpm_apps.files import files_in, grouped, small_text, wanted
+from modelpm_apps.files import files_in, small_text, wanted
 from modelpm_apps.places import Places
 
 _FLATPAK = "ai.jan.Jan"
@@ -54,12 +54,11 @@ class Jan:
         text = "".join(f"{key}: {json.dumps(value)}\n" for key, value in lines.items())  # JSON values are YAML, too
         yield Text(f"{root}/model.yml", text)
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
-        """Yield the models that lie in the data folder."""
-        for path in sorted(p for p in (folder / _MODELS).rglob("model.yml") if p.is_file()):
-            found = next(grouped(files_in(path.parent, (".gguf",)), path.parent.parent), None)
-            if found is not None:
-                yield FoundModel(path.parent.name, {p.name: p for p in found.files.values()})
+    def files(self, folder: Path) -> Iterator[FoundFile]:
+        """Yield the files that lie in the data folder, under the name of their model."""
+        for path in files_in(folder / _MODELS, (".gguf",)):
+            base = path.name if path.stem not in {"model", "mmproj"} else f"{path.stem}-{path.parent.name}.gguf"
+            yield FoundFile(f"{path.parent.name}/{base.removeprefix('model-')}", path)
 
     def _data(self, *parts: str) -> Iterator[Path]:
         yield from self.places.data("Jan", *parts, flatpak=_FLATPAK)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modelpm.api.exporting import Entry, ExportedFile, ExportedModel, FoundModel, Link, Text
+from modelpm.api.exporting import Entry, ExportedFile, ExportedModel, FoundFile, Link, Text
 from modelpm.api.inspection import Facts
-from modelpm_apps.files import files_in, grouped, repository, wanted
+from modelpm_apps.files import files_in, repository, wanted
 from modelpm_apps.hub import hub_entries
 from modelpm_apps.places import Places
 
@@ -48,10 +48,11 @@ class LlamaCpp:
                 yield Text(f"manifest={owner}={name}={tag}.json", json.dumps(manifest), yields=True)
         yield from hub_entries(model)
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
-        """Yield the files of one folder; what is in the Hub's layout there, ``hf`` finds."""
-        paths = (path for path in files_in(folder, (".gguf",)) if path.parent == folder)
-        yield from grouped(paths, folder)
+    def files(self, folder: Path) -> Iterator[FoundFile]:
+        """Yield the files of one folder, with owner and repository as folders; the Hub's layout there, ``hf`` finds."""
+        for path in files_in(folder, (".gguf",)):
+            if path.parent == folder:
+                yield FoundFile("/".join(path.name.split("_", 2)), path)
 
 
 def _flat(owner: str, name: str, file: ExportedFile) -> str:

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.api.exporting import ExportedModel, FoundModel, Link
+from modelpm.api.exporting import ExportedModel, FoundFile, Link
 from modelpm.api.inspection import Facts
-from modelpm_apps.files import files_in, grouped, named_apart, repository, small_text, wanted
+from modelpm_apps.files import found_in, named_apart, repository, small_text, wanted
 from modelpm_apps.places import Places
 
 _MODELS = "models"
+_ENDINGS = (".gguf", ".safetensors", ".json", ".txt", ".model", ".jinja")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,9 @@ class LMStudio:
         for base, file in named_apart(files):
             yield Link(f"{owner}/{name}/{base}", file.path)
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
-        """Yield the models of every repository."""
-        for repo in sorted(path for path in folder.glob("*/*") if path.is_dir()):
-            yield from grouped(files_in(repo, (".gguf",)), repo.parent)
+    def files(self, folder: Path) -> Iterator[FoundFile]:
+        """Yield the files of every repository."""
+        yield from found_in(folder, _ENDINGS)
 
     def _homes(self) -> Iterator[Path]:
         for pointer in self.places.home(".lmstudio-home-pointer"):

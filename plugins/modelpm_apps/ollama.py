@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpm.api import UsageError
-from modelpm.api.exporting import Entry, ExportedFile, ExportedModel, FoundModel, Link, Text
+from modelpm.api.exporting import Entry, ExportedFile, ExportedModel, FoundFile, Link, Text
 from modelpm.api.inspection import Facts
 from modelpm_apps.files import MOST, small_text, wanted
 from modelpm_apps.places import Places
@@ -101,14 +101,13 @@ class Ollama:
         manifest = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": _described(_CONFIG, config), "layers": layers}
         yield Text(f"manifests/registry.ollama.ai/library/{model.name}/latest", _json(manifest))
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
-        """Yield every model that has a manifest and whose layers are there."""
-        root = folder / "manifests"
-        for path in islice((p for p in sorted(root.glob("*/*/*/*")) if p.is_file()), MOST):
-            tag, name = path.name, path.parent.name
-            files = dict(_files(folder, small_text(path)))
-            if "model.gguf" in files:
-                yield FoundModel(name if tag == "latest" else f"{name}-{tag}", files)
+    def files(self, folder: Path) -> Iterator[FoundFile]:
+        """Yield the layers of every model that has a manifest, under its name and tag."""
+        manifests = (path for path in sorted((folder / "manifests").glob("*/*/*/*")) if path.is_file())
+        for path in islice(manifests, MOST):
+            model = path.parent.name if path.name == "latest" else f"{path.parent.name}-{path.name}"
+            for kind, place in _layers_of(folder, small_text(path)):
+                yield FoundFile(f"{model}/{model}.gguf" if kind == "model" else f"{model}/{kind}-{model}.gguf", place)
 
 
 def _gguf(model: ExportedModel, *roles: str) -> tuple[ExportedFile, ...]:
@@ -152,8 +151,8 @@ def _json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _files(folder: Path, manifest: str) -> Iterator[tuple[str, Path]]:
-    """Yield the model files of a manifest with their places."""
+def _layers_of(folder: Path, manifest: str) -> Iterator[tuple[str, Path]]:
+    """Yield the model files of a manifest that are there: the kind, and the place."""
     try:
         layers = json.loads(manifest)["layers"]
         found = [(str(layer["mediaType"]), str(layer["digest"])) for layer in layers]
@@ -163,4 +162,4 @@ def _files(folder: Path, manifest: str) -> Iterator[tuple[str, Path]]:
         kind = _NAMES.get(media.removeprefix(_LAYER), "")
         place = folder / "blobs" / digest.replace(":", "-").replace("/", "-")
         if kind and place.is_file():
-            yield f"{kind}.gguf", place
+            yield kind, place

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelpm.api.exporting import ExportedModel, FoundModel, Link
+from modelpm.api.exporting import ExportedModel, FoundFile, Link
 from modelpm.api.inspection import Facts
-from modelpm_apps.files import files_in, grouped, wanted
+from modelpm_apps.files import found_in, wanted
 from modelpm_apps.places import Places
 
 _MODELS = "user_data/models/"
+_ENDINGS = (".gguf", ".safetensors", ".json", ".txt", ".model", ".jinja")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,7 @@ class TextGen:
         for file in model.files:  # people edit configurations and templates there
             yield Link(f"{base}{model.name}/{file.path}", file.path, is_edited=file.role in {"config", "tokenizer"})
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
-        """Yield the GGUF models."""
+    def files(self, folder: Path) -> Iterator[FoundFile]:
+        """Yield the files of its folders of models."""
         for models in (folder / _MODELS, folder / "models", *([folder] if folder.name == "models" else [])):
-            if models.is_dir():
-                yield from grouped(files_in(models, (".gguf",)), models)
+            yield from found_in(models, _ENDINGS)

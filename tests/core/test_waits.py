@@ -57,6 +57,7 @@ SLOW = {
     "prune": Slow("prune -y", ("checking", "removing"), ("orphan",)),
     "store": Slow("store move {folder}/elsewhere", ("copying", "linking", "removing"), (_INSTALL,)),
     "cache": Slow("cache clean", ("removing",)),
+    "adopt": Slow("adopt gpt4all --app-dir {folder}/given", ("importing",)),
     "link": Slow("link gpt4all --all --app-dir {folder}/given", ("linking",), (_INSTALL,)),
     "doctor": Slow("doctor --offline", ("checking",)),
 }

@@ -113,18 +113,17 @@ Entry = Link | Text | Alias
 
 
 @dataclass(frozen=True, slots=True)
-class FoundModel:
-    """A model that a program has in its folder.
+class FoundFile:
+    """A file of a model that a program has.
 
     Attributes:
-        name: What the program calls it.
-        files: Where each file is, by its path inside the model.
-        reference: Where the program says that it comes from; None where it does not say.
+        path: Relative POSIX path by which people know it: ``OWNER/REPO/FILE``, ``MODEL/FILE``. modelpm finds the
+            models in these paths as in a folder that it imports.
+        place: Where it is.
     """
 
-    name: str
-    files: Mapping[str, Path]
-    reference: Reference | None = None
+    path: str
+    place: Path
 
 
 class Exporter(Protocol):
@@ -155,8 +154,8 @@ class Exporter(Protocol):
 
 @runtime_checkable
 class Adoptable(Protocol):
-    """Optional protocol: an exporter that tells which models a program has, so that modelpm can adopt them."""
+    """Optional protocol: an exporter that tells what a program has, so that modelpm can adopt it."""
 
-    def models(self, folder: Path) -> Iterable[FoundModel]:
-        """Return the models in the program's folder; damaged ones are left out. Reads names and small files only."""
+    def files(self, folder: Path) -> Iterable[FoundFile]:
+        """Return the finished files of models in the program's folder. Reads names and small files only."""
         ...

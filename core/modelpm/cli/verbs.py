@@ -56,6 +56,7 @@ VERBS: Mapping[str, Verb] = {
     "apps": Verb("modelpm.cli.commands.apps", "List the programs that can use the models, and where they are.", _APPS),
     "link": Verb("modelpm.cli.commands.link", "Make installed models appear in another program.", _APPS),
     "unlink": Verb("modelpm.cli.commands.unlink", "Take models out of another program.", _APPS),
+    "adopt": Verb("modelpm.cli.commands.adopt", "Install the models that another program has.", _APPS),
     "catalog": Verb("modelpm.cli.commands.catalog", "List, show and check catalogs.", _PLACE),
     "config": Verb("modelpm.cli.commands.config", "List, read and write settings.", _PLACE),
     "prune": Verb("modelpm.cli.commands.prune", "Free what no model, no project and no running install needs.", _PLACE),

@@ -105,6 +105,7 @@ class AsyncManager(_Async[Manager]):
     apps = _awaitable(Manager.apps)
     link = _awaitable(Manager.link)
     unlink = _awaitable(Manager.unlink)
+    adopt = _cancellable(Manager.adopt)
     why = _awaitable(Manager.why)
     meant = _awaitable(Manager.meant)
     named_by_alias = _awaitable(Manager.named_by_alias)

@@ -1,5 +1,6 @@
 """A manager's verbs for other programs: which there are, and which models they find."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from modelpm.library.keeping import Keeping
 
 if TYPE_CHECKING:  # start-up
     from modelpm.operations.apps import Apps
-    from modelpm.results.report import App, Result
+    from modelpm.results.report import Adopted, App, Result
 
 
 class Linking(Keeping):
@@ -95,6 +96,47 @@ class Linking(Keeping):
         linker = AppLinker(self._apps(), self._services.bus, user)
         result = linker.unlink(app, wanted, folder).told(self._services.warnings.taken())
         return result if several else result.raised()
+
+    def adopt(
+        self,
+        app: str,
+        *,
+        app_dir: str | Path | None = None,
+        hardlink: bool = False,
+        allow_pickle: bool = False,
+        allow_code: bool = False,
+        dry_run: bool = False,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> "Result[Adopted]":
+        """Make installed models of what a program has; its files are neither moved nor changed.
+
+        Args:
+            app: The program, as :meth:`apps` names it.
+            app_dir: The program's folder; None means where it is found.
+            hardlink: Whether its files may become read-only, so that store and program share them.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
+            dry_run: Say what would be done, and do nothing.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops it; what was taken is kept.
+
+        Raises:
+            UsageError: No plugin knows the program.
+            NotFound: The program's folder does not exist, or holds no models.
+        """
+        from modelpm.config.edit import given_path
+        from modelpm.inspection.policy import words
+        from modelpm.operations.adopt import Adopter
+        from modelpm.operations.import_files import Importer
+
+        services = self._services
+        if not dry_run:
+            services.open_store()
+        allow, call = words(pickle=allow_pickle, code=allow_code), services.call(None, user, cancelled)
+        importer = Importer(services.installer(self.environment, call.cancelled), (), call, None, allow, dry_run)
+        folder = given_path(app_dir, "--app-dir") if app_dir is not None else None
+        return Adopter(self._apps(), importer).adopt(app, folder, hardlink=hardlink).told(services.warnings.taken())
 
     def _apps(self) -> "Apps":
         from modelpm.operations.apps import Apps

@@ -267,6 +267,27 @@ class App:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """What was adopted of a program.
+
+    Attributes:
+        app: Its name on the command line.
+        dir: Its folder.
+        files: How many files of models it has.
+        bytes: Their bytes.
+        saved: Bytes of them that store and program share.
+        copied: Bytes of them that are new in the store, besides.
+    """
+
+    app: str
+    dir: Path
+    files: int
+    bytes: int
+    saved: int
+    copied: int
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """One model of an environment, or of a folder, that holds bytes of the store.
 

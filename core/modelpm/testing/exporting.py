@@ -19,7 +19,7 @@ def check_exporter(
     """Assert that an exporter does what modelpm relies on.
 
     It plans twice, elsewhere and without facts, looks at every entry, makes what is planned in a folder as modelpm
-    does, and asks an exporter that tells its models for what it finds there.
+    does, and asks an exporter that tells files for what it finds there.
 
     Args:
         exporter: What your plugin made.
@@ -44,11 +44,11 @@ def check_exporter(
     _check_entries(plan, model)
     _make(plan, folder)
     if isinstance(exporter, Adoptable):
-        found = elsewhere(lambda: tuple(exporter.models(folder)), "a list of models")
-        places = [place for each in found for place in each.files.values()]
-        require(bool(places), "the models of a folder in which one was linked have files")
-        require(all(place.is_file() for place in places), "the files of the models are there")
-        require(not tuple(exporter.models(_NOWHERE)), "a folder that is not there has no models")
+        found = elsewhere(lambda: tuple(exporter.files(folder)), "a list of files")
+        require(bool(found), "a folder in which a model was linked has files of it")
+        require(all(each.place.is_file() for each in found), "the files that are told are there")
+        require(len({each.path for each in found}) == len(found), "every path is told once")
+        require(not tuple(exporter.files(_NOWHERE)), "a folder that is not there has no files")
     return plan
 
 

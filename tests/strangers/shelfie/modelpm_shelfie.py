@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from modelpm.api import Context, hookimpl
-from modelpm.api.exporting import Entry, ExportedModel, Exporter, FoundModel, Link
+from modelpm.api.exporting import Entry, ExportedModel, Exporter, FoundFile, Link
 from modelpm.api.inspection import Facts
 
 
@@ -21,10 +21,10 @@ class Shelfie:
         for file in model.files:
             yield Link(f"{model.name}/{file.path}", file.path)
 
-    def models(self, folder: Path) -> Iterator[FoundModel]:
-        for place in sorted(path for path in folder.glob("*") if path.is_dir()):
-            files = {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
-            yield FoundModel(place.name, files)
+    def files(self, folder: Path) -> Iterator[FoundFile]:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                yield FoundFile(path.relative_to(folder).as_posix(), path)
 
 
 @hookimpl

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from modelpm.api.exporting import MOST_TEXT, Adoptable, Alias, Entry, ExportedModel, Exporter, FoundModel, Link, Text
+from modelpm.api.exporting import MOST_TEXT, Adoptable, Alias, Entry, ExportedModel, Exporter, FoundFile, Link, Text
 from modelpm.api.inspection import Facts
-from modelpm.api.types import Context, Reference
+from modelpm.api.types import Context
 from modelpm.errors import ModelpmError, PluginError, UsageError
-from modelpm.plugins.guard import NONE, Guarded, expect
+from modelpm.plugins.guard import Guarded, expect
 from modelpm.plugins.kinds import Kind, Trust
 from modelpm.text.untrusted import check_paths, printable
 
@@ -32,13 +32,19 @@ class GuardedExporter(Guarded[Exporter]):
 
     def folders(self) -> tuple[Path, ...]:
         """As :meth:`modelpm.api.exporting.Exporter.folders`."""
-        asked = lambda: self._ask_all(lambda made: made.folders(), Path, "folder")  # noqa: E731 - for the wait
-        return self.waits.bounded(self.entry, "a list of folders", asked)
+
+        def ask() -> tuple[Path, ...]:
+            return self._ask_all(lambda made: made.folders(), Path, "folder")
+
+        return self.waits.bounded(self.entry, "a list of folders", ask)
 
     def plan(self, model: ExportedModel, facts: Mapping[str, Facts], folder: Path) -> tuple[Entry, ...]:
         """As :meth:`modelpm.api.exporting.Exporter.plan`; every path is safe, and every file is the model's."""
-        asked = lambda: self._ask_all(lambda made: made.plan(model, facts, folder), get_args(Entry), "entry")  # noqa: E731 - as above
-        entries = self.waits.bounded(self.entry, "a plan", asked)
+
+        def ask() -> tuple[Entry, ...]:
+            return self._ask_all(lambda made: made.plan(model, facts, folder), get_args(Entry), "entry")
+
+        entries = self.waits.bounded(self.entry, "a plan", ask)
         for entry in entries:
             self._check(entry, model)
         links = {entry.path for entry in entries if isinstance(entry, Link)}
@@ -55,21 +61,20 @@ class GuardedExporter(Guarded[Exporter]):
         """Whether it tells which models the program has."""
         return isinstance(self.made, Adoptable)
 
-    def models(self, folder: Path) -> tuple[FoundModel, ...]:
-        """As :meth:`modelpm.api.exporting.Adoptable.models`; none where the plugin does not tell."""
+    def files(self, folder: Path) -> tuple[FoundFile, ...]:
+        """As :meth:`modelpm.api.exporting.Adoptable.files`, each path once; none where the plugin does not tell."""
         made = self.made
         if not isinstance(made, Adoptable):
             return ()
-        asked = lambda: self._ask_all(lambda _: made.models(folder), FoundModel, "model")  # noqa: E731 - as above
-        found = self.waits.bounded(self.entry, "a list of models", asked)
+
+        def ask() -> tuple[FoundFile, ...]:
+            return self._ask_all(lambda _: made.files(folder), FoundFile, "file")
+
+        found = self.waits.bounded(self.entry, "a list of files", ask)
         for each in found:
-            expect(self.entry, each.name, str, "name of a model")
-            expect(self.entry, each.files, Mapping, "files of a model")
-            expect(self.entry, each.reference, (Reference, NONE), "reference")
-            for path, place in each.files.items():
-                expect(self.entry, path, str, "path of a file")
-                expect(self.entry, place, Path, "place of a file")
-        return found
+            expect(self.entry, each.path, str, "path of a file")
+            expect(self.entry, each.place, Path, "place of a file")
+        return tuple({each.path: each for each in found}.values())
 
     def _check(self, entry: Entry, model: ExportedModel) -> None:
         expect(self.entry, entry.path, str, "path")
