@@ -91,7 +91,7 @@ def _kind(file: ExportedFile) -> str:
 
 
 def _places(root: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the folders that ComfyUI looks into, each with the role that it stands for."""
+    """Yield the folders that ComfyUI reads, each with the role that it stands for."""
     models = root if root.name == "models" else root / "models"
     seen = set[Path]()
     for kind, place in (*((kind, models / kind) for kind in _KINDS), *_extra(root)):

@@ -97,7 +97,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A relative symlink to a :class:`Link` of the same plan; where there are no symlinks, another link to its file.
+    """A relative symlink to a :class:`Link` of the same plan; where a disk has none, another link to its file.
 
     Attributes:
         path: Relative POSIX path below the program's folder.

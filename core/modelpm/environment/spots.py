@@ -24,7 +24,7 @@ class Spot(NamedTuple):
         mode: How to link; see :meth:`modelpm.store.Store.link`.
         target: Of a relative symlink: the path of the file that it leads to; else empty.
         is_writable: Whether the program may write to it.
-        yields: Whether something else in its place stays there, and is no error.
+        yields: Whether something else in its place stays there, and the rest is made all the same.
     """
 
     path: str

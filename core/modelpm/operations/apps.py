@@ -1,4 +1,4 @@
-"""Other programs on this machine: which there are, where they keep models, and what one of ours is for them."""
+"""Other programs on this machine: which there are, where they keep models, and what a model is for them."""
 
 from collections.abc import Mapping
 from contextlib import suppress
