@@ -83,6 +83,8 @@ class Code(StrEnum):
     NOT_FOUND = "not_found", 5, "what was asked for does not exist"
     NOT_INSTALLED = "not_installed", 5, "no installed model has the name"
     NOT_IN_PROJECT = "not_in_project", 5, "the project has no model of the name"
+    NOT_LINKED = "not_linked", 5, "no folder of the program shows the model"
+    NO_APP_FOLDER = "no_app_folder", 5, "the folder of a program does not exist"
     NOT_HELD = "not_held", 5, "nothing that modelpm knows holds the file or digest"
     NO_SUCH_JOB = "no_such_job", 5, "the queue has no job with the id"
     MISSING = "missing", 5, "files of an installed model are not there"

@@ -22,6 +22,7 @@ PUBLIC = {
     "modelpm.__version__",
     "modelpm.api",
     "modelpm.api.attesting",
+    "modelpm.api.exporting",
     "modelpm.api.inspection",
     "modelpm.api.toolkit",
     "modelpm.api.unpacking",
@@ -93,7 +94,8 @@ def writes_files(path: str, tree: ast.AST) -> Iterator[int]:
         owner = call.func.value if isinstance(call.func, ast.Attribute) else None
         dotted = f"{owner.id}.{name}" if isinstance(owner, ast.Name) else ""
         opened = dotted == "os.open" and any(f"O_{flag}" in ast.unparse(call) for flag in ("WRONLY", "RDWR", "CREAT"))
-        if name in WRITING_METHODS or dotted in WRITING_FUNCTIONS or opened:
+        is_verb = name == "unlink" and len(call.args) > 1  # `unlink APP NAME`; that of a path takes none
+        if (name in WRITING_METHODS and not is_verb) or dotted in WRITING_FUNCTIONS or opened:
             yield call.lineno
         texts = [a.value for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
         modes = [t for t in texts if isinstance(t, str) and t and set(t) <= set("rwaxbt+")]

@@ -57,6 +57,8 @@ SLOW = {
     "prune": Slow("prune -y", ("checking", "removing"), ("orphan",)),
     "store": Slow("store move {folder}/elsewhere", ("copying", "linking", "removing"), (_INSTALL,)),
     "cache": Slow("cache clean", ("removing",)),
+    "adopt": Slow("adopt gpt4all --app-dir {folder}/given", ("importing",)),
+    "link": Slow("link gpt4all --all --app-dir {folder}/given", ("linking",), (_INSTALL,)),
     "doctor": Slow("doctor --offline", ("checking",)),
 }
 QUICK = {
@@ -66,6 +68,8 @@ QUICK = {
     "rename": "one lock and a few links",
     "search": "reads files of this machine",
     "why": "reads locks",
+    "apps": "looks at a few folders",
+    "unlink": "a few links",
     "init": "writes one file",
     "catalog": "reads files of this machine",
     "config": "reads one file",

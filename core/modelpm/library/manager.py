@@ -13,7 +13,7 @@ from modelpm.events.listening import Listening
 from modelpm.events.subscribers import Events, Warnings
 from modelpm.library.aliases import MANAGER, renamed
 from modelpm.library.given import given
-from modelpm.library.keeping import Keeping
+from modelpm.library.linking import Linking
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from modelpm.results.report import Outdated, Result, Verified
 
 
-class Manager(Keeping):
+class Manager(Linking):
     """Installs models and says where they are.
 
     Args:
