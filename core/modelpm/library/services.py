@@ -171,7 +171,7 @@ class Services:
         """Return a transfer engine for one run."""
         from modelpm.library.wiring import make_engine
 
-        return make_engine(self.config, self.store, self.registry, self.hosts, self.bus)
+        return make_engine(self.config, self.store, self.registry, self.hosts, self.bus, self.inspection)
 
     def installer(self, environment: Environment, cancelled: threading.Event | None = None) -> "Installer":
         """Return what brings models into an environment, until ``cancelled`` is set."""

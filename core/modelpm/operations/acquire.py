@@ -10,6 +10,7 @@ from modelpm.api.events import Bus
 from modelpm.api.types import Status
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import link_into, say_copied, say_left_out
+from modelpm.environment.older import older
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
@@ -98,11 +99,13 @@ class Brought:
         locked: The model.
         downloaded: Bytes.
         fetched: SHA-256 of the blobs that were not here before.
+        reused: Bytes that were copied from other versions of its files.
     """
 
     locked: LockedModel
     downloaded: int
     fetched: frozenset[str]
+    reused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +225,7 @@ class Installer:
     def done(self, brought: Brought) -> tuple[InstalledModel, Change]:
         """Return the row of a model that was installed, and what that changed."""
         made = installed_model(self.environment, brought.locked)
-        return made, Change.of("install", made, downloaded=brought.downloaded, path=made.path)
+        return made, Change.of("install", made, downloaded=brought.downloaded, reused=brought.reused, path=made.path)
 
     @contextmanager
     def counting_on(self, models: Sequence[ResolvedModel]) -> Iterator[None]:
@@ -266,8 +269,9 @@ class Installer:
                 if not learns:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
-                yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
-                outcome.details.update(done(locked, fetched, downloaded), plugins=self._plugins())
+                reused = sum(f.reused for f in fetched.values())
+                yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()), reused)
+                outcome.details.update(done(locked, fetched, downloaded), reused=reused, plugins=self._plugins())
         except (Interrupted, KeyboardInterrupt):
             tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
             raise
@@ -301,6 +305,11 @@ class Installer:
         if told := dangers(found):
             outcome.details.update(dangers=dict(list(told.items())[:100]), allow=list(locked.allow))
         return locked if only is not None else replace(locked, allow=needed(found, locked.allow))
+
+    def reusable(self, task: Task) -> int:
+        """Return how many of the bytes to fetch may turn out to be here, in older files."""
+        files = [step.file for step in task.plan.steps if step.fetch]
+        return sum(file.size or 0 for file in files if older(self.environment.view, task.model, file))
 
     def glance(self, task: Task) -> None:
         """Refuse what the first bytes of the files at their sources prove.
@@ -354,7 +363,11 @@ class Installer:
     def fetches(self, model: ResolvedModel, files: Iterable[ResolvedFile] | None = None) -> list[Fetch]:
         """Return what the engine is asked for: some files of a model, or all."""
         listings, chosen = self.resolver.listings, model.files if files is None else files
-        return [Fetch(model.name, f.path, f.size, f.digest, key_of(f), locator(listings, model, f)) for f in chosen]
+        view = self.environment.view
+        return [
+            Fetch(model.name, f.path, f.size, f.digest, key_of(f), locator(listings, model, f), older(view, model, f))
+            for f in chosen
+        ]
 
     def run(self, fetches: Sequence[Fetch], tracker: Tracker, cancelled: Event) -> Sequence[Fetched | ModelpmError]:
         """Fetch files of one model into the store; return what came of each."""

@@ -93,6 +93,7 @@ class Changer:
     call: Call
     locker: Locker = field(init=False)
     _brought: dict[LockedModel, int] = field(default_factory=dict)
+    _reused: dict[LockedModel, int] = field(default_factory=dict)
     _is_dry: bool = False
     _edited: bool = False  # whether the manifest gets another text
 
@@ -137,6 +138,7 @@ class Changer:
             planned = {t.model.name: t for t in self.installer.plan([ResolvedModel.of_locked(m) for m in missing])}
             for model in missing:
                 self._brought[model] = planned[model.name].plan.download
+                self._reused[model] = self.installer.reusable(planned[model.name])
             return self._report(intent, before, lock, wanted, missing)
         needs = [ResolvedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
@@ -241,6 +243,7 @@ class Changer:
                 try:
                     brought.append(self.installer.bring(task, call=self.call))
                     self._brought[model] = self._brought.get(model, 0) + brought[-1].downloaded
+                    self._reused[model] = brought[-1].reused
                 except Interrupted:
                     raise
                 except ModelpmError as error:
@@ -280,8 +283,8 @@ class Changer:
         for model in placed:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
-            action = "install" if downloaded else "link"
-            changes.append(Change.of(action, row, downloaded=downloaded, path=row.path))
+            action, reused = "install" if downloaded else "link", self._reused.get(model, 0)
+            changes.append(Change.of(action, row, downloaded=downloaded, reused=reused, path=row.path))
         changes += [Change.of("unlink", name) for name in strays]
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"

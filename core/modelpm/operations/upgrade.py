@@ -157,7 +157,7 @@ def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
     """Return the change that an upgrade makes, as far as that is known before."""
     if task.learns:
         return task.change("compare", old.release or old.digest)
-    return task.change("upgrade", _version(installer.resolver, old))
+    return replace(task.change("upgrade", _version(installer.resolver, old)), reused=installer.reusable(task))
 
 
 def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change:

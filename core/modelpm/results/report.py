@@ -25,6 +25,7 @@ class Change:
         digest: ``m1:…``, None where a dry run cannot know it.
         bytes: Size of all files, None where a dry run cannot know it.
         downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
+        reused: Bytes copied from other versions of its files, which were here; in a dry run, at most so many.
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
@@ -39,6 +40,7 @@ class Change:
     digest: str | None = None
     bytes: int | None = None
     downloaded: int = 0
+    reused: int = 0
     path: Path | None = None
     freed: int = field(default=0, metadata=CALLERS_ONLY)
     note: str = field(default="", metadata=CALLERS_ONLY)

@@ -8,6 +8,9 @@ It takes the lock of the file's key, opens the partial, and hashes the bytes in 
 send it back to DOWNLOADING: wrong bytes (they go to quarantine, and a plain request fetches the file again, once), and
 another version of the object (``validators``: every byte is dropped). Nothing is committed against a promised digest.
 
+Before the first segment, ``comparison`` may find spans that older files seem to have. The file's own thread copies them
+(``copier``) while the rest is fetched. If the digest then differs, the copied spans are fetched, too.
+
 A **segment** (``segment.Segment``) is one range of a file on one connection::
 
     unassigned -> running -> finished                   all its bytes were written, or the attempt failed
@@ -35,9 +38,11 @@ Who may touch what, and from which thread:
 from modelpm.transfer.bandwidth import RateLimit
 from modelpm.transfer.disk_space import check_space
 from modelpm.transfer.engine import Engine
+from modelpm.transfer.likeness import SMALLEST
 from modelpm.transfer.model import Fetch, Fetched, FileProgress, Options, Origin, RunProgress
 
 __all__ = [
+    "SMALLEST",
     "Engine",
     "Fetch",
     "Fetched",

@@ -14,11 +14,14 @@ from modelpm.store.locks import Held
 from modelpm.store.partials.journal import Header
 from modelpm.store.partials.partial import Partial, progress
 from modelpm.store.partials.ranges import END, Ranges
-from modelpm.text.human import number_of
+from modelpm.text.human import binary_size, number_of
+from modelpm.transfer.comparison import Comparison
 from modelpm.transfer.context import RunContext
+from modelpm.transfer.copier import Copier
 from modelpm.transfer.file_state import FileState
 from modelpm.transfer.hash_follower import HashFollower
 from modelpm.transfer.hashing import Digests
+from modelpm.transfer.likeness import Span
 from modelpm.transfer.model import Fetch, Fetched
 from modelpm.transfer.recovery import Recovery
 from modelpm.transfer.validators import Restart
@@ -49,6 +52,7 @@ class Download:
     _recovery: Recovery | None = None
     _partial: Partial | None = None
     _file: FileState | None = None
+    _copier: Copier | None = None
     _received: int = 0
     _elsewhere: int = 0  # bytes that another process has downloaded
     _waited: bool = False  # for another process, or thread, that downloaded the same file
@@ -70,6 +74,7 @@ class Download:
                 sha256=fetched.sha256,
                 downloaded=fetched.downloaded,
                 source=fetched.source,
+                reused=fetched.reused,
             )
             self.status, self.result = Status.COMPLETED, fetched
         self._release()
@@ -179,16 +184,40 @@ class Download:
             partial.open()
             self._partial, self._recovery = partial, recovery
             self._emit("file.start", size=self._size, resumed=partial.resumed)
+            self._copier = Copier(partial, self._alike(partial, recovery))
             digests = self._verified(partial, worker)
-            size = digests.position
+            size, reused = digests.position, partial.copied
             data = partial.complete(size)
             self._store.commit(data, digests.sha256(), prefixes=digests.prefixes)
             partial.discard()
-            return Fetched(digests.sha256(), size, self._received, recovery.origins.last_sender)
+            return Fetched(digests.sha256(), size, self._received, recovery.origins.last_sender, reused)
         finally:
             partial.close()
+            if self._copier is not None:
+                self._copier.close()
             if key != self.fetch.key:
                 partial.discard()
+
+    def _alike(self, partial: Partial, recovery: Recovery) -> list[Span]:
+        """Return what older files seem to have of this one, where it is worth to ask."""
+        fetch, engine = self.fetch, self.context.engine
+        promised = fetch.digest is not None and fetch.digest.algorithm == "sha256"
+        if not promised or fetch.size is None or fetch.size - partial.present < engine.options.compare_from:
+            return []
+        if engine.inspection is None or not fetch.older:
+            return []
+        try:
+            origin = recovery.origins.choose().origin
+        except ModelpmError:  # the download says it
+            return []
+        self._emit("file.compare")
+        comparison = Comparison(origin, fetch.size, self.context, engine.inspection.inspectors)
+        spans = comparison.spans(fetch.older, partial)
+        self._received += comparison.received
+        if comparison.received:
+            recovery.origins.sent(origin)
+        self._emit("file.reuse", size=fetch.size, reused=sum(span.length for span in spans))
+        return spans
 
     def _verified(self, partial: Partial, worker: Worker) -> Digests:
         """Return the digests of the right bytes; wrong ones are quarantined, and the file is fetched once more.
@@ -198,10 +227,13 @@ class Download:
         """
         for last in (False, True):
             self._size = self.fetch.size  # a size that wrong bytes came with does not count any more
-            digests = self._complete(partial, worker)
+            digests, wanted = self._complete(partial, worker), self.fetch.digest
+            if wanted is not None and digests.promised() != wanted.hex and partial.copied:
+                self._tell_unlike(partial.copied)
+                partial.drop_copied()
+                digests = self._complete(partial, worker)
             self.status = Status.VERIFYING
             self._emit("file.verify", sha256=digests.sha256())
-            wanted = self.fetch.digest
             if wanted is None or digests.promised() == wanted.hex:
                 return digests
             error = self._mismatch(digests.promised(), worker)
@@ -214,6 +246,10 @@ class Download:
             worker.recovery.request_plainly()
             partial.open()
         raise AssertionError  # the loop ends above
+
+    def _tell_unlike(self, count: int) -> None:
+        reason = f"{binary_size(count)} of an older file are not all the same; they are fetched, too"
+        self._emit("file.retry", reason=reason, code=Code.DIGEST_MISMATCH, attempt=0, retries=0, wait=0.0)
 
     def _mismatch(self, actual: str, worker: Worker) -> IntegrityError:
         wanted = self.fetch.digest
@@ -232,6 +268,8 @@ class Download:
     def _complete(self, partial: Partial, worker: Worker) -> Digests:
         """Fetch all that is missing, and hash it while it arrives."""
         missing = Ranges(partial.gaps(0, END if self._size is None else self._size))
+        for span in self._copier.spans if self._copier is not None else ():
+            missing.remove(span.start, span.stop)
         unidentified = self.fetch.digest is None and partial.header.validator is None
         single_stream = worker.recovery.plain or unidentified
         file = FileState(partial, worker, self._size, missing, single_stream=single_stream)
@@ -255,14 +293,24 @@ class Download:
             self._size = file.size
             if file.size is not None and file.partial.present >= file.size:
                 self.status = Status.VERIFYING
-            if follower.step():
+            if follower.step(wait=not self._copies(file)):
                 return follower.digests
+
+    def _copies(self, file: FileState) -> bool:
+        """Copy a piece of an older file, where something is to copy; what cannot be read is fetched."""
+        if self._copier is None or not self._copier.spans:
+            return False
+        if (unread := self._copier.step()) is not None:
+            self.context.scheduler.refetch(file, *unread)
+        return True
 
     def _start_over(self, file: FileState, recovery: Recovery, restart: Restart) -> None:
         """Drop every byte: they are of another version."""
         self.context.scheduler.abort_file(file, seconds=_RESTART)
         file.partial.restart(restart.label, restart.validator)
         recovery.restarted()
+        if self._copier is not None:
+            self._copier.spans.clear()
         self._size = self.fetch.size
         self.context.scheduler.reset_file(file, self._size)
 

@@ -37,8 +37,11 @@ class HashFollower:
         self.digests = Digests(self.promised, self.context.engine.hasher(self.promised, self._size))
         self._buffer = memoryview(bytearray(min(BLOCK, self._size or BLOCK)))
 
-    def step(self) -> bool:
+    def step(self, *, wait: bool = True) -> bool:
         """Hash what is present, or wait a moment for more; return whether that was all.
+
+        Args:
+            wait: Whether to wait; not where the caller itself brings bytes.
 
         Raises:
             StoreError: The disk does not return what was written.
@@ -47,7 +50,7 @@ class HashFollower:
         if digests.position == file.size and not self._refetch_damaged_tail():
             return True
         file.hashed = digests.position  # this may be less than before, where bytes are fetched again
-        self._hash(file.partial.await_bytes(digests.position, _PATIENCE))
+        self._hash(file.partial.await_bytes(digests.position, _PATIENCE if wait else 0.0))
         return False
 
     def _hash(self, end: int) -> None:
@@ -91,7 +94,8 @@ class HashFollower:
     def _refetch_damaged_tail(self) -> bool:
         """Fetch the bytes after the last prefix digest again, where a wrong file is all from an earlier run."""
         digests, at = self.digests, self.digests.position
-        if self.promised is None or self.file.partial.resumed != at or at % PIECE == 0:
+        partial = self.file.partial
+        if self.promised is None or partial.resumed != at or at % PIECE == 0 or partial.copied:
             return False
         if digests.promised() == self.promised.hex or not self._may_refetch(at):
             return False

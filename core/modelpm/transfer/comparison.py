@@ -1,0 +1,182 @@
+"""Compare a file at its source with older files on this machine, before it is fetched.
+
+The header is read and kept as the beginning of the download. Then a few random places of its tensors are compared, in
+bounded time. What seems the same is only guessed: the digest of the whole file decides.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import SystemRandom
+from typing import Final
+
+from modelpm.api.cursor import BoundError, MalformedError
+from modelpm.errors import ModelpmError
+from modelpm.inspection.files import LocalFile, remote_range
+from modelpm.inspection.inspectors import Inspectors
+from modelpm.store.partials.partial import Partial
+from modelpm.transfer.context import RunContext
+from modelpm.transfer.likeness import SAMPLE, Older, Span, alike, candidates, looks, probes
+from modelpm.transfer.model import Origin
+
+_RANDOM: Final = SystemRandom()  # places that a publisher cannot foresee
+_LARGEST_HEADER: Final = 64 << 20
+_ROOM: Final = 16 << 10  # bytes by which a header may be longer than that of the older file, and still take one request
+_PROBING: Final = 5.0  # seconds for the first places: one round trip, of a server that is far away
+_RATE: Final = 2_000_000_000  # bytes of the file for each second of comparing: 5 % of the time at 100 MB a second
+_AT_ONCE: Final = 8
+_TICK: Final = 0.05  # seconds between two looks whether the time is over, or the run
+
+
+@dataclass(slots=True)
+class Comparison:
+    """Finds the spans of one file that older files have.
+
+    Attributes:
+        origin: Serves the file.
+        size: Its bytes.
+        context: What the run shares.
+        inspectors: They read headers.
+        received: Bytes that were fetched for it.
+    """
+
+    origin: Origin
+    size: int
+    context: RunContext
+    inspectors: Inspectors
+    received: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def spans(self, paths: Sequence[Path], partial: Partial) -> list[Span]:
+        """Return what seems to be the same, in file order; nothing where that cannot be found out.
+
+        Args:
+            paths: The older files, the likeliest first.
+            partial: Takes the bytes of the header.
+
+        Raises:
+            StoreError: The partial cannot be written.
+        """
+        with ExitStack() as stack:
+            files = dict[Path, LocalFile]()
+            for path in paths:
+                with suppress(ModelpmError):
+                    files[path] = stack.enter_context(LocalFile(path))
+            older = [old for path, file in files.items() if (old := self._older(path, file)) is not None]
+            if not older:
+                return []
+            found, head = self._candidates(older)
+            if head:
+                partial.write(0, memoryview(head))
+            return self._alike(found, files) if found else []
+
+    def _older(self, path: Path, file: LocalFile) -> Older | None:
+        try:
+            tensors = self.inspectors.tensors(file)
+        except (ModelpmError, MalformedError):
+            return None
+        return Older(path, file.size, tensors) if tensors else None
+
+    def _candidates(self, older: Sequence[Older]) -> tuple[list[Span], bytes]:
+        """Return the spans to look at, and the bytes of the header."""
+        first = min(tensor.start for tensor in older[0].tensors) + _ROOM
+        head = _Head(self, first)
+        try:
+            return candidates(self.inspectors.tensors(head), self.size, older), bytes(head.data)
+        except (ModelpmError, MalformedError):  # the download itself finds out what is wrong with it
+            return [], bytes(head.data)
+
+    def _alike(self, spans: Sequence[Span], files: dict[Path, LocalFile]) -> list[Span]:
+        found = _Looks(self, files).at(probes(spans, _RANDOM), _PROBING)
+        if not any(found.values()):
+            return []
+        more = _Looks(self, files).at(looks(spans, _RANDOM), self.size / _RATE)
+        return alike(spans, {span: found.get(span, True) and more.get(span, True) for span in (*found, *more)})
+
+    def differs(self, span: Span, file: LocalFile) -> bool:
+        """Whether a random place of a span has other bytes at the source, or cannot be read."""
+        at = _RANDOM.randrange(max(1, span.length - SAMPLE + 1))
+        count = min(SAMPLE, span.length - at)
+        try:
+            return self.fetch(span.start + at, count) != file.read(span.offset + at, count)
+        except ModelpmError:
+            return True
+
+    def fetch(self, start: int, count: int) -> bytes:
+        """Return bytes of the file at its source.
+
+        Raises:
+            ModelpmError: The source fails.
+        """
+        origin = self.origin
+        got = remote_range(origin.source, origin.remote, origin.location, start, count)
+        with self._lock:
+            self.received += len(got)
+        self.context.stopped.wait(self.context.engine.limiter.charge(len(got)))
+        return got
+
+
+@dataclass(slots=True)
+class _Head:
+    """The beginning of a remote file, fetched as far as it is read."""
+
+    comparison: Comparison
+    first: int
+    data: bytearray = field(default_factory=bytearray)
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes the file has."""
+        return self.comparison.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return the bytes from ``offset``.
+
+        Raises:
+            BoundError: The header is longer than any.
+            ModelpmError: The source fails.
+        """
+        stop = min(max(offset + length, self.first), self.size)
+        if stop > _LARGEST_HEADER:
+            raise BoundError("the header has more bytes than modelpm reads")
+        if stop > len(self.data):
+            self.data += self.comparison.fetch(len(self.data), stop - len(self.data))
+        return bytes(self.data[offset : offset + length])
+
+
+@dataclass(slots=True)
+class _Looks:
+    """Places that several threads look at until the time is over; a thread that a server keeps is left alone."""
+
+    comparison: Comparison
+    files: dict[Path, LocalFile]
+    _found: dict[Span, bool] = field(default_factory=dict)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def at(self, spans: Sequence[Span], seconds: float) -> dict[Span, bool]:
+        """Return whether each span that was looked at was equal."""
+        waiting, deadline = list(reversed(spans)), time.monotonic() + seconds
+        left = len(waiting)
+
+        def look() -> None:
+            nonlocal left
+            while True:
+                with self._changed:
+                    if not waiting or time.monotonic() > deadline or self.comparison.context.stopped.is_set():
+                        return
+                    span = waiting.pop()
+                differs = self.comparison.differs(span, self.files[span.path])
+                with self._changed:
+                    self._found[span] = self._found.get(span, True) and not differs
+                    left -= 1
+                    self._changed.notify()
+
+        for _ in range(min(_AT_ONCE, self.comparison.context.engine.options.jobs, len(waiting))):
+            threading.Thread(target=look, name="modelpm-comparison", daemon=True).start()
+        with self._changed:
+            while left and time.monotonic() <= deadline and not self.comparison.context.stopped.is_set():
+                self._changed.wait(_TICK)
+            return dict(self._found)

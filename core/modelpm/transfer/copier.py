@@ -1,0 +1,61 @@
+"""Copy what older files seem to have into a partial, piece by piece, while the rest is fetched and hashed."""
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from modelpm.disk import system
+from modelpm.store.partials.partial import Partial
+from modelpm.transfer.likeness import Span
+
+_PIECE = 4 << 20
+
+
+@dataclass(slots=True)
+class Copier:
+    """Copies spans in file order. Used only by the file's own thread.
+
+    Attributes:
+        partial: Where the bytes go.
+        spans: What is still to copy.
+    """
+
+    partial: Partial
+    spans: list[Span]
+    _path: Path | None = None
+    _fd: int = -1
+    _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_PIECE)))
+
+    def step(self) -> tuple[int, int] | None:
+        """Copy a piece; return the range that cannot be copied after all, so that it is fetched.
+
+        Raises:
+            StoreError: The partial cannot be written.
+        """
+        span = self.spans.pop(0)
+        begin = span.start
+        for start, stop in self.partial.gaps(span.start, span.stop)[:1]:
+            count = self._read(span, start, min(stop - start, _PIECE))
+            if not count:
+                return start, span.stop
+            self.partial.write(start, self._buffer[:count], copied=True)
+            begin = start + count
+            if begin < span.stop:
+                self.spans.insert(0, Span(begin, span.stop, span.path, span.offset + begin - span.start))
+        return None
+
+    def _read(self, span: Span, start: int, count: int) -> int:
+        """Fill the buffer; return how many bytes came, none where the disk fails."""
+        try:
+            if span.path != self._path:
+                self.close()
+                self._fd, self._path = system.open_file(span.path, os.O_RDONLY), span.path
+            return system.pread_into(self._fd, self._buffer[:count], span.offset + start - span.start)
+        except OSError:
+            return 0
+
+    def close(self) -> None:
+        """Release the file."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._path = -1, None
