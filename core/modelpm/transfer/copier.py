@@ -8,7 +8,7 @@ from modelpm.disk import system
 from modelpm.store.partials.partial import Partial
 from modelpm.transfer.likeness import Span
 
-_PIECE = 4 << 20
+_PIECE = 1 << 20  # as many files may be under way as there are connections: this is the memory of each
 
 
 @dataclass(slots=True)

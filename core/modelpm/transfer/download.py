@@ -184,7 +184,8 @@ class Download:
             partial.open()
             self._partial, self._recovery = partial, recovery
             self._emit("file.start", size=self._size, resumed=partial.resumed)
-            self._copier = Copier(partial, self._alike(partial, recovery))
+            if spans := self._alike(partial, recovery):
+                self._copier = Copier(partial, spans)
             digests = self._verified(partial, worker)
             size, reused = digests.position, partial.copied
             data = partial.complete(size)
