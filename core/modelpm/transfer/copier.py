@@ -1,6 +1,7 @@
 """Copy what older files seem to have into a partial, piece by piece, while the rest is fetched and hashed."""
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ class Copier:
 
     Attributes:
         partial: Where the bytes go.
-        spans: What is still to copy.
+        spans: What is still to copy, or to end with.
     """
 
     partial: Partial
@@ -26,23 +27,21 @@ class Copier:
     _fd: int = -1
     _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(_PIECE)))
 
-    def step(self) -> tuple[int, int] | None:
-        """Copy a piece; return the range that cannot be copied after all, so that it is fetched.
+    def step(self, differing: Collection[Span]) -> Span | None:
+        """Copy a piece; return the span that must be fetched instead, because it differs or cannot be read.
 
         Raises:
             StoreError: The partial cannot be written.
         """
-        span = self.spans.pop(0)
-        begin = span.start
-        for start, stop in self.partial.gaps(span.start, span.stop)[:1]:
-            count = self._read(span, start, min(stop - start, _PIECE))
-            if not count:
-                return start, span.stop
-            self.partial.write(start, self._buffer[:count], copied=True)
-            begin = start + count
-            if begin < span.stop:
-                self.spans.insert(0, Span(begin, span.stop, span.path, span.offset + begin - span.start))
-        return None
+        span = self.spans[0]
+        missing = self.partial.gaps(span.start, span.stop)
+        if missing and span not in differing:
+            start, stop = missing[0]
+            if count := self._read(span, start, min(stop - start, _PIECE)):
+                self.partial.write(start, self._buffer[:count], copied=True)
+                return None
+        del self.spans[0]
+        return span if missing else None
 
     def _read(self, span: Span, start: int, count: int) -> int:
         """Fill the buffer; return how many bytes came, none where the disk fails."""

@@ -21,7 +21,6 @@ from modelpm.transfer.copier import Copier
 from modelpm.transfer.file_state import FileState
 from modelpm.transfer.hash_follower import HashFollower
 from modelpm.transfer.hashing import Digests
-from modelpm.transfer.likeness import Span
 from modelpm.transfer.model import Fetch, Fetched
 from modelpm.transfer.recovery import Recovery
 from modelpm.transfer.validators import Restart
@@ -52,6 +51,7 @@ class Download:
     _recovery: Recovery | None = None
     _partial: Partial | None = None
     _file: FileState | None = None
+    _comparison: Comparison | None = None
     _copier: Copier | None = None
     _received: int = 0
     _elsewhere: int = 0  # bytes that another process has downloaded
@@ -116,7 +116,8 @@ class Download:
     def received(self) -> int:
         """Return the bytes that were received in this run."""
         file = self._file
-        return self._received + (file.total_received() if file is not None else 0)
+        compared = self._comparison.received if self._comparison is not None else 0
+        return self._received + compared + (file.total_received() if file is not None else 0)
 
     def _failed(self, error: ModelpmError) -> None:
         details = {name: error.details[name] for name in ("expected", "actual") if name in error.details}
@@ -184,41 +185,43 @@ class Download:
             partial.open()
             self._partial, self._recovery = partial, recovery
             self._emit("file.start", size=self._size, resumed=partial.resumed)
-            if spans := self._alike(partial, recovery):
-                self._copier = Copier(partial, spans)
+            self._compare(partial, recovery)
             digests = self._verified(partial, worker)
             size, reused = digests.position, partial.copied
             data = partial.complete(size)
             self._store.commit(data, digests.sha256(), prefixes=digests.prefixes)
             partial.discard()
-            return Fetched(digests.sha256(), size, self._received, recovery.origins.last_sender, reused)
+            return Fetched(digests.sha256(), size, self.received(), recovery.origins.last_sender, reused)
         finally:
             partial.close()
+            if self._comparison is not None:
+                self._comparison.close()
+                self._received, self._comparison = self._received + self._comparison.received, None
             if self._copier is not None:
                 self._copier.close()
             if key != self.fetch.key:
                 partial.discard()
 
-    def _alike(self, partial: Partial, recovery: Recovery) -> list[Span]:
-        """Return what older files seem to have of this one, where it is worth to ask."""
+    def _compare(self, partial: Partial, recovery: Recovery) -> None:
+        """Find out what older files seem to have of this one, where it is worth to ask."""
         fetch, engine = self.fetch, self.context.engine
         promised = fetch.digest is not None and fetch.digest.algorithm == "sha256"
         if not promised or fetch.size is None or fetch.size - partial.present < engine.options.compare_from:
-            return []
+            return
         if engine.inspection is None or not fetch.older:
-            return []
+            return
         try:
             origin = recovery.origins.choose().origin
         except ModelpmError:  # the download says it
-            return []
+            return
         self._emit("file.compare")
-        comparison = Comparison(origin, fetch.size, self.context, engine.inspection.inspectors)
-        spans = comparison.spans(fetch.older, partial)
-        self._received += comparison.received
+        comparison = self._comparison = Comparison(origin, fetch.size, self.context, engine.inspection.inspectors)
+        comparison.compare(fetch.older, partial)
         if comparison.received:
             recovery.origins.sent(origin)
-        self._emit("file.reuse", size=fetch.size, reused=sum(span.length for span in spans))
-        return spans
+        if comparison.spans:
+            self._copier = Copier(partial, list(comparison.spans))
+        self._emit("file.reuse", size=fetch.size, reused=sum(span.length for span in comparison.spans))
 
     def _verified(self, partial: Partial, worker: Worker) -> Digests:
         """Return the digests of the right bytes; wrong ones are quarantined, and the file is fetched once more.
@@ -228,11 +231,7 @@ class Download:
         """
         for last in (False, True):
             self._size = self.fetch.size  # a size that wrong bytes came with does not count any more
-            digests, wanted = self._complete(partial, worker), self.fetch.digest
-            if wanted is not None and digests.promised() != wanted.hex and partial.copied:
-                self._tell_unlike(partial.copied)
-                partial.drop_copied()
-                digests = self._complete(partial, worker)
+            digests, wanted = self._corrected(self._complete(partial, worker), partial, worker), self.fetch.digest
             self.status = Status.VERIFYING
             self._emit("file.verify", sha256=digests.sha256())
             if wanted is None or digests.promised() == wanted.hex:
@@ -248,9 +247,19 @@ class Download:
             partial.open()
         raise AssertionError  # the loop ends above
 
-    def _tell_unlike(self, count: int) -> None:
-        reason = f"{binary_size(count)} of an older file are not all the same; they are fetched, too"
-        self._emit("file.retry", reason=reason, code=Code.DIGEST_MISMATCH, attempt=0, retries=0, wait=0.0)
+    def _corrected(self, digests: Digests, partial: Partial, worker: Worker) -> Digests:
+        """Where copied bytes are not the right ones, fetch the spans that differ as far as is known, and then all."""
+        wanted, comparison = self.fetch.digest, self._comparison
+        for everything in (False, True):
+            if wanted is None or digests.promised() == wanted.hex or not partial.copied:
+                break
+            spans = comparison.unlike() if comparison is not None and not everything else ()
+            ranges = [(0, END)] if everything else [(span.start, span.stop) for span in spans]
+            if dropped := sum(partial.drop_copied(*each) for each in ranges):
+                reason = f"{binary_size(dropped)} of an older file may not be the same; they are fetched, too"
+                self._emit("file.retry", reason=reason, code=Code.DIGEST_MISMATCH, attempt=0, retries=0, wait=0.0)
+                digests = self._complete(partial, worker)
+        return digests
 
     def _mismatch(self, actual: str, worker: Worker) -> IntegrityError:
         wanted = self.fetch.digest
@@ -280,7 +289,7 @@ class Download:
             return self._follow(file, worker.recovery)
         finally:
             self.context.scheduler.remove_file(file)
-            self._received, self._file = self.received(), None
+            self._received, self._file = self._received + file.total_received(), None
 
     def _follow(self, file: FileState, recovery: Recovery) -> Digests:
         follower = HashFollower(file, self.context, self.fetch.digest)
@@ -298,11 +307,13 @@ class Download:
                 return follower.digests
 
     def _copies(self, file: FileState) -> bool:
-        """Copy a piece of an older file, where something is to copy; what cannot be read is fetched."""
-        if self._copier is None or not self._copier.spans:
+        """Copy a piece of an older file, where something is to copy; what differs after all is fetched."""
+        if self._copier is None or self._comparison is None or not self._copier.spans:
             return False
-        if (unread := self._copier.step()) is not None:
-            self.context.scheduler.refetch(file, *unread)
+        span = self._copier.step(self._comparison.differing())
+        if span is not None:
+            for start, stop in file.partial.gaps(span.start, span.stop):
+                self.context.scheduler.refetch(file, start, stop)
         return True
 
     def _start_over(self, file: FileState, recovery: Recovery, restart: Restart) -> None:

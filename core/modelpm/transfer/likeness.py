@@ -14,7 +14,7 @@ SAMPLE: Final = 4096
 """Bytes that are compared at a place."""
 PROBES: Final = 8
 """Places that are compared first: where all of them differ, nothing more is asked."""
-_LEAST, _MOST = 32, 128  # places that are compared then
+_LEAST, _MOST = 32, 64  # places that are compared then, before anything is copied
 _SMALLEST_TENSOR = 64 << 10  # bytes; fetching them costs no more than looking at them
 _PADDING = 4096  # bytes between two tensors that are taken along with the first
 _SHARE = 5  # one part in so many of the file must be in tensors that may be the same

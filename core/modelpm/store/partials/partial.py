@@ -218,16 +218,18 @@ class Partial:
             spans = list(self._contents.copied)
             return sum(b - a - sum(y - x for x, y in self._present.gaps(a, b)) for a, b in spans)
 
-    def drop_copied(self) -> None:
-        """Take back that the bytes of another file are there, and every digest over them: they are not the right ones.
+    def drop_copied(self, begin: int, end: int) -> int:
+        """Take back that bytes of another file are there, between two offsets; return how many those are.
 
         Raises:
             StoreError: The journal cannot be written.
         """
         with self._changed:
+            before = self._present.total
             for start, stop in self._contents.copied:
-                self.drop(start, stop)
-            self.forget_prefixes()
+                if start < end and begin < stop:
+                    self.drop(max(start, begin), min(stop, end))
+            return before - self._present.total
 
     def restart(self, origin: str = "", validator: str | None = None) -> None:
         """Forget every byte, as when the object changed; no other thread may be writing."""
