@@ -14,7 +14,7 @@ from modelpm.environment.older import older
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
-from modelpm.errors import Code, Interrupted, ModelpmError, UsageError, gravest
+from modelpm.errors import Code, Interrupted, ModelpmError, StoreError, UsageError, gravest
 from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
@@ -23,9 +23,9 @@ from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
-from modelpm.operations.fetched import done, key_of, learned, naming, until
+from modelpm.operations.fetched import done, key_of, learned, naming, say_learned, until
 from modelpm.operations.inspect import dangers, glance, inspected, usual_command
-from modelpm.operations.unpack import free, unpack
+from modelpm.operations.unpack import free, unpack, unpacked_bytes
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.listed import lock_size
@@ -191,7 +191,9 @@ class Installer:
         Raises:
             StoreError: Code ``no_space``, with figures.
         """
-        check_space(self.environment.store, [fetch for task in tasks for fetch in self._of(task)])
+        store = self.environment.store
+        unpacked = sum(unpacked_bytes(store, task.model, task.plan) for task in tasks)
+        check_space(store, [fetch for task in tasks for fetch in self._of(task)], unpacked)
 
     def check_lock(self, lock: Lock, models: Iterable[ResolvedModel]) -> None:
         """Make sure that a lock can hold some models besides those it has.
@@ -289,7 +291,11 @@ class Installer:
             return ()
         digests = [fetched[a.path].sha256 if a.path in fetched else a.sha256 or "" for a in archives]
         self.leftovers.update(digests)
-        return unpack(self.environment, self.registry, model, list(zip(archives, digests, strict=True)), cancelled)
+        try:
+            return unpack(self.environment, self.registry, model, list(zip(archives, digests, strict=True)), cancelled)
+        except StoreError:  # the archives are all right: the next run must not fetch them again
+            self.leftovers.difference_update(digests)
+            raise
 
     def free_leftovers(self) -> None:
         """Free the archives that were unpacked; nothing may count on their blobs any more."""
@@ -390,11 +396,3 @@ def _pinned(model: ResolvedModel) -> Iterator[tuple[str, str, int]]:
     for file in model.files:
         if file.sha256 and file.size is not None:
             yield file.path, file.sha256, file.size
-
-
-def say_learned(model: ResolvedModel, locked: LockedModel, bus: Bus) -> None:
-    """Say the digest that is locked from now on for each file that had no promised one."""
-    unpromised = {f.path for f in model.files if f.digest is None}
-    for file in locked.files:
-        if file.path in unpromised:
-            bus.warn(f"no source promises a digest of `{file.path}`; from now on it is sha256={file.sha256}")
