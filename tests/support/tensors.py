@@ -28,13 +28,14 @@ def gguf(tensors: Tensors, template: str = "", tokens: int = 100) -> bytes:
         + b"".join(_text(f"token{i}") for i in range(tokens)),
         _text("tokenizer.chat_template") + struct.pack("<I", 8) + _text(template),
     ]
-    table, body = b"", b""
+    table, body, at = b"", list[bytes](), 0
     for name, (shape, data) in tensors.items():
         table += _text(name) + struct.pack("<I", len(shape)) + struct.pack(f"<{len(shape)}Q", *shape)
-        table += struct.pack("<IQ", 24, len(body))  # 8-bit integers
-        body += data + bytes(-len(data) % 32)
+        table += struct.pack("<IQ", 24, at)  # 8-bit integers
+        body += [data, bytes(-len(data) % 32)]
+        at += len(data) + -len(data) % 32
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata)) + b"".join(metadata) + table
-    return head + bytes(-len(head) % 32) + body
+    return head + bytes(-len(head) % 32) + b"".join(body)
 
 
 def _text(text: str) -> bytes:

@@ -19,7 +19,7 @@ from modelpm.resolution.plan import Plan
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.store import Store
 from modelpm.text.untrusted import check_paths, shortened
-from modelpm.transfer import check_room
+from modelpm.transfer import check_unpacking
 
 MOST_MEMBERS: Final = 10_000
 _TOO_LARGE: Final = "it becomes far larger than any model does"
@@ -36,7 +36,7 @@ class Bound:
     Attributes:
         name: The archive, for messages.
         left: How many.
-        store: Where they go; its disk must have room.
+        store: Where they go; its disk must have the space.
         cancelled: Stops the unpacking.
     """
 
@@ -44,10 +44,10 @@ class Bound:
     left: int
     store: Store
     cancelled: Event
-    _checked: int = 0  # bytes that there was room for
+    _checked: int = 0  # bytes that there was space for
 
     def expect(self, size: int) -> None:
-        """Make sure of room for what the archive says it becomes.
+        """Make sure of space for what the archive says it becomes.
 
         Raises:
             IntegrityError: That is more than the bound.
@@ -55,7 +55,7 @@ class Bound:
         """
         if size > self.left:
             raise _refused(self.name, _TOO_LARGE)
-        check_room(self.store, size, shortened(self.name))
+        check_unpacking(self.store, size, shortened(self.name))
         self._checked = size
 
     def of(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -63,7 +63,7 @@ class Bound:
 
         Raises:
             IntegrityError: They are more.
-            StoreError: The disk has no room for them.
+            StoreError: The disk has no space for them.
             Interrupted: Cancelled.
         """
         for chunk in chunks:
@@ -72,7 +72,7 @@ class Bound:
             if self.left < 0:
                 raise _refused(self.name, _TOO_LARGE)
             if self._checked < 0:
-                check_room(self.store, _STEP, shortened(self.name))
+                check_unpacking(self.store, _STEP, shortened(self.name))
                 self._checked = _STEP
             if self.cancelled.is_set():
                 raise Interrupted("interrupted while an archive was unpacked; what was downloaded is kept")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
-from modelpm.errors import ModelpmError, gravest
+from modelpm.errors import Code, IntegrityError, ModelpmError, gravest
 from modelpm.lockfile.model import LockedModel, Model
 from modelpm.results.installed import InstalledModel
 from modelpm.text.plain import CALLERS_ONLY
@@ -228,6 +228,16 @@ class Verified:
     repaired: bool = False
     downloaded: int = 0
     loaded: bool | None = None
+
+    def not_opened(self) -> IntegrityError:
+        """Return the error of a file whose bytes are right, and that a runtime did not open."""
+        return IntegrityError(
+            f"`{self.file}` of `{self.name}` cannot be opened: {self.problem}",
+            hints=["its bytes are what was locked: another version of the model, or of the runtime, may help"],
+            code=Code.LOAD_FAILED,
+            name=self.name,
+            file=self.file,
+        )
 
 
 @dataclass(frozen=True, slots=True)

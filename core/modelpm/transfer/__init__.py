@@ -36,7 +36,7 @@ Who may touch what, and from which thread:
 """
 
 from modelpm.transfer.bandwidth import RateLimit
-from modelpm.transfer.disk_space import check_room, check_space
+from modelpm.transfer.disk_space import check_space, check_unpacking
 from modelpm.transfer.engine import Engine
 from modelpm.transfer.likeness import SMALLEST
 from modelpm.transfer.model import Fetch, Fetched, FileProgress, Options, Origin, RunProgress
@@ -51,6 +51,6 @@ __all__ = [
     "Origin",
     "RateLimit",
     "RunProgress",
-    "check_room",
     "check_space",
+    "check_unpacking",
 ]

@@ -58,8 +58,6 @@ class Comparison:
     def compare(self, paths: Sequence[Path], partial: Partial) -> None:
         """Find out what seems to be the same; nothing where that cannot be done.
 
-        Further places are looked at while that is copied; see :meth:`differing`.
-
         Args:
             paths: The older files, the likeliest first.
             partial: Takes the bytes of the header.
@@ -76,16 +74,15 @@ class Comparison:
         found, head = self._candidates(older)
         if head:
             partial.write(0, memoryview(head))
-        self.spans = self._alike(found) if found else ()
-        if self.spans:
-            self._later = _Looks(self, _RANDOM.sample(self.spans, len(self.spans)))
+        if found:
+            self._look(found)
 
     def differing(self) -> Collection[Span]:
         """Return which of the spans were found to differ since, as far as that is known now."""
         return self._later.unlike if self._later is not None else ()
 
     def unlike(self) -> Collection[Span]:
-        """Return the same when each was looked at once more, or that takes too long: the digest says that some do."""
+        """Return the same when all were looked at, or that takes too long: the digest says that some differ."""
         if self._later is not None:
             self._later.result(self.size / _RATE)
         return self.differing()
@@ -112,12 +109,15 @@ class Comparison:
         except (ModelpmError, MalformedError):  # the download itself finds out what is wrong with it
             return [], bytes(head.data)
 
-    def _alike(self, spans: Sequence[Span]) -> list[Span]:
+    def _look(self, spans: Sequence[Span]) -> None:
+        """Look at some spans; what that leaves is looked at while the copy is made."""
         found = _Looks(self, probes(spans, _RANDOM)).result(_PROBING)
         if not any(found.values()):
-            return []
+            return
         more = _Looks(self, looks(spans, _RANDOM)).result(self.size / _RATE)
-        return alike(spans, {span: found.get(span, True) and more.get(span, True) for span in (*found, *more)})
+        looked = {span: found.get(span, True) and more.get(span, True) for span in (*found, *more)}
+        self.spans = alike(spans, looked)
+        self._later = _Looks(self, [span for span in self.spans if span not in looked])
 
     def differs(self, span: Span) -> bool:
         """Whether a random place of a span has other bytes at the source, or cannot be read."""

@@ -52,7 +52,7 @@ def check_space(store: Store, fetches: Sequence[Fetch], unpacked: int = 0) -> No
         )
 
 
-def check_room(store: Store, needed: int, archive: str) -> None:
+def check_unpacking(store: Store, needed: int, archive: str) -> None:
     """Refuse to unpack so many bytes where that would take the reserve of the disk.
 
     Raises:

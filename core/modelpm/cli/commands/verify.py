@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # start-up
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--quick", is_flag=True, help="Compare sizes and times only.")
 @click.option("--repair", is_flag=True, help="Fetch the damaged bytes again, and only those.")
-@click.option("--load", is_flag=True, help="Open the models in llama.cpp, ONNX Runtime or safetensors, too.")
+@click.option("--load", is_flag=True, help="Also open what is right in llama.cpp, ONNX Runtime or safetensors.")
 @click.option("--subset", metavar="PART", default="", help="Check a part: 5% at random, or 2/7, the second of seven.")
 def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
     """Re-hash; exits with 4 where a byte is not what was locked."""
@@ -50,13 +50,7 @@ def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> O
 
 def _error(file: "Verified") -> IntegrityError:
     if file.loaded is False:
-        return IntegrityError(
-            f"`{file.file}` of `{file.name}` cannot be opened: {file.problem}",
-            hints=["its bytes are what was locked: another version of the model, or of the runtime, may help"],
-            code=Code.LOAD_FAILED,
-            name=file.name,
-            file=file.file,
-        )
+        return file.not_opened()
     what = "does not appear as it should" if file.only_shown_badly else "is damaged"
     return IntegrityError(
         f"`{file.file}` of `{file.name}` {what}: {file.problem}",
