@@ -14,6 +14,7 @@ import pytest
 import tomli_w
 
 import modelpm
+from modelpm import Manager
 from modelpm.errors import IntegrityError, ModelpmError
 from modelpm.lockfile.file import parse_lock
 from modelpm.lockfile.model import m1
@@ -365,3 +366,44 @@ def test_a_zip_that_says_it_becomes_far_too_much_is_refused_at_once(
     shelf.publish(zipped({"a.bin": bytes(1 << 20)}), "zip")
     with pytest.raises(IntegrityError, match="far larger than any model"):
         shelf.manager.install("x/m")
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_a_bundle_brings_members_to_a_machine_without_network(
+    modelpm: Command, shelf: Shelf, weights: bytes, tmp_path: Path, form: str
+) -> None:
+    shelf.publish(zipped({"model.gguf": weights, "voices/a.bin": b"voice" * 99}), "zip")
+    shelf.manager.install("x/m")
+    target = tmp_path / "models.tar" if form == "file" else tmp_path / "bundle"
+    if form == "folder":
+        target.mkdir()
+    shelf.manager.bundle(target)
+    environ = {"MODELPM_HOME": str(tmp_path / "other"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    imported = modelpm("import", str(target), "--offline", env=environ)
+    assert imported.code == 0, imported.stderr
+    lock = tmp_path / "other" / "env" / "models.lock"
+    (before,), (after,) = (parse_lock(text, "lock").models for text in (shelf.lock(), lock.read_text()))
+    assert (after.archives, after.files) == (before.archives, before.files)
+    other = Manager(home=tmp_path / "other", offline=True)
+    assert other.path("m").read_bytes() == weights
+    assert all(row.ok for row in other.verify().rows)
+
+
+def test_a_projects_bundle_needs_no_archive_to_sync(
+    modelpm: Command, shelf: Shelf, weights: bytes, tmp_path: Path
+) -> None:
+    shelf.publish(zipped({"model.gguf": weights}), "zip")
+    first, second = tmp_path / "first", tmp_path / "second"
+    for project in (first, second):
+        project.mkdir()
+        (project / "models.toml").write_text('schema = 1\n[models]\nm = "x/m"\n')
+    online = {"HF_ENDPOINT": shelf.hub.endpoint, "MODELPM_HOME": str(shelf.home)}
+    assert modelpm("sync", env=online, cwd=first).code == 0
+    assert modelpm("export", "--bundle", str(tmp_path / "b.tar"), env=online, cwd=first).code == 0
+    offline = {"MODELPM_HOME": str(tmp_path / "other"), "MODELPM_OFFLINE": "1"}
+    imported = modelpm("import", str(tmp_path / "b.tar"), env=offline, cwd=second)
+    assert imported.code == 0, imported.stderr
+    synced = modelpm("sync", "--frozen", env=offline, cwd=second)
+    assert synced.code == 0, synced.stderr
+    assert (second / "models" / "m" / "pack" / "model.gguf").read_bytes() == weights
+    assert (second / "models.lock").read_text().count("[[model.archive]]") == 1

@@ -109,7 +109,7 @@ class Run:
         return manifest is not None and manifest.rules.verify_load
 
     def _opened(self, environment: Environment, result: Result[Any]) -> Result[Any]:
-        """Return a result with what a runtime says of the models that appear now; they stay, whatever it says."""
+        """Return a result with what a runtime says of the models that appear now; they stay in any case."""
         names = {change.name for change in result.changes if change.action in {"install", "link"}}
         models = [model for model in environment.read().models if model.name in names]
         rows = [Verified(model.name, file.path, ok=True) for model in models for file in model.files]
