@@ -207,6 +207,10 @@ def test_an_older_file_that_is_damaged_gone_or_of_another_format_does_no_harm(tr
     assert source.sent < 1.1 * len(new)
 
 
+def test_another_format_of_the_same_name_is_fetched_whole(trial: Upgrading) -> None:
+    assert trial.costs(noise(3 * MIB)) == 1
+
+
 def test_a_header_that_lies_about_its_tensors_copies_nothing_twice(trial: Upgrading) -> None:
     lying = {f"blk.{i}.ffn": BASE["blk.1.ffn"] for i in range(12)}
     head = len(gguf({name: (shape, b"") for name, (shape, _) in lying.items()}, "x" * 4000))

@@ -69,7 +69,7 @@ def candidates(tensors: Sequence[Tensor], size: int, older: Sequence[Older]) -> 
     there = {(t.name, t.kind): (file, t) for file in reversed(older) for t in file.tensors}
     rows = sorted(tensors, key=lambda t: t.start)
     found, upto = list[Span](), 0
-    for tensor, following in zip(rows, [*(t.start for t in rows[1:]), size], strict=True):
+    for tensor, following in zip(rows, [*(t.start for t in rows), size][1:], strict=True):
         file, old = there.get((tensor.name, tensor.kind), (None, tensor))
         length = min(tensor.stop - tensor.start, old.stop - old.start)
         if file is None or length < _SMALLEST_TENSOR or tensor.start < upto or not 0 <= old.start <= file.size - length:
