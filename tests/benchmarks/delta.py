@@ -10,10 +10,8 @@ import logging
 import random
 import shutil
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +21,7 @@ from typing import TypeAlias
 
 from tests.benchmarks.far import Line, far_away
 from tests.benchmarks.peers import at_home, environment, ours, sending_to
+from tests.benchmarks.transfer import measure
 from tests.support.hub import Hub, HubFile, Repo, running_hub
 
 _MIB = 1 << 20
@@ -154,6 +153,7 @@ class Cost:
     sent: int
     requests: int
     wall: float
+    cpu: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +188,9 @@ class Bench:
         """Run our command in a home."""
         environ = environment(self.hub) | at_home(self.folder / home)
         (program, *_) = ours("")(self.folder)
-        sent, requests, begun = self.line.sent, self.line.requests, time.perf_counter()
-        subprocess.run([program, *command], env=environ, check=True, capture_output=True)
-        return Cost(self.line.sent - sent, self.line.requests - requests, time.perf_counter() - begun)
+        sent, requests = self.line.sent, self.line.requests
+        run = measure([program, *command], environ)
+        return Cost(self.line.sent - sent, self.line.requests - requests, run.wall, run.cpu)
 
 
 def compared(bench: Bench, repo: str, files: Callable[[], Files]) -> str:
@@ -201,8 +201,8 @@ def compared(bench: Bench, repo: str, files: Callable[[], Files]) -> str:
     cost = bench.run("home", "install", f"hf://{repo}:all", "--as", "new")
     bench.run("home", "uninstall", "new", "-y")
     bench.forget(repo)
-    ratio, plainly = cost.wall / plain.wall, f"{plain.sent / size:.2%} | {plain.requests} | {plain.wall:.1f}"
-    return f"{cost.sent / size:.2%} | {cost.requests} | {cost.wall:.1f} | {plainly} | {ratio:.2f} |"
+    told = (f"{c.sent / size:.2%} | {c.requests} | {c.wall:.1f} | {c.cpu:.1f}" for c in (cost, plain))
+    return f"{' | '.join(told)} | {cost.wall / plain.wall:.2f} |"
 
 
 def cases(size: int) -> Iterator[tuple[str, Callable[[], Files], Callable[[], Files]]]:
@@ -224,8 +224,8 @@ def main() -> None:
     size = (int(sys.argv[1]) if len(sys.argv) > 1 else 2048) * _MIB
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     sys.stdout.write(
-        f"| {size // _MIB} MiB at 100 MB/s, 50 ms away | sent | requests | wall s | plain: sent | requests | wall s |"
-        " wall / plain |\n|---|---|---|---|---|---|---|---|\n"
+        f"| {size // _MIB} MiB at 100 MB/s, 50 ms away | sent | requests | wall s | CPU s | plain: sent | requests"
+        " | wall s | CPU s | wall / plain |\n|---|---|---|---|---|---|---|---|---|---|\n"
     )
     with (
         tempfile.TemporaryDirectory(dir="/dev/shm") as folder,

@@ -1,14 +1,13 @@
 """Facts of remote headers that are kept for an hour: what was asked twice is fetched once."""
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Final
 
 from modelpm.api.inspection import Facts, Findings
 from modelpm.api.types import RemoteFile
+from modelpm.disk.atomic import keep_newest
 from modelpm.inspection.verdicts import Verdicts
 
 SECONDS: Final = 3600.0
@@ -28,7 +27,7 @@ class Remembered:
     folder: Path
     versions: str
     whole: bool
-    _swept: bool = False
+    _swept: bool = False  # whether the oldest were removed, once a run
 
     def find(self, file: RemoteFile) -> Facts | None:
         """Return what the header of such a file said lately; None where that is not known."""
@@ -41,7 +40,9 @@ class Remembered:
         """Keep what a header says, where the listing says whose it is."""
         if file.digest is None:
             return
-        self._sweep()
+        if not self._swept:
+            self._swept = True
+            keep_newest(self.folder, MOST)
         self._verdicts.keep(file.digest.hex, self._ending, Findings(None, facts))
 
     @property
@@ -51,14 +52,3 @@ class Remembered:
     @property
     def _ending(self) -> str:
         return ".whole" if self.whole else ""
-
-    def _sweep(self) -> None:
-        """Remove the oldest facts where there are too many; once a run."""
-        if self._swept:
-            return
-        self._swept = True
-        with suppress(OSError):  # another process sweeps, too
-            kept = chain.from_iterable(folder.iterdir() for folder in self.folder.iterdir())
-            oldest = sorted(kept, key=lambda path: path.lstat().st_mtime, reverse=True)[MOST:]
-            for path in oldest:
-                path.unlink()

@@ -8,8 +8,8 @@ It takes the lock of the file's key, opens the partial, and hashes the bytes in 
 send it back to DOWNLOADING: wrong bytes (they go to quarantine, and a plain request fetches the file again, once), and
 another version of the object (``validators``: every byte is dropped). Nothing is committed against a promised digest.
 
-Before the first segment, ``comparison`` may find spans that older files seem to have. The file's own thread copies them
-(``copier``) while the rest is fetched. If the digest then differs, the copied spans are fetched, too.
+Before the first segment, ``comparison`` may find spans that older files seem to have. A thread copies them (``copier``)
+while the rest is fetched. If the digest then differs, the copied spans are fetched, too.
 
 A **segment** (``segment.Segment``) is one range of a file on one connection::
 
@@ -29,6 +29,8 @@ Who may touch what, and from which thread:
   write ``FileState.hashed``.
 * **Connection threads** (``modelpm-connection``): the scheduler's pool. Each fetches one segment at a time through the
   file's ``Worker``, and alone moves that segment's ``position``.
+* **Copying threads** (``modelpm-copy``) and **comparison threads** (``modelpm-comparison``): write what an older file
+  seems to have, and look at further places of it, for one file each.
 * **Sync thread** (``modelpm-sync``): flushes and syncs partials, because a disk may take long.
 * ``FileState``: only the scheduler writes it (except ``hashed``), under its own lock; every thread may read it. Nothing
   else takes the scheduler's lock. A segment has a lock of its own, used only by its methods; where both are held, the

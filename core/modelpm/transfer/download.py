@@ -197,8 +197,6 @@ class Download:
             if self._comparison is not None:
                 self._comparison.close()
                 self._received, self._comparison = self._received + self._comparison.received, None
-            if self._copier is not None:
-                self._copier.close()
             if key != self.fetch.key:
                 partial.discard()
 
@@ -219,8 +217,6 @@ class Download:
         comparison.compare(fetch.older, partial)
         if comparison.received:
             recovery.origins.sent(origin)
-        if comparison.spans:
-            self._copier = Copier(partial, list(comparison.spans))
         self._emit("file.reuse", size=fetch.size, reused=sum(span.length for span in comparison.spans))
 
     def _verified(self, partial: Partial, worker: Worker) -> Digests:
@@ -278,16 +274,20 @@ class Download:
     def _complete(self, partial: Partial, worker: Worker) -> Digests:
         """Fetch all that is missing, and hash it while it arrives."""
         missing = Ranges(partial.gaps(0, END if self._size is None else self._size))
-        for span in self._copier.spans if self._copier is not None else ():
+        comparison = self._comparison if self._copier is None else None  # what turned out wrong is not copied again
+        for span in comparison.spans if comparison is not None else ():
             missing.remove(span.start, span.stop)
         unidentified = self.fetch.digest is None and partial.header.validator is None
         single_stream = worker.recovery.plain or unidentified
         file = FileState(partial, worker, self._size, missing, single_stream=single_stream)
         self._file, self.status = file, Status.DOWNLOADING
         self.context.scheduler.add_file(file)
+        if comparison is not None and comparison.spans:
+            self._copier = Copier(file, comparison, worker.recovery, self.context)
         try:
             return self._follow(file, worker.recovery)
         finally:
+            self._stop_copying()
             self.context.scheduler.remove_file(file)
             self._received, self._file = self._received + file.total_received(), None
 
@@ -303,26 +303,19 @@ class Download:
             self._size = file.size
             if file.size is not None and file.partial.present >= file.size:
                 self.status = Status.VERIFYING
-            if follower.step(wait=not self._copies(file)):
+            if follower.step():
                 return follower.digests
 
-    def _copies(self, file: FileState) -> bool:
-        """Copy a piece of an older file, where something is to copy; what differs after all is fetched."""
-        if self._copier is None or self._comparison is None or not self._copier.spans:
-            return False
-        span = self._copier.step(self._comparison.differing())
-        if span is not None:
-            for start, stop in file.partial.gaps(span.start, span.stop):
-                self.context.scheduler.refetch(file, start, stop)
-        return True
+    def _stop_copying(self) -> None:
+        if self._copier is not None:
+            self._copier.stop()
 
     def _start_over(self, file: FileState, recovery: Recovery, restart: Restart) -> None:
         """Drop every byte: they are of another version."""
+        self._stop_copying()
         self.context.scheduler.abort_file(file, seconds=_RESTART)
         file.partial.restart(restart.label, restart.validator)
         recovery.restarted()
-        if self._copier is not None:
-            self._copier.spans.clear()
         self._size = self.fetch.size
         self.context.scheduler.reset_file(file, self._size)
 

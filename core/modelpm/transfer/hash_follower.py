@@ -37,11 +37,8 @@ class HashFollower:
         self.digests = Digests(self.promised, self.context.engine.hasher(self.promised, self._size))
         self._buffer = memoryview(bytearray(min(BLOCK, self._size or BLOCK)))
 
-    def step(self, *, wait: bool = True) -> bool:
+    def step(self) -> bool:
         """Hash what is present, or wait a moment for more; return whether that was all.
-
-        Args:
-            wait: Whether to wait; not where the caller itself brings bytes.
 
         Raises:
             StoreError: The disk does not return what was written.
@@ -50,7 +47,7 @@ class HashFollower:
         if digests.position == file.size and not self._refetch_damaged_tail():
             return True
         file.hashed = digests.position  # this may be less than before, where bytes are fetched again
-        self._hash(file.partial.await_bytes(digests.position, _PATIENCE if wait else 0.0))
+        self._hash(file.partial.await_bytes(digests.position, _PATIENCE))
         return False
 
     def _hash(self, end: int) -> None:
