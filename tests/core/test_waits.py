@@ -70,6 +70,7 @@ QUICK = {
     "config": "reads one file",
     "plugins": "one import each, with a limit of its own",
     "audit": "reads one file",
+    "serve": "prints a link, and serves until a signal comes",
     "completions": "prints a text",
     "help": "prints a text",
     "version": "prints a text",

@@ -156,6 +156,8 @@ class AsyncMaintenance(_Async[Maintenance]):
     move_store = _cancellable(Maintenance.move_store)
     new_plugin = _awaitable(Maintenance.new_plugin)
     sizes = _awaitable(Maintenance.sizes)
+    free_space = _awaitable(Maintenance.free_space)
+    memory = _awaitable(Maintenance.memory)
     cache_size = _awaitable(Maintenance.cache_size)
     clean_cache = _awaitable(Maintenance.clean_cache)
 

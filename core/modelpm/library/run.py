@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor 
     from modelpm.operations.acquire import Request
     from modelpm.operations.lock import Locker
     from modelpm.operations.sync import Changer
+    from modelpm.project.manifest import Manifest
 
 _FEW = 5  # models that are named
 
@@ -78,13 +79,16 @@ class Run:
         """What looks names up."""
         return self.changer.locker
 
-    def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
+    def missing(
+        self, environment: Environment, models: Sequence[LockedModel], manifest: "Manifest | None"
+    ) -> list[LockedModel]:
         """Return the models of which a file is not there; see :func:`modelpm.operations.inspect.recognized`."""
         if not environment.incomplete(models):
             return []
         from modelpm.operations.inspect import recognized
 
-        return recognized(self.services.inspection, environment, self.call, models)
+        signatures = self.services.signatures_of(self.site, manifest)
+        return recognized(self.services.inspection, signatures, environment, self.call, models)
 
     def report(self, verb: str, **wanted: Any) -> Result[Any]:
         """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""

@@ -23,6 +23,7 @@ from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
+from modelpm.operations.attest import Signatures
 from modelpm.operations.fetched import done, key_of, learned, naming, say_learned, until
 from modelpm.operations.inspect import dangers, glance, inspected, usual_command
 from modelpm.operations.unpack import free, unpack, unpacked_bytes
@@ -72,9 +73,9 @@ class Task:
     learns: bool = False
 
     @classmethod
-    def learning(cls, model: ResolvedModel) -> "Task":
-        """Return the task that fetches only the files without a promised digest, in order to lock them."""
-        return cls(model, plan_learning(model), learns=True)
+    def learning(cls, model: ResolvedModel, also: Collection[str] = ()) -> "Task":
+        """Return the task that fetches only the files without a promised digest, and ``also``, in order to lock."""
+        return cls(model, plan_learning(model, also), learns=True)
 
     def change(self, action: str, before: str = "") -> Change:
         """Return the change that it makes, as far as that is known before it is done.
@@ -118,6 +119,7 @@ class Installer:
         engine: Brings the bytes.
         registry: Names the plugins whose code was loaded, for the audit log.
         inspection: Says what the bytes of files are.
+        signatures: Says who signed the models, where that is asked.
         leftovers: SHA-256 of archives that were fetched: once their members are locked, nothing needs them.
     """
 
@@ -126,6 +128,7 @@ class Installer:
     engine: Engine
     registry: Registry
     inspection: Inspection
+    signatures: Signatures
     leftovers: set[str] = field(default_factory=set)
 
     def _plugins(self) -> list[str]:
@@ -263,11 +266,16 @@ class Installer:
                 user=call.user,
                 details=details,
             ) as outcome:
+                for archive in packed:  # before anything is fetched that no plugin here can unpack
+                    self.registry.entry("unpacker", archive.unpack)
                 fetched = self._fetch(task, tracker, call.cancelled)
                 members = self._unpacked(model, packed, fetched, call.cancelled)
                 locked, learns = model.lock(learned(fetched), members), task.learns
                 here = {*fetched, *(member.path for member in members)}
                 locked = self._inspected(locked, call.cancelled, here if learns else None, outcome)
+                locked = self.signatures.held(self.environment, locked)
+                if locked.signatures:
+                    outcome.details.update(signatures=list(locked.signatures))
                 if not learns:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())

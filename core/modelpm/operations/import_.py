@@ -17,6 +17,7 @@ from modelpm.events.acts import acting
 from modelpm.inspection.inspection import Inspection
 from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock
+from modelpm.operations.attest import Signatures
 from modelpm.operations.inspect import inspected
 from modelpm.project.files import Site, folder_of
 
@@ -32,6 +33,7 @@ class Carrier:
         catalogs: Name the files that are found.
         site: The project, where the environment is one.
         inspection: Says what the bytes of files are.
+        signatures: Says who signed the models, where that is asked.
     """
 
     environment: Environment
@@ -40,6 +42,7 @@ class Carrier:
     catalogs: Catalogs
     site: Site | None
     inspection: Inspection
+    signatures: Signatures
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
         """Write a bundle; see :meth:`modelpm.library.manager.Manager.bundle`."""
@@ -81,7 +84,8 @@ class Carrier:
             words = both(tuple(allow), own.get(model.digest, ()))
             try:
                 found = inspected(self.inspection, self.environment, model, words, command=command)
-                put.append(replace(model, allow=needed(found, words)))
+                held = self.signatures.held(self.environment, model)
+                put.append(replace(held, allow=needed(found, words)))
             except ModelpmError as error:
                 refused.append(error)
         gone = [model.name for model in lock.models if model.name not in {each.name for each in put}]

@@ -218,6 +218,8 @@ class Verified:
         repaired: Whether it was bad, and was repaired.
         downloaded: Bytes that were fetched to repair it.
         loaded: Whether a runtime opened it; None where none was asked.
+        signed: Whether it is a signature that counts; None where that was not asked, or it is none.
+        signer: Who signed; empty where it is not a signature that counts.
     """
 
     name: str
@@ -228,6 +230,8 @@ class Verified:
     repaired: bool = False
     downloaded: int = 0
     loaded: bool | None = None
+    signed: bool | None = None
+    signer: str = ""
 
     def not_opened(self) -> IntegrityError:
         """Return the error of a file whose bytes are right, and that a runtime did not open."""

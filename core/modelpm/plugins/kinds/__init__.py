@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NAMES = ("source", "digest", "inspector", "audit", "catalog", "listener", "unpacker", "credentials", "command")
+NAMES = (
+    "source", "digest", "inspector", "attestor", "audit", "catalog", "listener", "unpacker", "credentials", "command",
+)  # fmt: skip
 
 
 class Trust(Enum):
