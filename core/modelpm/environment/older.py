@@ -7,6 +7,7 @@ from posixpath import basename, splitext
 from typing import Final
 
 from modelpm.environment.view import View
+from modelpm.resolution.plan import Plan
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.transfer import SMALLEST
 
@@ -26,6 +27,12 @@ def older(view: View, model: ResolvedModel, file: ResolvedFile) -> tuple[Path, .
         return ()
     found = dict.fromkeys(digest for digest in likely(model.name, file.path, view.digests()) if digest != file.sha256)
     return tuple(blob for blob in map(view.store.blob, found) if blob.is_file())
+
+
+def reusable(view: View, model: ResolvedModel, plan: Plan) -> int:
+    """Return how many of the bytes that a plan fetches may turn out to be here, in older files."""
+    files = [step.file for step in plan.steps if step.fetch]
+    return sum(file.size or 0 for file in files if older(view, model, file))
 
 
 def likely(name: str, path: str, shown: Mapping[str, str]) -> list[str]:

@@ -320,11 +320,6 @@ class Installer:
             outcome.details.update(dangers=dict(list(told.items())[:100]), allow=list(locked.allow))
         return locked if only is not None else replace(locked, allow=needed(found, locked.allow))
 
-    def reusable(self, task: Task) -> int:
-        """Return how many of the bytes to fetch may turn out to be here, in older files."""
-        files = [step.file for step in task.plan.steps if step.fetch]
-        return sum(file.size or 0 for file in files if older(self.environment.view, task.model, file))
-
     def glance(self, task: Task) -> None:
         """Refuse what the first bytes of the files at their sources prove.
 
@@ -376,8 +371,7 @@ class Installer:
 
     def fetches(self, model: ResolvedModel, files: Iterable[ResolvedFile] | None = None) -> list[Fetch]:
         """Return what the engine is asked for: some files of a model, or all."""
-        listings, chosen = self.resolver.listings, model.files if files is None else files
-        view = self.environment.view
+        listings, view, chosen = self.resolver.listings, self.environment.view, model.files if files is None else files
         return [
             Fetch(model.name, f.path, f.size, f.digest, key_of(f), locator(listings, model, f), older(view, model, f))
             for f in chosen

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelpm.api.types import Progress, Reference, Status
+from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, StoreError
 from modelpm.events.acts import tell_failure
 from modelpm.events.call import Call
@@ -142,7 +143,7 @@ class Batch:
             self.call.bus.warn(error.message)
 
     def _planned(self, task: Task) -> Change:
-        return replace(task.change("install"), reused=self.installer.reusable(task))
+        return replace(task.change("install"), reused=reusable(self.installer.environment.view, task.model, task.plan))
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""

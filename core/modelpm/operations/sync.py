@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
+from modelpm.environment.older import reusable
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
@@ -143,7 +144,8 @@ class Changer:
             planned = {t.model.name: t for t in self.installer.plan([ResolvedModel.of_locked(m) for m in missing])}
             for model in missing:
                 self._brought[model] = planned[model.name].plan.download
-                self._reused[model] = self.installer.reusable(planned[model.name])
+                task = planned[model.name]
+                self._reused[model] = reusable(self.environment.view, task.model, task.plan)
             return self._report(intent, before, lock, wanted, missing)
         needs = [ResolvedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
