@@ -173,7 +173,7 @@ class Services:
         """Return a transfer engine for one run."""
         from modelpm.library.wiring import make_engine
 
-        return make_engine(self.config, self.store, self.registry, self.hosts, self.bus)
+        return make_engine(self.config, self.store, self.registry, self.hosts, self.bus, self.inspection)
 
     def installer(self, environment: Environment, cancelled: threading.Event | None = None) -> "Installer":
         """Return what brings models into an environment, until ``cancelled`` is set."""
@@ -203,11 +203,11 @@ class Services:
         """Return what says which memory variants need, and whether they fit this machine."""
         from modelpm.disk import machine, standing, system
         from modelpm.inspection.fit import Machine
-        from modelpm.inspection.headers import BRIEF, WHOLE, Budget, Headers
+        from modelpm.inspection.headers import BRIEF, WHOLE
         from modelpm.operations.measure import Measurer
 
         free = system.free_space(standing(self.store.root))
-        headers = Headers(self.inspection.inspectors, Budget(WHOLE if whole else BRIEF), whole)
+        headers = self.inspection.headers(WHOLE if whole else BRIEF, whole=whole)
         here = Machine(machine.memory(), machine.gpu_memory(), free)
         return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
 

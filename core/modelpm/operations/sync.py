@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
+from modelpm.environment.older import reusable
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
@@ -95,6 +96,7 @@ class Changer:
     locker: Locker = field(init=False)
     _signatures: Signatures = field(init=False)  # as the user's configuration has them
     _brought: dict[LockedModel, int] = field(default_factory=dict)
+    _reused: dict[LockedModel, int] = field(default_factory=dict)
     _is_dry: bool = False
     _edited: bool = False  # whether the manifest gets another text
 
@@ -142,6 +144,8 @@ class Changer:
             planned = {t.model.name: t for t in self.installer.plan([ResolvedModel.of_locked(m) for m in missing])}
             for model in missing:
                 self._brought[model] = planned[model.name].plan.download
+                task = planned[model.name]
+                self._reused[model] = reusable(self.environment.view, task.model, task.plan)
             return self._report(intent, before, lock, wanted, missing)
         needs = [ResolvedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
@@ -247,6 +251,7 @@ class Changer:
                 try:
                     brought.append(self.installer.bring(task, call=self.call))
                     self._brought[model] = self._brought.get(model, 0) + brought[-1].downloaded
+                    self._reused[model] = brought[-1].reused
                 except Interrupted:
                     raise
                 except ModelpmError as error:
@@ -286,8 +291,8 @@ class Changer:
         for model in placed:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
-            action = "install" if downloaded else "link"
-            changes.append(Change.of(action, row, downloaded=downloaded, path=row.path))
+            action, reused = "install" if downloaded else "link", self._reused.get(model, 0)
+            changes.append(Change.of(action, row, downloaded=downloaded, reused=reused, path=row.path))
         changes += [Change.of("unlink", name) for name in strays]
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"

@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from modelpm.api.events import Bus
 from modelpm.catalog import Entry, Release, choose
+from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
@@ -167,7 +168,10 @@ def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
     """Return the change that an upgrade makes, as far as that is known before."""
     if task.learns:
         return task.change("compare", old.release or old.digest)
-    return task.change("upgrade", _version(installer.resolver, old))
+    return replace(
+        task.change("upgrade", _version(installer.resolver, old)),
+        reused=reusable(installer.environment.view, task.model, task.plan),
+    )
 
 
 def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
-from modelpm.errors import ModelpmError, gravest
+from modelpm.errors import Code, IntegrityError, ModelpmError, gravest
 from modelpm.lockfile.model import LockedModel, Model
 from modelpm.results.installed import InstalledModel
 from modelpm.text.plain import CALLERS_ONLY
@@ -25,6 +25,7 @@ class Change:
         digest: ``m1:…``, None where a dry run cannot know it.
         bytes: Size of all files, None where a dry run cannot know it.
         downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
+        reused: Bytes copied from other versions of its files, which were here; in a dry run, at most so many.
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
@@ -39,6 +40,7 @@ class Change:
     digest: str | None = None
     bytes: int | None = None
     downloaded: int = 0
+    reused: int = 0
     path: Path | None = None
     freed: int = field(default=0, metadata=CALLERS_ONLY)
     note: str = field(default="", metadata=CALLERS_ONLY)
@@ -230,6 +232,16 @@ class Verified:
     loaded: bool | None = None
     signed: bool | None = None
     signer: str = ""
+
+    def not_opened(self) -> IntegrityError:
+        """Return the error of a file whose bytes are right, and that a runtime did not open."""
+        return IntegrityError(
+            f"`{self.file}` of `{self.name}` cannot be opened: {self.problem}",
+            hints=["its bytes are what was locked: another version of the model, or of the runtime, may help"],
+            code=Code.LOAD_FAILED,
+            name=self.name,
+            file=self.file,
+        )
 
 
 @dataclass(frozen=True, slots=True)
