@@ -56,6 +56,7 @@ class Code(StrEnum):
     STORE_MOVED = "store_moved", 2, "the store has moved to another folder"
     INVALID_CATALOG = "invalid_catalog", 2, "a file of a catalog breaks the rules of catalogs"
     NEWER_SCHEMA = "newer_schema", 2, "a newer modelpm is needed for a catalog or an entry"
+    NOT_A_CATALOG = "not_a_catalog", 2, "an answer or a folder is not a catalog"
     UNREADABLE_CATALOG = "unreadable_catalog", 2, "a catalog cannot be read"
     CHECK_FAILED = "check_failed", 3, "a check said no"
     LOCK_DRIFT = "lock_drift", 3, "`models.lock` does not match `models.toml`"
