@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Recognizer,
         Source,
         StageListener,
+        Stamped,
         WholeSource,
         hookimpl,
     )
@@ -90,6 +91,7 @@ _HOMES = {
         "Recognizer",
         "Source",
         "StageListener",
+        "Stamped",
         "WholeSource",
         "hookimpl",
     ),
@@ -177,6 +179,7 @@ __all__ = [
     "Source",
     "Stage",
     "StageListener",
+    "Stamped",
     "Status",
     "StoreError",
     "Stream",

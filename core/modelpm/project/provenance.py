@@ -127,11 +127,9 @@ class Judge:
 
     def _uses(self, entry: "Entry", scheme: str) -> bool:
         """Whether a catalog uses a scheme; its other entries are read only where this one does not."""
-        schemes = {text.partition("://")[0].lower() for text in entry.references()}
-        if scheme in schemes:
+        if scheme in {text.partition("://")[0].lower() for text in entry.references()}:
             return True
-        others = self.known.catalogs.entries(entry.catalog)
-        return any(text.lower().startswith(f"{scheme}://") for other in others for text in other.references())
+        return any(scheme in card.schemes for card in self.known.catalogs.cards(entry.catalog))
 
 
 def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Offence]:
