@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 UNPACK = ("zip", "tar", "tar.gz", "tar.xz", "tar.bz2", "tar.zst", "gz", "zst", "join")
-"""What ``unpack`` of a file may say."""
+"""What ``unpack`` of a file may say without another plugin."""
 JOIN = "join"
 
 

@@ -258,6 +258,8 @@ class Installer:
                 user=call.user,
                 details=details,
             ) as outcome:
+                for archive in packed:  # before anything is fetched that no plugin here can unpack
+                    self.registry.entry("unpacker", archive.unpack)
                 fetched = self._fetch(task, tracker, call.cancelled)
                 members = self._unpacked(model, packed, fetched, call.cancelled)
                 locked, learns = model.lock(learned(fetched), members), task.learns
