@@ -7,7 +7,7 @@ the id that a later one answers for.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelpm.api.events import Bus
 from modelpm.api.kinds import Catalog
@@ -23,6 +23,7 @@ from modelpm.text.untrusted import printable
 
 if TYPE_CHECKING:  # start-up: installing looks for no words
     from modelpm.catalog.built import Row
+    from modelpm.catalog.remote.base import Remote
     from modelpm.catalog.search import Match, Wanted
 
 _MOST_NEAR = 3
@@ -57,6 +58,16 @@ class Catalogs:
     def catalogs(self) -> tuple[str, ...]:
         """The catalogs' names, in order of priority."""
         return tuple(self._opened)
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """Where the catalogs are that the user configured, by name."""
+        return self._places
+
+    def remote(self, catalog: str) -> "Remote | None":
+        """Return the copy of a catalog elsewhere; None where it is not elsewhere."""
+        opened = self._named(catalog)
+        return opened.remote() if opened.is_remote else None
 
     @property
     def problems(self) -> tuple[ModelpmError, ...]:
@@ -99,7 +110,9 @@ class Catalogs:
             ModelpmError: As :meth:`find`.
         """
         whole = f"{spec.id}:{spec.variant}" if spec.variant and not spec.release else spec.id
-        opened, name, real = self._first(tuple(dict.fromkeys((whole, spec.id))), spec.catalog or None, choosing=choosing)
+        opened, name, real = self._first(
+            tuple(dict.fromkeys((whole, spec.id))), spec.catalog or None, choosing=choosing
+        )
         entry = opened.entry(real)
         variant = spec.variant if name == spec.id else ""
         if variant not in {"", *(v.name for release in entry.releases for v in release.variants)}:
@@ -109,38 +122,40 @@ class Catalogs:
                 opened.refuse_size(spec.id, variant)
         return entry, CatalogSpec(entry.catalog, entry.id, spec.release, variant)
 
-    def _first(
-        self, names: Sequence[str], catalog: str | None, *, choosing: bool = False
-    ) -> tuple[Opened, str, str]:
+    def _first(self, names: Sequence[str], catalog: str | None, *, choosing: bool = False) -> tuple[Opened, str, str]:
         """Return the first catalog that has one of the names, that name, and the id that it is or stands for."""
-        if catalog is not None:
-            opened = self._named(catalog, names[-1])
-            if choosing:
-                opened.refresh()
-            if (found := opened.first(names)) is not None:
-                return opened, *found
+        if catalog is None:
+            return self._in_any(names, choosing=choosing)
+        opened = self._named(catalog, names[-1])
+        if choosing:
+            opened.refresh()
+        if (found := opened.first(names)) is None:
             raise self._unknown(names[-1], opened)
-        doubts: list[tuple[Opened, ModelpmError]] = []
-        gone: Opened | None = None
+        return opened, *found
+
+    def _in_any(self, names: Sequence[str], *, choosing: bool) -> tuple[Opened, str, str]:
+        """As :meth:`_first`, in the catalogs that answer names which do not say theirs.
+
+        One that cannot be read, or had the name, may have meant another model: no catalog behind it is believed.
+        """
+        doubts: list[_Doubt] = []
         for opened in (opened for opened in self._opened.values() if opened.is_trusted):
             try:
                 if choosing:
                     opened.refresh()
                 found = opened.first(names)
-                gone = gone or (opened if found is None and not opened.gone().isdisjoint(names) else None)
+                if found is None and not opened.gone().isdisjoint(names):
+                    doubts.append(_Doubt(opened.name, own=False))
             except ModelpmError as error:
-                doubts.append((opened, error))
-                if opened.name not in self._places:
+                doubts.append(_Doubt(opened.name, own=opened.name in self._places, why=error))
+                if not doubts[-1].own:
                     self._pass_over(opened, "", error)
                 continue
-            if found is None:
-                continue
-            for doubted, why in doubts:
-                if doubted.name in self._places or opened.is_remote:
-                    raise _unreadable(doubted.name, why, f"{opened.name}/{found[0]}")
-            if gone is not None and opened.is_remote:
-                raise _gone(gone.name, f"{opened.name}/{found[0]}")
-            return opened, *found
+            if found is not None:
+                for doubt in doubts:
+                    if opened.is_remote or doubt.own:
+                        raise doubt.raised_by(f"{opened.name}/{found[0]}")
+                return opened, *found
         raise self._unknown(names[-1])
 
     def entries(self, catalog: str | None = None) -> Iterator[Entry]:
@@ -307,22 +322,28 @@ class Catalogs:
         return NotFound(f"{where} {what}", code=Code.UNKNOWN_MODEL, hints=hints)
 
 
-def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
-    return UsageError(
-        f"the catalog `{catalog}` cannot be read, and is asked before `{found}`: {error}",
-        code=Code.UNREADABLE_CATALOG,
-        hints=[
-            f"to take it from there all the same, write `{found}`",
-            f"else fix the catalog, or remove `{catalog}` from `[catalogs]` in config.toml",
-        ],
-        catalog=catalog,
-    )
+class _Doubt(NamedTuple):
+    """A catalog that may have meant another model by a name than the one that was found behind it.
 
+    Attributes:
+        catalog: Its name.
+        own: Whether the user configured it, and it cannot be read.
+        why: Why it cannot be read; None where it had the name and has it no more.
+    """
 
-def _gone(catalog: str, found: str) -> NotFound:
-    return NotFound(
-        f"the catalog `{catalog}` had that model and has it no more, and `{found}` may be another one",
-        code=Code.UNKNOWN_MODEL,
-        hints=[f"to take that one, write `{found}`"],
-        catalog=catalog,
-    )
+    catalog: str
+    own: bool
+    why: ModelpmError | None = None
+
+    def raised_by(self, found: str) -> ModelpmError:
+        """Return the error of a model that was found behind it."""
+        take = f"to take it from there all the same, write `{found}`"
+        if self.why is None:
+            why = f"the catalog `{self.catalog}` had that model and has it no more; `{found}` may be another one"
+            return NotFound(why, code=Code.UNKNOWN_MODEL, hints=[take], catalog=self.catalog)
+        return UsageError(
+            f"the catalog `{self.catalog}` cannot be read, and is asked before `{found}`: {self.why}",
+            code=Code.UNREADABLE_CATALOG,
+            hints=[take, f"else fix the catalog, or take it out: `modelpm catalog remove {self.catalog}`"],
+            catalog=self.catalog,
+        )

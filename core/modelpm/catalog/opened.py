@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from modelpm.api.kinds import Catalog, Recognizer, Stamped
 from modelpm.api.types import CatalogText, Finding, KnownFile
@@ -16,19 +16,11 @@ from modelpm.network.redact import redact_urls
 from modelpm.text.suggest import did_you_mean, nearest
 from modelpm.text.untrusted import MODEL_ID, printable
 
+if TYPE_CHECKING:
+    from modelpm.catalog.remote.base import Remote
+
 _MOST_NEAR = 3
 _T = TypeVar("_T")
-
-
-@runtime_checkable
-class Refreshing(Protocol):
-    """A catalog elsewhere, of which there is a copy here."""
-
-    def refresh(self) -> None:
-        """Have a copy that is not too old."""
-
-    def gone(self) -> frozenset[str]:
-        """Return the names that it had and has no more."""
 
 
 @runtime_checkable
@@ -64,15 +56,22 @@ class Opened:
         Raises:
             ModelpmError: There is no copy of it, and none can be had.
         """
-        if self.is_remote:
-            catalog = self._open()
-            if isinstance(catalog, Refreshing):
-                catalog.refresh()
+        if (remote := self.remote()) is not None:
+            remote.refresh()
 
     def gone(self) -> frozenset[str]:
         """Return the names that a catalog elsewhere had and has no more."""
-        catalog = self._open() if self.is_remote else None
-        return catalog.gone() if isinstance(catalog, Refreshing) else frozenset()
+        remote = self.remote()
+        return remote.gone() if remote is not None else frozenset()
+
+    def remote(self) -> "Remote | None":
+        """Return the catalog elsewhere; None where it is not elsewhere."""
+        if not self.is_remote:
+            return None
+        from modelpm.catalog.remote.base import Remote  # start-up: few catalogs are elsewhere
+
+        catalog = self._open()
+        return catalog if isinstance(catalog, Remote) else None
 
     def stamps(self) -> Mapping[str, str]:
         """Return a text for each id that is another one once the model changed."""
@@ -139,6 +138,7 @@ class Opened:
         return self._ask(known)
 
     def audit(self) -> tuple[Finding, ...]:
+        """Look it over for its maintainer."""
         from modelpm.catalog.lint import audit_catalog  # for maintainers; installing does without
 
         return self._ask(lambda: tuple(audit_catalog(self._open())))
@@ -159,6 +159,11 @@ class Opened:
         return None
 
     def entry(self, id_: str) -> Entry:
+        """Return a model.
+
+        Raises:
+            ModelpmError: It cannot be read, or may not name what it names.
+        """
         text = self._text(lambda: self._open().get(id_))
         entry = parse_entry(self.name, text, id=id_)
         if self.place is not None and self.place.is_remote:

@@ -3,7 +3,7 @@
 from modelpm.api.kinds import Listener
 from modelpm.api.stages import Stage
 from modelpm.api.types import Event, Finding, Progress
-from modelpm.catalog.entry import Entry
+from modelpm.catalog.card import Card
 from modelpm.environment.view import View
 from modelpm.operations.checks import Check
 from modelpm.operations.prune import Pruned
@@ -11,17 +11,21 @@ from modelpm.operations.usage import Share
 from modelpm.plugins.discovery import Entry as Plugin
 from modelpm.plugins.kinds.audit import GuardedLog
 from modelpm.plugins.registry import Registry
+from modelpm.results.report import CatalogRow, Found, Published
 
 __all__ = [
+    "Card",
+    "CatalogRow",
     "Check",
-    "Entry",
     "Event",
     "Finding",
+    "Found",
     "GuardedLog",
     "Listener",
     "Plugin",
     "Progress",
     "Pruned",
+    "Published",
     "Registry",
     "Share",
     "Stage",

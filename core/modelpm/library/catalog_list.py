@@ -9,10 +9,10 @@ from modelpm.config.edit import given_path
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.library.services import Services
 from modelpm.operations.catalogs import CatalogList, Trust
-from modelpm.results.report import CatalogRow, Result
+from modelpm.results.report import CatalogRow, Published, Result
 
 if TYPE_CHECKING:  # an extra
-    from modelpm.catalog.remote.publish import Published, Publisher
+    from modelpm.catalog.remote.publish import Publisher
 
 _NEEDS = "signing a catalog needs python-tuf, which is not installed"
 
@@ -105,7 +105,7 @@ class CatalogVerbs:
         result = self._list().update(names, user=user)
         return result.told(self.services.warnings.taken())
 
-    def begin(self, folder: str | Path, keys: str | Path | None = None) -> "Published":
+    def begin(self, folder: str | Path, keys: str | Path | None = None) -> Published:
         """Make keys and a root of trust for a catalog, and sign it.
 
         Args:
@@ -117,7 +117,7 @@ class CatalogVerbs:
         """
         return self._publisher(folder, keys).begin()
 
-    def sign(self, folder: str | Path, keys: str | Path | None = None) -> "Published":
+    def sign(self, folder: str | Path, keys: str | Path | None = None) -> Published:
         """Build the index of a catalog that changed, and sign it; arguments as of :meth:`begin`.
 
         Raises:
@@ -125,7 +125,7 @@ class CatalogVerbs:
         """
         return self._publisher(folder, keys).sign()
 
-    def refresh(self, folder: str | Path, keys: str | Path | None = None) -> "Published":
+    def refresh(self, folder: str | Path, keys: str | Path | None = None) -> Published:
         """Sign again that the newest files are the newest; for a daily job. Arguments as of :meth:`begin`.
 
         Raises:
@@ -139,13 +139,14 @@ class CatalogVerbs:
         except ImportError:
             raise UsageError(_NEEDS, hints=["pip install 'modelpm[tuf]'"]) from None
         place = given_path(folder, "DIR")
-        return Publisher(place, given_path(keys, "--keys") if keys is not None else place.with_name(f"{place.name}-keys"))
+        return Publisher(
+            place, given_path(keys, "--keys") if keys is not None else place.with_name(f"{place.name}-keys")
+        )
 
     def _list(self) -> CatalogList:
         from modelpm.library.wiring import make_remotes, places_of
 
         services = self.services
         config, bus = services.config, services.bus
-        plugged = services.registry.names("catalog")
         places, remotes = places_of(config, bus), make_remotes(config, bus)
-        return CatalogList(config.paths.config, places, plugged, remotes, services.registry.context, bus)
+        return CatalogList(config.paths.config, places, remotes, services.registry, bus)

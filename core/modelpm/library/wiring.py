@@ -70,7 +70,7 @@ def _cache(config: Config, kind: str, name: str) -> Path | None:
 
 
 def make_catalogs(config: Config, registry: Registry, bus: Bus) -> Catalogs:
-    """Return the catalogs in order of priority: the user's folders, those of plugins, ours first, and those elsewhere."""
+    """Return the catalogs in order of priority: the user's folders, those of plugins, those elsewhere."""
     places, plugged = places_of(config, bus), registry.names("catalog")
     remotes = make_remotes(config, bus)
 

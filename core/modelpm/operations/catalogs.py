@@ -1,6 +1,6 @@
 """The list of catalogs: add one, after it was looked at; remove, trust and update it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -8,7 +8,6 @@ from typing import Any
 
 from modelpm.api.events import Bus
 from modelpm.api.folder_catalog import FolderCatalog
-from modelpm.api.types import Context
 from modelpm.catalog.opened import Opened
 from modelpm.catalog.place import Medium, Place, is_url
 from modelpm.catalog.remote.opening import Remotes
@@ -19,6 +18,7 @@ from modelpm.disk.reading import read_bytes
 from modelpm.errors import Code, ModelpmError, NotFound, UsageError
 from modelpm.events.acts import acting
 from modelpm.http import address
+from modelpm.plugins.registry import Registry
 from modelpm.results.report import CatalogRow, Result
 from modelpm.store.gc.leftovers import remove_marker, remove_tree
 from modelpm.text.suggest import suggest
@@ -50,17 +50,15 @@ class CatalogList:
     Attributes:
         path: The user's ``config.toml``.
         places: Where the configured catalogs are, by name.
-        plugged: Names of those that come with plugins.
         remotes: Opens catalogs elsewhere.
-        context: Makes the context of a catalog elsewhere from its kind and name.
+        registry: Knows how the network is used.
         bus: Is told of acts, and warned.
     """
 
     path: Path
     places: Mapping[str, Place]
-    plugged: Sequence[str]
     remotes: Remotes
-    context: Callable[[str, str], Context]  # a callable, as of the registry
+    registry: Registry
     bus: Bus
 
     def rows(self) -> list[CatalogRow]:
@@ -101,7 +99,7 @@ class CatalogList:
                 if root is not None:
                     make_folder(self.remotes.roots, below=self.remotes.roots.parent)
                     write_atomic(self.remotes.root_of(name), root)
-                self.remotes.open(place, self.context("catalog", name)).update()
+                self.remotes.open(place, self.registry.context("catalog", name)).update()
             except ModelpmError:
                 remove_marker(self.remotes.root_of(name))
                 remove_tree(self.remotes.cache / name)
@@ -152,7 +150,7 @@ class CatalogList:
                 with acting(
                     self.bus, "catalog.update", resource_type="catalog", resource_id=place.name, user=user
                 ) as act:
-                    changed = self.remotes.open(place, self.context("catalog", place.name)).update()
+                    changed = self.remotes.open(place, self.registry.context("catalog", place.name)).update()
                     act.details["changed"] = changed
             except ModelpmError as error:
                 error.details.setdefault("catalog", place.name)
@@ -187,7 +185,7 @@ class CatalogList:
                 code=Code.NAME_TAKEN,
                 hints=[f"take another name, or remove that one first: modelpm catalog remove {name}"],
             )
-        if name in self.plugged:
+        if name in self.registry.names("catalog"):
             raise UsageError(
                 f"the name `{name}` is taken by a catalog that comes with a plugin",
                 code=Code.NAME_TAKEN,
@@ -197,7 +195,7 @@ class CatalogList:
     def _configured(self, name: str) -> Place:
         if name in self.places:
             return self.places[name]
-        if name in self.plugged:
+        if name in self.registry.names("catalog"):
             raise UsageError(
                 f"the catalog `{name}` comes with a plugin, and is not in the configuration",
                 hints=["uninstall the plugin, or leave it out: MODELPM_DISABLE_PLUGINS=DISTRIBUTION"],
@@ -216,7 +214,7 @@ class CatalogList:
             return None
         from modelpm.catalog.remote.web import Server
 
-        server = Server(self.context("catalog", place.name))
+        server = Server(self.registry.context("catalog", place.name))
         try:
             root = server.get(f"{place.at}/metadata/1.root.json", cap=_MAX_ROOT).body
         except NotFound as error:
@@ -251,13 +249,13 @@ class CatalogList:
         opened = Opened(place.name, lambda: FolderCatalog(Path(place.at).expanduser()), place)
         age = ""
         if place.is_remote:
-            remote = self.remotes.open(place, self.context("catalog", place.name))
-            opened, age = Opened(place.name, lambda: remote, place), remote.age  # type: ignore[arg-type,return-value]
+            remote = self.remotes.open(place, self.registry.context("catalog", place.name))
+            opened, age = Opened(place.name, lambda: remote, place), remote.age
         try:
             title, models = opened.about().title, len(opened.ids())
         except ModelpmError:  # a warning or doctor says why
             title, models = "", 0
-        short = place.guarantee if place.guarantee else "local"
+        short = place.guarantee or "local"
         return CatalogRow(place.name, title, models, place.at, short, place.trusted, age, state)
 
 
@@ -275,4 +273,3 @@ def _check_address(place: Place, trust: Trust) -> None:
             f"the address at {found.origin} holds a user, password or token, which belongs in no file",
             hints=[f'name it in the configuration: [credentials."{found.origin}"] token-env = "NAME"'],
         )
-

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -251,6 +252,27 @@ class CatalogRow:
     trusted: bool = True
     age: str = ""
     state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A catalog that was signed.
+
+    Attributes:
+        version: Of the newest timestamp.
+        root: SHA-256 of the first root of trust, which clients pin.
+        root_file: Where that root is.
+        index: SHA-256 of the index.
+        until: When the first signature runs out.
+        warnings: What must be done soon.
+    """
+
+    version: int
+    root: str
+    root_file: Path
+    index: str
+    until: datetime
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

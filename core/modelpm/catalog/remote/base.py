@@ -2,13 +2,14 @@
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from modelpm.api.events import Bus
 from modelpm.api.stages import Work
-from modelpm.api.types import Context
+from modelpm.api.types import CatalogText, Context
 from modelpm.catalog.place import Place
 from modelpm.catalog.remote.state import State
 from modelpm.disk import make_folder
@@ -39,6 +40,18 @@ class Remote(ABC):
     def __init__(self, place: Place, folder: Path, context: Context, bus: Bus) -> None:
         self.place, self.folder, self.context, self.bus = place, folder, context, bus
         self._said, self._awake = "", False
+
+    @abstractmethod
+    def ids(self) -> Iterable[str]:
+        """As :meth:`modelpm.api.Catalog.ids`."""
+
+    @abstractmethod
+    def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
+        """As :meth:`modelpm.api.Catalog.get`."""
+
+    @abstractmethod
+    def about(self) -> CatalogText:
+        """As :meth:`modelpm.api.Catalog.about`."""
 
     @property
     def state(self) -> State:

@@ -83,7 +83,7 @@ class GitCatalog(Remote):
         listed = self._git(patience, "ls-remote", "--", self.place.at, "HEAD")
         commit = listed.partition("\t")[0].strip()
         if not _COMMIT.fullmatch(commit):
-            raise NotFound(f"the repository {redact_urls(self.place.at)} has no commit", code=Code.NOT_A_CATALOG)
+            raise UsageError(f"the repository {redact_urls(self.place.at)} has no commit", code=Code.NOT_A_CATALOG)
         if commit == before.digest and (self.folder / commit).is_dir():
             return before
         draft = self.folder / f"{commit}.new"

@@ -1,7 +1,6 @@
 """Sign a published catalog with TUF, as a small team can: keys in a folder, and files that any web server serves."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.errors import Code, ModelpmError, NotFound, UsageError
+from modelpm.results.report import Published
 from modelpm.text.human import in_days
 
 DAYS: Mapping[str, int] = {"root": 365, "targets": 90, "snapshot": 30, "timestamp": 7}
@@ -26,27 +26,6 @@ _CAP = 5_000_000
 _WARNED = {"root": 60, "targets": 30}  # days before the end at which the publisher is told
 _PRIVATE = 0o600
 _T = TypeVar("_T", Root, Targets, Snapshot, Timestamp)
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """What was signed.
-
-    Attributes:
-        version: Of the newest timestamp.
-        root: SHA-256 of the first root of trust, which clients pin.
-        root_file: Where that root is.
-        index: SHA-256 of the index.
-        until: When the first signature runs out.
-        warnings: What must be done soon.
-    """
-
-    version: int
-    root: str
-    root_file: Path
-    index: str
-    until: datetime
-    warnings: tuple[str, ...]
 
 
 class Publisher:
@@ -82,8 +61,8 @@ class Publisher:
         for role, signer in signers.items():
             write_atomic(self._pem(role), signer.private_bytes, mode=_PRIVATE)
             root.add_key(signer.public_key, role)
-        self._write(Metadata(root), "root", "1.root.json")
-        self._targets(Targets(version=0, expires=_end("targets")), data)
+        self._write(Metadata(root))
+        self._targets(1, data)
         return self._published()
 
     def sign(self) -> Published:
@@ -95,7 +74,7 @@ class Publisher:
         """
         self._renew_root()
         data = published(FolderCatalog(self._folder))
-        self._targets(self._newest(Targets), data)
+        self._targets(self._newest(Targets).version + 1, data)
         return self._published()
 
     def refresh(self) -> Published:
@@ -106,38 +85,35 @@ class Publisher:
         """
         snapshot = self._newest(Snapshot)
         if _days_left(snapshot.expires) < DAYS["snapshot"] / 2:
-            self._snapshot(snapshot, self._newest(Targets).version)
+            self._snapshot(self._newest(Targets).version)
         else:
             self._timestamp(snapshot.version)
         return self._published()
 
-    def _targets(self, targets: Targets, index: bytes) -> None:
-        """Sign the index, publish it under its digest, and all that stands above it."""
+    def _targets(self, version: int, index: bytes) -> None:
+        """Sign the index, publish it under its digest, and sign all that stands above it."""
         make_folder(self._folder / "targets", below=self._folder)
         write_atomic(self._folder / "targets" / f"{sha256(index).hexdigest()}.{NAME}", index)
         write_atomic(self._folder / NAME, index)
-        targets.targets = {NAME: TargetFile.from_data(NAME, index, ["sha256"])}
-        targets.version, targets.expires = targets.version + 1, _end("targets")
-        self._write(Metadata(targets), "targets", f"{targets.version}.targets.json")
-        self._snapshot(self._newest(Snapshot) if self._is_there("snapshot") else Snapshot(version=0), targets.version)
+        target = TargetFile.from_data(NAME, index, ["sha256"])
+        self._write(Metadata(Targets(version, expires=_end("targets"), targets={NAME: target})))
+        self._snapshot(version)
 
-    def _snapshot(self, snapshot: Snapshot, targets: int) -> None:
-        snapshot.meta = {"targets.json": MetaFile(targets)}
-        snapshot.version, snapshot.expires = snapshot.version + 1, _end("snapshot")
-        self._write(Metadata(snapshot), "snapshot", f"{snapshot.version}.snapshot.json")
-        self._timestamp(snapshot.version)
+    def _snapshot(self, targets: int) -> None:
+        version = self._newest(Snapshot).version + 1 if self._is_there("snapshot") else 1
+        self._write(Metadata(Snapshot(version, expires=_end("snapshot"), meta={"targets.json": MetaFile(targets)})))
+        self._timestamp(version)
 
     def _timestamp(self, snapshot: int) -> None:
         there = self._metadata / "timestamp.json"
         version = self._read(there.name, Timestamp).version if there.exists() else 0
-        signed = Timestamp(version=version + 1, expires=_end("timestamp"), snapshot_meta=MetaFile(snapshot))
-        self._write(Metadata(signed), "timestamp", "timestamp.json")
+        self._write(Metadata(Timestamp(version + 1, expires=_end("timestamp"), snapshot_meta=MetaFile(snapshot))))
 
     def _renew_root(self) -> None:
         root = self._newest(Root)
         if _days_left(root.expires) < _WARNED["root"] and self._pem("root").exists():
             root.version, root.expires = root.version + 1, _end("root")
-            self._write(Metadata(root), "root", f"{root.version}.root.json")
+            self._write(Metadata(root))
 
     def _published(self) -> Published:
         first = read_bytes(self._metadata / "1.root.json", _CAP)
@@ -160,8 +136,10 @@ class Publisher:
             tuple(warnings),
         )
 
-    def _write(self, metadata: Metadata[_T], role: str, name: str) -> None:
+    def _write(self, metadata: Metadata[_T]) -> None:
+        role, version = metadata.signed.type, metadata.signed.version
         metadata.sign(self._signer(role))
+        name = f"{role}.json" if role == Timestamp.type else f"{version}.{role}.json"
         write_atomic(self._metadata / name, metadata.to_bytes())
 
     def _signer(self, role: str) -> CryptoSigner:

@@ -32,7 +32,7 @@ from modelpm.catalog.remote.state import State
 from modelpm.catalog.remote.web import Server, WebCatalog, expired
 from modelpm.disk import explained, make_folder
 from modelpm.disk.reading import read_bytes
-from modelpm.errors import Code, IntegrityError, ModelpmError, NotFound, UsageError
+from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError
 from modelpm.text.untrusted import printable
 
 MAX_ROOT = 512_000
@@ -121,22 +121,6 @@ class _Fetcher(FetcherInterface):
             if status in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}:  # python-tuf reads: there is no newer root
                 raise DownloadHTTPError(error.message, status) from None
             raise
-
-
-def first_root(place: Place, context: Context) -> bytes:
-    """Return the first root of trust that a server offers; whoever answers now is believed.
-
-    Raises:
-        ModelpmError: It has none, or does not answer.
-    """
-    server = Server(context)
-    try:
-        return server.get(f"{place.at}/metadata/1.root.json", cap=MAX_ROOT).body
-    except NotFound as error:
-        hint = "leave out --trust-on-first-use, or have its publisher run `modelpm catalog init DIR`"
-        raise NotFound(f"{place.at} is not signed: {error.message}", hints=[hint]) from error
-    finally:
-        server.close()
 
 
 def _meaning(error: Exception) -> tuple[Code, str]:

@@ -26,7 +26,7 @@ from modelpm.text.toml import MAX_BYTES
 from modelpm.text.untrusted import printable
 
 _NOT_HERE = Code.UNREADABLE_CATALOG
-_NOT_PUBLISHED = "its publisher runs `modelpm catalog build DIR`, and puts index.json beside catalog.toml"
+_NOT_PUBLISHED = "its publisher must build index.json and put it beside catalog.toml"
 
 
 class Server(HttpSource):
@@ -102,9 +102,7 @@ class WebCatalog(Remote):
         data = self._kept(NAME, MAX_INDEX)
         if not state.digest or data is None or sha256(data).hexdigest() != state.digest:
             hint = f"`modelpm catalog update {self.place.name}` brings it"
-            raise NotFound(
-                f"the catalog `{self.place.name}` is not on this machine", hints=[hint], code=_NOT_HERE
-            )
+            raise NotFound(f"the catalog `{self.place.name}` is not on this machine", hints=[hint], code=_NOT_HERE)
         return Index.parse(data, f"{self.place.at}/{NAME}")
 
     def _newer(self, before: State, context: Context) -> State:
@@ -139,7 +137,7 @@ class WebCatalog(Remote):
         try:
             answer = server.newer(f"{self.place.at}/{NAME}", before)
         except NotFound as error:
-            raise NotFound(
+            raise UsageError(
                 error.message, code=Code.NOT_A_CATALOG, hints=["check the address", _NOT_PUBLISHED]
             ) from error
         if answer is None:
@@ -184,7 +182,7 @@ class WebCatalog(Remote):
             raise IntegrityError(
                 f"{url} is not what the index of the catalog says: expected sha256 {digest}, got {actual}",
                 code=Code.DIGEST_MISMATCH,
-                hints=["its publisher runs `modelpm catalog build DIR` after every change", "or try again later"],
+                hints=["try again later; its publisher must build index.json after every change"],
                 expected=digest,
                 actual=actual,
             )
