@@ -1,11 +1,13 @@
-"""The search index of one catalog: a slip and a card a model, kept in the cache; only models that changed are read."""
+"""The search index of one catalog: a slip and a card a model, kept in the cache; only models that changed are read.
+
+It is kept as plain text between separators: of 10,000 models, the cards of those that are found are parsed, not all.
+"""
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from modelpm.catalog.card import Card
 from modelpm.catalog.opened import Opened
@@ -17,7 +19,9 @@ from modelpm.errors import ModelpmError, StoreError
 from modelpm.text.toml import TomlError
 
 _CAP = 1 << 28
-_SCHEMA = 1
+_SCHEMA = "1"
+_NAME = "search"
+_RECORD, _FIELD = "\x1e", "\x1f"
 
 
 class Row(NamedTuple):
@@ -27,20 +31,20 @@ class Row(NamedTuple):
         id: Of the model.
         stamp: Another one once the model changed.
         slip: What it is found by; empty where it cannot be read.
-        raw: Its card, as JSON; empty where it cannot be read.
+        text: Its card, as JSON; empty where it cannot be read.
         problem: Why it cannot be read.
     """
 
     id: str
     stamp: str
     slip: str
-    raw: Mapping[str, Any]
+    text: str
     problem: str = ""
 
     @property
     def card(self) -> Card:
         """The card of a model that can be read."""
-        return Card.read(self.id, self.raw)
+        return Card.read(self.id, json.loads(self.text))
 
 
 class Built(NamedTuple):
@@ -89,22 +93,23 @@ class Built(NamedTuple):
         if folder is None:
             return cls()
         try:
-            raw = json.loads(read_bytes(folder / "search.json", _CAP))
-            if raw["schema"] != _SCHEMA:
-                return cls()
-            return cls(raw["about"], tuple(Row(*each) for each in raw["rows"]))
-        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            head, *rows = read_bytes(folder / _NAME, _CAP).decode().split(_RECORD)
+            schema, about = head.split(_FIELD)
+            return cls(about, tuple(Row(*row.split(_FIELD)) for row in rows)) if schema == _SCHEMA else cls()
+        except (OSError, ValueError, TypeError):  # TypeError: a record has another number of fields
             return cls()
 
     def _write(self, folder: Path) -> None:
+        records = [(_SCHEMA, self.about), *self.rows]
+        if any(mark in field for row in self.rows for field in row for mark in (_RECORD, _FIELD)):
+            return  # a stamp of a plugin may be anything
         make_folder(folder, below=folder.parent.parent)
-        data = json.dumps({"schema": _SCHEMA, "about": self.about, "rows": self.rows}, separators=(",", ":"))
-        write_atomic(folder / "search.json", data.encode(), durable=False)
+        write_atomic(folder / _NAME, _RECORD.join(map(_FIELD.join, records)).encode(), durable=False)
 
 
 def _row(opened: Opened, id_: str, stamp: str, aliases: list[str]) -> Row:
     try:
         card = opened.card(id_)
     except (ModelpmError, TomlError) as error:
-        return Row(id_, stamp, "", {}, str(error))
-    return Row(id_, stamp, slip(card, aliases), card.written())
+        return Row(id_, stamp, "", "", str(error))
+    return Row(id_, stamp, slip(card, aliases), json.dumps(card.written(), separators=(",", ":")))

@@ -64,14 +64,19 @@ class Index:
     models: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def parse(cls, data: bytes, origin: str) -> Self:
+    def parse(cls, data: bytes, origin: str, *, known: bool = False) -> Self:
         """Read the bytes of an index.
+
+        Args:
+            data: The bytes.
+            origin: Where they are from.
+            known: Whether they were looked at before, and are known by their digest.
 
         Raises:
             UsageError: They are not an index, code ``not_a_catalog``; or a newer modelpm made it, ``newer_schema``.
         """
         try:
-            raw = json.loads(data, object_pairs_hook=_unique)
+            raw = json.loads(data, object_pairs_hook=None if known else _unique)
             if not isinstance(raw, dict) or "schema" not in raw:
                 raise TomlError("it has no `schema`")
             table = Table(raw)
@@ -111,6 +116,10 @@ class Index:
             return Card.read(id_, self._of(id_).values)
         except TomlError as error:
             raise not_a_catalog(self.origin, f"{id_}: {error}") from None
+
+    def stamps(self) -> Mapping[str, str]:
+        """Return the digest of each entry, of an index that was checked."""
+        return {id_: str(listed["sha256"]) for id_, listed in self.models.items()}
 
     def digest(self, id_: str) -> str:
         """Return the SHA-256 of a model's entry.

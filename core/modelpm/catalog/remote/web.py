@@ -12,6 +12,7 @@ from typing import NoReturn
 from modelpm.api.types import CatalogText, Context, Reference
 from modelpm.catalog.card import Card
 from modelpm.catalog.index import MAX_INDEX, NAME, Index, entry_path
+from modelpm.catalog.parse import parse_about
 from modelpm.catalog.place import Place
 from modelpm.catalog.remote.base import Remote
 from modelpm.catalog.remote.state import State
@@ -60,8 +61,7 @@ class WebCatalog(Remote):
 
     def stamps(self) -> Mapping[str, str]:
         """As :meth:`modelpm.api.Stamped.stamps`: the digests of the entries."""
-        index = self._index
-        return {id_: index.digest(id_) for id_ in index.models}
+        return self._index.stamps()
 
     def card(self, id_: str) -> Card:
         """Return what the index says of a model."""
@@ -103,7 +103,7 @@ class WebCatalog(Remote):
         if not state.digest or data is None or sha256(data).hexdigest() != state.digest:
             hint = f"`modelpm catalog update {self.place.name}` brings it"
             raise NotFound(f"the catalog `{self.place.name}` is not on this machine", hints=[hint], code=_NOT_HERE)
-        return Index.parse(data, f"{self.place.at}/{NAME}")
+        return Index.parse(data, f"{self.place.at}/{NAME}", known=True)
 
     def _newer(self, before: State, context: Context) -> State:
         if self.place.sha256 and self.place.sha256 == before.digest:
@@ -150,8 +150,8 @@ class WebCatalog(Remote):
         had = set(before.gone)
         data = self._kept(NAME, MAX_INDEX)
         if before.digest and data is not None and sha256(data).hexdigest() == before.digest:
-            old = Index.parse(data, NAME)
-            had |= {*old.models, *old.check().aliases}
+            old = Index.parse(data, NAME, known=True)
+            had |= {*old.models, *parse_about(old.about).aliases}
         return had - names
 
     def _entry(self, id_: str) -> CatalogText:
