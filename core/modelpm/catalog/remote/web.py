@@ -129,8 +129,9 @@ class WebCatalog(Remote):
             return after
         index = Index.parse(data, f"{self.place.at}/{NAME}")
         names = {*index.models, *index.check().aliases}
+        after = replace(after, digest=digest, gone=tuple(self._missing(before, names)))
         write_atomic(self.folder / NAME, data, durable=False)
-        return replace(after, digest=digest, gone=tuple(self._missing(before, names)))
+        return after
 
     def _fetched(self, server: Server, before: State) -> tuple[bytes, State] | None:
         """Return the bytes of the newest index and what came with it; None where it is the one that is here."""
