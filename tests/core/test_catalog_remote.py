@@ -144,7 +144,7 @@ def test_a_server_that_is_away_is_said_once_and_the_copy_used(home: Path, site: 
     with Manager(home=home) as manager:
         warnings = [*manager.search("alpha").warnings, *manager.search("alpha").warnings]
     assert len([w for w in warnings if "2 days ago" in w]) == 1
-    with Manager(home=home) as manager:
+    with Manager(home=home, retries=0) as manager:
         (error,) = manager.catalog_list.update().errors
         assert [check.state for check in manager.maintenance.doctor() if "could not be refreshed" in check.text] == [
             "warn"

@@ -26,15 +26,17 @@ class Site:
         folder: What is served.
         server: Serves it, and can be told to fail.
         seen: Every request that came in.
+        under: The path at which the server has the folder.
     """
 
     folder: Path
     server: Server
     seen: list[Seen]
+    under: str = ""
 
     @property
     def url(self) -> str:
-        return self.server.url
+        return self.server.url + self.under
 
     def publish(self) -> None:
         """Build the index, as after a change."""

@@ -60,12 +60,12 @@ class SignedCatalog(WebCatalog):
                 code=Code.CATALOG_MIXED,
                 hints=["its publisher runs `modelpm catalog sign DIR`"],
             )
-        after, digest, here = replace(before, expires=expires), found.hashes["sha256"], self._kept(NAME, MAX_INDEX)
-        if here is not None and sha256(here).hexdigest() == digest == before.digest:
+        after, digest = replace(before, expires=expires), found.hashes["sha256"]
+        if digest == before.digest and (here := self._kept(NAME, MAX_INDEX)) is not None:
             return here, after
         url = f"{self.place.at}/targets/{digest}.{NAME}"
         with self._explained():
-            data = server.get(url, cap=min(found.length, MAX_INDEX)).body
+            data = _brought(server, url, min(found.length, MAX_INDEX))
             found.verify_length_and_hashes(data)
         return data, after
 
@@ -113,14 +113,22 @@ class _Fetcher(FetcherInterface):
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         try:
-            return iter((self._server.get(url, cap=_MAX_METADATA).body,))
+            return iter((_brought(self._server, url, _MAX_METADATA),))
         except ModelpmError as error:
-            if error.code == Code.TOO_BIG:
-                raise DownloadLengthMismatchError(error.message) from None
             status = error.details.get("status")
             if status in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}:  # python-tuf reads: there is no newer root
                 raise DownloadHTTPError(error.message, status) from None
             raise
+
+
+def _brought(server: Server, url: str, cap: int) -> bytes:
+    """Return the bytes at a URL, in python-tuf's words where they are too many."""
+    try:
+        return server.get(url, cap=cap).body
+    except ModelpmError as error:
+        if error.code == Code.TOO_BIG:
+            raise DownloadLengthMismatchError(error.message) from None
+        raise
 
 
 def _meaning(error: Exception) -> tuple[Code, str]:

@@ -106,8 +106,10 @@ class WebCatalog(Remote):
         return Index.parse(data, f"{self.place.at}/{NAME}", known=True)
 
     def _newer(self, before: State, context: Context) -> State:
-        if self.place.sha256 and self.place.sha256 == before.digest:
+        if self.place.sha256 == before.digest and self._is_here(before):
             return before  # there is one that is taken, and it is here
+        if not self._is_here(before):  # it was damaged, or removed
+            before = replace(before, digest="", tag="", modified="")
         server = Server(context)
         try:
             found = self._fetched(server, before)
@@ -146,11 +148,15 @@ class WebCatalog(Remote):
         tag, modified = (answer.headers.get(name, "")[:200] for name in ("ETag", "Last-Modified"))
         return answer.body, replace(before, tag=tag, modified=modified)
 
+    def _is_here(self, state: State) -> bool:
+        data = self._kept(NAME, MAX_INDEX)
+        return data is not None and sha256(data).hexdigest() == state.digest
+
     def _missing(self, before: State, names: set[str]) -> Iterable[str]:
         """Return what the copy had, or had before, and the newer one has not."""
         had = set(before.gone)
         data = self._kept(NAME, MAX_INDEX)
-        if before.digest and data is not None and sha256(data).hexdigest() == before.digest:
+        if before.digest and data is not None:
             old = Index.parse(data, NAME, known=True)
             had |= {*old.models, *parse_about(old.about).aliases}
         return had - names
