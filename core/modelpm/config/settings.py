@@ -87,6 +87,7 @@ SETTINGS = (
     Setting("plugins.timeout", as_seconds, 30.0, "seconds after which a plugin that does not answer is given up"),
     Setting("plugins.prefer", as_names_by_name, {}, "which distribution serves a name that two claim"),
     Setting("catalogs", as_catalogs, {}, "your catalogs by name, in order of priority; see `modelpm catalog add`"),
+    Setting("queue.parallel", as_count, 2, "jobs of the queue that run at once, over all processes"),
     Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
 )
 BY_KEY = {s.key: s for s in SETTINGS}

@@ -11,6 +11,7 @@ from modelpm.operations.usage import Share
 from modelpm.plugins.discovery import Entry as Plugin
 from modelpm.plugins.kinds.audit import GuardedLog
 from modelpm.plugins.registry import Registry
+from modelpm.queue.job import Job
 from modelpm.results.report import CatalogRow, Found, Published
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Finding",
     "Found",
     "GuardedLog",
+    "Job",
     "Listener",
     "Plugin",
     "Progress",
