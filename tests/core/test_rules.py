@@ -207,7 +207,7 @@ CALLABLES = {
     "Callback._on_progress", "Context.emit", "Context.secret", "Context.warn", "Events._on_event", "Stream.abort",
     "Stream.readinto", "Warnings._on_warning",
     "Check.fix", "Display._make", "Fetch.locate", "Guard.interrupt", "Hosts.clock", "Kind.guard", "Kind.hook",
-    "Registry.context", "Setting.parse", "_Opened._opener",
+    "Registry.context", "Setting.parse", "Opened._opener",
 }  # fmt: skip
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Searching,
         Source,
         StageListener,
+        Stamped,
         WholeSource,
         hookimpl,
     )
@@ -93,6 +94,7 @@ _HOMES = {
         "Searching",
         "Source",
         "StageListener",
+        "Stamped",
         "WholeSource",
         "hookimpl",
     ),
@@ -183,6 +185,7 @@ __all__ = [
     "Source",
     "Stage",
     "StageListener",
+    "Stamped",
     "Status",
     "StoreError",
     "Stream",

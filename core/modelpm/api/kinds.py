@@ -228,6 +228,15 @@ class Catalog(Protocol):
 
 
 @runtime_checkable
+class Stamped(Protocol):
+    """Optional protocol: a catalog that tells cheaply which of its models changed; a search reads those only."""
+
+    def stamps(self) -> Mapping[str, str]:
+        """Return a text for each id that is another one once the model's TOML changed."""
+        ...
+
+
+@runtime_checkable
 class Recognizer(Protocol):
     """Optional protocol: a catalog that knows published files by their digest."""
 

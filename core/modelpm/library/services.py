@@ -211,6 +211,13 @@ class Services:
         here = Machine(machine.memory(), machine.gpu_memory(), free)
         return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
 
+    def usable_memory(self) -> int:
+        """Return the bytes that a model may take of the larger memory of this machine; 0 where nothing is known."""
+        from modelpm.disk import machine
+        from modelpm.inspection.fit import SHARE
+
+        return int(max(machine.memory() or 0, machine.gpu_memory() or 0) * SHARE)
+
     def loader(self, environment: Environment) -> "Loader":
         """Return what opens models of an environment in real runtimes."""
         from modelpm.disk import machine
