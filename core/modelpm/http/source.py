@@ -246,10 +246,10 @@ class HttpSource(ABC):
     def _document(self, url: str, asked: Asked, cap: int) -> Answer:
         response, reached = self._sender.follow(url, asked)
         if response.status not in _DOCUMENTS:
-            raise self._refusal(response, reached)
+            raise self._refusal(response, reached, bare=asked.method == "HEAD")
         answer = Answer(reached, response.status, response.headers)
         if asked.method == "HEAD":
-            response.close()
+            response.drain_conn()
             return answer
         try:
             refuse_unreadable_length(answer)
@@ -325,10 +325,13 @@ class HttpSource(ABC):
             self._ranging.note(wanted.location, Kind.SERVES)
         return response, reached, span
 
-    def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "") -> ModelpmError:
+    def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "", *, bare: bool = False) -> ModelpmError:
         body = None
-        with suppress(ModelpmError):  # the status says enough
-            body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
+        if bare:  # the length is that of the body that a GET would have brought
+            response.drain_conn()
+        else:
+            with suppress(ModelpmError):  # the status says enough
+                body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
         answer = Answer(url, response.status, response.headers, body or b"")
         error = self._meaning(answer, url, location)
         error.details.setdefault("status", answer.status)
