@@ -32,7 +32,7 @@ def explained(answer: Answer, source: HttpSource) -> ModelpmError:
         return _missing(answer)
     if status in {_STATUS_FULL, _STATUS_TOO_BIG} or _FULL.search(words):
         return PermanentError(
-            f"{host(answer.url)} has no room for more: {words or said}",
+            f"{host(answer.url)} has no space for more: {words or said}",
             hints=["free space there, or raise the quota; the same push then sends only what is missing"],
             code=Code.HTTP_STATUS,
             status=status,

@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 from urllib.parse import quote
@@ -13,48 +13,47 @@ from modelpm.api.oci import Content, Counter, Descriptor
 from modelpm.api.toolkit import make_folder, read_bytes, write_atomic
 from modelpm.http import Answer, HttpSource, PermanentError, host, origin, redirect_target
 
-_MOST = 1 << 14  # bytes of a note
+_MOST = 1 << 20  # bytes of the notes
+_KEPT = 100
 _BAD_UPLOAD = frozenset({400, 404, 409, 416})
 
 
 class Uploads:
     """Remembers where the uploads of interrupted runs continue. Thread-safe.
 
+    Two processes may lose each other's notes: then an upload begins again.
+
     Args:
-        folder: Where notes are kept; None keeps none.
+        folder: Where they are kept; None keeps none.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder / "uploads" if folder is not None else None
+        self._path = folder / "uploads.json" if folder is not None else None
         self._lock = Lock()
 
     def get(self, key: str) -> str:
         """Return where an upload continues; empty where none was begun."""
-        if self._folder is None:
-            return ""
-        try:
-            found = json.loads(read_bytes(self._path(key), _MOST))
-        except (OSError, ValueError, RecursionError):
-            return ""
-        return str(found.get("location", "")) if isinstance(found, dict) else ""
+        return self._read().get(key, "")
 
     def put(self, key: str, location: str) -> None:
-        """Remember it, or with an empty location forget it; where nothing can be written, a later run begins anew."""
-        if self._folder is None:
+        """Remember it, or with an empty location forget it; nothing where that cannot be written."""
+        if self._path is None:
             return
-        try:
-            with self._lock:
-                if location:
-                    make_folder(self._folder, below=self._folder.parent)
-                    write_atomic(self._path(key), json.dumps({"location": location}).encode(), mode=0o600)
-                else:
-                    self._path(key).unlink(missing_ok=True)
-        except (OSError, ModelpmError):
-            return
+        with self._lock, suppress(OSError, ModelpmError):
+            notes = self._read()
+            notes.pop(key, None)
+            kept = dict(list(notes.items())[-_KEPT:]) | ({key: location} if location else {})
+            make_folder(self._path.parent, below=self._path.parent)
+            write_atomic(self._path, json.dumps(kept).encode(), mode=0o600)
 
-    def _path(self, key: str) -> Path:
-        assert self._folder is not None  # noqa: S101 - asked by the two above only
-        return self._folder / f"{sha256(key.encode()).hexdigest()}.json"
+    def _read(self) -> dict[str, str]:
+        if self._path is None:
+            return {}
+        try:
+            found = json.loads(read_bytes(self._path, _MOST))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 @dataclass(slots=True)

@@ -133,7 +133,7 @@ def test_a_registry_that_fills_up_names_nothing_and_the_next_push_sends_the_rest
         return full if method == "POST" and sent else None
 
     registry.intercept = fill
-    with pytest.raises(ModelpmError, match="has no room for more") as caught:
+    with pytest.raises(ModelpmError, match="has no space for more") as caught:
         manager.push(target(registry), ["first", "second"])
     assert caught.value.exit_code == 6
     assert not registry.manifests
@@ -404,12 +404,12 @@ def test_a_push_that_is_killed_continues(registry: Registry, tmp_path: Path, cle
     data = big(12 << 20)
     with manager_in(tmp_path / "own") as manager:
         manager.install(folder_of(tmp_path / "big", {"m.gguf": data}), name="big")
-        notes = manager.config.paths.cache / "plugins" / "source-oci" / "uploads"
+        notes = manager.config.paths.cache / "plugins" / "source-oci" / "uploads.json"
     environ = {**clean_environ, "MODELPM_HOME": str(tmp_path / "own" / "home")}
     command = [COMMAND, "push", target(registry), "big"]
     process = subprocess.Popen([*command, "--limit-rate", "2M"], env=environ, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
-    while not (notes.is_dir() and any(notes.glob("*.json"))) and time.monotonic() < deadline:
+    while not notes.is_file() and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()

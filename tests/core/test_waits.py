@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from tests.core.test_cli_commands import Run, run  # noqa: F401 - a fixture
 from tests.core.test_screen import Start, start  # noqa: F401 - a fixture
 from tests.support.hub import Hub
 from tests.support.models import holding
+from tests.support.registry import Registry, running_double
 
 MIB = 1 << 20
 Modelpm = Callable[..., Ran]
@@ -53,6 +54,7 @@ SLOW = {
     "verify": Slow("verify", ("progress",), (_INSTALL,)),
     "export": Slow("export --bundle {folder}/out.tar", ("writing",), (_INSTALL,)),
     "import": Slow("import {folder}/given", ("importing",)),
+    "push": Slow("push oci://{registry}/m:1 w", ("sending",), (_INSTALL,)),
     "prune": Slow("prune -y", ("checking", "removing"), (_INSTALL, "import {folder}/other", "uninstall w")),
     "store": Slow("store move {folder}/elsewhere", ("copying", "linking", "removing"), (_INSTALL,)),
     "cache": Slow("cache clean", ("removing",)),
@@ -81,13 +83,24 @@ def model(size: int) -> bytes:
     return holding("w.gguf", os.urandom(size))
 
 
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with running_double() as running:
+        yield running
+
+
 def test_every_command_is_in_one_of_the_tables() -> None:
     assert SLOW.keys() | QUICK.keys() == VERBS.keys()
     assert not SLOW.keys() & QUICK.keys()
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_what_takes_long_is_told_in_events(run: Run, tmp_path: Path, name: str) -> None:  # noqa: F811 - the fixture
+def test_what_takes_long_is_told_in_events(
+    run: Run,  # noqa: F811 - the fixture
+    registry: Registry,
+    tmp_path: Path,
+    name: str,
+) -> None:
     case, folder = SLOW[name], tmp_path / "case"
     for part in ("given", "other", "project"):
         (folder / part).mkdir(parents=True)
@@ -99,7 +112,7 @@ def test_what_takes_long_is_told_in_events(run: Run, tmp_path: Path, name: str) 
         assert run("-C", str(place), "init").exit_code == 0
 
     def ran(text: str, *more: str) -> Result:
-        known = {"spec": f"file://{folder}/given/w.gguf", "folder": str(folder)}
+        known = {"spec": f"file://{folder}/given/w.gguf", "folder": str(folder), "registry": registry.host}
         return run("-C", str(place), *text.format(**known).split(), *more)
 
     for text in case.before:

@@ -367,7 +367,7 @@ def test_a_blob_is_sent_once_and_known_to_be_there(registry: Registry, tmp_path:
     assert sending.send(place, blob, Content(file)) == len(WEIGHTS)
     assert sending.has(place, blob)
     assert registry.blobs["t/m", blob.digest] == WEIGHTS
-    assert not list((tmp_path / "notes" / "uploads").iterdir())
+    assert json.loads((tmp_path / "notes" / "uploads.json").read_bytes()) == {}
     empty = blob_of(b"")
     assert sending.send(place, empty, Content(b"")) == 0
     assert sending.blob(place, blob) == WEIGHTS
@@ -435,12 +435,12 @@ def test_an_answer_that_was_lost_is_found_to_be_a_success(registry: Registry) ->
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (refusal(507, "UNKNOWN", "unknown"), "has no room for more"),
+        (refusal(507, "UNKNOWN", "unknown"), "has no space for more"),
         (
             refusal(500, "UNKNOWN", "unknown error", {"Err": {"Err": "no space left on device"}}),
             "no space left on device",
         ),
-        (refusal(413, "SIZE_INVALID", "too large"), "has no room for more: too large"),
+        (refusal(413, "SIZE_INVALID", "too large"), "has no space for more: too large"),
         (refusal(403, "DENIED", "requested access to the resource is denied"), "requested access"),
         (refusal(503, "UNKNOWN", "in maintenance"), "in maintenance"),
     ],

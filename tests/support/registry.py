@@ -200,7 +200,7 @@ def running_double() -> Iterator[Registry]:
     registry = Registry()
     with _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"registry": registry})) as server:
         registry.origin = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield registry

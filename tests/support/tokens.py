@@ -104,7 +104,7 @@ def running_tokens(folder: Path) -> Iterator[Tokens]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         tokens.origin = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
             yield tokens

@@ -88,7 +88,7 @@ class Document:
 
     @classmethod
     def of(cls, media_type: str, content: Mapping[str, Any]) -> "Document":
-        """Return the document of some values, in their order: tools that copy an index write it anew, in this form."""
+        """Return the document of some values, in their order: tools that copy an index write this form again."""
         values = {"schemaVersion": 2, "mediaType": media_type, **content}
         return cls(media_type, json.dumps(values, separators=(",", ":")).encode())
 

@@ -44,7 +44,7 @@ def texts_of(lock: Lock, text: bytes) -> list[tuple[str, bytes]]:
     small = {blob.hex: content for blob, content in made.texts}
     small |= {document.digest.partition(":")[2]: document.content for document in made.documents}
     for file in (file for model in lock.models for file in model.files):
-        small.pop(file.sha256, None)  # it is there already
+        small.pop(file.sha256, None)  # it stands among the blobs of models
     return [
         (MARK, json.dumps({"imageLayoutVersion": "1.0.0"}).encode()),
         (ROOT, root.content),

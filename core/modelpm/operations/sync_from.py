@@ -148,5 +148,6 @@ def allowing(error: ModelpmError, text: str) -> ModelpmError:
     word = error.details.get("danger")
     if not isinstance(error, Denied) or word is None:
         return error
-    hints = [f"if you trust the publisher: modelpm sync --from {text} --allow-{word}"]
+    command = f"sync --from {text} --allow-{word}"
+    hints = [f"if you trust the publisher: modelpm {command}"]
     return Denied(error.message, code=error.code, hints=[*hints, *error.hints[1:]], **error.details)

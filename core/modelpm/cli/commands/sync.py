@@ -15,26 +15,25 @@ from modelpm.errors import UsageError
     "sync",
     "modelpm sync --locked",
     "modelpm sync --frozen --offline",
-    "modelpm sync --group gpu",
     "modelpm sync --from oci://registry.example/team/models:2026-11",
 )
 @click.option(
-    "--locked", is_flag=True, envvar="MODELPM_LOCKED", show_envvar=True, help="Exit 3 at once where the lock drifted."
+    "--locked", is_flag=True, envvar="MODELPM_LOCKED", show_envvar=True, help="Exit 3 where the lock drifted."
 )
 @click.option(
     "--frozen",
     is_flag=True,
     envvar="MODELPM_FROZEN",
     show_envvar=True,
-    help="Take the lock as it is; do not open models.toml.",
+    help="Do not open models.toml.",
 )
 @click.option("--check", is_flag=True, help="Do nothing; exit 3 where anything would be done.")
 @click.option("--exact", is_flag=True, help="Remove files that are not locked any more.")
 @click.option("--group", "groups", metavar="GROUP", multiple=True, help="Also take the models of GROUP.")
 @click.option("--all-groups", is_flag=True, help="Take the models of every group.")
 @click.option("--from", "origin", metavar="REF", help="Take lock and files from REF, where they were pushed.")
-@options.allow_pickle
-@options.allow_code
+@click.option("--allow-pickle", is_flag=True, help="With --from: take pickles that only rebuild data.")
+@click.option("--allow-code", is_flag=True, help="With --from: take files that can run code.")
 @projects.link_mode
 @options.dry_run
 def command(session: Session, /, *, origin: str | None, allow_pickle: bool, allow_code: bool, **given: Any) -> Outcome:
