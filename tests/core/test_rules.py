@@ -24,6 +24,7 @@ PUBLIC = {
     "modelpm.api.attesting",
     "modelpm.api.exporting",
     "modelpm.api.inspection",
+    "modelpm.api.oci",
     "modelpm.api.toolkit",
     "modelpm.api.unpacking",
     "modelpm.http",

@@ -53,6 +53,7 @@ VERBS: Mapping[str, Verb] = {
     "sync": Verb("modelpm.cli.commands.sync", "Lock what changed, and fetch what models.lock pins.", _PROJECT),
     "export": Verb("modelpm.cli.commands.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
     "import": Verb("modelpm.cli.commands.import_", "Install models from files of this machine, or a bundle.", _PROJECT),
+    "push": Verb("modelpm.cli.commands.push", "Send models to a registry, for others to take from there.", _PROJECT),
     "apps": Verb("modelpm.cli.commands.apps", "List the programs that can use the models, and where they are.", _APPS),
     "link": Verb("modelpm.cli.commands.link", "Make installed models appear in another program.", _APPS),
     "unlink": Verb("modelpm.cli.commands.unlink", "Take models out of another program.", _APPS),

@@ -114,6 +114,8 @@ class AsyncManager(_Async[Manager]):
     audit_logs = _awaitable(Manager.audit_logs)
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
+    push = _cancellable(Manager.push)
+    sync_from = _cancellable(Manager.sync_from)
     import_ = _cancellable(Manager.import_)
 
     async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
