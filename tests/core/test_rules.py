@@ -22,6 +22,7 @@ PUBLIC = {
     "modelpm.__version__",
     "modelpm.api",
     "modelpm.api.inspection",
+    "modelpm.api.oci",
     "modelpm.api.toolkit",
     "modelpm.api.unpacking",
     "modelpm.http",

@@ -28,6 +28,7 @@ class Work(StrEnum):
     LINKING = "linking"
     WRITING = "writing"
     IMPORTING = "importing"
+    SENDING = "sending"
     REMOVING = "removing"
     CHECKING = "checking"
 

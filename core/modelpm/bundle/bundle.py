@@ -3,30 +3,29 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EFBIG
 from pathlib import Path
 
 from modelpm.api.stages import Stage, Work
 from modelpm.bundle import archive, volumes
+from modelpm.bundle.gather import UNWRITABLE, gather, kept
 from modelpm.bundle.target import claim, held, release
 from modelpm.disk import explained, make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.environment.environment import Environment, lock_text
-from modelpm.errors import Code, IntegrityError, NotFound, StoreError, UsageError
+from modelpm.errors import Code, IntegrityError, StoreError, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
-from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.lockfile.model import LockedModel
 from modelpm.project.discovery import FILE, LOCK
 from modelpm.store import Store
 from modelpm.store.layout import is_sha256
-from modelpm.store.reuse import obtain
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import printable
 
 _PIECE = re.compile(r"(.+)\.\d{3,}(?:\.partial)?")
 _BLOBS = Path("blobs", "sha256")
-_UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +65,12 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     lock = environment.read()
     files = {f.sha256: f.size for m in lock.models for f in m.files}
     store = environment.store
-    for model in lock.models:
-        for file in model.files:
-            shown = environment.view.file(model.name, file.path)
-            if not store.has(file.sha256, file.size) and not _brought(store, file, shown):
-                raise NotFound(
-                    f"`{printable(file.path)}` of `{model.name}` is not in the store",
-                    code=Code.MISSING,
-                    hints=["`modelpm sync --all-groups` brings everything that is locked"],
-                    name=model.name,
-                    file=file.path,
-                )
+    gather(environment, lock.models)
     blobs = [(sha256, size, store.blob(sha256)) for sha256, size in sorted(files.items())]
     text = (environment.text() or lock.render()).encode()
     if target.is_dir():
         _check_folder(target)
-    with _kept(store), _told_of(target, store), held(target):
+    with kept(store), _told_of(target, store), held(target):
         if target.is_dir():
             _write_folder(store, target, blobs, split)
             write_atomic(target / LOCK, text)  # last: a bundle without it is not complete
@@ -94,28 +83,6 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
         return made
 
 
-def _brought(store: Store, file: LockedFile, shown: Path) -> bool:
-    """Take a blob that the store lacks from the view that shows it; where nothing can be written, none is taken."""
-    try:
-        return obtain(store, file.sha256, file.size, shown=shown)
-    except StoreError as error:
-        if error.code not in _UNWRITABLE:
-            raise
-        return False
-
-
-@contextmanager
-def _kept(store: Store) -> Iterator[None]:
-    """Keep blobs from being pruned while the block runs; where nothing can be written, nothing can be pruned."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(store.lock("store", shared=True))
-        except StoreError as error:
-            if error.code not in _UNWRITABLE:
-                raise
-        yield
-
-
 @contextmanager
 def _told_of(target: Path, store: Store) -> Iterator[None]:
     """Give a failure of the bundle's disk hints for that disk, not for the disk of the store."""
@@ -124,7 +91,7 @@ def _told_of(target: Path, store: Store) -> Iterator[None]:
         yield
     except StoreError as error:
         path = Path(error.details.get("path", "/"))
-        if error.code not in _UNWRITABLE or not path.is_relative_to(place) or path.is_relative_to(store.root):
+        if error.code not in UNWRITABLE or not path.is_relative_to(place) or path.is_relative_to(store.root):
             raise
         full = error.code == Code.NO_SPACE
         cure = f"free some space on {error.details['mount']}" if full else f"make {place} writable for this user"

@@ -52,6 +52,7 @@ VERBS: Mapping[str, Verb] = {
     "sync": Verb("modelpm.cli.commands.sync", "Lock what changed, and fetch what models.lock pins.", _PROJECT),
     "export": Verb("modelpm.cli.commands.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
     "import": Verb("modelpm.cli.commands.import_", "Import a bundle, or model files of this machine.", _PROJECT),
+    "push": Verb("modelpm.cli.commands.push", "Send models to a registry, for others to take from there.", _PROJECT),
     "catalog": Verb("modelpm.cli.commands.catalog", "List, show and check catalogs.", _PLACE),
     "config": Verb("modelpm.cli.commands.config", "List, read and write settings.", _PLACE),
     "prune": Verb("modelpm.cli.commands.prune", "Free what no model, no project and no running install needs.", _PLACE),

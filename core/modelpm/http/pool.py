@@ -15,6 +15,7 @@ import urllib3
 from urllib3.util import Timeout
 
 from modelpm import __version__
+from modelpm.api.oci import Part
 from modelpm.api.types import Network
 from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.http.connections import racing
@@ -35,13 +36,13 @@ class Asked:
 
     Attributes:
         headers: Besides those of every request.
-        method: ``GET``, ``HEAD`` or ``POST``.
-        body: What is sent; None for nothing.
+        method: ``GET``, ``HEAD``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+        body: What is sent; None for nothing. A part of a file is read again for each request.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "GET"
-    body: bytes | None = None
+    body: bytes | Part | None = None
 
     def redirected(self, status: int) -> "Asked":
         """Return what is asked for where a redirect leads: a POST stays one only where the status says so."""

@@ -109,6 +109,7 @@ class AsyncManager(_Async[Manager]):
     audit_logs = _awaitable(Manager.audit_logs)
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
+    push = _cancellable(Manager.push)
     import_ = _awaitable(Manager.import_)
 
     async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
