@@ -86,6 +86,24 @@ def failure_of(body: bytes) -> Failure:
     return Failure(fields.get("Code", ""), fields.get("Message", ""), fields.get("Region", ""))
 
 
+def rows_of(body: bytes, row: str) -> list[dict[str, str]]:
+    """Return the texts of each element of a name, by the names of its children.
+
+    Raises:
+        MalformedXmlError: It is not XML.
+    """
+    return _read(body, row)[2]
+
+
+def text_of(body: bytes, name: str) -> str:
+    """Return the text of a child of the root; empty where there is none.
+
+    Raises:
+        MalformedXmlError: It is not XML.
+    """
+    return _read(body, "")[1].get(name, "")
+
+
 def _read(body: bytes, row: str) -> tuple[str, dict[str, str], list[dict[str, str]]]:
     """Return the name of the root, the texts of its children, and those of the children of each row."""
     names: list[str] = []

@@ -1,10 +1,13 @@
 """Read what follows ``s3://``: ``BUCKET[/KEY-OR-PREFIX][@VERSION][:VARIANT]``; a glob begins the choice of files.
 
+A prefix that models were pushed to may be followed by ``@sha256:…``, the digest of a manifest, and a file of that.
+
 A key may hold any character. What means something in a reference (``%``, ``@``, ``:``, ``*``, ``?``, ``[``, ``#``, a
 backslash, control characters) is percent-encoded in it where it belongs to the key. A reference's path is written so.
 """
 
 import re
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -15,6 +18,7 @@ _VERSION = re.compile(r"[A-Za-z0-9._~+=-]{1,1024}")
 _VARIANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _SPECIAL = re.compile(r"[%@:*?\[\]#\\\x00-\x1f\x7f-\x9f]")
 _GLOB = re.compile(r"[*?\[]")
+_PINNED = re.compile(r"(.*?)@(sha256:[0-9a-f]{64})(?:/(.*?))?(?::([A-Za-z][A-Za-z0-9_-]*))?", re.DOTALL)
 
 
 class Place(NamedTuple):
@@ -30,6 +34,9 @@ def parse(rest: str) -> Reference:
     Raises:
         UsageError: It is malformed; says how it is written.
     """
+    if pinned := _PINNED.fullmatch(rest):  # a model that was pushed: a manifest, and perhaps a file of it
+        place, digest, file, variant = pinned.groups()
+        return replace(parse(place), revision=digest, file=file or "", quantization=variant or "")
     rest, variant = _cut(rest, ":", _VARIANT)
     rest, version = _cut(rest, "@", _VERSION)
     bucket, _, key = rest.partition("/")
@@ -57,6 +64,11 @@ def written(bucket: str, key: str) -> str:
 def encoded(key: str) -> str:
     """Return a key as a reference writes it."""
     return _SPECIAL.sub(lambda found: quote(found[0], safe=""), key)
+
+
+def below(where: Place, path: str) -> Place:
+    """Return the place of an object below a prefix, or in a bucket."""
+    return Place(where.bucket, f"{where.key}/{path}" if where.key else path)
 
 
 def place(reference: Reference) -> Place:

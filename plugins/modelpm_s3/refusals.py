@@ -101,8 +101,8 @@ def _denied(refusal: Refusal) -> Denied:
             code=Code.LOGIN,
         )
     return Denied(
-        f"the keys from {refusal.found} may not read {refusal.what} ({refusal.said})",
-        hints=["s3:GetObject is needed for objects, and s3:ListBucket for prefixes"],
+        f"the keys from {refusal.found} may not use {refusal.what} ({refusal.said})",
+        hints=["s3:GetObject is needed for objects, s3:ListBucket for prefixes, and s3:PutObject for a push"],
     )
 
 
@@ -142,6 +142,7 @@ def _archived(refusal: Refusal) -> Denied:
 _BY_CODE: Mapping[str, Callable[[Refusal], ModelpmError]] = {
     "NoSuchBucket": _no_bucket,
     "NoSuchKey": _no_object,
+    "NoSuchUpload": _no_object,
     "NoSuchVersion": _no_version,
     "InvalidAccessKeyId": _bad_keys,
     "InvalidToken": _bad_keys,

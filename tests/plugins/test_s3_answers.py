@@ -154,7 +154,7 @@ REFUSALS = {
     "SignatureDoesNotMatch": (403, Denied, "does not accept the keys"),
     "ExpiredToken": (400, Denied, "has run out"),
     "RequestTimeTooSkewed": (403, Denied, "the clock of this machine"),
-    "AccessDenied": (403, Denied, "may not read s3://weights"),
+    "AccessDenied": (403, Denied, "may not use s3://weights"),
     "InvalidObjectState": (403, Denied, "archive class"),
     "NoSuchBucket": (404, NotFound, "has no bucket `weights`"),
     "NoSuchKey": (404, NotFound, "does not exist"),

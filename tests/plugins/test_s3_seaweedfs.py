@@ -7,13 +7,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import modelpm
-from modelpm.api import Context, Denied, Progress
+from modelpm.api import Context, Denied, Progress, Reference
+from modelpm.api.oci import MANIFEST, Content, Descriptor, Document, digest_of
 from modelpm.errors import Interrupted
 from modelpm_s3.source import S3
 from tests.support.buckets import ACCESS, KEYS, SECRET
@@ -120,3 +122,31 @@ def test_an_object_replaced_between_two_runs_is_never_mixed(
     made = modelpm.Manager(home=tmp_path / "home", user="tester").install("s3://weights/m/swapped.bin")
 
     assert sha256(made.path.read_bytes()) == sha256(new)
+
+
+def test_two_pushers_at_once_are_both_in_the_index(url: str, bucket: Any) -> None:
+    documents = [
+        Document.of(MANIFEST, {"layers": [], "config": Descriptor("x", digest_of(bytes(n)), n).as_json()})
+        for n in range(8)
+    ]
+    place = Reference("s3", "weights/pushed")
+    with ThreadPoolExecutor(len(documents)) as pool:
+        for pushed in [pool.submit(source(url).seal, place, each, named=True) for each in documents]:
+            pushed.result()
+
+    index = json.loads(bucket.get_object(Bucket="weights", Key="pushed/index.json")["Body"].read())
+    assert {entry["digest"] for entry in index["manifests"]} == {each.digest for each in documents}
+
+
+def test_a_large_blob_is_pushed_in_parts_and_pulled_whole(url: str, bucket: Any, tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(noise(80 << 20, 3))
+    data = (tmp_path / "blob").read_bytes()
+    blob, place = Descriptor("application/octet-stream", digest_of(data), len(data)), Reference("s3", "weights/large")
+
+    assert source(url).send(place, blob, Content(tmp_path / "blob")) == len(data)
+
+    assert source(url).has(place, blob)
+    head = bucket.head_object(Bucket="weights", Key=f"large/blobs/sha256/{blob.hex}")
+    assert head["ContentLength"] == len(data)
+    assert head["ETag"].endswith('-5"')
+    assert bucket.get_object(Bucket="weights", Key=f"large/blobs/sha256/{blob.hex}")["Body"].read() == data

@@ -30,6 +30,11 @@ class Buckets:
     def environ(self) -> dict[str, str]:
         return {"AWS_ENDPOINT_URL": self.url, **KEYS}
 
+    @property
+    def signed(self) -> dict[str, str]:
+        """Return a header that the server takes for a signature."""
+        return {"Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS}/20260101/us-east-1/s3/aws4_request, S=x"}
+
     def make(self, bucket: str, *, versioned: bool = False) -> str:
         self._put(f"/{bucket}", b"")
         if versioned:
@@ -45,8 +50,7 @@ class Buckets:
         return self._put(f"/{bucket}/{quote(key, safe='/').replace('..', '%2E%2E')}", data, said)
 
     def _put(self, path: str, data: bytes, headers: Mapping[str, str] | None = None) -> str:
-        signed = {"Authorization": f"AWS4-HMAC-SHA256 Credential={ACCESS}/20260101/us-east-1/s3/aws4_request, S=x"}
-        answer = urllib3.request("PUT", self.url + path, body=data, headers={**signed, **(headers or {})})
+        answer = urllib3.request("PUT", self.url + path, body=data, headers={**self.signed, **(headers or {})})
         assert answer.status == 200, answer.data
         return answer.headers.get("x-amz-version-id", "")
 
