@@ -1,6 +1,6 @@
 """Send one blob to a bucket: at once, or in parts, which a later run continues.
 
-S3 itself remembers the parts of an upload that was stopped: no note of it is kept here, so another machine can go on.
+S3 itself remembers the parts of an upload that was stopped: no note is kept here, so another machine can continue.
 """
 
 from base64 import b64encode

@@ -59,7 +59,7 @@ class Buckets:
 def running_moto(folder: Path) -> Iterator[Buckets]:
     """Run moto's server on a free port."""
     port = free_port()
-    command = [Path(sys.executable).with_name("moto_server"), "-H", "127.0.0.1", "-p", str(port)]
+    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
     with (folder / "moto.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
