@@ -7,8 +7,8 @@ from modelpm.api import Reference, UsageError, printable
 from modelpm.http import address
 
 _REST = re.compile(
-    r"(?P<place>[^:@]*(?::[0-9]{1,5}/[^:@]+)?)"
-    r"(?::(?P<tag>[^/:@]+))?(?:@(?P<pin>sha256:[0-9a-f]{64}|[^/:@]+))?(?:/(?P<file>.*))?",
+    r"(?P<place>(?:[^:@/]+:[0-9]{1,5}/)?[^:@]++)"
+    r"(?:(?::(?P<tag>[^/:@]+))?(?:@(?P<pin>sha256:[0-9a-f]+|[^/:@]+))?(?::(?P<variant>[^/:@]+))?(?:/(?P<file>.*))?)?",
     re.DOTALL,
 )
 _BRACKETS = re.compile(r"\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?/")
@@ -19,6 +19,7 @@ _LONGEST = 255  # characters of a repository
 _HUB = "registry-1.docker.io"
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", _HUB})
 LATEST = "latest"
+WHOLE = "all"  # of Ollama's models: template and parameters belong to the weights
 
 
 def parse_oci(rest: str) -> Reference:
@@ -27,13 +28,13 @@ def parse_oci(rest: str) -> Reference:
     Raises:
         UsageError: It is malformed; says how it is written.
     """
-    place, revision, file = _split("oci", rest)
+    place, revision, file, variant = _split("oci", rest)
     host, _, repository = place.partition("/")
     if not is_host(host) or not repository:
         raise _malformed("oci", rest, "a registry's host must stand first")
     if len(repository) > _LONGEST or not _REPOSITORY.fullmatch(repository):
         raise _malformed("oci", rest, "the repository is not one: it has lower-case letters, digits and `._-`")
-    return Reference("oci", f"{_server('oci', rest, host)}/{repository}", revision, file)
+    return Reference("oci", f"{_server('oci', rest, host)}/{repository}", revision, file, variant)
 
 
 def parse_ollama(rest: str) -> Reference:
@@ -42,13 +43,21 @@ def parse_ollama(rest: str) -> Reference:
     Raises:
         UsageError: As :func:`parse_oci`.
     """
-    place, revision, file = _split("ollama", rest)
+    place, revision, file, variant = _split("ollama", rest)
     host, slash, name = place.partition("/")
     if not slash or not is_host(host):
         host, name = "", place
     if len(name) > _LONGEST or not _OLLAMA.fullmatch(name):
         raise _malformed("ollama", rest, "the model is not one")
-    return Reference("ollama", f"{_server('ollama', rest, host)}/{name}" if host else name, revision, file)
+    path = f"{_server('ollama', rest, host)}/{name}" if host else name
+    return Reference("ollama", path, revision, file, variant if file or variant else WHOLE)
+
+
+def spelled(reference: Reference) -> str:
+    """Return a reference as people write it: a tag stands behind a colon."""
+    revision = reference.revision or ""
+    mark = "@" if revision.startswith("sha256:") else ":"
+    return f"{reference.scheme}://{reference.path}{mark if revision else ''}{revision}"
 
 
 def is_host(text: str) -> bool:
@@ -79,8 +88,8 @@ def login_name(server: str) -> str:
     return "oci://docker.io" if is_hub(server) else f"oci://{server.partition('://')[2]}"
 
 
-def _split(scheme: str, rest: str) -> tuple[str, str | None, str]:
-    """Cut into host with repository, tag or digest, and file."""
+def _split(scheme: str, rest: str) -> tuple[str, str | None, str, str]:
+    """Cut into host with repository, tag or digest, file, and variant."""
     bracket = _BRACKETS.match(rest)
     head = bracket[0] if bracket else ""
     found = _REST.fullmatch(rest[len(head) :])
@@ -90,7 +99,10 @@ def _split(scheme: str, rest: str) -> tuple[str, str | None, str]:
     for text in (tag, pin):
         if text is not None and not _TAG.fullmatch(text):
             raise _malformed(scheme, rest, f"`{printable(text)}` is neither a tag nor a digest")
-    return (head + found["place"]).rstrip("/"), pin or tag, (found["file"] or "").strip("/")
+    file, variant = (found["file"] or "").strip("/"), found["variant"] or ""
+    if file and variant:
+        raise _malformed(scheme, rest, "a file and a variant exclude each other")
+    return (head + found["place"]).rstrip("/"), pin or tag, file, variant
 
 
 def _server(scheme: str, rest: str, host: str) -> str:

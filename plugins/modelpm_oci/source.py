@@ -64,13 +64,15 @@ class Oci(HttpSource):
             UsageError: There are several models, or none.
         """
         document = self.document(reference)
-        what = read_document(document.content, str(reference))
+        what = read_document(document.content, grammar.spelled(reference))
         if isinstance(what, Index):
             document = self.document(reference, _only(what, reference).digest)
-            what = read_document(document.content, str(reference))
+            what = read_document(document.content, grammar.spelled(reference))
         if not isinstance(what, Manifest):
-            raise IntegrityError(f"{reference} is an index in an index, which no model is", code=Code.MALFORMED)
-        model = named(what, self._name(reference), str(reference))
+            raise IntegrityError(
+                f"{grammar.spelled(reference)} is an index in an index, which no model is", code=Code.MALFORMED
+            )
+        model = named(what, self._name(reference), grammar.spelled(reference))
         files = tuple(
             replace(file, locations=(self._url(reference, "blobs", str(file.digest)),)) for file in files_of(model)
         )
@@ -193,13 +195,13 @@ def _only(index: Index, reference: Reference) -> Descriptor:
     if len(models) == 1:
         return models[0]
     if not models:
-        raise UsageError(f"{reference} is an index without a model in it")
+        raise UsageError(f"{grammar.spelled(reference)} is an index without a model in it")
     place = f"{reference.scheme}://{reference.path}"
     names = [f"{_called(each)}: {place}@{each.digest}" for each in models[:_FEW]]
     more = [f"and {len(models) - _FEW} more"] if len(models) > _FEW else []
-    sync = f"to take all of them into a folder: modelpm sync --from {reference}"
+    sync = f"to take all of them into a folder: modelpm sync --from {grammar.spelled(reference)}"
     raise UsageError(
-        f"{reference} has {len(models)} models: {', '.join(_called(each) for each in models[:_FEW])}",
+        f"{grammar.spelled(reference)} has {len(models)} models: {', '.join(_called(each) for each in models[:_FEW])}",
         code=Code.CHOOSE_VARIANT,
         hints=[*names, *more, *([sync] if index.lock else [])],
     )

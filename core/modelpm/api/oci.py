@@ -33,6 +33,7 @@ FILEPATH = "org.cncf.model.filepath"
 TITLE = "org.opencontainers.image.title"
 LICENSES = "org.opencontainers.image.licenses"
 REF_NAME = "org.opencontainers.image.ref.name"
+LOCKS = "org.modelpm.lock"  # of what names the lock in an index: how many models it locks
 PIECES = "org.modelpm.pieces"  # SHA-256 of each PIECE bytes, one behind the other, in base64
 
 PIECE = 16 << 20
@@ -53,14 +54,12 @@ class Descriptor:
         digest: ``sha256:`` and 64 hexadecimal digits.
         size: Bytes.
         annotations: Texts by key.
-        artifact_type: Of a manifest: what it describes; empty where that is not said.
     """
 
     media_type: str
     digest: str
     size: int
     annotations: Mapping[str, str] = field(default_factory=lambda: _NONE, hash=False)
-    artifact_type: str = ""
 
     @property
     def hex(self) -> str:
@@ -70,10 +69,8 @@ class Descriptor:
     def as_json(self) -> dict[str, Any]:
         """Return it as it stands in a document."""
         found: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
-        if self.artifact_type:
-            found["artifactType"] = self.artifact_type
         if self.annotations:
-            found["annotations"] = dict(self.annotations)
+            found["annotations"] = dict(sorted(self.annotations.items()))
         return found
 
 
@@ -91,18 +88,18 @@ class Document:
 
     @classmethod
     def of(cls, media_type: str, content: Mapping[str, Any]) -> "Document":
-        """Return the one document of some values: the same values, the same bytes."""
+        """Return the document of some values, in their order: tools that copy an index write it anew, in this form."""
         values = {"schemaVersion": 2, "mediaType": media_type, **content}
-        return cls(media_type, json.dumps(values, separators=(",", ":"), sort_keys=True).encode())
+        return cls(media_type, json.dumps(values, separators=(",", ":")).encode())
 
     @property
     def digest(self) -> str:
         """What names it."""
         return digest_of(self.content)
 
-    def descriptor(self, annotations: Mapping[str, str] = _NONE, artifact_type: str = "") -> Descriptor:
+    def descriptor(self, annotations: Mapping[str, str] = _NONE) -> Descriptor:
         """Return what an index says of it."""
-        return Descriptor(self.media_type, self.digest, len(self.content), annotations, artifact_type)
+        return Descriptor(self.media_type, self.digest, len(self.content), annotations)
 
 
 class Counter(Protocol):
@@ -190,12 +187,12 @@ class Index:
     @property
     def models(self) -> tuple[Descriptor, ...]:
         """Those that are models, or may be: not a lock, and no attestation of a build."""
-        return tuple(d for d in self.manifests if d.artifact_type != LOCK and _ATTESTS not in d.annotations)
+        return tuple(d for d in self.manifests if not {LOCKS, _ATTESTS} & d.annotations.keys())
 
     @property
     def lock(self) -> Descriptor | None:
         """The manifest of the lock that describes them all."""
-        return next((d for d in self.manifests if d.artifact_type == LOCK), None)
+        return next((d for d in self.manifests if LOCKS in d.annotations), None)
 
 
 _ATTESTS = "vnd.docker.reference.digest"
@@ -288,8 +285,7 @@ def _descriptor(value: Any, what: str) -> Descriptor:
         raise _malformed(what, f"`{shortened(digest)}` is not a SHA-256 digest")
     if not 0 <= size <= MAX_SIZE:
         raise _malformed(what, f"it gives {digest[:19]}… a size that nothing has")
-    artifact = found.get("artifactType")
-    return Descriptor(kind, digest, size, _annotations(found, what), artifact if isinstance(artifact, str) else "")
+    return Descriptor(kind, digest, size, _annotations(found, what))
 
 
 def _annotations(values: Mapping[str, Any], what: str) -> Mapping[str, str]:

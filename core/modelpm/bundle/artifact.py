@@ -57,22 +57,19 @@ def of_model(model: LockedModel, pieces: Pieces) -> Artifact:
     return Artifact(((config, text),), (manifest,))
 
 
-def of_lock(lock: Lock, models: Sequence[Artifact]) -> Artifact:
+def of_lock(lock: Lock, models: Sequence[Artifact], text: bytes) -> Artifact:
     """Return several models as one.
 
     Args:
         lock: What is written of them.
         models: Each of them, in the order of the lock.
+        text: The lock as it is written.
     """
     empty, nothing = _blob(oci.EMPTY, {})
-    text = lock.render().encode()
     layer = Descriptor(oci.LOCK, oci.digest_of(text), len(text), {oci.TITLE: "models.lock"})
     manifest = _manifest(oci.LOCK, empty, [layer], {})
-    entries = [
-        each.root.descriptor({oci.TITLE: model.name}, oci.MODEL)
-        for model, each in zip(lock.models, models, strict=True)
-    ]
-    entries.append(manifest.descriptor({oci.TITLE: "models.lock"}, oci.LOCK))
+    entries = [each.root.descriptor({oci.TITLE: model.name}) for model, each in zip(lock.models, models, strict=True)]
+    entries.append(manifest.descriptor({oci.TITLE: "models.lock", oci.LOCKS: str(len(models))}))
     index = Document.of(oci.INDEX, {"manifests": [entry.as_json() for entry in entries]})
     texts = [text for each in models for text in each.texts]
     documents = [document for each in models for document in each.documents]

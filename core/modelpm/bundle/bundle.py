@@ -3,16 +3,16 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EFBIG
 from pathlib import Path
 
 from modelpm.api.stages import Stage, Work
-from modelpm.bundle import archive, volumes
+from modelpm.bundle import archive, layout, volumes
 from modelpm.bundle.gather import UNWRITABLE, gather, kept
 from modelpm.bundle.target import claim, held, release
-from modelpm.disk import explained, make_folder
+from modelpm.disk import explained, make_folder, system
 from modelpm.disk.atomic import write_atomic
 from modelpm.environment.environment import Environment, lock_text
 from modelpm.errors import Code, IntegrityError, StoreError, UsageError
@@ -68,17 +68,19 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     gather(environment, lock.models)
     blobs = [(sha256, size, store.blob(sha256)) for sha256, size in sorted(files.items())]
     text = (environment.text() or lock.render()).encode()
+    texts = layout.texts_of(lock, text)
     if target.is_dir():
         _check_folder(target)
     with kept(store), _told_of(target, store), held(target):
         if target.is_dir():
             _write_folder(store, target, blobs, split)
+            _write_texts(target, texts)
             write_atomic(target / LOCK, text)  # last: a bundle without it is not complete
             return [target]
         older = claim(target, split=split is not None)
         size = sum(files.values())
         with explained(target.parent, "write"), store.bus.during(Work.WRITING, target.name, total=size) as writing:
-            made = volumes.write(writing.through(archive.packed([(LOCK, text)], blobs)), target, split)
+            made = volumes.write(writing.through(archive.packed([(LOCK, text), *texts], blobs)), target, split)
         release(older, made)
         return made
 
@@ -112,8 +114,9 @@ def _check_folder(target: Path) -> None:
 def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Path]], split: int | None) -> None:
     for sha256, size, blob in blobs:
         store.bus.stage(Stage(Work.WRITING, target.name, detail=f"{sha256[:12]}… ({binary_size(size)})"))
-        path = target / archive.member_of(sha256)
+        path = target / layout.member_of(sha256)
         make_folder(path.parent, below=target)
+        _renamed(target / layout.older_member_of(sha256), path)
         volumes.drop_shared(path)
         if split is not None and size > volumes.largest_part(split):
             made = volumes.write(archive.verified(blob, sha256, size), path, split)
@@ -121,6 +124,23 @@ def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Pa
             made = _write_whole(store, target, path, (sha256, size, blob))
         volumes.keep_only(path, made)
     store.bus.stage(Stage(Work.WRITING, target.name, ended=True))
+
+
+def _write_texts(target: Path, texts: Iterable[tuple[str, bytes]]) -> None:
+    for name, content in texts:
+        make_folder((target / name).parent, below=target)
+        write_atomic(target / name, content)
+
+
+def _renamed(older: Path, path: Path) -> None:
+    """Give a blob, or its parts, that an earlier modelpm wrote the name of today."""
+    if not older.parent.is_dir():
+        return
+    with explained(older.parent, "write"):
+        for there in older.parent.glob(older.name + "*"):
+            system.replace(there, path.with_name(there.name))
+        with suppress(OSError):
+            older.parent.rmdir()  # once it is empty
 
 
 def _write_whole(store: Store, target: Path, path: Path, named: tuple[str, int, Path]) -> list[Path]:
@@ -180,7 +200,7 @@ def is_bundle(source: Path) -> bool:
         return archive.is_bundle(source)
     if not (source / _BLOBS).is_dir():
         return False
-    if not (source / LOCK).is_file():
+    if not (source / LOCK).is_file() and not layout.lock_in(source):
         raise incomplete(source, f"it has blobs, but no {LOCK}, which is written last")
     return True
 
@@ -215,14 +235,15 @@ def owners_of(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
 
 
 def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
-    lock = parse_lock(lock_text(source / LOCK) or "", f"the lock in {source}")
+    lock = parse_lock(lock_text(source / LOCK) or layout.lock_in(source), f"the lock in {source}")
     owners, taken = owners_of(lock.models), []
     for sha256, size in sorted({(f.sha256, f.size) for m in lock.models for f in m.files}):
-        name = archive.member_of(sha256)
+        name = layout.member_of(sha256)
         step(name)
         state = "present"
         if not store.has(sha256, size):
-            if not _adopted(store, source / name, sha256, size):
+            places = (source / name, source / layout.older_member_of(sha256))
+            if not any(_adopted(store, place, sha256, size) for place in places):
                 continue  # reported below, with the model's name
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
@@ -257,7 +278,11 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
                 )
             lock = _lock(b"".join(chunks), source)
             owners = owners_of(lock.models)
-            wanted = {archive.member_of(f.sha256): (f.sha256, f.size) for m in lock.models for f in m.files}
+            files = [(f.sha256, f.size) for model in lock.models for f in model.files]
+            wanted = {layout.member_of(sha256): (sha256, size) for sha256, size in files}
+            wanted |= {layout.older_member_of(sha256): (sha256, size) for sha256, size in files}
+            continue
+        if name not in wanted and layout.is_text(name, size):
             continue
         sha256, expected = wanted.get(name, ("", -1))
         if size != expected:

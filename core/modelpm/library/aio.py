@@ -110,6 +110,7 @@ class AsyncManager(_Async[Manager]):
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
     push = _cancellable(Manager.push)
+    sync_from = _cancellable(Manager.sync_from)
     import_ = _awaitable(Manager.import_)
 
     async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":

@@ -1,14 +1,17 @@
 """The verbs that carry models to registries and buckets, and back from there."""
 
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.query import named_in
 from modelpm.errors import UsageError
 from modelpm.library.keeping import Keeping
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.events.subscribers import OnProgress
     from modelpm.library.project import Project
     from modelpm.results.report import Pushed, Result
 
@@ -57,3 +60,54 @@ class Carrying(Keeping):
         call = services.call(user=user, cancelled=cancelled)
         row = Pusher(services.registry, services.store, call, Limiter(limit)).push(target, load)
         return Result(rows=(row,), warnings=services.warnings.taken())
+
+    def sync_from(
+        self,
+        reference: str,
+        directory: str | Path = ".",
+        *,
+        exact: bool = False,
+        groups: Collection[str] = (),
+        all_groups: bool = False,
+        allow_pickle: bool = False,
+        allow_code: bool = False,
+        dry_run: bool = False,
+        on_progress: "OnProgress | None" = None,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> "Result[Any]":
+        """Make a folder show what was pushed: its lock and its bytes come from there and from the store only.
+
+        Args:
+            reference: What was pushed: ``oci://HOST/REPOSITORY:TAG``, with ``@sha256:…`` where exactly that is meant.
+            directory: The folder that gets ``models.lock`` and the files.
+            exact: Take out of the view what is not locked any more.
+            groups: Groups that are wanted besides the default ones.
+            all_groups: Whether every group is wanted.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
+            dry_run: Say what would be done, and do nothing.
+            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+
+        Raises:
+            UsageError: The folder has a manifest, or a lock from elsewhere.
+            NotFound: Nothing was pushed there.
+        """
+        from modelpm.inspection.policy import words
+        from modelpm.library.run import Run
+        from modelpm.operations.sync_from import Origin, allowing, site_for
+
+        services, folder = self._services, Path(directory).absolute()
+        place = services.registry.reference(reference)
+        run = Run(
+            services, site_for(folder, place, services.registry), services.call(on_progress, user, cancelled), dry_run
+        )
+        allow = words(pickle=allow_pickle, code=allow_code)
+        listings = run.changer.installer.resolver.listings
+        lock = Origin(reference, place, services.registry, listings, allow).lock()
+        report = run.report("sync", given=lock, groups=groups, everything=all_groups, exact=exact)
+        notes = () if lock.origin == reference else (f"Took {lock.origin}",)
+        errors = tuple(allowing(error, reference) for error in report.errors)
+        return replace(report, errors=errors, notes=(*report.notes, *notes))

@@ -125,7 +125,8 @@ class Pusher:
         if load.whole is None:  # the groups were the project's
             moved = [replace(model, groups=()) for model in moved]
         groups = load.whole.default_groups if load.whole is not None else ()
-        return artifact.of_lock(Lock().with_settings("", groups).changed(put=moved), made)
+        lock = Lock().with_settings("", groups).changed(put=moved)
+        return artifact.of_lock(lock, made, lock.render().encode())
 
     def _pieces(self, models: Sequence[LockedModel], known: artifact.Pieces) -> artifact.Pieces:
         """Return the digests of the pieces of every file: as they were pushed before, or hashed."""

@@ -59,6 +59,7 @@ class Intent:
         locked: Whether the lock stays as it is, to the byte.
         exact: Whether to remove from the view what is no longer locked.
         dry_run: Whether only to say what would be done.
+        given: The lock that a project without a manifest gets, in place of its own.
     """
 
     verb: str
@@ -72,6 +73,7 @@ class Intent:
     locked: bool = False
     exact: bool = False
     dry_run: bool = False
+    given: Lock | None = None
 
 
 @dataclass(slots=True)
@@ -162,8 +164,9 @@ class Changer:
     ) -> tuple[dict[str, ResolvedModel], Lock | None]:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
-            refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
-            return {}, before.lock
+            lock = before.lock if intent.given is None else intent.given
+            refuse(self.judge.offences(lock.models, None), self.site.lock.name)
+            return {}, lock
         kept = self._kept(manifest, before, intent)
         if intent.locked:
             return {}, before.lock
