@@ -17,7 +17,7 @@ The packages, from the top down; each imports only those below it:
 * ``resolution``: from what a user typed to a model whose every file is known, and the plan.
 * ``transfer``: brings bytes: engine, scheduler, downloads, segments, retries.
 * ``catalog``, ``plugins``: TOML catalogs; entry points, kinds and guards of plugins.
-* ``http``, ``results``: public base of HTTP sources; what the library answers with.
+* ``http``, ``results``, ``queue``: public base of HTTP sources; what the library answers with; the file of the queue.
 * ``store``: blobs by digest, partial downloads, garbage collection.
 * ``lockfile``, ``config``: ``models.lock``; settings.
 * ``api``: public; what a plugin imports, and the event bus.
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from modelpm.library.aio import AsyncManager
     from modelpm.library.manager import Manager
     from modelpm.library.project import Project
+    from modelpm.queue.job import Job, JobStatus
     from modelpm.results.installed import InstalledModel
     from modelpm.results.report import Change, Details, Holder, Outdated, Result, Verified
 
@@ -69,6 +70,7 @@ _HOMES = {
     "modelpm.library.aio": ("AsyncManager",),
     "modelpm.library.manager": ("Manager",),
     "modelpm.library.project": ("Project",),
+    "modelpm.queue.job": ("Job", "JobStatus"),
     "modelpm.results.installed": ("InstalledModel",),
     "modelpm.results.report": ("Change", "Details", "Holder", "Outdated", "Result", "Verified"),
 }
@@ -86,6 +88,8 @@ __all__ = [
     "InstalledModel",
     "IntegrityError",
     "Interrupted",
+    "Job",
+    "JobStatus",
     "Manager",
     "ModelpmError",
     "NotFound",

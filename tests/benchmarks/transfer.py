@@ -182,9 +182,14 @@ def cases(hub: Hub, nginx: Nginx, sha256: str, path: str, size: int) -> Iterator
     yield from ((nginx.plain, case) for case in (near, far, farther))
     # Not before the others were measured: a child's peak begins with its parent's.
     count = min(SOME_FILES, size // _MIB)
-    hub.add(SOME, {f"part-{i:03}.json": os.urandom(200 << 10) for i in range(count)})
+    hub.add(SOME, {f"part-{i:03}.json": words(200 << 10) for i in range(count)})
     some = {OURS: ours(f"hf://{SOME}"), "hf download": hf(SOME)}
     yield nginx.plain, Case(f"{count} files of 200 KiB, the Hub 100 ms away", count * 200 << 10, some, delay=0.1)
+
+
+def words(size: int) -> bytes:
+    """Return a JSON file of that many bytes that no other file equals, as a vocabulary is one."""
+    return b'{"words": "' + os.urandom((size - 13) // 2).hex().encode() + b'"}'
 
 
 def make_file(path: Path, size: int) -> None:
@@ -208,7 +213,7 @@ def main() -> None:
         root = Path(folder) / "www"
         root.mkdir()
         make_file(root / "big", size)
-        hub.add(SMALL, {f"part-{i:02}.json": os.urandom(20_000) for i in range(80)})
+        hub.add(SMALL, {f"part-{i:02}.json": words(20_000) for i in range(80)})
         locations = write_down(hub, SMALL, Path(folder) / "answers")
         with serving(root, Path(folder) / "nginx", locations) as nginx:
             sha256, path = publish(hub, root, root / "big")

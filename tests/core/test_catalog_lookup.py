@@ -128,12 +128,12 @@ HUB = "a repository of the Hugging Face Hub is written hf://{}/a"
 
 def test_an_unknown_catalog_is_answered_with_what_there_is() -> None:
     one = catalogs(core=DictCatalog([]))
-    with pytest.raises(NotFound) as error:
+    with pytest.raises(UsageError) as error:
         one.find("a", "cor")
-    assert (error.value.code, error.value.hints) == ("unknown_catalog", ("did you mean `core`?", HUB.format("cor")))
-    with pytest.raises(NotFound) as error:
+    assert (error.value.code, error.value.hints) == ("short_form", ("did you mean `core`?", HUB.format("cor")))
+    with pytest.raises(UsageError) as error:
         one.find("a", "zzz")
-    assert error.value.hints == ("there are: core", HUB.format("zzz"))
+    assert (error.value.exit_code, error.value.hints) == (2, ("there are: core", HUB.format("zzz")))
 
 
 def test_a_broken_catalog_costs_only_itself() -> None:

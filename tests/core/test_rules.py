@@ -39,6 +39,7 @@ WRITERS = (
     "core/modelpm/disk/",
     "core/modelpm/environment/",  # the links that the store makes, and their ledger
     "core/modelpm/bundle/",  # tars and folders that the user asked for
+    "core/modelpm/queue/",
     "plugins/modelpm_jsonl/",
 )
 

@@ -48,6 +48,7 @@ SLOW = {
     "sync": Slow("sync", ("resolving",), ("add {spec}", "rm-lock"), project=True),
     "upgrade": Slow("upgrade", ("resolving",), (_INSTALL,)),
     "outdated": Slow("outdated", ("resolving",), (_INSTALL,)),
+    "queue": Slow("queue run", ("resolving", "hashing", "linking"), ("queue add {spec}",)),
     "path": Slow("path {spec} --ensure", ("resolving", "hashing")),
     "verify": Slow("verify", ("progress",), (_INSTALL,)),
     "export": Slow("export --bundle {folder}/out.tar", ("writing",), (_INSTALL,)),

@@ -23,7 +23,7 @@ class AsIs(bytes):
 def holding(path: str, data: bytes) -> bytes:
     """Return a valid file of the format that its name promises, with this content in it; as it is where it is one."""
     ending = Path(path).suffix.lower()
-    if isinstance(data, AsIs) or data.startswith((b"GGUF", b"\x08\x08\x12")) or data[8:9] == b"{":
+    if isinstance(data, AsIs) or data.startswith((b"GGUF", b"\x08\x08\x12")) or data[8:10] == b'{"':
         return data
     if ending == ".gguf":
         return _gguf_head(len(data)) + data

@@ -65,9 +65,10 @@ class Catalogs:
             catalog: Where to look; none means the first catalog that has it.
 
         Raises:
-            NotFound: No such model, or no such catalog; the hints name what is near.
-            UsageError: The model's file is not valid or needs a newer modelpm; or, code ``unreadable_catalog``, one of
-                the user's own catalogs, which goes before the one that has the model, cannot be read.
+            NotFound: No such model; the hints name what is near.
+            UsageError: No such catalog, code ``short_form``; the model's file is not valid or needs a newer modelpm;
+                or, code ``unreadable_catalog``, one of the user's own catalogs, which goes before the one that has the
+                model, cannot be read.
             IntegrityError: A file name in it is hostile.
             PluginError: The catalog that was asked for fails.
         """
@@ -192,14 +193,17 @@ class Catalogs:
             return (Finding(Severity.REJECT, error.code, error.message),)
 
     def _named(self, catalog: str, model: str = "") -> "_Opened":
-        if catalog not in self._opened:
-            hints = suggest(catalog, self._opened) or [f"there are: {', '.join(self._opened) or 'none'}"]
-            if model:
-                hints.append(
-                    f"a repository of the Hugging Face Hub is written hf://{printable(catalog)}/{printable(model)}"
-                )
+        if catalog in self._opened:
+            return self._opened[catalog]
+        hints = suggest(catalog, self._opened) or [f"there are: {', '.join(self._opened) or 'none'}"]
+        if not model:
             raise NotFound(f"unknown catalog `{printable(catalog)}`", code=Code.UNKNOWN_CATALOG, hints=hints)
-        return self._opened[catalog]
+        short = f"{printable(catalog)}/{printable(model)}"
+        raise UsageError(
+            f"unknown catalog `{printable(catalog)}` in `{short}`",
+            code=Code.SHORT_FORM,
+            hints=[*hints, f"a repository of the Hugging Face Hub is written hf://{short}"],
+        )
 
     def _ids(self, opened: "_Opened") -> tuple[str, ...]:
         try:

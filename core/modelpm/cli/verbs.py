@@ -43,6 +43,7 @@ VERBS: Mapping[str, Verb] = {
     "outdated": Verb("modelpm.cli.commands.outdated", "List what is newer than what you have.", _MODELS),
     "upgrade": Verb("modelpm.cli.commands.upgrade", "Move models to the newest their specs allow.", _MODELS),
     "why": Verb("modelpm.cli.commands.why", "Show what uses a model, a file or a digest.", _MODELS),
+    "queue": Verb("modelpm.cli.commands.queue", "Install models one after another, whatever is interrupted.", _MODELS),
     "init": Verb("modelpm.cli.commands.init", "Create models.toml.", _PROJECT),
     "add": Verb("modelpm.cli.commands.add", "Add models to the project, lock and sync.", _PROJECT),
     "remove": Verb(

@@ -31,6 +31,7 @@ class Paths(NamedTuple):
         lock: ``models.lock`` of the user environment.
         view: Folder in which the user environment's files appear.
         audit: Folder of the audit sinks.
+        queue: Folder of the queue.
     """
 
     config: Path
@@ -39,6 +40,7 @@ class Paths(NamedTuple):
     lock: Path
     view: Path
     audit: Path
+    queue: Path
 
 
 class Row(NamedTuple):
@@ -268,4 +270,5 @@ def _paths(folders: Mapping[str, Path], rows: tuple[Row, ...]) -> Paths:
         lock=data / "env" / "models.lock",
         view=data / "env" / "models",
         audit=data / "audit",
+        queue=data / "queue",
     )

@@ -85,6 +85,7 @@ SETTINGS = (
     Setting("plugins.disabled", as_names, (), "distributions whose plugins are left out"),
     Setting("plugins.timeout", as_seconds, 30.0, "seconds after which a plugin that does not answer is given up"),
     Setting("plugins.prefer", as_names_by_name, {}, "which distribution serves a name that two claim"),
+    Setting("queue.parallel", as_count, 2, "jobs of the queue that run at once, over all processes"),
     Setting("catalogs", as_names_by_name, {}, "folders with catalogs of your own, by name"),
     Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
 )

@@ -6,7 +6,6 @@ asked for is written from it again, so that no text has one host for a judgment 
 
 import ipaddress
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,6 +23,7 @@ _PORTS = {"http": 80, "https": 443}
 _SIGNATURES = frozenset({"signature", "x-amz-signature", "x-goog-signature", "sig", "key-pair-id", "policy"})
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9._-]*[a-z0-9_.])?|\[[0-9a-f:.]+(?:%[A-Za-z0-9._~-]+)?\]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # the categories Cc and Cs of Unicode
 _PATH_KEY = re.compile(r";([^=;/]+)=")
 _MAX_HOST = 253
 
@@ -124,7 +124,7 @@ def broken_rule(url: str) -> str:
     """Return why no parser can be trusted with the text, or nothing."""
     if "\\" in url:
         return "it has a backslash"
-    if any(unicodedata.category(c) in {"Cc", "Cs"} for c in url):
+    if _CONTROL.search(url):
         return "it has a control character"
     return ""
 

@@ -12,6 +12,7 @@ from modelpm.api.types import Progress
 from modelpm.library.maintenance import Maintenance
 from modelpm.library.manager import Manager
 from modelpm.library.project import Project
+from modelpm.library.queue import Queue
 
 _T_co = TypeVar("_T_co", covariant=True)
 _P = ParamSpec("_P")
@@ -127,9 +128,26 @@ class AsyncManager(_Async[Manager]):
         return AsyncProject(await asyncio.to_thread(self.manager.init, directory))
 
     @property
+    def queue(self) -> "AsyncQueue":
+        """As :attr:`Manager.queue`."""
+        return AsyncQueue(self.manager.queue)
+
+    @property
     def maintenance(self) -> "AsyncMaintenance":
         """As :attr:`Manager.maintenance`."""
         return AsyncMaintenance(self.manager.maintenance)
+
+
+class AsyncQueue(_Async[Queue]):
+    """As :class:`modelpm.library.queue.Queue`."""
+
+    add = _awaitable(Queue.add)
+    list = _awaitable(Queue.list)
+    get = _awaitable(Queue.get)
+    pause = _awaitable(Queue.pause)
+    resume = _awaitable(Queue.resume)
+    cancel = _awaitable(Queue.cancel)
+    run = _cancellable(Queue.run)
 
 
 class AsyncMaintenance(_Async[Maintenance]):

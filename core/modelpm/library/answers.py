@@ -11,6 +11,7 @@ from modelpm.operations.usage import Share
 from modelpm.plugins.discovery import Entry as Plugin
 from modelpm.plugins.kinds.audit import GuardedLog
 from modelpm.plugins.registry import Registry
+from modelpm.queue.job import Job
 
 __all__ = [
     "Check",
@@ -18,6 +19,7 @@ __all__ = [
     "Event",
     "Finding",
     "GuardedLog",
+    "Job",
     "Listener",
     "Plugin",
     "Progress",

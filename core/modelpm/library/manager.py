@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from modelpm.events.subscribers import OnProgress
     from modelpm.library.maintenance import Maintenance
     from modelpm.library.project import Project
+    from modelpm.library.queue import Queue
     from modelpm.results.report import Outdated, Result, Verified
 
 
@@ -108,6 +109,13 @@ class Manager(Carrying):
         from modelpm.library.maintenance import Maintenance
 
         return Maintenance(self._services)
+
+    @property
+    def queue(self) -> "Queue":
+        """The queue: installs that wait their turn, and survive the end of the process."""
+        from modelpm.library.queue import Queue
+
+        return Queue(self._services)
 
     # ------------------------------------------------------------------ install
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
@@ -12,11 +13,13 @@ CALLERS_ONLY: Mapping[str, Any] = MappingProxyType({"row": False})
 
 
 def plain(value: Any) -> Any:
-    """Return a value in the types of JSON and TOML: paths as texts, tuples as lists, values with attributes as rows."""
+    """Return a value in the types of JSON and TOML: paths, times as texts, tuples as lists, values as rows."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, Mapping):
         return {name: plain(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
