@@ -6,6 +6,7 @@ the prefix stands for is annotated as ``latest``; those that were before stay li
 
 import random
 import time
+from dataclasses import replace
 from hashlib import sha256
 
 from modelpm.api import Code, IntegrityError, ModelpmError, NotFound, Reference, Unavailable, UsageError, printable
@@ -162,7 +163,7 @@ def _is_latest(entry: Descriptor) -> bool:
 
 def _without_name(entry: Descriptor) -> Descriptor:
     kept = {name: text for name, text in entry.annotations.items() if name != REF_NAME}
-    return Descriptor(entry.media_type, entry.digest, entry.size, kept, entry.artifact_type)
+    return replace(entry, annotations=kept)
 
 
 def _only(index: Index, reference: Reference) -> Descriptor:
@@ -181,5 +182,8 @@ def _only(index: Index, reference: Reference) -> Descriptor:
     raise UsageError(
         f"{where} has {len(names)} models: {', '.join(names[:_FEW])}",
         code=Code.CHOOSE_VARIANT,
-        hints=[*each[:_FEW], f"to take all of them into a folder: modelpm sync --from {where}"],
+        hints=[
+            *each[:_FEW],
+            *([f"to take all of them into a folder: modelpm sync --from {where}"] if index.lock else []),
+        ],
     )

@@ -12,7 +12,7 @@ from werkzeug import Request, Response
 
 import modelpm
 from modelpm.api import Context, ModelpmError, NotFound, Reference, Unavailable, UsageError
-from modelpm.api.oci import INDEX, LOCK, MANIFEST, Content, Descriptor, Document, Index, digest_of, read_document
+from modelpm.api.oci import INDEX, MANIFEST, Content, Descriptor, Document, Index, digest_of, read_document
 from modelpm_s3 import uploads
 from modelpm_s3.grammar import Place
 from modelpm_s3.source import S3
@@ -96,11 +96,32 @@ def test_a_project_is_pushed_as_an_index_with_its_lock(
     assert isinstance(found, Index)
     assert len(found.models) == 2
     assert found.lock is not None
-    assert found.lock.artifact_type == LOCK
     with pytest.raises(UsageError, match="has 2 models: more, tiny") as caught:
         modelpm.Manager(home=tmp_path / "other", user="tester").install("s3://models/team")
     assert "@sha256:" in caught.value.hints[0]
     assert tiny
+
+
+def test_a_folder_is_synced_from_a_bucket_and_nothing_else(
+    here: modelpm.Manager, buckets: Buckets, tiny: bytes, tmp_path: Path
+) -> None:
+    project = here.init(tmp_path / "project")
+    project.add([f"file://{tmp_path / 'tiny.gguf'}"])
+    (row,) = here.push("s3://models/team", project=project).rows
+    (tmp_path / "tiny.gguf").unlink()
+    node, folder = modelpm.Manager(home=tmp_path / "node", user="tester"), tmp_path / "deployed"
+    folder.mkdir()
+
+    node.sync_from(f"s3://models/team@{row.digest}", folder)
+
+    assert (folder / "models/tiny/tiny.gguf").read_bytes() == tiny
+    lock = (folder / "models.lock").read_text()
+    assert f'from = "s3://models/team@{row.digest}"' in lock
+    assert "file://" not in lock
+    (folder / "models/tiny/tiny.gguf").unlink()
+    modelpm.Manager(home=tmp_path / "later", user="tester").project(folder).sync(frozen=True)
+    assert (folder / "models/tiny/tiny.gguf").read_bytes() == tiny
+    assert s3(buckets).document(PLACE).digest == row.digest
 
 
 def test_the_layout_is_that_of_oci(here: modelpm.Manager, buckets: Buckets, tiny: bytes) -> None:
