@@ -4,6 +4,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from urllib3 import BaseHTTPResponse
@@ -54,12 +55,15 @@ class HttpSource(ABC):
             by :meth:`error_for`; those of any other origin mean that a location ran out. Empty: the location's own.
         base: What the source's locations begin with; a mirror of the whole source takes its place. Empty: their origin.
         offline_hint: How the user allows the network again.
+        precondition: Header by which a request for a part names the version that the other parts are of. Where a
+            protocol has ``If-Match``, a server with another version refuses, and is asked again without it.
         takes_tokens: Whether a server that answers 401 may name a realm, which hands out a token for a scope, as
             registries do. What :meth:`credential` has is then sent to the realm, or to a server that wants Basic.
     """
 
     endpoint = ""
     base = ""
+    precondition = "If-Range"
     takes_tokens = False
     offline_hint = "leave out --offline, or unset MODELPM_OFFLINE"
 
@@ -91,6 +95,19 @@ class HttpSource(ABC):
         if self.takes_tokens:
             return None if is_signed(url) else self._sender.tokens.headers(origin(url), self.scope(url), secret)
         return None if secret is None else secret.headers()
+
+    def signature(self, method: str, url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers that sign this one request, for protocols whose proofs are signatures; by default none.
+
+        Called for each request, also after a redirect. A secret among them must be a :class:`modelpm.api.Secret`.
+
+        Args:
+            method: Of the request.
+            url: What is about to be asked for.
+            headers: What is sent besides.
+        """
+        del method, url, headers
+        return {}
 
     def error_for(self, answer: Answer) -> ModelpmError:
         """Return what a refusal of the source's own endpoint means; subclasses know better."""
@@ -292,11 +309,19 @@ class HttpSource(ABC):
             return found
 
     def _range(self, wanted: Wanted, validator: str | None) -> tuple[BaseHTTPResponse, str, Span]:
-        """Ask for a range: at the place the location led to lately, else at the location."""
         stop = "" if wanted.stop is None else wanted.stop - 1
         headers = {"Range": f"bytes={wanted.start}-{stop}"}
-        if wanted.start and validator and validator.startswith('"'):
-            headers["If-Range"] = validator
+        if not (wanted.start and validator and validator.startswith('"')):
+            return self._part(wanted, headers)
+        try:
+            return self._part(wanted, {**headers, self.precondition: validator})
+        except ModelpmError as error:
+            if error.details.get("status") != HTTPStatus.PRECONDITION_FAILED:
+                raise
+        return self._part(wanted, headers)  # another version: what it is called tells the caller
+
+    def _part(self, wanted: Wanted, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str, Span]:
+        """Ask for a range: at the place the location led to lately, else at the location."""
         known = self._targets.get(wanted.location)
         if known is not None:
             try:
