@@ -36,7 +36,7 @@ class Inspection:
 
     @cached_property
     def _verdicts(self) -> Verdicts:
-        return Verdicts(self.folder, self.inspectors.versions)
+        return Verdicts(self.folder, self.inspectors.rules)
 
     def headers(self, budget: int, *, whole: bool = False) -> Headers:
         """Return what reads the headers of remote files.

@@ -166,6 +166,7 @@ def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> Reso
 
 def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
     """Return the change that an upgrade makes, as far as that is known before."""
+    installer.glance(task)
     if task.learns:
         return task.change("compare", old.release or old.digest)
     return replace(
@@ -177,6 +178,7 @@ def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
 def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change:
     before = _version(installer.resolver, old)
     installer.check_space([task])
+    installer.glance(task)
     _, change = installer.install(task, call=call)
     return replace(change, action="upgrade", before=before)
 
@@ -184,6 +186,7 @@ def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) ->
 def _compared(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change | None:
     """Fetch what no source promises; where it is what is locked, nothing was done."""
     installer.check_space([task])
+    installer.glance(task)
     learned, downloaded = learn(installer, task.model, call, old)
     if learned.digest == old.digest:
         return None
