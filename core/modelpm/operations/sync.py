@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
+from modelpm.environment.older import reusable
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.errors import Code, Denied, Interrupted, ModelpmError, StoreError
@@ -60,6 +61,7 @@ class Intent:
         locked: Whether the lock stays as it is, to the byte.
         exact: Whether to remove from the view what is no longer locked.
         dry_run: Whether only to say what would be done.
+        given: The lock that a project without a manifest gets, in place of its own.
     """
 
     verb: str
@@ -73,6 +75,7 @@ class Intent:
     locked: bool = False
     exact: bool = False
     dry_run: bool = False
+    given: Lock | None = None
 
 
 @dataclass(slots=True)
@@ -95,6 +98,7 @@ class Changer:
     locker: Locker = field(init=False)
     _signatures: Signatures = field(init=False)  # as the user's configuration has them
     _brought: dict[LockedModel, int] = field(default_factory=dict)
+    _reused: dict[LockedModel, int] = field(default_factory=dict)
     _is_dry: bool = False
     _edited: bool = False  # whether the manifest gets another text
 
@@ -142,6 +146,8 @@ class Changer:
             planned = {t.model.name: t for t in self.installer.plan([ResolvedModel.of_locked(m) for m in missing])}
             for model in missing:
                 self._brought[model] = planned[model.name].plan.download
+                task = planned[model.name]
+                self._reused[model] = reusable(self.environment.view, task.model, task.plan)
             unknown = self.installer.plan([m for m in wanted.values() if not m.is_pinned])
             self._glance([*planned.values(), *unknown])
             return self._report(intent, before, lock, wanted, missing)
@@ -170,8 +176,9 @@ class Changer:
     ) -> tuple[dict[str, ResolvedModel], Lock | None]:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
-            refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
-            return {}, before.lock
+            lock = before.lock if intent.given is None else intent.given
+            refuse(self.judge.offences(lock.models, None), self.site.lock.name)
+            return {}, lock
         kept = self._kept(manifest, before, intent)
         if intent.locked:
             return {}, before.lock
@@ -257,6 +264,7 @@ class Changer:
                         self.installer.glance(task)
                     brought.append(self.installer.bring(task, call=self.call))
                     self._brought[model] = self._brought.get(model, 0) + brought[-1].downloaded
+                    self._reused[model] = brought[-1].reused
                 except Interrupted:
                     raise
                 except ModelpmError as error:
@@ -321,8 +329,8 @@ class Changer:
         for model in placed:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
-            action = "install" if downloaded else "link"
-            changes.append(Change.of(action, row, downloaded=downloaded, path=row.path))
+            action, reused = "install" if downloaded else "link", self._reused.get(model, 0)
+            changes.append(Change.of(action, row, downloaded=downloaded, reused=reused, path=row.path))
         changes += [Change.of("unlink", name) for name in strays]
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"
