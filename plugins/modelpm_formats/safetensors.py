@@ -1,6 +1,5 @@
 """safetensors: the JSON header, bounded, and its tensors held against each other and the file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -10,6 +9,7 @@ from typing import Any, Final
 from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
 from modelpm.api.inspection import Tensor as Placed
 from modelpm.api.toolkit import Cursor, MalformedError, structural
+from modelpm_formats.documents import parsed
 
 NAME: Final = "safetensors"
 LARGEST_HEADER: Final = 32 << 20
@@ -67,11 +67,9 @@ def read(source: ByteSource) -> Header:
     if length > LARGEST_HEADER:
         raise MalformedError(f"the header is declared to have {length:,} bytes; modelpm reads {LARGEST_HEADER:,}")
     try:
-        table = json.loads(cursor.take(length).decode(), object_pairs_hook=_unique, parse_constant=_constant)
-    except MalformedError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise MalformedError("the header is not JSON, or nested too deeply") from error
+        table = parsed(cursor.take(length).decode(), _unique, _constant)
+    except UnicodeDecodeError as error:
+        raise MalformedError("the header is not JSON, which is UTF-8") from error
     if not isinstance(table, dict):
         raise MalformedError("the header is not a JSON object")
     metadata = table.pop("__metadata__", {})

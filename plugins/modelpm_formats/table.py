@@ -38,9 +38,17 @@ class Glanced(Format):
 
 @dataclass(frozen=True, slots=True)
 class Hidden(Glanced):
-    """One that bytes of other formats may hold as well."""
+    """One that bytes of other formats may hold as well, from their first byte or a later one."""
 
     may_be: Callable[[bytes], bool] = field(kw_only=True)
+    begins_later: Callable[[ByteSource], bool] = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded(Format):
+    """One that programs find in a file that begins as another one."""
+
+    begins_later: Callable[[ByteSource], bool] = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,6 @@ def _recognized(name: str, recognizes: Callable[[bytes], bool], *endings: str) -
 def _one(name: str, *endings: str) -> tuple[frozenset[str], dict[str, frozenset[str]]]:
     formats = frozenset({name})
     return formats, dict.fromkeys(endings, formats)
-
-
-def _may_be(head: bytes) -> bool:
-    return pickles.is_wrapping(head) or pickles.may_be_pickle(head)
 
 
 _PICKLE_CLAIMS: Final = {
@@ -93,11 +97,18 @@ FORMATS: Final[Mapping[str, Format]] = {
     "fasttext": _recognized("fasttext", signatures.is_fasttext, ".ftz"),
     "coreml": _recognized("coreml", signatures.is_coreml, ".mlmodel"),
     "tensorflow": _recognized("tensorflow", signatures.is_tensorflow, "saved_model.pb"),
-    "keras": Format(hdf5.recognizes, hdf5.inspect, *_one("hdf5", ".h5", ".hdf5")),
+    "keras": Embedded(hdf5.recognizes, hdf5.inspect, *_one("hdf5", ".h5", ".hdf5"), begins_later=hdf5.begins_later),
     "onnx": Format(onnx.recognizes, onnx.inspect, *_one("onnx", ".onnx")),
     "html": _recognized("html", signatures.is_html),
     "git-lfs": _recognized("git-lfs-pointer", signatures.is_git_lfs_pointer),
     "pickle": Hidden(
-        pickles.recognizes, pickles.inspect, _PICKLED, _PICKLE_CLAIMS, _SUSPECTS, glance=pickles.glance, may_be=_may_be
+        pickles.recognizes,
+        pickles.inspect,
+        _PICKLED,
+        _PICKLE_CLAIMS,
+        _SUSPECTS,
+        glance=pickles.glance,
+        may_be=pickles.may_be,
+        begins_later=pickles.begins_later,
     ),
 }

@@ -2,57 +2,23 @@
 
 import bz2
 import gzip
-import lzma
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
 from modelpm.api import UsageError
 from modelpm.api.inspection import ByteSource
 from modelpm.api.toolkit import MalformedError
 from modelpm.api.unpacking import Member
-from modelpm_formats.archives import FAULTS, Stream, zip_archive
+from modelpm_formats.archives import zip_archive
+from modelpm_formats.packed import FAULTS, Readable, Stream, Xz
 from modelpm_formats.tars import tar_files
 
 PIECE: Final = 1 << 20
 _LARGEST_WINDOW: Final = 128 << 20
 _MAC: Final = "__MACOSX/"  # what macOS adds to every zip: no part of the model
-
-
-class Readable(Protocol):
-    """Bytes that are read forward."""
-
-    def read(self, count: int, /) -> bytes:
-        """Return at most that many bytes; none at the end."""
-        ...
-
-
-class Xz:
-    """An xz file, decompressed forward within a bound of memory, which the standard library's reader does not have."""
-
-    def __init__(self, source: ByteSource) -> None:
-        """Start at the beginning."""
-        self._packed, self._data = Stream(source), b""
-        self._reader = lzma.LZMADecompressor(memlimit=_LARGEST_WINDOW)
-
-    def read(self, count: int, /) -> bytes:
-        """Return at most that many bytes; none at the end."""
-        while True:
-            if self._reader.eof:
-                self._data = self._reader.unused_data or self._packed.read(PIECE)
-                if not self._data.strip(b"\0"):
-                    return b""
-                self._reader = lzma.LZMADecompressor(memlimit=_LARGEST_WINDOW)
-            elif self._reader.needs_input and not self._data:
-                self._data = self._packed.read(PIECE)
-                if not self._data:
-                    raise EOFError("the compressed file ends early")
-            found = self._reader.decompress(self._data, count)
-            self._data = b""
-            if found:
-                return found
 
 
 def _gz(source: ByteSource) -> Readable:

@@ -252,6 +252,15 @@ class Suspicious(Protocol):
 
 
 @runtime_checkable
+class Embedded(Protocol):
+    """Optional protocol: an inspector of a format that programs find in a file that begins as another one."""
+
+    def begins_later(self, source: ByteSource) -> bool:
+        """Return whether the format begins behind the first byte: readers of zip archives look from the end."""
+        ...
+
+
+@runtime_checkable
 class HeaderReader(Protocol):
     """Optional protocol: an inspector that reads the facts of a remote file by few ranges."""
 

@@ -30,6 +30,7 @@ class Work(StrEnum):
     LINKING = "linking"
     WRITING = "writing"
     IMPORTING = "importing"
+    SENDING = "sending"
     REMOVING = "removing"
     CHECKING = "checking"
 

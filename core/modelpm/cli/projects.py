@@ -33,7 +33,7 @@ link_mode = click.option(
     callback=_keep,
     expose_value=False,
     metavar="KIND",
-    help="How files appear: reflink, hardlink, symlink, copy, or auto: the first that works.",
+    help="How files appear: reflink, hardlink, symlink, copy, auto.",
 )
 
 

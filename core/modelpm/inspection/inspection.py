@@ -36,7 +36,7 @@ class Inspection:
 
     @cached_property
     def _verdicts(self) -> Verdicts:
-        return Verdicts(self.folder, self.inspectors.versions)
+        return Verdicts(self.folder, self.inspectors.rules)
 
     def headers(self, budget: int, *, whole: bool = False) -> Headers:
         """Return what reads the headers of remote files.
@@ -45,7 +45,7 @@ class Inspection:
             budget: Bytes for all of them together.
             whole: Whether they are read whole, with their tensor tables.
         """
-        remembered = Remembered(self.folder.with_name("headers"), self.inspectors.versions, whole)
+        remembered = Remembered(self.folder.with_name("headers"), self.inspectors.rules, whole)
         return Headers(self.inspectors, Budget(budget), remembered)
 
     def of_file(self, path: Path, name: str, sha256: str) -> Findings:

@@ -8,6 +8,7 @@ from typing import Final
 from modelpm.api.events import Bus
 from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Problem, ProblemKind, Tensor, worst
 from modelpm.errors import PluginError
+from modelpm.inspection.rules import rules_of
 from modelpm.plugins.kinds.inspector import KIND, SHIPPED, GuardedInspector
 from modelpm.plugins.registry import Registry
 
@@ -54,9 +55,9 @@ class Inspectors:
         return cls(tuple(registry.get(KIND, name) for name in SHIPPED), tuple(others), bus)
 
     @property
-    def versions(self) -> str:
-        """What the verdicts depend on: the distributions of the inspectors, with their versions."""
-        return ", ".join(dict.fromkeys(str(each.entry) for each in (*self.ours, *self.others)))
+    def rules(self) -> str:
+        """What the verdicts depend on: which inspectors there are, and their code."""
+        return rules_of(each.entry for each in (*self.ours, *self.others))
 
     def inspect(self, source: ByteSource, name: str) -> Findings:
         """Inspect a file by its bytes, and hold them against its name.
@@ -76,7 +77,8 @@ class Inspectors:
         promised = (_promise(self.ours, lower) or ("", frozenset[str]()))[1]
         kept = own is not None and bool(promised & own.formats)  # programs read it as what its name promises
         for suspected in self.ours:
-            if suspected is not own and (lower.endswith(suspected.suspects) or (not kept and suspected.may_be(head))):
+            named = lower.endswith(suspected.suspects) or (not kept and suspected.may_be(head))
+            if suspected is not own and (named or suspected.begins_later(source)):
                 found = _suspected(found, suspected.inspect(source))
         for other in self.others:
             found = self._with_strangers(found, other, source, head, lower)
@@ -182,12 +184,14 @@ def _promises(inspectors: tuple[GuardedInspector, ...], name: str) -> Iterator[t
 
 
 def _suspected(found: Findings, also: Findings) -> Findings:
-    """Add what a program finds that reads the file by its name; bytes can be two formats at once."""
+    """Add what a program finds that reads the file as something else; bytes can be two formats at once."""
     if found.format is None:
         return also
     if also.danger is Danger.NONE:
         return found
-    two = Problem(ProblemKind.DANGER, f"the bytes are {found.format}, and a pickle to the program that the name is for")
+    two = Problem(
+        ProblemKind.DANGER, f"the bytes are {found.format}, and {also.format or 'a pickle'} to other programs"
+    )
     return replace(found, danger=Danger.CODE, problems=(*found.problems, two))
 
 

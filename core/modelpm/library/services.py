@@ -211,6 +211,13 @@ class Services:
         here = Machine(machine.memory(), machine.gpu_memory(), free)
         return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
 
+    def usable_memory(self) -> int:
+        """Return the bytes that a model may take of the larger memory of this machine; 0 where nothing is known."""
+        from modelpm.disk import machine
+        from modelpm.inspection.fit import SHARE
+
+        return int(max(machine.memory() or 0, machine.gpu_memory() or 0) * SHARE)
+
     def loader(self, environment: Environment) -> "Loader":
         """Return what opens models of an environment in real runtimes."""
         from modelpm.disk import machine
@@ -225,7 +232,7 @@ class Services:
 
         manifest = None if site is None else read_state(site, heal=False).manifest
         signatures = self.signatures() if site is None else self.signatures_of(site, manifest)
-        return Carrier(environment, self.environment, self.bus, self.catalogs, site, self.inspection, signatures)
+        return Carrier(environment, self.bus, site, self.inspection, signatures)
 
     def call(
         self,

@@ -14,10 +14,10 @@ from modelpm.environment.link_into import say_copied
 from modelpm.environment.older import reusable
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
-from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
+from modelpm.errors import Code, Denied, Interrupted, ModelpmError, StoreError
 from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
-from modelpm.inspection.policy import both
+from modelpm.inspection.policy import both, formats
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Brought, Installer, Task
@@ -61,6 +61,7 @@ class Intent:
         locked: Whether the lock stays as it is, to the byte.
         exact: Whether to remove from the view what is no longer locked.
         dry_run: Whether only to say what would be done.
+        given: The lock that a project without a manifest gets, in place of its own.
     """
 
     verb: str
@@ -74,6 +75,7 @@ class Intent:
     locked: bool = False
     exact: bool = False
     dry_run: bool = False
+    given: Lock | None = None
 
 
 @dataclass(slots=True)
@@ -146,10 +148,13 @@ class Changer:
                 self._brought[model] = planned[model.name].plan.download
                 task = planned[model.name]
                 self._reused[model] = reusable(self.environment.view, task.model, task.plan)
+            unknown = self.installer.plan([m for m in wanted.values() if not m.is_pinned])
+            self._glance([*planned.values(), *unknown])
             return self._report(intent, before, lock, wanted, missing)
         needs = [ResolvedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
-            missing, failed = self._bring(models)
+            missing, failed = self._bring(models, careful=intent.fresh is not None)
+            failed += self._beyond_formats([m for m in models if m not in failed], manifest)
             if failed and lock.render() != before.lock_text:
                 return self._report(intent, before, before.lock, wanted)
             placed = [m for m in missing if m not in failed]
@@ -171,8 +176,9 @@ class Changer:
     ) -> tuple[dict[str, ResolvedModel], Lock | None]:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
-            refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
-            return {}, before.lock
+            lock = before.lock if intent.given is None else intent.given
+            refuse(self.judge.offences(lock.models, None), self.site.lock.name)
+            return {}, lock
         kept = self._kept(manifest, before, intent)
         if intent.locked:
             return {}, before.lock
@@ -238,8 +244,13 @@ class Changer:
         chosen = set(intent.also) | (set() if intent.only else {m.name for m in models})
         return tuple(m for m in lock.models if m.name in chosen)
 
-    def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
-        """Fetch what is missing; return the models that were not complete, and those that still are not."""
+    def _bring(self, models: Sequence[LockedModel], *, careful: bool) -> tuple[list[LockedModel], list[LockedModel]]:
+        """Fetch what is missing; return the models that were not complete, and those that still are not.
+
+        Args:
+            models: Which.
+            careful: Whether the first bytes of a file that moves to another release are looked at before it is fetched.
+        """
         inspection, signatures = self.installer.inspection, self.installer.signatures
         missing = recognized(inspection, signatures, self.environment, self.call, models)
         failed = list[LockedModel]()
@@ -249,6 +260,8 @@ class Changer:
         try:
             for model, task in zip(missing, planned, strict=True):
                 try:
+                    if careful:
+                        self.installer.glance(task)
                     brought.append(self.installer.bring(task, call=self.call))
                     self._brought[model] = self._brought.get(model, 0) + brought[-1].downloaded
                     self._reused[model] = brought[-1].reused
@@ -260,6 +273,31 @@ class Changer:
         finally:
             self.installer.show_anew(brought, self.call.bus)
         return missing, failed
+
+    def _glance(self, tasks: Sequence[Task]) -> None:
+        """Collect what the first bytes of files at their sources refuse."""
+        for task in tasks:
+            try:
+                self.installer.glance(task)
+            except Interrupted:
+                raise
+            except ModelpmError as error:
+                self.locker.errors.append(error)
+
+    def _beyond_formats(self, models: Sequence[LockedModel], manifest: Manifest | None) -> list[LockedModel]:
+        """Return the models whose bytes are of a format that the manifest does not allow."""
+        failed = list[LockedModel]()
+        if manifest is None or not manifest.rules.formats:
+            return failed
+        for model in models:
+            inspection, cancelled = self.installer.inspection, self.call.cancelled
+            found = inspected(inspection, self.environment, model, model.allow, cancelled=cancelled)
+            try:
+                manifest.check_formats(model.name, formats(found))
+            except Denied as error:
+                self.locker.errors.append(error)
+                failed.append(model)
+        return failed
 
     def _audited(self, intent: Intent, before: State, lock: Lock) -> AbstractContextManager[Outcome]:
         details = {

@@ -63,7 +63,7 @@ class Resolver:
             check_model_name(name)
         spec = requirement.spec
         if isinstance(spec, CatalogSpec):
-            entry, full = self.catalogs.read(spec)
+            entry, full = self.catalogs.read(spec, choosing=True)
             release, variant = choose(entry, full.release or None, full.variant or None)
             names = (name,) if name else names_of_variant(entry, release, variant)
             return Candidate(names[0], requirement.asking(full), FromCatalog(entry, release, variant), names[1:])

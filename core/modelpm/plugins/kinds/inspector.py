@@ -11,6 +11,7 @@ from modelpm.api.inspection import (
     Cache,
     Danger,
     Dimensions,
+    Embedded,
     Facts,
     Findings,
     Glancer,
@@ -59,12 +60,14 @@ class GuardedInspector(Guarded[Inspector]):
         claims: As :attr:`modelpm.api.inspection.Inspector.claims`, endings in lower case.
         suspects: As :attr:`modelpm.api.inspection.Inspector.suspects`, endings in lower case.
         is_suspicious: Whether it is a :class:`modelpm.api.inspection.Suspicious`; to ask of each file takes too long.
+        is_embedded: Whether it is an :class:`modelpm.api.inspection.Embedded`; as above.
     """
 
     formats: frozenset[str] = frozenset()
     claims: Mapping[str, frozenset[str]] = None  # type: ignore[assignment] # set by the guard
     suspects: tuple[str, ...] = ()
     is_suspicious: bool = False
+    is_embedded: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -97,6 +100,12 @@ class GuardedInspector(Guarded[Inspector]):
         if not self.is_suspicious:
             return False
         return bool(self._call(lambda made: cast("Suspicious", made).may_be(head), object, "suspicion"))
+
+    def begins_later(self, source: ByteSource) -> bool:
+        """As :meth:`modelpm.api.inspection.Embedded.begins_later`; no where the inspector does not say."""
+        if not self.is_embedded:
+            return False
+        return bool(self._call(lambda made: cast("Embedded", made).begins_later(source), object, "place"))
 
     def read(self, source: ByteSource) -> Facts | None:
         """As :meth:`modelpm.api.inspection.HeaderReader.read`; None where the inspector cannot."""
@@ -132,6 +141,7 @@ def _guard(entry: Entry, made: Any) -> GuardedInspector:
         claims={ending.lower(): frozenset(values) for ending, values in claims.items()},
         suspects=tuple(ending.lower() for ending in suspects),
         is_suspicious=isinstance(made, Suspicious),
+        is_embedded=isinstance(made, Embedded),
     )
 
 
