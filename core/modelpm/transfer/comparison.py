@@ -27,6 +27,7 @@ _LARGEST_HEADER: Final = 64 << 20
 _ROOM: Final = 16 << 10  # bytes by which a header may be longer than that of the older file, and still take one request
 _PROBING: Final = 5.0  # seconds for the first places: one round trip, of a server that is far away
 _RATE: Final = 4_000_000_000  # bytes of the file for each second of comparing: 2.5 % of the time at 100 MB a second
+_PATIENCE: Final = 4  # times as long, where the digest says that something differs: to fetch all takes longer
 _AT_ONCE: Final = 8
 _TICK: Final = 0.05  # seconds between two looks whether the time is over, or the run
 
@@ -84,7 +85,7 @@ class Comparison:
     def unlike(self) -> Collection[Span]:
         """Return the same when all were looked at, or that takes too long: the digest says that some differ."""
         if self._later is not None:
-            self._later.result(self.size / _RATE)
+            self._later.result(_PATIENCE * self.size / _RATE)
         return self.differing()
 
     def close(self) -> None:
