@@ -45,7 +45,7 @@ class Inspection:
             budget: Bytes for all of them together.
             whole: Whether they are read whole, with their tensor tables.
         """
-        remembered = Remembered(self.folder.with_name("headers"), self.inspectors.versions, whole)
+        remembered = Remembered(self.folder.with_name("headers"), self.inspectors.rules, whole)
         return Headers(self.inspectors, Budget(budget), remembered)
 
     def of_file(self, path: Path, name: str, sha256: str) -> Findings:
