@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import re
 import os
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
