@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from modelpm.cli.verbs import VERBS
+from modelpm.store import Store
 from modelpm.testing import FAULTS, Exchange, Fault, FaultServer, first
 from tests.conftest import Ran
 from tests.core.test_cli_commands import Run, run  # noqa: F401 - a fixture
@@ -53,7 +54,7 @@ SLOW = {
     "verify": Slow("verify", ("progress",), (_INSTALL,)),
     "export": Slow("export --bundle {folder}/out.tar", ("writing",), (_INSTALL,)),
     "import": Slow("import {folder}/given", ("importing",)),
-    "prune": Slow("prune -y", ("checking", "removing"), (_INSTALL, "import {folder}/other", "uninstall w")),
+    "prune": Slow("prune -y", ("checking", "removing"), ("orphan",)),
     "store": Slow("store move {folder}/elsewhere", ("copying", "linking", "removing"), (_INSTALL,)),
     "cache": Slow("cache clean", ("removing",)),
     "doctor": Slow("doctor --offline", ("checking",)),
@@ -70,6 +71,7 @@ QUICK = {
     "config": "reads one file",
     "plugins": "one import each, with a limit of its own",
     "audit": "reads one file",
+    "serve": "prints a link, and serves until a signal comes",
     "completions": "prints a text",
     "help": "prints a text",
     "version": "prints a text",
@@ -87,7 +89,12 @@ def test_every_command_is_in_one_of_the_tables() -> None:
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_what_takes_long_is_told_in_events(run: Run, tmp_path: Path, name: str) -> None:  # noqa: F811 - the fixture
+def test_what_takes_long_is_told_in_events(
+    run: Run,  # noqa: F811 - the fixture
+    home: Path,
+    tmp_path: Path,
+    name: str,
+) -> None:
     case, folder = SLOW[name], tmp_path / "case"
     for part in ("given", "other", "project"):
         (folder / part).mkdir(parents=True)
@@ -105,6 +112,8 @@ def test_what_takes_long_is_told_in_events(run: Run, tmp_path: Path, name: str) 
     for text in case.before:
         if text == "rm-lock":
             (place / "models.lock").unlink()
+        elif text == "orphan":
+            Store(home / "store").take(folder / "other" / "w.gguf")
         else:
             assert ran(text).exit_code == 0, text
     done = ran(case.arguments, "--json", "--progress")

@@ -13,6 +13,7 @@ from modelpm.api.types import CatalogText, Finding, KnownFile, Severity
 from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.parse import parse_about, parse_entry
 from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
+from modelpm.text.shorthand import FILES
 from modelpm.text.spec import CatalogSpec
 from modelpm.text.suggest import did_you_mean, nearest, suggest
 from modelpm.text.untrusted import MODEL_ID, printable
@@ -226,6 +227,8 @@ class Catalogs:
                 self._problems[opened.name] = error
         near = nearest(wanted, names, _MOST_NEAR) or [n for n in names if wanted in n][:_MOST_NEAR]
         hints = [*did_you_mean([names[name] for name in near]), "`modelpm search TEXT` looks through the catalogs"]
+        if wanted.endswith(FILES):
+            hints.insert(0, f"a file is written with its folder, and `{printable(wanted)}` is not in this one")
         hints += [
             f"the catalog `{name}` could not be read: {e}" for name, e in self._problems.items() if "/" not in name
         ]

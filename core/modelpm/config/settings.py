@@ -22,7 +22,7 @@ from modelpm.config.values import (
     as_windows,
 )
 from modelpm.errors import UsageError
-from modelpm.text.suggest import suggest
+from modelpm.text.suggest import did_you_mean, suggest
 
 
 class Setting(NamedTuple):
@@ -84,6 +84,7 @@ SETTINGS = (
         "where secrets of servers come from, in order: config, docker, git, keyring, netrc, or a plugin's",
     ),
     Setting("ui.progress", as_name, "auto", "how progress is shown: auto, bar, plain, none, or a plugin's listener"),
+    Setting("ui.update-check", as_bool, default=True, help="say once a day what is newer than installed; never in CI"),
     Setting("audit.sinks", as_names, ("jsonl",), "audit sinks that must record an act before it begins"),
     Setting("audit.optional-sinks", as_names, (), "audit sinks that may fail: modelpm warns, and the act continues"),
     Setting("signatures.keys", as_paths, (), "files with a public key each, whose signatures of models count"),
@@ -94,6 +95,9 @@ SETTINGS = (
     Setting("plugins.timeout", as_seconds, 30.0, "seconds after which a plugin that does not answer is given up"),
     Setting("plugins.prefer", as_names_by_name, {}, "which distribution serves a name that two claim"),
     Setting("queue.parallel", as_count, 2, "jobs of the queue that run at once, over all processes"),
+    Setting("serve.schemes", as_names, ("hf", "oci", "s3", "https"), "references that the service installs"),
+    Setting("serve.allow", as_names, (), "what the service may install that can run code: pickle, code"),
+    Setting("serve.hosts", as_names, (), "names under which the service may be reached, besides this machine's own"),
     Setting("catalogs", as_names_by_name, {}, "folders with catalogs of your own, by name"),
     Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
 )
@@ -112,5 +116,6 @@ def setting(key: str) -> Setting:
 
 
 def instead(key: str) -> list[str]:
-    """Return the hint for an unknown key: the nearest, or all there are."""
-    return suggest(key, BY_KEY) or [f"there are: {', '.join(BY_KEY)}"]
+    """Return the hint for an unknown key: the one with that last part, the nearest, or all there are."""
+    same = [known for known in BY_KEY if known.rpartition(".")[2] == key]
+    return did_you_mean(same) or suggest(key, BY_KEY) or [f"there are: {', '.join(BY_KEY)}"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelpm.api.stages import Work
 from modelpm.config.edit import given_path
+from modelpm.disk import machine, standing, system
 from modelpm.environment.environment import Environment
 from modelpm.library.services import Services
 from modelpm.operations.prune import Limits, Pruned, Pruner
@@ -116,6 +117,14 @@ class Maintenance:
         from modelpm.operations.usage import shares
 
         return shares(self.services.environment)
+
+    def free_space(self) -> int:
+        """Return the bytes that are free on the disk of the store."""
+        return system.free_space(standing(self.services.store.root))
+
+    def memory(self) -> int | None:
+        """Return the bytes of memory that a process may use here; None where the system does not say."""
+        return machine.memory()
 
     def cache_size(self) -> int:
         """Return the bytes of the cache: what may be deleted at any time."""

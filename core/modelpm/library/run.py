@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.environment import Environment
+from modelpm.errors import UsageError
 from modelpm.library.services import Services
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.checks import stray_warning
@@ -14,7 +15,9 @@ from modelpm.project.files import Site
 from modelpm.results.report import Result
 
 if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
+    from modelpm.bundle.bundle import Taken
     from modelpm.events.call import Call
+    from modelpm.library.project import Project
     from modelpm.operations.acquire import Request
     from modelpm.operations.lock import Locker
     from modelpm.operations.sync import Changer
@@ -44,6 +47,46 @@ def install(
     if not dry_run:
         services.open_store_for(lambda: batch.is_there(requests))
     return batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
+
+
+def import_(
+    services: Services,
+    source: str | Path,
+    project: "Project | None",
+    call: "Call",
+    name: str | None,
+    allow: tuple[str, ...],
+    *,
+    dry_run: bool,
+) -> "Result[Taken]":
+    """Import a bundle into an environment, or files as models of the user's environment.
+
+    Args:
+        services: What it works with.
+        source: The bundle, file or folder.
+        project: The project in which it is asked.
+        call: Who acts, what stops it, and who is told.
+        name: The name of the one model; None for the default names.
+        allow: What a model may hold that can run code.
+        dry_run: Whether to say what would be done only.
+    """
+    from modelpm.operations.import_ import bundle_at
+    from modelpm.operations.import_files import Importer
+
+    if not dry_run:
+        services.open_store()
+    path, is_bundle = bundle_at(source)
+    environment = project.environment if project else services.environment
+    if is_bundle:
+        if name is not None:
+            raise UsageError(f"{path} is a bundle, which names its models", hints=["leave out --as"])
+        carrier = services.carrier(environment, project.site if project else None)
+        result = carrier.import_(path, call.user, allow, dry_run=dry_run)
+    else:
+        installer = services.installer(services.environment, call.cancelled)
+        locked = environment.read().models if project else ()
+        result = Importer(installer, locked, call, name, allow, dry_run).run(path)
+    return result.told(services.warnings.taken())
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ class Services:
 
         manifest = None if site is None else read_state(site, heal=False).manifest
         signatures = self.signatures() if site is None else self.signatures_of(site, manifest)
-        return Carrier(environment, self.environment, self.bus, self.catalogs, site, self.inspection, signatures)
+        return Carrier(environment, self.bus, site, self.inspection, signatures)
 
     def call(
         self,

@@ -220,6 +220,9 @@ def same(old: LockedModel, new: ResolvedModel) -> bool:
     facts = {"catalog", "id", "release", "variant", "upstream", "format", "license"}
     if is_whole(old, new):
         facts -= {"variant", "format"}
+    imported = new.upstream.startswith("file://")  # import may have found out who publishes the bytes
+    if imported and not new.license:
+        facts.discard("license")
     if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
         return False
     there: dict[str, LockedFile | LockedArchive] = {f.path: f for f in old.files if not archive_of(f.sources)}
@@ -229,7 +232,7 @@ def same(old: LockedModel, new: ResolvedModel) -> bool:
     return all(
         (f.sha256 is None or f.sha256 == there[f.path].sha256)
         and (f.size is None or f.size == there[f.path].size)
-        and f.sources == there[f.path].sources
+        and (f.sources == there[f.path].sources or (imported and {*f.sources} <= {*there[f.path].sources}))
         for f in new.files
     )
 

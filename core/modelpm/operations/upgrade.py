@@ -38,8 +38,9 @@ def outdated(resolver: Resolver, models: Sequence[LockedModel], bus: Bus) -> Res
         except Interrupted:
             raise
         except ModelpmError as error:
-            error.details.setdefault("name", model.name)
-            errors.append(error)
+            if not _stays(model, error, bus):
+                error.details.setdefault("name", model.name)
+                errors.append(error)
         else:
             rows += [row] if row is not None else []
     return Result(rows=tuple(rows), errors=tuple(errors))
@@ -109,7 +110,7 @@ def upgrade(
     errors: list[ModelpmError] = []
     moves: list[tuple[LockedModel, ResolvedModel]] = []
     for old in models:
-        with _collecting(old, errors):
+        with _collecting(old, errors, call.bus):
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
             say_whole(old, new, call.bus)
             if not same(old, new) or (untold(new) and fetch):
@@ -126,7 +127,7 @@ def upgrade(
     changes: list[Change] = []
     for old, new in moves:
         task = planned.get(new.name) or Task.learning(new)
-        with _collecting(old, errors):
+        with _collecting(old, errors, call.bus):
             if dry_run:
                 change: Change | None = _told(installer, old, task)
             else:
@@ -136,15 +137,24 @@ def upgrade(
 
 
 @contextmanager
-def _collecting(model: LockedModel, errors: list[ModelpmError]) -> Iterator[None]:
+def _collecting(model: LockedModel, errors: list[ModelpmError], bus: Bus) -> Iterator[None]:
     """Collect the failure of one model, so that the others are finished; an interruption ends all."""
     try:
         yield
     except Interrupted:
         raise
     except ModelpmError as error:
-        error.details.setdefault("name", model.name)
-        errors.append(error)
+        if not _stays(model, error, bus):
+            error.details.setdefault("name", model.name)
+            errors.append(error)
+
+
+def _stays(model: LockedModel, error: ModelpmError, bus: Bus) -> bool:
+    """Whether a model came from a place of this machine that is gone, such as a memory stick: nothing can be newer."""
+    gone = isinstance(error, NotFound) and model.requirement.text.startswith("file://")
+    if gone:
+        bus.warn(f"{model.name} stays as it is: {error.message}")
+    return gone
 
 
 def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> ResolvedModel:

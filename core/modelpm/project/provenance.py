@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
@@ -23,6 +22,7 @@ from modelpm.project.lock_rules import (
     offences,
 )
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
+from modelpm.text.places import is_local
 from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.untrusted import printable
 
@@ -32,9 +32,7 @@ if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
     from modelpm.plugins.registry import Registry
 
 _BUILT_IN = "core"  # our own catalog, which names public repositories and files of packages only
-_AUTHORITY = re.compile(r"(?:[^@/]*@)?(\[[^\]]*\]|[^/:?#]*)")
 _DIR = "name a folder that is not there yet in `dir` of [settings] in models.toml, then run `modelpm lock`"
-_ODD_ADDRESS = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*")  # 127.1, 0x7f000001
 _POLICIES = {LICENSE: Code.POLICY, SIGNATURE: Code.UNSIGNED}
 _SHOWN = 200  # characters of a reference
 
@@ -101,7 +99,7 @@ class Judge:
         spec = model.requirement.spec
         for text, path in _references(model):
             if isinstance(spec, CatalogSpec):
-                if _BUILT_IN in {spec.catalog, model.catalog} and _is_local(text):
+                if _BUILT_IN in {spec.catalog, model.catalog} and is_local(text):
                     yield _shown(text)
             elif not is_clearly_of(model.requirement.text, text, path) and not self._is_of(spec, text):
                 yield _shown(text)
@@ -133,10 +131,10 @@ class Judge:
             if found is not None and any(_is_within(found, reference) for reference in named):
                 continue
             if entry is None:
-                if _is_local(text):
+                if is_local(text):
                     yield text, True
                 continue
-            yield text, _is_local(text) or not self._uses(entry, text.partition("://")[0].lower())
+            yield text, is_local(text) or not self._uses(entry, text.partition("://")[0].lower())
 
     def _uses(self, entry: "Entry", scheme: str) -> bool:
         """Whether a catalog uses a scheme; its other entries are read only where this one does not."""
@@ -216,21 +214,6 @@ def _is_plain(path: str) -> bool:
     """Whether no part of a path leads upwards, however it is encoded."""
     parts = re.split(r"[/\\]", unquote(unquote(path)))
     return not {".", ".."} & set(parts)
-
-
-def _is_local(text: str) -> bool:
-    """Whether a reference leads to a file of this machine, or to an address inside a private network."""
-    scheme, _, rest = text.partition("://")
-    found = _AUTHORITY.match(rest)
-    host = unquote(found[1] if found else "").strip("[]").rstrip(".").lower()
-    if scheme.lower() == "file" or host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
-        return True
-    if scheme.lower() not in {"http", "https"}:
-        return False
-    try:
-        return not ip_address(host.partition("%")[0]).is_global
-    except ValueError:
-        return _ODD_ADDRESS.fullmatch(host) is not None
 
 
 def _shown(text: str) -> str:

@@ -30,5 +30,5 @@ from modelpm.cli.verbs import verb
 def command(session: Session, /, **given: Any) -> Outcome:
     """Make the view show what is locked."""
     with session.manager() as manager:
-        report = session.needed_project(manager, frozen=given["frozen"]).sync(**given)
-    return projects.outcome(session, report)
+        project = session.needed_project(manager, frozen=given["frozen"])
+        return projects.outcome(session, project.sync(**given), None if given["frozen"] else project)
