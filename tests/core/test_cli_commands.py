@@ -333,7 +333,8 @@ def test_show_has_variants_files_size_licence_and_origin(run: Run) -> None:
 def test_search_filters_and_finds_nothing_in_peace(run: Run) -> None:
     items = document(run("search", "qwen3", "--task", "embedding", "--json"))["items"]
     assert items
-    assert all(set(item) == {"id", "catalog", "title", "license", "tasks", "variants"} for item in items)
+    assert items[0]["spec"] == "core/qwen3-embedding-0.6b"
+    assert set(items[0]) > {"id", "catalog", "title", "license", "tasks", "variants", "variant", "bytes", "installed"}
     assert "core/qwen3-embedding-0.6b" in run("search", "qwen3", "embedding").stdout
     nothing = run("search", "no such thing")
     assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "no model matches\n")

@@ -138,6 +138,7 @@ ASKED: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "catalog": ("rude", ["search", "tiny"], {}),
     "listener": ("plain", ["install", "tiny", "--progress"], {}),
     "command": ("rude", ["rude"], {}),
+    "exporter": ("rude", ["apps"], {}),
     "credentials": ("rude", ["install", "{origin}/m.bin"], {"MODELPM_CREDENTIALS": "rude"}),
 }
 

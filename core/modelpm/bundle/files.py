@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
@@ -32,10 +32,16 @@ class ModelFiles:
     Attributes:
         folder: The folder.
         sizes: Bytes of each file, by its path in the folder.
+        places: Where files are that do not lie in the folder under their paths.
     """
 
     folder: Path
     sizes: Mapping[str, int]
+    places: Mapping[str, Path] = field(default_factory=dict)
+
+    def place(self, path: str) -> Path:
+        """Return where a file is."""
+        return self.places.get(path) or self.folder / path
 
 
 def bundle_in(folder: Path) -> Path | None:
@@ -81,13 +87,16 @@ def find_files(bus: Bus, source: Path) -> ModelFiles:
     return ModelFiles(source, {name: size for name, size in sizes.items() if name in kept})
 
 
-def take_files(store: Store, files: ModelFiles, step: Callable[[int], None], *, dry_run: bool = False) -> list[Taken]:
+def take_files(
+    store: Store, files: ModelFiles, step: Callable[[int], None], *, share: bool = False, dry_run: bool = False
+) -> list[Taken]:
     """Take files into the store: cloned, linked or copied, never moved or changed.
 
     Args:
         store: Where they go.
         files: Which.
         step: Called with the count of bytes after each read; may raise to stop.
+        share: Whether this user's own files may become read-only, so that they need not be copied.
         dry_run: Whether they are only hashed.
 
     Raises:
@@ -96,7 +105,7 @@ def take_files(store: Store, files: ModelFiles, step: Callable[[int], None], *, 
     there = {sha256 for sha256, _ in store.blobs()}
     taken = []
     for name, size in files.sizes.items():
-        path = files.folder / name
+        path = files.place(name)
         with store.bus.during(Work.HASHING if dry_run else Work.IMPORTING, name, total=size) as stage:
 
             def both(count: int, add: Callable[[int], None] = stage.add) -> None:
@@ -105,7 +114,7 @@ def take_files(store: Store, files: ModelFiles, step: Callable[[int], None], *, 
 
             with explained(path, "read"):
                 real = path.resolve(strict=True)
-                sha256 = blobs.digest(real, both).sha256 if dry_run else store.take(real, step=both)
+                sha256 = blobs.digest(real, both).sha256 if dry_run else store.take(real, share=share, step=both)
         state = "present" if sha256 in there else "adopted"
         there.add(sha256)
         taken.append(Taken(name, sha256, size, state))

@@ -134,6 +134,9 @@ allow_code = click.option(
     "--allow-code", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
 )
 no_projector = click.option("--no-projector", is_flag=True, help="Leave out the projector of a vision or audio model.")
+app_dir = click.option(
+    "--app-dir", metavar="PATH", help="The program's folder, where it is not found.", shell_complete=folders
+)
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 
 

@@ -7,7 +7,7 @@ import click
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, compared, fetched, of_action, total
+from modelpm.cli.terminal.rows import change_line, change_row, compared, fetched, of_action, reusable, total
 from modelpm.cli.updates import newer
 from modelpm.text.human import binary_size, duration
 from modelpm.text.plain import plain
@@ -33,7 +33,7 @@ link_mode = click.option(
     callback=_keep,
     expose_value=False,
     metavar="KIND",
-    help="How files appear: reflink, hardlink, symlink, copy, or auto: the first that works.",
+    help="How files appear: reflink, hardlink, symlink, copy, auto.",
 )
 
 
@@ -73,7 +73,7 @@ def _notes(report: "Result[Any]", seconds: float) -> list[Line]:
             sizes = total([change.bytes for change in made])
             lines.append(
                 line(
-                    f"Would {plan} {sizes}"
+                    f"Would {plan} {sizes}{reusable(made)}"
                     if would
                     else f"{done} {sizes} in {duration(seconds)}{fetched(made) if action == 'install' else ''}"
                 )

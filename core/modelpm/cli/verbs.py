@@ -30,7 +30,7 @@ class Verb(NamedTuple):
     heading: str
 
 
-_MODELS, _PROJECT, _PLACE = "Models", "Projects", "Housekeeping"
+_MODELS, _PROJECT, _APPS, _PLACE = "Models", "Projects", "Other programs", "Housekeeping"
 VERBS: Mapping[str, Verb] = {
     "install": Verb("modelpm.cli.commands.install", "Download, verify and keep models.", _MODELS),
     "uninstall": Verb("modelpm.cli.commands.uninstall", "Remove models, and free what nothing else needs.", _MODELS),
@@ -53,6 +53,11 @@ VERBS: Mapping[str, Verb] = {
     "sync": Verb("modelpm.cli.commands.sync", "Lock what changed, and fetch what models.lock pins.", _PROJECT),
     "export": Verb("modelpm.cli.commands.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
     "import": Verb("modelpm.cli.commands.import_", "Install models from files of this machine, or a bundle.", _PROJECT),
+    "push": Verb("modelpm.cli.commands.push", "Send models to a registry, for others to take from there.", _PROJECT),
+    "apps": Verb("modelpm.cli.commands.apps", "List the programs that can use the models, and where they are.", _APPS),
+    "link": Verb("modelpm.cli.commands.link", "Make installed models appear in another program.", _APPS),
+    "unlink": Verb("modelpm.cli.commands.unlink", "Take models out of another program.", _APPS),
+    "adopt": Verb("modelpm.cli.commands.adopt", "Install the models that another program has.", _APPS),
     "serve": Verb("modelpm.cli.commands.serve", "Serve an API and a page for this machine's models.", _PLACE),
     "catalog": Verb("modelpm.cli.commands.catalog", "List, show and check catalogs.", _PLACE),
     "config": Verb("modelpm.cli.commands.config", "List, read and write settings.", _PLACE),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from modelpm.config.values import (
     as_age,
     as_bool,
+    as_catalogs,
     as_count,
     as_link_mode,
     as_mirrors,
@@ -94,11 +95,11 @@ SETTINGS = (
     Setting("plugins.disabled", as_names, (), "distributions whose plugins are left out"),
     Setting("plugins.timeout", as_seconds, 30.0, "seconds after which a plugin that does not answer is given up"),
     Setting("plugins.prefer", as_names_by_name, {}, "which distribution serves a name that two claim"),
+    Setting("catalogs", as_catalogs, {}, "your catalogs by name, in order of priority; see `modelpm catalog add`"),
     Setting("queue.parallel", as_count, 2, "jobs of the queue that run at once, over all processes"),
     Setting("serve.schemes", as_names, ("hf", "oci", "s3", "https"), "references that the service installs"),
     Setting("serve.allow", as_names, (), "what the service may install that can run code: pickle, code"),
     Setting("serve.hosts", as_names, (), "names under which the service may be reached, besides this machine's own"),
-    Setting("catalogs", as_names_by_name, {}, "folders with catalogs of your own, by name"),
     Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
 )
 BY_KEY = {s.key: s for s in SETTINGS}

@@ -12,8 +12,8 @@ from modelpm.errors import Code, NotFound
 from modelpm.events.listening import Listening
 from modelpm.events.subscribers import Events, Warnings
 from modelpm.library.aliases import MANAGER, renamed
+from modelpm.library.carrying import Carrying
 from modelpm.library.given import given
-from modelpm.library.keeping import Keeping
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from modelpm.results.report import Outdated, Result, Verified
 
 
-class Manager(Keeping):
+class Manager(Carrying):
     """Installs models and says where they are.
 
     Args:

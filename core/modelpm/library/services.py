@@ -173,7 +173,7 @@ class Services:
         """Return a transfer engine for one run."""
         from modelpm.library.wiring import make_engine
 
-        return make_engine(self.config, self.store, self.registry, self.hosts, self.bus)
+        return make_engine(self.config, self.store, self.registry, self.hosts, self.bus, self.inspection)
 
     def installer(self, environment: Environment, cancelled: threading.Event | None = None) -> "Installer":
         """Return what brings models into an environment, until ``cancelled`` is set."""
@@ -203,13 +203,20 @@ class Services:
         """Return what says which memory variants need, and whether they fit this machine."""
         from modelpm.disk import machine, standing, system
         from modelpm.inspection.fit import Machine
-        from modelpm.inspection.headers import BRIEF, WHOLE, Budget, Headers
+        from modelpm.inspection.headers import BRIEF, WHOLE
         from modelpm.operations.measure import Measurer
 
         free = system.free_space(standing(self.store.root))
-        headers = Headers(self.inspection.inspectors, Budget(WHOLE if whole else BRIEF), whole)
+        headers = self.inspection.headers(WHOLE if whole else BRIEF, whole=whole)
         here = Machine(machine.memory(), machine.gpu_memory(), free)
         return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
+
+    def usable_memory(self) -> int:
+        """Return the bytes that a model may take of the larger memory of this machine; 0 where nothing is known."""
+        from modelpm.disk import machine
+        from modelpm.inspection.fit import SHARE
+
+        return int(max(machine.memory() or 0, machine.gpu_memory() or 0) * SHARE)
 
     def loader(self, environment: Environment) -> "Loader":
         """Return what opens models of an environment in real runtimes."""

@@ -18,6 +18,7 @@ _TEXTS = r"\[\n((?:    \"[^\"\\\x00-\x1f\x7f]*\",\n)*)\]"
 _NUMBER = r"(0|[1-9][0-9]{0,17})"
 _HEAD = re.compile(
     rf"(?:#[^\x00-\x08\x0a-\x1f\x7f]*\n)*version = {_NUMBER}\n(?:dir = {_TEXT}\n)?(?:default-groups = {_TEXTS}\n)?"
+    rf"(?:from = {_TEXT}\n)?"
 )
 KEYS = ("catalog", "id", "release", "variant", "upstream", "format", "license")
 _MODEL = re.compile(
@@ -41,11 +42,7 @@ def read_canonical(text: str) -> dict[str, Any] | None:
     head = _HEAD.match(text)
     if head is None:
         return None
-    tables: dict[str, Any] = {"version": int(head[1])}
-    if head[2] is not None:
-        tables["dir"] = head[2]
-    if head[3] is not None:
-        tables["default-groups"] = _ITEM.findall(head[3])
+    tables = _settings(head)
     position = head.end()
     models: list[dict[str, Any]] = []
     while found := _MODEL.match(text, position):
@@ -74,6 +71,18 @@ def read_canonical(text: str) -> dict[str, Any] | None:
     return tables if position == len(text) else None
 
 
+def _settings(head: re.Match[str]) -> dict[str, Any]:
+    version, folder, groups, origin = head.groups()
+    tables: dict[str, Any] = {"version": int(version)}
+    if folder is not None:
+        tables["dir"] = folder
+    if groups is not None:
+        tables["default-groups"] = _ITEM.findall(groups)
+    if origin is not None:
+        tables["from"] = origin
+    return tables
+
+
 def _model(found: re.Match[str]) -> dict[str, Any] | None:
     name, spec, options, groups, *texts, allow, without, entry_point, signatures, digest = found.groups()
     model: dict[str, Any] = {"name": name, "spec": spec}
@@ -97,9 +106,9 @@ def _model(found: re.Match[str]) -> dict[str, Any] | None:
     return model
 
 
-def head_text(folder: str, groups: tuple[str, ...]) -> str:
+def head_text(folder: str, groups: tuple[str, ...], origin: str = "") -> str:
     """Return the text above the blocks."""
-    return HEAD + settings_text(folder, groups)
+    return HEAD + settings_text(folder, groups) + (f"{_line('from', origin)}\n" if origin else "")
 
 
 def settings_text(folder: str, groups: tuple[str, ...]) -> str:

@@ -1,12 +1,12 @@
 """Import model files of this machine: take their bytes into the store, and make installed models of them."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelpm.bundle.bundle import Taken, owners_of
-from modelpm.bundle.files import find_files, take_files
+from modelpm.bundle.files import ModelFiles, find_files, take_files
 from modelpm.errors import Interrupted, ModelpmError, NotFound, UsageError
 from modelpm.events.acts import acting
 from modelpm.events.call import Call
@@ -61,24 +61,35 @@ class Importer:
         self._refuse_others(source)
         places = models_in(files.sizes, files.folder.as_posix()) or (_alone(source),)
         self._check_name(source, places)
-        store = self.installer.environment.store
-        details: dict[str, int] = {}
-        with ExitStack() as stack:
-            if not self.dry_run:
-                outcome = acting(
-                    self.call.bus, "import", resource_type="bundle", resource_id=str(source), user=self.call.user
-                )
-                details = stack.enter_context(outcome).details
-                stack.enter_context(store.lock("store", shared=True))
-            recognize = self.installer.resolver.catalogs.recognize
+        if self.dry_run:
+            return self.bring(files, places)
+        with acting(
+            self.call.bus, "import", resource_type="bundle", resource_id=str(source), user=self.call.user
+        ) as outcome:
+            result = self.bring(files, places)
+            outcome.details.update(files=len(result.rows), bytes=sum(row.size for row in result.rows))
+        return result
+
+    def bring(self, files: ModelFiles, places: Sequence[Place], *, share: bool = False) -> Result[Taken]:
+        """Take files into the store, and make a model of those in each place; where one fails, the others are finished.
+
+        Args:
+            files: The files.
+            places: The models among them.
+            share: As of :func:`modelpm.bundle.files.take_files`.
+
+        Raises:
+            StoreError: The system refuses.
+        """
+        store, recognize = self.installer.environment.store, self.installer.resolver.catalogs.recognize
+        with nullcontext() if self.dry_run else store.lock("store", shared=True):
             taken = {
                 row.file: replace(row, known=tuple(dict.fromkeys(map(str, recognize(row.sha256)))))
-                for row in take_files(store, files, until(self.call.cancelled), dry_run=self.dry_run)
+                for row in take_files(store, files, until(self.call.cancelled), share=share, dry_run=self.dry_run)
             }
-            details.update(files=len(taken), bytes=sum(row.size for row in taken.values()))
             names = self.installer.names()
             for place in places:
-                self._import(Placed(self.installer.resolver, files.folder, place, taken), names)
+                self._import(Placed(self.installer.resolver, files, place, taken), names)
         owners = owners_of([*self.project, *self.installer.environment.read().models, *self._planned])
         rows = tuple(replace(row, models=owners.get(row.sha256, ())) for row in taken.values())
         if left := [row.file for row in rows if not row.models and row.file not in self._failed]:

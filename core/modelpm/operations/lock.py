@@ -13,7 +13,8 @@ from modelpm.lockfile.merge import Merged
 from modelpm.lockfile.model import LockedArchive, LockedFile, LockedModel, archive_of
 from modelpm.lockfile.requirement import Requirement
 from modelpm.lockfile.salvage import Doubt, digests_in
-from modelpm.operations.acquire import Installer, Task, say_learned
+from modelpm.operations.acquire import Installer, Task
+from modelpm.operations.fetched import say_learned
 from modelpm.project.heal import pins_of
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.candidate import Candidate

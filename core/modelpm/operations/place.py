@@ -13,6 +13,7 @@ from pathlib import Path
 
 from modelpm.api.types import Digest, KnownFile, RemoteFile, Snapshot
 from modelpm.bundle.bundle import Taken
+from modelpm.bundle.files import ModelFiles
 from modelpm.errors import NotFound, UsageError
 from modelpm.inspection.layouts.components import bare_stem
 from modelpm.inspection.layouts.in_folder import Place, cached_at, is_generic
@@ -31,20 +32,20 @@ class Placed:
 
     Attributes:
         resolver: Looks names up.
-        root: The folder that was searched.
+        files: Everything that was found.
         place: Which of its models.
         taken: Every file that was found in the folder, by its path.
     """
 
     resolver: Resolver
-    root: Path
+    files: ModelFiles
     place: Place
     taken: Mapping[str, Taken]
 
     @property
     def folder(self) -> Path:
         """The folder that lists the files."""
-        return self.root / self.place.folder
+        return self.files.folder / self.place.folder
 
     def path(self, file: str) -> str:
         """Return a file's path as it was found."""
@@ -76,14 +77,15 @@ class Placed:
         """Return what a source would make of the folder, or of the file, with the digests that are known here."""
         place, reference_of = self.place, self.resolver.listings.registry.reference
         alone = place.is_loose and len(place.files) == 1
-        target = self.folder / place.files[0] if alone else self.folder
+        apart = self.path(place.files[0]) in self.files.places  # no folder lists what does not lie in one
+        target = self.files.place(self.path(place.files[0])) if alone or apart else self.folder
         spec = target.as_uri() + (f":{place.variant}" if place.variant else "")
-        include = tuple(map(glob.escape, place.files)) if place.is_loose and not alone else ()
+        include = tuple(map(glob.escape, place.files)) if place.is_loose and not (alone or apart) else ()
         below = f"{place.folder}/" if place.folder else ""
         paths = place.files if place.is_loose else [p.removeprefix(below) for p in self.taken if p.startswith(below)]
         files = []
         for path in paths:
-            row, file = self.taken[self.path(path)], self.folder / path
+            row, file = self.taken[self.path(path)], self.files.place(self.path(path))
             digest, own = Digest("sha256", row.sha256), reference_of(file.as_uri())
             files.append(RemoteFile(path, row.size, digest, (str(file),), own))
         reference = reference_of(spec)

@@ -88,6 +88,18 @@ class Manifest:
             allow=self.allow.get(model.name, ()),
         )
 
+    def check_formats(self, name: str, formats: Collection[str]) -> None:
+        """Hold the formats that a model's bytes are against the rules.
+
+        Args:
+            name: Of the model.
+            formats: As :func:`modelpm.inspection.policy.formats` returns them.
+
+        Raises:
+            Denied: Code ``policy``; names the rule.
+        """
+        self.rules.check_formats(name, formats, self.allow.get(name, ()))
+
 
 def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manifest:
     """Read a manifest.

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from modelpm.environment.foreign import is_foreign
 from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
 from modelpm.lockfile.model import LockedModel, archive_of
+from modelpm.network.private import is_private
 from modelpm.project.lock_rules import (
     ALLOW,
     DIR,
@@ -22,7 +23,6 @@ from modelpm.project.lock_rules import (
     offences,
 )
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
-from modelpm.text.places import is_local
 from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.untrusted import printable
 
@@ -99,7 +99,7 @@ class Judge:
         spec = model.requirement.spec
         for text, path in _references(model):
             if isinstance(spec, CatalogSpec):
-                if _BUILT_IN in {spec.catalog, model.catalog} and is_local(text):
+                if _BUILT_IN in {spec.catalog, model.catalog} and is_private(text):
                     yield _shown(text)
             elif not is_clearly_of(model.requirement.text, text, path) and not self._is_of(spec, text):
                 yield _shown(text)
@@ -122,7 +122,7 @@ class Judge:
             entry: Entry | None = self.known.catalogs.read(spec)[0]
         except ModelpmError:  # not on this machine
             entry = None
-        texts = _named_by(entry) if entry is not None else set[str]()
+        texts = entry.references() if entry is not None else frozenset[str]()
         named = [r for r in map(self._parsed, sorted(texts)) if r is not None]
         for text, path in _references(model):
             if any(is_clearly_of(name, text, path) for name in texts):
@@ -131,18 +131,16 @@ class Judge:
             if found is not None and any(_is_within(found, reference) for reference in named):
                 continue
             if entry is None:
-                if is_local(text):
+                if is_private(text):
                     yield text, True
                 continue
-            yield text, is_local(text) or not self._uses(entry, text.partition("://")[0].lower())
+            yield text, is_private(text) or not self._uses(entry, text.partition("://")[0].lower())
 
     def _uses(self, entry: "Entry", scheme: str) -> bool:
         """Whether a catalog uses a scheme; its other entries are read only where this one does not."""
-        schemes = {text.partition("://")[0].lower() for text in _named_by(entry)}
-        if scheme in schemes:
+        if scheme in {text.partition("://")[0].lower() for text in entry.references()}:
             return True
-        others = self.known.catalogs.entries(entry.catalog)
-        return any(text.lower().startswith(f"{scheme}://") for other in others for text in _named_by(other))
+        return any(scheme in card.schemes for card in self.known.catalogs.cards(entry.catalog))
 
 
 def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Offence]:
@@ -191,12 +189,6 @@ def _references(model: LockedModel) -> Iterator[tuple[str, str]]:
         for source in sources:
             if archive_of((source,)) not in archives:  # an archive is judged by its own sources
                 yield source, path
-
-
-def _named_by(entry: "Entry") -> set[str]:
-    variants = [variant for release in entry.releases for variant in release.variants]
-    files = [file for variant in variants for file in variant.files]
-    return {v.upstream for v in variants if v.upstream} | {source for f in files for source in f.sources}
 
 
 def _is_within(found: "Reference", place: "Reference") -> bool:

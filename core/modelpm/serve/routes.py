@@ -14,11 +14,11 @@ from fastapi.routing import APIRoute
 
 from modelpm.errors import ModelpmError
 from modelpm.library.manager import Manager
+from modelpm.network.private import is_private
 from modelpm.serve import problems, schema
 from modelpm.serve.live import Live
 from modelpm.serve.problems import ProblemError, documented
 from modelpm.serve.views import entry_of, row_of
-from modelpm.text.places import is_local
 
 PREFIX = "/api/v1"
 _MOST_LISTENERS = 500
@@ -177,7 +177,8 @@ def _add_looks(api: APIRouter, manager: Manager) -> None:
     ) -> schema.Items[schema.Entry]:
         """Search the catalogs, best first."""
         installed, memory = manager.installed(), manager.maintenance.memory()
-        return schema.Items(items=[entry_of(entry, installed, memory) for entry in manager.search(q).rows[:limit]])
+        found = (manager.catalogs.find(row.id, row.catalog) for row in manager.search(q).rows[:limit])
+        return schema.Items(items=[entry_of(entry, installed, memory) for entry in found])
 
     @api.get("/disk")
     def disk() -> schema.Disk:
@@ -207,7 +208,7 @@ def _check(manager: Manager, wanted: schema.Wanted) -> None:
             f"this service takes no {scheme[:20]}:// references",
             f"allowed are catalogs and {', '.join(schemes)}: `modelpm config set serve.schemes …`",
         )
-    if separator and is_local(wanted.spec.replace("oci://", "https://", 1)):
+    if separator and is_private(wanted.spec.replace("oci://", "https://", 1)):
         raise ProblemError(HTTPStatus.FORBIDDEN, "refused", "this service takes nothing from private addresses")
     allowed = manager.config["serve.allow"]
     for word, asked in (("pickle", wanted.allow_pickle), ("code", wanted.allow_code)):

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from modelpm.library.answers import Entry
+from modelpm.catalog.entry import Entry
 from modelpm.results.installed import InstalledModel
 from modelpm.serve import schema
 from modelpm.text.plain import row

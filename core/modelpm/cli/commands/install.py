@@ -10,7 +10,7 @@ from modelpm.cli.completion import catalog_names, folders
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, fetched, of_action, path_line, total
+from modelpm.cli.terminal.rows import change_line, change_row, fetched, of_action, path_line, reusable, total
 from modelpm.cli.updates import newer
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
@@ -68,6 +68,7 @@ def _planned(report: "Result[Any]") -> list[Line]:
     lines = [line((note, "dim")) for note in report.notes]
     if made:
         unknown = any(change.bytes is None for change in made)
-        lines.append(line(f"Would download {total([None if unknown else change.downloaded for change in made])}"))
+        sizes = total([None if unknown else change.downloaded for change in made])
+        lines.append(line(f"Would download {sizes}{reusable(made)}"))
         lines += [change_line(change, binary_size(change.bytes)) for change in made]
     return lines + [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]

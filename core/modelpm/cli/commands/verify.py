@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # start-up
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--quick", is_flag=True, help="Compare sizes and times only.")
 @click.option("--repair", is_flag=True, help="Fetch the damaged bytes again, and only those.")
-@click.option("--load", is_flag=True, help="Open the models in llama.cpp, ONNX Runtime or safetensors, too.")
+@click.option("--load", is_flag=True, help="Also open what is right in llama.cpp, ONNX Runtime or safetensors.")
 @click.option("--signatures", is_flag=True, help="Check who signed the models, too; keys are in `signatures.keys`.")
 @click.option("--subset", metavar="PART", default="", help="Check a part: 5% at random, or 2/7, the second of seven.")
 def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
@@ -52,13 +52,7 @@ def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> O
 
 def _error(file: "Verified") -> IntegrityError:
     if file.loaded is False:
-        return IntegrityError(
-            f"`{file.file}` of `{file.name}` cannot be opened: {file.problem}",
-            hints=["its bytes are what was locked: another version of the model, or of the runtime, may help"],
-            code=Code.LOAD_FAILED,
-            name=file.name,
-            file=file.file,
-        )
+        return file.not_opened()
     if file.signed is False:
         what = f"`{file.file}` does not count as the signature of" if file.file else "no trusted signer signed"
         return IntegrityError(

@@ -1,4 +1,4 @@
-"""Whether a reference leads to this machine or into a private network, by its text alone. Pure."""
+"""Whether a reference leads to this machine or into a private network, where strangers must not send us."""
 
 import re
 from ipaddress import ip_address
@@ -8,7 +8,7 @@ _AUTHORITY = re.compile(r"(?:[^@/]*@)?(\[[^\]]*\]|[^/:?#]*)")
 _ODD_ADDRESS = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*")  # 127.1, 0x7f000001
 
 
-def is_local(text: str) -> bool:
+def is_private(text: str) -> bool:
     """Whether a reference leads to a file of this machine, or to an address inside a private network."""
     scheme, _, rest = text.partition("://")
     found = _AUTHORITY.match(rest)
