@@ -11,6 +11,7 @@ import pytest
 from click.testing import Result
 
 from modelpm.cli.verbs import VERBS
+from modelpm.store import Store
 from modelpm.testing import FAULTS, Exchange, Fault, FaultServer, first
 from tests.conftest import Ran
 from tests.core.test_cli_commands import Run, run  # noqa: F401 - a fixture
@@ -55,9 +56,11 @@ SLOW = {
     "export": Slow("export --bundle {folder}/out.tar", ("writing",), (_INSTALL,)),
     "import": Slow("import {folder}/given", ("importing",)),
     "push": Slow("push oci://{registry}/m:1 w", ("sending",), (_INSTALL,)),
-    "prune": Slow("prune -y", ("checking", "removing"), (_INSTALL, "import {folder}/other", "uninstall w")),
+    "prune": Slow("prune -y", ("checking", "removing"), ("orphan",)),
     "store": Slow("store move {folder}/elsewhere", ("copying", "linking", "removing"), (_INSTALL,)),
     "cache": Slow("cache clean", ("removing",)),
+    "adopt": Slow("adopt gpt4all --app-dir {folder}/given", ("importing",)),
+    "link": Slow("link gpt4all --all --app-dir {folder}/given", ("linking",), (_INSTALL,)),
     "doctor": Slow("doctor --offline", ("checking",)),
 }
 QUICK = {
@@ -67,11 +70,14 @@ QUICK = {
     "rename": "one lock and a few links",
     "search": "reads files of this machine",
     "why": "reads locks",
+    "apps": "looks at a few folders",
+    "unlink": "a few links",
     "init": "writes one file",
     "catalog": "reads files of this machine",
     "config": "reads one file",
     "plugins": "one import each, with a limit of its own",
     "audit": "reads one file",
+    "serve": "prints a link, and serves until a signal comes",
     "completions": "prints a text",
     "help": "prints a text",
     "version": "prints a text",
@@ -98,6 +104,7 @@ def test_every_command_is_in_one_of_the_tables() -> None:
 def test_what_takes_long_is_told_in_events(
     run: Run,  # noqa: F811 - the fixture
     registry: Registry,
+    home: Path,
     tmp_path: Path,
     name: str,
 ) -> None:
@@ -118,6 +125,8 @@ def test_what_takes_long_is_told_in_events(
     for text in case.before:
         if text == "rm-lock":
             (place / "models.lock").unlink()
+        elif text == "orphan":
+            Store(home / "store").take(folder / "other" / "w.gguf")
         else:
             assert ran(text).exit_code == 0, text
     done = ran(case.arguments, "--json", "--progress")

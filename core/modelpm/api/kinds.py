@@ -8,7 +8,18 @@ import pluggy
 
 from modelpm.api.oci import Content, Descriptor, Document
 from modelpm.api.stages import Stage
-from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Secret, Snapshot, Stream
+from modelpm.api.types import (
+    CatalogText,
+    Event,
+    FoundModel,
+    KnownFile,
+    Progress,
+    Reference,
+    RemoteFile,
+    Secret,
+    Snapshot,
+    Stream,
+)
 
 hookimpl = pluggy.HookimplMarker("modelpm")
 
@@ -59,6 +70,7 @@ class Parser(Protocol):
 
     A lock writes ``str(reference) + "/" + path`` for each file, with the reference of the listing, or the reference of
     the file where that has one. ``parse`` must read both back, and ``resolve`` or ``locate`` must serve what it reads.
+    It may leave the path of the file in ``path``, or split it off into ``file``: then all of it, as the listing has it.
     """
 
     def parse(self, rest: str) -> Reference:
@@ -93,7 +105,32 @@ class Locator(Protocol):
     """Optional protocol: a source that knows the location of a pinned file without a listing."""
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
-        """Return the locations of one file of a pinned reference; sends no request."""
+        """Return the locations of one file of a pinned reference, or none where only a listing tells; sends no request.
+
+        Args:
+            reference: What ``parse`` made of a file's text in a lock: ``str(snapshot.reference) + "/" + path``, or
+                the file's own reference. Where ``parse`` splits the file off, ``reference.file`` has it.
+            path: The path that the file has in the model. A catalog may give it another one than the listing does:
+                ``reference.file`` goes before it.
+        """
+        ...
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """Optional protocol: a source whose server can be searched."""
+
+    def search(self, text: str, limit: int) -> Iterable[FoundModel]:
+        """Return what the server finds, the best match first.
+
+        Args:
+            text: The words as the user typed them.
+            limit: How many are wanted at most.
+
+        Raises:
+            Unavailable: Worth retrying.
+            OfflineError: The network is forbidden.
+        """
         ...
 
 
@@ -245,6 +282,15 @@ class Catalog(Protocol):
 
     def about(self) -> CatalogText:
         """Return the catalog's own TOML: schema, name, title, aliases."""
+        ...
+
+
+@runtime_checkable
+class Stamped(Protocol):
+    """Optional protocol: a catalog that tells cheaply which of its models changed; a search reads those only."""
+
+    def stamps(self) -> Mapping[str, str]:
+        """Return a text for each id that is another one once the model's TOML changed."""
         ...
 
 

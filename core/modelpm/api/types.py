@@ -137,6 +137,27 @@ class KnownFile:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A model that the search of a source found.
+
+    Attributes:
+        spec: What installs it: ``hf://owner/repo``.
+        title: What people call it; empty where that is only the spec.
+        license: SPDX identifier; empty where it is not known.
+        size: Bytes of all files, or None where the server does not say.
+        downloads: How often it was downloaded lately, or None where the server does not say.
+        tasks: What it does: ``chat``, ``embedding``.
+    """
+
+    spec: str
+    title: str = ""
+    license: str = ""
+    size: int | None = None
+    downloads: int | None = None
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Stream:
     """Bytes of one file from ``start`` on.
 

@@ -186,6 +186,19 @@ def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tupl
     return lock, taken
 
 
+def lock_in(source: Path) -> Lock:
+    """Return the lock of a bundle, and read no blob of it.
+
+    Raises:
+        IntegrityError: It is not a bundle, or cut.
+    """
+    if source.is_dir():
+        return parse_lock(lock_text(source / LOCK) or layout.lock_in(source), f"the lock in {source}")
+    for name, size, chunks in archive.unpacked(source):
+        return _first(name, size, chunks, source)
+    raise _empty(source)
+
+
 def is_bundle(source: Path) -> bool:
     """Whether something is a bundle, and not just a file or folder of a model.
 
@@ -235,7 +248,7 @@ def owners_of(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
 
 
 def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
-    lock = parse_lock(lock_text(source / LOCK) or layout.lock_in(source), f"the lock in {source}")
+    lock = lock_in(source)
     owners, taken = owners_of(lock.models), []
     for sha256, size in sorted({(f.sha256, f.size) for m in lock.models for f in m.files}):
         name = layout.member_of(sha256)
@@ -272,11 +285,7 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
     taken = []
     for name, size, chunks in archive.unpacked(source):
         if lock is None:
-            if name != LOCK or size > MAX_LOCK_BYTES:
-                raise IntegrityError(
-                    f"{source} is not a bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE
-                )
-            lock = _lock(b"".join(chunks), source)
+            lock = _first(name, size, chunks, source)
             owners = owners_of(lock.models)
             files = [(f.sha256, f.size) for model in lock.models for f in model.files]
             wanted = {layout.member_of(sha256): (sha256, size) for sha256, size in files}
@@ -295,11 +304,19 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     if lock is None:
-        raise IntegrityError(f"{source} is not a bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
+        raise _empty(source)
     return lock, taken
 
 
-def _lock(content: bytes, source: Path) -> Lock:
+def _empty(source: Path) -> IntegrityError:
+    return IntegrityError(f"{source} is not a bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
+
+
+def _first(name: str, size: int, chunks: Iterator[bytes], source: Path) -> Lock:
+    """Return the lock, which stands first in a bundle."""
+    if name != LOCK or size > MAX_LOCK_BYTES:
+        raise IntegrityError(f"{source} is not a bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE)
+    content = b"".join(chunks)
     if len(content) > MAX_LOCK_BYTES:
         raise UsageError(f"the lock in {source} is larger than {MAX_LOCK_BYTES} bytes", code=Code.LOCK_UNREADABLE)
     return parse_lock(content.decode(errors="replace"), f"the lock in {source}")

@@ -75,7 +75,7 @@ class Sender:
             raise PermanentError(f"a location cannot be used: {error.message}", code=Code.BAD_ADDRESS) from error
         if self._context.offline:
             hint = self._source.offline_hint
-            raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=[hint])
+            raise OfflineError(f"cannot reach {host(url)}: the network is forbidden", hints=[hint])
         seen = [url]
         while len(seen) <= _MAX_HOPS + 1:
             response = self._send(url, asked)

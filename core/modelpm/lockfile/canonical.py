@@ -27,6 +27,7 @@ _MODEL = re.compile(
     + rf"(?:allow = {_TEXTS}\n)?"
     + rf"(?:without = {_TEXTS}\n)?"
     + rf"(?:entry-point = {_TEXT}\n)?"
+    + rf"(?:signatures = {_TEXTS}\n)?"
     + rf"digest = {_TEXT}\n"
 )
 _FILE = re.compile(
@@ -83,7 +84,7 @@ def _settings(head: re.Match[str]) -> dict[str, Any]:
 
 
 def _model(found: re.Match[str]) -> dict[str, Any] | None:
-    name, spec, options, groups, *texts, allow, without, entry_point, digest = found.groups()
+    name, spec, options, groups, *texts, allow, without, entry_point, signatures, digest = found.groups()
     model: dict[str, Any] = {"name": name, "spec": spec}
     if options is not None:
         try:
@@ -99,6 +100,8 @@ def _model(found: re.Match[str]) -> dict[str, Any] | None:
         model["without"] = _ITEM.findall(without)
     if entry_point is not None:
         model["entry-point"] = entry_point
+    if signatures is not None:
+        model["signatures"] = _ITEM.findall(signatures)
     model["digest"] = digest
     return model
 
@@ -127,6 +130,8 @@ def block_text(model: LockedModel) -> str:
         lines.append(_line("without", list(model.requirement.without)))
     if model.entry_point:
         lines.append(_line("entry-point", model.entry_point))
+    if model.signatures:
+        lines.append(_line("signatures", list(model.signatures)))
     lines.append(_line("digest", model.digest))
     lines += [f"{_key(key)} = {_inline(value)}" for key, value in model.extra.items()]
     for file in sorted(model.files, key=lambda f: f.path.encode()):

@@ -44,7 +44,9 @@ _SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
-_MODEL_KEYS = {"name", "spec", "groups", "allow", "without", "entry-point", "digest", "file", "archive", *KEYS}
+_MODEL_KEYS = {
+    "name", "spec", "groups", "allow", "without", "entry-point", "signatures", "digest", "file", "archive", *KEYS,
+}  # fmt: skip
 _FILE_KEYS = {"path", "size", "sha256", "sources", "role"}
 _ARCHIVE_KEYS = {"path", "size", "sha256", "sources", "unpack", "into"}
 
@@ -295,6 +297,7 @@ def _model(table: Table, origin: str) -> LockedModel:
         groups=table.texts("groups"),
         allow=table.texts("allow"),
         entry_point=_entry_point(table, files),
+        signatures=table.texts("signatures"),
         archives=tuple(_archive(item) for item in table.tables("archive", least=0)),
         extra={k: v for k, v in table.values.items() if k not in _MODEL_KEYS},
         **{key: table.text(key, ok=any_text, default="") for key in KEYS},

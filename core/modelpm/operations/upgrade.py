@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from modelpm.api.events import Bus
 from modelpm.catalog import Entry, Release, choose
+from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
@@ -38,8 +39,9 @@ def outdated(resolver: Resolver, models: Sequence[LockedModel], bus: Bus) -> Res
         except Interrupted:
             raise
         except ModelpmError as error:
-            error.details.setdefault("name", model.name)
-            errors.append(error)
+            if not _stays(model, error, bus):
+                error.details.setdefault("name", model.name)
+                errors.append(error)
         else:
             rows += [row] if row is not None else []
     return Result(rows=tuple(rows), errors=tuple(errors))
@@ -53,7 +55,7 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
         if not isinstance(spec, CatalogSpec) or not spec.release:
             continue
         try:
-            entry, spec = resolver.catalogs.read(spec)
+            entry, spec = resolver.catalogs.read(spec, choosing=True)
             newest = _newest(entry, spec.variant).version
             allowed = choose(entry, spec.release, spec.variant or None)[0].version
         except ModelpmError:  # said where it matters: when the model is upgraded
@@ -71,7 +73,7 @@ def latest(resolver: Resolver, requirement: Requirement) -> Requirement:
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec) or not spec.release:
         return requirement
-    entry, spec = resolver.catalogs.read(spec)
+    entry, spec = resolver.catalogs.read(spec, choosing=True)
     newest, _ = choose(entry, None, spec.variant or None)
     if choose(entry, spec.release, spec.variant or None)[0].version == newest.version:
         return requirement
@@ -109,7 +111,7 @@ def upgrade(
     errors: list[ModelpmError] = []
     moves: list[tuple[LockedModel, ResolvedModel]] = []
     for old in models:
-        with _collecting(old, errors):
+        with _collecting(old, errors, call.bus):
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
             say_whole(old, new, call.bus)
             if not same(old, new) or (untold(new) and fetch):
@@ -126,7 +128,7 @@ def upgrade(
     changes: list[Change] = []
     for old, new in moves:
         task = planned.get(new.name) or Task.learning(new)
-        with _collecting(old, errors):
+        with _collecting(old, errors, call.bus):
             if dry_run:
                 change: Change | None = _told(installer, old, task)
             else:
@@ -136,15 +138,24 @@ def upgrade(
 
 
 @contextmanager
-def _collecting(model: LockedModel, errors: list[ModelpmError]) -> Iterator[None]:
+def _collecting(model: LockedModel, errors: list[ModelpmError], bus: Bus) -> Iterator[None]:
     """Collect the failure of one model, so that the others are finished; an interruption ends all."""
     try:
         yield
     except Interrupted:
         raise
     except ModelpmError as error:
-        error.details.setdefault("name", model.name)
-        errors.append(error)
+        if not _stays(model, error, bus):
+            error.details.setdefault("name", model.name)
+            errors.append(error)
+
+
+def _stays(model: LockedModel, error: ModelpmError, bus: Bus) -> bool:
+    """Whether a model came from a place of this machine that is gone, such as a memory stick: nothing can be newer."""
+    gone = isinstance(error, NotFound) and model.requirement.text.startswith("file://")
+    if gone:
+        bus.warn(f"{model.name} stays as it is: {error.message}")
+    return gone
 
 
 def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> ResolvedModel:
@@ -157,7 +168,10 @@ def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
     """Return the change that an upgrade makes, as far as that is known before."""
     if task.learns:
         return task.change("compare", old.release or old.digest)
-    return task.change("upgrade", _version(installer.resolver, old))
+    return replace(
+        task.change("upgrade", _version(installer.resolver, old)),
+        reused=reusable(installer.environment.view, task.model, task.plan),
+    )
 
 
 def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change:
@@ -182,7 +196,7 @@ def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
     spec = model.requirement.spec
     if not isinstance(spec, CatalogSpec):
         return _of_source(resolver, model, bus)
-    entry, spec = resolver.catalogs.read(spec)
+    entry, spec = resolver.catalogs.read(spec, choosing=True)
     allowed, _ = choose(entry, spec.release or None, spec.variant or None)
     newest = _newest(entry, spec.variant)
     note = _note(resolver, entry, allowed, model, bus)

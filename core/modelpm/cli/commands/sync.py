@@ -46,9 +46,9 @@ def command(session: Session, /, *, origin: str | None, allow_pickle: bool, allo
         raise UsageError("without `--from`, no option says what models may hold", hints=[hint])
     with session.manager() as manager:
         if origin is None:
-            report = session.needed_project(manager, frozen=given["frozen"]).sync(**given)
-        else:
-            session.refuse_global()
-            more = {name: given[name] for name in ("exact", "groups", "all_groups", "dry_run")}
-            report = manager.sync_from(origin, allow_pickle=allow_pickle, allow_code=allow_code, **more)
+            project = session.needed_project(manager, frozen=given["frozen"])
+            return projects.outcome(session, project.sync(**given), None if given["frozen"] else project)
+        session.refuse_global()
+        more = {name: given[name] for name in ("exact", "groups", "all_groups", "dry_run")}
+        report = manager.sync_from(origin, allow_pickle=allow_pickle, allow_code=allow_code, **more)
     return projects.outcome(session, report)

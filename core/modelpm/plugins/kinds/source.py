@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import ParamSpec, TypeVar
 
-from modelpm.api.kinds import Branched, Closing, Locator, Parser, Pushable, Source, WholeSource
+from modelpm.api.kinds import Branched, Closing, Locator, Parser, Pushable, Searching, Source, WholeSource
 from modelpm.api.oci import Content, Descriptor, Document, digest_of
-from modelpm.api.types import Context, Digest, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.types import Context, Digest, FoundModel, Reference, RemoteFile, Snapshot, Stream
 from modelpm.errors import Code, IntegrityError, PluginError, UsageError
 from modelpm.network.redact import FOREIGN_CAP
 from modelpm.plugins.guard import NONE, Guarded, each, expect, networked
@@ -114,6 +115,36 @@ class GuardedSource(Guarded[Source]):
         if not isinstance(made, Branched):
             return ()
         return self._ask_all(lambda _: made.branches(reference), str, "branch")
+
+    def search(self, text: str, limit: int) -> tuple[FoundModel, ...]:
+        """As :meth:`modelpm.api.Searching.search`; none where the plugin cannot search. Texts are cut and escaped.
+
+        Raises:
+            PluginError: A spec is not of this source.
+        """
+        made = self.made
+        if not isinstance(made, Searching):
+            return ()
+
+        def ask() -> tuple[FoundModel, ...]:
+            return self._ask(lambda _: tuple(islice(made.search(text, limit), limit)))
+
+        return tuple(map(self._checked_row, self.waits.bounded(self.entry, "a search", ask)))
+
+    def _checked_row(self, row: FoundModel) -> FoundModel:
+        expect(self.entry, row, FoundModel, "row of a search")
+        expect(self.entry, row.tasks, tuple, "tasks of a row")
+        for text in (row.spec, row.title, row.license, *row.tasks):
+            expect(self.entry, text, str, "text of a row")
+        expect(self.entry, row.size, (int, NONE), "size of a row")
+        expect(self.entry, row.downloads, (int, NONE), "downloads of a row")
+        if not row.spec.startswith(f"{self.entry.name}://") or printable(row.spec) != row.spec:
+            said = f"`{shortened(row.spec)}` as the spec of a row"
+            raise PluginError(
+                f"plugin {self.entry} answered with {said}, not with one that begins {self.entry.name}://"
+            )
+        cut = [printable(text[:FOREIGN_CAP]) for text in (row.title, row.license, *row.tasks)]
+        return replace(row, title=cut[0], license=cut[1], tasks=tuple(cut[2:]))
 
     def document(self, reference: Reference, digest: str = "") -> Document:
         """As :meth:`modelpm.api.Pushable.document`; its digest is compared."""
