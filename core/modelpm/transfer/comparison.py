@@ -21,6 +21,7 @@ from modelpm.store.partials.partial import Partial
 from modelpm.transfer.context import RunContext
 from modelpm.transfer.likeness import SAMPLE, Older, Span, alike, candidates, looks, probes
 from modelpm.transfer.model import Origin
+from modelpm.transfer.pieces import equal_pieces
 
 _RANDOM: Final = SystemRandom()  # places that a publisher cannot foresee
 _LARGEST_HEADER: Final = 64 << 20
@@ -69,6 +70,9 @@ class Comparison:
         for path in paths:
             with suppress(ModelpmError):
                 self._files[path] = self._opened.enter_context(LocalFile(path))
+        if pieces := self.origin.remote.pieces:  # they tell, and nothing is guessed
+            self.spans = equal_pieces(pieces, self.size, self._files, self.context.stopped)
+            return
         older = [old for path, file in self._files.items() if (old := self._older(path, file)) is not None]
         if not older:
             return
