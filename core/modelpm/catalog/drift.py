@@ -36,16 +36,16 @@ class Drift:
         name: The model's name in its environment.
         kind: The code.
         words: What it is.
-        cure: What to do.
+        fix: What to do.
     """
 
     name: str
     kind: Kind
     words: str
-    cure: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.name}: {self.words} [{self.kind}]; {self.cure}"
+        return f"{self.name}: {self.words} [{self.kind}]; {self.fix}"
 
 
 def drifts(entry: Entry, model: LockedModel) -> Iterator[Drift]:

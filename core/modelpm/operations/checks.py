@@ -114,7 +114,7 @@ def drifted(judge: "Judge", models: "Sequence[LockedModel]") -> Iterator[Check]:
     """Say which of the user's models are not what their catalogs say by now."""
     for drift in judge.drifts(models):
         state: State = "fail" if drift.kind == "blocked" else "warn"
-        yield Check(drift.kind, state, f"{drift.name}: {drift.words}", drift.cure)
+        yield Check(drift.kind, state, f"{drift.name}: {drift.words}", drift.fix)
 
 
 def plugins(registry: "Registry", config: "Config") -> Iterator[Check]:
