@@ -136,16 +136,16 @@ def test_outdated_says_what_became_of_what_is_locked(run: Run, shop: Shop, serve
     shop.offer("chat", "1.0")
     assert notes(run) == [("1.0", "1.1 is not in the catalog any more")]
     shop.offer("chat", "1.0", "1.1", v1_1={"blocked": "malware"})
-    assert notes(run) == [("1.0", "blocked: malware")]
+    assert notes(run) == [("1.0", "acme/chat 1.1 is blocked by its catalog: malware")]
     shop.offer("chat", "1.0", "1.1", license="apache-2.0")
-    assert notes(run) == [("1.1", "its catalog entry changed")]
+    assert notes(run) == [("1.1", "its catalog entry changed since it was locked")]
     shop.offer("chat", "1.0", "1.1", files=("other.gguf",))
-    assert notes(run) == [("1.1", "its catalog entry changed")]
+    assert notes(run) == [("1.1", "its catalog entry changed since it was locked")]
     shop.offer("chat", "1.0", "1.1", "1.2")
     assert notes(run) == [("1.2", "")]
     shop.offer("chat", "1.0", "1.1", server=server)
     online = partial(run, MODELPM_OFFLINE="0")
-    assert notes(online) == [("1.1", "its catalog entry changed")]  # the source is another one
+    assert notes(online) == [("1.1", "its catalog entry changed since it was locked")]  # the source is another one
     online("upgrade")
     result = online("outdated")
     assert "cannot tell whether `chat` changed" in result.stderr

@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from modelpm.api.events import Bus
 from modelpm.catalog import Entry, Release, choose
+from modelpm.catalog.drift import CHANGED, MOVED, Kind, drifts, is_pinned
 from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
@@ -207,10 +208,15 @@ def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
     entry, spec = resolver.catalogs.read(spec, choosing=True)
     allowed, _ = choose(entry, spec.release or None, spec.variant or None)
     newest = _newest(entry, spec.variant)
-    note = _note(resolver, entry, allowed, model, bus)
-    if allowed.version == newest.version == model.release and not note:
+    found = [(drift.kind, drift.words) for drift in drifts(entry, model)]
+    if allowed.version == model.release and not {kind for kind, _ in found} - {Kind.DEPRECATED}:
+        found += _of_upstream(resolver, entry, model, bus)
+    if newest.version != model.release:
+        found.append((Kind.NEW_RELEASE, ""))
+    if not found:
         return None
-    return Outdated(model.name, model.release, allowed.version, newest.version, note)
+    kind, note = found[0][0], "; ".join(words for _, words in found if words)
+    return Outdated(model.name, model.release, allowed.version, newest.version, note, kind)
 
 
 def _newest(entry: Entry, variant: str) -> Release:
@@ -220,20 +226,16 @@ def _newest(entry: Entry, variant: str) -> Release:
         return choose(entry)[0]
 
 
-def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel, bus: Bus) -> str:
-    here = next((r for r in entry.releases if r.version == model.release), None)
-    if here is None:
-        return f"{model.release} is not in the catalog any more"
-    if here.blocked or here.yanked:
-        return f"blocked: {here.blocked}" if here.blocked else f"yanked: {here.yanked}"
-    if allowed.version != model.release:
-        return ""
+def _of_upstream(resolver: Resolver, entry: Entry, model: LockedModel, bus: Bus) -> list[tuple[Kind, str]]:
+    """Return whether it would be locked in another way now: by its entry, or by what its source has under a branch."""
     new = _resolved(resolver, model)
     if not same(model, new):
-        return "its catalog entry changed"
+        locked, there = (_revision(resolver, each.upstream) for each in (model, new))
+        moved = locked != there and not is_pinned(entry, model)
+        return [(Kind.UPSTREAM_MOVED, MOVED) if moved else (Kind.ENTRY_CHANGED, CHANGED)]
     if untold(new):
         say_untold(model.name, bus)
-    return ""
+    return []
 
 
 def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
@@ -246,7 +248,7 @@ def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | N
     if not found or locked == found:
         known = new.lock({}).digest if new.is_pinned else "changed"
         locked, found = model.digest[: 3 + _SHORT], known[: 3 + _SHORT]
-    return Outdated(model.name, locked, found, found)
+    return Outdated(model.name, locked, found, found, MOVED, Kind.UPSTREAM_MOVED)
 
 
 def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:

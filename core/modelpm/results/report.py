@@ -356,7 +356,9 @@ class Outdated:
         locked: What is locked: a release, a revision, or a digest where there is neither.
         allowed: The newest that its spec allows.
         newest: The newest there is.
-        note: Withdrawn, blocked, changed in the catalog.
+        note: What there is to know, in words.
+        kind: Its code, of several the gravest: ``blocked``, ``yanked``, ``release_gone``, ``entry_changed``,
+            ``upstream_moved``, ``deprecated`` or ``new_release``.
     """
 
     name: str
@@ -364,6 +366,7 @@ class Outdated:
     allowed: str
     newest: str
     note: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
