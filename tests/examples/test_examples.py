@@ -104,7 +104,7 @@ class Client:
 
 
 def test_a_backend_streams_progress_and_ends_with_the_path(tmp_path: Path) -> None:
-    async def main() -> list[tuple[int, list[dict[str, Any]]]]:
+    async def main() -> tuple[tuple[int, list[dict[str, Any]]], ...]:
         backend = imported("backend").Backend(home=tmp_path)
         async with Client(backend) as client:
             both = await asyncio.gather(client.get("/models/tiny"), client.get("/models/tiny"))
