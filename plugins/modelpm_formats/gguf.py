@@ -9,6 +9,7 @@ from struct import Struct, unpack
 from typing import Final
 
 from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
+from modelpm.api.inspection import Tensor as Placed
 from modelpm.api.toolkit import BoundError, Cursor, MalformedError, structural
 from modelpm_formats.ggml_types import FILE_TYPES, TYPES
 from modelpm_formats.gguf_dimensions import Scalar, dimensions
@@ -243,6 +244,21 @@ def brief(source: ByteSource) -> Facts:
         MalformedError: The header breaks the format's rules or a bound.
     """
     return facts(read_brief(source))
+
+
+def tensors(source: ByteSource) -> list[Placed]:
+    """Return where the tensors are; the last dimension is that of the rows.
+
+    Raises:
+        MalformedError: The header breaks the format's rules or a bound.
+    """
+    header = read(source)
+    start = header.data_start or 0
+    return [
+        Placed(each.name, f"{each.type} {each.shape[:-1]}", start + each.offset, start + each.offset + each.nbytes)
+        for each in header.tensors
+        if each.nbytes
+    ]
 
 
 def inspect(source: ByteSource) -> Findings:

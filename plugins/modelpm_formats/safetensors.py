@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, Final
 
 from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
+from modelpm.api.inspection import Tensor as Placed
 from modelpm.api.toolkit import Cursor, MalformedError, structural
 
 NAME: Final = "safetensors"
@@ -135,6 +136,20 @@ def brief(source: ByteSource) -> Facts:
         MalformedError: The header breaks the format's rules or a bound.
     """
     return facts(read(source))
+
+
+def tensors(source: ByteSource) -> list[Placed]:
+    """Return where the tensors are; the first dimension is that of the rows.
+
+    Raises:
+        MalformedError: The header breaks the format's rules or a bound.
+    """
+    header = read(source)
+    start = header.data_start
+    return [
+        Placed(each.name, f"{each.type} {each.shape[1:]}", start + each.begin, start + each.end)
+        for each in header.tensors
+    ]
 
 
 def inspect(source: ByteSource) -> Findings:

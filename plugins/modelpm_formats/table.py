@@ -1,11 +1,11 @@
 """The inspectors by name: what each recognizes, and what the endings of names promise."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from modelpm.api.inspection import ByteSource, Danger, Facts, Findings
+from modelpm.api.inspection import ByteSource, Danger, Facts, Findings, Tensor
 from modelpm_formats import executables, ggml, gguf, hdf5, onnx, pickles, safetensors, signatures
 
 _NONE: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})
@@ -45,9 +45,10 @@ class Hidden(Glanced):
 
 @dataclass(frozen=True, slots=True)
 class Headed(Format):
-    """One that reads facts from few ranges of a remote file."""
+    """One that reads facts from few ranges of a remote file, and where its tensors are."""
 
     read: Callable[[ByteSource], Facts | None] = field(kw_only=True)
+    tensors: Callable[[ByteSource], Sequence[Tensor]] = field(kw_only=True)
 
 
 def _recognized(name: str, recognizes: Callable[[bytes], bool], *endings: str) -> Format:
@@ -74,9 +75,13 @@ _PICKLE_CLAIMS: Final = {
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill"), _PICKLED),
 }
 FORMATS: Final[Mapping[str, Format]] = {
-    "gguf": Headed(gguf.recognizes, gguf.inspect, *_one("gguf", ".gguf"), read=gguf.brief),
+    "gguf": Headed(gguf.recognizes, gguf.inspect, *_one("gguf", ".gguf"), read=gguf.brief, tensors=gguf.tensors),
     "safetensors": Headed(
-        safetensors.recognizes, safetensors.inspect, *_one("safetensors", ".safetensors"), read=safetensors.brief
+        safetensors.recognizes,
+        safetensors.inspect,
+        *_one("safetensors", ".safetensors"),
+        read=safetensors.brief,
+        tensors=safetensors.tensors,
     ),
     "executable": Glanced(
         executables.recognizes, executables.inspect, *_one("executable", ".llamafile"), glance=executables.glance

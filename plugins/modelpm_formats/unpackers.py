@@ -120,6 +120,10 @@ class Zip:
             if not info.is_dir() and not info.filename.startswith(_MAC):
                 yield Member(info.filename, self._chunks(archive, info))
 
+    def unpacked_size(self, parts: Sequence[ByteSource]) -> int:
+        """As :meth:`modelpm.api.unpacking.Measured.unpacked_size`."""
+        return sum(info.file_size for info in zip_archive(parts[0]).infolist())
+
     def _chunks(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in {0, stat.S_IFREG}:
@@ -173,6 +177,10 @@ class Join:
     def unpack(self, parts: Sequence[ByteSource], name: str) -> Iterator[Member]:
         """As :meth:`modelpm.api.unpacking.Unpacker.unpack`."""
         yield Member(name, (piece for part in parts for piece in pieces(Stream(part))))
+
+    def unpacked_size(self, parts: Sequence[ByteSource]) -> int:
+        """As :meth:`modelpm.api.unpacking.Measured.unpacked_size`."""
+        return sum(part.size for part in parts)
 
 
 UNPACKERS: Final[Mapping[str, Zip | Tar | Single | Join]] = {

@@ -13,6 +13,7 @@ from modelpm.api import (
     Code,
     Context,
     Digest,
+    FoundModel,
     ModelpmError,
     NotFound,
     Reference,
@@ -24,7 +25,7 @@ from modelpm.api import (
     too_many,
 )
 from modelpm.http import Answer, HttpSource, host, next_page, origin
-from modelpm_huggingface import account, grammar
+from modelpm_huggingface import account, grammar, searching
 from modelpm_huggingface.refusals import Refusal
 
 _MAX_PAGES = 1000
@@ -111,6 +112,16 @@ class HuggingFace(HttpSource):
     def branches(self, reference: Reference) -> tuple[str, ...]:
         """As :meth:`modelpm.api.Branched.branches`."""
         return self._refs(reference.path, "branches")
+
+    def search(self, text: str, limit: int) -> Iterator[FoundModel]:
+        """As :meth:`modelpm.api.Searching.search`: the most downloaded first, as far as they are wanted."""
+        listing = f"{self.base}/api/models"
+        for answer in self.pages(f"{listing}?{searching.query(text, limit)}", headers={"Accept": "application/json"}):
+            page = answer.json()
+            if not isinstance(page, list) or not all(isinstance(entry, dict) for entry in page):
+                raise self._malformed("the result of its search is none")
+            rows = (searching.found(entry, _license(entry)) for entry in page)
+            yield from (row for row in rows if row is not None)
 
     def _refs(self, path: str, kind: str) -> tuple[str, ...]:
         """Return the names of branches or tags."""

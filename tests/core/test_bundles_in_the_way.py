@@ -167,7 +167,8 @@ def test_an_interrupted_bundle_is_not_taken_for_loose_files(
 ) -> None:
     (tmp_path / "dir").mkdir()
     assert modelpm("export", "--bundle", "dir", env=stocked).code == 0
-    (tmp_path / "dir" / "models.lock").unlink()
+    for last in ("models.lock", "index.json"):
+        (tmp_path / "dir" / last).unlink()
     (tmp_path / "stick").mkdir()
     assert modelpm("export", "--bundle", "stick/s.tar", "--split", "1M", env=stocked).code == 0
     part = tmp_path / "stick" / "s.tar.001"

@@ -1,12 +1,16 @@
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelpm.api import Catalog, CatalogText, FolderCatalog, NotFound, UsageError
 from modelpm.api.events import Bus, Warned
 from modelpm.catalog import Catalogs
+from modelpm.catalog.place import Place
+from modelpm.catalog.search import Wanted
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.text.spec import CatalogSpec, parse_spec
 from tests.support.catalogs import DictCatalog, model, release, variant, write_catalog
@@ -21,6 +25,10 @@ def parsed(text: str) -> CatalogSpec:
 
 def catalogs(**named: Catalog) -> Catalogs:
     return Catalogs([(name, lambda catalog=catalog: catalog) for name, catalog in named.items()])  # type: ignore[misc]
+
+
+def found(among: Catalogs, text: str = "", **wanted: Any) -> list[str]:
+    return [match.card.id for match in among.search(Wanted(text, **wanted))]
 
 
 class Raising:
@@ -185,7 +193,7 @@ def with_own(folder: Path, warnings: list[str]) -> Catalogs:
     shipped = DictCatalog([model("tiny")], 'schema = 1\n[aliases]\nsmall = "tiny"')
     return Catalogs(
         [("acme", lambda: FolderCatalog(folder)), ("core", lambda: shipped)],
-        own=["acme"],
+        places={"acme": Place.of("acme", str(folder))},
         bus=Bus((Told(warnings),)),
     )
 
@@ -203,7 +211,7 @@ def test_no_other_model_is_taken_where_an_own_catalog_that_goes_before_cannot_be
         both.find(wanted)
     assert (refused.value.code, refused.value.exit_code) == ("unreadable_catalog", 2)
     assert f"`core/{wanted}`" in refused.value.hints[0]
-    assert "`acme`" in refused.value.hints[1]
+    assert "`modelpm catalog remove acme`" in refused.value.hints[1]
     assert both.find("tiny", "core").name == "core/tiny"
     assert warnings == []
 
@@ -221,7 +229,7 @@ def test_an_own_catalog_that_cannot_be_read_is_told_where_all_are_listed(tmp_pat
     folder, warnings = write_catalog(tmp_path / "c", [model("tiny")]), list[str]()
     both = with_own(folder, warnings)
     UNREADABLE[fault](folder)
-    assert [entry.name for entry in both.search()] == ["core/tiny"]
+    assert found(both) == ["tiny"]
     assert both.names() == ("core/tiny",)
     assert set(warnings) == {f"the catalog `acme` is passed over: {both.problems[0]}"}
     with pytest.raises(ModelpmError, check=coded("unreadable_catalog", "invalid_catalog", "newer_schema")):
@@ -250,8 +258,11 @@ def test_a_catalog_of_somebody_else_that_cannot_be_read_is_a_warning() -> None:
     assert both.find("tiny").name == "core/tiny"
     assert warnings == ["the catalog `theirs` is passed over: the catalog `theirs` failed: RuntimeError: boom"]
     warnings.clear()
-    assert len(both.search()) == 1
-    assert [text.partition(" is passed over")[0] for text in warnings] == ["the catalog `theirs`", "the model `core/b`"]
+    assert found(both) == ["tiny"]
+    assert [re.split(" is passed| cannot be", text)[0] for text in warnings] == [
+        "the catalog `theirs`",
+        "the model `core/b`",
+    ]
 
 
 def test_a_catalog_is_opened_only_when_it_is_needed() -> None:
@@ -333,7 +344,7 @@ LIBRARY = DictCatalog(
     ],
 )
 def test_search_finds_every_word_anywhere_and_ranks_ids_first(text: str, expected: list[str]) -> None:
-    assert [entry.id for entry in catalogs(core=LIBRARY).search(text)] == expected
+    assert found(catalogs(core=LIBRARY), text) == expected
 
 
 NAMES = DictCatalog(
@@ -369,15 +380,15 @@ NAMES = DictCatalog(
     ],
 )
 def test_search_forgives_punctuation_and_spelling(text: str, expected: list[str]) -> None:
-    assert [entry.id for entry in catalogs(core=NAMES).search(text)][:3] == expected
+    assert found(catalogs(core=NAMES), text)[:3] == expected
 
 
 def test_search_filters_by_task_licence_and_format() -> None:
     one = catalogs(core=LIBRARY)
-    assert [entry.id for entry in one.search(task="Chat")] == ["qwen", "small-qwen"]
-    assert [entry.id for entry in one.search("qwen", license="apache-2.0")] == ["qwen"]
-    assert [entry.id for entry in one.search(format="ONNX")] == ["minilm"]
-    assert [entry.id for entry in catalogs(core=NAMES).search(task="TTS")] == ["kokoro-82m"]
+    assert found(one, task="Chat") == ["qwen", "small-qwen"]
+    assert found(one, "qwen", license="apache-2.0") == ["qwen"]
+    assert found(one, format="ONNX") == ["minilm"]
+    assert found(catalogs(core=NAMES), task="TTS") == ["kokoro-82m"]
 
 
 def test_a_folder_is_a_catalog(tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_the_store_may_be_on_another_disk(tmp_path: Path) -> None:
         ("[network]\nlimit = [{from = '8:00', to = '9:00'}]\n", "a list like"),
         ("[store]\npath = 3\n", "a list of them"),
         ("[store]\npath = [3]\n", "a list of them"),
-        ("[catalogs]\nacme = 3\n", "a table of texts"),
+        ("[catalogs]\nacme = 3\n", "a table like"),
         ("mirrors = 'https://m/'\n", "a table like"),
         ("not toml", "cannot be read"),
     ],

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 import pytest
 
-from modelpm.api.types import MAX_FILES, Digest, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.types import MAX_FILES, Digest, FoundModel, Reference, RemoteFile, Snapshot, Stream
 from modelpm.errors import ModelpmError, NotFound, PluginError, Unavailable, UsageError
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.network.redact import FOREIGN_CAP
@@ -163,6 +163,42 @@ def test_a_licence_is_bounded_and_made_printable() -> None:
     found = GuardedSource(ENTRY, Source(lambda: made)).resolve(REFERENCE).license
     assert (found[:15], found.isprintable()) == ("mit\\u200b\\x1bxxx"[:15], True)
     assert MAX_LICENSE < len(found) < 2 * FOREIGN_CAP, "what is too long for a licence is told apart where it is locked"
+
+
+class Searched(MemorySource):
+    """Finds these rows, again and again."""
+
+    def __init__(self, *rows: object) -> None:
+        super().__init__({})
+        self.rows = rows
+
+    def search(self, text: str, limit: int) -> Iterator[Any]:
+        del text, limit
+        return itertools.cycle(self.rows)
+
+
+def test_a_search_is_cut_at_its_limit_and_made_printable() -> None:
+    row = FoundModel("rude://x", "T\x1b[2J", "mit\u200b" + "x" * (1 << 20), 5, 6, ("chat\x07",))
+    found = GuardedSource(ENTRY, Searched(row)).search("x", 3)
+    assert len(found) == 3
+    assert (found[0].spec, found[0].title, found[0].tasks) == ("rude://x", "T\\x1b[2J", ("chat\\x07",))
+    assert len(found[0].license) < 2 * FOREIGN_CAP
+    assert GuardedSource(ENTRY, MemorySource({})).search("x", 3) == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("rude://x", "with a str as row of a search"),
+        (FoundModel("other://x"), "not with one that begins rude://"),
+        (FoundModel("rude://x\x1b[2J"), "not with one that begins rude://"),
+        (FoundModel("rude://x", size="5"), "with a str as size"),  # type: ignore[arg-type] # what the guard is for
+        (FoundModel("rude://x", tasks=["chat"]), "with a list as tasks"),  # type: ignore[arg-type] # as above
+    ],
+)
+def test_a_row_of_a_search_that_cannot_be_used_names_the_plugin(row: object, said: str) -> None:
+    with pytest.raises(PluginError, match=said):
+        GuardedSource(ENTRY, Searched(row)).search("x", 1)
 
 
 @pytest.mark.parametrize("total", [-1, 1 << 63])

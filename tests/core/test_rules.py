@@ -21,8 +21,10 @@ SYSTEM_ONLY = {
 PUBLIC = {
     "modelpm.__version__",
     "modelpm.api",
+    "modelpm.api.attesting",
     "modelpm.api.exporting",
     "modelpm.api.inspection",
+    "modelpm.api.oci",
     "modelpm.api.toolkit",
     "modelpm.api.unpacking",
     "modelpm.http",
@@ -76,7 +78,7 @@ def prints_or_exits(path: str, tree: ast.AST) -> Iterator[int]:
 
 
 def reaches_the_network(path: str, tree: ast.AST) -> Iterator[int]:
-    if not path.startswith(("core/modelpm/http/", "core/modelpm/testing/", "plugins/")):
+    if not path.startswith(("core/modelpm/http/", "core/modelpm/serve/", "core/modelpm/testing/", "plugins/")):
         bad = {"urllib3", "requests", "httpx", "socket", "ssl", "http.client", "urllib.request"}
         yield from (line for line, name in names(tree) if name in bad or name.startswith("urllib3."))
 
@@ -206,7 +208,7 @@ CALLABLES = {
     "Callback._on_progress", "Context.emit", "Context.secret", "Context.warn", "Events._on_event", "Stream.abort",
     "Stream.readinto", "Warnings._on_warning",
     "Check.fix", "Display._make", "Fetch.locate", "Guard.interrupt", "Hosts.clock", "Kind.guard", "Kind.hook",
-    "Registry.context", "Setting.parse", "_Opened._opener",
+    "Registry.context", "Setting.parse", "Opened._opener",
 }  # fmt: skip
 
 

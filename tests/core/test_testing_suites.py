@@ -1,4 +1,4 @@
-"""The kit finds what others' plugins did wrong: fifteen sources, and what is broken of each other kind."""
+"""The kit finds what others' plugins did wrong: sixteen sources, and what is broken of each other kind."""
 
 import hashlib
 import io
@@ -19,6 +19,7 @@ from modelpm.api import (
     Digest,
     Event,
     FolderCatalog,
+    FoundModel,
     NotFound,
     OfflineError,
     Progress,
@@ -108,6 +109,27 @@ class CannotReadBack(Sound):
         return super().parse(rest)
 
 
+class SplitsTheName(Sound):
+    """Its parse takes the last name for the file, whatever folder that is in."""
+
+    def resolve(self, reference: Reference) -> Snapshot:
+        return replace(super().resolve(reference), files=(replace(FILE, path="sub/w"),))
+
+    def parse(self, rest: str) -> Reference:
+        whole = super().parse(rest)
+        return replace(whole, file=whole.file.rpartition("/")[2])
+
+
+class SplitsTooLittle(Sound):
+    """Its parse leaves a part of the file's path in the path of the model."""
+
+    def resolve(self, reference: Reference) -> Snapshot:
+        return replace(super().resolve(reference), files=(replace(FILE, path="sub/w"),))
+
+    def parse(self, rest: str) -> Reference:
+        return replace(super().parse(rest), path="here/sub") if rest.endswith("/sub/w") else super().parse(rest)
+
+
 class CaseTwins(Sound):
     def resolve(self, reference: Reference) -> Snapshot:
         found = super().resolve(reference)
@@ -150,6 +172,8 @@ def no_abort() -> None:
 
 HOSTILE = [
     ("parse cannot read back", CannotReadBack, "parse reads `sound://here@1/w`"),
+    ("parse takes a name for the file", SplitsTheName, "as the file `sub/w` of the listing, not `w`"),
+    ("parse cuts at another place", SplitsTooLittle, "`sound://here@1/sub/w` can be resolved"),
     ("wrong git-sha1", listing(digest=Digest("git-sha1", "0" * 40)), "has the git-sha1 000"),
     ("a digest that no plugin serves", listing(digest=Digest("blake3", "0" * 64)), "can be checked"),
     ("wrong total", streaming(lambda a, z: Stream(iter([DATA[a:z]]), a, 5)), "total of a stream"),
@@ -179,6 +203,37 @@ def test_each_broken_source_hears_what_it_broke(make: type[Sound], promise: str)
         file.close()
     if isinstance(source, OfOneThread):
         source.database.close()
+
+
+class Searched(Sound):
+    """A source with a search."""
+
+    found: Sequence[Any] = (FoundModel("sound://here"), FoundModel("sound://here"))
+
+    def search(self, text: str, limit: int) -> Sequence[Any]:
+        return self.found[:limit] if text == "hearing" else ()
+
+
+def finding(*found: object) -> Searched:
+    source = Searched()
+    source.found = found
+    return source
+
+
+@pytest.mark.parametrize(
+    ("source", "promise"),
+    [
+        (Sound(), "has `search"),
+        (finding(), "with the limit 1 finds one model, not 0"),
+        (finding("sound://here"), "gives FoundModels, not a str"),
+        (finding(FoundModel("other://here")), "begins with sound://"),
+        (finding(FoundModel("sound://gone")), "`sound://gone` can be resolved"),
+    ],
+)
+def test_a_search_is_held_to_what_it_finds(source: Sound, promise: str) -> None:
+    check_source(Searched(), WHERE, search="hearing")
+    with pytest.raises(AssertionError, match=promise):
+        check_source(source, WHERE, search="hearing")
 
 
 class Forbidden(Sound):

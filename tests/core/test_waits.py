@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.core.test_cli_commands import Run, run  # noqa: F401 - a fixture
 from tests.core.test_screen import Start, start  # noqa: F401 - a fixture
 from tests.support.hub import Hub
 from tests.support.models import holding
+from tests.support.registry import Registry, running_double
 
 MIB = 1 << 20
 Modelpm = Callable[..., Ran]
@@ -54,6 +55,7 @@ SLOW = {
     "verify": Slow("verify", ("progress",), (_INSTALL,)),
     "export": Slow("export --bundle {folder}/out.tar", ("writing",), (_INSTALL,)),
     "import": Slow("import {folder}/given", ("importing",)),
+    "push": Slow("push oci://{registry}/m:1 w", ("sending",), (_INSTALL,)),
     "prune": Slow("prune -y", ("checking", "removing"), ("orphan",)),
     "store": Slow("store move {folder}/elsewhere", ("copying", "linking", "removing"), (_INSTALL,)),
     "cache": Slow("cache clean", ("removing",)),
@@ -75,6 +77,7 @@ QUICK = {
     "config": "reads one file",
     "plugins": "one import each, with a limit of its own",
     "audit": "reads one file",
+    "serve": "prints a link, and serves until a signal comes",
     "completions": "prints a text",
     "help": "prints a text",
     "version": "prints a text",
@@ -86,6 +89,12 @@ def model(size: int) -> bytes:
     return holding("w.gguf", os.urandom(size))
 
 
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with running_double() as running:
+        yield running
+
+
 def test_every_command_is_in_one_of_the_tables() -> None:
     assert SLOW.keys() | QUICK.keys() == VERBS.keys()
     assert not SLOW.keys() & QUICK.keys()
@@ -95,6 +104,7 @@ def test_every_command_is_in_one_of_the_tables() -> None:
 def test_what_takes_long_is_told_in_events(
     run: Run,  # noqa: F811 - the fixture
     home: Path,
+    registry: Registry,
     tmp_path: Path,
     name: str,
 ) -> None:
@@ -109,7 +119,7 @@ def test_what_takes_long_is_told_in_events(
         assert run("-C", str(place), "init").exit_code == 0
 
     def ran(text: str, *more: str) -> Result:
-        known = {"spec": f"file://{folder}/given/w.gguf", "folder": str(folder)}
+        known = {"spec": f"file://{folder}/given/w.gguf", "folder": str(folder), "registry": registry.host}
         return run("-C", str(place), *text.format(**known).split(), *more)
 
     for text in case.before:

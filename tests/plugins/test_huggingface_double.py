@@ -68,3 +68,15 @@ def test_hf_download_finds_no_repository_and_no_revision_in_it(hub: Hub, clean_e
     assert "not found" in (missing.stderr + missing.stdout).lower()
     assert unknown.returncode != 0
     assert "revision not found" in (unknown.stderr + unknown.stdout).lower()
+
+
+def test_its_own_client_searches_it(hub: Hub) -> None:
+    from huggingface_hub import HfApi
+
+    for number in range(3):
+        hub.add(f"acme/tiny-{number}", {"config.json": b"{}"})
+    hub.page, hub.downloads = 2, {"acme/tiny-1": 7}
+    found = list(HfApi(hub.endpoint).list_models(search="tiny", sort="downloads", expand=["downloads", "usedStorage"]))
+    assert [(model.id, model.downloads) for model in found] == [
+        ("acme/tiny-1", 7), ("acme/tiny-0", 0), ("acme/tiny-2", 0)
+    ]  # fmt: skip

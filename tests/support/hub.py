@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlencode
 
 from werkzeug import Request, Response
 
@@ -76,12 +76,14 @@ class Hub:
     Attributes:
         tokens: Names of the gated and private repositories that each known token may see.
         page: Entries of one page of a listing.
+        downloads: How often each repository was downloaded.
         past: Every commit there was, by repository and commit.
         seen: Every request that came in, to either server.
     """
 
     tokens: dict[str, set[str]] = field(default_factory=dict)
     page: int = 1000
+    downloads: dict[str, int] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
     repos: dict[str, Repo] = field(default_factory=dict)
     past: dict[tuple[str, str], Repo] = field(default_factory=dict)
@@ -132,7 +134,7 @@ class Hub:
     def _route(self, request: Request) -> Response:
         path = request.environ["REQUEST_URI"].partition("?")[0]
         try:
-            response = self._answer(request, path)
+            response = self._search(request) if path == "/api/models" else self._answer(request, path)
         except Refused as refused:
             response = refused.response
         response.headers["RateLimit"] = '"api";r=499;t=300'
@@ -178,6 +180,28 @@ class Hub:
             target = f"https://huggingface.co{request.path}?recursive=true&expand=false&cursor={begin + self.page}"
             response.headers["Link"] = f'<{target}>; rel="next"'
         return response
+
+    def _search(self, request: Request) -> Response:
+        words = request.args.get("search", "").lower()
+        names = sorted(name for name in self.repos if words in name.lower() and not self.repos[name].private)
+        names.sort(key=lambda name: -self.downloads.get(name, 0))
+        begin, limit = int(request.args.get("cursor", "0")), min(int(request.args.get("limit", "1000")), self.page)
+        expand = request.args.getlist("expand")
+        response = _json([self._hit(self.repos[name], expand) for name in names[begin : begin + limit]])
+        if begin + limit < len(names):
+            asked = [(key, value) for key, value in request.args.items(multi=True) if key != "cursor"]
+            query = urlencode([*asked, ("cursor", begin + limit)])
+            response.headers["Link"] = f'<{self.endpoint}{request.path}?{query}>; rel="next"'
+        return response
+
+    def _hit(self, repo: Repo, expand: list[str]) -> dict[str, object]:
+        known: dict[str, object] = {
+            "downloads": self.downloads.get(repo.name, 0),
+            "pipeline_tag": "text-generation",
+            "tags": [f"license:{repo.license}", "region:us"],
+            "usedStorage": sum(file.size for file in repo.files.values()),
+        }
+        return {"_id": repo.commit[:24], "id": repo.name, **{key: known[key] for key in expand if key in known}}
 
     def _resolve(self, repo: Repo, found: re.Match[str]) -> Response:
         _check_revision(repo, unquote(found["revision"]))

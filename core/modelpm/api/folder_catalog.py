@@ -1,6 +1,7 @@
 """A catalog that is a plain folder: ``catalog.toml`` and ``models/<id>.toml``."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from modelpm.api.types import CatalogText
@@ -31,8 +32,7 @@ class FolderCatalog:
         try:
             return sorted(p.stem for p in (self._path / "models").iterdir() if p.suffix == ".toml" and _is_id(p.stem))
         except OSError as error:
-            what = f"the catalog {printable(str(self._path))} cannot be read: {printable(str(self._path / 'models'))}"
-            raise _unreadable(what, error) from None
+            raise self._closed(error) from None
 
     def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
         """Return the TOML of one model.
@@ -45,6 +45,19 @@ class FolderCatalog:
             raise NotFound(f"{self._path} has no model `{printable(id)}`")
         return read_text(self._path / "models" / f"{id}.toml")
 
+    def stamps(self) -> Mapping[str, str]:
+        """As :meth:`modelpm.api.Stamped.stamps`: what the system says of each file.
+
+        Raises:
+            NotFound: No such folder.
+        """
+        try:
+            with os.scandir(self._path / "models") as entries:
+                named = [(entry.name.removesuffix(".toml"), entry) for entry in entries if entry.name.endswith(".toml")]
+                return {name: _stamp(entry.stat()) for name, entry in named if _is_id(name)}
+        except OSError as error:
+            raise self._closed(error) from None
+
     def about(self) -> CatalogText:
         """Return ``catalog.toml``.
 
@@ -53,6 +66,10 @@ class FolderCatalog:
             UsageError: The file is not text, or too big.
         """
         return read_text(self._path / "catalog.toml")
+
+    def _closed(self, error: OSError) -> NotFound:
+        what = f"the catalog {printable(str(self._path))} cannot be read: {printable(str(self._path / 'models'))}"
+        return _unreadable(what, error)
 
 
 def read_text(path: Path) -> CatalogText:
@@ -82,6 +99,10 @@ def _unreadable(what: str, error: OSError) -> NotFound:
         hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`"],
         code=Code.UNREADABLE_CATALOG,
     )
+
+
+def _stamp(facts: os.stat_result) -> str:
+    return f"{facts.st_mtime_ns:x}-{facts.st_size:x}-{facts.st_ino:x}"
 
 
 def _is_id(name: str) -> bool:

@@ -6,8 +6,20 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
+from modelpm.api.oci import Content, Descriptor, Document
 from modelpm.api.stages import Stage
-from modelpm.api.types import CatalogText, Event, KnownFile, Progress, Reference, RemoteFile, Secret, Snapshot, Stream
+from modelpm.api.types import (
+    CatalogText,
+    Event,
+    FoundModel,
+    KnownFile,
+    Progress,
+    Reference,
+    RemoteFile,
+    Secret,
+    Snapshot,
+    Stream,
+)
 
 hookimpl = pluggy.HookimplMarker("modelpm")
 
@@ -58,6 +70,7 @@ class Parser(Protocol):
 
     A lock writes ``str(reference) + "/" + path`` for each file, with the reference of the listing, or the reference of
     the file where that has one. ``parse`` must read both back, and ``resolve`` or ``locate`` must serve what it reads.
+    It may leave the path of the file in ``path``, or split it off into ``file``: then all of it, as the listing has it.
     """
 
     def parse(self, rest: str) -> Reference:
@@ -92,7 +105,32 @@ class Locator(Protocol):
     """Optional protocol: a source that knows the location of a pinned file without a listing."""
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
-        """Return the locations of one file of a pinned reference; sends no request."""
+        """Return the locations of one file of a pinned reference, or none where only a listing tells; sends no request.
+
+        Args:
+            reference: What ``parse`` made of a file's text in a lock: ``str(snapshot.reference) + "/" + path``, or
+                the file's own reference. Where ``parse`` splits the file off, ``reference.file`` has it.
+            path: The path that the file has in the model. A catalog may give it another one than the listing does:
+                ``reference.file`` goes before it.
+        """
+        ...
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """Optional protocol: a source whose server can be searched."""
+
+    def search(self, text: str, limit: int) -> Iterable[FoundModel]:
+        """Return what the server finds, the best match first.
+
+        Args:
+            text: The words as the user typed them.
+            limit: How many are wanted at most.
+
+        Raises:
+            Unavailable: Worth retrying.
+            OfflineError: The network is forbidden.
+        """
         ...
 
 
@@ -102,6 +140,63 @@ class Branched(Protocol):
 
     def branches(self, reference: Reference) -> tuple[str, ...]:
         """Return the names of the branches of a model, as a revision writes them; asked where one has no weights."""
+        ...
+
+
+@runtime_checkable
+class Pushable(Protocol):
+    """Optional protocol: a source whose servers keep OCI content, so that models can be pushed there, and synced back.
+
+    The reference names a place, as a repository of a registry or a prefix of a bucket, and what stands there under a
+    name. With a digest as its revision, ``replace(reference, revision="sha256:…")``, it names one manifest or index of
+    that place; ``resolve`` must serve such a reference, too, and list the files of the manifest.
+
+    The core sends every blob, then seals manifests, and last the one that the reference is to name: what is named is
+    complete. It asks one thing at a time.
+    """
+
+    def document(self, reference: Reference, digest: str = "") -> Document:
+        """Return a manifest or an index; without a digest the one that the reference names.
+
+        Raises:
+            NotFound: There is none.
+            IntegrityError: What is there has another digest.
+        """
+        ...
+
+    def blob(self, reference: Reference, blob: Descriptor) -> bytes:
+        """Return a small blob, as a config or a lock.
+
+        Raises:
+            NotFound: There is none.
+            IntegrityError: What is there has another digest.
+        """
+        ...
+
+    def has(self, reference: Reference, blob: Descriptor) -> bool:
+        """Return whether a blob is there, whole."""
+        ...
+
+    def send(self, reference: Reference, blob: Descriptor, content: Content) -> int:
+        """Send a blob that is not there, and return how many bytes were sent; resumes what an earlier run began.
+
+        Raises:
+            Denied: It may not be sent there.
+            Unavailable: Worth running the push again.
+        """
+        ...
+
+    def seal(self, reference: Reference, document: Document, *, named: bool) -> None:
+        """Put a manifest or an index whose parts are there.
+
+        Args:
+            reference: The place.
+            document: What is put.
+            named: Whether the reference names it from then on; else only its digest does.
+
+        Raises:
+            Denied: It may not be put there.
+        """
         ...
 
 
@@ -187,6 +282,15 @@ class Catalog(Protocol):
 
     def about(self) -> CatalogText:
         """Return the catalog's own TOML: schema, name, title, aliases."""
+        ...
+
+
+@runtime_checkable
+class Stamped(Protocol):
+    """Optional protocol: a catalog that tells cheaply which of its models changed; a search reads those only."""
+
+    def stamps(self) -> Mapping[str, str]:
+        """Return a text for each id that is another one once the model's TOML changed."""
         ...
 
 

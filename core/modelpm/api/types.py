@@ -88,6 +88,8 @@ class RemoteFile:
         digest: What the source promises of the bytes; None where it promises nothing.
         locations: Where the bytes are, best first. Opaque to the core, handed back to ``Source.open``; never stored.
         reference: The reference of this one file, where it is not the listing's reference and the path.
+        pieces: SHA-256 (hexadecimal) of each 16 MiB of the bytes, where the source knows them: what an older version of
+            the file has in common with this one is then copied, not fetched. They save bytes, and prove nothing.
     """
 
     path: str
@@ -95,6 +97,7 @@ class RemoteFile:
     digest: Digest | None
     locations: tuple[str, ...]
     reference: Reference | None = None
+    pieces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,27 @@ class KnownFile:
     def __str__(self) -> str:
         """Return what installs it: the model of a catalog, or the file of a repository."""
         return f"{self.model}/{self.path}" if "://" in self.model else self.model
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """A model that the search of a source found.
+
+    Attributes:
+        spec: What installs it: ``hf://owner/repo``.
+        title: What people call it; empty where that is only the spec.
+        license: SPDX identifier; empty where it is not known.
+        size: Bytes of all files, or None where the server does not say.
+        downloads: How often it was downloaded lately, or None where the server does not say.
+        tasks: What it does: ``chat``, ``embedding``.
+    """
+
+    spec: str
+    title: str = ""
+    license: str = ""
+    size: int | None = None
+    downloads: int | None = None
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 UNPACK = ("zip", "tar", "tar.gz", "tar.xz", "tar.bz2", "tar.zst", "gz", "zst", "join")
-"""What ``unpack`` of a file may say."""
+"""What ``unpack`` of a file may say without another plugin."""
 JOIN = "join"
 
 
@@ -134,3 +134,9 @@ class Entry:
     def name(self) -> str:
         """The full name, ``catalog/id``."""
         return f"{self.catalog}/{self.id}"
+
+    def references(self) -> frozenset[str]:
+        """Return every place that it names for files."""
+        variants = [variant for release in self.releases for variant in release.variants]
+        files = [file for variant in variants for file in variant.files]
+        return frozenset({v.upstream for v in variants if v.upstream} | {s for file in files for s in file.sources})

@@ -10,7 +10,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from modelpm.api.folder_catalog import FolderCatalog, read_text
 from modelpm.api.kinds import Catalog
 from modelpm.api.types import CatalogText, Finding, Severity
-from modelpm.catalog.entry import CatalogFile, Entry, Variant
+from modelpm.catalog.entry import UNPACK, CatalogFile, Entry, Variant
 from modelpm.catalog.parse import parse_about, parse_entry, reading
 from modelpm.errors import ModelpmError, NotFound
 from modelpm.inspection.layouts.roles import format_of
@@ -197,6 +197,9 @@ def _of_file(file: CatalogFile, name: str, *, pinned: bool) -> Iterator[Finding]
         yield Finding(weight, "no_digest", f"{name} has no `sha256`; {why}")
     if file.size is None:
         yield Finding(Severity.NOTE, "no_size", f"{name} has no `size`; it is learned when it is locked")
+    if file.unpack and file.unpack not in UNPACK:
+        hint = f"modelpm itself has {', '.join(UNPACK)}"
+        yield Finding(Severity.WARN, "other_unpacker", f"{name}: `{file.unpack}` needs a plugin; {hint}")
     for source in file.sources:
         if source.startswith("http://"):
             yield Finding(

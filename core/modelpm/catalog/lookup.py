@@ -4,22 +4,31 @@ Except where that would give another model than the user meant: a catalog of the
 the id that a later one answers for.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from modelpm.api.events import Bus
-from modelpm.api.kinds import Catalog, Recognizer
-from modelpm.api.types import CatalogText, Finding, KnownFile, Severity
+from modelpm.api.kinds import Catalog
+from modelpm.api.types import Finding, KnownFile, Severity
+from modelpm.catalog.card import Card
 from modelpm.catalog.entry import About, Entry
-from modelpm.catalog.parse import parse_about, parse_entry
-from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
+from modelpm.catalog.opened import Opened
+from modelpm.catalog.place import Place
+from modelpm.errors import Code, ModelpmError, NotFound, UsageError
+from modelpm.text.shorthand import FILES
 from modelpm.text.spec import CatalogSpec
 from modelpm.text.suggest import did_you_mean, nearest, suggest
-from modelpm.text.untrusted import MODEL_ID, printable
+from modelpm.text.untrusted import printable
+
+if TYPE_CHECKING:  # start-up: installing looks for no words
+    from modelpm.catalog.built import Row
+    from modelpm.catalog.remote.base import Remote
+    from modelpm.catalog.search import Match, Wanted
 
 _MOST_NEAR = 3
 LATEST = "latest"  # what other tools call the recommended variant
-_T = TypeVar("_T")
 
 
 class Catalogs:
@@ -27,26 +36,39 @@ class Catalogs:
 
     Args:
         catalogs: Name and opener of each.
-        own: Names of those that the user configured; see :meth:`find`.
+        places: Where those are that the user configured, by name; see :meth:`find`.
         bus: Gets a warning for everything that is skipped.
+        cache: Folder of what is kept of catalogs, each in a folder of its name; None for nowhere.
     """
 
     def __init__(
         self,
         catalogs: Sequence[tuple[str, Callable[[], Catalog]]],
         *,
-        own: Collection[str] = (),
+        places: Mapping[str, Place] = MappingProxyType({}),
         bus: Bus | None = None,
+        cache: Path | None = None,
     ) -> None:
-        self._opened = {name: _Opened(name, opener) for name, opener in catalogs}
-        self._own = frozenset(own)
+        self._opened = {name: Opened(name, opener, places.get(name)) for name, opener in catalogs}
+        self._places = places
         self._bus = bus or Bus()
+        self._cache = cache
         self._problems: dict[str, ModelpmError] = {}
 
     @property
     def catalogs(self) -> tuple[str, ...]:
         """The catalogs' names, in order of priority."""
         return tuple(self._opened)
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """Where the catalogs are that the user configured, by name."""
+        return self._places
+
+    def remote(self, catalog: str) -> "Remote | None":
+        """Return the copy of a catalog elsewhere; None where it is not elsewhere."""
+        opened = self._named(catalog)
+        return opened.remote() if opened.is_remote else None
 
     @property
     def problems(self) -> tuple[ModelpmError, ...]:
@@ -75,16 +97,23 @@ class Catalogs:
         opened, _, real = self._first((id,), catalog)
         return opened.entry(real)
 
-    def read(self, spec: CatalogSpec) -> tuple[Entry, CatalogSpec]:
+    def read(self, spec: CatalogSpec, *, choosing: bool = False) -> tuple[Entry, CatalogSpec]:
         """Return the model that a spec names, and the spec in full: catalog, id and variant without alias.
 
         The whole spec may be an alias (``qwen3:8b``), and goes before its id. ``:latest`` is the recommended variant.
+
+        Args:
+            spec: The spec.
+            choosing: Whether something is chosen by it, so that catalogs elsewhere are asked for what is new; else only
+                what is on this machine counts.
 
         Raises:
             ModelpmError: As :meth:`find`.
         """
         whole = f"{spec.id}:{spec.variant}" if spec.variant and not spec.release else spec.id
-        opened, name, real = self._first(tuple(dict.fromkeys((whole, spec.id))), spec.catalog or None)
+        opened, name, real = self._first(
+            tuple(dict.fromkeys((whole, spec.id))), spec.catalog or None, choosing=choosing
+        )
         entry = opened.entry(real)
         variant = spec.variant if name == spec.id else ""
         if variant not in {"", *(v.name for release in entry.releases for v in release.variants)}:
@@ -94,26 +123,39 @@ class Catalogs:
                 opened.refuse_size(spec.id, variant)
         return entry, CatalogSpec(entry.catalog, entry.id, spec.release, variant)
 
-    def _first(self, names: Sequence[str], catalog: str | None) -> "tuple[_Opened, str, str]":
+    def _first(self, names: Sequence[str], catalog: str | None, *, choosing: bool = False) -> tuple[Opened, str, str]:
         """Return the first catalog that has one of the names, that name, and the id that it is or stands for."""
-        if catalog is not None:
-            opened = self._named(catalog, names[-1])
-            if (found := opened.first(names)) is not None:
-                return opened, *found
+        if catalog is None:
+            return self._in_any(names, choosing=choosing)
+        opened = self._named(catalog, names[-1])
+        if choosing:
+            opened.refresh()
+        if (found := opened.first(names)) is None:
             raise self._unknown(names[-1], opened)
-        doubt: tuple[str, ModelpmError] | None = None
-        for opened in self._opened.values():
+        return opened, *found
+
+    def _in_any(self, names: Sequence[str], *, choosing: bool) -> tuple[Opened, str, str]:
+        """As :meth:`_first`, in the catalogs that answer names which do not say theirs.
+
+        One that cannot be read, or had the name, may have meant another model: no catalog behind it is believed.
+        """
+        doubts: list[_Doubt] = []
+        for opened in (opened for opened in self._opened.values() if opened.is_trusted):
             try:
+                if choosing:
+                    opened.refresh()
                 found = opened.first(names)
+                if found is None and not opened.gone().isdisjoint(names):
+                    doubts.append(_Doubt(opened.name, own=False))
             except ModelpmError as error:
-                if opened.name in self._own:
-                    doubt = doubt or (opened.name, error)
-                else:
+                doubts.append(_Doubt(opened.name, own=opened.name in self._places, why=error))
+                if not doubts[-1].own:
                     self._pass_over(opened, "", error)
                 continue
-            if found is not None and doubt is not None:
-                raise _unreadable(*doubt, f"{opened.name}/{found[0]}")
             if found is not None:
+                for doubt in doubts:
+                    if opened.is_remote or doubt.own:
+                        raise doubt.raised_by(f"{opened.name}/{found[0]}")
                 return opened, *found
         raise self._unknown(names[-1])
 
@@ -137,26 +179,64 @@ class Catalogs:
                 else:
                     yield entry
 
-    def search(self, text: str = "", *, task: str = "", license: str = "", format: str = "") -> tuple[Entry, ...]:  # noqa: A002 - the command's options
-        """Return the models that have every word of ``text``, the best match first.
+    def search(self, wanted: "Wanted", *, choosing: bool = False) -> "tuple[Match, ...]":
+        """Return the models that have what is wanted, the best match first.
 
         Args:
-            text: Words, looked for in id, aliases, title, tags, tasks and description; none means all models.
-                Punctuation does not matter, and a word that nothing has is read as the nearest one.
-            task: Only models for this task, or for what else people call it: ``tts``.
-            license: Only models under this license.
-            format: Only models with a variant of this format.
+            wanted: Words, looked for in id, aliases, title, tags, tasks and description, and more. Punctuation does not
+                matter, and a word that nothing has is read as the nearest one.
+            choosing: As of :meth:`read`.
         """
-        from modelpm.catalog.search import Card, by_id, passes, search  # start-up: installing looks for no words
+        from modelpm.catalog.search import Match, offered, search  # start-up: installing looks for no words
 
-        aliases: dict[str, dict[str, list[str]]] = {}
-        cards = []
-        for entry in self.entries():
-            if entry.catalog not in aliases:
-                aliases[entry.catalog] = by_id(self._named(entry.catalog).about().aliases)
-            if passes(entry, task=task, license=license, format=format):
-                cards.append(Card.of(entry, aliases[entry.catalog].get(entry.id, ())))
-        return search(cards, text)
+        rows = [(opened.name, row) for opened in self._opened.values() for row in self._rows(opened, choosing=choosing)]
+        found = []
+        for number in search([row.slip for _, row in rows], wanted.text):
+            catalog, row = rows[number]
+            card = row.card
+            fits, variant = offered(card, wanted)
+            found += [Match(catalog, card, variant)] if fits else []
+        return tuple(found)
+
+    def cards(self, catalog: str, *, choosing: bool = False) -> "tuple[Card, ...]":
+        """Return the cards of one catalog's models that can be read, by id.
+
+        Raises:
+            NotFound: No such catalog.
+            ModelpmError: It cannot be read.
+        """
+        return tuple(row.card for row in self._built(self._named(catalog), choosing=choosing))
+
+    def card(self, id_: str, catalog: str | None = None) -> Card:
+        """Return the card of a model by its id or an alias; as :meth:`find`, from what is on this machine."""
+        opened, _, real = self._first((id_,), catalog)
+        return opened.card(real)
+
+    def _rows(self, opened: Opened, *, choosing: bool) -> "Sequence[Row]":
+        try:
+            return self._built(opened, choosing=choosing)
+        except ModelpmError as error:
+            self._pass_over(opened, "", error)
+            return ()
+
+    def _built(self, opened: Opened, *, choosing: bool) -> "Sequence[Row]":
+        """Return the models of a catalog that can be read; what cannot is said in one line, when it is first found."""
+        from modelpm.catalog.built import Built  # start-up, as above
+
+        if choosing:
+            opened.refresh()
+        built = Built.of(opened, self._cache / opened.name if self._cache is not None else None)
+        for row in built.rows:
+            if row.problem:
+                self._problems[f"{opened.name}/{row.id}"] = UsageError(row.problem, code=Code.INVALID_CATALOG)
+        if built.fresh:
+            first, more = built.fresh[0], len(built.fresh) - 1
+            others = f", and {more} more" if more else ""
+            audit = f"`modelpm catalog audit {opened.name}` lists what is wrong"
+            self._bus.warn(
+                f"the model `{opened.name}/{first.id}`{others} cannot be read and is left out: {first.problem}; {audit}"
+            )
+        return [row for row in built.rows if not row.problem]
 
     def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
         """Return where the file of a digest is published, as far as some catalog knows; a broken one is passed over."""
@@ -192,7 +272,7 @@ class Catalogs:
         except ModelpmError as error:
             return (Finding(Severity.REJECT, error.code, error.message),)
 
-    def _named(self, catalog: str, model: str = "") -> "_Opened":
+    def _named(self, catalog: str, model: str = "") -> Opened:
         if catalog in self._opened:
             return self._opened[catalog]
         hints = suggest(catalog, self._opened) or [f"there are: {', '.join(self._opened) or 'none'}"]
@@ -205,138 +285,69 @@ class Catalogs:
             hints=[*hints, f"a repository of the Hugging Face Hub is written hf://{short}"],
         )
 
-    def _ids(self, opened: "_Opened") -> tuple[str, ...]:
+    def _ids(self, opened: Opened) -> tuple[str, ...]:
         try:
             return opened.ids()
         except ModelpmError as error:
             self._pass_over(opened, "", error)
             return ()
 
-    def _pass_over(self, opened: "_Opened", model: str, error: ModelpmError) -> None:
+    def _pass_over(self, opened: Opened, model: str, error: ModelpmError) -> None:
         self._problems[opened.name + model] = error
         self._bus.warn(f"the {'model' if model else 'catalog'} `{opened.name}{model}` is passed over: {error}")
 
-    def _unknown(self, wanted: str, asked: "_Opened | None" = None) -> NotFound:
+    def _unknown(self, wanted: str, asked: Opened | None = None) -> NotFound:
         names: dict[str, str] = {}  # what is near → how it is written
+        untrusted = []
         for opened in self._opened.values():
             try:
                 for name in (*opened.ids(), *opened.about().aliases):
-                    names.setdefault(name, name if asked in {None, opened} else f"{opened.name}/{name}")
+                    short = asked is opened or (asked is None and opened.is_trusted)
+                    names.setdefault(name, name if short else f"{opened.name}/{name}")
+                    untrusted += [opened.name] if name == wanted and asked is None and not opened.is_trusted else []
             except ModelpmError as error:
                 self._problems[opened.name] = error
         near = nearest(wanted, names, _MOST_NEAR) or [n for n in names if wanted in n][:_MOST_NEAR]
-        hints = [*did_you_mean([names[name] for name in near]), "`modelpm search TEXT` looks through the catalogs"]
+        hints = []
+        if wanted.endswith(FILES):
+            hints.append(f"a file is written with its folder, and `{printable(wanted)}` is not in this one")
+        hints += [
+            f"`{name}/{wanted}` is there: write it so, or `modelpm catalog trust {name}` to leave out `{name}/`"
+            for name in untrusted
+        ]
+        hints += [*did_you_mean([names[name] for name in near]), "`modelpm search TEXT` looks through the catalogs"]
         hints += [
             f"the catalog `{name}` could not be read: {e}" for name, e in self._problems.items() if "/" not in name
         ]
         where = f"the catalog `{asked.name}` has" if asked else "no catalog has"
         what = f"no model `{printable(wanted)}`" if asked else f"a model `{printable(wanted)}`"
+        if untrusted:
+            where = "no catalog that is trusted has"
         return NotFound(f"{where} {what}", code=Code.UNKNOWN_MODEL, hints=hints)
 
 
-class _Opened:
-    """One catalog, opened when first needed; what its plugin raises becomes a ``PluginError``."""
+class _Doubt(NamedTuple):
+    """A catalog that may have meant another model by a name than the one that was found behind it.
 
-    def __init__(self, name: str, opener: Callable[[], Catalog]) -> None:
-        self.name = name
-        self._opener = opener  # a callable, because a catalog is a plugin, which is imported only when it is asked
-        self._catalog: Catalog | None = None
-        self._about: tuple[CatalogText, About] | None = None
+    Attributes:
+        catalog: Its name.
+        own: Whether the user configured it, and it cannot be read.
+        why: Why it cannot be read; None where it had the name and has it no more.
+    """
 
-    def ids(self) -> tuple[str, ...]:
-        """Return the ids, once the catalog's own file is known to be one that this modelpm reads."""
-        self.about()
+    catalog: str
+    own: bool
+    why: ModelpmError | None = None
 
-        def listed() -> list[str]:
-            return [id_ for id_ in self._open().ids() if MODEL_ID.fullmatch(id_)]
-
-        return tuple(sorted(set(self._ask(listed))))
-
-    def about(self) -> About:
-        """Return what the catalog says of itself; it need not say anything."""
-        try:
-            text = self._text(lambda: self._open().about())
-        except NotFound as error:
-            if error.code != NotFound.code:
-                raise
-            return About("", {})
-        if self._about is None or self._about[0] != text:  # hundreds of aliases, asked for at each look
-            self._about = text, parse_about(text)
-        return self._about[1]
-
-    def refuse_size(self, alias: str, size: str) -> None:
-        """Refuse what stands behind the colon of an alias, where other aliases say what may.
-
-        Raises:
-            NotFound: Code ``unknown_variant``.
-        """
-        there = [name for name in self.about().aliases if name.startswith(f"{alias}:")]
-        if there:
-            asked = f"{alias}:{size}"
-            hints = [*did_you_mean(nearest(asked, there, _MOST_NEAR)), f"there are: {', '.join(there)}"]
-            raise NotFound(f"no model is called `{printable(asked)}`", code=Code.UNKNOWN_VARIANT, hints=hints)
-
-    def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
-        """Return where the file of a digest is published; nothing where the catalog knows no digests."""
-
-        def known() -> tuple[KnownFile, ...]:
-            catalog = self._open()
-            return tuple(catalog.recognize(sha256)) if isinstance(catalog, Recognizer) else ()
-
-        return self._ask(known)
-
-    def audit(self) -> tuple[Finding, ...]:
-        from modelpm.catalog.lint import audit_catalog  # for maintainers; installing does without
-
-        return self._ask(lambda: tuple(audit_catalog(self._open())))
-
-    def first(self, names: Sequence[str]) -> tuple[str, str] | None:
-        """Return the first of the names that is known here, and the id that it is or stands for.
-
-        An id goes before an alias, and an alias for what is not there names nothing.
-        """
-        ids = frozenset(self.ids())
-        if names[0] in ids:
-            return names[0], names[0]
-        aliases = self.about().aliases
-        for name in names:
-            real = name if name in ids else aliases.get(name)
-            if real in ids:
-                return name, str(real)
-        return None
-
-    def entry(self, id_: str) -> Entry:
-        text = self._text(lambda: self._open().get(id_))
-        return parse_entry(self.name, text, id=id_)
-
-    def _open(self) -> Catalog:
-        if self._catalog is None:
-            self._catalog = self._opener()
-        return self._catalog
-
-    def _text(self, answer: Callable[[], CatalogText]) -> CatalogText:
-        text = self._ask(answer)
-        if not isinstance(text, CatalogText):
-            raise PluginError(f"the catalog `{self.name}` answered with a {type(text).__name__}, not a CatalogText")
-        return text
-
-    def _ask(self, question: Callable[[], _T]) -> _T:
-        try:
-            return question()
-        except ModelpmError:
-            raise
-        except Exception as error:
-            cause = f"{type(error).__name__}: {error}".rstrip(": ")
-            raise PluginError(f"the catalog `{self.name}` failed: {cause}") from error
-
-
-def _unreadable(catalog: str, error: ModelpmError, found: str) -> UsageError:
-    return UsageError(
-        f"the catalog `{catalog}` cannot be read, and is asked before `{found}`: {error}",
-        code=Code.UNREADABLE_CATALOG,
-        hints=[
-            f"to take it from there all the same, write `{found}`",
-            f"else fix the catalog, or remove `{catalog}` from `[catalogs]` in config.toml",
-        ],
-        catalog=catalog,
-    )
+    def raised_by(self, found: str) -> ModelpmError:
+        """Return the error of a model that was found behind it."""
+        take = f"to take it from there all the same, write `{found}`"
+        if self.why is None:
+            why = f"the catalog `{self.catalog}` had that model and has it no more; `{found}` may be another one"
+            return NotFound(why, code=Code.UNKNOWN_MODEL, hints=[take], catalog=self.catalog)
+        return UsageError(
+            f"the catalog `{self.catalog}` cannot be read, and is asked before `{found}`: {self.why}",
+            code=Code.UNREADABLE_CATALOG,
+            hints=[take, f"else fix the catalog, or take it out: `modelpm catalog remove {self.catalog}`"],
+            catalog=self.catalog,
+        )

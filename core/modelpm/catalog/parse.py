@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from packaging.version import Version
 
 from modelpm.api.types import CatalogText
-from modelpm.catalog.entry import JOIN, UNPACK, About, CatalogFile, Deprecated, Entry, Release, Variant
+from modelpm.catalog.entry import JOIN, About, CatalogFile, Deprecated, Entry, Release, Variant
 from modelpm.errors import Code, IntegrityError, UsageError, too_new
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.text.human import MAX_SIZE
@@ -18,6 +18,7 @@ SCHEMA = 1
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
 _ALIAS = re.compile(rf"{MODEL_ID.pattern}(?::{MODEL_ID.pattern})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_ARCHIVE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,30}")
 _MEMORY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(B|KiB|MiB|GiB|TiB)")
 _UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _A_LICENSE = f"an SPDX license expression of at most {MAX_LICENSE} characters"
@@ -152,7 +153,7 @@ def _file(table: Table, upstream: str) -> CatalogFile:
     path = table.text("path", "a relative path")
     size = table.number("size", "a whole number of bytes") if "size" in table.values else None
     digest = table.text("sha256", "64 lower-case hexadecimal digits", ok=_SHA256.fullmatch, default="")
-    unpack = table.text("unpack", f"one of {', '.join(UNPACK)}", ok=UNPACK.__contains__, default="")
+    unpack = table.text("unpack", "the name of a kind of archive", ok=_ARCHIVE.fullmatch, default="")
     into = table.text("into", "the path of the whole file", ok=any_text, default="")
     if bool(into) != (unpack == JOIN):
         table.fail("into", 'there with `unpack = "join"`, and only there')

@@ -1,10 +1,14 @@
-"""Find entries by the words that people type: the best match first, punctuation and spelling forgiven. Pure."""
+"""Find models by the words that people type: the best match first, punctuation and spelling forgiven. Pure.
+
+Each model is one text, its slip: names, title, labels, words of its names, words of its description. Whether a word is
+on a slip is one look; where it stands decides how far up the model comes.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from modelpm.catalog.entry import Entry
+from modelpm.catalog.card import Card, Offer
 
 _TASK_WORDS = {  # what else people call a task
     "automatic-speech-recognition": ("speech-to-text", "stt", "asr", "transcription"),
@@ -20,114 +24,77 @@ _TASK_WORDS = {  # what else people call a task
 }
 _CLOSE = 0.8  # of two words that are one with a slip of the finger
 _WORD = re.compile(r"[^\W_]+")
+_SECTION, _ITEM = "\t", "\n"
+_LENGTHS = 2  # letters by which a misspelled word is longer or shorter
 
 
-@dataclass(frozen=True, slots=True)
-class Card:
-    """What an entry is found by; every text is folded.
+class Wanted(NamedTuple):
+    """What a model must have to be found; what is empty asks for nothing.
 
     Attributes:
-        entry: The entry.
-        names: Its id and aliases.
-        title: Its title.
-        labels: Its tags and tasks, and what else people call these.
-        words: Of its description.
+        text: Words, each of which must stand on the slip.
+        task: A task, or what else people call it.
+        license: SPDX expression.
+        format: A variant's.
+        max_size: The most bytes that a variant may have.
+        memory: The memory that a variant must fit.
     """
 
-    entry: Entry
-    names: tuple[str, ...]
-    title: str
-    labels: tuple[str, ...]
-    words: frozenset[str]
-
-    @classmethod
-    def of(cls, entry: Entry, aliases: Iterable[str]) -> "Card":
-        """Return the card of an entry with these aliases."""
-        return cls(
-            entry=entry,
-            names=tuple(map(folded, (entry.id, *aliases))),
-            title=folded(entry.title),
-            labels=tuple(map(folded, (*entry.tags, *tasks_of(entry)))),
-            words=frozenset(_WORD.findall(entry.description.casefold())),
-        )
-
-    def rank(self, words: Sequence[str]) -> int | None:
-        """Return how far from the top it belongs, or None where a word is nowhere on it.
-
-        The words may also be one name that was written apart, as in ``llama 3.1``.
-        """
-        ranks = [self._rank_of(word) for word in words]
-        known = [rank for rank in ranks if rank is not None]
-        apart = sum(known) if len(known) == len(ranks) else None
-        whole = self._rank_of("".join(words)) if words else None
-        return min((rank for rank in (apart, whole) if rank is not None), default=None)
-
-    def _rank_of(self, word: str) -> int | None:
-        matches = (
-            word in self.names,
-            any(name.startswith(word) for name in self.names),
-            any(word in name for name in self.names),
-            word in self.title,
-            word in self.labels,
-            any(word in label for label in self.labels),
-            any(word in other for other in self.words),
-        )
-        return next((rank for rank, match in enumerate(matches) if match), None)
-
-    def vocabulary(self) -> set[str]:
-        """Return the words that a misspelled one may have meant."""
-        spoken = (self.entry.id, self.entry.title, *self.entry.tags, *tasks_of(self.entry))
-        return {*self.names, *(word for text in spoken for word in _WORD.findall(text.casefold()))}
+    text: str = ""
+    task: str = ""
+    license: str = ""
+    format: str = ""
+    max_size: int | None = None
+    memory: int | None = None
 
 
-def search(cards: Sequence[Card], text: str) -> tuple[Entry, ...]:
-    """Return the entries that have every word of a text, the best match first.
+class Match(NamedTuple):
+    """A model that was found, and the variant that fits what is wanted best."""
+
+    catalog: str
+    card: Card
+    variant: Offer | None
+
+
+def slip(card: Card, aliases: Iterable[str]) -> str:
+    """Return what a model is found by."""
+    names = tuple(map(folded, (card.id, *aliases)))
+    labels = (*card.tags, *_tasks_of(card))
+    parts = {word for text in (card.id, card.title, *labels) for word in _words(text)}
+    sections = (names, (folded(card.title),), map(folded, labels), sorted(parts), _words(card.description))
+    return _SECTION.join(_ITEM.join(("", *section, "")) for section in sections)
+
+
+def search(slips: Sequence[str], text: str) -> list[int]:
+    """Return which slips have every word of a text, the best match first.
 
     Args:
-        cards: Of all entries.
+        slips: Of all models.
         text: The words; none means all. Where they find nothing, words that nothing has are read as the nearest ones.
     """
     words = [word for word in map(folded, text.split()) if word]
-    return _found(cards, words) or _found(cards, _corrected(cards, words))
+    return _found(slips, words) or _found(slips, _corrected(slips, words))
 
 
-def _found(cards: Sequence[Card], words: Sequence[str]) -> tuple[Entry, ...]:
-    if not words:
-        return tuple(card.entry for card in cards)
-    found = [(rank, card.entry) for card in cards if (rank := card.rank(words)) is not None]
-    return tuple(entry for _, entry in sorted(found, key=lambda pair: pair[0]))
+def offered(card: Card, wanted: Wanted) -> tuple[bool, Offer | None]:
+    """Return whether a model has what is wanted besides the words, and its variant that fits best.
 
-
-def _corrected(cards: Sequence[Card], words: Sequence[str]) -> list[str]:
-    from difflib import get_close_matches  # only a slip of the finger needs it
-
-    known = sorted(set().union(*(card.vocabulary() for card in cards)))
-    meant = []
-    for word in words:
-        there = any(card.rank([word]) is not None for card in cards)
-        near = [] if there else get_close_matches(word, known, 1, _CLOSE)
-        meant.append(near[0] if near else word)
-    return meant
-
-
-def passes(entry: Entry, *, task: str, license: str, format: str) -> bool:  # noqa: A002 - the command's options
-    """Whether an entry has what is asked for; an empty text asks for nothing."""
-    formats = {variant.format.casefold() for release in entry.releases for variant in release.variants}
-    return (
-        (not task or folded(task) in map(folded, tasks_of(entry)))
-        and (not license or license.casefold() == entry.license.casefold())
-        and (not format or format.casefold() in formats)
-    )
-
-
-def tasks_of(entry: Entry) -> tuple[str, ...]:
-    """Return the tasks of an entry, and what else people call them."""
-    return tuple(word for task in entry.tasks for word in (task, *_TASK_WORDS.get(task.casefold(), ())))
+    That is the recommended one, where it fits; else the largest that does.
+    """
+    if wanted.task and folded(wanted.task) not in map(folded, _tasks_of(card)):
+        return False, None
+    if wanted.license and wanted.license.casefold() != card.license.casefold():
+        return False, None
+    fitting = [variant for variant in card.variants if _fits(variant, wanted)]
+    if not fitting:
+        return not (wanted.format or wanted.max_size is not None or wanted.memory is not None), None
+    best = fitting[0] if fitting[0] is card.variants[0] else max(fitting, key=lambda variant: variant.size or 0)
+    return True, best
 
 
 def folded(text: str) -> str:
     """Return the letters and digits of a text, all that tells names apart when people type them."""
-    return "".join(_WORD.findall(text.casefold()))
+    return "".join(_words(text))
 
 
 def by_id(aliases: Mapping[str, str]) -> dict[str, list[str]]:
@@ -136,3 +103,63 @@ def by_id(aliases: Mapping[str, str]) -> dict[str, list[str]]:
     for alias, id_ in aliases.items():
         found.setdefault(id_, []).append(alias)
     return found
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _tasks_of(card: Card) -> tuple[str, ...]:
+    """Return the tasks of a model, and what else people call them."""
+    return tuple(word for task in card.tasks for word in (task, *_TASK_WORDS.get(task.casefold(), ())))
+
+
+def _fits(variant: Offer, wanted: Wanted) -> bool:
+    needed = variant.memory or variant.size
+    return (
+        (not wanted.format or wanted.format.casefold() == variant.format.casefold())
+        and (wanted.max_size is None or (variant.size is not None and variant.size <= wanted.max_size))
+        and (wanted.memory is None or (needed is not None and needed <= wanted.memory))
+    )
+
+
+def _found(slips: Sequence[str], words: Sequence[str]) -> list[int]:
+    if not words:
+        return list(range(len(slips)))
+    found, whole = [], "".join(words)
+    for number, text in enumerate(slips):
+        apart = all(word in text for word in words)
+        if apart or whole in text:
+            ranks = [_rank(text, whole)] if whole in text else []
+            ranks += [sum(_rank(text, word) for word in words)] if apart else []
+            found.append((min(ranks), number))
+    return [number for _, number in sorted(found)]
+
+
+def _rank(text: str, word: str) -> int:
+    """Return how far from the top a word that stands on a slip puts the model."""
+    names, title, labels, _, _ = text.split(_SECTION)
+    item = f"{_ITEM}{word}{_ITEM}"
+    matches = (
+        item in names,
+        f"{_ITEM}{word}" in names,
+        word in names,
+        word in title,
+        item in labels,
+        word in labels,
+    )
+    return next((rank for rank, match in enumerate(matches) if match), len(matches))
+
+
+def _corrected(slips: Sequence[str], words: Sequence[str]) -> list[str]:
+    from difflib import get_close_matches  # only a slip of the finger needs it
+
+    known = {word for text in slips for part in (0, 3) for word in text.split(_SECTION)[part].split(_ITEM)}
+    meant = []
+    for word in words:
+        if any(word in text for text in slips):
+            meant.append(word)
+            continue
+        like = sorted(other for other in known if abs(len(other) - len(word)) <= _LENGTHS)
+        meant.append(next(iter(get_close_matches(word, like, 1, _CLOSE)), word))
+    return meant

@@ -50,9 +50,8 @@ def catalog_names(_ctx: click.Context, _param: click.Parameter, incomplete: str)
         model, colon, _ = incomplete.partition(":")
         if colon:
             catalog, _, id_ = model.partition("@")[0].rpartition("/")
-            entry = manager.catalogs.find(id_, catalog or None)
-            found = [variant.name for release in entry.releases for variant in release.variants]
-            return [f"{model}:{name}" for name in dict.fromkeys(found)]
+            card = manager.catalogs.card(id_, catalog or None)
+            return [f"{model}:{variant.name}" for variant in card.variants]
         full = manager.catalogs.names()
         return full if "/" in incomplete else [name.partition("/")[2] for name in full]
 
@@ -72,21 +71,21 @@ def apps(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[
 def tasks(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Return the tasks of the catalogs' models that begin so."""
     return _starting(
-        incomplete, lambda manager: sorted({task for entry in manager.search("").rows for task in entry.tasks})
+        incomplete, lambda manager: sorted({task for found in manager.search("").rows for task in found.tasks})
     )
 
 
 def licenses(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Return the licenses of the catalogs' models that begin so."""
-    return _starting(incomplete, lambda manager: sorted({entry.license for entry in manager.search("").rows}))
+    return _starting(incomplete, lambda manager: sorted({found.license for found in manager.search("").rows}))
 
 
 def formats(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Return the formats of the catalogs' variants that begin so."""
 
     def names(manager: "Manager") -> Iterable[str]:
-        releases = [release for entry in manager.search("").rows for release in entry.releases]
-        return sorted({variant.format for release in releases for variant in release.variants})
+        cards = [card for name in manager.catalogs.catalogs for card in manager.catalogs.cards(name)]
+        return sorted({variant.format for card in cards for variant in card.variants})
 
     return _starting(incomplete, names)
 

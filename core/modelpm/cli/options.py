@@ -141,11 +141,16 @@ dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done,
 
 
 class Command(click.Command):
-    """A verb: its own options, those of every verb, and examples below its help."""
+    """A verb: its own options, those of every verb, and examples below its help.
+
+    Attributes:
+        example: The first example.
+    """
 
     def __init__(self, name: str | None, *, examples: Sequence[str] = (), **more: Any) -> None:
         more["params"] = [*(more.get("params") or ()), *GLOBALS]
         super().__init__(name, epilog=example_text(examples), **more)
+        self.example = examples[0] if examples else ""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verb's own options first."""

@@ -12,6 +12,7 @@ _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"", "0", "false", "no", "off"}
 _AGE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*([smhdwy]?)")
 _UNITS = {"": 86_400, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400, "y": 365 * 86_400}
 
+_CATALOG_KEYS = {"url": str, "sha256": str, "root": str, "trusted": bool}
 _LINK_MODES = ("auto", "reflink", "hardlink", "symlink", "copy")
 
 
@@ -153,6 +154,19 @@ def as_names_by_name(value: Any) -> dict[str, str]:
         msg = "a table of texts"
         raise ValueError(msg)
     return dict(value)
+
+
+def as_catalogs(value: Any) -> dict[str, str | dict[str, Any]]:
+    """Read the catalogs by name: a folder as a text, or a table with a URL and how far it is trusted."""
+    found: dict[str, str | dict[str, Any]] = {}
+    for name, place in value.items() if isinstance(value, Mapping) else [("", None)]:
+        texts = place if isinstance(place, Mapping) else {}
+        odd = [k for k, v in texts.items() if not isinstance(v, _CATALOG_KEYS.get(k, type(None)))]
+        if not name or odd or not (isinstance(place, str) or "url" in texts):
+            msg = 'a table like {mine = "/folder", acme = {url = "https://…", trusted = true}}'
+            raise ValueError(msg)
+        found[name] = place if isinstance(place, str) else dict(texts)
+    return found
 
 
 def as_mirrors(value: Any) -> dict[str, tuple[str, ...]]:

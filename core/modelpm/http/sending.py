@@ -8,8 +8,8 @@ from typing import Protocol
 from urllib3 import BaseHTTPResponse
 
 from modelpm.api.types import Context, Secret
-from modelpm.errors import Code, OfflineError, UsageError
-from modelpm.http.answers import Answer, error_of, length_of
+from modelpm.errors import Code, Denied, OfflineError, UsageError
+from modelpm.http.answers import Answer, error_of, length_of, said_by
 from modelpm.http.body import discard, read_capped
 from modelpm.http.errors import PermanentError
 from modelpm.http.pool import Asked, Pool
@@ -75,7 +75,7 @@ class Sender:
             raise PermanentError(f"a location cannot be used: {error.message}", code=Code.BAD_ADDRESS) from error
         if self._context.offline:
             hint = self._source.offline_hint
-            raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=[hint])
+            raise OfflineError(f"cannot reach {host(url)}: the network is forbidden", hints=[hint])
         seen = [url]
         while len(seen) <= _MAX_HOPS + 1:
             response = self._send(url, asked)
@@ -131,18 +131,25 @@ class Sender:
         known = secret if secret is not None and may_know(realm, server, secret, trusted) else None
         if known is not None and known.username == IDENTITY:
             body, kind = form(challenge, scope, known), {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = self._ask_realm(realm, Asked(kind, "POST", body))
+            answer = self._ask_realm(realm, Asked(kind, "POST", body), server)
         else:
             proof = {} if known is None else known.headers()
-            answer = self._ask_realm(question(realm, challenge, scope), Asked(proof))
+            answer = self._ask_realm(question(realm, challenge, scope), Asked(proof), server)
         self.tokens.keep(server, scope, answer.json())
         return True
 
-    def _ask_realm(self, url: str, asked: Asked) -> Answer:
+    def _ask_realm(self, url: str, asked: Asked, server: str) -> Answer:
         """Ask a realm; no redirect is followed, for the request may hold a secret."""
         response = self._pool.send(asked, url)
         body = read_capped(response, url, _REALM_CAP, length_of(response.headers))
         answer = Answer(url, response.status, response.headers, body or b"")
+        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise Denied(
+                f"{host(url)}, which hands out the tokens of {host(server)}, refuses the login: {said_by(answer)}",
+                hints=["check user and password, and what they may do there"],
+                code=Code.LOGIN,
+                status=answer.status,
+            )
         if answer.status != HTTPStatus.OK:
             raise error_of(answer)
         return answer

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from urllib3 import BaseHTTPResponse
 
+from modelpm.api.oci import Part
 from modelpm.api.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
 from modelpm.errors import Code, Expired, ModelpmError, Unavailable
 from modelpm.http.answers import (
@@ -35,7 +36,7 @@ from modelpm.http.unpacking import unpacked
 from modelpm.http.urls import host, is_signed, label, origin, redirect_target
 from modelpm.http.words import words_of
 
-_DOCUMENTS = frozenset({200, 201, 202})
+_DOCUMENTS = frozenset({200, 201, 202, 204})
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
 # The answers of storage to an expired signature.
@@ -178,6 +179,25 @@ class HttpSource(ABC):
         asked = Asked({"Content-Type": "application/json", **(headers or {})}, "POST", body)
         return self.retrying(lambda: self._document(url, asked, cap), origin(url))
 
+    def put(
+        self, url: str, body: bytes | Part, *, method: str = "PUT", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send something that stays at the server, and return the answer.
+
+        Tried once: the caller knows what an earlier try left there.
+
+        Args:
+            url: Where to.
+            body: What is sent; its type is ``application/octet-stream`` unless the headers say otherwise.
+            method: ``PUT``, ``POST``, ``PATCH`` or ``DELETE``.
+            headers: As of :meth:`get`.
+
+        Raises:
+            ModelpmError: As :meth:`get`.
+        """
+        sent = {"Content-Type": "application/octet-stream", "Content-Length": str(len(body)), **(headers or {})}
+        return self._document(url, Asked(sent, method, body), _DOCUMENT_CAP)
+
     def pages(self, url: str, *, headers: Mapping[str, str] | None = None) -> Iterator[Answer]:
         """Yield the pages of a listing, by their ``Link`` headers; all of them are of the first one's server.
 
@@ -226,10 +246,10 @@ class HttpSource(ABC):
     def _document(self, url: str, asked: Asked, cap: int) -> Answer:
         response, reached = self._sender.follow(url, asked)
         if response.status not in _DOCUMENTS:
-            raise self._refusal(response, reached)
+            raise self._refusal(response, reached, bare=asked.method == "HEAD")
         answer = Answer(reached, response.status, response.headers)
         if asked.method == "HEAD":
-            response.close()
+            response.drain_conn()
             return answer
         try:
             refuse_unreadable_length(answer)
@@ -305,10 +325,13 @@ class HttpSource(ABC):
             self._ranging.note(wanted.location, Kind.SERVES)
         return response, reached, span
 
-    def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "") -> ModelpmError:
+    def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "", *, bare: bool = False) -> ModelpmError:
         body = None
-        with suppress(ModelpmError):  # the status says enough
-            body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
+        if bare:  # the length is that of the body that a GET would have brought
+            response.drain_conn()
+        else:
+            with suppress(ModelpmError):  # the status says enough
+                body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
         answer = Answer(url, response.status, response.headers, body or b"")
         error = self._meaning(answer, url, location)
         error.details.setdefault("status", answer.status)

@@ -5,7 +5,7 @@ from typing import Final
 
 from modelpm.results.report import Fits
 
-_SHARE: Final = 0.9
+SHARE: Final = 0.9
 """The part of a memory that a model can have: the system and other programs need the rest."""
 
 
@@ -32,7 +32,7 @@ def fits(machine: Machine, memory: int | None, missing: int | None) -> Fits:
         memory: Bytes of memory that the model needs.
         missing: Bytes that must still be downloaded.
     """
-    ram, vram = (None if size is None else int(size * _SHARE) for size in (machine.ram, machine.vram))
+    ram, vram = (None if size is None else int(size * SHARE) for size in (machine.ram, machine.vram))
     return Fits(_within(memory, ram), _within(memory, vram), _within(missing, machine.disk))
 
 

@@ -1,12 +1,12 @@
 """Ask every inspector what a file is, and hold its name against its bytes."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from modelpm.api.events import Bus
-from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Problem, ProblemKind, worst
+from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Problem, ProblemKind, Tensor, worst
 from modelpm.errors import PluginError
 from modelpm.plugins.kinds.inspector import KIND, SHIPPED, GuardedInspector
 from modelpm.plugins.registry import Registry
@@ -118,6 +118,15 @@ class Inspectors:
         if own is None or not own.reads_headers:
             return None
         return own.inspect(source).facts if whole else own.read(source)
+
+    def tensors(self, source: ByteSource) -> Sequence[Tensor]:
+        """Return where the tensors of a file are, by its header; none where no inspector that is shipped tells.
+
+        Raises:
+            MalformedError: The header breaks the rules of its format.
+        """
+        own = self._recognizing(source.read(0, HEAD))
+        return () if own is None else own.tensors(source)
 
     def _recognizing(self, head: bytes) -> GuardedInspector | None:
         return next((inspector for inspector in self.ours if inspector.recognizes(head)), None)

@@ -114,6 +114,8 @@ class AsyncManager(_Async[Manager]):
     audit_logs = _awaitable(Manager.audit_logs)
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
+    push = _cancellable(Manager.push)
+    sync_from = _cancellable(Manager.sync_from)
     import_ = _cancellable(Manager.import_)
 
     async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
@@ -160,6 +162,8 @@ class AsyncMaintenance(_Async[Maintenance]):
     move_store = _cancellable(Maintenance.move_store)
     new_plugin = _awaitable(Maintenance.new_plugin)
     sizes = _awaitable(Maintenance.sizes)
+    free_space = _awaitable(Maintenance.free_space)
+    memory = _awaitable(Maintenance.memory)
     cache_size = _awaitable(Maintenance.cache_size)
     clean_cache = _awaitable(Maintenance.clean_cache)
 

@@ -4,7 +4,7 @@ from modelpm.api.kinds import Listener
 from modelpm.api.stages import Stage
 from modelpm.api.types import Event, Finding, Progress
 from modelpm.bundle.bundle import Taken
-from modelpm.catalog.entry import Entry
+from modelpm.catalog.card import Card
 from modelpm.environment.view import View
 from modelpm.operations.checks import Check
 from modelpm.operations.prune import Pruned
@@ -13,18 +13,22 @@ from modelpm.plugins.discovery import Entry as Plugin
 from modelpm.plugins.kinds.audit import GuardedLog
 from modelpm.plugins.registry import Registry
 from modelpm.queue.job import Job
+from modelpm.results.report import CatalogRow, Found, Published
 
 __all__ = [
+    "Card",
+    "CatalogRow",
     "Check",
-    "Entry",
     "Event",
     "Finding",
+    "Found",
     "GuardedLog",
     "Job",
     "Listener",
     "Plugin",
     "Progress",
     "Pruned",
+    "Published",
     "Registry",
     "Share",
     "Stage",

@@ -8,12 +8,20 @@ from modelpm.library.given import given
 from modelpm.library.lookup import Lookup
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.library.catalog_list import CatalogVerbs
     from modelpm.library.project import Project
     from modelpm.results.report import Result
 
 
 class Keeping(Lookup):
-    """A manager's verbs that take models out, and give them other names."""
+    """A manager's verbs that take models out, and give them other names; and its list of catalogs."""
+
+    @property
+    def catalog_list(self) -> "CatalogVerbs":
+        """The verbs for the list of catalogs; what they change counts for managers that are made afterwards."""
+        from modelpm.library.catalog_list import CatalogVerbs
+
+        return CatalogVerbs(self._services)
 
     def uninstall(
         self,

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 from modelpm.config import Config
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed
-from modelpm.errors import ModelpmError, NotFound
+from modelpm.errors import ModelpmError, NotFound, UsageError
 from modelpm.library.reader import Reader
 from modelpm.library.services import Services
 from modelpm.project.discovery import find_governing
 
 if TYPE_CHECKING:  # start-up
     from modelpm.api.types import Finding, Progress
-    from modelpm.catalog import Catalogs, Entry
+    from modelpm.catalog import Catalogs
     from modelpm.library.project import Project
     from modelpm.plugins.kinds.audit import GuardedLog
     from modelpm.plugins.registry import Registry
-    from modelpm.results.report import Details, Holder, Result
+    from modelpm.results.report import Details, Found, Holder, Result
     from modelpm.store import Store
 
 _FITTING = ":auto"
@@ -77,12 +77,41 @@ class Lookup(Reader):
         task: str | None = None,
         license: str | None = None,  # noqa: A002 - the option's name
         format: str | None = None,  # noqa: A002 - as above
-    ) -> "Result[Entry]":
-        """Return the catalog entries that match, best first, as rows."""
+        max_size: int | str | None = None,
+        fits: bool = False,
+        online: bool = False,
+        limit: int = 50,
+    ) -> "Result[Found]":
+        """Return the models that match, best first, as rows.
+
+        Args:
+            text: Words; none means all. Punctuation and slips of the finger are forgiven.
+            task: Only models for this task.
+            license: Only models under this license.
+            format: Only models with a variant of this format.
+            max_size: Only models with a variant of at most these bytes; a text like ``8G`` works, too.
+            fits: Only models with a variant that fits this machine's memory.
+            online: Whether sources that can search are asked, too: the Hugging Face Hub.
+            limit: How many of each source.
+
+        Raises:
+            UsageError: ``max_size`` is not a size.
+        """
+        from modelpm.catalog.search import Wanted
+        from modelpm.operations.search import in_catalogs, searched
         from modelpm.results.report import Result
 
-        found = self.catalogs.search(text, task=task or "", license=license or "", format=format or "")
-        return Result(rows=tuple(found), warnings=self._services.warnings.taken())
+        services = self._services
+        size = _size(max_size)
+        memory = services.usable_memory() if fits else None
+        wanted = Wanted(text, task or "", license or "", format or "", size, memory)
+        installed = {model.model for model in self.installed()}
+        rows = in_catalogs(self.catalogs, wanted, installed, choosing=not self.config["network.offline"])
+        errors: list[ModelpmError] = []
+        if online:
+            more, errors = searched(services.registry, wanted, limit, installed)
+            rows += more
+        return Result(rows=tuple(rows), errors=tuple(errors), warnings=services.warnings.taken())
 
     def show(
         self, spec: str, *, context: int | None = None, whole: bool = False, project: "Project | None" = None
@@ -265,3 +294,12 @@ class Lookup(Reader):
             from modelpm.environment.recognize import say_unkept  # start-up
 
             say_unkept(self.store, self._services.bus)
+
+
+def _size(given: int | str | None) -> int | None:
+    from modelpm.text.human import parse_size
+
+    size = parse_size(given) if isinstance(given, str) else given
+    if given is not None and size is None:
+        raise UsageError(f"`{given}` is not a size", hints=["write it like `8G`, `700M` or plain bytes"])
+    return size

@@ -12,8 +12,8 @@ from modelpm.errors import Code, NotFound
 from modelpm.events.listening import Listening
 from modelpm.events.subscribers import Events, Warnings
 from modelpm.library.aliases import MANAGER, renamed
+from modelpm.library.carrying import Carrying
 from modelpm.library.given import given
-from modelpm.library.linking import Linking
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from modelpm.results.report import Outdated, Result, Verified
 
 
-class Manager(Linking):
+class Manager(Carrying):
     """Installs models and says where they are.
 
     Args:
@@ -266,6 +266,7 @@ class Manager(Linking):
         subset: str = "",
         repair: bool = False,
         load: bool = False,
+        signatures: bool = False,
         project: "Project | None" = None,
         on_bytes: Callable[[int], None] | None = None,
         on_progress: "OnProgress | None" = None,
@@ -280,6 +281,7 @@ class Manager(Linking):
             subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to repair what is bad, by fetching what is damaged of it.
             load: Whether to open what is right in a real runtime, where one is installed.
+            signatures: Whether to check who signed the models.
             project: A project whose models are meant, too; a name means the project's before the user's.
             on_bytes: Called with how many bytes were hashed since the last call.
             on_progress: As of :meth:`install`.
@@ -307,8 +309,12 @@ class Manager(Linking):
                 services.open_store()
                 installer = services.installer(environment, call.cancelled)
                 found = Repairer(installer, call).repair(models, found)
-            if load or (project is not None and environment is places[0] and project.verifies_load):
+            own = project if environment is places[0] else None
+            if load or (own is not None and own.verifies_load):
                 found = services.loader(environment).loaded(models, found)
+            if signatures or self.config["signatures.required"] or (own is not None and own.requires_signatures):
+                judge = own.signatures if own is not None else services.signatures()
+                found = judge.told(environment, models, found)
             rows += found
         return Result(rows=tuple(rows), warnings=services.warnings.taken())
 

@@ -1,7 +1,7 @@
 """One install, or one change of a project: what it needs is made when something has to be done, and not before."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,9 @@ from modelpm.errors import UsageError
 from modelpm.library.services import Services
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.checks import stray_warning
-from modelpm.project.files import Site
-from modelpm.results.report import Result
+from modelpm.project.files import Site, read_state
+from modelpm.results.report import Result, Verified
+from modelpm.text.untrusted import few
 
 if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
     from modelpm.bundle.bundle import Taken
@@ -21,6 +22,9 @@ if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor 
     from modelpm.operations.acquire import Request
     from modelpm.operations.lock import Locker
     from modelpm.operations.sync import Changer
+    from modelpm.project.manifest import Manifest
+
+_FEW = 5  # models that are named
 
 
 def install(
@@ -118,13 +122,16 @@ class Run:
         """What looks names up."""
         return self.changer.locker
 
-    def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
+    def missing(
+        self, environment: Environment, models: Sequence[LockedModel], manifest: "Manifest | None"
+    ) -> list[LockedModel]:
         """Return the models of which a file is not there; see :func:`modelpm.operations.inspect.recognized`."""
         if not environment.incomplete(models):
             return []
         from modelpm.operations.inspect import recognized
 
-        return recognized(self.services.inspection, environment, self.call, models)
+        signatures = self.services.signatures_of(self.site, manifest)
+        return recognized(self.services.inspection, signatures, environment, self.call, models)
 
     def report(self, verb: str, **wanted: Any) -> Result[Any]:
         """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""
@@ -135,8 +142,26 @@ class Run:
             self.services.open_store()
         result = self.changer.change(intent)
         environment = self.changer.environment
+        if not self.dry_run and self._verifies_load:
+            result = self._opened(environment, result)
         strays = [] if intent.exact else environment.view.strays([m.name for m in result.models])
         if verb == "remove":  # what a dry run would remove is still there
             strays = [name for name in strays if name not in {change.name for change in result.changes}]
         warned = stray_warning(environment, strays if intent.sync else [])
         return result.told((*self.services.warnings.taken(), *warned))
+
+    @property
+    def _verifies_load(self) -> bool:
+        manifest = read_state(self.site, heal=False).manifest
+        return manifest is not None and manifest.rules.verify_load
+
+    def _opened(self, environment: Environment, result: Result[Any]) -> Result[Any]:
+        """Return a result with what a runtime says of the models that appear now; they stay in any case."""
+        names = {change.name for change in result.changes if change.action in {"install", "link"}}
+        models = [model for model in environment.read().models if model.name in names]
+        rows = [Verified(model.name, file.path, ok=True) for model in models for file in model.files]
+        found = self.services.loader(environment).loaded(models, rows)
+        opened = list(dict.fromkeys(row.name for row in found if row.loaded))
+        notes = (*result.notes, f"Opened in a runtime: {few(opened, _FEW)}") if opened else result.notes
+        errors = (*result.errors, *(row.not_opened() for row in found if not row.ok))
+        return replace(result, errors=errors, notes=notes)

@@ -12,10 +12,13 @@ from modelpm.api.folder_catalog import FolderCatalog
 from modelpm.api.kinds import AuditSink, Catalog
 from modelpm.api.types import Context, no_secret
 from modelpm.catalog import Catalogs
+from modelpm.catalog.place import Place
+from modelpm.catalog.remote.opening import Remotes
 from modelpm.config import Config
 from modelpm.config.network import network_of
 from modelpm.errors import ModelpmError
 from modelpm.events.audit import Auditor
+from modelpm.inspection.inspection import Inspection
 from modelpm.network.health import Hosts
 from modelpm.network.redact import capped, redact_urls
 from modelpm.plugins.discovery import scan
@@ -68,8 +71,9 @@ def _cache(config: Config, kind: str, name: str) -> Path | None:
 
 
 def make_catalogs(config: Config, registry: Registry, bus: Bus) -> Catalogs:
-    """Return the catalogs in order of priority: the user's own folders, then those of plugins, ours first."""
-    folders, plugged = config["catalogs"], registry.names("catalog")
+    """Return the catalogs in order of priority: the user's folders, those of plugins, those elsewhere."""
+    places, plugged = places_of(config, bus), registry.names("catalog")
+    remotes = make_remotes(config, bus)
 
     def of_folder(path: str) -> Callable[[], Catalog]:
         return lambda: FolderCatalog(Path(os.path.expanduser(path)))  # noqa: PTH111 - stands without a home folder
@@ -77,12 +81,32 @@ def make_catalogs(config: Config, registry: Registry, bus: Bus) -> Catalogs:
     def of_plugin(name: str) -> Callable[[], Catalog]:
         return lambda: registry.catalog(name)
 
+    def of_place(place: Place) -> Callable[[], Catalog]:
+        return lambda: remotes.open(place, registry.context("catalog", place.name))
+
     for name in plugged:
-        if name in folders:
-            bus.warn(f"the catalog `{name}` that comes with a plugin is replaced by the configured {folders[name]}")
-    own = [(name, of_folder(path)) for name, path in folders.items()]
-    shipped = [(name, of_plugin(name)) for name in plugged if name not in folders]
-    return Catalogs([*own, *shipped], own=folders, bus=bus)
+        if name in places:
+            bus.warn(f"the catalog `{name}` that comes with a plugin is replaced by the configured {places[name].at}")
+    own = [(name, of_folder(place.at)) for name, place in places.items() if not place.is_remote]
+    shipped = [(name, of_plugin(name)) for name in plugged if name not in places]
+    elsewhere = [(name, of_place(place)) for name, place in places.items() if place.is_remote]
+    return Catalogs([*own, *shipped, *elsewhere], places=places, bus=bus, cache=remotes.cache)
+
+
+def make_remotes(config: Config, bus: Bus) -> Remotes:
+    """Return what opens catalogs elsewhere."""
+    return Remotes(config.paths.cache / "catalogs", config.paths.config.parent / "roots", bus)
+
+
+def places_of(config: Config, bus: Bus) -> dict[str, Place]:
+    """Return where the configured catalogs are; one whose address cannot be used is left out, and warned of."""
+    found = {}
+    for name, value in config["catalogs"].items():
+        try:
+            found[name] = Place.of(name, value)
+        except ModelpmError as error:
+            bus.warn(f"the catalog `{name}` is left out: {error.message}")
+    return found
 
 
 def make_auditor(config: Config, registry: Registry, sinks: Sequence[AuditSink], bus: Bus) -> Auditor:
@@ -96,7 +120,9 @@ def make_auditor(config: Config, registry: Registry, sinks: Sequence[AuditSink],
     return Auditor([*found, *((type(s).__name__, s, False) for s in sinks)], bus, config["user"] or _login())
 
 
-def make_engine(config: Config, store: Store, registry: Registry, hosts: Hosts, bus: Bus) -> Engine:
+def make_engine(
+    config: Config, store: Store, registry: Registry, hosts: Hosts, bus: Bus, inspection: Inspection
+) -> Engine:
     """Return a transfer engine."""
     options = Options(
         jobs=config["network.jobs"],
@@ -106,7 +132,7 @@ def make_engine(config: Config, store: Store, registry: Registry, hosts: Hosts, 
         first_byte_timeout=config["network.first-byte-timeout"],
         limit=RateLimit(config["network.limit-rate"], config["network.limit"]),
     )
-    return Engine(store, registry, options, bus, hosts)
+    return Engine(store, registry, options, bus, hosts, inspection)
 
 
 def _login() -> str:

@@ -44,7 +44,9 @@ _SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
-_MODEL_KEYS = {"name", "spec", "groups", "allow", "without", "entry-point", "digest", "file", "archive", *KEYS}
+_MODEL_KEYS = {
+    "name", "spec", "groups", "allow", "without", "entry-point", "signatures", "digest", "file", "archive", *KEYS,
+}  # fmt: skip
 _FILE_KEYS = {"path", "size", "sha256", "sources", "role"}
 _ARCHIVE_KEYS = {"path", "size", "sha256", "sources", "unpack", "into"}
 
@@ -56,6 +58,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         models: Every locked model, sorted by name.
         dir: Folder of the view, where it is not the default; relative to the lock.
         default_groups: Groups that are selected without being asked for.
+        origin: What it was synced from, with its digest, and never locked: the key ``from``.
         head: Everything that is not a model's block, as it stands in the file.
         texts: The block of each model, as it stands in the file.
     """
@@ -63,6 +66,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     models: tuple[LockedModel, ...] = ()
     dir: str = ""
     default_groups: tuple[str, ...] = ()
+    origin: str = ""
     head: str = HEAD
     texts: Mapping[str, str] | None = None
 
@@ -104,7 +108,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
 
     def plain(self) -> "Lock":
         """Return the lock without the text it came from: all of it is written again."""
-        return self._replace(head=head_text(self.dir, self.default_groups), texts=None)
+        return self._replace(head=head_text(self.dir, self.default_groups, self.origin), texts=None)
 
     def render(self) -> str:
         """Return the text of the file."""
@@ -269,11 +273,12 @@ def _settings(root: Table, origin: str) -> Lock:
         if version > VERSION:
             raise too_new(origin, "version", version, VERSION, Code.LOCK_TOO_NEW)
         folder, groups = root.text("dir", ok=any_text, default=""), root.texts("default-groups")
+        source = root.text("from", ok=any_text, default="")
     except TomlError as error:
         raise _damaged(origin, str(error)) from error
     if folder:
         check_folder(folder)
-    return Lock(dir=folder, default_groups=groups, head=head_text(folder, groups))
+    return Lock(dir=folder, default_groups=groups, origin=source, head=head_text(folder, groups, source))
 
 
 def _model(table: Table, origin: str) -> LockedModel:
@@ -292,6 +297,7 @@ def _model(table: Table, origin: str) -> LockedModel:
         groups=table.texts("groups"),
         allow=table.texts("allow"),
         entry_point=_entry_point(table, files),
+        signatures=table.texts("signatures"),
         archives=tuple(_archive(item) for item in table.tables("archive", least=0)),
         extra={k: v for k, v in table.values.items() if k not in _MODEL_KEYS},
         **{key: table.text(key, ok=any_text, default="") for key in KEYS},

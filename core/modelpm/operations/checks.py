@@ -14,6 +14,7 @@ from modelpm.network.redact import redact_urls
 from modelpm.plugins.check import check_all
 from modelpm.plugins.discovery import OURS
 from modelpm.plugins.kinds import NAMES
+from modelpm.text.human import duration
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _HUB = "https://huggingface.co"
 _DAY = 86_400
+_SOON = 86_400.0  # seconds before signatures run out
 _PLUGIN_SECONDS = 10.0
 _PROCESS_SECONDS = 2.0  # to start a process, on a busy machine
 _WEB = ("http://", "https://")
@@ -72,24 +74,38 @@ def _folders(store: Path) -> list[Path]:
 
 
 def catalogs(found: "Catalogs") -> Iterator[Check]:
-    """Say what is in each catalog, and what cannot be read."""
+    """Say what is in each catalog, and what cannot be read; nothing is asked for."""
     counts = dict.fromkeys(found.catalogs, 0)
-    for entry in found.entries():
-        counts[entry.catalog] = counts.get(entry.catalog, 0) + 1
-    for error in found.problems:
-        yield Check("catalog", "fail", error.message, error.hints[0] if error.hints else "")
+    for name in found.catalogs:
+        try:
+            counts[name] = len(found.cards(name))
+        except ModelpmError as error:
+            yield Check("catalog", "fail", error.message, error.hints[0] if error.hints else "")
+    for problem in found.problems:
+        yield Check("catalog", "fail", problem.message, problem.hints[0] if problem.hints else "")
     for name, count in counts.items():
         yield Check("catalog", "ok", f"`{name}` has {count} models")
 
 
-def ages(config: "Config", now: float) -> Iterator[Check]:
-    """Say how old the user's own catalogs are."""
-    for name, place in config["catalogs"].items():
-        folder = Path(os.path.expanduser(place), "models")  # noqa: PTH111 - stands without a home folder
-        times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
-        if times:
-            days = max(0, int((now - max(times)) // _DAY))
-            yield Check("catalog", "ok", f"`{name}` was changed {days} days ago")
+def ages(found: "Catalogs", now: float) -> Iterator[Check]:
+    """Say how old the user's own catalogs are, and the copies of those elsewhere."""
+    for name, place in found.places.items():
+        remote = found.remote(name)
+        if remote is None:
+            folder = Path(os.path.expanduser(place.at), "models")  # noqa: PTH111 - stands without a home folder
+            times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
+            if times:
+                days = max(0, int((now - max(times)) // _DAY))
+                yield Check("catalog", "ok", f"`{name}` was changed {days} days ago")
+            continue
+        state, update = remote.state, f"`modelpm catalog update {name}`"
+        if state.failed:
+            yield Check("catalog", "warn", f"`{name}` could not be refreshed: {state.why}", update)
+        if state.expires and state.expires - now < _SOON:
+            ends = "have run out" if state.expires <= now else f"run out in {duration(state.expires - now)}"
+            yield Check("catalog", "fail" if state.expires <= now else "warn", f"signatures of `{name}` {ends}", update)
+        if state.digest:
+            yield Check("catalog", "ok", f"`{name}` was the newest {remote.age}, {place.guarantee}")
 
 
 def plugins(registry: "Registry", config: "Config") -> Iterator[Check]:

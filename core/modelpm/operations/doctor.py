@@ -70,7 +70,7 @@ class Doctor:
             "leftovers": self._leftovers,
             "leases": self._leases,
             "catalogs": lambda: catalogs(self.known.catalogs),
-            "ages": lambda: ages(self.config, time.time()),
+            "ages": lambda: ages(self.known.catalogs, time.time()),
             "plugins": lambda: plugins(self.known.registry, self.config),
             "tokens": lambda: credentials(self.config),
             "network": lambda: endpoints(self.config),

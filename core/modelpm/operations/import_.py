@@ -16,6 +16,7 @@ from modelpm.events.acts import acting
 from modelpm.inspection.inspection import Inspection
 from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock
+from modelpm.operations.attest import Signatures
 from modelpm.operations.inspect import inspected
 from modelpm.project.files import Site, folder_of
 from modelpm.results.report import Change, Result
@@ -30,12 +31,14 @@ class Carrier:
         bus: Is told before and after, and of warnings.
         site: The project, where the environment is one.
         inspection: Says what the bytes of files are.
+        signatures: Says who signed the models, where that is asked.
     """
 
     environment: Environment
     bus: Bus
     site: Site | None
     inspection: Inspection
+    signatures: Signatures
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
         """Write a bundle; see :meth:`modelpm.library.manager.Manager.bundle`."""
@@ -76,7 +79,8 @@ class Carrier:
             words = both(tuple(allow), own.get(model.digest, ()))
             try:
                 found = inspected(self.inspection, self.environment, model, words, command=command)
-                put.append(replace(model, allow=needed(found, words)))
+                held = self.signatures.held(self.environment, model)
+                put.append(replace(held, allow=needed(found, words)))
             except ModelpmError as error:
                 refused.append(error)
         gone = [model.name for model in lock.models if model.name not in {each.name for each in put}]

@@ -108,7 +108,7 @@ class Importer:
             found = self.installer.inspection.inspectors.inspect(file, source.name)
         if found.format in {None, "script"}:
             raise NotFound(
-                f"{source} is not a model: modelpm knows neither its ending nor its bytes",
+                f"{source} is not a model: neither its ending nor its bytes are those of one",
                 hints=["files of models end in .gguf, .safetensors, .onnx, …, or begin as such a file does"],
             )
 

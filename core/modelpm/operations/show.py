@@ -54,7 +54,12 @@ def show(
                 raise
             pair = _from_disk(requirement, here)
         return measurer.measured(*pair)
-    entry, spec = resolver.catalogs.read(spec)
+    try:
+        entry, spec = resolver.catalogs.read(spec, choosing=True)
+    except (NotFound, Unavailable):
+        if here is None:
+            raise
+        return measurer.measured(*_from_disk(requirement, here))
     found = here or next((m for m in installed if m.model == f"{entry.catalog}/{entry.id}"), None)
     return measurer.measured(*_from_catalog(resolver, measurer.hosts, entry, spec, found))
 

@@ -9,6 +9,7 @@ from packaging.version import Version
 
 from modelpm.api.events import Bus
 from modelpm.catalog import Entry, Release, choose
+from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
@@ -54,7 +55,7 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
         if not isinstance(spec, CatalogSpec) or not spec.release:
             continue
         try:
-            entry, spec = resolver.catalogs.read(spec)
+            entry, spec = resolver.catalogs.read(spec, choosing=True)
             newest = _newest(entry, spec.variant).version
             allowed = choose(entry, spec.release, spec.variant or None)[0].version
         except ModelpmError:  # said where it matters: when the model is upgraded
@@ -72,7 +73,7 @@ def latest(resolver: Resolver, requirement: Requirement) -> Requirement:
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec) or not spec.release:
         return requirement
-    entry, spec = resolver.catalogs.read(spec)
+    entry, spec = resolver.catalogs.read(spec, choosing=True)
     newest, _ = choose(entry, None, spec.variant or None)
     if choose(entry, spec.release, spec.variant or None)[0].version == newest.version:
         return requirement
@@ -167,7 +168,10 @@ def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
     """Return the change that an upgrade makes, as far as that is known before."""
     if task.learns:
         return task.change("compare", old.release or old.digest)
-    return task.change("upgrade", _version(installer.resolver, old))
+    return replace(
+        task.change("upgrade", _version(installer.resolver, old)),
+        reused=reusable(installer.environment.view, task.model, task.plan),
+    )
 
 
 def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change:
@@ -192,7 +196,7 @@ def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
     spec = model.requirement.spec
     if not isinstance(spec, CatalogSpec):
         return _of_source(resolver, model, bus)
-    entry, spec = resolver.catalogs.read(spec)
+    entry, spec = resolver.catalogs.read(spec, choosing=True)
     allowed, _ = choose(entry, spec.release or None, spec.variant or None)
     newest = _newest(entry, spec.variant)
     note = _note(resolver, entry, allowed, model, bus)

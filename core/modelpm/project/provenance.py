@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
@@ -11,7 +10,18 @@ from urllib.parse import unquote
 from modelpm.environment.foreign import is_foreign
 from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
 from modelpm.lockfile.model import LockedModel, archive_of
-from modelpm.project.lock_rules import ALLOW, DIR, LICENSE, LOCK_AGAIN, SOURCE, Offence, is_clearly_of, offences
+from modelpm.network.private import is_private
+from modelpm.project.lock_rules import (
+    ALLOW,
+    DIR,
+    LICENSE,
+    LOCK_AGAIN,
+    SIGNATURE,
+    SOURCE,
+    Offence,
+    is_clearly_of,
+    offences,
+)
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
 from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.untrusted import printable
@@ -22,9 +32,8 @@ if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
     from modelpm.plugins.registry import Registry
 
 _BUILT_IN = "core"  # our own catalog, which names public repositories and files of packages only
-_AUTHORITY = re.compile(r"(?:[^@/]*@)?(\[[^\]]*\]|[^/:?#]*)")
 _DIR = "name a folder that is not there yet in `dir` of [settings] in models.toml, then run `modelpm lock`"
-_ODD_ADDRESS = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*")  # 127.1, 0x7f000001
+_POLICIES = {LICENSE: Code.POLICY, SIGNATURE: Code.UNSIGNED}
 _SHOWN = 200  # characters of a reference
 
 
@@ -90,7 +99,7 @@ class Judge:
         spec = model.requirement.spec
         for text, path in _references(model):
             if isinstance(spec, CatalogSpec):
-                if _BUILT_IN in {spec.catalog, model.catalog} and _is_local(text):
+                if _BUILT_IN in {spec.catalog, model.catalog} and is_private(text):
                     yield _shown(text)
             elif not is_clearly_of(model.requirement.text, text, path) and not self._is_of(spec, text):
                 yield _shown(text)
@@ -113,7 +122,7 @@ class Judge:
             entry: Entry | None = self.known.catalogs.read(spec)[0]
         except ModelpmError:  # not on this machine
             entry = None
-        texts = _named_by(entry) if entry is not None else set[str]()
+        texts = entry.references() if entry is not None else frozenset[str]()
         named = [r for r in map(self._parsed, sorted(texts)) if r is not None]
         for text, path in _references(model):
             if any(is_clearly_of(name, text, path) for name in texts):
@@ -122,18 +131,16 @@ class Judge:
             if found is not None and any(_is_within(found, reference) for reference in named):
                 continue
             if entry is None:
-                if _is_local(text):
+                if is_private(text):
                     yield text, True
                 continue
-            yield text, _is_local(text) or not self._uses(entry, text.partition("://")[0].lower())
+            yield text, is_private(text) or not self._uses(entry, text.partition("://")[0].lower())
 
     def _uses(self, entry: "Entry", scheme: str) -> bool:
         """Whether a catalog uses a scheme; its other entries are read only where this one does not."""
-        schemes = {text.partition("://")[0].lower() for text in _named_by(entry)}
-        if scheme in schemes:
+        if scheme in {text.partition("://")[0].lower() for text in entry.references()}:
             return True
-        others = self.known.catalogs.entries(entry.catalog)
-        return any(text.lower().startswith(f"{scheme}://") for other in others for text in _named_by(other))
+        return any(scheme in card.schemes for card in self.known.catalogs.cards(entry.catalog))
 
 
 def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Offence]:
@@ -159,16 +166,16 @@ def refuse(found: Iterable[Offence], lock: str) -> None:
 
     Raises:
         IntegrityError: Sources or folder are not what spec and manifest say.
-        Denied: A license is a text.
+        Denied: A license is a text, or a signature is missing that the manifest requires.
     """
-    refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind == LICENSE)
+    refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind in _POLICIES)
     if not refused:
         return
     first = refused[0]
     message = "\n".join([f"{lock} is refused", *map(str, refused)])
     hints = list(dict.fromkeys(o.hint for o in refused))
-    if first.kind == LICENSE:
-        raise Denied(message, code=Code.POLICY, hints=hints, name=first.name)
+    if first.kind in _POLICIES:
+        raise Denied(message, code=_POLICIES[first.kind], hints=hints, name=first.name)
     raise IntegrityError(message, code=Code[f"lock_{first.kind}".upper()], hints=hints, name=first.name)
 
 
@@ -182,12 +189,6 @@ def _references(model: LockedModel) -> Iterator[tuple[str, str]]:
         for source in sources:
             if archive_of((source,)) not in archives:  # an archive is judged by its own sources
                 yield source, path
-
-
-def _named_by(entry: "Entry") -> set[str]:
-    variants = [variant for release in entry.releases for variant in release.variants]
-    files = [file for variant in variants for file in variant.files]
-    return {v.upstream for v in variants if v.upstream} | {source for f in files for source in f.sources}
 
 
 def _is_within(found: "Reference", place: "Reference") -> bool:
@@ -205,21 +206,6 @@ def _is_plain(path: str) -> bool:
     """Whether no part of a path leads upwards, however it is encoded."""
     parts = re.split(r"[/\\]", unquote(unquote(path)))
     return not {".", ".."} & set(parts)
-
-
-def _is_local(text: str) -> bool:
-    """Whether a reference leads to a file of this machine, or to an address inside a private network."""
-    scheme, _, rest = text.partition("://")
-    found = _AUTHORITY.match(rest)
-    host = unquote(found[1] if found else "").strip("[]").rstrip(".").lower()
-    if scheme.lower() == "file" or host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
-        return True
-    if scheme.lower() not in {"http", "https"}:
-        return False
-    try:
-        return not ip_address(host.partition("%")[0]).is_global
-    except ValueError:
-        return _ODD_ADDRESS.fullmatch(host) is not None
 
 
 def _shown(text: str) -> str:

@@ -10,6 +10,23 @@ from modelpm.text.untrusted import printable
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureRule:
+    """``require-signature``: which models must be signed, and whose signatures count.
+
+    Attributes:
+        keys: Files with a public key each, relative to the project.
+        certificates: Files with certificates of authorities, relative to the project.
+        subjects: Names of which a signer's certificate must have one; empty where each name counts.
+        models: Names of the models; empty for all.
+    """
+
+    keys: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of a manifest's ``[settings]``.
 
@@ -18,12 +35,18 @@ class Rules:
         licenses: ``allow-licenses``, SPDX identifiers; empty means every license.
         require_digest: ``require-digest``: whether a catalog or source must have promised a digest of every file.
         verify_load: ``verify-load``: whether ``verify`` opens the models in real runtimes.
+        signature: ``require-signature``; None where no model must be signed.
     """
 
     formats: tuple[str, ...] = ()
     licenses: tuple[str, ...] = ()
     require_digest: bool = False
     verify_load: bool = False
+    signature: SignatureRule | None = None
+
+    def must_be_signed(self, name: str) -> bool:
+        """Whether a model must have a signature."""
+        return self.signature is not None and (not self.signature.models or name in self.signature.models)
 
     def words(self, own: Collection[str] = ()) -> frozenset[str]:
         """Return what a model may hold that can run code: by its own ``allow``, and by ``allow-formats``."""

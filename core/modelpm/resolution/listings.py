@@ -106,10 +106,12 @@ def _origins(listings: Listings, model: ResolvedModel, file: ResolvedFile, text:
     if locations:
         remote = RemoteFile(file.path, file.size, file.digest, locations)
     else:
-        listed = _listed_in(registry, model, file, text) or replace(reference, file="")
+        own = _listed_in(registry, model, file, text)
+        listed = own or replace(reference, file="")
         if again:
             listings.forget(listed)
-        remote = _in_listing(listings.of(listed), file, reference)
+        path = file.path if own else reference.file or file.path
+        remote = _in_listing(listings.of(listed), file, path)
     origins: list[Origin] = []
     for location in remote.locations:
         for uri in mirrored(listings.mirrors, text, location, source.base):
@@ -136,9 +138,8 @@ def _listed_in(registry: Registry, model: ResolvedModel, file: ResolvedFile, tex
     return model.pinned or registry.reference(model.upstream)
 
 
-def _in_listing(snapshot: Snapshot, file: ResolvedFile, reference: Reference) -> RemoteFile:
-    """Return the file of a listing, with what is known of it already, which it must not contradict."""
-    path = reference.file or file.path
+def _in_listing(snapshot: Snapshot, file: ResolvedFile, path: str) -> RemoteFile:
+    """Return the file that has a path in a listing, with what is known of it, which the listing must not contradict."""
     found = file_in(snapshot, path)
     if found is None:
         raise NotFound(f"{snapshot.reference} has no file `{printable(path)}` any more")

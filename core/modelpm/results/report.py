@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
-from modelpm.errors import ModelpmError, gravest
+from modelpm.errors import Code, IntegrityError, ModelpmError, gravest
 from modelpm.lockfile.model import LockedModel, Model
 from modelpm.results.installed import InstalledModel
 from modelpm.text.plain import CALLERS_ONLY
@@ -25,6 +26,7 @@ class Change:
         digest: ``m1:…``, None where a dry run cannot know it.
         bytes: Size of all files, None where a dry run cannot know it.
         downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
+        reused: Bytes copied from other versions of its files, which were here; in a dry run, at most so many.
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
@@ -39,6 +41,7 @@ class Change:
     digest: str | None = None
     bytes: int | None = None
     downloaded: int = 0
+    reused: int = 0
     path: Path | None = None
     freed: int = field(default=0, metadata=CALLERS_ONLY)
     note: str = field(default="", metadata=CALLERS_ONLY)
@@ -216,6 +219,8 @@ class Verified:
         repaired: Whether it was bad, and was repaired.
         downloaded: Bytes that were fetched to repair it.
         loaded: Whether a runtime opened it; None where none was asked.
+        signed: Whether it is a signature that counts; None where that was not asked, or it is none.
+        signer: Who signed; empty where it is not a signature that counts.
     """
 
     name: str
@@ -226,6 +231,118 @@ class Verified:
     repaired: bool = False
     downloaded: int = 0
     loaded: bool | None = None
+    signed: bool | None = None
+    signer: str = ""
+
+    def not_opened(self) -> IntegrityError:
+        """Return the error of a file whose bytes are right, and that a runtime did not open."""
+        return IntegrityError(
+            f"`{self.file}` of `{self.name}` cannot be opened: {self.problem}",
+            hints=["its bytes are what was locked: another version of the model, or of the runtime, may help"],
+            code=Code.LOAD_FAILED,
+            name=self.name,
+            file=self.file,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogRow:
+    """A catalog.
+
+    Attributes:
+        name: What it is called here.
+        title: Its own title, or empty.
+        models: How many it has, as far as this machine knows.
+        origin: Its folder or address, or the plugin that ships it.
+        guarantee: ``signed``, ``pinned``, ``https``, ``git``, ``local`` or ``plugin``.
+        trusted: Whether it answers names that do not say the catalog.
+        age: When the copy of a catalog elsewhere was last the newest; empty where there is none.
+        state: ``updated`` or ``unchanged``, where it was asked for.
+    """
+
+    name: str
+    title: str
+    models: int
+    origin: str
+    guarantee: str
+    trusted: bool = True
+    age: str = ""
+    state: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A catalog that was signed.
+
+    Attributes:
+        version: Of the newest timestamp.
+        root: SHA-256 of the first root of trust, which clients pin.
+        root_file: Where that root is.
+        index: SHA-256 of the index.
+        until: When the first signature runs out.
+        warnings: What must be done soon.
+    """
+
+    version: int
+    root: str
+    root_file: Path
+    index: str
+    until: datetime
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A model that a search found.
+
+    Attributes:
+        id: Its id in the catalog; of a source's search, what follows the scheme.
+        catalog: The catalog, or empty where a source found it.
+        spec: What installs it.
+        title: For humans.
+        license: SPDX expression, or empty.
+        tasks: E.g. ``chat``.
+        variants: The names of all, the recommended one first.
+        variant: The one that fits what was asked for best; empty where it is not known.
+        bytes: Its size, or None where it is not known.
+        installed: Whether some variant of it is installed.
+        downloads: How often it was downloaded lately, or None where that is not known.
+        description: One or two sentences, or empty.
+        deprecated: Whether it should not be used any more.
+    """
+
+    id: str
+    catalog: str
+    spec: str
+    title: str
+    license: str
+    tasks: tuple[str, ...]
+    variants: tuple[str, ...] = ()
+    variant: str = ""
+    bytes: int | None = None
+    installed: bool = False
+    downloads: int | None = None
+    description: str = ""
+    deprecated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """The outcome of a push.
+
+    Attributes:
+        name: The model's name; empty where several models were pushed as one.
+        reference: Where they are now.
+        digest: ``sha256:…`` of what the reference names; ``REFERENCE@DIGEST`` pins it.
+        bytes: Size of all files.
+        uploaded: Bytes that were sent.
+    """
+
+    name: str
+    reference: str
+    digest: str
+    bytes: int
+    uploaded: int
 
 
 @dataclass(frozen=True, slots=True)

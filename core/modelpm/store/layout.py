@@ -26,6 +26,7 @@ from modelpm.errors import Code, IntegrityError
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"[0-9a-f]{1,128}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,199}")
+_LONG = 100  # characters of a digest in a name
 
 
 class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every start
@@ -144,7 +145,7 @@ class Layout(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         """The path of bytes that should have had one digest and have another (both hexadecimal)."""
         _require(_HEX, wanted, "a digest")
         _require(_HEX, got, "a digest")
-        return self.quarantine / f"{wanted}-{got}"
+        return self.quarantine / f"{wanted[:_LONG]}-{got[:_LONG]}"  # two whole ones of SHA-512 would be too long a name
 
 
 def is_sha256(name: str) -> bool:

@@ -11,7 +11,7 @@ from modelpm.api import Context, ModelpmError, NotFound, OfflineError, Reference
 from modelpm.plugins.discovery import scan
 from modelpm.plugins.registry import Registry
 from modelpm.testing.promises import elsewhere, read, require
-from modelpm.testing.references import check_references
+from modelpm.testing.references import check_references, check_search
 from modelpm.text.untrusted import check_paths
 
 _NONSENSE = "no-such-thing-0b9f2c"
@@ -19,7 +19,12 @@ _OPENED = 8  # times, before what is still open is counted
 
 
 def check_source(
-    source: Source, reference: Reference, *, secrets: Sequence[str] = (), offline: Source | None = None
+    source: Source,
+    reference: Reference,
+    *,
+    secrets: Sequence[str] = (),
+    offline: Source | None = None,
+    search: str = "",
 ) -> Snapshot:
     """Assert that a source does what modelpm relies on.
 
@@ -31,6 +36,7 @@ def check_source(
         reference: Something small that exists.
         secrets: Credentials the source was given; they may be in no message and in no reference.
         offline: What your plugin made of a context whose ``offline`` is true; None where it needs no network.
+        search: Words for which its ``search`` finds a model of one file or more; empty where it has no search.
 
     Returns:
         The listing.
@@ -57,6 +63,8 @@ def check_source(
     _check_nonsense(source, reference, secrets)
     if offline is not None:
         _check_offline(offline, reference)
+    if search:
+        check_search(source, reference.scheme, search)
     return snapshot
 
 

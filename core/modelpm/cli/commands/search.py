@@ -8,33 +8,46 @@ from modelpm.cli.completion import formats, licenses, tasks
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import verb
-from modelpm.text.plain import row
+from modelpm.text.human import binary_size
+from modelpm.text.plain import plain
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.library.answers import Entry
+    from modelpm.library.answers import Found
 
 
-@verb("search", "modelpm search embedding", "modelpm search --task chat --license apache-2.0 --format gguf")
+@verb(
+    "search",
+    "modelpm search embedding",
+    "modelpm search --task chat --license apache-2.0 --format gguf",
+    "modelpm search llama 3.2 --fits --max-size 4G",
+    "modelpm search whisper --online",
+)
 @click.argument("text", nargs=-1)
 @click.option("--task", metavar="NAME", help="Only models for this task: chat, embedding, …", shell_complete=tasks)
 @click.option("--license", metavar="SPDX", help="Only models under this license.", shell_complete=licenses)
 @click.option(
     "--format", metavar="NAME", help="Only models with a variant of this format: gguf, …", shell_complete=formats
 )
-def command(session: Session, /, *, text: tuple[str, ...], **filters: str | None) -> Outcome:
+@click.option("--max-size", metavar="SIZE", help="Only models with a variant of at most this size: 8G, 700M.")
+@click.option("--fits", is_flag=True, help="Only models with a variant that fits the memory of this machine.")
+@click.option("--online", is_flag=True, help="Also ask servers that can be searched: the Hugging Face Hub.")
+@click.option("--limit", metavar="N", type=click.IntRange(1, 1000), default=20, help="Most models of a server: 20.")
+def command(session: Session, /, *, text: tuple[str, ...], **filters: Any) -> Outcome:
     """Look through the catalogs; nothing found is not a failure."""
     with session.manager() as manager:
-        entries = manager.search(" ".join(text), **filters).rows
-    rows = [(f"{e.catalog}/{e.id}", e.title, e.license, ", ".join(e.tasks), ", ".join(variants(e))) for e in entries]
-    headers = ("MODEL", "TITLE", "LICENSE", "TASKS", "VARIANTS")
-    return listing(headers, rows, [entry_row(entry) for entry in entries], "no model matches")
+        result = manager.search(" ".join(text), **filters)
+    found = result.rows
+    online = any(row.downloads is not None for row in found)
+    headers = ("MODEL", "TITLE", "LICENSE", "TASKS", ">SIZE", *((">DOWNLOADS",) if online else ()), "INSTALLED")
+    rows = [_cells(row, online=online) for row in found]
+    nothing = "" if result.errors else "no model matches"
+    shown = listing(headers, rows, plain(found), nothing)
+    return shown._replace(errors=result.errors, warnings=result.warnings)
 
 
-def entry_row(entry: "Entry") -> dict[str, Any]:
-    """Return the JSON of a catalog's model."""
-    return row(entry, "id", "catalog", "title", "license", "tasks", variants=variants(entry))
-
-
-def variants(entry: "Entry") -> list[str]:
-    """Return the names of all variants, each once."""
-    return list(dict.fromkeys(variant.name for release in entry.releases for variant in release.variants))
+def _cells(found: "Found", *, online: bool) -> tuple[str, ...]:
+    size = binary_size(found.bytes) if found.bytes is not None else ""
+    downloads = (f"{found.downloads:,}" if found.downloads is not None else "",) if online else ()
+    title = f"{found.title} (deprecated)" if found.deprecated else found.title
+    here = "yes" if found.installed else ""
+    return found.spec, title, found.license, ", ".join(found.tasks), size, *downloads, here

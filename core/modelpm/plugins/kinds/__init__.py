@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 NAMES = (
-    "source", "digest", "inspector", "audit", "catalog", "listener", "unpacker", "credentials", "exporter", "command",
+    "source", "digest", "inspector", "attestor", "audit", "catalog", "listener", "unpacker", "credentials", "exporter",
+    "command",
 )  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """A catalog: names models. One that fails is passed over, and the next one is asked."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from modelpm.api.kinds import Catalog, Recognizer
+from modelpm.api.kinds import Catalog, Recognizer, Stamped
 from modelpm.api.types import CatalogText, Context, KnownFile
 from modelpm.plugins.guard import Guarded, Types, signed
 from modelpm.plugins.kinds import Kind, Trust
@@ -32,6 +32,14 @@ class GuardedCatalog(Guarded[Catalog]):
     def about(self) -> CatalogText:
         """As :meth:`modelpm.api.Catalog.about`."""
         return self._ask(lambda catalog: catalog.about(), CatalogText, "description of the catalog")
+
+    def stamps(self) -> Mapping[str, str] | None:
+        """As :meth:`modelpm.api.Stamped.stamps`; None where the plugin keeps no stamps."""
+        made = self.made
+        if not isinstance(made, Stamped):
+            return None
+        stamps = self._ask(lambda _: made.stamps(), Mapping, "stamps")
+        return {str(id_): str(stamp) for id_, stamp in stamps.items()}
 
     def recognize(self, sha256: str) -> Iterable[KnownFile]:
         """As :meth:`modelpm.api.Recognizer.recognize`; empty where the plugin knows no digests."""

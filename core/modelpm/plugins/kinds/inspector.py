@@ -1,7 +1,7 @@
 """An inspector: says what the bytes of a file are. Ours always run; a stranger's adds findings, within limits."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
@@ -19,6 +19,8 @@ from modelpm.api.inspection import (
     Problem,
     ProblemKind,
     Suspicious,
+    Tensor,
+    TensorLister,
     TensorSummary,
 )
 from modelpm.api.types import Context
@@ -103,6 +105,13 @@ class GuardedInspector(Guarded[Inspector]):
             return None
         found = self._call(lambda _: made.read(source), (Facts, NONE), "facts")
         return found if self.is_ours or found is None else _facts(self.entry, found)
+
+    def tensors(self, source: ByteSource) -> Sequence[Tensor]:
+        """As :meth:`modelpm.api.inspection.TensorLister.tensors`; none where the inspector cannot."""
+        made = self.made
+        if not isinstance(made, TensorLister):
+            return ()
+        return self._call(lambda _: made.tensors(source), Sequence, "tensors")
 
     def _call(self, call: Callable[[Inspector], _R], wanted: Types, what: str) -> _R:
         return self.waits.bounded(self.entry, "an inspection", lambda: self._ask(call, wanted, what), times=TIMES)

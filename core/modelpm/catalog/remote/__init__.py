@@ -1,0 +1,7 @@
+"""Catalogs elsewhere: the last good copy on this machine, and how a newer one takes its place.
+
+* ``state``: what is known of the copy.
+* ``base``: when a newer one is asked for, and what happens where that fails.
+* ``web``: over https, with an index; ``signed``: the same with TUF; ``git``: a repository.
+* ``publish``: signs a catalog for others.
+"""

@@ -1,0 +1,77 @@
+"""``modelpm catalog init``, ``sign`` and ``refresh``: for who publishes a catalog."""
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelpm.cli.completion import folders
+from modelpm.cli.context import Session
+from modelpm.cli.terminal.format import Line, line
+from modelpm.cli.terminal.output import Outcome
+from modelpm.cli.verbs import Group
+from modelpm.text.plain import row
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.library.answers import Published
+
+_DIR = click.argument("folder", metavar="DIR", type=click.Path(file_okay=False), shell_complete=folders)
+_KEYS = click.option(
+    "--keys", metavar="FOLDER", type=click.Path(file_okay=False), help="Where the keys are; by default DIR-keys."
+)
+
+
+def register(command: Group) -> None:
+    """Add the verbs to ``modelpm catalog``."""
+
+    @command.verb(
+        "init",
+        "Make keys for a catalog that you publish, and sign it.",
+        "modelpm catalog init ./catalog --keys ~/catalog-keys",
+    )
+    @_DIR
+    @_KEYS
+    def init(session: Session, *, folder: str, keys: str | None) -> Outcome:
+        """Say what users need, and what a daily job does."""
+        with session.manager() as manager:
+            made = manager.catalog_list.begin(folder, keys)
+        notes = [
+            *_notes(made),
+            line(f"Give your users {made.root_file} (sha256 {made.root}) by another way than the catalog's server"),
+            line("Keep root.pem and targets.pem offline; a daily job needs timestamp.pem and snapshot.pem:"),
+            line(f"  0 5 * * * modelpm catalog refresh {folder} --keys {keys or f'{folder}-keys'}"),
+        ]
+        return Outcome(notes=notes, items=[_item(made)])
+
+    @command.verb(
+        "sign",
+        "Sign a catalog that changed, and its new index.",
+        "modelpm catalog sign ./catalog --keys ~/catalog-keys",
+    )
+    @_DIR
+    @_KEYS
+    def sign(session: Session, *, folder: str, keys: str | None) -> Outcome:
+        """Warn where the root of trust or the signature of the index ends soon."""
+        with session.manager() as manager:
+            made = manager.catalog_list.sign(folder, keys)
+        return Outcome(notes=_notes(made), items=[_item(made)], warnings=made.warnings)
+
+    @command.verb(
+        "refresh",
+        "Sign again that nothing is newer: for a daily job.",
+        "modelpm catalog refresh ./catalog --keys ~/catalog-keys",
+    )
+    @_DIR
+    @_KEYS
+    def refresh(session: Session, *, folder: str, keys: str | None) -> Outcome:
+        """Warn as ``sign`` does."""
+        with session.manager() as manager:
+            made = manager.catalog_list.refresh(folder, keys)
+        return Outcome(notes=_notes(made), items=[_item(made)], warnings=made.warnings)
+
+
+def _notes(made: "Published") -> list[Line]:
+    return [line(f"Signed as version {made.version}; good until {made.until:%Y-%m-%d %H:%M} UTC")]
+
+
+def _item(made: "Published") -> dict[str, Any]:
+    return row(made, until=f"{made.until:%Y-%m-%dT%H:%M:%SZ}")

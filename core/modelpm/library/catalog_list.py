@@ -1,0 +1,152 @@
+"""The library's verbs for the list of catalogs: add, update, trust, remove; and those of who publishes one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modelpm.config.edit import given_path
+from modelpm.errors import ModelpmError, UsageError
+from modelpm.library.services import Services
+from modelpm.operations.catalogs import CatalogList, Trust
+from modelpm.results.report import CatalogRow, Published, Result
+
+if TYPE_CHECKING:  # an extra
+    from modelpm.catalog.remote.publish import Publisher
+
+_NEEDS = "signing a catalog needs python-tuf, which is not installed"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogVerbs:
+    """Keeps the list of catalogs of a manager.
+
+    Attributes:
+        services: What it works with.
+    """
+
+    services: Services
+
+    def list(self) -> tuple[CatalogRow, ...]:
+        """Return the catalogs, the first to be asked first, as far as this machine knows them."""
+        services = self.services
+        configured, found = {row.name: row for row in self._list().rows()}, []
+        for name in services.catalogs.catalogs:
+            if name in configured:
+                found.append(configured[name])
+                continue
+            try:
+                title = services.catalogs.about(name).title
+            except ModelpmError:  # a problem of this catalog; a warning says so
+                title = ""
+            models = sum(full.startswith(f"{name}/") for full in services.catalogs.names())
+            origin = str(services.registry.entry("catalog", name))
+            found.append(CatalogRow(name, title, models, origin, "plugin"))
+        return tuple(found)
+
+    def add(
+        self,
+        name: str,
+        at: str,
+        *,
+        root: str | Path | None = None,
+        sha256: str = "",
+        trust_on_first_use: bool = False,
+        trusted: bool = False,
+        user: str | None = None,
+    ) -> Result[CatalogRow]:
+        """Look at a catalog, and configure it where it is one; from then on ``name/id`` works.
+
+        Args:
+            name: What it is called here.
+            at: A folder, ``https://host/catalog``, or a repository: ``git+https://…``, ``git@host:path``.
+            root: The root of trust of a signed catalog.
+            sha256: The digest of its ``index.json``: that one is taken, and no other.
+            trust_on_first_use: Whether the root of trust that the server offers now is believed.
+            trusted: Whether names that do not say the catalog may mean it, too.
+            user: Who is named in the audit log.
+
+        Raises:
+            ModelpmError: It is not a catalog, cannot be read, or is not to be trusted; nothing was changed.
+        """
+        self.services.config.check()
+        trust = Trust(given_path(root, "--root") if root is not None else None, sha256, trust_on_first_use)
+        row = self._list().add(name, at, trust, trusted=trusted, user=user)
+        return Result(rows=(row,), warnings=self.services.warnings.taken())
+
+    def remove(self, name: str, *, user: str | None = None) -> None:
+        """Take a catalog out of the configuration; what is installed from it stays.
+
+        Raises:
+            NotFound: It is not configured.
+        """
+        self.services.config.check()
+        self._list().remove(name, user=user)
+
+    def trust(self, name: str, *, user: str | None = None) -> CatalogRow:
+        """Have names that do not say the catalog mean it, too, after all that stand before it.
+
+        Raises:
+            NotFound: It is not configured.
+        """
+        self.services.config.check()
+        return self._list().trust(name, user=user)
+
+    def update(self, names: Sequence[str] = (), *, user: str | None = None) -> Result[CatalogRow]:
+        """Ask catalogs elsewhere for what is new, now; where one fails, the others are finished.
+
+        Args:
+            names: Which; none means all.
+            user: Who is named in the audit log.
+
+        Raises:
+            NotFound: One is not configured.
+        """
+        result = self._list().update(names, user=user)
+        return result.told(self.services.warnings.taken())
+
+    def begin(self, folder: str | Path, keys: str | Path | None = None) -> Published:
+        """Make keys and a root of trust for a catalog, and sign it.
+
+        Args:
+            folder: The catalog.
+            keys: A new folder for the keys; by default the catalog's with ``-keys`` behind it.
+
+        Raises:
+            ModelpmError: It is signed already, or not valid.
+        """
+        return self._publisher(folder, keys).begin()
+
+    def sign(self, folder: str | Path, keys: str | Path | None = None) -> Published:
+        """Build the index of a catalog that changed, and sign it; arguments as of :meth:`begin`.
+
+        Raises:
+            ModelpmError: It was never signed, a key is not there, or it is not valid.
+        """
+        return self._publisher(folder, keys).sign()
+
+    def refresh(self, folder: str | Path, keys: str | Path | None = None) -> Published:
+        """Sign again that the newest files are the newest; for a daily job. Arguments as of :meth:`begin`.
+
+        Raises:
+            ModelpmError: It was never signed, or a key is not there.
+        """
+        return self._publisher(folder, keys).refresh()
+
+    def _publisher(self, folder: str | Path, keys: str | Path | None) -> "Publisher":
+        try:
+            from modelpm.catalog.remote.publish import Publisher
+        except ImportError:
+            raise UsageError(_NEEDS, hints=["pip install 'modelpm[tuf]'"]) from None
+        place = given_path(folder, "DIR")
+        return Publisher(
+            place, given_path(keys, "--keys") if keys is not None else place.with_name(f"{place.name}-keys")
+        )
+
+    def _list(self) -> CatalogList:
+        from modelpm.library.wiring import make_remotes, places_of
+
+        services = self.services
+        config, bus = services.config, services.bus
+        places, remotes = places_of(config, bus), make_remotes(config, bus)
+        return CatalogList(config.paths.config, places, remotes, services.registry, bus)
