@@ -63,8 +63,8 @@ def parse_entry(catalog: str, text: CatalogText, *, id: str = "") -> Entry:  # n
         entry = Entry(
             catalog=catalog,
             id=id_,
-            title=root.text("title", default="") or id_,
-            description=root.text("description", default=""),
+            title=root.text("title", ok=any_text, default="") or id_,
+            description=root.text("description", ok=any_text, default=""),
             license=root.text("license", _A_LICENSE, ok=lambda text: 0 < len(text) <= MAX_LICENSE, default=""),
             homepage=root.text("homepage", _A_REFERENCE, ok=_REFERENCE.fullmatch, default=""),
             tasks=root.texts("tasks", ok=bool),
