@@ -273,6 +273,23 @@ class CatalogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry that was made for a catalog.
+
+    Attributes:
+        id: Of the model.
+        toml: The entry.
+        path: Where it was written; None for nowhere.
+        warnings: What went wrong without stopping it.
+    """
+
+    id: str
+    toml: str
+    path: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """A catalog that was signed.
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpm.cli.commands import catalog_sign
+from modelpm.cli.commands import catalog_sign, catalog_write
 from modelpm.cli.completion import catalogs, folders
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
@@ -24,6 +24,7 @@ _STYLES = {"reject": "error", "warn": "warning", "note": "dim"}
 
 command = group("catalog", "modelpm catalog add acme https://models.example.org")
 catalog_sign.register(command)
+catalog_write.register(command)
 
 
 @command.verb("list", "List the catalogs, the first to be asked first.", "modelpm catalog list")
