@@ -20,7 +20,7 @@ from modelpm.text.untrusted import ID_RULE, check_model_name, printable
 ABOUT = "catalog.toml"
 _ABOUT_KEYS: dict[str, Any] = {"schema": None, "name": None, "title": None, "aliases": None}
 _ENTRY_KEYS: dict[str, Any] = {
-    **dict.fromkeys(("schema", "id", "title", "description", "license", "homepage", "tasks", "tags")),
+    **dict.fromkeys(("schema", "id", "title", "description", "license", "homepage", "tasks", "tags", "runtime")),
     "deprecated": dict.fromkeys(("reason", "replacement")),
     "release": {
         **dict.fromkeys(("version", "default-variant", "yanked", "blocked")),

@@ -9,7 +9,7 @@ from modelpm.config.edit import given_path
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.library.services import Services
 from modelpm.operations.catalogs import CatalogList, Trust
-from modelpm.results.report import CatalogRow, NewEntry, Published, Result
+from modelpm.results.report import CatalogRow, ImportedModel, NewEntry, Published, Result
 from modelpm.text.spec import UriSpec
 
 if TYPE_CHECKING:  # an extra
@@ -131,6 +131,25 @@ class CatalogVerbs:
         values = entry_of(details, id, variant)
         path = write_entry(values, given_path(out, "--out")) if out is not None else None
         return NewEntry(values["id"], toml_of(values), path, self.services.warnings.taken())
+
+    def import_gallery(self, gallery: str | Path, folder: str | Path) -> Result[ImportedModel]:
+        """Write a gallery of LocalAI as the folder of a catalog; return what became of each model.
+
+        Args:
+            gallery: The YAML: a file, or its address.
+            folder: A new or empty folder.
+
+        Raises:
+            UsageError: It is not a gallery, or PyYAML is not installed.
+            ModelpmError: It cannot be read, or the folder has files.
+        """
+        from modelpm.catalog.gallery.read import entries_in
+        from modelpm.operations.import_gallery import gallery_bytes, import_gallery
+
+        place = given_path(folder, "DIR")
+        data = gallery_bytes(str(gallery), self.services.registry)
+        rows = import_gallery(entries_in(data, str(gallery)), place)
+        return Result(rows=tuple(rows), warnings=self.services.warnings.taken())
 
     def build(self, folder: str | Path) -> Path:
         """Write the index of a catalog, which a web server serves beside its files.

@@ -1,6 +1,6 @@
 """The results of the library: frozen values whose attributes are the keys of the command line's JSON rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -206,6 +206,7 @@ class Details:
     variants: tuple[VariantDetails, ...]
     installed: InstalledModel | None
     notes: tuple[str, ...] = ()
+    runtime: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +288,23 @@ class NewEntry:
     toml: str
     path: Path | None = None
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModel:
+    """What became of a model of a gallery.
+
+    Attributes:
+        name: As the gallery has it.
+        id: Its id in the catalog; empty where it has none.
+        reason: Why it was left out; empty where it was imported.
+        findings: What `catalog audit` says of its entry, remarks aside.
+    """
+
+    name: str
+    id: str
+    reason: str = ""
+    findings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
