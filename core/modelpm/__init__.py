@@ -9,6 +9,7 @@ The path of the data::
 The packages, from the top down; each imports only those below it:
 
 * ``cli``: the command line; ``commands/`` has one file a verb, ``terminal/`` what is shown.
+* ``serve``: the service, its guard and its page.
 * ``library``: ``Manager``, ``AsyncManager``, ``Project``; ``services`` builds what they work with.
 * ``operations``: one file a verb; ``acquire`` is the one way in which bytes come in.
 * ``bundle``, ``project``, ``environment``: an archive of models; ``models.toml``; a lock with the folder it fills.

@@ -1,5 +1,6 @@
 """Programs: whatever a system runs when it is opened, by its first bytes."""
 
+import re
 from typing import Final
 
 from modelpm.api.inspection import ByteSource, Danger, Findings
@@ -18,18 +19,20 @@ _MAGICS: Final = {
     b"\xca\xfe\xba\xbe": "Mach-O or Java",
     b"\xca\xfe\xba\xbf": "Mach-O",
     b"\x00asm": "WebAssembly",
-    b"#!": "script",
-    b"\xef\xbb\xbf#!": "script",
 }
+_SCRIPT: Final = re.compile(rb"(?:\xef\xbb\xbf)?#![ \t]{0,9}/")  # `#!version` begins a tokenizer's merges
+_PYTHON: Final = re.compile(rb".[\x0b-\x0f]\r\n[\0-\x03]\0\0\0", re.DOTALL)  # a version of bytecode, and flags
 _DOS: Final = b"MZ"
 _DOS_HEADER: Final = 64
 
 
 def kind(head: bytes) -> str | None:
-    """Return what kind of program the first bytes begin: ELF, PE, Mach-O, script, llamafile."""
+    """Return what kind of program the first bytes begin: ELF, PE, Mach-O, script, bytecode, llamafile."""
     for magic, name in _MAGICS.items():
         if head.startswith(magic):
             return name
+    if _SCRIPT.match(head) or _PYTHON.match(head):
+        return "script" if _SCRIPT.match(head) else "Python bytecode"
     binary = len(head) >= _DOS_HEADER and b"\0" in head[:_DOS_HEADER]
     return "PE" if head.startswith(_DOS) and binary else None
 

@@ -9,6 +9,7 @@ from struct import Struct, unpack
 from typing import Final
 
 from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
+from modelpm.api.inspection import Tensor as Placed
 from modelpm.api.toolkit import BoundError, Cursor, MalformedError, structural
 from modelpm_formats.ggml_types import FILE_TYPES, TYPES
 from modelpm_formats.gguf_dimensions import Scalar, dimensions
@@ -19,6 +20,7 @@ VERSIONS: Final = (2, 3)
 MOST_TENSORS: Final = 1 << 17
 MOST_KEYS: Final = 1 << 16
 MOST_STRINGS: Final = 1 << 22
+_MOST_ARRAYS: Final = 1 << 16
 MOST_DIMENSIONS: Final = 4
 LONGEST_NAME: Final = 65535
 LARGEST_HEADER: Final = 128 << 20
@@ -34,6 +36,8 @@ _WIDTHS: Final = {number: Struct("<" + code).size for number, code in _SCALARS.i
 _SIZE: Final = re.compile(r"(?:(\d{1,4})x)?(\d{1,4}(?:\.\d{1,4})?)([KMBT])(?:-.*)?")
 _UNITS: Final = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 _MOST_ALIGNMENT: Final = 1 << 20
+_LITTLE, _BIG = "<", ">"
+_SWAPPED: Final = [version.to_bytes(4, "big") for version in VERSIONS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +68,14 @@ class Header:
         lengths: How many items each array has.
         tensors: The tensor table; empty if the header was read in brief.
         data_start: Where the tensors' bytes begin; ``None`` if the header was read in brief.
+        is_swapped: Whether its numbers are big-endian.
     """
 
     metadata: Mapping[str, Scalar]
     lengths: Mapping[str, int]
     tensors: tuple[Tensor, ...] = ()
     data_start: int | None = None
+    is_swapped: bool = False
 
 
 def recognizes(head: bytes) -> bool:
@@ -83,14 +89,15 @@ def read(source: ByteSource) -> Header:
     Raises:
         MalformedError: The header breaks the format's rules or a bound.
     """
-    reader, tensors, keys = _opened(Cursor(source, first=FIRST_PIECE, limit=LARGEST_HEADER))
+    reader, tensors, keys = _opened(source, FIRST_PIECE, LARGEST_HEADER)
     for _ in range(keys):
         reader.entry(reader.name())
     table = tuple(reader.tensor() for _ in range(tensors))
     alignment = reader.metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= _MOST_ALIGNMENT or alignment & (alignment - 1):
         raise MalformedError("general.alignment is not a power of two")
-    return Header(reader.metadata, reader.lengths, table, -(-reader.cursor.position // alignment) * alignment)
+    start = -(-reader.cursor.position // alignment) * alignment
+    return Header(reader.metadata, reader.lengths, table, start, is_swapped=reader.order == _BIG)
 
 
 def read_brief(source: ByteSource) -> Header:
@@ -99,20 +106,37 @@ def read_brief(source: ByteSource) -> Header:
     Raises:
         MalformedError: The header breaks the format's rules.
     """
-    reader, _, keys = _opened(Cursor(source, first=BRIEF_PIECE, limit=BRIEF_PIECE))
+    reader, _, keys = _opened(source, BRIEF_PIECE, BRIEF_PIECE)
     with suppress(BoundError):  # a header in another order than usual tells less
         for _ in range(keys):
             key = reader.name()
             if not reader.entry(key, whole=not key.startswith("tokenizer.")):
                 break
-    return Header(reader.metadata, reader.lengths)
+    return Header(reader.metadata, reader.lengths, is_swapped=reader.order == _BIG)
 
 
-def _opened(cursor: Cursor) -> "tuple[_Reader, int, int]":
+class _Swapped(Cursor):
+    """A cursor over a big-endian file, as machines such as IBM Z use it."""
+
+    def number(self, size: int) -> int:
+        """Return the next bytes as an unsigned big-endian number."""
+        return int.from_bytes(self.take(size), "big")
+
+    def skip_strings(self, count: int) -> None:
+        """Pass over strings that each have an 8-byte length before them."""
+        for _ in range(count):
+            self.skip(self.number(8))
+
+
+def _opened(source: ByteSource, first: int, limit: int) -> "tuple[_Reader, int, int]":
     """Return a reader of the metadata, and how many tensors and keys there are."""
-    if cursor.take(4) != MAGIC:
+    cursor, order = Cursor(source, first=first, limit=limit), _LITTLE
+    if cursor.take(len(MAGIC)) != MAGIC:
         raise MalformedError("the file does not begin with GGUF")
     version = cursor.number(4)
+    if version.to_bytes(4, "little") in _SWAPPED:
+        cursor, order = _Swapped(source, first=first, limit=limit), _BIG
+        version = int.from_bytes(cursor.take(len(MAGIC) + 4)[len(MAGIC) :], "big")
     if version not in VERSIONS:
         raise MalformedError(f"GGUF version {version} is not one that modelpm reads (2, 3)")
     tensors, keys = cursor.number(8), cursor.number(8)
@@ -120,15 +144,17 @@ def _opened(cursor: Cursor) -> "tuple[_Reader, int, int]":
         raise MalformedError(
             f"{tensors:,} tensors and {keys:,} keys are declared; modelpm reads {MOST_TENSORS:,} and {MOST_KEYS:,}"
         )
-    return _Reader(cursor), tensors, keys
+    return _Reader(cursor, order), tensors, keys
 
 
 @dataclass(slots=True)
 class _Reader:
     cursor: Cursor
+    order: str
     metadata: dict[str, Scalar] = field(default_factory=dict)
     lengths: dict[str, int] = field(default_factory=dict)
     strings: int = 0
+    arrays: int = 0
 
     def name(self) -> str:
         length = self.cursor.number(8)
@@ -153,7 +179,7 @@ class _Reader:
         elif kind == _ARRAY:
             self._array(key, 1)
         else:
-            (self.metadata[key],) = unpack("<" + self._scalar(kind), self.cursor.take(_WIDTHS[kind]))
+            (self.metadata[key],) = unpack(self.order + self._scalar(kind), self.cursor.take(_WIDTHS[kind]))
         return True
 
     def _scalar(self, kind: int) -> str:
@@ -167,7 +193,8 @@ class _Reader:
             self.lengths[key] = count
         if kind in (_STRING, _ARRAY):
             self.strings += count
-            if self.strings > MOST_STRINGS or depth > _DEPTH:
+            self.arrays += count if kind == _ARRAY else 0
+            if self.strings > MOST_STRINGS or self.arrays > _MOST_ARRAYS or depth > _DEPTH:
                 raise MalformedError(f"the arrays of the header have more than {MOST_STRINGS:,} items, or are nested")
         if kind == _STRING:
             self.cursor.skip_strings(count)
@@ -176,7 +203,7 @@ class _Reader:
                 self._array(key, depth + 1)
         elif depth == 1 and count <= _KEPT_ITEMS:
             code = self._scalar(kind)
-            self.metadata[key] = unpack(f"<{count}{code}", self.cursor.take(count * _WIDTHS[kind]))
+            self.metadata[key] = unpack(f"{self.order}{count}{code}", self.cursor.take(count * _WIDTHS[kind]))
         else:
             self._scalar(kind)
             self.cursor.skip(count * _WIDTHS[kind])
@@ -188,7 +215,7 @@ class _Reader:
             raise MalformedError(
                 f"tensor {name[:80]} has {dimensions:,} dimensions; ggml has at most {MOST_DIMENSIONS}"
             )
-        shape = unpack(f"<{dimensions}Q", self.cursor.take(8 * dimensions))
+        shape = unpack(f"{self.order}{dimensions}Q", self.cursor.take(8 * dimensions))
         number, offset = self.cursor.number(4), self.cursor.number(8)
         label, block, width = TYPES.get(number, (f"type-{number}", 1, 0))
         return Tensor(name, shape, label, offset, prod(shape) // block * width if width else None)
@@ -204,12 +231,12 @@ def facts(header: Header) -> Facts:
     complete = header.data_start is not None
     summary = TensorSummary(len(header.tensors), sum(types.values()), types) if complete else None
     file_type = _number(metadata.get("general.file_type"))
-    named = None if file_type is None else FILE_TYPES.get(file_type)
+    named = (None if file_type is None else FILE_TYPES.get(file_type)) or (summary.main_type if summary else None)
     part, parts = _number(metadata.get("split.no")), _number(metadata.get("split.count"))
     return Facts(
         architecture=architecture,
         parameters=sum(prod(tensor.shape) for tensor in header.tensors) if complete else _labelled(metadata),
-        quantization=named or (summary.main_type if summary else None),
+        quantization=f"{named}-BE" if named and header.is_swapped else named,
         context_length=_number(metadata.get(f"{architecture}.context_length")),
         tensors=summary,
         tokenizer=any(key.startswith("tokenizer.") for key in (*metadata, *header.lengths)),
@@ -243,6 +270,21 @@ def brief(source: ByteSource) -> Facts:
         MalformedError: The header breaks the format's rules or a bound.
     """
     return facts(read_brief(source))
+
+
+def tensors(source: ByteSource) -> list[Placed]:
+    """Return where the tensors are; the last dimension is that of the rows.
+
+    Raises:
+        MalformedError: The header breaks the format's rules or a bound.
+    """
+    header = read(source)
+    start = header.data_start or 0
+    return [
+        Placed(each.name, f"{each.type} {each.shape[:-1]}", start + each.offset, start + each.offset + each.nbytes)
+        for each in header.tensors
+        if each.nbytes
+    ]
 
 
 def inspect(source: ByteSource) -> Findings:

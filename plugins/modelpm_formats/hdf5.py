@@ -1,20 +1,20 @@
-"""HDF5, as Keras and others write it: the superblock, and Lambda layers, which are code."""
+"""HDF5, as Keras and others write it: the superblock, and what a Keras model in it would run.
 
-import re
+Keras reads the configuration of a whole model from an attribute of the file's root. modelpm reads it there, too.
+"""
+
 from typing import Final
 
 from modelpm.api.inspection import ByteSource, Danger, Findings
-from modelpm.api.toolkit import dangerous, structural
+from modelpm.api.toolkit import MalformedError, dangerous, structural
+from modelpm_formats import keras
+from modelpm_formats.hdf5_attributes import Superblock, attributes
 
 NAME: Final = "hdf5"
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
-_WIDTHS: Final = (2, 4, 8)
-_NEWER: Final = 2  # the superblock whose fields moved
-_NEWEST: Final = 3
+_FIRST_BLOCK: Final = 512
 _PIECE: Final = 4 << 20
-_OVERLAP: Final = 64
-_WHOLE_MODEL: Final = b"model_config"
-_LAMBDA: Final = re.compile(rb'"Lambda"|\\u00[2-7][0-9a-fA-F]')  # an escaped letter could spell it, too
+_CONFIGURATIONS: Final = (b"model_config", b"training_config")
 
 
 def recognizes(head: bytes) -> bool:
@@ -22,37 +22,52 @@ def recognizes(head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def inspect(source: ByteSource) -> Findings:
-    """Check the superblock, and look for Lambda layers where the file holds a whole Keras model."""
-    head = source.read(0, 64)
-    problems = structural([wrong] if (wrong := _wrong(head, source.size)) else [])
-    if not problems and _holds_lambda(source):
-        why = "its Keras model has a Lambda layer, which is code"
-        return Findings(NAME, danger=Danger.CODE, problems=dangerous([why]))
-    return Findings(NAME, problems=problems)
+def begins_later(source: ByteSource) -> bool:
+    """Return whether a file is HDF5 behind another program's block, at 512 bytes or a power of two times that."""
+    return bool(_start(source))
 
 
-def _wrong(head: bytes, size: int) -> str | None:
-    version = head[8] if len(head) > len(MAGIC) else -1
-    newer = version >= _NEWER
-    at, end = (9, 12) if newer else (13, 24 if version == 0 else 28)
-    width = head[at] if len(head) > at else 0
-    if not 0 <= version <= _NEWEST or width not in _WIDTHS:
-        return f"the HDF5 superblock cannot be read: its version is {version}"
-    place = end + 2 * width  # base, extension or free space, end of the file
-    declared = int.from_bytes(head[place : place + width], "little")
-    if len(head) < place + width or declared > size:
-        return f"the HDF5 file is declared to have {declared:,} bytes, and it has {size:,}"
+def _start(source: ByteSource) -> int | None:
+    if source.read(0, len(MAGIC)) == MAGIC:
+        return 0
+    start = _FIRST_BLOCK
+    while start < source.size:
+        if source.read(start, len(MAGIC)) == MAGIC:
+            return start
+        start *= 2
     return None
 
 
-def _holds_lambda(source: ByteSource) -> bool:
-    whole, found, tail = False, False, b""
+def inspect(source: ByteSource) -> Findings:
+    """Check the superblock, and what the configuration of a Keras model would run."""
+    start = _start(source)
+    if start is None:
+        return Findings(None)
+    try:
+        block = Superblock.read(source, start)
+    except MalformedError as error:
+        return Findings(NAME, problems=structural([str(error)]))
+    if why := _code_in(source, block):
+        return Findings(NAME, danger=Danger.CODE, problems=dangerous([why]))
+    return Findings(NAME)
+
+
+def _code_in(source: ByteSource, block: Superblock) -> str | None:
+    try:
+        found = attributes(source, block, _CONFIGURATIONS)
+    except MalformedError as error:
+        if _mentions(source):
+            return f"it holds a Keras model whose configuration modelpm cannot read: {error}"
+        return None
+    return next((code for text in found if (code := keras.code_in(text))), None)
+
+
+def _mentions(source: ByteSource) -> bool:
+    """Return whether the name of a configuration stands anywhere in a file."""
+    tail = b""
     for offset in range(0, source.size, _PIECE):
         piece = tail + source.read(offset, _PIECE)
-        whole = whole or _WHOLE_MODEL in piece
-        found = found or _LAMBDA.search(piece) is not None
-        if whole and found:
+        if any(name in piece for name in _CONFIGURATIONS):
             return True
-        tail = piece[-_OVERLAP:]
+        tail = piece[-len(_CONFIGURATIONS[-1]) :]
     return False

@@ -123,7 +123,7 @@ class _Walk:
                 shape.append(value)
             elif number == _DIMENSIONS:
                 upto = self.cursor.position + value
-                while self.cursor.position < upto:
+                while self.cursor.position < upto and len(shape) <= _DEPTH:
                     shape.append(self._varint())
             elif number == _TYPE and wire == _VARINT:
                 kind = value

@@ -4,112 +4,59 @@ A scan for the last two strings before an opcode is fooled by the memo. This mac
 what it cannot follow is a ``MalformedError``. The opcodes are those of the standard library's ``pickletools``.
 """
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from math import prod
 from typing import Final
 
-from modelpm.api.toolkit import BoundError, Cursor, MalformedError
-from modelpm_formats.pickle_names import JOBLIB_ARRAY
+from modelpm.api.toolkit import BoundError, MalformedError
+from modelpm_formats.pickle_arrays import skip_array, wrapped
+from modelpm_formats.pickle_calls import put_into, set_state
+from modelpm_formats.pickle_names import WRAPPER
 from modelpm_formats.pickle_opcodes import TABLE, argument
-from modelpm_formats.pickle_tensors import REBUILDERS, TensorTotal, rebuilt
-from modelpm_formats.pickle_values import KEPT_ITEMS, MARK, Fields, Global, Instance
+from modelpm_formats.pickle_state import Machine
+from modelpm_formats.pickle_values import (
+    JOBLIB_ARRAY,
+    JOBLIB_CLASS,
+    KEPT_ITEMS,
+    MARK,
+    Fields,
+    Global,
+    Instance,
+    Unsafe,
+)
 
-MOST_OPERATIONS: Final = 5_000_000
-MOST_VALUES: Final = 2_000_000
+MOST_VALUES: Final = 200_000
+MOST_IMPORTS: Final = 1_000
+_IMPORT: Final = 4
+_KEPT: Final = 5
+"""Units of work, besides that of the opcode: of an import, and of an entry of a dictionary that is kept."""
+_NO_MODULE: Final = WRAPPER.rpartition(".")[2]  # what the plain unpickler takes for one in joblib's arrays of objects
+_TEXTS: Final = {"builtins.str", "__builtin__.str", "?", ""}
 _NEWEST_PROTOCOL: Final = 5
 _CONCEIVABLE_PROTOCOL: Final = 8  # no Python has it yet; a larger number is not a pickle
-_LARGEST_PADDING: Final = 16
-_PLAIN_TYPE: Final = re.compile(r"[<>|=]?[biufcMm]([0-9]{1,2})")
 
 
-@dataclass(slots=True)
-class Machine:
-    """One pickle, followed from its first opcode to STOP.
+def follow(machine: Machine) -> None:
+    """Follow a pickle to its end.
 
-    Attributes:
-        cursor: Where the pickle begins; afterwards, where it ended.
-        most: How many opcodes are followed.
-        imports: Names of the globals, as ``module.name``.
-        problems: What the pickle does that rebuilding data never needs.
-        operations: How many opcodes were followed.
-        numbered: Whether it imports by a number of the extension registry. Unpicklers fail at a number that no program
-            registered, so this alone does not make bytes a pickle.
-        acted: Whether it did what lines of text never do: a call, a state, an import by the stack.
-        protocol: What the PROTO opcode says; ``None`` without one.
-        stopped: Whether STOP was reached.
-        result: The value at STOP, as far as the machine knows it.
-        tensors: The torch tensors that it rebuilds, by type.
+    Raises:
+        MalformedError: It cannot be followed: cut, an unknown opcode, an empty stack, or a bound.
     """
-
-    cursor: Cursor
-    most: int = MOST_OPERATIONS
-    imports: set[str] = field(default_factory=set)
-    problems: set[str] = field(default_factory=set)
-    operations: int = 0
-    numbered: bool = False
-    acted: bool = False
-    protocol: int | None = None
-    stopped: bool = False
-    result: object = None
-    tensors: dict[str, TensorTotal] = field(default_factory=dict)
-    stack: list[object] = field(default_factory=list)
-    memo: dict[int, object] = field(default_factory=dict)
-
-    def run(self) -> None:
-        """Follow the pickle to its end.
-
-        Raises:
-            MalformedError: It cannot be followed: cut, an unknown opcode, an empty stack, or a bound.
-        """
-        cursor, stack, memo = self.cursor, self.stack, self.memo
-        while not self.stopped:
-            number = cursor.take(1)[0]
-            op = TABLE.get(number)
-            if op is None:
-                raise MalformedError(f"0x{number:02x} at byte {cursor.position - 1:,} is not an opcode")
-            if self.operations >= self.most or len(stack) > MOST_VALUES or len(memo) > MOST_VALUES:
-                raise BoundError(f"the pickle has more than {self.most:,} operations or {MOST_VALUES:,} values")
-            self.operations += 1
-            value = None if op.arg is None else argument(cursor, op)
-            handler = _HANDLERS.get(op.name)
-            if handler is None:
-                stack.append(value)  # a constant
-            else:
-                handler(self, value)
-
-    def pop(self) -> object:
-        """Return the top of the stack, and remove it."""
-        if not self.stack or self.stack[-1] is MARK:
-            raise MalformedError(f"the stack is empty at byte {self.cursor.position:,}")
-        return self.stack.pop()
-
-    def top(self) -> object:
-        """Return the top of the stack."""
-        value = self.pop()
-        self.stack.append(value)
-        return value
-
-    def items(self) -> list[object]:
-        """Return what lies above the last mark, and remove it with the mark."""
-        taken: list[object] = []
-        while self.stack:
-            value = self.stack.pop()
-            if value is MARK:
-                return taken[::-1]
-            taken.append(value)
-        raise MalformedError(f"no mark is on the stack at byte {self.cursor.position:,}")
-
-    def call(self, callee: object, arguments: object) -> None:
-        """Put what a call gives on the stack."""
-        self.acted = True
-        if not isinstance(callee, Global):
-            self.problems.add("it calls something that is not an imported name")
-        name = callee.name if isinstance(callee, Global) else "?"
-        if name in REBUILDERS and (found := rebuilt(arguments)):
-            self.tensors[found[0]] = self.tensors.get(found[0], TensorTotal()) + found[1]
-        self.stack.append(Instance(name, arguments))
+    cursor, stack, budget = machine.cursor, machine.stack, machine.budget
+    while not machine.stopped:
+        number = cursor.take(1)[0]
+        op = TABLE.get(number)
+        if op is None:
+            raise MalformedError(f"0x{number:02x} at byte {cursor.position - 1:,} is not an opcode")
+        if len(stack) > MOST_VALUES:
+            raise BoundError(f"the pickle has more than {MOST_VALUES:,} values at once")
+        budget.spend(1)
+        machine.operations += 1
+        value = None if op.arg is None else argument(cursor, op)
+        handler = _HANDLERS.get(op.name)
+        if handler is None:
+            stack.append(value)  # a constant
+        else:
+            handler(machine, value)
 
 
 def _protocol(machine: Machine, value: object) -> None:
@@ -126,25 +73,38 @@ def _stop(machine: Machine, _: object) -> None:
 
 
 def _import(machine: Machine, value: object) -> None:
-    machine.stack.append(Global(_imported(machine, value)))
+    name = _imported(machine, value)
+    machine.stack.append(JOBLIB_CLASS if name == WRAPPER else Global(name))
 
 
 def _imported(machine: Machine, value: object) -> str:
     name = str(value)
     if "\ufffd" in name or not name.isprintable():  # no module has such a name, so that the unpickler fails here
         raise MalformedError(f"{name[:80]!r} is not a name that can be imported")
+    machine.budget.spend(_IMPORT)
     machine.imports.add(name)
+    if len(machine.imports) > MOST_IMPORTS:
+        raise BoundError(f"the pickle imports more than {MOST_IMPORTS:,} names")
     return name
 
 
 def _stack_global(machine: Machine, _: object) -> None:
     name, module = machine.pop(), machine.pop()
     machine.acted = True  # no line of text comes this far
+    if _is_no_text(name) or _is_no_text(module) or module == _NO_MODULE:
+        raise MalformedError(f"the import before byte {machine.cursor.position:,} is not of a module")
     if not isinstance(name, str) or not isinstance(module, str):
         machine.problems.add("it imports a name that it computes")
         machine.stack.append(Global("?"))
     else:
         _import(machine, f"{module}.{name}")
+
+
+def _is_no_text(value: object) -> bool:
+    """Whether a value is surely no text, so that the unpickler fails; a long text and a call's result may be one."""
+    if isinstance(value, Instance):
+        return value.of not in _TEXTS
+    return value is not None and not isinstance(value, str)
 
 
 def _extension(machine: Machine, _: object) -> None:
@@ -154,53 +114,53 @@ def _extension(machine: Machine, _: object) -> None:
 
 def _inst(machine: Machine, value: object) -> None:
     name = _imported(machine, value)
-    machine.acted = True
-    machine.items()
-    machine.stack.append(Instance(name))
+    machine.call(Global(name), _kept(machine.items()))
 
 
 def _obj(machine: Machine, _: object) -> None:
     items = machine.items()
-    machine.call(items[0] if items else None, None)
+    machine.call(items[0] if items else None, _kept(items[1:]))
 
 
 def _reduce(machine: Machine, _: object) -> None:
     arguments = machine.pop()
-    machine.call(machine.pop(), arguments)
+    machine.call(machine.take(), arguments)
 
 
 def _newobj_ex(machine: Machine, _: object) -> None:
     machine.pop()
-    _reduce(machine, None)
+    machine.pop()
+    machine.hold(machine.take())
+    machine.acted = True
+    machine.problems.add("it makes an object with named arguments, which rebuilding data never needs")
+    machine.stack.append(Instance("?"))
 
 
 def _build(machine: Machine, _: object) -> None:
-    state, instance = machine.pop(), machine.top()
+    state, target = machine.pop(), machine.top()
     machine.acted = True
-    if not isinstance(instance, Instance) or not instance.of:
-        machine.problems.add("it sets the state of something that it did not make")
+    try:
+        if target is JOBLIB_ARRAY:
+            _array(machine, state)
+        else:
+            set_state(target, state)
+    except Unsafe as error:
+        machine.problems.add(str(error))
+
+
+def _array(machine: Machine, state: object) -> None:
+    """Pass over the raw array that joblib reads where its wrapper got its state; the plain unpickler reads none."""
+    kind, shape, padded = wrapped(state)
+    if not machine.joblib:
         return
-    if instance.of == JOBLIB_ARRAY:
-        _skip_array(machine.cursor, state)
-
-
-def _skip_array(cursor: Cursor, state: object) -> None:
-    """Pass over the raw bytes that joblib writes after an array's state.
-
-    Their first byte, the padding's length, is not an opcode: the plain unpickler stops there, so that these bytes are
-    never opcodes for one loader and an array for another. Object arrays and files of joblib before 1.1 lack that byte.
-    """
-    fields = state.items if isinstance(state, Fields) and state.complete else {}
-    kind, shape = fields.get("dtype"), fields.get("shape")
-    code = kind.arguments[0] if isinstance(kind, Instance) and isinstance(kind.arguments, tuple) else None
-    plain = _PLAIN_TYPE.fullmatch(code) if isinstance(code, str) else None
-    if not plain or not isinstance(shape, tuple) or fields.get("numpy_array_alignment_bytes") != _LARGEST_PADDING:
-        raise MalformedError("a joblib array is one of objects, or of an older joblib; its bytes cannot be told apart")
-    counts = [item for item in shape if isinstance(item, int) and item >= 0]
-    padding = cursor.number(1)
-    if len(counts) < len(shape) or padding > _LARGEST_PADDING:
-        raise MalformedError("a joblib array has no valid shape or padding")
-    cursor.skip(padding + prod(counts) * int(plain[1]))
+    machine.stack[-1] = Instance("numpy.ndarray")
+    if not kind.holds_objects:
+        skip_array(machine.cursor, kind, shape, padded=padded)
+        return
+    inner = Machine(machine.cursor, machine.budget, joblib=False, imports=machine.imports, problems=machine.problems)
+    follow(inner)
+    machine.numbered |= inner.numbered
+    machine.stack[-1] = inner.result
 
 
 def _persistent(machine: Machine, _: object) -> None:
@@ -212,13 +172,23 @@ def _binary_persistent(machine: Machine, _: object) -> None:
 
 
 def _put(machine: Machine, value: object) -> None:
-    machine.memo[value if isinstance(value, int) else len(machine.memo)] = machine.top()
+    if not isinstance(value, int):
+        value = len(machine.memo)
+    machine.budget.spend(machine.memo.put(value, machine.top()))
 
 
 def _get(machine: Machine, value: object) -> None:
-    if not isinstance(value, int) or value not in machine.memo:
+    found = machine.memo.get(value) if isinstance(value, int) else MARK
+    if found is MARK:
         raise MalformedError(f"memo index {value} at byte {machine.cursor.position:,} was never set")
-    machine.stack.append(machine.memo[value])
+    if found is JOBLIB_ARRAY:
+        machine.hold(found)
+    machine.stack.append(found)
+
+
+def _duplicate(machine: Machine, _: object) -> None:
+    machine.hold(machine.top())
+    machine.stack.append(machine.top())
 
 
 def _drop(machine: Machine, _: object) -> None:
@@ -230,7 +200,9 @@ def _drop(machine: Machine, _: object) -> None:
 def _set(machine: Machine, pairs: list[object]) -> None:
     target = machine.top()
     if isinstance(target, Fields):
-        target.put(pairs)
+        machine.budget.spend(_KEPT * target.put(pairs))
+    else:
+        _fill(machine, target, keys=True)
 
 
 def _setitem(machine: Machine, _: object) -> None:
@@ -238,14 +210,35 @@ def _setitem(machine: Machine, _: object) -> None:
     _set(machine, [machine.pop(), value])
 
 
+def _append(machine: Machine, _: object) -> None:
+    machine.pop()
+    _fill(machine, machine.top(), keys=False)
+
+
+def _appends(machine: Machine, _: object) -> None:
+    machine.items()
+    _fill(machine, machine.top(), keys=False)
+
+
+def _fill(machine: Machine, target: object, *, keys: bool) -> None:
+    try:
+        put_into(target, keys=keys)
+    except Unsafe as error:
+        machine.problems.add(str(error))
+
+
 def _dict(machine: Machine, _: object) -> None:
     fields = Fields()
-    fields.put(machine.items())
+    machine.budget.spend(_KEPT * fields.put(machine.items()))
     machine.stack.append(fields)
 
 
+def _kept(items: list[object]) -> tuple[object, ...] | None:
+    return tuple(items) if len(items) <= KEPT_ITEMS else None
+
+
 def _tuple(machine: Machine, items: list[object]) -> None:
-    machine.stack.append(tuple(items) if len(items) <= KEPT_ITEMS else None)
+    machine.stack.append(_kept(items))
 
 
 def _collection(machine: Machine, _: object) -> None:
@@ -270,10 +263,11 @@ _HANDLERS: Final[dict[str, Callable[[Machine, object], object]]] = {
     "BINPERSID": _binary_persistent,
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _put),
     **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _get),
-    "DUP": lambda machine, _: machine.stack.append(machine.top()),
+    "DUP": _duplicate,
     "POP": _drop,
-    **dict.fromkeys(("POPMARK", "APPENDS", "ADDITEMS"), lambda machine, _: machine.items()),
-    "APPEND": lambda machine, _: machine.pop(),
+    "POPMARK": lambda machine, _: machine.items(),
+    **dict.fromkeys(("APPENDS", "ADDITEMS"), _appends),
+    "APPEND": _append,
     "SETITEM": _setitem,
     "SETITEMS": lambda machine, _: _set(machine, machine.items()),
     "EMPTY_DICT": lambda machine, _: machine.stack.append(Fields()),

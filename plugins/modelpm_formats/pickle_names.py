@@ -1,7 +1,8 @@
 """The names that a pickle may import and still only rebuild tensors, arrays and plain data.
 
 The torch part is the list of torch's own ``weights_only`` loader. numpy is added, because checkpoints often hold a
-``numpy.float64``. Names match exactly: a dotted attribute, such as ``OrderedDict.__init__``, is another name.
+``numpy.float64``. Names match exactly: a dotted attribute, such as ``OrderedDict.__init__``, is another name. What
+they may be called with says ``pickle_calls``.
 """
 
 from typing import Final
@@ -35,9 +36,9 @@ _NUMPY: Final = (
     | _names("numpy._core.multiarray", "_reconstruct scalar")
     | {"numpy.core.numeric._frombuffer", "numpy._core.numeric._frombuffer"}
     | _names("numpy", f"ndarray dtype bool_ {_SIZES.lower()}")
-    | _names("numpy.dtypes", f"{_SIZES} Bool Str Bytes Object", "DType")
+    | _names("numpy.dtypes", f"{_SIZES} Bool Str Bytes", "DType")
 )
-_BUILTINS: Final = "set frozenset complex bytearray slice range list dict tuple int float str bytes bool"
+_BUILTINS: Final = "set frozenset complex bytearray slice range list dict tuple int float str bytes bool object xrange"
 _PATHS: Final = "PosixPath WindowsPath PurePosixPath PureWindowsPath"
 _PLAIN: Final = (
     _names("builtins", _BUILTINS)
@@ -46,10 +47,12 @@ _PLAIN: Final = (
     | _names("datetime", "datetime date time timedelta timezone")
     | _names("pathlib", _PATHS)
     | _names("pathlib._local", _PATHS)
-    | {"_codecs.encode", "argparse.Namespace", "decimal.Decimal", "fractions.Fraction"}
-    | {"types.SimpleNamespace", "uuid.UUID"}
+    | {"_codecs.encode", "decimal.Decimal", "fractions.Fraction", "uuid.UUID"}
 )
-JOBLIB_ARRAY: Final = "joblib.numpy_pickle.NumpyArrayWrapper"
+NAMESPACES: Final = frozenset({"argparse.Namespace", "types.SimpleNamespace"})
+RECONSTRUCTORS: Final = frozenset({"copyreg._reconstructor", "copy_reg._reconstructor"})
+"""How protocols 0 and 1 make an object: by whatever class they name, so that a namespace only may be made so."""
+WRAPPER: Final = "joblib.numpy_pickle.NumpyArrayWrapper"
 """Its bytes lie raw between two opcodes; the machine reads their length from its state."""
 
-ALLOWED: Final = frozenset(_TORCH | _NUMPY | _PLAIN | {JOBLIB_ARRAY})
+ALLOWED: Final = frozenset(_TORCH | _NUMPY | _PLAIN | NAMESPACES | RECONSTRUCTORS | {WRAPPER})

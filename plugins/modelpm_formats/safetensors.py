@@ -1,6 +1,5 @@
 """safetensors: the JSON header, bounded, and its tensors held against each other and the file."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,7 +7,9 @@ from math import prod
 from typing import Any, Final
 
 from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
+from modelpm.api.inspection import Tensor as Placed
 from modelpm.api.toolkit import Cursor, MalformedError, structural
+from modelpm_formats.documents import parsed
 
 NAME: Final = "safetensors"
 LARGEST_HEADER: Final = 32 << 20
@@ -66,11 +67,9 @@ def read(source: ByteSource) -> Header:
     if length > LARGEST_HEADER:
         raise MalformedError(f"the header is declared to have {length:,} bytes; modelpm reads {LARGEST_HEADER:,}")
     try:
-        table = json.loads(cursor.take(length).decode(), object_pairs_hook=_unique, parse_constant=_constant)
-    except MalformedError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise MalformedError("the header is not JSON, or nested too deeply") from error
+        table = parsed(cursor.take(length).decode(), _unique, _constant)
+    except UnicodeDecodeError as error:
+        raise MalformedError("the header is not JSON, which is UTF-8") from error
     if not isinstance(table, dict):
         raise MalformedError("the header is not a JSON object")
     metadata = table.pop("__metadata__", {})
@@ -135,6 +134,20 @@ def brief(source: ByteSource) -> Facts:
         MalformedError: The header breaks the format's rules or a bound.
     """
     return facts(read(source))
+
+
+def tensors(source: ByteSource) -> list[Placed]:
+    """Return where the tensors are; the first dimension is that of the rows.
+
+    Raises:
+        MalformedError: The header breaks the format's rules or a bound.
+    """
+    header = read(source)
+    start = header.data_start
+    return [
+        Placed(each.name, f"{each.type} {each.shape[1:]}", start + each.begin, start + each.end)
+        for each in header.tensors
+    ]
 
 
 def inspect(source: ByteSource) -> Findings:

@@ -1,11 +1,11 @@
 """The inspectors by name: what each recognizes, and what the endings of names promise."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from modelpm.api.inspection import ByteSource, Danger, Facts, Findings
+from modelpm.api.inspection import ByteSource, Danger, Facts, Findings, Tensor
 from modelpm_formats import executables, ggml, gguf, hdf5, onnx, pickles, safetensors, signatures
 
 _NONE: Final[Mapping[str, frozenset[str]]] = MappingProxyType({})
@@ -38,16 +38,25 @@ class Glanced(Format):
 
 @dataclass(frozen=True, slots=True)
 class Hidden(Glanced):
-    """One that bytes of other formats may hold as well."""
+    """One that bytes of other formats may hold as well, from their first byte or a later one."""
 
     may_be: Callable[[bytes], bool] = field(kw_only=True)
+    begins_later: Callable[[ByteSource], bool] = field(kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded(Format):
+    """One that programs find in a file that begins as another one."""
+
+    begins_later: Callable[[ByteSource], bool] = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Headed(Format):
-    """One that reads facts from few ranges of a remote file."""
+    """One that reads facts from few ranges of a remote file, and where its tensors are."""
 
     read: Callable[[ByteSource], Facts | None] = field(kw_only=True)
+    tensors: Callable[[ByteSource], Sequence[Tensor]] = field(kw_only=True)
 
 
 def _recognized(name: str, recognizes: Callable[[bytes], bool], *endings: str) -> Format:
@@ -61,10 +70,6 @@ def _one(name: str, *endings: str) -> tuple[frozenset[str], dict[str, frozenset[
     return formats, dict.fromkeys(endings, formats)
 
 
-def _may_be(head: bytes) -> bool:
-    return pickles.is_wrapping(head) or pickles.may_be_pickle(head)
-
-
 _PICKLE_CLAIMS: Final = {
     ".keras": frozenset({"zip", "hdf5"}),
     ".npz": frozenset({"npz", "zip"}),
@@ -74,9 +79,13 @@ _PICKLE_CLAIMS: Final = {
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".dill"), _PICKLED),
 }
 FORMATS: Final[Mapping[str, Format]] = {
-    "gguf": Headed(gguf.recognizes, gguf.inspect, *_one("gguf", ".gguf"), read=gguf.brief),
+    "gguf": Headed(gguf.recognizes, gguf.inspect, *_one("gguf", ".gguf"), read=gguf.brief, tensors=gguf.tensors),
     "safetensors": Headed(
-        safetensors.recognizes, safetensors.inspect, *_one("safetensors", ".safetensors"), read=safetensors.brief
+        safetensors.recognizes,
+        safetensors.inspect,
+        *_one("safetensors", ".safetensors"),
+        read=safetensors.brief,
+        tensors=safetensors.tensors,
     ),
     "executable": Glanced(
         executables.recognizes, executables.inspect, *_one("executable", ".llamafile"), glance=executables.glance
@@ -88,11 +97,18 @@ FORMATS: Final[Mapping[str, Format]] = {
     "fasttext": _recognized("fasttext", signatures.is_fasttext, ".ftz"),
     "coreml": _recognized("coreml", signatures.is_coreml, ".mlmodel"),
     "tensorflow": _recognized("tensorflow", signatures.is_tensorflow, "saved_model.pb"),
-    "keras": Format(hdf5.recognizes, hdf5.inspect, *_one("hdf5", ".h5", ".hdf5")),
+    "keras": Embedded(hdf5.recognizes, hdf5.inspect, *_one("hdf5", ".h5", ".hdf5"), begins_later=hdf5.begins_later),
     "onnx": Format(onnx.recognizes, onnx.inspect, *_one("onnx", ".onnx")),
     "html": _recognized("html", signatures.is_html),
     "git-lfs": _recognized("git-lfs-pointer", signatures.is_git_lfs_pointer),
     "pickle": Hidden(
-        pickles.recognizes, pickles.inspect, _PICKLED, _PICKLE_CLAIMS, _SUSPECTS, glance=pickles.glance, may_be=_may_be
+        pickles.recognizes,
+        pickles.inspect,
+        _PICKLED,
+        _PICKLE_CLAIMS,
+        _SUSPECTS,
+        glance=pickles.glance,
+        may_be=pickles.may_be,
+        begins_later=pickles.begins_later,
     ),
 }

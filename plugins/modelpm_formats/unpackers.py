@@ -2,57 +2,23 @@
 
 import bz2
 import gzip
-import lzma
 import stat
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
 from modelpm.api import UsageError
 from modelpm.api.inspection import ByteSource
 from modelpm.api.toolkit import MalformedError
 from modelpm.api.unpacking import Member
-from modelpm_formats.archives import FAULTS, Stream, zip_archive
+from modelpm_formats.archives import zip_archive
+from modelpm_formats.packed import FAULTS, Readable, Stream, Xz
 from modelpm_formats.tars import tar_files
 
 PIECE: Final = 1 << 20
 _LARGEST_WINDOW: Final = 128 << 20
 _MAC: Final = "__MACOSX/"  # what macOS adds to every zip: no part of the model
-
-
-class Readable(Protocol):
-    """Bytes that are read forward."""
-
-    def read(self, count: int, /) -> bytes:
-        """Return at most that many bytes; none at the end."""
-        ...
-
-
-class Xz:
-    """An xz file, decompressed forward within a bound of memory, which the standard library's reader does not have."""
-
-    def __init__(self, source: ByteSource) -> None:
-        """Start at the beginning."""
-        self._packed, self._data = Stream(source), b""
-        self._reader = lzma.LZMADecompressor(memlimit=_LARGEST_WINDOW)
-
-    def read(self, count: int, /) -> bytes:
-        """Return at most that many bytes; none at the end."""
-        while True:
-            if self._reader.eof:
-                self._data = self._reader.unused_data or self._packed.read(PIECE)
-                if not self._data.strip(b"\0"):
-                    return b""
-                self._reader = lzma.LZMADecompressor(memlimit=_LARGEST_WINDOW)
-            elif self._reader.needs_input and not self._data:
-                self._data = self._packed.read(PIECE)
-                if not self._data:
-                    raise EOFError("the compressed file ends early")
-            found = self._reader.decompress(self._data, count)
-            self._data = b""
-            if found:
-                return found
 
 
 def _gz(source: ByteSource) -> Readable:
@@ -120,6 +86,10 @@ class Zip:
             if not info.is_dir() and not info.filename.startswith(_MAC):
                 yield Member(info.filename, self._chunks(archive, info))
 
+    def unpacked_size(self, parts: Sequence[ByteSource]) -> int:
+        """As :meth:`modelpm.api.unpacking.Measured.unpacked_size`."""
+        return sum(info.file_size for info in zip_archive(parts[0]).infolist())
+
     def _chunks(self, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
         kind = stat.S_IFMT(info.external_attr >> 16)
         if kind not in {0, stat.S_IFREG}:
@@ -173,6 +143,10 @@ class Join:
     def unpack(self, parts: Sequence[ByteSource], name: str) -> Iterator[Member]:
         """As :meth:`modelpm.api.unpacking.Unpacker.unpack`."""
         yield Member(name, (piece for part in parts for piece in pieces(Stream(part))))
+
+    def unpacked_size(self, parts: Sequence[ByteSource]) -> int:
+        """As :meth:`modelpm.api.unpacking.Measured.unpacked_size`."""
+        return sum(part.size for part in parts)
 
 
 UNPACKERS: Final[Mapping[str, Zip | Tar | Single | Join]] = {

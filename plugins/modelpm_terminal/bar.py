@@ -1,11 +1,10 @@
-"""Bars on a terminal, redrawn in place and cleared at the end, so that only the summary stays."""
+"""Bars on a terminal, redrawn in place and cleared at the end, so that only the summary stays; or in a notebook."""
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TextIO
 
 from modelpm.api import Progress, Stage
+from modelpm_terminal.cell import Cell
 from modelpm_terminal.drawing import draw, draw_stages, rows
 from modelpm_terminal.frame import Frame
 
@@ -14,18 +13,20 @@ class Bar:
     """Draws one bar for each file under way, one for everything, and a line for each wait.
 
     Args:
-        stream: The terminal; stderr by default.
-        environ: Variables, for the size of a terminal that does not know it.
+        frame: Where they are drawn.
     """
 
-    def __init__(self, stream: TextIO | None = None, environ: Mapping[str, str] | None = None) -> None:
-        self._frame = Frame(stream or sys.stderr, environ or {})
+    def __init__(self, frame: Frame | Cell) -> None:
+        self._frame = frame
         self._models: dict[str, Progress] = {}
         self._files: dict[str, list[Progress]] = {}
         self._stages: Sequence[Stage] = ()
 
     def show(self, progress: Sequence[Progress]) -> None:
         """Draw the state; a model that is not in it stands as it was."""
+        if self._frame.is_new:
+            self._models.clear()
+            self._files.clear()
         for value in progress:
             if not value.file:
                 self._models[value.model_id] = value

@@ -23,6 +23,8 @@ class Frame:
         environ: Variables, which say the size of a terminal that does not know it.
     """
 
+    is_new = False  # it is the same terminal all the time
+
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         self._stream = stream
         self._environ = environ

@@ -47,7 +47,7 @@ def among_strangers(shared: Path, wheel: Path) -> Installation:
     """Return an environment with the wheel and every stranger's plugin."""
 
     def make(folder: Path) -> None:
-        made = installation(folder, str(wheel))
+        made = installation(folder, f"{wheel}[sign]")
         wheels = folder / "strangers"
         for stranger in STRANGERS:
             command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]

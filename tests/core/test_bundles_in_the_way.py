@@ -167,13 +167,14 @@ def test_an_interrupted_bundle_is_not_taken_for_loose_files(
 ) -> None:
     (tmp_path / "dir").mkdir()
     assert modelpm("export", "--bundle", "dir", env=stocked).code == 0
-    (tmp_path / "dir" / "models.lock").unlink()
+    for last in ("models.lock", "index.json"):
+        (tmp_path / "dir" / last).unlink()
     (tmp_path / "stick").mkdir()
     assert modelpm("export", "--bundle", "stick/s.tar", "--split", "1M", env=stocked).code == 0
     part = tmp_path / "stick" / "s.tar.001"
     other = {"MODELPM_HOME": str(tmp_path / "other")}
     (tmp_path / "stick" / "s.tar.002").write_bytes(b"x")
-    for source in ("dir", "stick", "stick/s.tar.002"):
+    for source in ("dir", "stick/s.tar.002"):
         assert code_of(modelpm("import", source, "--json", env=other)) == (4, "bundle_incomplete"), source
     part.rename(tmp_path / "stick" / "s.tar.001.partial")
     assert code_of(modelpm("import", "stick", "--json", env=other)) == (4, "bundle_incomplete")

@@ -125,11 +125,15 @@ def test_no_verb_at_all_shows_help_on_stderr(run: Run) -> None:
         (["xyzzy"], "`modelpm --help` lists the commands"),
         (["install", "--dryrun", "tiny"], "did you mean `--dry-run`?"),
         (["list", "--zzz"], "`modelpm list --help` lists the options"),
-        (["install"], "`modelpm install --help` shows how it is used"),
+        (["install"], "for example: modelpm install qwen3-8b"),
         (["catalog", "-q"], "`modelpm catalog --help` shows how it is used"),
         (["demo"], "`modelpm --help` lists the commands"),
-        (["list", "--long"], "--json prints every field"),
+        (["list", "--long"], OPTIONS["--long"]),
+        (["list", "tiny"], "`modelpm list --help` shows how it is used"),
+        (["config", "get", "jobs"], "did you mean `network.jobs`?"),
         (["install", "--revision", "main", "x"], OPTIONS["--revision"]),
+        (["install", "-U", "tiny"], OPTIONS["-U"]),
+        (["show", "tiny@latest"], "without `@` you get the newest release"),
         (["list", "--jobs", "many"], "`modelpm list --help` shows how it is used"),
     ],
 )
@@ -142,7 +146,7 @@ def test_usage_errors_say_what_was_probably_meant(run: Run, args: list[str], hin
 
 @pytest.mark.parametrize("word", [*RESERVED, *SYNONYMS])
 def test_words_of_other_package_managers_name_the_right_verb(run: Run, word: str) -> None:
-    result = run(word, "qwen3-8b")
+    result = run(*word.split(), "qwen3-8b")
     assert result.exit_code == 2
     assert f"unknown command `{word}`" in result.stderr
     assert re.search("hint: .*(modelpm|HF_TOKEN)", result.stderr)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm.cli.terminal.format import count, line, table
+from modelpm.cli.terminal.format import Line, count, line, table, wrapped
 from modelpm.cli.terminal.output import Outcome, document, error_lines, error_row, internal
 from modelpm.errors import (
     Denied,
@@ -59,6 +59,36 @@ def test_durations_read_like_cargos(seconds: float, text: str) -> None:
 
 def test_nouns_agree_with_their_number() -> None:
     assert [count(0, "model"), count(1, "model"), count(2, "match", "matches")] == ["0 models", "1 model", "2 matches"]
+
+
+def text_of(spans: Line) -> str:
+    return "".join(text for text, _ in spans)
+
+
+def test_a_message_is_broken_between_words_and_a_command_never() -> None:
+    error = line(("error:", "error"), " the server at http://127.0.0.1:1847 sent nothing for `a file.gguf` in 30 s")
+    assert [text_of(part) for part in wrapped(error, 41)] == [
+        "error: the server at",
+        "  http://127.0.0.1:1847 sent nothing for",
+        "  `a file.gguf` in 30 s",
+    ]
+    assert [text_of(part) for part in wrapped(error, 60)] == [
+        "error: the server at http://127.0.0.1:1847 sent nothing for",
+        "       `a file.gguf` in 30 s",
+    ]
+    assert wrapped(error, 200) == [error]
+    command = "modelpm install hf://acme/one-long-name --as ANOTHER-NAME"
+    hint = line(("hint:", "hint"), f" to keep both: {command}")
+    assert [text_of(part) for part in wrapped(hint, 40)] == ["hint: to keep both:", f"  {command}"]
+    path = line(("   /home/ada/my models/with a long name/of a file.gguf", "dim"))
+    assert wrapped(path, 20) == [path]
+
+
+@given(st.lists(st.text("ab `/:é界", max_size=30), min_size=1, max_size=3), st.integers(1, 60))
+def test_no_word_is_lost_where_a_line_is_broken(texts: list[str], width: int) -> None:
+    spans = line(*texts)
+    parts = [text_of(part).split() for part in wrapped(spans, width)]
+    assert sum(parts, []) == text_of(spans).split()  # noqa: RUF017 - few
 
 
 @given(st.text(max_size=80), st.integers(1, 60))

@@ -87,6 +87,10 @@ def test_prune_as_json(modelpm: Run, store: Store, installed: str) -> None:
 
 def test_a_limit_that_is_none_is_a_usage_error(modelpm: Run) -> None:
     assert modelpm("prune", "--older-than", "soon").code == 2
+    ran = modelpm("prune", "--older-than", "90")
+    assert ran.code == 2
+    assert "`--older-than 90` has no unit" in ran.stderr
+    assert "hint: for days: modelpm prune --older-than 90d" in ran.stderr
     assert modelpm("prune", "--max-size", "much").code == 2
 
 

@@ -2,8 +2,11 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -16,6 +19,7 @@ from modelpm.lockfile.file import parse_lock
 from modelpm.store.blobs import records
 from modelpm.store.partials.journal import decode
 from modelpm_jsonl import chain
+from tests.docs import man, recording
 from tests.docs.generated import COMMAND, DOCS, PAGES
 
 ROOT = DOCS.parent
@@ -25,6 +29,39 @@ DOCUMENTS = sorted([*DOCS.glob("**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUT
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_what_the_code_says(name: str) -> None:
     assert (DOCS / name).read_text(encoding="utf-8") == PAGES[name](), f"docs/{name} is stale: run `{COMMAND}`"
+
+
+def test_the_manual_pages_are_what_the_commands_say() -> None:
+    written = {path.name: path.read_text(encoding="utf-8") for path in man.FOLDER.iterdir()}
+    assert written == man.pages(), f"docs/man is stale: run `{COMMAND}`"
+
+
+def test_the_manual_pages_are_without_faults() -> None:
+    if shutil.which("groff") is None:
+        pytest.skip("needs groff")
+    command = ["groff", "-man", "-Tutf8", "-ww", *sorted(map(str, man.FOLDER.iterdir()))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "modelpm install core/qwen3-8b@1.0:q5_k_m --as chat" in re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
+
+
+def words_of(picture: str) -> str:
+    root = ET.fromstring(picture)  # noqa: S314 - our own
+    return "".join(root.itertext()).replace("\xa0", " ")
+
+
+def test_the_picture_of_the_readme_is_a_recorded_run() -> None:
+    picture = recording.PICTURE.read_text(encoding="utf-8")
+    assert "docs/terminal.svg" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "$ modelpm install tiny" in words_of(picture)
+    assert not re.search(r"url\(.?http|href|src:", picture), "it asks nothing of the network"
+
+
+@pytest.mark.marathon
+def test_the_picture_can_be_recorded_again() -> None:
+    text = words_of(recording.record())
+    assert re.search(r"Total 2/5 files +━+─+ +[5-7]\d%", text)
+    assert "/home/ada/" in text
 
 
 def slugs(text: str) -> Iterator[str]:

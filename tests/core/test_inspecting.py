@@ -1,13 +1,19 @@
 """What is installed is judged by its bytes, whatever name, label or way it has; nothing refused is visible."""
 
+import importlib
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from modelpm.errors import Denied, IntegrityError, ModelpmError
+from modelpm.inspection.rules import rules_of
+from modelpm.plugins.discovery import Entry
+from modelpm.results.report import Result
 from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.hub import Hub
@@ -92,6 +98,79 @@ def test_a_dry_run_knows_what_the_first_bytes_prove(hub: Hub, modelpm: Callable[
         ran = modelpm("install", f"hf://acme/{repository}", "--dry-run", env={"HF_ENDPOINT": hub.endpoint})
         assert ran.code == code, ran.stderr
     assert modelpm("list").stdout == ""
+
+
+def codes(report: Result[Any]) -> list[str]:
+    return [str(error.code) for error in report.errors]
+
+
+@pytest.mark.parametrize("project", [False, True])
+def test_an_upgrade_to_a_pickle_is_refused_before_it_is_fetched(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, project: bool
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    hub.add("acme/m", {"model.bin": AsIs(b"tjgg" + bytes(9000))})
+    (tmp_path / "models.toml").write_text("[models]\n")
+    with manager_in(tmp_path) as manager:
+        chosen = manager.project(tmp_path) if project else manager
+        manager.project(tmp_path).add(["hf://acme/m"]) if project else manager.install("hf://acme/m")
+        hub.add("acme/m", {"model.bin": AsIs(DATA)})
+        hub.seen.clear()
+        assert codes(chosen.upgrade(dry_run=True)) == ["pickle"]
+        assert codes(chosen.upgrade()) == ["pickle"]
+    assert {seen.headers.get("Range") for seen in hub.requests(server="cdn")} == {"bytes=0-4095"}
+
+
+def test_every_dry_run_of_a_project_knows_what_the_first_bytes_prove(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    hub.add("acme/m", {"pytorch_model.bin": DATA * 9, "model.json": b"{}"})
+    (tmp_path / "models.toml").write_text("[models]\n")
+    with manager_in(tmp_path) as manager:
+        project = manager.project(tmp_path)
+        assert codes(project.add(["hf://acme/m"], dry_run=True)) == ["pickle"]
+        assert codes(project.add(["hf://acme/m"], dry_run=True, allow_pickle=True)) == []
+        (tmp_path / "models.toml").write_text('[models]\nm = "hf://acme/m"\n')
+        assert codes(project.lock()) == []
+        assert codes(project.sync(dry_run=True)) == ["pickle"]
+
+
+ARRAY = b"\x93NUMPY\x01\0\x3c\0" + b"{'descr': '<f4', 'fortran_order': False, 'shape': (1,)}".ljust(60) + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "data", "found"),
+    [
+        ("ggml", b"tjgg" + bytes(60), []),
+        ("gguf", b"tjgg" + bytes(60), ["policy"]),
+        ("gguf", b"something", ["policy"]),
+        ("pickle", DATA, []),
+        ("gguf", DATA, ["pickle"]),
+        ("numpy", ARRAY, []),
+    ],
+)
+def test_allowed_formats_are_those_of_the_bytes(tmp_path: Path, allowed: str, data: bytes, found: list[str]) -> None:
+    spec = folder_of(tmp_path / "m", {"model.bin": AsIs(data), "config.json": b"{}"})
+    (tmp_path / "models.toml").write_text(f'[settings]\nallow-formats = ["{allowed}"]\n[models]\n')
+    with manager_in(tmp_path) as manager:
+        assert codes(manager.project(tmp_path).add([f"{spec}:all"])) == found
+    assert (tmp_path / "models" / "m").exists() is not bool(found)
+
+
+def test_an_inspector_that_was_edited_judges_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "edited"
+    package.mkdir()
+    for name, text in (("__init__.py", "from edited import inner"), ("inner.py", "MOST = 1")):
+        (package / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("edited")
+    entry = Entry("inspector", 1, "vox", "edited", "stranger", "1.0")
+    before = rules_of([entry])
+    assert rules_of([entry]) == before
+    (package / "inner.py").write_text("MOST = 2")
+    assert rules_of([entry]) != before
+    assert rules_of([replace(entry, module="no_such_module")]).startswith("stranger 1.0, ")
 
 
 def test_bytes_are_inspected_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

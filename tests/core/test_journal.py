@@ -122,3 +122,16 @@ def test_no_journal_and_a_symlink_have_nothing_to_say(tmp_path: Path) -> None:
 @given(st.binary(max_size=4000))
 def test_no_bytes_behind_a_header_break_the_reader(raw: bytes) -> None:
     assert decode(encode_header(HEADER) + raw, "boot-1") is not None
+
+
+def test_copies_are_marked_and_bytes_that_are_dropped_are_none(tmp_path: Path) -> None:
+    it = Journal(tmp_path / "journal")
+    it.start(Contents(HEADER, Ranges([(0, 40)]), copied=Ranges([(10, 20)])), synced=True)
+    it.append(Kind.COPY, 50, 20)
+    it.append(Kind.EXTENT, 50, 10)
+    it.append(Kind.DROP, 15, 5)
+    it.close()
+    found = decode(journal.read(it.path), "boot-1")
+    assert found is not None
+    assert list(found.extents) == [(0, 15), (20, 40), (50, 60)]
+    assert list(found.copied) == [(10, 15), (50, 70)]

@@ -63,6 +63,20 @@ def test_the_command_says_how_to_go_on(modelpm: Callable[..., Ran], tmp_path: Pa
     assert modelpm("plugins", "new", "acme", "--kind", "source").code == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        ("file", "source", "a plugin that is installed serves the source `file`"),
+        ("web", "digest", "the module of the plugin would be modelpm_web"),
+        ("list", "command", "a word of modelpm's own command line"),
+        ("json", "source", ""),
+    ],
+)
+def test_a_name_that_is_taken_is_refused(modelpm: Callable[..., Ran], name: str, kind: str, said: str) -> None:
+    made = modelpm("plugins", "new", name, "--kind", kind)
+    assert (made.code, said in made.stderr) == (2 if said else 0, True), made.stderr
+
+
 @pytest.mark.parametrize(("name", "kind"), [("acme", "sauce"), ("A", "source"), ("../x", "source"), ("a-b", "digest")])
 def test_a_name_or_kind_that_cannot_be_is_refused(tmp_path: Path, name: str, kind: str) -> None:
     with pytest.raises(UsageError):

@@ -6,6 +6,7 @@ import tests.core.test_options_network
 import tests.core.test_options_places
 import tests.core.test_options_telling
 import tests.core.test_plugin_days
+import tests.core.test_signatures
 import tests.plugins.test_credentials_plugins  # noqa: F401
 from tests.support.arriving import TESTED, promised
 

@@ -206,6 +206,11 @@ VALUES = {
     "plugins.disabled": ["acme"],
     "plugins.timeout": 12.5,
     "ui.progress": "plain",
+    "ui.update-check": False,
+    "queue.parallel": 5,
+    "serve.schemes": ["https"],
+    "serve.allow": ["pickle"],
+    "serve.hosts": ["models.example.org"],
 }
 
 

@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import tomllib
 import zipfile
 from pathlib import Path
@@ -59,10 +62,13 @@ def test_the_wheel_holds_every_package_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {Path(package).name for package in PACKAGES}
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == {
+        Path(package).name for package in PACKAGES
+    }
     for package in PACKAGES:
         assert f"{Path(package).name}/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert any(name.endswith("data/share/man/man1/modelpm.1") for name in names)
     assert not [name for name in names if "__pycache__" in name or name.endswith((".pyc", ".tmp"))]
 
 
@@ -79,3 +85,20 @@ def test_what_a_release_needs_is_there() -> None:
     for name in ("README.md", "CONTRIBUTING.md", ".ci/run"):
         assert (ROOT / name).stat().st_size > 0
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+@pytest.mark.marathon
+def test_one_file_holds_the_whole_program(tmp_path: Path) -> None:
+    if shutil.which("shiv") is None:
+        pytest.skip("needs shiv")
+    file = tmp_path / "modelpm.pyz"
+    subprocess.run([str(ROOT / ".ci/pyz"), str(file)], check=True, capture_output=True)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MODELPM_HOME": str(tmp_path / "home")}
+    for arguments, shown in (
+        (["--version"], modelpm.__version__),
+        (["install", "tiny"], ""),
+        (["path", "tiny"], "tiny"),
+    ):
+        command = [sys.executable, "-I", str(file), *arguments]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+        assert shown in done.stdout

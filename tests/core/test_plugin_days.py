@@ -371,6 +371,58 @@ def test_who_left_a_plugin_out_is_told(modelpm: Command, site: Path) -> None:
     assert "shelf 1.0 serves it, and is left out" in modelpm("install", "shelf://x", env=where).stderr
 
 
+SPLITS = (
+    shelf()
+    .replace("shelf.bin", "sub/shelf.bin")
+    .replace(
+        "    @contextmanager",
+        """    def parse(self, rest):
+        path, _, file = rest.partition("/")
+        return Reference("shelf", path, file=file.rpartition("/")[2])
+
+    @contextmanager""",
+    )
+)
+
+
+def test_a_source_whose_parse_splits_off_a_name_still_serves_its_listing(modelpm: Command, site: Path) -> None:
+    where = env(distribution(site, "shelf", "source", "shelf", SPLITS))
+    ran = modelpm("install", "shelf://x", "--as", "x", env=where)
+    assert ran.code == 0, ran.stderr
+    assert Path(modelpm("path", "x", "sub/shelf.bin", env=where).stdout.strip()).read_bytes() == b"shelf" * 100
+
+
+def test_a_part_of_the_settings_is_listed_by_section_kind_or_plugin(modelpm: Command, site: Path) -> None:
+    where = env(distribution(site, "settled", "source", "settled", SETTLED))
+    keys = {
+        part: {row["key"] for row in items(modelpm("config", "list", part, "--json", env=where))}
+        for part in ("audit", "audit.jsonl", "audit.sinks", "network", "source", "plugins")
+    }
+    assert keys["audit"] >= {"audit.sinks", "audit.optional-sinks", "audit.jsonl.rotate-mib"}
+    assert keys["audit.jsonl"] == {"audit.jsonl.rotate-mib"}
+    assert keys["audit.sinks"] == {"audit.sinks"}
+    assert all(key.startswith("network.") for key in keys["network"])
+    assert keys["source"] >= {"source.settled.pages", "source.settled.deep"}
+    assert keys["plugins"] == {"plugins.disabled", "plugins.timeout", "plugins.prefer"}
+    ran = modelpm("config", "list", "sourse", env=where)
+    assert (ran.code, "did you mean `source`?" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["good", "Good", "source.good", "good.shelf"])
+def test_one_plugin_is_checked_by_any_of_its_names(modelpm: Command, site: Path, name: str) -> None:
+    distribution(site, "good.shelf", "source", "good", "")
+    (site / "good.shelf-1.0.dist-info" / "entry_points.txt").write_text("[modelpm.source.v1]\ngood = goodness\n")
+    (site / "goodness.py").write_text(shelf())
+    where = env(distribution(site, "bad", "source", "bad", "1 / 0"))
+    ran = modelpm("plugins", "check", name, "--json", env=where)
+    if name == "Good":
+        assert (ran.code, "did you mean `good`?" in str(json.loads(ran.stdout)["errors"])) == (5, True)
+    else:
+        assert ran.code == 0, ran.stderr
+        assert [(row["name"], row["state"]) for row in items(ran)] == [("good", "ok")]
+    assert modelpm("plugins", "check", name, "bad", env=where).code != 0
+
+
 @pytest.mark.marathon
 def test_thirty_bad_plugins_at_once_are_checked_together(modelpm: Command, site: Path) -> None:
     for number in range(30):

@@ -133,10 +133,12 @@ ASKED: dict[str, tuple[str, list[str], dict[str, str]]] = {
     "source": ("rude", ["install", "rude://x"], {}),
     "digest": ("sha256", ["install", "tiny"], {}),
     "inspector": ("gguf", ["install", "tiny"], {}),
+    "attestor": ("model-signing", ["install", "tiny"], {"MODELPM_SIGNATURE_KEYS": __file__}),
     "audit": ("rude", ["install", "tiny"], {"MODELPM_AUDIT": "rude"}),
     "catalog": ("rude", ["search", "tiny"], {}),
     "listener": ("plain", ["install", "tiny", "--progress"], {}),
     "command": ("rude", ["rude"], {}),
+    "exporter": ("rude", ["apps"], {}),
     "credentials": ("rude", ["install", "{origin}/m.bin"], {"MODELPM_CREDENTIALS": "rude"}),
 }
 

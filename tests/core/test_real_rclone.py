@@ -2,11 +2,9 @@
 
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,28 +13,12 @@ import pytest
 import modelpm
 from modelpm.api.types import Progress
 from modelpm.errors import Interrupted
+from tests.support.ports import free_port, wait_for_port
 from tests.support.transfers import noise, sha256
 
 DATA = noise(24 << 20, 5)
 RCLONE = shutil.which("rclone") or shutil.which("rclone", path=str(Path(sys.executable).parent))
 pytestmark = pytest.mark.skipif(RCLONE is None, reason="rclone is not installed")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    until = time.monotonic() + 30
-    while process.poll() is None and time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    pytest.fail("rclone did not start")
 
 
 @pytest.fixture
@@ -49,7 +31,7 @@ def url(tmp_path: Path) -> Iterator[str]:
     command = [RCLONE, "serve", "s3", "--config", str(tmp_path / "none"), "--addr", f"127.0.0.1:{port}"]
     process = subprocess.Popen([*command, str(bucket.parent)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for(port, process)
+        wait_for_port(port, process)
         yield f"http://127.0.0.1:{port}/models/x.bin"
     finally:
         process.send_signal(signal.SIGTERM)
@@ -80,3 +62,13 @@ def test_what_was_interrupted_is_resumed(tmp_path: Path, url: str, promise: str)
     assert change.downloaded is not None
     assert change.downloaded <= len(DATA) - (4 << 20)
     assert sha256(report.models[0].path.read_bytes()) == sha256(DATA)
+
+
+def test_a_bucket_of_it_is_a_source(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url.partition("/models")[0])
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any-secret")
+
+    made = modelpm.Manager(home=tmp_path / "home", user="tester").install("s3://models/x.bin")
+
+    assert sha256(made.path.read_bytes()) == sha256(DATA)

@@ -21,7 +21,10 @@ SYSTEM_ONLY = {
 PUBLIC = {
     "modelpm.__version__",
     "modelpm.api",
+    "modelpm.api.attesting",
+    "modelpm.api.exporting",
     "modelpm.api.inspection",
+    "modelpm.api.oci",
     "modelpm.api.toolkit",
     "modelpm.api.unpacking",
     "modelpm.http",
@@ -75,7 +78,7 @@ def prints_or_exits(path: str, tree: ast.AST) -> Iterator[int]:
 
 
 def reaches_the_network(path: str, tree: ast.AST) -> Iterator[int]:
-    if not path.startswith(("core/modelpm/http/", "core/modelpm/testing/", "plugins/")):
+    if not path.startswith(("core/modelpm/http/", "core/modelpm/serve/", "core/modelpm/testing/", "plugins/")):
         bad = {"urllib3", "requests", "httpx", "socket", "ssl", "http.client", "urllib.request"}
         yield from (line for line, name in names(tree) if name in bad or name.startswith("urllib3."))
 
@@ -92,7 +95,8 @@ def writes_files(path: str, tree: ast.AST) -> Iterator[int]:
         owner = call.func.value if isinstance(call.func, ast.Attribute) else None
         dotted = f"{owner.id}.{name}" if isinstance(owner, ast.Name) else ""
         opened = dotted == "os.open" and any(f"O_{flag}" in ast.unparse(call) for flag in ("WRONLY", "RDWR", "CREAT"))
-        if name in WRITING_METHODS or dotted in WRITING_FUNCTIONS or opened:
+        is_verb = name == "unlink" and len(call.args) > 1  # `unlink APP NAME`; that of a path takes none
+        if (name in WRITING_METHODS and not is_verb) or dotted in WRITING_FUNCTIONS or opened:
             yield call.lineno
         texts = [a.value for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Constant)]
         modes = [t for t in texts if isinstance(t, str) and t and set(t) <= set("rwaxbt+")]

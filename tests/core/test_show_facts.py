@@ -1,6 +1,8 @@
 """``show``: what headers say, of files here and elsewhere, and whether variants fit this machine."""
 
 import json
+import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,31 @@ def test_a_context_is_told_for_as_much_as_the_model_has(manager: modelpm.Manager
 def test_whole_headers_count_parameters_to_the_number(manager: modelpm.Manager) -> None:
     variants = manager.show("hf://acme/m-GGUF", whole=True).rows[0].variants
     assert {variant.parameters for variant in variants} == {4096}
+
+
+def test_headers_are_fetched_once_an_hour(repo: Hub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shown(*, whole: bool = False) -> tuple[Details, int]:
+        repo.seen.clear()
+        with modelpm.Manager(home=home, retries=0) as manager:  # as another process
+            return manager.show("hf://acme/m-GGUF", whole=whole).rows[0], len(repo.requests(server="cdn"))
+
+    first, asked = shown()
+    assert asked == len(QUANTIZED)
+    assert shown() == (first, 0)
+    whole, asked = shown(whole=True)
+    assert asked > 0
+    assert whole != first
+    repo.add("acme/m-GGUF", {"m-Q8_0.gguf": language_model(home, tokens=300, size_label="1B")})
+    assert shown()[0].variants[0].parameters == 10**9  # another commit
+    kept = list((home / "cache" / "headers").rglob("*.json"))
+    assert 1 < len(kept) <= 2 * len(QUANTIZED) + 1
+    for path in kept:
+        os.utime(path, (time.time() - 3601,) * 2)
+    assert shown()[1] == 1
+    monkeypatch.setattr("modelpm.inspection.remembered.MOST", 1)
+    kept[0].write_text("{")
+    shown(whole=True)
+    assert len(list((home / "cache" / "headers").rglob("*.json"))) == 2  # the newest, and what came then
 
 
 def test_what_is_installed_is_read_from_the_disk(manager: modelpm.Manager, repo: Hub) -> None:

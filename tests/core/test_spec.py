@@ -52,3 +52,16 @@ def test_nothing_but_a_usage_error_comes_of_any_text(text: str) -> None:
         parse_spec(text)
     except UsageError as error:
         assert printable(error.message) == error.message
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        ("tiny==1.0", "a release stands behind @: tiny@1.0"),
+        ("docker.io/ai/small", "an address begins with its scheme: https://docker.io/ai/small"),
+    ],
+)
+def test_the_grammar_of_other_tools_is_answered_in_ours(typed: str, hint: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_spec(typed)
+    assert caught.value.hints[0] == hint

@@ -14,13 +14,17 @@ import pytest
 import tomli_w
 
 import modelpm
+from modelpm import Manager
 from modelpm.errors import IntegrityError, ModelpmError
 from modelpm.lockfile.file import parse_lock
 from modelpm.lockfile.model import m1
+from modelpm.operations import unpack as unpacking
 from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.ggufs import language_model
 from tests.support.hub import Hub
+from tests.support.stores import sha256
+from tests.support.tensors import safetensors
 
 Command = Callable[..., Ran]
 
@@ -303,3 +307,103 @@ def test_an_export_names_the_archive_that_is_fetched(modelpm: Command, shelf: Sh
     for form in ("json", "sha256sums", "cyclonedx", "urls", "aria2"):
         ran = modelpm("export", "-g", "--format", form, env=environ)
         assert ran.code == 0, (form, ran.stderr)
+
+
+def with_free(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Make the disk look as if it had so many bytes beyond its reserve."""
+    size = 1 << 40
+    usage = (size, 0, (1 << 30) + free)
+    monkeypatch.setattr("modelpm.transfer.disk_space.shutil.disk_usage", lambda _: usage)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_an_archive_that_becomes_more_than_the_disk_holds_is_kept(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    weights = safetensors({"w": ((90 << 20,), bytes(90 << 20))})
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as made:
+        info = tarfile.TarInfo("model.safetensors")
+        info.size = len(weights)
+        made.addfile(info, io.BytesIO(weights))
+    data = buffer.getvalue() if kind == "tar.gz" else zipped({"model.safetensors": weights})
+    shelf.publish(data, kind, "m.pack")
+    monkeypatch.setattr(unpacking, "_RATIO", 1000)
+    with_free(monkeypatch, 1 << 20)
+    with pytest.raises(ModelpmError, match=r"not enough space on .* to unpack") as caught:
+        shelf.manager.install("x/m")
+    assert (caught.value.code, caught.value.exit_code) == ("no_space", 8)
+    assert "what was downloaded is kept" in caught.value.hints[0]
+    assert shelf.blobs() == {len(data)}
+    shelf.hub.seen.clear()
+    with_free(monkeypatch, 1 << 30)
+    assert shelf.manager.install("x/m").path.stat().st_size == len(weights)
+    assert shelf.hub.requests(server="cdn") == []
+    assert shelf.blobs() == {len(weights)}
+
+
+def test_what_is_locked_tells_before_the_download(
+    shelf: Shelf, weights: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.publish(zipped({"model.gguf": weights}), "zip")
+    shelf.manager.install("x/m")
+    blob = shelf.manager._services.store.blob(sha256(weights))  # noqa: SLF001 - what is lost
+    blob.unlink()
+    shelf.manager.path("m").unlink()
+    shelf.hub.seen.clear()
+    monkeypatch.setattr("modelpm.transfer.disk_space.system.free_space", lambda _: len(weights))
+    with pytest.raises(ModelpmError, match=r"not enough space on .* for the download") as caught:
+        shelf.manager.install("x/m")
+    assert caught.value.exit_code == 8
+    assert shelf.hub.requests(server="cdn") == []
+
+
+def test_a_zip_that_says_it_becomes_far_too_much_is_refused_at_once(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unpacking, "_SPARE", 0)
+    monkeypatch.setattr(unpacking, "_RATIO", 2)
+    shelf.publish(zipped({"a.bin": bytes(1 << 20)}), "zip")
+    with pytest.raises(IntegrityError, match="far larger than any model"):
+        shelf.manager.install("x/m")
+
+
+@pytest.mark.parametrize("form", ["file", "folder"])
+def test_a_bundle_brings_members_to_a_machine_without_network(
+    modelpm: Command, shelf: Shelf, weights: bytes, tmp_path: Path, form: str
+) -> None:
+    shelf.publish(zipped({"model.gguf": weights, "voices/a.bin": b"voice" * 99}), "zip")
+    shelf.manager.install("x/m")
+    target = tmp_path / "models.tar" if form == "file" else tmp_path / "bundle"
+    if form == "folder":
+        target.mkdir()
+    shelf.manager.bundle(target)
+    environ = {"MODELPM_HOME": str(tmp_path / "other"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    imported = modelpm("import", str(target), "--offline", env=environ)
+    assert imported.code == 0, imported.stderr
+    lock = tmp_path / "other" / "env" / "models.lock"
+    (before,), (after,) = (parse_lock(text, "lock").models for text in (shelf.lock(), lock.read_text()))
+    assert (after.archives, after.files) == (before.archives, before.files)
+    other = Manager(home=tmp_path / "other", offline=True)
+    assert other.path("m").read_bytes() == weights
+    assert all(row.ok for row in other.verify().rows)
+
+
+def test_a_projects_bundle_needs_no_archive_to_sync(
+    modelpm: Command, shelf: Shelf, weights: bytes, tmp_path: Path
+) -> None:
+    shelf.publish(zipped({"model.gguf": weights}), "zip")
+    first, second = tmp_path / "first", tmp_path / "second"
+    for project in (first, second):
+        project.mkdir()
+        (project / "models.toml").write_text('schema = 1\n[models]\nm = "x/m"\n')
+    online = {"HF_ENDPOINT": shelf.hub.endpoint, "MODELPM_HOME": str(shelf.home)}
+    assert modelpm("sync", env=online, cwd=first).code == 0
+    assert modelpm("export", "--bundle", str(tmp_path / "b.tar"), env=online, cwd=first).code == 0
+    offline = {"MODELPM_HOME": str(tmp_path / "other"), "MODELPM_OFFLINE": "1"}
+    imported = modelpm("import", str(tmp_path / "b.tar"), env=offline, cwd=second)
+    assert imported.code == 0, imported.stderr
+    synced = modelpm("sync", "--frozen", env=offline, cwd=second)
+    assert synced.code == 0, synced.stderr
+    assert (second / "models" / "m" / "pack" / "model.gguf").read_bytes() == weights
+    assert (second / "models.lock").read_text().count("[[model.archive]]") == 1

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,14 @@ import pytest
 from click.testing import Result
 
 from modelpm.cli.verbs import VERBS
+from modelpm.store import Store
 from modelpm.testing import FAULTS, Exchange, Fault, FaultServer, first
 from tests.conftest import Ran
 from tests.core.test_cli_commands import Run, run  # noqa: F401 - a fixture
 from tests.core.test_screen import Start, start  # noqa: F401 - a fixture
 from tests.support.hub import Hub
 from tests.support.models import holding
+from tests.support.registry import Registry, running_double
 
 MIB = 1 << 20
 Modelpm = Callable[..., Ran]
@@ -53,9 +55,12 @@ SLOW = {
     "verify": Slow("verify", ("progress",), (_INSTALL,)),
     "export": Slow("export --bundle {folder}/out.tar", ("writing",), (_INSTALL,)),
     "import": Slow("import {folder}/given", ("importing",)),
-    "prune": Slow("prune -y", ("checking", "removing"), (_INSTALL, "import {folder}/other", "uninstall w")),
+    "push": Slow("push oci://{registry}/m:1 w", ("sending",), (_INSTALL,)),
+    "prune": Slow("prune -y", ("checking", "removing"), ("orphan",)),
     "store": Slow("store move {folder}/elsewhere", ("copying", "linking", "removing"), (_INSTALL,)),
     "cache": Slow("cache clean", ("removing",)),
+    "adopt": Slow("adopt gpt4all --app-dir {folder}/given", ("importing",)),
+    "link": Slow("link gpt4all --all --app-dir {folder}/given", ("linking",), (_INSTALL,)),
     "doctor": Slow("doctor --offline", ("checking",)),
 }
 QUICK = {
@@ -65,11 +70,14 @@ QUICK = {
     "rename": "one lock and a few links",
     "search": "reads files of this machine",
     "why": "reads locks",
+    "apps": "looks at a few folders",
+    "unlink": "a few links",
     "init": "writes one file",
     "catalog": "reads files of this machine",
     "config": "reads one file",
     "plugins": "one import each, with a limit of its own",
     "audit": "reads one file",
+    "serve": "prints a link, and serves until a signal comes",
     "completions": "prints a text",
     "help": "prints a text",
     "version": "prints a text",
@@ -81,13 +89,25 @@ def model(size: int) -> bytes:
     return holding("w.gguf", os.urandom(size))
 
 
+@pytest.fixture
+def registry() -> Iterator[Registry]:
+    with running_double() as running:
+        yield running
+
+
 def test_every_command_is_in_one_of_the_tables() -> None:
     assert SLOW.keys() | QUICK.keys() == VERBS.keys()
     assert not SLOW.keys() & QUICK.keys()
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_what_takes_long_is_told_in_events(run: Run, tmp_path: Path, name: str) -> None:  # noqa: F811 - the fixture
+def test_what_takes_long_is_told_in_events(
+    run: Run,  # noqa: F811 - the fixture
+    home: Path,
+    registry: Registry,
+    tmp_path: Path,
+    name: str,
+) -> None:
     case, folder = SLOW[name], tmp_path / "case"
     for part in ("given", "other", "project"):
         (folder / part).mkdir(parents=True)
@@ -99,12 +119,14 @@ def test_what_takes_long_is_told_in_events(run: Run, tmp_path: Path, name: str) 
         assert run("-C", str(place), "init").exit_code == 0
 
     def ran(text: str, *more: str) -> Result:
-        known = {"spec": f"file://{folder}/given/w.gguf", "folder": str(folder)}
+        known = {"spec": f"file://{folder}/given/w.gguf", "folder": str(folder), "registry": registry.host}
         return run("-C", str(place), *text.format(**known).split(), *more)
 
     for text in case.before:
         if text == "rm-lock":
             (place / "models.lock").unlink()
+        elif text == "orphan":
+            Store(home / "store").take(folder / "other" / "w.gguf")
         else:
             assert ran(text).exit_code == 0, text
     done = ran(case.arguments, "--json", "--progress")

@@ -12,7 +12,7 @@ from modelpm.cli.verbs import ALIASES, VERBS
 from modelpm.config.settings import SETTINGS
 from modelpm.errors import PRECEDENCE, Code
 from modelpm.text.plain import plain
-from tests.docs import layouts
+from tests.docs import layouts, types
 
 DOCS = Path(__file__).parents[2] / "docs"
 COMMAND = "python -m tests.docs"
@@ -131,9 +131,15 @@ def layouts_page() -> str:
     return _NOTE + "\n".join([*layouts.lines(), *rules, "", *about, *answers, ""])
 
 
+def types_page() -> str:
+    """Return the page of the types that plugins use."""
+    return _NOTE + "\n".join(types.lines())
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": errors,
     "configuration.md": configuration,
     "commands.md": commands,
     "layouts.md": layouts_page,
+    "plugins/types.md": types_page,
 }

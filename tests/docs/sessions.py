@@ -4,10 +4,15 @@ A ``console`` block has commands behind ``$ ``. Lines below a command are its ou
 and its output is not shown. ``…`` below a command asks for its output: :func:`rendered` puts it there.
 """
 
+import os
 import re
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.hub import Hub
 
 ROOT = Path(__file__).parents[2]
 PAGES = {
@@ -17,7 +22,7 @@ PAGES = {
 }
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
 _PROMPT = "$ "
-_HOME = "/home/ada/.local/share/modelpm"
+SHOWN_HOME = "/home/ada/.local/share/modelpm"
 _CHANGING = (  # what differs from run to run
     (re.compile(r"\bin [\d.]+ ?(?:ms|s)\b"), "in 0.2s"),
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "2026-11-29"),
@@ -48,6 +53,57 @@ def steps(block: str) -> Iterator[Step]:
             yield Step(line.removeprefix(_PROMPT), bool(following) and not following[0].startswith(_PROMPT))
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the commands of a page run: a machine with a program that runs models, and a Hub of its own.
+
+    Attributes:
+        folder: The folder of the session.
+        environ: Its variables.
+    """
+
+    folder: Path
+    environ: Mapping[str, str]
+
+    @classmethod
+    def of(cls, folder: Path, environ: Mapping[str, str], hub: Hub) -> "Place":
+        """Furnish an empty folder, and the Hub with the repositories that the pages name."""
+        hub.add(
+            "sentence-transformers/all-MiniLM-L6-v2", {"model.safetensors": b"weights" * 1000, "config.json": b"{}"}
+        )
+        gguf = {f"little-{q}.gguf": q.encode() * 5000 for q in ("Q4_K_M", "Q8_0")}
+        hub.add("acme/little-GGUF", {**gguf, "README.md": b"# little\n"})
+        tools = folder / "bin"
+        tools.mkdir()
+        (tools / "llama-cli").write_text('#!/bin/sh\ntest "$(head -c 4 "$2")" = GGUF\n')
+        (tools / "llama-cli").chmod(0o755)
+        path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), environ["PATH"]])
+        return cls(folder, {**environ, "PATH": path, "HF_ENDPOINT": hub.endpoint})
+
+    def run(self, command: str) -> str:
+        """Run a command of a session; return what it printed to both streams.
+
+        Raises:
+            AssertionError: It failed.
+        """
+        done = subprocess.run(
+            ["bash", "-c", command],
+            env={**self.environ, "COLUMNS": "100"},
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, f"$ {command}\n{done.stdout}"
+        return done.stdout
+
+    def page(self, text: str) -> str:
+        """Return a page with what its commands print here."""
+        return rendered(text, self.run, Path(self.environ["MODELPM_HOME"]))
+
+
 def rendered(page: str, run: Callable[[str], str], home: Path) -> str:
     """Return a page with the output of its commands.
 
@@ -67,7 +123,7 @@ def _step(step: Step, output: str, home: Path) -> str:
     told = f"{_PROMPT}{step.command}\n"
     if not step.shows:
         return told
-    output = output.replace(str(home), _HOME)
+    output = output.replace(str(home), SHOWN_HOME)
     for pattern, replacement in _CHANGING:
         output = pattern.sub(replacement, output)
     return f"{told}{output.strip()}\n"

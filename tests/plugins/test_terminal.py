@@ -14,6 +14,7 @@ from modelpm.api.toolkit import amount, cells
 from modelpm_terminal import modelpm_listener
 from modelpm_terminal.bar import Bar
 from modelpm_terminal.drawing import draw, draw_stages, left_text, rows
+from modelpm_terminal.frame import Frame
 from modelpm_terminal.names import apart
 from modelpm_terminal.plain import Plain
 
@@ -110,7 +111,7 @@ def test_amounts_share_the_unit_of_the_total(done: int, total: int | None, shown
 
 def test_bars_are_cleared_when_they_are_closed() -> None:
     stream = io.StringIO()
-    bar = Bar(stream)
+    bar = Bar(Frame(stream, {}))
     bar.show([state(0, 9 * MIB), state(0, 4 * MIB, "a"), state(0, 5 * MIB, "b")])
     bar.show([state(9 * MIB, 9 * MIB, status=Status.COMPLETED)])
     bar.close()
@@ -121,7 +122,7 @@ def test_bars_are_cleared_when_they_are_closed() -> None:
 
 def test_a_model_that_is_done_stays_in_the_total() -> None:
     stream = io.StringIO()
-    bar = Bar(stream)
+    bar = Bar(Frame(stream, {}))
     bar.show([state(4 * MIB, 4 * MIB, model="one", status=Status.COMPLETED)])
     bar.show([state(0, 4 * MIB, model="two"), state(0, 4 * MIB, "x", model="two")])
     bar.close()

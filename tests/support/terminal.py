@@ -12,6 +12,7 @@ import termios
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 import pyte
@@ -60,6 +61,16 @@ class Terminal:
     def screen(self) -> list[str]:
         """The rows that a person sees now, without those below the last that has text."""
         return "\n".join(row.rstrip() for row in self._screen.display).rstrip().split("\n")
+
+    @property
+    def styled(self) -> list[list[tuple[str, str, bool]]]:
+        """The same rows as runs of text, each with its color and whether it is bold."""
+        rows = []
+        for number, text in enumerate(self.screen):
+            cells = [self._screen.buffer[number][column] for column in range(len(text))]
+            runs = groupby(cells, key=lambda cell: (cell.fg, cell.bold))
+            rows.append([("".join(c.data for c in run), fg, bold) for (fg, bold), run in runs])
+        return rows
 
     @property
     def cursor_is_shown(self) -> bool:

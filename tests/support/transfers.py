@@ -13,8 +13,10 @@ from modelpm.api.events import Acted, Bus, Progressed, Warned
 from modelpm.api.stages import Stage
 from modelpm.api.types import Digest, Event
 from modelpm.errors import ModelpmError
+from modelpm.inspection.inspection import Inspection
 from modelpm.store import Store
 from modelpm.transfer import Engine, Fetch, Fetched, FileProgress, Options, Origin, RunProgress
+from tests.support.inspecting import registry
 
 QUICK = Options(jobs=4, outage=0.0, idle_timeout=1.0, first_byte_timeout=2.0, backoff=0.01)
 
@@ -88,6 +90,7 @@ class Trial:
             HASHERS,
             replace(self.options, **options),
             Bus((self,)),
+            inspection=Inspection(registry(), self.root / "inspected", Bus()),
         )
         return engine.run(fetches, tick=self.progress.append, cancelled=self.cancelled)
 

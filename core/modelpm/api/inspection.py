@@ -133,6 +133,24 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Tensor:
+    """Where the bytes of one tensor are in a file.
+
+    Attributes:
+        name: As the file names it.
+        kind: Its type and the shape of its rows: of two tensors of one name and kind, the smaller may be the beginning
+            of the larger.
+        start: Offset of its first byte.
+        stop: Offset after its last byte.
+    """
+
+    name: str
+    kind: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, slots=True)
 class Findings:
     """What the inspection of one file found.
 
@@ -234,11 +252,33 @@ class Suspicious(Protocol):
 
 
 @runtime_checkable
+class Embedded(Protocol):
+    """Optional protocol: an inspector of a format that programs find in a file that begins as another one."""
+
+    def begins_later(self, source: ByteSource) -> bool:
+        """Return whether the format begins behind the first byte: readers of zip archives look from the end."""
+        ...
+
+
+@runtime_checkable
 class HeaderReader(Protocol):
     """Optional protocol: an inspector that reads the facts of a remote file by few ranges."""
 
     def read(self, source: ByteSource) -> Facts | None:
         """Return what the header says, without its tokenizer and its tensor table.
+
+        Raises:
+            MalformedError: The header breaks the rules of the format, or a bound.
+        """
+        ...
+
+
+@runtime_checkable
+class TensorLister(Protocol):
+    """Optional protocol: an inspector that says where the tensors of a file are, by its header."""
+
+    def tensors(self, source: ByteSource) -> Sequence[Tensor]:
+        """Return the tensors whose size is known.
 
         Raises:
             MalformedError: The header breaks the rules of the format, or a bound.

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import pluggy
 
+from modelpm.api.oci import Content, Descriptor, Document
 from modelpm.api.stages import Stage
 from modelpm.api.types import (
     CatalogText,
@@ -139,6 +140,63 @@ class Branched(Protocol):
 
     def branches(self, reference: Reference) -> tuple[str, ...]:
         """Return the names of the branches of a model, as a revision writes them; asked where one has no weights."""
+        ...
+
+
+@runtime_checkable
+class Pushable(Protocol):
+    """Optional protocol: a source whose servers keep OCI content, so that models can be pushed there, and synced back.
+
+    The reference names a place, as a repository of a registry or a prefix of a bucket, and what stands there under a
+    name. With a digest as its revision, ``replace(reference, revision="sha256:…")``, it names one manifest or index of
+    that place; ``resolve`` must serve such a reference, too, and list the files of the manifest.
+
+    The core sends every blob, then seals manifests, and last the one that the reference is to name: what is named is
+    complete. It asks one thing at a time.
+    """
+
+    def document(self, reference: Reference, digest: str = "") -> Document:
+        """Return a manifest or an index; without a digest the one that the reference names.
+
+        Raises:
+            NotFound: There is none.
+            IntegrityError: What is there has another digest.
+        """
+        ...
+
+    def blob(self, reference: Reference, blob: Descriptor) -> bytes:
+        """Return a small blob, as a config or a lock.
+
+        Raises:
+            NotFound: There is none.
+            IntegrityError: What is there has another digest.
+        """
+        ...
+
+    def has(self, reference: Reference, blob: Descriptor) -> bool:
+        """Return whether a blob is there, whole."""
+        ...
+
+    def send(self, reference: Reference, blob: Descriptor, content: Content) -> int:
+        """Send a blob that is not there, and return how many bytes were sent; resumes what an earlier run began.
+
+        Raises:
+            Denied: It may not be sent there.
+            Unavailable: Worth running the push again.
+        """
+        ...
+
+    def seal(self, reference: Reference, document: Document, *, named: bool) -> None:
+        """Put a manifest or an index whose parts are there.
+
+        Args:
+            reference: The place.
+            document: What is put.
+            named: Whether the reference names it from then on; else only its digest does.
+
+        Raises:
+            Denied: It may not be put there.
+        """
         ...
 
 

@@ -23,11 +23,14 @@ class Work(StrEnum):
     LIMITED = "limited"  # a server asks to wait
     STALLED = "stalled"
     RESUMING = "resuming"
+    COMPARING = "comparing"  # with a version that is here
+    REUSING = "reusing"
     HASHING = "hashing"
     COPYING = "copying"
     LINKING = "linking"
     WRITING = "writing"
     IMPORTING = "importing"
+    SENDING = "sending"
     REMOVING = "removing"
     CHECKING = "checking"
 
@@ -122,21 +125,28 @@ def stage_of(action: str, fields: Mapping[str, Any], now: datetime) -> Stage | N
     about, model = str(fields.get("path", fields.get("server", ""))), str(fields.get("model", ""))
     if action in _ENDS:
         return Stage(Work.RETRYING, about, model, since=now, ended=True)
-    size = _number(fields, "size") or None
     if action in {"file.retry", "listing.retry"}:
         wait = timedelta(seconds=min(_number(fields, "wait"), _LONGEST))
         work = Work.LIMITED if fields.get("code") == Code.RATE_LIMITED and wait else Work.RETRYING
         return Stage(work, about, model, _why(fields), now, now + wait)
+    return _of_file(action, fields, (about, model), now)
+
+
+def _of_file(action: str, fields: Mapping[str, Any], key: tuple[str, str], now: datetime) -> Stage | None:
+    """Return the stage that one file is in, by an event about its bytes."""
+    done, size = _number(fields, "done"), _number(fields, "size") or None
     if action == "file.wait":
-        return Stage(
-            Work.WAITING, about, model, str(fields.get("holder", "")), now, None, _number(fields, "done"), size
-        )
+        return Stage(Work.WAITING, *key, str(fields.get("holder", "")), now, None, done, size)
     if action == "file.start":
         resumed = _number(fields, "resumed")
-        return Stage(Work.RESUMING, about, model, "", now, None, resumed, size, ended=not resumed)
+        return Stage(Work.RESUMING, *key, "", now, None, resumed, size, ended=not resumed)
+    if action == "file.compare":
+        return Stage(Work.COMPARING, *key, "with the version before", now)
+    if action == "file.reuse":
+        reused = _number(fields, "reused")
+        return Stage(Work.REUSING, *key, "what the version before has", now, None, reused, size, ended=not reused)
     if action == "file.hash":
-        done = _number(fields, "done")
-        return Stage(Work.HASHING, about, model, "", now, None, done, size, ended=done >= (size or 0))
+        return Stage(Work.HASHING, *key, "", now, None, done, size, ended=done >= (size or 0))
     return None
 
 

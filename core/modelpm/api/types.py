@@ -88,6 +88,8 @@ class RemoteFile:
         digest: What the source promises of the bytes; None where it promises nothing.
         locations: Where the bytes are, best first. Opaque to the core, handed back to ``Source.open``; never stored.
         reference: The reference of this one file, where it is not the listing's reference and the path.
+        pieces: SHA-256 (hexadecimal) of each 16 MiB of the bytes, where the source knows them: what an older version of
+            the file has in common with this one is then copied, not fetched. They save bytes, and prove nothing.
     """
 
     path: str
@@ -95,6 +97,7 @@ class RemoteFile:
     digest: Digest | None
     locations: tuple[str, ...]
     reference: Reference | None = None
+    pieces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from modelpm.api.inspection import ByteSource
 
@@ -34,5 +34,21 @@ class Unpacker(Protocol):
 
         Raises:
             MalformedError: The archive breaks the rules of its format, or has what no model needs.
+        """
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """Optional protocol: an unpacker of archives that declare what they become."""
+
+    def unpacked_size(self, parts: Sequence[ByteSource]) -> int:
+        """Return how many bytes the members say they have together.
+
+        Args:
+            parts: As of :meth:`Unpacker.unpack`.
+
+        Raises:
+            MalformedError: The archive breaks the rules of its format.
         """
         ...

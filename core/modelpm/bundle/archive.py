@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelpm import disk
 from modelpm.bundle import volumes
+from modelpm.bundle.layout import member_of
 from modelpm.disk import system
 from modelpm.errors import Code, IntegrityError
 from modelpm.store.blobs import blobs
@@ -20,11 +21,6 @@ _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 _NOTES = frozenset({tarfile.XHDTYPE, tarfile.XGLTYPE})  # what other programs note of a file, when they pack it again
 _LONGEST_NOTE = 1 << 20
-
-
-def member_of(sha256: str) -> str:
-    """Return a blob's name inside a bundle."""
-    return f"blobs/sha256/{sha256[:2]}/{sha256}"
 
 
 def packed(texts: Sequence[tuple[str, bytes]], files: Iterable[tuple[str, int, Path]]) -> Iterator[bytes]:

@@ -3,30 +3,29 @@
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EFBIG
 from pathlib import Path
 
 from modelpm.api.stages import Stage, Work
-from modelpm.bundle import archive, volumes
+from modelpm.bundle import archive, layout, volumes
+from modelpm.bundle.gather import UNWRITABLE, gather, kept
 from modelpm.bundle.target import claim, held, release
-from modelpm.disk import explained, make_folder
+from modelpm.disk import explained, make_folder, system
 from modelpm.disk.atomic import write_atomic
 from modelpm.environment.environment import Environment, lock_text
-from modelpm.errors import Code, IntegrityError, NotFound, StoreError, UsageError
-from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
-from modelpm.lockfile.model import LockedFile, LockedModel
+from modelpm.errors import Code, IntegrityError, StoreError, UsageError
+from modelpm.lockfile.file import MAX_CARRIED_BYTES, Lock, check_carried, parse_lock
+from modelpm.lockfile.model import LockedModel
 from modelpm.project.discovery import FILE, LOCK
 from modelpm.store import Store
 from modelpm.store.layout import is_sha256
-from modelpm.store.reuse import obtain
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import printable
 
 _PIECE = re.compile(r"(.+)\.\d{3,}(?:\.partial)?")
 _BLOBS = Path("blobs", "sha256")
-_UNWRITABLE = frozenset({Code.NO_PERMISSION, Code.NO_SPACE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,54 +65,24 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     lock = environment.read()
     files = {f.sha256: f.size for m in lock.models for f in m.files}
     store = environment.store
-    for model in lock.models:
-        for file in model.files:
-            shown = environment.view.file(model.name, file.path)
-            if not store.has(file.sha256, file.size) and not _brought(store, file, shown):
-                raise NotFound(
-                    f"`{printable(file.path)}` of `{model.name}` is not in the store",
-                    code=Code.MISSING,
-                    hints=["`modelpm sync --all-groups` brings everything that is locked"],
-                    name=model.name,
-                    file=file.path,
-                )
+    gather(environment, lock.models)
     blobs = [(sha256, size, store.blob(sha256)) for sha256, size in sorted(files.items())]
-    text = (environment.text() or lock.render()).encode()
+    text = check_carried((environment.text() or lock.render()).encode())
+    texts = layout.texts_of(lock, text)
     if target.is_dir():
         _check_folder(target)
-    with _kept(store), _told_of(target, store), held(target):
+    with kept(store), _told_of(target, store), held(target):
         if target.is_dir():
             _write_folder(store, target, blobs, split)
+            _write_texts(target, texts)
             write_atomic(target / LOCK, text)  # last: a bundle without it is not complete
             return [target]
         older = claim(target, split=split is not None)
         size = sum(files.values())
         with explained(target.parent, "write"), store.bus.during(Work.WRITING, target.name, total=size) as writing:
-            made = volumes.write(writing.through(archive.packed([(LOCK, text)], blobs)), target, split)
+            made = volumes.write(writing.through(archive.packed([(LOCK, text), *texts], blobs)), target, split)
         release(older, made)
         return made
-
-
-def _brought(store: Store, file: LockedFile, shown: Path) -> bool:
-    """Take a blob that the store lacks from the view that shows it; where nothing can be written, none is taken."""
-    try:
-        return obtain(store, file.sha256, file.size, shown=shown)
-    except StoreError as error:
-        if error.code not in _UNWRITABLE:
-            raise
-        return False
-
-
-@contextmanager
-def _kept(store: Store) -> Iterator[None]:
-    """Keep blobs from being pruned while the block runs; where nothing can be written, nothing can be pruned."""
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(store.lock("store", shared=True))
-        except StoreError as error:
-            if error.code not in _UNWRITABLE:
-                raise
-        yield
 
 
 @contextmanager
@@ -124,7 +93,7 @@ def _told_of(target: Path, store: Store) -> Iterator[None]:
         yield
     except StoreError as error:
         path = Path(error.details.get("path", "/"))
-        if error.code not in _UNWRITABLE or not path.is_relative_to(place) or path.is_relative_to(store.root):
+        if error.code not in UNWRITABLE or not path.is_relative_to(place) or path.is_relative_to(store.root):
             raise
         full = error.code == Code.NO_SPACE
         cure = f"free some space on {error.details['mount']}" if full else f"make {place} writable for this user"
@@ -145,8 +114,9 @@ def _check_folder(target: Path) -> None:
 def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Path]], split: int | None) -> None:
     for sha256, size, blob in blobs:
         store.bus.stage(Stage(Work.WRITING, target.name, detail=f"{sha256[:12]}… ({binary_size(size)})"))
-        path = target / archive.member_of(sha256)
+        path = target / layout.member_of(sha256)
         make_folder(path.parent, below=target)
+        _renamed(target / layout.older_member_of(sha256), path)
         volumes.drop_shared(path)
         if split is not None and size > volumes.largest_part(split):
             made = volumes.write(archive.verified(blob, sha256, size), path, split)
@@ -154,6 +124,23 @@ def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Pa
             made = _write_whole(store, target, path, (sha256, size, blob))
         volumes.keep_only(path, made)
     store.bus.stage(Stage(Work.WRITING, target.name, ended=True))
+
+
+def _write_texts(target: Path, texts: Iterable[tuple[str, bytes]]) -> None:
+    for name, content in texts:
+        make_folder((target / name).parent, below=target)
+        write_atomic(target / name, content)
+
+
+def _renamed(older: Path, path: Path) -> None:
+    """Give a blob, or its parts, that an earlier modelpm wrote the name of today."""
+    if not older.parent.is_dir():
+        return
+    with explained(older.parent, "write"):
+        for there in older.parent.glob(older.name + "*"):
+            system.replace(there, path.with_name(there.name))
+        with suppress(OSError):
+            older.parent.rmdir()  # once it is empty
 
 
 def _write_whole(store: Store, target: Path, path: Path, named: tuple[str, int, Path]) -> list[Path]:
@@ -199,6 +186,19 @@ def read_bundle(store: Store, source: Path, step: Callable[[str], None]) -> tupl
     return lock, taken
 
 
+def lock_in(source: Path) -> Lock:
+    """Return the lock of a bundle, and read no blob of it.
+
+    Raises:
+        IntegrityError: It is not a bundle, or cut.
+    """
+    if source.is_dir():
+        return parse_lock(lock_text(source / LOCK) or layout.lock_in(source), f"the lock in {source}")
+    for name, size, chunks in archive.unpacked(source):
+        return _first(name, size, chunks, source)
+    raise _empty(source)
+
+
 def is_bundle(source: Path) -> bool:
     """Whether something is a bundle, and not just a file or folder of a model.
 
@@ -213,7 +213,7 @@ def is_bundle(source: Path) -> bool:
         return archive.is_bundle(source)
     if not (source / _BLOBS).is_dir():
         return False
-    if not (source / LOCK).is_file():
+    if not (source / LOCK).is_file() and not layout.lock_in(source):
         raise incomplete(source, f"it has blobs, but no {LOCK}, which is written last")
     return True
 
@@ -248,14 +248,15 @@ def owners_of(models: Iterable[LockedModel]) -> dict[str, tuple[str, ...]]:
 
 
 def _of_folder(store: Store, source: Path, step: Callable[[str], None]) -> tuple[Lock, list[Taken]]:
-    lock = parse_lock(lock_text(source / LOCK) or "", f"the lock in {source}")
+    lock = lock_in(source)
     owners, taken = owners_of(lock.models), []
     for sha256, size in sorted({(f.sha256, f.size) for m in lock.models for f in m.files}):
-        name = archive.member_of(sha256)
+        name = layout.member_of(sha256)
         step(name)
         state = "present"
         if not store.has(sha256, size):
-            if not _adopted(store, source / name, sha256, size):
+            places = (source / name, source / layout.older_member_of(sha256))
+            if not any(_adopted(store, place, sha256, size) for place in places):
                 continue  # reported below, with the model's name
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
@@ -284,13 +285,13 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
     taken = []
     for name, size, chunks in archive.unpacked(source):
         if lock is None:
-            if name != LOCK or size > MAX_LOCK_BYTES:
-                raise IntegrityError(
-                    f"{source} is not a bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE
-                )
-            lock = _lock(b"".join(chunks), source)
+            lock = _first(name, size, chunks, source)
             owners = owners_of(lock.models)
-            wanted = {archive.member_of(f.sha256): (f.sha256, f.size) for m in lock.models for f in m.files}
+            files = [(f.sha256, f.size) for model in lock.models for f in model.files]
+            wanted = {layout.member_of(sha256): (sha256, size) for sha256, size in files}
+            wanted |= {layout.older_member_of(sha256): (sha256, size) for sha256, size in files}
+            continue
+        if name not in wanted and layout.is_text(name, size):
             continue
         sha256, expected = wanted.get(name, ("", -1))
         if size != expected:
@@ -303,13 +304,21 @@ def _of_file(store: Store, source: Path, step: Callable[[str], None]) -> tuple[L
             state = "adopted"
         taken.append(Taken(name, sha256, size, state, owners[sha256]))
     if lock is None:
-        raise IntegrityError(f"{source} is not a bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
+        raise _empty(source)
     return lock, taken
 
 
-def _lock(content: bytes, source: Path) -> Lock:
-    if len(content) > MAX_LOCK_BYTES:
-        raise UsageError(f"the lock in {source} is larger than {MAX_LOCK_BYTES} bytes", code=Code.LOCK_UNREADABLE)
+def _empty(source: Path) -> IntegrityError:
+    return IntegrityError(f"{source} is not a bundle of modelpm: it is empty", code=Code.NO_BUNDLE)
+
+
+def _first(name: str, size: int, chunks: Iterator[bytes], source: Path) -> Lock:
+    """Return the lock, which stands first in a bundle."""
+    if name != LOCK or size > MAX_CARRIED_BYTES:
+        raise IntegrityError(f"{source} is not a bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE)
+    content = b"".join(chunks)
+    if len(content) > MAX_CARRIED_BYTES:
+        raise UsageError(f"the lock in {source} is larger than {MAX_CARRIED_BYTES} bytes", code=Code.LOCK_UNREADABLE)
     return parse_lock(content.decode(errors="replace"), f"the lock in {source}")
 
 

@@ -206,7 +206,9 @@ def _parts(path: Path) -> list[Path]:
         return [path]
     parts = _numbered(base)
     if not parts:
-        raise UsageError(f"{path} does not exist", hints=["name the bundle, or its first part"])
+        raise UsageError(
+            f"{path} does not exist", hints=["name a model's file, a folder, or a bundle or its first part"]
+        )
     return parts
 
 

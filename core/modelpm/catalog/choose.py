@@ -70,9 +70,11 @@ def _specifier(wanted: str) -> "SpecifierSet":
     try:
         return SpecifierSet(wanted)
     except InvalidSpecifier:
+        newest = ["without `@` you get the newest release"] if wanted.lower() in {"latest", "newest"} else []
         raise UsageError(
             f"`{printable(wanted)}` is neither a release nor a range of releases",
-            hints=["write `@1.0` for the newest 1.0.x, `@1` for the newest 1.x, or a range such as `@>=1,<2`"],
+            hints=newest
+            or ["write `@1.0` for the newest 1.0.x, `@1` for the newest 1.x, or a range such as `@>=1,<2`"],
         ) from None
 
 

@@ -17,6 +17,7 @@ from modelpm.catalog.entry import About, Entry
 from modelpm.catalog.opened import Opened
 from modelpm.catalog.place import Place
 from modelpm.errors import Code, ModelpmError, NotFound, UsageError
+from modelpm.text.shorthand import FILES
 from modelpm.text.spec import CatalogSpec
 from modelpm.text.suggest import did_you_mean, nearest, suggest
 from modelpm.text.untrusted import printable
@@ -307,7 +308,10 @@ class Catalogs:
             except ModelpmError as error:
                 self._problems[opened.name] = error
         near = nearest(wanted, names, _MOST_NEAR) or [n for n in names if wanted in n][:_MOST_NEAR]
-        hints = [
+        hints = []
+        if wanted.endswith(FILES):
+            hints.append(f"a file is written with its folder, and `{printable(wanted)}` is not in this one")
+        hints += [
             f"`{name}/{wanted}` is there: write it so, or `modelpm catalog trust {name}` to leave out `{name}/`"
             for name in untrusted
         ]

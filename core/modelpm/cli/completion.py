@@ -63,6 +63,11 @@ def catalogs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> l
     return _starting(incomplete, lambda manager: manager.catalogs.catalogs)
 
 
+def apps(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """Return the programs whose names begin so."""
+    return _starting(incomplete, lambda manager: manager.registry.names("exporter"))
+
+
 def tasks(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """Return the tasks of the catalogs' models that begin so."""
     return _starting(

@@ -116,10 +116,13 @@ def _usage(error: click.UsageError) -> UsageError:
     message = re.sub(r"\. (?:Choose from:|Recognized values: ,) ", ": one of ", message)
     if variable_name:
         message = re.sub(r"^Invalid value for [^:]*:", f"invalid value of {variable_name}:", message)
-    hint = (
-        f"unset {variable_name}, or give it another value" if variable_name else f"`{path} --help` shows how it is used"
-    )
-    return UsageError(message[:1].lower() + message[1:], hints=[hint])
+    message = re.sub(r"^Got unexpected extra arguments? \((.*)\)$", rf"`{path}` does not take `\1`", message)
+    example = getattr(error.ctx.command, "example", "") if error.ctx else ""
+    hints = [f"unset {variable_name}, or give it another value"] if variable_name else []
+    if isinstance(error, click.MissingParameter) and example:
+        hints = [f"for example: {example}"]
+    hints = hints or [f"`{path} --help` shows how it is used"]
+    return UsageError(message[:1].lower() + message[1:], hints=hints)
 
 
 def _variable_of(error: click.UsageError) -> str:

@@ -134,15 +134,23 @@ allow_code = click.option(
     "--allow-code", is_flag=True, help="Take files that can run code when they are loaded (written to the lock)."
 )
 no_projector = click.option("--no-projector", is_flag=True, help="Leave out the projector of a vision or audio model.")
+app_dir = click.option(
+    "--app-dir", metavar="PATH", help="The program's folder, where it is not found.", shell_complete=folders
+)
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 
 
 class Command(click.Command):
-    """A verb: its own options, those of every verb, and examples below its help."""
+    """A verb: its own options, those of every verb, and examples below its help.
+
+    Attributes:
+        example: The first example.
+    """
 
     def __init__(self, name: str | None, *, examples: Sequence[str] = (), **more: Any) -> None:
         more["params"] = [*(more.get("params") or ()), *GLOBALS]
         super().__init__(name, epilog=example_text(examples), **more)
+        self.example = examples[0] if examples else ""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verb's own options first."""

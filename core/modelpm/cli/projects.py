@@ -7,11 +7,13 @@ import click
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, compared, fetched, of_action, total
+from modelpm.cli.terminal.rows import change_line, change_row, compared, fetched, of_action, reusable, total
+from modelpm.cli.updates import newer
 from modelpm.text.human import binary_size, duration
 from modelpm.text.plain import plain
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.library.project import Project
     from modelpm.results.report import Change, Result
 
 _PLANNED = {"lock-add": "add", "lock-update": "update", "lock-remove": "remove"}
@@ -31,15 +33,17 @@ link_mode = click.option(
     callback=_keep,
     expose_value=False,
     metavar="KIND",
-    help="How files appear: reflink, hardlink, symlink, copy, or auto: the first that works.",
+    help="How files appear: reflink, hardlink, symlink, copy, auto.",
 )
 
 
-def outcome(session: Session, report: "Result[Any]") -> Outcome:
-    """Return what a verb of a project came to."""
+def outcome(session: Session, report: "Result[Any]", project: "Project | None" = None) -> Outcome:
+    """Return what a verb of a project came to; with the project, also what is newer than what it has."""
+    made = not report.dry_run and not report.errors and bool(report.changes)
+    news = [] if project is None else newer(session, project, changed=made)
     lock = None if report.lock is None else {"path": str(report.lock), "action": report.lock_action}
     return Outcome(
-        notes=[] if report.errors else _notes(report, session.elapsed),
+        notes=[] if report.errors else [*_notes(report, session.elapsed), *news],
         items=plain(report.models),
         changes=[change_row(change) for change in report.changes],
         errors=report.errors,
@@ -69,7 +73,7 @@ def _notes(report: "Result[Any]", seconds: float) -> list[Line]:
             sizes = total([change.bytes for change in made])
             lines.append(
                 line(
-                    f"Would {plan} {sizes}"
+                    f"Would {plan} {sizes}{reusable(made)}"
                     if would
                     else f"{done} {sizes} in {duration(seconds)}{fetched(made) if action == 'install' else ''}"
                 )

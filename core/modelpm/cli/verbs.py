@@ -30,7 +30,7 @@ class Verb(NamedTuple):
     heading: str
 
 
-_MODELS, _PROJECT, _PLACE = "Models", "Projects", "Housekeeping"
+_MODELS, _PROJECT, _APPS, _PLACE = "Models", "Projects", "Other programs", "Housekeeping"
 VERBS: Mapping[str, Verb] = {
     "install": Verb("modelpm.cli.commands.install", "Download, verify and keep models.", _MODELS),
     "uninstall": Verb("modelpm.cli.commands.uninstall", "Remove models, and free what nothing else needs.", _MODELS),
@@ -52,7 +52,13 @@ VERBS: Mapping[str, Verb] = {
     "lock": Verb("modelpm.cli.commands.lock", "Pin what models.toml wants in models.lock.", _PROJECT),
     "sync": Verb("modelpm.cli.commands.sync", "Lock what changed, and fetch what models.lock pins.", _PROJECT),
     "export": Verb("modelpm.cli.commands.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
-    "import": Verb("modelpm.cli.commands.import_", "Import a bundle, or model files of this machine.", _PROJECT),
+    "import": Verb("modelpm.cli.commands.import_", "Install models from files of this machine, or a bundle.", _PROJECT),
+    "push": Verb("modelpm.cli.commands.push", "Send models to a registry, for others to take from there.", _PROJECT),
+    "apps": Verb("modelpm.cli.commands.apps", "List the programs that can use the models, and where they are.", _APPS),
+    "link": Verb("modelpm.cli.commands.link", "Make installed models appear in another program.", _APPS),
+    "unlink": Verb("modelpm.cli.commands.unlink", "Take models out of another program.", _APPS),
+    "adopt": Verb("modelpm.cli.commands.adopt", "Install the models that another program has.", _APPS),
+    "serve": Verb("modelpm.cli.commands.serve", "Serve an API and a page for this machine's models.", _PLACE),
     "catalog": Verb("modelpm.cli.commands.catalog", "List, show and check catalogs.", _PLACE),
     "config": Verb("modelpm.cli.commands.config", "List, read and write settings.", _PLACE),
     "prune": Verb("modelpm.cli.commands.prune", "Free what no model, no project and no running install needs.", _PLACE),
@@ -193,8 +199,7 @@ def _command(function: Callable[..., "Outcome"], name: str, summary: str, exampl
 
 def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
     """Make the error for a verb with the nearest one, or the right one."""
-    meant = "" if " " in path else {**SYNONYMS, **RESERVED}.get(typed, "")
-    if meant:
-        return UsageError(f"unknown command `{typed}`", hints=[meant], code=Code.UNKNOWN_COMMAND)
-    hints = suggest(typed, known, before=f"{path} ") or [f"`{path} --help` lists the commands"]
-    return UsageError(f"unknown command `{path} {typed}`", hints=hints, code=Code.UNKNOWN_COMMAND)
+    name = f"{path} {typed}".partition(" ")[2]  # as it is typed behind `modelpm`
+    meant = {**SYNONYMS, **RESERVED}.get(name, "")
+    hints = [meant] if meant else suggest(typed, known, before=f"{path} ") or [f"`{path} --help` lists the commands"]
+    return UsageError(f"unknown command `{name}`", hints=hints, code=Code.UNKNOWN_COMMAND)

@@ -23,7 +23,7 @@ from modelpm.config.values import (
     as_windows,
 )
 from modelpm.errors import UsageError
-from modelpm.text.suggest import suggest
+from modelpm.text.suggest import did_you_mean, suggest
 
 
 class Setting(NamedTuple):
@@ -48,6 +48,10 @@ _VARIABLES = {
     "audit.sinks": "AUDIT",
     "audit.optional-sinks": "OPTIONAL_AUDIT",
     "ui.progress": "PROGRESS_STYLE",
+    "signatures.keys": "SIGNATURE_KEYS",
+    "signatures.certificates": "SIGNATURE_CERTIFICATES",
+    "signatures.subjects": "SIGNATURE_SUBJECTS",
+    "signatures.required": "REQUIRE_SIGNATURE",
     "plugins.timeout": "PLUGIN_TIMEOUT",
     "plugins.disabled": "DISABLE_PLUGINS",
     "network.limit": "LIMIT",
@@ -81,13 +85,21 @@ SETTINGS = (
         "where secrets of servers come from, in order: config, docker, git, keyring, netrc, or a plugin's",
     ),
     Setting("ui.progress", as_name, "auto", "how progress is shown: auto, bar, plain, none, or a plugin's listener"),
+    Setting("ui.update-check", as_bool, default=True, help="say once a day what is newer than installed; never in CI"),
     Setting("audit.sinks", as_names, ("jsonl",), "audit sinks that must record an act before it begins"),
     Setting("audit.optional-sinks", as_names, (), "audit sinks that may fail: modelpm warns, and the act continues"),
+    Setting("signatures.keys", as_paths, (), "files with a public key each, whose signatures of models count"),
+    Setting("signatures.certificates", as_paths, (), "files with certificates of authorities, whose signers count"),
+    Setting("signatures.subjects", as_names, (), "names of which the certificate of a signer must have one"),
+    Setting("signatures.required", as_bool, default=False, help="take only models with a signature that counts"),
     Setting("plugins.disabled", as_names, (), "distributions whose plugins are left out"),
     Setting("plugins.timeout", as_seconds, 30.0, "seconds after which a plugin that does not answer is given up"),
     Setting("plugins.prefer", as_names_by_name, {}, "which distribution serves a name that two claim"),
     Setting("catalogs", as_catalogs, {}, "your catalogs by name, in order of priority; see `modelpm catalog add`"),
     Setting("queue.parallel", as_count, 2, "jobs of the queue that run at once, over all processes"),
+    Setting("serve.schemes", as_names, ("hf", "oci", "s3", "https"), "references that the service installs"),
+    Setting("serve.allow", as_names, (), "what the service may install that can run code: pickle, code"),
+    Setting("serve.hosts", as_names, (), "names under which the service may be reached, besides this machine's own"),
     Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
 )
 BY_KEY = {s.key: s for s in SETTINGS}
@@ -105,5 +117,6 @@ def setting(key: str) -> Setting:
 
 
 def instead(key: str) -> list[str]:
-    """Return the hint for an unknown key: the nearest, or all there are."""
-    return suggest(key, BY_KEY) or [f"there are: {', '.join(BY_KEY)}"]
+    """Return the hint for an unknown key: the one with that last part, the nearest, or all there are."""
+    same = [known for known in BY_KEY if known.rpartition(".")[2] == key]
+    return did_you_mean(same) or suggest(key, BY_KEY) or [f"there are: {', '.join(BY_KEY)}"]

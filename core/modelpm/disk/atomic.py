@@ -98,3 +98,11 @@ def _fill(draft: Path, data: bytes, mode: int, kept: int | None, *, durable: boo
             system.fsync(fd)
     finally:
         os.close(fd)
+
+
+def keep_newest(folder: Path, most: int) -> None:
+    """Remove the oldest files of a cache, in the folders of a folder, so that at most so many stay."""
+    with contextlib.suppress(OSError):  # there is none, or another process removes them, too
+        files = [path for inner in folder.iterdir() for path in inner.iterdir()]
+        for path in sorted(files, key=lambda path: path.lstat().st_mtime, reverse=True)[most:]:
+            path.unlink()

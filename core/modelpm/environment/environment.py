@@ -217,7 +217,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         text = lock.render()
         check_size(text, str(self.lock_path))
         again = parse_lock(text, str(self.lock_path))
-        if (again.models, again.dir, again.default_groups) == (lock.models, lock.dir, lock.default_groups):
+        if again._replace(head=lock.head, texts=lock.texts) == lock:
             return text
         return lock.plain().render()
 

@@ -25,7 +25,8 @@ class Entry(NamedTuple):
 
     Attributes:
         sha256: Whose bytes it shows.
-        kind: ``hardlink``, ``symlink``, ``reflink`` or ``copy``; empty until it is made.
+        kind: ``hardlink``, ``symlink``, ``reflink`` or ``copy``; in a folder of another program also ``alias``, a
+            relative symlink, and ``folder``; empty until it is made.
         mtime_ns: Modification time of the bytes when it was made.
         inode: Of the bytes when it was made.
     """
@@ -44,6 +45,8 @@ class Entry(NamedTuple):
             found = path.lstat()
         except OSError:
             return False
+        if self.kind in {"alias", "folder"}:
+            return found.st_ino == self.inode and stat.S_ISDIR(found.st_mode) == (self.kind == "folder")
         if stat.S_ISLNK(found.st_mode):
             # To any blob of a store: a run that was killed may have left the link that it was about to replace.
             *_, blobs, algorithm, _, name = ("", "", "", *path.readlink().parts)

@@ -7,6 +7,7 @@ from pathlib import Path
 from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
 from modelpm.environment.shelf import Shelf
+from modelpm.environment.spots import Spot
 from modelpm.results.installed import InstalledModel
 from modelpm.text.untrusted import few
 
@@ -57,12 +58,13 @@ def link_into(environment: Environment, made: InstalledModel, folder: Path) -> s
     Raises:
         StoreError: Something else is in the way; nothing was linked then.
     """
-    store, files = environment.store, [f for f in made.files if not is_run_by_tools(f.path)]
+    store, mode = environment.store, environment.view.mode
+    spots = [Spot(f.path, f.sha256, f.size, mode) for f in made.files if not is_run_by_tools(f.path)]
     shelf = Shelf.at(folder, store, environment.root)
     if not shelf.is_kept:
-        return shelf.place(made.name, files, environment.view.mode)
+        return shelf.place(made.name, spots).kinds
     with store.lock("store", shared=True):  # nothing is freed meanwhile
-        return shelf.place(made.name, files, environment.view.mode)
+        return shelf.place(made.name, spots).kinds
 
 
 def say_copied(kinds: Collection[str], mode: str, folder: Path, bus: Bus) -> None:

@@ -156,7 +156,7 @@ class Roots:
         except OSError:  # closed to us, or the disk has trouble: whether it is there cannot be told
             is_here = record.place is None or record.place.host == system.host_name()
             return Standing(record, "there", record.digests) if is_here else away
-        if record.root.kind == "dir":
+        if record.root.is_folder:
             return Standing(record, "there", Shelf(store, record).holds()) if is_place else away
         if text is None:
             return away
@@ -179,7 +179,7 @@ class Roots:
                     registry.remember(layout, _with_view(record.root), now)
             elif standing.state == "there" and standing.holds and record.age(now) >= _DAY:
                 registry.save(layout, replace(record, seen=int(now)))
-            if standing.state == "expired" or (record.root.kind == "dir" and not standing.holds):
+            if standing.state == "expired" or (record.root.is_folder and not standing.holds):
                 registry.forget(layout, record)
             elif record.is_earlier and layout.project(record.key).exists():
                 registry.save(layout, taken_over(record))
@@ -200,11 +200,7 @@ class Roots:
         store, found = self.environment.store, []
         for standing in self.survey(strict=False).standings if standings is None else standings:
             record = standing.record
-            if (
-                record.root.kind == "dir"
-                and standing.state == "there"
-                and _is_own_file(store.layout.project(record.key))
-            ):
+            if record.root.is_folder and standing.state == "there" and _is_own_file(store.layout.project(record.key)):
                 found.append(Shelf(store, record))
         return found
 
@@ -252,7 +248,7 @@ class Roots:
     def _without(self, standing: Standing, names: Collection[str]) -> Standing:
         """Return what a folder would hold without some models; another root holds what it holds."""
         record = standing.record
-        if record.root.kind != "dir" or record.owner != str(real(self.environment.root).lock):
+        if not record.root.is_folder or record.owner != str(real(self.environment.root).lock):
             return standing
         rest = {key: entry for key, entry in record.entries.items() if key.partition("/")[0] not in names}
         shelf = Shelf(self.environment.store, replace(record, entries=rest))

@@ -1,4 +1,4 @@
-"""Shelves: folders of the user's own in which files of models appear, too (``install --dir``).
+"""Shelves: folders of the user's own, or of another program, in which files of models appear, too.
 
 The store's record of the folder lists what modelpm put there: it writes nothing into the folder but the files, and
 nothing in it is replaced or removed that modelpm did not put there.
@@ -15,16 +15,31 @@ from typing import NamedTuple
 
 from modelpm.disk import explained, make_folder, symlink
 from modelpm.environment.ledger import Entry
-from modelpm.errors import Code, StoreError
-from modelpm.lockfile.model import LockedFile
+from modelpm.environment.spots import Spot, in_the_way, make
+from modelpm.errors import StoreError
 from modelpm.store import Store
 from modelpm.store.blobs.shown import shown_by
 from modelpm.store.gc import registry
 from modelpm.store.gc.marks import read_id
-from modelpm.store.gc.roots import Place, Record, Root, digest_of, real
+from modelpm.store.gc.roots import APP_LOCK, Place, Record, Root, digest_of, real
 from modelpm.store.layout import is_sha256
 
 _LOCK = ".modelpm.dir"  # stands for a lock where a folder has none
+_Entries = dict[str, Entry]
+
+
+class Placed(NamedTuple):
+    """The result of placing files.
+
+    Attributes:
+        kinds: The kinds of links that were made.
+        made: The paths of the files that were not there.
+        left: Paths at which the program's own files stay.
+    """
+
+    kinds: set[str]
+    made: tuple[str, ...]
+    left: tuple[str, ...]
 
 
 class Shelf(NamedTuple):
@@ -41,13 +56,14 @@ class Shelf(NamedTuple):
     is_kept: bool = True
 
     @classmethod
-    def at(cls, folder: Path, store: Store, owner: Root) -> "Shelf":
+    def at(cls, folder: Path, store: Store, owner: Root, app: str = "") -> "Shelf":
         """Make the folder where it is missing.
 
         Args:
             folder: The folder.
             store: Where the links lead.
             owner: The environment whose models appear there.
+            app: The program whose folder it is; empty for a folder of the user's own.
 
         Raises:
             StoreError: The system refuses.
@@ -55,7 +71,7 @@ class Shelf(NamedTuple):
         with explained(folder, "make the folder"):
             make_folder(folder, below=folder)
             view = Path(os.path.realpath(folder))
-            root = Root("dir", view / _LOCK, view)
+            root = Root("app", view / f"{APP_LOCK}{app}", view) if app else Root("dir", view / _LOCK, view)
             record = Record(
                 root, frozenset(), id=read_id(owner.view), place=Place.of(root), owner=str(real(owner).lock)
             )
@@ -69,60 +85,110 @@ class Shelf(NamedTuple):
         """The folder."""
         return self.record.root.view
 
+    @property
+    def app(self) -> str:
+        """The program whose folder it is; empty for a folder of the user's own."""
+        return self.record.root.app
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that appear there, or did."""
+        return tuple(dict.fromkeys(key.partition("/")[0] for key in self.record.entries))
+
     def holds(self) -> frozenset[str]:
         """Return the digests of what is still there."""
         entries = self._followed(self.record.entries)
-        return frozenset(entry.sha256 for key, entry in entries.items() if os.path.lexists(self._target(key)))
+        return frozenset(e.sha256 for key, e in entries.items() if e.sha256 and os.path.lexists(self._target(key)))
 
     def files_of(self, name: str) -> list[Path]:
         """Return the files of a model that are there as they were put there."""
-        entries = self._followed({key: e for key, e in self.record.entries.items() if _is_of(key, name)})
-        ours = ((self._target(key), entry) for key, entry in entries.items())
+        ours = self._files(name).items()
         return [target for target, entry in ours if entry.stands_at(target)]
 
-    def place(self, name: str, files: Sequence[LockedFile], mode: str) -> set[str]:
-        """Link every file of a model under its own path.
+    def strays_of(self, name: str) -> list[Path]:
+        """Return the files of a model that are not there as they were put there: gone, replaced, or leading nowhere."""
+        ours = self._files(name).items()
+        return [target for target, entry in ours if not (entry.stands_at(target) and target.exists())]
 
-        Returns:
-            The kinds of links that were made; files that already are the store's are left as they are.
+    def _files(self, name: str) -> dict[Path, Entry]:
+        entries = self._followed({key: e for key, e in self.record.entries.items() if _is_of(key, name)})
+        return {self._target(key): entry for key, entry in entries.items() if entry.kind != "folder"}
+
+    def place(self, name: str, spots: Sequence[Spot]) -> Placed:
+        """Make files of a model appear, all or none.
 
         Raises:
-            StoreError: Something else is in the way; nothing was linked then.
+            StoreError: Something else is in the way, or the system refuses; nothing was linked then.
         """
         with self._alone() as known:
-            entries, missing = dict(known) or self._links_beside(files), dict[str, LockedFile]()
-            others = self._of_others()
-            for file in files:
-                key = f"{name}/{file.path}"
-                entries.pop(f"/{file.path}", None)
-                found = self._found(file, entries.get(key), others)
+            before = dict(known) or self._links_beside(spots)
+            entries, missing, left, others = dict(before), dict[str, Spot](), list[str](), self._of_others()
+            for spot in spots:
+                key = f"{name}/{spot.path}"
+                entries.pop(f"/{spot.path}", None)
+                found = self._found(key, spot, entries, others)
                 if found is None:
-                    missing[key] = file
+                    missing[key] = spot
                 elif found.kind:
                     entries[key] = found
+                elif not found.sha256:
+                    left.append(spot.path)
             # Said before it is done: what is about to be linked must not be freed meanwhile.
-            pending = {key: entries.get(key, Entry(file.sha256)) for key, file in missing.items()}
-            entries.update((key, pending[key]._replace(sha256=file.sha256)) for key, file in missing.items())
+            pending = {key: entries.get(key, Entry(spot.sha256)) for key, spot in missing.items()}
+            entries.update((key, pending[key]._replace(sha256=spot.sha256)) for key, spot in missing.items())
             if missing:
                 self._save(entries)
-            for key, file in missing.items():
-                entries[key] = self._link(key, file.sha256, mode)
+            made = self._make_all(name, missing, entries, before)
             if entries:
                 self._save(entries)
-        return {entries[key].kind for key in missing}
+        return Placed({entries[key].kind for key in made}, tuple(missing[key].path for key in made), tuple(left))
+
+    def _make_all(self, name: str, missing: Mapping[str, Spot], entries: _Entries, before: _Entries) -> list[str]:
+        """Make files; where one cannot be made, those before it are taken back. Returns the keys of those made."""
+        made = list[str]()
+        try:
+            for key, spot in missing.items():
+                absent = [above for above in self._above(self._target(key)) if not above.is_dir()]
+                entries[key] = make(self.store, self.folder, spot)
+                made.append(key)
+                for above in absent:
+                    path = above.relative_to(self.folder).as_posix()
+                    entries[f"{name}/{path}"] = Entry("", "folder", 0, above.stat().st_ino)
+        except BaseException:  # Ctrl-C too
+            fresh = {key: entry for key, entry in entries.items() if key not in before}
+            self._remove_all(fresh, {self._target(key) for key in before})
+            self._save(before | {key: entries[key] for key in made if key in before})
+            raise
+        return made
 
     def drop(self, name: str) -> list[Path]:
         """Remove the files of a model; return those that stay, because the user changed or replaced them."""
-        kept = []
         with self._alone() as known:
             rest = {key: entry for key, entry in known.items() if not _is_of(key, name)}
-            shared = {self._target(key) for key in rest}
-            for key in known.keys() - rest.keys():
-                target = self._target(key)
-                if target not in shared and os.path.lexists(target) and not self._remove(target, known[key]):
-                    kept.append(target)
+            gone = {key: known[key] for key in known.keys() - rest.keys()}
+            shared = {self._target(key) for key in rest} | self._of_others().keys()
+            kept = self._remove_all({key: gone[key] for key in known if key in gone}, shared)
+            for key, entry in gone.items():  # a folder that we made goes with the last model in it
+                below = f"{key.partition('/')[2]}/"
+                heir = next((k.partition("/")[0] for k in rest if k.partition("/")[2].startswith(below)), "")
+                if entry.kind == "folder" and heir and self._target(key).is_dir():
+                    rest.setdefault(f"{heir}/{key.partition('/')[2]}", entry)
             self._save(rest)
         return sorted(kept)
+
+    def _remove_all(self, entries: Mapping[str, Entry], shared: Collection[Path]) -> list[Path]:
+        """Remove files, the last first, then folders that were made for them; return the files that stay."""
+        kept = []
+        for key, entry in reversed([*entries.items()]):
+            target = self._target(key)
+            if entry.kind not in {"folder", ""} and target not in shared and os.path.lexists(target):
+                kept += [] if self._remove(target, entry) else [target]
+        folders = {self._target(key): entry for key, entry in entries.items() if entry.kind == "folder"}
+        for target in sorted(folders, reverse=True):
+            if folders[target].stands_at(target) and not self._behind_symlink(target):
+                with contextlib.suppress(OSError):  # something is in it
+                    target.rmdir()
+        return kept
 
     def rename(self, name: str, new: str) -> None:
         """Note that a model has another name; its files stay where they are."""
@@ -135,7 +201,8 @@ class Shelf(NamedTuple):
             entries = dict(known)
             for key, entry in known.items():
                 if entry.sha256 in digests and entry.is_stale(self._target(key), self.store.blob(entry.sha256)):
-                    entries[key] = self._link(key, entry.sha256, entry.kind)
+                    mode = {"hardlink": "file", "reflink": "apart"}[entry.kind] if self.app else entry.kind
+                    entries[key] = make(self.store, self.folder, Spot(key.partition("/")[2], entry.sha256, 0, mode))
             if entries != known:
                 self._save(entries)
         return sum(entries[key] != known[key] for key in known)
@@ -170,21 +237,21 @@ class Shelf(NamedTuple):
     def _save(self, entries: Mapping[str, Entry]) -> None:
         if not self.is_kept:
             return
-        digests = frozenset(entry.sha256 for entry in entries.values())
+        digests = frozenset(entry.sha256 for entry in entries.values() if entry.sha256)
         rows = {key: (e.sha256, e.kind, e.mtime_ns, e.inode) for key, e in entries.items()}
         record = replace(self.record, digests=digests, entries=rows, seen=int(time.time()))
-        if entries:
+        if digests:
             registry.save(self.store.layout, record)
         else:
             registry.forget(self.store.layout, record)
 
-    def _links_beside(self, files: Sequence[LockedFile]) -> dict[str, Entry]:
+    def _links_beside(self, spots: Sequence[Spot]) -> dict[str, Entry]:
         """Return the links into the store that nothing is known of, without a model's name: they hold, and stay.
 
         An earlier version made them, or the store lost its record of the folder.
         """
         found = {}
-        for folder in {(self.folder / file.path).parent for file in files}:
+        for folder in {(self.folder / spot.path).parent for spot in spots}:
             with contextlib.suppress(OSError):
                 for path in folder.iterdir():
                     sha256 = path.readlink().name if path.is_symlink() else ""
@@ -192,54 +259,59 @@ class Shelf(NamedTuple):
                         found[f"/{path.relative_to(self.folder).as_posix()}"] = Entry(sha256, "symlink")
         return found
 
-    def _of_others(self) -> set[Path]:
-        """Return the files that other environments put into the folder."""
-        records = (r for r in registry.readable(self.store.layout) if r.root == self.record.root)
-        return {self._target(key) for r in records if r.key != self.record.key for key in r.entries}
+    def _of_others(self) -> dict[Path, Entry]:
+        """Return the files that other environments, or links for other programs, put into the folder."""
+        records = [r for r in registry.readable(self.store.layout) if r.root.view == self.folder]
+        rows = [row for r in records if r.root.is_folder and r.key != self.record.key for row in r.entries.items()]
+        return {self._target(key): Entry(*entry) for key, entry in rows}
 
-    def _found(self, file: LockedFile, known: Entry | None, others: Collection[Path]) -> Entry | None:
+    def _found(self, key: str, spot: Spot, entries: Mapping[str, Entry], others: Mapping[Path, Entry]) -> Entry | None:
         """Return the entry at a file's place, with an empty kind if modelpm did not make it; None if it must be linked.
 
+        An entry without a digest is something else that stays.
+
         Raises:
-            StoreError: It is another user's, and not the file.
+            StoreError: It is another's, and not the file.
         """
-        target = self.folder / file.path
-        for above in target.parents:
-            if self.folder in above.parents and above.is_symlink():
-                raise symlink(above, "link files into")
+        target = self._target(key)
+        if above := self._behind_symlink(target):
+            raise symlink(above, "link files into")
         if not os.path.lexists(target):
             return None
-        kind = shown_by(self.store, target, file.sha256, file.size)
-        if kind:
+        known = entries.get(key)
+        kin = {k.partition("/")[0]: e for k, e in entries.items() if self._target(k) == target and k != key}
+        if kind := shown_by(self.store, target, spot.sha256, spot.size):
+            ours = known or next(iter(kin.values()), None) or others.get(target)
             # What an earlier version linked has no entry; a hardlink without one may be the user's own file.
-            ours = known.sha256 == file.sha256 if known else kind == "symlink" and target not in others
+            is_ours = ours.sha256 == spot.sha256 if ours else kind == "symlink" and not spot.target
+            if ours and ours.kind == "alias":
+                return ours
             facts = target.stat()
-            return Entry(file.sha256, kind if ours else "", facts.st_mtime_ns, facts.st_ino)
+            return Entry(spot.sha256, kind if is_ours else "", facts.st_mtime_ns, facts.st_ino)
         if known is not None and known.stands_at(target):  # of another version of the model
             return None
-        raise StoreError(
-            f"{target} is in the way: it is not the file of that name of the model",
-            code=Code.IN_THE_WAY,
-            hints=["move it away, or choose another folder with --dir PATH"],
-        )
-
-    def _link(self, key: str, sha256: str, mode: str) -> Entry:
-        target = self._target(key)
-        kind = self.store.link(sha256, target, mode)
-        made = target.stat()
-        return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)
+        if spot.yields:
+            return Entry("")
+        whose = next((name for name, entry in kin.items() if name and entry.stands_at(target)), "")
+        cure = f"modelpm unlink {self.app} {whose}" if whose and self.app else ""
+        choice = "" if self.app else ", or choose another folder with --dir PATH"
+        raise in_the_way(target, whose, cure or f"move it away{choice}")
 
     def _remove(self, target: Path, entry: Entry) -> bool:
-        """Remove a file, if it is ours, and the folders that this empties; return whether it is gone."""
-        inside = [above for above in target.parents if self.folder in above.parents]
-        if any(above.is_symlink() for above in inside) or not entry.stands_at(target):
+        """Remove a file, if it is ours; return whether it is gone."""
+        if self._behind_symlink(target) or not entry.stands_at(target):
             return False
-        with explained(target, "remove"):
+        noted = self.store.renaming(entry.sha256) if entry.kind == "hardlink" else contextlib.nullcontext()
+        with explained(target, "remove"), noted:
             target.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # a file of the user is in it
-            for folder in inside:
-                folder.rmdir()
         return True
+
+    def _above(self, target: Path) -> list[Path]:
+        """Return the folders between this one and a path, the outermost first."""
+        return [above for above in reversed(target.parents) if self.folder in above.parents]
+
+    def _behind_symlink(self, target: Path) -> Path | None:
+        return next((above for above in self._above(target) if above.is_symlink()), None)
 
     def _target(self, key: str) -> Path:
         return self.folder / key.partition("/")[2]

@@ -84,6 +84,10 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         entries = {path: ledger.get(f"{name}/{path}") for path in files}
         return {path: self.file(name, path) for path, e in entries.items() if e is None or e.sha256 == files[path]}
 
+    def digests(self) -> dict[str, str]:
+        """Return the sha256 of everything that appears by our doing, by ``model/path``."""
+        return {key: entry.sha256 for key, entry in read_ledger(self.root).items() if is_sha256(entry.sha256)}
+
     def strays(self, names: Collection[str]) -> list[str]:
         """Return the names of models that appear, by our doing, and are not among ``names``."""
         try:

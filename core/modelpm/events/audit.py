@@ -4,18 +4,16 @@ It subscribes to the bus. A required sink that cannot record stops the act befor
 about once and dropped.
 """
 
-import math
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelpm.api.events import Acted, Bus
 from modelpm.api.kinds import AuditSink
 from modelpm.api.types import Event
 from modelpm.errors import ModelpmError, PluginError
 from modelpm.events.acts import UNWRITABLE, described
-from modelpm.network.redact import capped, redact_urls
+from modelpm.events.record import record
 
 if TYPE_CHECKING:
     from modelpm.api.events import Happening
@@ -43,14 +41,7 @@ class Auditor:
             ModelpmError: A required sink could not record it; as it raised, or a PluginError.
         """
         if isinstance(happening, Acted):
-            fields = {
-                "user_id": happening.user or self._user,
-                "resource_type": happening.resource_type,
-                "resource_id": redact_urls(capped(happening.resource_id)),
-                "success": happening.success,
-                "details": _cleaned(happening.details),  # texts in it lose secrets, and URLs their queries
-            }
-            self._write(Event(datetime.now(UTC), happening.run, happening.action, fields))
+            self._write(record(happening, self._user))
 
     def close(self) -> None:
         """Close every sink."""
@@ -96,18 +87,3 @@ def _unrecorded(name: str, error: BaseException) -> ModelpmError:
     )
     failure.__cause__ = error
     return failure
-
-
-def _cleaned(value: Any) -> Any:
-    """Return ``value`` in JSON types, without what a log must not hold."""
-    match value:
-        case None | bool() | int():
-            return value
-        case float():
-            return value if math.isfinite(value) else str(value)
-        case Mapping():
-            return {redact_urls(capped(str(key))): _cleaned(inner) for key, inner in value.items()}
-        case list() | tuple() | set() | frozenset():
-            return [_cleaned(inner) for inner in value]
-        case _:
-            return redact_urls(capped(str(value)))

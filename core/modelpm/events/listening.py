@@ -32,15 +32,17 @@ class Listening:
     """Passes progress and stages on to a listener; one that raised is not asked again, and a warning says so.
 
     Args:
-        listener: Shows them.
+        listener: Shows them; None until one is there.
         warnings: Is told where it raises.
+
+    Attributes:
+        listener: The listener.
     """
 
-    def __init__(self, listener: "Listener", warnings: Bus) -> None:
-        self._listener = listener
+    def __init__(self, listener: "Listener | None", warnings: Bus) -> None:
+        self.listener = listener
         self._warnings = warnings
         self._failed = False
-        self._takes_events = hasattr(listener, "take")
         self._shown = False  # whether a stage was shown at the last tick
         self._active: dict[tuple[str, str], _Active] = {}
         self._guard = threading.Lock()  # of the stages; never held while the listener is called
@@ -53,7 +55,7 @@ class Listening:
             self._call(lambda listener: listener.show(happening.values))
         elif isinstance(happening, Stage):
             self._note(happening)
-        elif self._takes_events and not isinstance(happening, Acted | Warned):
+        elif hasattr(self.listener, "take") and not isinstance(happening, Acted | Warned):
             self._call(lambda listener: listener.take(happening))  # type: ignore[attr-defined] # as was asked
 
     def _note(self, stage: Stage) -> None:
@@ -95,11 +97,11 @@ class Listening:
         return [stage for stage in found if stage.work is not Work.RESOLVING] or found
 
     def _call(self, ask: "Callable[[Listener], None]") -> None:
-        if self._failed:
+        if self._failed or self.listener is None:
             return
         try:
             with self._calling:
-                ask(self._listener)
+                ask(self.listener)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
             if not self._failed:
                 self._failed = True

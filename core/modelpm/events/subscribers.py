@@ -52,7 +52,7 @@ class Warnings:
 
 
 class Events:
-    """Passes events and stages on to the caller's function, a stage as the event ``stage``.
+    """Passes events, acts and stages on to the caller's function, a stage as the event ``stage``.
 
     Args:
         on_event: The function.
@@ -67,7 +67,11 @@ class Events:
             from modelpm.api.types import Event
 
             self._on_event(Event(datetime.now(UTC), "", "stage", happening.fields()))
-        elif not isinstance(happening, Acted | Progressed | Warned):
+        elif isinstance(happening, Acted):
+            from modelpm.events.record import record
+
+            self._on_event(record(happening, ""))
+        elif not isinstance(happening, Progressed | Warned):
             self._on_event(happening)
 
 

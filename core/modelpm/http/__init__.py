@@ -17,7 +17,7 @@ from modelpm.http.answers import Answer, error_of, strong_validator
 from modelpm.http.errors import PermanentError
 from modelpm.http.paging import next_page
 from modelpm.http.source import HttpSource
-from modelpm.http.urls import Address, address, host, is_signed, label, origin
+from modelpm.http.urls import Address, address, host, is_signed, label, origin, redirect_target
 
 __all__ = [
     "Address",
@@ -31,5 +31,6 @@ __all__ = [
     "label",
     "next_page",
     "origin",
+    "redirect_target",
     "strong_validator",
 ]

@@ -25,6 +25,7 @@ _GZIP = frozenset({"gzip", "x-gzip", "deflate"})  # what zlib unpacks
 _LOGIN = re.compile(r"/(?:users?/|accounts?/)?(?:log|sign)[-_]?in\b|/(?:sso|saml2?|oauth2?|auth)/", re.IGNORECASE)
 _MAX_DISPOSITION = 2048
 _ENCODED_NAME = re.compile(r";\s*filename\*\s*=\s*UTF-8'[^';]*'([^;\s]+)", re.IGNORECASE)
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -286,6 +287,8 @@ def error_of(answer: Answer) -> ModelpmError:
         wait = wait_of(answer.headers)
         code = Code.RATE_LIMITED if answer.status == HTTPStatus.TOO_MANY_REQUESTS else None
         return Unavailable(f"{host(answer.url)} answered {said}", retry_after=wait, code=code, status=answer.status)
+    if answer.status in REDIRECTS:
+        return PermanentError(f"{host(answer.url)} sent a redirect that leads nowhere", code=Code.BAD_REDIRECT)
     return PermanentError(
         f"{host(answer.url)} answered {where} with {said}", code=Code.HTTP_STATUS, status=answer.status
     )

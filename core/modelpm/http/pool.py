@@ -15,6 +15,7 @@ import urllib3
 from urllib3.util import Timeout
 
 from modelpm import __version__
+from modelpm.api.oci import Part
 from modelpm.api.types import Network
 from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.http.connections import racing
@@ -35,13 +36,13 @@ class Asked:
 
     Attributes:
         headers: Besides those of every request.
-        method: ``GET``, ``HEAD`` or ``POST``.
-        body: What is sent; None for nothing.
+        method: ``GET``, ``HEAD``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+        body: What is sent; None for nothing. A part of a file is read again for each request.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
     method: str = "GET"
-    body: bytes | None = None
+    body: bytes | Part | None = None
 
     def redirected(self, status: int) -> "Asked":
         """Return what is asked for where a redirect leads: a POST stays one only where the status says so."""
@@ -124,7 +125,10 @@ def _is_forwarded(scheme: str, proxy: Proxy | None) -> bool:
 
 
 def _send(manager: urllib3.PoolManager, url: str, asked: Asked) -> urllib3.BaseHTTPResponse:
-    """Send a request; where the server closed the connection just as it was used again, send it over a fresh one."""
+    """Send a request; where the server closed the connection just as it was used again, send it over a fresh one.
+
+    A PATCH is not sent again: what the server took of it would be there twice.
+    """
     pool = manager.connection_from_url(url)
     for again in (True, False):
         before = pool.num_connections
@@ -139,7 +143,8 @@ def _send(manager: urllib3.PoolManager, url: str, asked: Asked) -> urllib3.BaseH
                 preload_content=False,
             )
         except BREAKS as error:
-            if not again or pool.num_connections != before or not closed_early(error):
+            spent = not again or asked.method == "PATCH"
+            if spent or pool.num_connections != before or not closed_early(error):
                 raise
     raise AssertionError  # the loop ends above
 

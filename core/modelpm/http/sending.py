@@ -8,8 +8,8 @@ from typing import Protocol
 from urllib3 import BaseHTTPResponse
 
 from modelpm.api.types import Context, Secret
-from modelpm.errors import Code, OfflineError, UsageError
-from modelpm.http.answers import Answer, error_of, length_of
+from modelpm.errors import Code, Denied, OfflineError, UsageError
+from modelpm.http.answers import REDIRECTS, Answer, error_of, length_of, said_by
 from modelpm.http.body import discard, read_capped
 from modelpm.http.errors import PermanentError
 from modelpm.http.pool import Asked, Pool
@@ -17,7 +17,6 @@ from modelpm.http.tokens import IDENTITY, Challenge, Tokens, form, may_know, que
 from modelpm.http.urls import host, is_signed, label, origin, redirect_target
 from modelpm.network.redact import withhold
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 10
 _REALM_CAP = 1 << 16
 
@@ -33,6 +32,9 @@ class Prover(Protocol):
 
     def authorization(self, url: str) -> Mapping[str, str] | None:
         """Return the headers that prove who asks for this URL."""
+
+    def signature(self, method: str, url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers that sign this one request."""
 
     def scope(self, url: str) -> str:
         """Return the part of a server for which a token is good."""
@@ -75,11 +77,11 @@ class Sender:
             raise PermanentError(f"a location cannot be used: {error.message}", code=Code.BAD_ADDRESS) from error
         if self._context.offline:
             hint = self._source.offline_hint
-            raise OfflineError(f"{host(url)} is needed, and the network is forbidden", hints=[hint])
+            raise OfflineError(f"cannot reach {host(url)}: the network is forbidden", hints=[hint])
         seen = [url]
         while len(seen) <= _MAX_HOPS + 1:
             response = self._send(url, asked)
-            if response.status not in _REDIRECTS:
+            if response.status not in REDIRECTS or "Location" not in response.headers:
                 return response, url
             discard(response, url)
             asked = asked.redirected(response.status)
@@ -115,7 +117,8 @@ class Sender:
             withhold(value.partition(" ")[2])
             if not (value.isascii() and value.isprintable()):
                 raise UsageError(f"the token for {origin(url)} holds characters that no token can have")
-        return replace(asked, headers={**asked.headers, **proof})
+        headers = {**asked.headers, **proof}
+        return replace(asked, headers={**headers, **self._source.signature(asked.method, url, headers)})
 
     def _answered(self, url: str, challenge: Challenge) -> bool:
         """Get what a server wants; tell whether the request is worth a second try."""
@@ -131,18 +134,25 @@ class Sender:
         known = secret if secret is not None and may_know(realm, server, secret, trusted) else None
         if known is not None and known.username == IDENTITY:
             body, kind = form(challenge, scope, known), {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = self._ask_realm(realm, Asked(kind, "POST", body))
+            answer = self._ask_realm(realm, Asked(kind, "POST", body), server)
         else:
             proof = {} if known is None else known.headers()
-            answer = self._ask_realm(question(realm, challenge, scope), Asked(proof))
+            answer = self._ask_realm(question(realm, challenge, scope), Asked(proof), server)
         self.tokens.keep(server, scope, answer.json())
         return True
 
-    def _ask_realm(self, url: str, asked: Asked) -> Answer:
+    def _ask_realm(self, url: str, asked: Asked, server: str) -> Answer:
         """Ask a realm; no redirect is followed, for the request may hold a secret."""
         response = self._pool.send(asked, url)
         body = read_capped(response, url, _REALM_CAP, length_of(response.headers))
         answer = Answer(url, response.status, response.headers, body or b"")
+        if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+            raise Denied(
+                f"{host(url)}, which hands out the tokens of {host(server)}, refuses the login: {said_by(answer)}",
+                hints=["check user and password, and what they may do there"],
+                code=Code.LOGIN,
+                status=answer.status,
+            )
         if answer.status != HTTPStatus.OK:
             raise error_of(answer)
         return answer

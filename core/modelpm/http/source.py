@@ -4,10 +4,12 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from urllib3 import BaseHTTPResponse
 
+from modelpm.api.oci import Part
 from modelpm.api.types import Context, Reference, RemoteFile, Secret, Snapshot, Stream
 from modelpm.errors import Code, Expired, ModelpmError, Unavailable
 from modelpm.http.answers import (
@@ -35,7 +37,7 @@ from modelpm.http.unpacking import unpacked
 from modelpm.http.urls import host, is_signed, label, origin, redirect_target
 from modelpm.http.words import words_of
 
-_DOCUMENTS = frozenset({200, 201, 202})
+_DOCUMENTS = frozenset({200, 201, 202, 204})
 _REFUSAL_CAP = 1 << 16
 _DOCUMENT_CAP = 1 << 26
 # The answers of storage to an expired signature.
@@ -53,12 +55,15 @@ class HttpSource(ABC):
             by :meth:`error_for`; those of any other origin mean that a location ran out. Empty: the location's own.
         base: What the source's locations begin with; a mirror of the whole source takes its place. Empty: their origin.
         offline_hint: How the user allows the network again.
+        precondition: Header by which a request for a part names the version that the other parts are of. Where a
+            protocol has ``If-Match``, a server with another version refuses, and is asked again without it.
         takes_tokens: Whether a server that answers 401 may name a realm, which hands out a token for a scope, as
             registries do. What :meth:`credential` has is then sent to the realm, or to a server that wants Basic.
     """
 
     endpoint = ""
     base = ""
+    precondition = "If-Range"
     takes_tokens = False
     offline_hint = "leave out --offline, or unset MODELPM_OFFLINE"
 
@@ -90,6 +95,19 @@ class HttpSource(ABC):
         if self.takes_tokens:
             return None if is_signed(url) else self._sender.tokens.headers(origin(url), self.scope(url), secret)
         return None if secret is None else secret.headers()
+
+    def signature(self, method: str, url: str, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the headers that sign this one request, for protocols whose proofs are signatures; by default none.
+
+        Called for each request, also after a redirect. A secret among them must be a :class:`modelpm.api.Secret`.
+
+        Args:
+            method: Of the request.
+            url: What is about to be asked for.
+            headers: What is sent besides.
+        """
+        del method, url, headers
+        return {}
 
     def error_for(self, answer: Answer) -> ModelpmError:
         """Return what a refusal of the source's own endpoint means; subclasses know better."""
@@ -178,6 +196,25 @@ class HttpSource(ABC):
         asked = Asked({"Content-Type": "application/json", **(headers or {})}, "POST", body)
         return self.retrying(lambda: self._document(url, asked, cap), origin(url))
 
+    def put(
+        self, url: str, body: bytes | Part, *, method: str = "PUT", headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Send something that stays at the server, and return the answer.
+
+        Tried once: the caller knows what an earlier try left there.
+
+        Args:
+            url: Where to.
+            body: What is sent; its type is ``application/octet-stream`` unless the headers say otherwise.
+            method: ``PUT``, ``POST``, ``PATCH`` or ``DELETE``.
+            headers: As of :meth:`get`.
+
+        Raises:
+            ModelpmError: As :meth:`get`.
+        """
+        sent = {"Content-Type": "application/octet-stream", "Content-Length": str(len(body)), **(headers or {})}
+        return self._document(url, Asked(sent, method, body), _DOCUMENT_CAP)
+
     def pages(self, url: str, *, headers: Mapping[str, str] | None = None) -> Iterator[Answer]:
         """Yield the pages of a listing, by their ``Link`` headers; all of them are of the first one's server.
 
@@ -226,10 +263,10 @@ class HttpSource(ABC):
     def _document(self, url: str, asked: Asked, cap: int) -> Answer:
         response, reached = self._sender.follow(url, asked)
         if response.status not in _DOCUMENTS:
-            raise self._refusal(response, reached)
+            raise self._refusal(response, reached, bare=asked.method == "HEAD")
         answer = Answer(reached, response.status, response.headers)
         if asked.method == "HEAD":
-            response.close()
+            response.drain_conn()
             return answer
         try:
             refuse_unreadable_length(answer)
@@ -272,11 +309,19 @@ class HttpSource(ABC):
             return found
 
     def _range(self, wanted: Wanted, validator: str | None) -> tuple[BaseHTTPResponse, str, Span]:
-        """Ask for a range: at the place the location led to lately, else at the location."""
         stop = "" if wanted.stop is None else wanted.stop - 1
         headers = {"Range": f"bytes={wanted.start}-{stop}"}
-        if wanted.start and validator and validator.startswith('"'):
-            headers["If-Range"] = validator
+        if not (wanted.start and validator and validator.startswith('"')):
+            return self._part(wanted, headers)
+        try:
+            return self._part(wanted, {**headers, self.precondition: validator})
+        except ModelpmError as error:
+            if error.details.get("status") != HTTPStatus.PRECONDITION_FAILED:
+                raise
+        return self._part(wanted, headers)  # another version: what it is called tells the caller
+
+    def _part(self, wanted: Wanted, headers: Mapping[str, str]) -> tuple[BaseHTTPResponse, str, Span]:
+        """Ask for a range: at the place the location led to lately, else at the location."""
         known = self._targets.get(wanted.location)
         if known is not None:
             try:
@@ -305,10 +350,13 @@ class HttpSource(ABC):
             self._ranging.note(wanted.location, Kind.SERVES)
         return response, reached, span
 
-    def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "") -> ModelpmError:
+    def _refusal(self, response: BaseHTTPResponse, url: str, location: str = "", *, bare: bool = False) -> ModelpmError:
         body = None
-        with suppress(ModelpmError):  # the status says enough
-            body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
+        if bare:  # the length is that of the body that a GET would have brought
+            response.drain_conn()
+        else:
+            with suppress(ModelpmError):  # the status says enough
+                body = read_capped(response, url, _REFUSAL_CAP, length_of(response.headers))
         answer = Answer(url, response.status, response.headers, body or b"")
         error = self._meaning(answer, url, location)
         error.details.setdefault("status", answer.status)

@@ -10,6 +10,7 @@ from modelpm.api.types import RemoteFile
 from modelpm.errors import ModelpmError
 from modelpm.inspection.files import remote_range
 from modelpm.inspection.inspectors import Inspectors
+from modelpm.inspection.remembered import Remembered
 from modelpm.plugins.kinds.source import GuardedSource
 
 A_FILE: Final = 64 << 10
@@ -81,12 +82,12 @@ class Headers:
     Attributes:
         inspectors: They read.
         budget: The bytes for all files.
-        whole: Whether headers are read whole, with their tensor tables.
+        remembered: What was read lately; also says whether headers are read whole, with their tensor tables.
     """
 
     inspectors: Inspectors
     budget: Budget
-    whole: bool = False
+    remembered: Remembered
 
     def read(self, source: GuardedSource, file: RemoteFile, location: str) -> Facts | None:
         """Return what a file's header says; None where that cannot be had, whatever the reason.
@@ -96,10 +97,15 @@ class Headers:
             file: As its source lists it.
             location: Where it is.
         """
+        if (known := self.remembered.find(file)) is not None:
+            return known
         try:
-            return self.inspectors.facts(Ranged(source, file, location, self.budget), whole=self.whole)
+            found = self.inspectors.facts(Ranged(source, file, location, self.budget), whole=self.remembered.whole)
         except (ModelpmError, MalformedError):
             return None
+        if found is not None:
+            self.remembered.keep(file, found)
+        return found
 
     def text(self, source: GuardedSource, file: RemoteFile, location: str) -> bytes:
         """Return a small file; empty where it cannot be had, or has more than 64 KiB."""

@@ -8,7 +8,9 @@ from modelpm.api.events import Bus
 from modelpm.api.inspection import Findings
 from modelpm.errors import ModelpmError
 from modelpm.inspection.files import LocalFile
+from modelpm.inspection.headers import Budget, Headers
 from modelpm.inspection.inspectors import Inspectors
+from modelpm.inspection.remembered import Remembered
 from modelpm.inspection.verdicts import Verdicts
 from modelpm.plugins.registry import Registry
 
@@ -19,7 +21,7 @@ class Inspection:
 
     Attributes:
         registry: Has the inspectors.
-        folder: Where findings are kept.
+        folder: Where findings are kept; facts of remote headers are beside it.
         bus: Takes a warning for each inspector of others that fails.
     """
 
@@ -34,7 +36,17 @@ class Inspection:
 
     @cached_property
     def _verdicts(self) -> Verdicts:
-        return Verdicts(self.folder, self.inspectors.versions)
+        return Verdicts(self.folder, self.inspectors.rules)
+
+    def headers(self, budget: int, *, whole: bool = False) -> Headers:
+        """Return what reads the headers of remote files.
+
+        Args:
+            budget: Bytes for all of them together.
+            whole: Whether they are read whole, with their tensor tables.
+        """
+        remembered = Remembered(self.folder.with_name("headers"), self.inspectors.rules, whole)
+        return Headers(self.inspectors, Budget(budget), remembered)
 
     def of_file(self, path: Path, name: str, sha256: str) -> Findings:
         """Return what a file of this machine is.

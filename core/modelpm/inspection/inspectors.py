@@ -1,13 +1,14 @@
 """Ask every inspector what a file is, and hold its name against its bytes."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from modelpm.api.events import Bus
-from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Problem, ProblemKind, worst
+from modelpm.api.inspection import HEAD, ByteSource, Danger, Facts, Findings, Problem, ProblemKind, Tensor, worst
 from modelpm.errors import PluginError
+from modelpm.inspection.rules import rules_of
 from modelpm.plugins.kinds.inspector import KIND, SHIPPED, GuardedInspector
 from modelpm.plugins.registry import Registry
 
@@ -54,9 +55,9 @@ class Inspectors:
         return cls(tuple(registry.get(KIND, name) for name in SHIPPED), tuple(others), bus)
 
     @property
-    def versions(self) -> str:
-        """What the verdicts depend on: the distributions of the inspectors, with their versions."""
-        return ", ".join(dict.fromkeys(str(each.entry) for each in (*self.ours, *self.others)))
+    def rules(self) -> str:
+        """What the verdicts depend on: which inspectors there are, and their code."""
+        return rules_of(each.entry for each in (*self.ours, *self.others))
 
     def inspect(self, source: ByteSource, name: str) -> Findings:
         """Inspect a file by its bytes, and hold them against its name.
@@ -76,7 +77,8 @@ class Inspectors:
         promised = (_promise(self.ours, lower) or ("", frozenset[str]()))[1]
         kept = own is not None and bool(promised & own.formats)  # programs read it as what its name promises
         for suspected in self.ours:
-            if suspected is not own and (lower.endswith(suspected.suspects) or (not kept and suspected.may_be(head))):
+            named = lower.endswith(suspected.suspects) or (not kept and suspected.may_be(head))
+            if suspected is not own and (named or suspected.begins_later(source)):
                 found = _suspected(found, suspected.inspect(source))
         for other in self.others:
             found = self._with_strangers(found, other, source, head, lower)
@@ -118,6 +120,15 @@ class Inspectors:
         if own is None or not own.reads_headers:
             return None
         return own.inspect(source).facts if whole else own.read(source)
+
+    def tensors(self, source: ByteSource) -> Sequence[Tensor]:
+        """Return where the tensors of a file are, by its header; none where no inspector that is shipped tells.
+
+        Raises:
+            MalformedError: The header breaks the rules of its format.
+        """
+        own = self._recognizing(source.read(0, HEAD))
+        return () if own is None else own.tensors(source)
 
     def _recognizing(self, head: bytes) -> GuardedInspector | None:
         return next((inspector for inspector in self.ours if inspector.recognizes(head)), None)
@@ -173,12 +184,14 @@ def _promises(inspectors: tuple[GuardedInspector, ...], name: str) -> Iterator[t
 
 
 def _suspected(found: Findings, also: Findings) -> Findings:
-    """Add what a program finds that reads the file by its name; bytes can be two formats at once."""
+    """Add what a program finds that reads the file as something else; bytes can be two formats at once."""
     if found.format is None:
         return also
     if also.danger is Danger.NONE:
         return found
-    two = Problem(ProblemKind.DANGER, f"the bytes are {found.format}, and a pickle to the program that the name is for")
+    two = Problem(
+        ProblemKind.DANGER, f"the bytes are {found.format}, and {also.format or 'a pickle'} to other programs"
+    )
     return replace(found, danger=Danger.CODE, problems=(*found.problems, two))
 
 

@@ -11,8 +11,12 @@ from modelpm.text.untrusted import few, printable, shortened
 PICKLE, CODE = "pickle", "code"
 WORDS: Final = (PICKLE, CODE)
 """What ``allow`` of a model may say; ``code`` allows pickles, too."""
+_NO_WEIGHTS: Final = frozenset({"script", "executable", "html", "git-lfs-pointer"})
+_WRAPPINGS: Final = frozenset({"zip", "tar", "compressed"})
+_PICKLED: Final = frozenset({"pickle", "torch", "torch-legacy", "joblib", "numpy", "npz"}) | _WRAPPINGS
 _LONG: Final = 200
 _FEW: Final = 3
+_PUBLISHED: Final = "the bytes are what the source promises, so ask its publisher, or choose another version"
 _SAFER: Final = "or look for a safetensors, GGUF or ONNX version, which holds no code"
 
 
@@ -37,6 +41,18 @@ def words(*, pickle: bool, code: bool) -> tuple[str, ...]:
 def both(one: Collection[str], other: Collection[str]) -> tuple[str, ...]:
     """Return the words of two lists, in their one order."""
     return tuple(word for word in WORDS if word in one or word in other)
+
+
+def formats(found: Mapping[str, Findings]) -> frozenset[str]:
+    """Return the formats of a model's weights by their bytes, as ``allow-formats`` names them.
+
+    Args:
+        found: What the inspection of its files found, by path.
+    """
+    told = [each for each in found.values() if each.format is not None and each.format not in _NO_WEIGHTS]
+    risky = any(each.format in _PICKLED and each.danger is not Danger.NONE for each in told)
+    plain = {str(each.format) for each in told if each.format not in _PICKLED or each.danger is Danger.NONE}
+    return frozenset(plain - _WRAPPINGS | ({PICKLE} if risky else set()))
 
 
 def needed(found: Mapping[str, Findings], words: Collection[str]) -> tuple[str, ...]:
@@ -64,7 +80,7 @@ def refusal(subject: Subject, found: Mapping[str, Findings], words: Collection[s
         return IntegrityError(
             f"{few(broken)} of `{printable(subject.name)}` {_are(broken)} damaged, or made to do harm: {why}",
             code=Code.MALFORMED,
-            hints=["the bytes are what the source promises, so ask its publisher, or choose another version"],
+            hints=[_PUBLISHED],
             name=subject.name,
             file=broken[0],
         )
@@ -75,10 +91,8 @@ def refusal(subject: Subject, found: Mapping[str, Findings], words: Collection[s
         return _denied(subject, code, found, "can run code when loaded", CODE, Code.CODE)
     pickles = [path for path, each in found.items() if each.danger is Danger.PICKLE]
     if pickles and not {PICKLE, CODE} & set(words):
-        what = "a pickle, which a program that loads it follows like code (this one only rebuilds data)"
-        return _denied(
-            subject, pickles, found, f"{'holds' if len(pickles) == 1 else 'hold'} {what}", PICKLE, Code.PICKLE
-        )
+        what = f"{'holds' if len(pickles) == 1 else 'hold'} a pickle, and modelpm takes pickles only if you allow them"
+        return _denied(subject, pickles, found, what, PICKLE, Code.PICKLE)
     return None
 
 
@@ -101,7 +115,7 @@ def _lie(subject: Subject, paths: Sequence[str], found: Mapping[str, Findings]) 
         f"{few(paths)} of `{printable(subject.name)}` {_are(paths)} not what the name says:"
         f" {_why(found[paths[0]], ProblemKind.LIE)}",
         code=Code.FORMAT_MISMATCH,
-        hints=["the bytes are what the source promises, so ask its publisher, or choose another version"],
+        hints=[_PUBLISHED],
         name=subject.name,
         file=paths[0],
     )

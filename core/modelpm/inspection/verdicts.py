@@ -22,34 +22,41 @@ class Verdicts:
 
     Attributes:
         folder: Where they are.
-        versions: Of the inspectors; findings of others do not count.
+        rules: Of the inspectors; findings by others do not count.
     """
 
-    def __init__(self, folder: Path, versions: str) -> None:
+    def __init__(self, folder: Path, rules: str) -> None:
         """Touch nothing."""
-        self.folder, self.versions = folder, versions
+        self.folder, self.rules = folder, rules
 
-    def find(self, sha256: str, ending: str) -> Findings | None:
-        """Return what was found in these bytes under such a name; None where that is not known."""
-        path = self._path(sha256, ending)
+    def find(self, digest: str, ending: str, *, since: float = 0.0) -> Findings | None:
+        """Return what was found in these bytes under such a name; None where that is not known.
+
+        Args:
+            digest: Of the bytes, in hexadecimal.
+            ending: What the name's ending promises.
+            since: What was kept before, in seconds since 1970, does not count.
+        """
+        path = self._path(digest, ending)
         try:
-            if not is_trusted(path.lstat()):
+            there = path.lstat()
+            if not is_trusted(there) or there.st_mtime < since:
                 return None
             kept = json.loads(read_bytes(path, _LARGEST))
-            return _read(kept["found"]) if kept["by"] == self.versions else None
+            return _read(kept["found"]) if kept["by"] == self.rules else None
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
-    def keep(self, sha256: str, ending: str, found: Findings) -> None:
+    def keep(self, digest: str, ending: str, found: Findings) -> None:
         """Keep findings; where nothing can be written, the bytes are inspected again."""
-        path = self._path(sha256, ending)
-        text = json.dumps({"by": self.versions, "found": asdict(found)})
+        path = self._path(digest, ending)
+        text = json.dumps({"by": self.rules, "found": asdict(found)})
         with suppress(StoreError):
             disk.make_folder(path.parent, below=self.folder)
             write_atomic(path, text.encode(), mode=_MODE, durable=False)
 
-    def _path(self, sha256: str, ending: str) -> Path:
-        return self.folder / sha256[:2] / f"{sha256}{ending}.json"
+    def _path(self, digest: str, ending: str) -> Path:
+        return self.folder / digest[:2] / f"{digest}{ending}.json"
 
 
 def _read(kept: dict[str, Any]) -> Findings:

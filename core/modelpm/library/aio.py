@@ -102,6 +102,10 @@ class AsyncManager(_Async[Manager]):
     outdated = _awaitable(Manager.outdated)
     upgrade = _cancellable(Manager.upgrade)
     rename = _awaitable(Manager.rename)
+    apps = _awaitable(Manager.apps)
+    link = _awaitable(Manager.link)
+    unlink = _awaitable(Manager.unlink)
+    adopt = _cancellable(Manager.adopt)
     why = _awaitable(Manager.why)
     meant = _awaitable(Manager.meant)
     named_by_alias = _awaitable(Manager.named_by_alias)
@@ -110,7 +114,9 @@ class AsyncManager(_Async[Manager]):
     audit_logs = _awaitable(Manager.audit_logs)
     export = _awaitable(Manager.export)
     bundle = _awaitable(Manager.bundle)
-    import_ = _awaitable(Manager.import_)
+    push = _cancellable(Manager.push)
+    sync_from = _cancellable(Manager.sync_from)
+    import_ = _cancellable(Manager.import_)
 
     async def project(self, directory: str | Path = ".", *, frozen: bool = False) -> "AsyncProject":
         """As :meth:`Manager.project`."""
@@ -156,6 +162,8 @@ class AsyncMaintenance(_Async[Maintenance]):
     move_store = _cancellable(Maintenance.move_store)
     new_plugin = _awaitable(Maintenance.new_plugin)
     sizes = _awaitable(Maintenance.sizes)
+    free_space = _awaitable(Maintenance.free_space)
+    memory = _awaitable(Maintenance.memory)
     cache_size = _awaitable(Maintenance.cache_size)
     clean_cache = _awaitable(Maintenance.clean_cache)
 

@@ -3,6 +3,7 @@
 from modelpm.api.kinds import Listener
 from modelpm.api.stages import Stage
 from modelpm.api.types import Event, Finding, Progress
+from modelpm.bundle.bundle import Taken
 from modelpm.catalog.card import Card
 from modelpm.environment.view import View
 from modelpm.operations.checks import Check
@@ -31,5 +32,6 @@ __all__ = [
     "Registry",
     "Share",
     "Stage",
+    "Taken",
     "View",
 ]

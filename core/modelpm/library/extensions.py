@@ -1,12 +1,14 @@
 """Questions of the command line about plugins: which one serves a verb, whether each works, what one raised."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
-from modelpm.errors import ModelpmError
+from modelpm.errors import ModelpmError, NotFound
 from modelpm.plugins.blame import blame
 from modelpm.plugins.check import Checked, check_all
-from modelpm.plugins.discovery import Entry, is_claimed, scan
+from modelpm.plugins.discovery import Entry, is_claimed, normalized, scan
 from modelpm.plugins.registry import Registry
+from modelpm.text.suggest import suggest
+from modelpm.text.untrusted import printable
 
 
 def serves(name: str) -> bool:
@@ -17,6 +19,29 @@ def serves(name: str) -> bool:
 def commands() -> tuple[str, ...]:
     """Return the names of the commands that plugins offer."""
     return tuple(dict.fromkeys(entry.name for entry in scan() if entry.kind == "command"))
+
+
+def named(states: Mapping[Entry, str], names: Sequence[str]) -> dict[Entry, str]:
+    """Return the plugins that some names mean: distributions, names that they serve, or ``kind.name``; none means all.
+
+    Raises:
+        NotFound: A name means none of them.
+    """
+    chosen = [_called(states, name) for name in names]
+    return {entry: state for entry, state in states.items() if not names or any(entry in found for found in chosen)}
+
+
+def _called(states: Iterable[Entry], name: str) -> list[Entry]:
+    found = [entry for entry in states if name in _names(entry) or normalized(name) == entry.distribution]
+    if not found:
+        known = dict.fromkeys(each for entry in states for each in _names(entry))
+        hints = suggest(name, known) or ["`modelpm plugins` lists them"]
+        raise NotFound(f"no plugin that is installed is called `{printable(name)}`", hints=hints)
+    return found
+
+
+def _names(entry: Entry) -> tuple[str, ...]:
+    return entry.distribution, entry.name, f"{entry.kind}.{entry.name}"
 
 
 def check(registry: Registry, entries: Iterable[Entry]) -> list[Checked]:

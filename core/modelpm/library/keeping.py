@@ -36,7 +36,7 @@ class Keeping(Lookup):
 
         Args:
             names: One model, or several.
-            with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
+            with_dir: Whether the files go, too, that ``install --dir`` and ``link`` put into other folders.
             dry_run: Say what would be done, and do nothing.
             project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
             user: Who is named in the audit log.

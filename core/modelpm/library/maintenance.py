@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelpm.api.stages import Work
 from modelpm.config.edit import given_path
+from modelpm.disk import machine, standing, system
 from modelpm.environment.environment import Environment
 from modelpm.library.services import Services
 from modelpm.operations.prune import Limits, Pruned, Pruner
@@ -105,17 +106,25 @@ class Maintenance:
             folder: Where its folder is made.
 
         Raises:
-            UsageError: The name or the kind cannot be used.
+            UsageError: The name or the kind cannot be used, or a plugin that is installed has the name.
         """
         from modelpm.operations.new_plugin import new_plugin
 
-        return new_plugin(name, kind, given_path(folder, "--dir"))
+        return new_plugin(name, kind, given_path(folder, "--dir"), self.services.registry.names(kind))
 
     def sizes(self) -> "tuple[Share, ...]":
         """Return what takes the space of the store, each byte once."""
         from modelpm.operations.usage import shares
 
         return shares(self.services.environment)
+
+    def free_space(self) -> int:
+        """Return the bytes that are free on the disk of the store."""
+        return system.free_space(standing(self.services.store.root))
+
+    def memory(self) -> int | None:
+        """Return the bytes of memory that a process may use here; None where the system does not say."""
+        return machine.memory()
 
     def cache_size(self) -> int:
         """Return the bytes of the cache: what may be deleted at any time."""

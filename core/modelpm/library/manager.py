@@ -12,8 +12,8 @@ from modelpm.errors import Code, NotFound
 from modelpm.events.listening import Listening
 from modelpm.events.subscribers import Events, Warnings
 from modelpm.library.aliases import MANAGER, renamed
+from modelpm.library.carrying import Carrying
 from modelpm.library.given import given
-from modelpm.library.keeping import Keeping
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from modelpm.results.report import Outdated, Result, Verified
 
 
-class Manager(Keeping):
+class Manager(Carrying):
     """Installs models and says where they are.
 
     Args:
@@ -45,7 +45,7 @@ class Manager(Keeping):
         link_mode: How files appear: auto, reflink, hardlink, symlink or copy.
         user: Who is named in the audit log.
         audit: Further audit sinks, as objects.
-        listener: Shows progress of every verb.
+        listener: Shows progress of every verb: an object, or the name of a plugin's, such as ``bar`` or ``plain``.
         on_event: Takes every event.
         on_warning: Takes what went wrong without stopping anything.
 
@@ -66,7 +66,7 @@ class Manager(Keeping):
         link_mode: str | None = None,
         user: str | None = None,
         audit: Sequence["AuditSink"] = (),
-        listener: "Listener | None" = None,
+        listener: "Listener | str | None" = None,
         on_event: "Callable[[Event], None] | None" = None,
         on_warning: Callable[[str], None] | None = None,
     ) -> None:
@@ -84,11 +84,15 @@ class Manager(Keeping):
         }
         warnings = Warnings(on_warning)
         bus = Bus((warnings,))
+        listening = Listening(None if isinstance(listener, str) else listener, Bus((warnings,)))
         if listener is not None:
-            bus = bus.joined(Listening(listener, Bus((warnings,))))
+            bus = bus.joined(listening)
         if on_event is not None:
             bus = bus.joined(Events(on_event))
         super().__init__(Services(Config.load(given, kinds=NAMES), bus, warnings, audit))
+        if isinstance(listener, str):
+            listening.listener = self._services.registry.listener(listener)
+        self._own_listener = listening.listener if isinstance(listener, str) else None
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +104,9 @@ class Manager(Keeping):
         return renamed(self, name, MANAGER)
 
     def close(self) -> None:
-        """Close the audit sinks and connections."""
+        """Close the audit sinks and connections, and the listener that was asked for by name."""
+        if self._own_listener is not None:
+            self._own_listener.close()
         self._services.close()
 
     @property
@@ -260,6 +266,7 @@ class Manager(Keeping):
         subset: str = "",
         repair: bool = False,
         load: bool = False,
+        signatures: bool = False,
         project: "Project | None" = None,
         on_bytes: Callable[[int], None] | None = None,
         on_progress: "OnProgress | None" = None,
@@ -274,6 +281,7 @@ class Manager(Keeping):
             subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to repair what is bad, by fetching what is damaged of it.
             load: Whether to open what is right in a real runtime, where one is installed.
+            signatures: Whether to check who signed the models.
             project: A project whose models are meant, too; a name means the project's before the user's.
             on_bytes: Called with how many bytes were hashed since the last call.
             on_progress: As of :meth:`install`.
@@ -301,8 +309,12 @@ class Manager(Keeping):
                 services.open_store()
                 installer = services.installer(environment, call.cancelled)
                 found = Repairer(installer, call).repair(models, found)
-            if load or (project is not None and environment is places[0] and project.verifies_load):
+            own = project if environment is places[0] else None
+            if load or (own is not None and own.verifies_load):
                 found = services.loader(environment).loaded(models, found)
+            if signatures or self.config["signatures.required"] or (own is not None and own.requires_signatures):
+                judge = own.signatures if own is not None else services.signatures()
+                found = judge.told(environment, models, found)
             rows += found
         return Result(rows=tuple(rows), warnings=services.warnings.taken())
 
@@ -368,28 +380,31 @@ class Manager(Keeping):
         self,
         source: str | Path,
         *,
+        name: str | None = None,
         project: "Project | None" = None,
         allow_pickle: bool = False,
         allow_code: bool = False,
+        dry_run: bool = False,
         user: str | None = None,
+        cancelled: threading.Event | None = None,
     ) -> "Result[Taken]":
         """Import a bundle, or model files that are on this machine; nothing is moved or changed there.
 
         Args:
-            source: A bundle, a model's file, or a folder of files.
+            source: A bundle, a model's file, or a folder of models.
+            name: The name of the one model, as ``--as``.
             project: The project that gets a bundle's lock, where it has none; None means the user's models get it.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
+            dry_run: Say what would be done, and do nothing.
             user: Who is named in the audit log.
+            cancelled: Set from another thread, stops within a second; what was taken is kept.
 
         Raises:
             IntegrityError: A bundle is damaged.
         """
         from modelpm.inspection.policy import words
-        from modelpm.results.report import Result
+        from modelpm.library.run import import_
 
-        self._services.open_store()
-        allow = words(pickle=allow_pickle, code=allow_code)
-        carrier = self._services.carrier((project or self).environment, project.site if project else None)
-        taken = carrier.take_over(source, user, allow)
-        return Result(rows=taken, warnings=self._services.warnings.taken())
+        allow, call = words(pickle=allow_pickle, code=allow_code), self._services.call(None, user, cancelled)
+        return import_(self._services, source, project, call, name, allow, dry_run=dry_run)

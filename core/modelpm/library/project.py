@@ -22,6 +22,7 @@ from modelpm.results.report import Outdated, Result
 
 if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
     from modelpm.events.subscribers import OnProgress
+    from modelpm.operations.attest import Signatures
 
 
 class Project(Reader):
@@ -47,6 +48,17 @@ class Project(Reader):
     def environment(self) -> Environment:
         """The lock, and the folder in which the files appear."""
         return self._services.environment_of(self.site, self._text_only.read().dir)
+
+    @property
+    def requires_signatures(self) -> bool:
+        """Whether the manifest wants models to be signed."""
+        manifest = read_state(self.site, heal=False).manifest
+        return manifest is not None and manifest.rules.signature is not None
+
+    @property
+    def signatures(self) -> "Signatures":
+        """What judges signatures, as the manifest or else the user's configuration says."""
+        return self._services.signatures_of(self.site, read_state(self.site, heal=False).manifest)
 
     @property
     def verifies_load(self) -> bool:
@@ -157,7 +169,7 @@ class Project(Reader):
             names = {m.name for m in selected(state.lock, ())} | set(addition.names)
             environment = self._services.environment_of(self.site, state.lock.dir)
             environment.seen()
-            if not run.missing(environment, [m for m in state.lock.models if m.name in names]):
+            if not run.missing(environment, [m for m in state.lock.models if m.name in names], state.manifest):
                 self._check(state)
                 return self._unchanged(state)
         return run.report("add", edit=addition, also=addition.names)
@@ -245,7 +257,7 @@ class Project(Reader):
             strays = environment.view.strays([m.name for m in state.lock.models])
             if not check:
                 environment.seen()  # before anything is said to be there: what is not counted on could be freed
-            missing = run.missing(environment, models)
+            missing = run.missing(environment, models, state.manifest)
             to_fetch = [m for m in missing if not environment.has(m)]
             if what and (refused := self._services.judge.entries(to_fetch)[0]):
                 raise drifted(self.site, refused, f"`{what}` changes nothing")

@@ -10,11 +10,14 @@ from modelpm.errors import NotFound
 from modelpm.results.installed import InstalledModel
 
 if TYPE_CHECKING:  # start-up
-    from modelpm.results.report import Result
+    from modelpm.library.services import Services
+    from modelpm.results.report import Outdated, Result
 
 
 class Reader(ABC):
     """The read-only verbs that the user's models and a project's share."""
+
+    _services: "Services"
 
     @property
     @abstractmethod
@@ -62,3 +65,18 @@ class Reader(ABC):
         environment = self.environment
         environment.seen(quick=True)
         return path_of(environment, find_installed(environment, name), file, folder=dir, role=role)
+
+    def newer(self, *, unasked: bool = False) -> "tuple[Outdated, ...]":
+        """Return what is newer than installed; asked once a day at most, nothing is returned for the rest of the day.
+
+        Each row is told as the event ``update.available``, too. An application calls this after its first window is
+        up; nothing calls it by itself.
+
+        Args:
+            unasked: Whether the user did not ask for it: then the settings, ``CI`` and ``--offline`` can forbid it.
+        """
+        from modelpm.library.updates import is_wanted, newer
+
+        if unasked and not is_wanted(self._services):
+            return ()
+        return newer(self._services, self.environment)

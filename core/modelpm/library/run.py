@@ -1,23 +1,30 @@
 """One install, or one change of a project: what it needs is made when something has to be done, and not before."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.environment import Environment
+from modelpm.errors import UsageError
 from modelpm.library.services import Services
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.checks import stray_warning
-from modelpm.project.files import Site
-from modelpm.results.report import Result
+from modelpm.project.files import Site, read_state
+from modelpm.results.report import Result, Verified
+from modelpm.text.untrusted import few
 
 if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
+    from modelpm.bundle.bundle import Taken
     from modelpm.events.call import Call
+    from modelpm.library.project import Project
     from modelpm.operations.acquire import Request
     from modelpm.operations.lock import Locker
     from modelpm.operations.sync import Changer
+    from modelpm.project.manifest import Manifest
+
+_FEW = 5  # models that are named
 
 
 def install(
@@ -43,6 +50,46 @@ def install(
     if not dry_run:
         services.open_store_for(lambda: batch.is_there(requests))
     return batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
+
+
+def import_(
+    services: Services,
+    source: str | Path,
+    project: "Project | None",
+    call: "Call",
+    name: str | None,
+    allow: tuple[str, ...],
+    *,
+    dry_run: bool,
+) -> "Result[Taken]":
+    """Import a bundle into an environment, or files as models of the user's environment.
+
+    Args:
+        services: What it works with.
+        source: The bundle, file or folder.
+        project: The project in which it is asked.
+        call: Who acts, what stops it, and who is told.
+        name: The name of the one model; None for the default names.
+        allow: What a model may hold that can run code.
+        dry_run: Whether to say what would be done only.
+    """
+    from modelpm.operations.import_ import bundle_at
+    from modelpm.operations.import_files import Importer
+
+    if not dry_run:
+        services.open_store()
+    path, is_bundle = bundle_at(source)
+    environment = project.environment if project else services.environment
+    if is_bundle:
+        if name is not None:
+            raise UsageError(f"{path} is a bundle, which names its models", hints=["leave out --as"])
+        carrier = services.carrier(environment, project.site if project else None)
+        result = carrier.import_(path, call.user, allow, dry_run=dry_run)
+    else:
+        installer = services.installer(services.environment, call.cancelled)
+        locked = environment.read().models if project else ()
+        result = Importer(installer, locked, call, name, allow, dry_run).run(path)
+    return result.told(services.warnings.taken())
 
 
 @dataclass(frozen=True)
@@ -75,13 +122,16 @@ class Run:
         """What looks names up."""
         return self.changer.locker
 
-    def missing(self, environment: Environment, models: Sequence[LockedModel]) -> list[LockedModel]:
+    def missing(
+        self, environment: Environment, models: Sequence[LockedModel], manifest: "Manifest | None"
+    ) -> list[LockedModel]:
         """Return the models of which a file is not there; see :func:`modelpm.operations.inspect.recognized`."""
         if not environment.incomplete(models):
             return []
         from modelpm.operations.inspect import recognized
 
-        return recognized(self.services.inspection, environment, self.call, models)
+        signatures = self.services.signatures_of(self.site, manifest)
+        return recognized(self.services.inspection, signatures, environment, self.call, models)
 
     def report(self, verb: str, **wanted: Any) -> Result[Any]:
         """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""
@@ -92,8 +142,26 @@ class Run:
             self.services.open_store()
         result = self.changer.change(intent)
         environment = self.changer.environment
+        if not self.dry_run and self._verifies_load:
+            result = self._opened(environment, result)
         strays = [] if intent.exact else environment.view.strays([m.name for m in result.models])
         if verb == "remove":  # what a dry run would remove is still there
             strays = [name for name in strays if name not in {change.name for change in result.changes}]
         warned = stray_warning(environment, strays if intent.sync else [])
         return result.told((*self.services.warnings.taken(), *warned))
+
+    @property
+    def _verifies_load(self) -> bool:
+        manifest = read_state(self.site, heal=False).manifest
+        return manifest is not None and manifest.rules.verify_load
+
+    def _opened(self, environment: Environment, result: Result[Any]) -> Result[Any]:
+        """Return a result with what a runtime says of the models that appear now; they stay in any case."""
+        names = {change.name for change in result.changes if change.action in {"install", "link"}}
+        models = [model for model in environment.read().models if model.name in names]
+        rows = [Verified(model.name, file.path, ok=True) for model in models for file in model.files]
+        found = self.services.loader(environment).loaded(models, rows)
+        opened = list(dict.fromkeys(row.name for row in found if row.loaded))
+        notes = (*result.notes, f"Opened in a runtime: {few(opened, _FEW)}") if opened else result.notes
+        errors = (*result.errors, *(row.not_opened() for row in found if not row.ok))
+        return replace(result, errors=errors, notes=notes)

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from modelpm.events.subscribers import OnProgress, Warnings
     from modelpm.inspection.inspection import Inspection
     from modelpm.operations.acquire import Installer
+    from modelpm.operations.attest import Signatures
     from modelpm.operations.import_ import Carrier
     from modelpm.operations.load import Loader
     from modelpm.operations.measure import Measurer
     from modelpm.plugins.registry import Registry
     from modelpm.project.files import Site
+    from modelpm.project.manifest import Manifest
     from modelpm.project.provenance import Judge
     from modelpm.resolution.listings import Listings
     from modelpm.resolution.resolver import Resolver
@@ -171,24 +173,41 @@ class Services:
         """Return a transfer engine for one run."""
         from modelpm.library.wiring import make_engine
 
-        return make_engine(self.config, self.store, self.registry, self.hosts, self.bus)
+        return make_engine(self.config, self.store, self.registry, self.hosts, self.bus, self.inspection)
 
     def installer(self, environment: Environment, cancelled: threading.Event | None = None) -> "Installer":
         """Return what brings models into an environment, until ``cancelled`` is set."""
         from modelpm.operations.acquire import Installer
 
         _ = self.auditor  # a sink that cannot be opened stops the verb before it asks any server
-        return Installer(environment, self.resolver(cancelled), self.engine(), self.registry, self.inspection)
+        resolver, signatures = self.resolver(cancelled), self.signatures()
+        return Installer(environment, resolver, self.engine(), self.registry, self.inspection, signatures)
+
+    def signatures(self) -> "Signatures":
+        """Return what judges the signatures of models, as the user's configuration says.
+
+        Raises:
+            UsageError: A key cannot be read.
+        """
+        from modelpm.operations.attest import Signatures, read_trusted
+
+        kinds = ("keys", "certificates", "subjects")
+        trusted = read_trusted(*(self.config[f"signatures.{kind}"] for kind in kinds))
+        return Signatures(self.registry, self.bus, trusted, self.config["signatures.required"])
+
+    def signatures_of(self, site: "Site", manifest: "Manifest | None") -> "Signatures":
+        """Return what judges the signatures of a project's models: by its own rule, where it has one."""
+        return self.signatures().of_project(manifest.rules.signature if manifest else None, site.root)
 
     def measurer(self, resolver: "Resolver", context: int | None = None, *, whole: bool = False) -> "Measurer":
         """Return what says which memory variants need, and whether they fit this machine."""
         from modelpm.disk import machine, standing, system
         from modelpm.inspection.fit import Machine
-        from modelpm.inspection.headers import BRIEF, WHOLE, Budget, Headers
+        from modelpm.inspection.headers import BRIEF, WHOLE
         from modelpm.operations.measure import Measurer
 
         free = system.free_space(standing(self.store.root))
-        headers = Headers(self.inspection.inspectors, Budget(WHOLE if whole else BRIEF), whole)
+        headers = self.inspection.headers(WHOLE if whole else BRIEF, whole=whole)
         here = Machine(machine.memory(), machine.gpu_memory(), free)
         return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
 
@@ -209,8 +228,11 @@ class Services:
     def carrier(self, environment: Environment, site: "Site | None" = None) -> "Carrier":
         """Return what writes and reads bundles of an environment."""
         from modelpm.operations.import_ import Carrier
+        from modelpm.project.files import read_state
 
-        return Carrier(environment, self.environment, self.bus, self.catalogs, site, self.inspection)
+        manifest = None if site is None else read_state(site, heal=False).manifest
+        signatures = self.signatures() if site is None else self.signatures_of(site, manifest)
+        return Carrier(environment, self.bus, site, self.inspection, signatures)
 
     def call(
         self,

@@ -1,6 +1,6 @@
 """Show and change settings, those of plugins too: read a value as its setting does, and write it to ``config.toml``."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,30 +42,41 @@ def unset(path: Path, key: str) -> bool:
     return unset_setting(path, key)
 
 
-def rows(config: Config, registry: "Registry", plugin: str = "") -> list[Row]:
-    """Return every setting of modelpm and of the plugins that have a table; or those of one plugin.
+def rows(config: Config, registry: "Registry", part: str = "") -> list[Row]:
+    """Return every setting of modelpm and of the plugins that have a table; or those of a part.
 
     Args:
         config: The settings.
         registry: The plugins.
-        plugin: ``kind.name``; empty for all.
+        part: A plugin as ``kind.name``, a kind of plugins, or what settings of modelpm begin with; empty for all.
 
     Raises:
-        ModelpmError: No such plugin, or it cannot be used.
+        ModelpmError: No such part, or the plugin cannot be used.
     """
-    if plugin:
-        kind, _, name = plugin.partition(".")
-        if kind not in NAMES or not name:
-            hints = suggest(kind, NAMES) or [f"the kinds are: {', '.join(NAMES)}"]
-            raise UsageError(f"`{plugin}` is not a plugin: it has the form KIND.NAME, such as source.hf", hints=hints)
-        return _of_plugin(config, registry, kind, name)
-    found = list(config.rows)
-    for kind, name in _tables(config):
-        try:
-            found += _of_plugin(config, registry, kind, name)
-        except ModelpmError:  # doctor says what is wrong with it
-            found += _as_written(config, kind, name)
+    kind, _, name = part.partition(".")
+    if kind in NAMES and name:
+        own = [row for row in config.rows if row.key == part]
+        return own or _of_plugin(config, registry, kind, name)
+    if not part:
+        return [*config.rows, *_of_plugins(config, registry, _tables(config))]
+    found = [row for row in config.rows if row.key == part or row.key.startswith(f"{part}.")]
+    if kind in NAMES:
+        written = [place for place in _tables(config) if place[0] == kind]
+        served = [(kind, each) for each in registry.names(kind)]
+        return [*found, *_of_plugins(config, registry, dict.fromkeys([*served, *written]))]
+    if not found:
+        known = {*NAMES, *(row.key for row in config.rows), *(row.key.partition(".")[0] for row in config.rows)}
+        hints = suggest(part, sorted(known)) or ["`modelpm config list` lists all settings"]
+        raise UsageError(f"no setting begins with `{part}`, and no kind of plugin is called so", hints=hints)
     return found
+
+
+def _of_plugins(config: Config, registry: "Registry", places: Iterable[tuple[str, str]]) -> Iterator[Row]:
+    for kind, name in places:
+        try:
+            yield from _of_plugin(config, registry, kind, name)
+        except ModelpmError:  # doctor says what is wrong with it
+            yield from _as_written(config, kind, name)
 
 
 def row(config: Config, registry: "Registry", key: str) -> Row:

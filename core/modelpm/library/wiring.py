@@ -18,6 +18,7 @@ from modelpm.config import Config
 from modelpm.config.network import network_of
 from modelpm.errors import ModelpmError
 from modelpm.events.audit import Auditor
+from modelpm.inspection.inspection import Inspection
 from modelpm.network.health import Hosts
 from modelpm.network.redact import capped, redact_urls
 from modelpm.plugins.discovery import scan
@@ -119,7 +120,9 @@ def make_auditor(config: Config, registry: Registry, sinks: Sequence[AuditSink],
     return Auditor([*found, *((type(s).__name__, s, False) for s in sinks)], bus, config["user"] or _login())
 
 
-def make_engine(config: Config, store: Store, registry: Registry, hosts: Hosts, bus: Bus) -> Engine:
+def make_engine(
+    config: Config, store: Store, registry: Registry, hosts: Hosts, bus: Bus, inspection: Inspection
+) -> Engine:
     """Return a transfer engine."""
     options = Options(
         jobs=config["network.jobs"],
@@ -129,7 +132,7 @@ def make_engine(config: Config, store: Store, registry: Registry, hosts: Hosts, 
         first_byte_timeout=config["network.first-byte-timeout"],
         limit=RateLimit(config["network.limit-rate"], config["network.limit"]),
     )
-    return Engine(store, registry, options, bus, hosts)
+    return Engine(store, registry, options, bus, hosts, inspection)
 
 
 def _login() -> str:

@@ -18,6 +18,7 @@ _TEXTS = r"\[\n((?:    \"[^\"\\\x00-\x1f\x7f]*\",\n)*)\]"
 _NUMBER = r"(0|[1-9][0-9]{0,17})"
 _HEAD = re.compile(
     rf"(?:#[^\x00-\x08\x0a-\x1f\x7f]*\n)*version = {_NUMBER}\n(?:dir = {_TEXT}\n)?(?:default-groups = {_TEXTS}\n)?"
+    rf"(?:from = {_TEXT}\n)?"
 )
 KEYS = ("catalog", "id", "release", "variant", "upstream", "format", "license")
 _MODEL = re.compile(
@@ -26,6 +27,7 @@ _MODEL = re.compile(
     + rf"(?:allow = {_TEXTS}\n)?"
     + rf"(?:without = {_TEXTS}\n)?"
     + rf"(?:entry-point = {_TEXT}\n)?"
+    + rf"(?:signatures = {_TEXTS}\n)?"
     + rf"digest = {_TEXT}\n"
 )
 _FILE = re.compile(
@@ -40,11 +42,7 @@ def read_canonical(text: str) -> dict[str, Any] | None:
     head = _HEAD.match(text)
     if head is None:
         return None
-    tables: dict[str, Any] = {"version": int(head[1])}
-    if head[2] is not None:
-        tables["dir"] = head[2]
-    if head[3] is not None:
-        tables["default-groups"] = _ITEM.findall(head[3])
+    tables = _settings(head)
     position = head.end()
     models: list[dict[str, Any]] = []
     while found := _MODEL.match(text, position):
@@ -73,8 +71,20 @@ def read_canonical(text: str) -> dict[str, Any] | None:
     return tables if position == len(text) else None
 
 
+def _settings(head: re.Match[str]) -> dict[str, Any]:
+    version, folder, groups, origin = head.groups()
+    tables: dict[str, Any] = {"version": int(version)}
+    if folder is not None:
+        tables["dir"] = folder
+    if groups is not None:
+        tables["default-groups"] = _ITEM.findall(groups)
+    if origin is not None:
+        tables["from"] = origin
+    return tables
+
+
 def _model(found: re.Match[str]) -> dict[str, Any] | None:
-    name, spec, options, groups, *texts, allow, without, entry_point, digest = found.groups()
+    name, spec, options, groups, *texts, allow, without, entry_point, signatures, digest = found.groups()
     model: dict[str, Any] = {"name": name, "spec": spec}
     if options is not None:
         try:
@@ -90,13 +100,15 @@ def _model(found: re.Match[str]) -> dict[str, Any] | None:
         model["without"] = _ITEM.findall(without)
     if entry_point is not None:
         model["entry-point"] = entry_point
+    if signatures is not None:
+        model["signatures"] = _ITEM.findall(signatures)
     model["digest"] = digest
     return model
 
 
-def head_text(folder: str, groups: tuple[str, ...]) -> str:
+def head_text(folder: str, groups: tuple[str, ...], origin: str = "") -> str:
     """Return the text above the blocks."""
-    return HEAD + settings_text(folder, groups)
+    return HEAD + settings_text(folder, groups) + (f"{_line('from', origin)}\n" if origin else "")
 
 
 def settings_text(folder: str, groups: tuple[str, ...]) -> str:
@@ -118,6 +130,8 @@ def block_text(model: LockedModel) -> str:
         lines.append(_line("without", list(model.requirement.without)))
     if model.entry_point:
         lines.append(_line("entry-point", model.entry_point))
+    if model.signatures:
+        lines.append(_line("signatures", list(model.signatures)))
     lines.append(_line("digest", model.digest))
     lines += [f"{_key(key)} = {_inline(value)}" for key, value in model.extra.items()]
     for file in sorted(model.files, key=lambda f: f.path.encode()):

@@ -23,6 +23,7 @@ from modelpm.text.untrusted import check_model_name, check_path, check_paths, pr
 
 VERSION = 1
 MAX_LOCK_BYTES = 64 << 20
+MAX_CARRIED_BYTES = 16 << 20  # of the lock in a bundle or a registry, which is a stranger's
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _ONCE = (
@@ -44,7 +45,9 @@ _SOURCE = re.compile(r'^    "([a-z0-9+.-]+://[^"@]+@[^"/]+)/', re.MULTILINE)  # 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SETTINGS = (r"(?m)^dir = [^\n]*\n", r"(?m)^default-groups = (?:\[[^\]]*\]|[^\n]*)\n")  # compiled where needed
 _VERSION = r"(?m)^version = [^\n]*\n"
-_MODEL_KEYS = {"name", "spec", "groups", "allow", "without", "entry-point", "digest", "file", "archive", *KEYS}
+_MODEL_KEYS = {
+    "name", "spec", "groups", "allow", "without", "entry-point", "signatures", "digest", "file", "archive", *KEYS,
+}  # fmt: skip
 _FILE_KEYS = {"path", "size", "sha256", "sources", "role"}
 _ARCHIVE_KEYS = {"path", "size", "sha256", "sources", "unpack", "into"}
 
@@ -56,6 +59,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         models: Every locked model, sorted by name.
         dir: Folder of the view, where it is not the default; relative to the lock.
         default_groups: Groups that are selected without being asked for.
+        origin: What it was synced from, with its digest, and never locked: the key ``from``.
         head: Everything that is not a model's block, as it stands in the file.
         texts: The block of each model, as it stands in the file.
     """
@@ -63,6 +67,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
     models: tuple[LockedModel, ...] = ()
     dir: str = ""
     default_groups: tuple[str, ...] = ()
+    origin: str = ""
     head: str = HEAD
     texts: Mapping[str, str] | None = None
 
@@ -104,7 +109,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
 
     def plain(self) -> "Lock":
         """Return the lock without the text it came from: all of it is written again."""
-        return self._replace(head=head_text(self.dir, self.default_groups), texts=None)
+        return self._replace(head=head_text(self.dir, self.default_groups, self.origin), texts=None)
 
     def render(self) -> str:
         """Return the text of the file."""
@@ -136,6 +141,21 @@ def check_size(text: str, origin: str, more: int = 0) -> None:
             code=Code.LOCK_FULL,
             hints=["take fewer files with --include GLOB, or keep some models in another project"],
         )
+
+
+def check_carried(text: bytes) -> bytes:
+    """Return the text of a lock that is to be carried elsewhere, unless it could not be read there.
+
+    Raises:
+        UsageError: Code ``lock_full``.
+    """
+    if len(text) > MAX_CARRIED_BYTES:
+        raise UsageError(
+            f"the lock is larger than the {binary_size(MAX_CARRIED_BYTES)} that one in a bundle or a registry may have",
+            code=Code.LOCK_FULL,
+            hints=["keep some models in another project: each bundle has one lock"],
+        )
+    return text
 
 
 # Folders from which other tools run files; a lock from a stranger must not place any there.
@@ -269,11 +289,12 @@ def _settings(root: Table, origin: str) -> Lock:
         if version > VERSION:
             raise too_new(origin, "version", version, VERSION, Code.LOCK_TOO_NEW)
         folder, groups = root.text("dir", ok=any_text, default=""), root.texts("default-groups")
+        source = root.text("from", ok=any_text, default="")
     except TomlError as error:
         raise _damaged(origin, str(error)) from error
     if folder:
         check_folder(folder)
-    return Lock(dir=folder, default_groups=groups, head=head_text(folder, groups))
+    return Lock(dir=folder, default_groups=groups, origin=source, head=head_text(folder, groups, source))
 
 
 def _model(table: Table, origin: str) -> LockedModel:
@@ -292,6 +313,7 @@ def _model(table: Table, origin: str) -> LockedModel:
         groups=table.texts("groups"),
         allow=table.texts("allow"),
         entry_point=_entry_point(table, files),
+        signatures=table.texts("signatures"),
         archives=tuple(_archive(item) for item in table.tables("archive", least=0)),
         extra={k: v for k, v in table.values.items() if k not in _MODEL_KEYS},
         **{key: table.text(key, ok=any_text, default="") for key in KEYS},

@@ -71,6 +71,7 @@ class Model:
     format: str = ""
     license: str = ""
     allow: tuple[str, ...] = ()  # what it may hold that can run code: `pickle`
+    signatures: tuple[str, ...] = ()  # who signed it, as an attestor said when it was locked or installed
     entry_point: str = ""  # what a program opens: a file, a folder, or `.`; empty in a lock of an earlier modelpm
 
     @property

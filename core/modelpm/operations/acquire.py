@@ -10,10 +10,11 @@ from modelpm.api.events import Bus
 from modelpm.api.types import Status
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import link_into, say_copied, say_left_out
+from modelpm.environment.older import older
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
 from modelpm.environment.roots import Roots
-from modelpm.errors import Code, Interrupted, ModelpmError, UsageError, gravest
+from modelpm.errors import Code, Interrupted, ModelpmError, StoreError, UsageError, gravest
 from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
 from modelpm.events.progress import Tracker
@@ -22,9 +23,10 @@ from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock, check_size
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.lockfile.requirement import Requirement
-from modelpm.operations.fetched import done, key_of, learned, naming, until
+from modelpm.operations.attest import Signatures
+from modelpm.operations.fetched import done, key_of, learned, naming, say_learned, until
 from modelpm.operations.inspect import dangers, glance, inspected, usual_command
-from modelpm.operations.unpack import free, unpack
+from modelpm.operations.unpack import free, unpack, unpacked_bytes
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.listed import lock_size
@@ -71,9 +73,9 @@ class Task:
     learns: bool = False
 
     @classmethod
-    def learning(cls, model: ResolvedModel) -> "Task":
-        """Return the task that fetches only the files without a promised digest, in order to lock them."""
-        return cls(model, plan_learning(model), learns=True)
+    def learning(cls, model: ResolvedModel, also: Collection[str] = ()) -> "Task":
+        """Return the task that fetches only the files without a promised digest, and ``also``, in order to lock."""
+        return cls(model, plan_learning(model, also), learns=True)
 
     def change(self, action: str, before: str = "") -> Change:
         """Return the change that it makes, as far as that is known before it is done.
@@ -98,11 +100,13 @@ class Brought:
         locked: The model.
         downloaded: Bytes.
         fetched: SHA-256 of the blobs that were not here before.
+        reused: Bytes that were copied from other versions of its files.
     """
 
     locked: LockedModel
     downloaded: int
     fetched: frozenset[str]
+    reused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,7 @@ class Installer:
         engine: Brings the bytes.
         registry: Names the plugins whose code was loaded, for the audit log.
         inspection: Says what the bytes of files are.
+        signatures: Says who signed the models, where that is asked.
         leftovers: SHA-256 of archives that were fetched: once their members are locked, nothing needs them.
     """
 
@@ -123,6 +128,7 @@ class Installer:
     engine: Engine
     registry: Registry
     inspection: Inspection
+    signatures: Signatures
     leftovers: set[str] = field(default_factory=set)
 
     def _plugins(self) -> list[str]:
@@ -188,7 +194,9 @@ class Installer:
         Raises:
             StoreError: Code ``no_space``, with figures.
         """
-        check_space(self.environment.store, [fetch for task in tasks for fetch in self._of(task)])
+        store = self.environment.store
+        unpacked = sum(unpacked_bytes(store, task.model, task.plan) for task in tasks)
+        check_space(store, [fetch for task in tasks for fetch in self._of(task)], unpacked)
 
     def check_lock(self, lock: Lock, models: Iterable[ResolvedModel]) -> None:
         """Make sure that a lock can hold some models besides those it has.
@@ -222,7 +230,7 @@ class Installer:
     def done(self, brought: Brought) -> tuple[InstalledModel, Change]:
         """Return the row of a model that was installed, and what that changed."""
         made = installed_model(self.environment, brought.locked)
-        return made, Change.of("install", made, downloaded=brought.downloaded, path=made.path)
+        return made, Change.of("install", made, downloaded=brought.downloaded, reused=brought.reused, path=made.path)
 
     @contextmanager
     def counting_on(self, models: Sequence[ResolvedModel]) -> Iterator[None]:
@@ -265,11 +273,15 @@ class Installer:
                 locked, learns = model.lock(learned(fetched), members), task.learns
                 here = {*fetched, *(member.path for member in members)}
                 locked = self._inspected(locked, call.cancelled, here if learns else None, outcome)
+                locked = self.signatures.held(self.environment, locked)
+                if locked.signatures:
+                    outcome.details.update(signatures=list(locked.signatures))
                 if not learns:
                     say_learned(model, locked, call.bus)
                 downloaded = sum(f.downloaded for f in fetched.values())
-                yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()))
-                outcome.details.update(done(locked, fetched, downloaded), plugins=self._plugins())
+                reused = sum(f.reused for f in fetched.values())
+                yield Brought(locked, downloaded, frozenset(f.sha256 for f in fetched.values()), reused)
+                outcome.details.update(done(locked, fetched, downloaded), reused=reused, plugins=self._plugins())
         except (Interrupted, KeyboardInterrupt):
             tracker.failed(Status.CANCELLED, "interrupted; what was downloaded is kept")
             raise
@@ -287,7 +299,11 @@ class Installer:
             return ()
         digests = [fetched[a.path].sha256 if a.path in fetched else a.sha256 or "" for a in archives]
         self.leftovers.update(digests)
-        return unpack(self.environment, self.registry, model, list(zip(archives, digests, strict=True)), cancelled)
+        try:
+            return unpack(self.environment, self.registry, model, list(zip(archives, digests, strict=True)), cancelled)
+        except StoreError:  # the archives are all right: the next run must not fetch them again
+            self.leftovers.difference_update(digests)
+            raise
 
     def free_leftovers(self) -> None:
         """Free the archives that were unpacked; nothing may count on their blobs any more."""
@@ -355,8 +371,11 @@ class Installer:
 
     def fetches(self, model: ResolvedModel, files: Iterable[ResolvedFile] | None = None) -> list[Fetch]:
         """Return what the engine is asked for: some files of a model, or all."""
-        listings, chosen = self.resolver.listings, model.files if files is None else files
-        return [Fetch(model.name, f.path, f.size, f.digest, key_of(f), locator(listings, model, f)) for f in chosen]
+        listings, view, chosen = self.resolver.listings, self.environment.view, model.files if files is None else files
+        return [
+            Fetch(model.name, f.path, f.size, f.digest, key_of(f), locator(listings, model, f), older(view, model, f))
+            for f in chosen
+        ]
 
     def run(self, fetches: Sequence[Fetch], tracker: Tracker, cancelled: Event) -> Sequence[Fetched | ModelpmError]:
         """Fetch files of one model into the store; return what came of each."""
@@ -379,11 +398,3 @@ def _pinned(model: ResolvedModel) -> Iterator[tuple[str, str, int]]:
     for file in model.files:
         if file.sha256 and file.size is not None:
             yield file.path, file.sha256, file.size
-
-
-def say_learned(model: ResolvedModel, locked: LockedModel, bus: Bus) -> None:
-    """Say the digest that is locked from now on for each file that had no promised one."""
-    unpromised = {f.path for f in model.files if f.digest is None}
-    for file in locked.files:
-        if file.path in unpromised:
-            bus.warn(f"no source promises a digest of `{file.path}`; from now on it is sha256={file.sha256}")

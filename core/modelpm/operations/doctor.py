@@ -19,6 +19,7 @@ from modelpm.operations.checks import Check, access, ages, catalogs, credentials
 from modelpm.project.provenance import Judge, Known
 from modelpm.store.gc import leases, leftovers
 from modelpm.text.human import binary_size
+from modelpm.text.untrusted import few
 
 _LITTLE = 5 << 30  # bytes of free space below which it is worth a word
 _FEW = 1000  # files that may still be made, as above
@@ -65,6 +66,7 @@ class Doctor:
             "lock": self._lock,
             "models": self._models,
             "projects": self._roots,
+            "apps": self._apps,
             "leftovers": self._leftovers,
             "leases": self._leases,
             "catalogs": lambda: catalogs(self.known.catalogs),
@@ -188,6 +190,19 @@ class Doctor:
         if not away:
             there = len(survey.of_state("there"))
             yield Check("projects", "ok", f"{there} projects and folders count on the store")
+
+    def _apps(self) -> Iterator[Check]:
+        shelves, ok = Roots(self.environment).shelves(), True
+        for shelf in shelves:
+            for name in shelf.names:
+                if strays := shelf.strays_of(name):
+                    text = f"{name}: gone, replaced or leading nowhere: {few([str(path) for path in strays])}"
+                    ok = False
+                    link = f"link {shelf.app} {name} --app-dir {shelf.folder}"
+                    cure = f"modelpm {link if shelf.app else f'install {name} --dir {shelf.folder}'}"
+                    yield Check("apps", "warn", text, cure)
+        if ok:
+            yield Check("apps", "ok", f"{len(shelves)} folders of programs show models as they should")
 
     def _leftovers(self) -> Iterator[Check]:
         now = time.time()

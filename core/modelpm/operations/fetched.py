@@ -1,13 +1,14 @@
-"""What came of a fetch, in the words of errors, of the lock and of the audit log. Pure."""
+"""What came of a fetch, in the words of errors, of warnings, of the lock and of the audit log."""
 
 import hashlib
 from collections.abc import Callable, Mapping
 from threading import Event
 from typing import Any
 
+from modelpm.api.events import Bus
 from modelpm.errors import Interrupted, ModelpmError, OfflineError
 from modelpm.lockfile.model import LockedFile, LockedModel
-from modelpm.resolution.resolve import ResolvedFile
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.text.untrusted import printable
 from modelpm.transfer import Fetch, Fetched
 
@@ -55,3 +56,11 @@ def done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -
         "upstream": locked.upstream,
         "files": [row(f) for f in locked.files[:100]],
     }
+
+
+def say_learned(model: ResolvedModel, locked: LockedModel, bus: Bus) -> None:
+    """Say the digest that is locked from now on for each file that had no promised one."""
+    unpromised = {f.path for f in model.files if f.digest is None}
+    for file in locked.files:
+        if file.path in unpromised:
+            bus.warn(f"no source promises a digest of `{file.path}`; from now on it is sha256={file.sha256}")

@@ -1,4 +1,4 @@
-"""Export a bundle, and import a bundle or the model files that this machine has; both are audited."""
+"""Export a bundle, and import one; both are audited."""
 
 import os
 import stat
@@ -8,17 +8,18 @@ from pathlib import Path
 from shlex import quote
 
 from modelpm.api.events import Bus
-from modelpm.bundle.bundle import Taken, is_bundle, read_bundle, settle, write_bundle
-from modelpm.bundle.files import take_files
-from modelpm.catalog import Catalogs
+from modelpm.bundle.bundle import Taken, is_bundle, lock_in, read_bundle, settle, write_bundle
+from modelpm.bundle.files import bundle_in
 from modelpm.environment.environment import Environment
 from modelpm.errors import ModelpmError, UsageError, gravest
 from modelpm.events.acts import acting
 from modelpm.inspection.inspection import Inspection
 from modelpm.inspection.policy import both, needed
 from modelpm.lockfile.file import Lock
+from modelpm.operations.attest import Signatures
 from modelpm.operations.inspect import inspected
 from modelpm.project.files import Site, folder_of
+from modelpm.results.report import Change, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,19 +28,17 @@ class Carrier:
 
     Attributes:
         environment: Whose lock is meant.
-        users: The user's environment, whose locks tell what a file may be, too.
         bus: Is told before and after, and of warnings.
-        catalogs: Name the files that are found.
         site: The project, where the environment is one.
         inspection: Says what the bytes of files are.
+        signatures: Says who signed the models, where that is asked.
     """
 
     environment: Environment
-    users: Environment
     bus: Bus
-    catalogs: Catalogs
     site: Site | None
     inspection: Inspection
+    signatures: Signatures
 
     def bundle(self, target: str | Path, split: int | None, user: str | None) -> tuple[Path, ...]:
         """Write a bundle; see :meth:`modelpm.library.manager.Manager.bundle`."""
@@ -47,27 +46,26 @@ class Carrier:
         with acting(self.bus, "export", resource_type="bundle", resource_id=str(path), user=user, changes=False):
             return tuple(write_bundle(self.environment, path, split))
 
-    def take_over(self, source: str | Path, user: str | None, allow: Collection[str] = ()) -> tuple[Taken, ...]:
-        """Import a bundle or files; see :meth:`modelpm.library.manager.Manager.take_over`."""
-        path, store = _plain(source, "import models.tar"), self.environment.store
+    def import_(
+        self, path: Path, user: str | None, allow: Collection[str] = (), *, dry_run: bool = False
+    ) -> Result[Taken]:
+        """Import a bundle; see :meth:`modelpm.library.manager.Manager.import_`."""
+        if dry_run:
+            models = lock_in(path).models
+            return Result(tuple(Change.of("install", model) for model in models), dry_run=True)
+        before = {model.name for model in self.environment.read().models}
         with acting(self.bus, "import", resource_type="bundle", resource_id=str(path), user=user) as outcome:
-            refused: list[ModelpmError] = []
-            if is_bundle(path):
-                with store.lock("store", shared=True):
-                    lock, taken = read_bundle(store, path, lambda _name: None)
-                    lock, refused = self._inspected(path, lock, allow)
-                    for problem in settle(self.environment, lock, folder_of(self.site) if self.site else ""):
-                        self.bus.warn(problem)
-            else:
-                locks = [e.read() for e in (self.environment, self.users)]
-                taken = [self._named(t) for t in take_files(store, path, locks, lambda _name: None)]
+            with self.environment.store.lock("store", shared=True):
+                lock, taken = read_bundle(self.environment.store, path, lambda _name: None)
+                lock, refused = self._inspected(path, lock, allow)
+                for problem in settle(self.environment, lock, folder_of(self.site) if self.site else ""):
+                    self.bus.warn(problem)
             outcome.details.update(files=len(taken), bytes=sum(t.size for t in taken))
             if refused:
                 raise gravest(refused)
-        return tuple(taken)
-
-    def _named(self, taken: Taken) -> Taken:
-        return replace(taken, known=tuple(dict.fromkeys(map(str, self.catalogs.recognize(taken.sha256)))))
+        new = [m for m in self.environment.read().models if m.name not in before and self.environment.kind == "user"]
+        changes = [Change.of("install", model, path=self.environment.path(model)) for model in new]
+        return Result(tuple(changes), rows=tuple(taken))
 
     def _inspected(self, path: Path, lock: Lock, allow: Collection[str]) -> tuple[Lock, list[ModelpmError]]:
         """Return a bundle's lock without the models that may not be taken, and why they may not.
@@ -81,11 +79,26 @@ class Carrier:
             words = both(tuple(allow), own.get(model.digest, ()))
             try:
                 found = inspected(self.inspection, self.environment, model, words, command=command)
-                put.append(replace(model, allow=needed(found, words)))
+                held = self.signatures.held(self.environment, model)
+                put.append(replace(held, allow=needed(found, words)))
             except ModelpmError as error:
                 refused.append(error)
         gone = [model.name for model in lock.models if model.name not in {each.name for each in put}]
         return lock.changed(put=put, drop=gone), refused
+
+
+def bundle_at(source: str | Path) -> tuple[Path, bool]:
+    """Return what is to be imported, and whether it is a bundle; of a folder that holds one bundle, that.
+
+    Raises:
+        IntegrityError: It is a piece of a bundle, or several bundles.
+        UsageError: It is a stream.
+    """
+    path = _plain(source, "import models.tar")
+    if is_bundle(path):
+        return path, True
+    inside = bundle_in(path) if path.is_dir() else None
+    return inside or path, inside is not None
 
 
 def _plain(path: str | Path, example: str) -> Path:

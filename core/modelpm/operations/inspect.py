@@ -13,6 +13,7 @@ from modelpm.inspection.files import remote_range
 from modelpm.inspection.inspection import Inspection
 from modelpm.inspection.policy import Subject, refusal
 from modelpm.lockfile.model import LockedFile, LockedModel, Model
+from modelpm.operations.attest import Signatures
 from modelpm.transfer import Fetch
 
 _TEXTS = (".json", ".md", ".txt", ".py", ".yaml", ".yml", ".toml", ".jinja", ".gitattributes")  # not worth a request
@@ -58,14 +59,15 @@ def inspected(
 
 
 def recognized(
-    inspection: Inspection, environment: Environment, call: Call, models: Sequence[LockedModel]
+    inspection: Inspection, signatures: Signatures, environment: Environment, call: Call, models: Sequence[LockedModel]
 ) -> list[LockedModel]:
     """Return the models of which a file is missing, as :func:`modelpm.environment.recognize.recognize` does.
 
-    Files that came here by other means, such as a view in a clone, are inspected where they are found to be right.
+    Files that came here by other means, such as a view in a clone, are inspected where they are found to be right, and
+    held against their signatures.
 
     Raises:
-        ModelpmError: As :func:`inspected`.
+        ModelpmError: As :func:`inspected`, and as :meth:`modelpm.operations.attest.Signatures.held`.
     """
     doubtful = environment.incomplete(models)
     missing = recognize(environment, call, models)
@@ -73,6 +75,7 @@ def recognized(
     for model in doubtful:
         if model.name not in absent:
             inspected(inspection, environment, model, model.allow, cancelled=call.cancelled)
+            signatures.held(environment, model)
     return missing
 
 

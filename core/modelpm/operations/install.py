@@ -7,11 +7,12 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modelpm.api.types import Progress, Reference, Status
+from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, StoreError
 from modelpm.events.acts import tell_failure
 from modelpm.events.call import Call
@@ -134,12 +135,15 @@ class Batch:
                 locked = self.installer.complete(found, self.call)
                 if locked is None:
                     self.installer.glance(task)
-                change = task.change("install") if locked is None else self.installer.already(locked)[1]
+                change = self._planned(task) if locked is None else self.installer.already(locked)[1]
                 self._changes.append(change)
         try:
             self.installer.check_space([task for _, _, task in self._tasks])
         except StoreError as error:
             self.call.bus.warn(error.message)
+
+    def _planned(self, task: Task) -> Change:
+        return replace(task.change("install"), reused=reusable(self.installer.environment.view, task.model, task.plan))
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
         """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""

@@ -13,7 +13,8 @@ from modelpm.lockfile.merge import Merged
 from modelpm.lockfile.model import LockedArchive, LockedFile, LockedModel, archive_of
 from modelpm.lockfile.requirement import Requirement
 from modelpm.lockfile.salvage import Doubt, digests_in
-from modelpm.operations.acquire import Installer, Task, say_learned
+from modelpm.operations.acquire import Installer, Task
+from modelpm.operations.fetched import say_learned
 from modelpm.project.heal import pins_of
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.candidate import Candidate
@@ -94,7 +95,8 @@ class Locker:
             if old is not None:
                 say_whole(old, model, self.call.bus)
             try:
-                if old is None or not same(old, model) or (model.name in again and untold(model)):
+                unsigned = self.installer.signatures.requires(model.name) and not (old and old.signatures)
+                if old is None or unsigned or not same(old, model) or (model.name in again and untold(model)):
                     pinned[model.name] = self._pin(model, old)
                 else:
                     pinned[model.name] = model.completing(old)
@@ -155,8 +157,8 @@ class Locker:
         return healer.pinned(pins[0]), block if pins[0].digest else None
 
     def _pin(self, model: ResolvedModel, old: LockedModel | None) -> LockedModel:
-        if model.is_pinned:
-            return model.lock({})
+        if model.is_pinned and not self.installer.signatures.paths(file.path for file in model.files):
+            return self.installer.signatures.held(self.installer.environment, model.lock({}))
         key = (model.name, model.requirement)
         if key not in self._locked:
             self._locked[key], self.downloaded[model.name] = learn(self.installer, model, self.call, old)
@@ -176,7 +178,8 @@ def learn(installer: Installer, model: ResolvedModel, call: Call, old: LockedMod
         The locked model, and the bytes that were downloaded.
     """
     with installer.counting_on([model]):
-        brought = installer.bring(Task.learning(model), call=call)
+        signed = installer.signatures.paths(file.path for file in model.files)
+        brought = installer.bring(Task.learning(model, signed), call=call)
         installer.show_anew([brought], call.bus)
     locked = brought.locked
     if old is None or old.digest != locked.digest:
@@ -218,6 +221,9 @@ def same(old: LockedModel, new: ResolvedModel) -> bool:
     facts = {"catalog", "id", "release", "variant", "upstream", "format", "license"}
     if is_whole(old, new):
         facts -= {"variant", "format"}
+    imported = new.upstream.startswith("file://")  # import may have found out who publishes the bytes
+    if imported and not new.license:
+        facts.discard("license")
     if any(getattr(old, fact) != getattr(new, fact) for fact in facts):
         return False
     there: dict[str, LockedFile | LockedArchive] = {f.path: f for f in old.files if not archive_of(f.sources)}
@@ -227,7 +233,7 @@ def same(old: LockedModel, new: ResolvedModel) -> bool:
     return all(
         (f.sha256 is None or f.sha256 == there[f.path].sha256)
         and (f.size is None or f.size == there[f.path].size)
-        and f.sources == there[f.path].sources
+        and (f.sources == there[f.path].sources or (imported and {*f.sources} <= {*there[f.path].sources}))
         for f in new.files
     )
 

@@ -1,7 +1,9 @@
 """Write the package of a new plugin: its module, its tests, its metadata."""
 
 import re
+from collections.abc import Collection
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
@@ -16,19 +18,20 @@ _NAME = re.compile(r"[a-z][a-z0-9]{1,30}")
 _TESTS = "# ---- tests ----\n"
 
 
-def new_plugin(name: str, kind: str, folder: Path) -> Path:
+def new_plugin(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
     """Write a package that works, and whose tests pass as they stand.
 
     Args:
         name: What it serves: a scheme, an algorithm, a format, …
         kind: Which kind of plugin.
         folder: Where the folder ``modelpm-NAME`` is made.
+        taken: The names of the kind that installed plugins serve.
 
     Returns:
         That folder.
 
     Raises:
-        UsageError: The name or the kind cannot be used.
+        UsageError: The name or the kind cannot be used, or a plugin that is installed has the name.
         ModelpmError: Code ``exists``: the folder is there.
     """
     if kind not in NAMES:
@@ -37,6 +40,16 @@ def new_plugin(name: str, kind: str, folder: Path) -> Path:
     if not _NAME.fullmatch(name):
         raise UsageError(
             f"`{name}` cannot be the name", hints=["use 2 to 31 lower-case letters and digits, a letter first"]
+        )
+    if name in taken:
+        raise UsageError(
+            f"a plugin that is installed serves the {kind} `{name}`",
+            hints=["choose another name; `modelpm plugins` lists those that are taken"],
+        )
+    if find_spec(f"modelpm_{name}") is not None:
+        raise UsageError(
+            f"the module of the plugin would be modelpm_{name}, and Python finds another one of that name",
+            hints=["choose another name"],
         )
     place = folder / f"modelpm-{name}"
     if place.exists():

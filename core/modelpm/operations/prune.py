@@ -199,6 +199,15 @@ class Pruner:
 
 
 def _age(text: str) -> float:
+    number = text.strip()
+    if number.replace(".", "", 1).isdecimal():  # days or hours: a guess would remove too much
+        raise UsageError(
+            f"`--older-than {printable(number)}` has no unit",
+            hints=[
+                f"for days: modelpm prune --older-than {number}d",
+                f"for hours: modelpm prune --older-than {number}h",
+            ],
+        )
     try:
         return seconds_of(text)
     except ValueError as error:

@@ -11,20 +11,22 @@ from typing import Any, Protocol
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
+from modelpm.environment.older import reusable
 from modelpm.environment.query import installed_model
 from modelpm.environment.recognize import recognize
-from modelpm.errors import Code, Interrupted, ModelpmError, StoreError
+from modelpm.errors import Code, Denied, Interrupted, ModelpmError, StoreError
 from modelpm.events.acts import Outcome, acting
 from modelpm.events.call import Call
-from modelpm.inspection.policy import both
+from modelpm.inspection.policy import both, formats
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Brought, Installer, Task
+from modelpm.operations.attest import Signatures
 from modelpm.operations.inspect import inspected, recognized
 from modelpm.operations.lock import Locker, same, untold
 from modelpm.project.drift import pinned, selected, settled
 from modelpm.project.files import Site, State, read_state
-from modelpm.project.lock_rules import LICENSE, SOURCE
+from modelpm.project.lock_rules import LICENSE, SIGNATURE, SOURCE
 from modelpm.project.manifest import Manifest, parse_manifest
 from modelpm.project.provenance import Judge, foreign_folders, refuse
 from modelpm.project.transaction import Commit, commit
@@ -59,6 +61,7 @@ class Intent:
         locked: Whether the lock stays as it is, to the byte.
         exact: Whether to remove from the view what is no longer locked.
         dry_run: Whether only to say what would be done.
+        given: The lock that a project without a manifest gets, in place of its own.
     """
 
     verb: str
@@ -72,6 +75,7 @@ class Intent:
     locked: bool = False
     exact: bool = False
     dry_run: bool = False
+    given: Lock | None = None
 
 
 @dataclass(slots=True)
@@ -92,12 +96,14 @@ class Changer:
     judge: Judge
     call: Call
     locker: Locker = field(init=False)
+    _signatures: Signatures = field(init=False)  # as the user's configuration has them
     _brought: dict[LockedModel, int] = field(default_factory=dict)
+    _reused: dict[LockedModel, int] = field(default_factory=dict)
     _is_dry: bool = False
     _edited: bool = False  # whether the manifest gets another text
 
     def __post_init__(self) -> None:
-        self.locker = Locker(self.installer, self.call)
+        self.locker, self._signatures = Locker(self.installer, self.call), self.installer.signatures
 
     def change(self, intent: Intent) -> Result[Any]:
         """Do what is wanted.
@@ -120,6 +126,9 @@ class Changer:
         self._edited = text is not None and text != before.manifest_text
         if text is not None and self._edited:
             manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
+        rule = manifest.rules.signature if manifest else None
+        self.installer = replace(self.installer, signatures=self._signatures.of_project(rule, self.site.root))
+        self.locker.installer = self.installer
         named = {manifest.dir if manifest else before.lock.dir, before.lock.dir if intent.verb != "lock" else ""}
         refuse(foreign_folders(self.site.root, named, before.lock.models), self.site.lock.name)
         wanted, lock = self._locked(manifest, before, intent)
@@ -137,10 +146,15 @@ class Changer:
             planned = {t.model.name: t for t in self.installer.plan([ResolvedModel.of_locked(m) for m in missing])}
             for model in missing:
                 self._brought[model] = planned[model.name].plan.download
+                task = planned[model.name]
+                self._reused[model] = reusable(self.environment.view, task.model, task.plan)
+            unknown = self.installer.plan([m for m in wanted.values() if not m.is_pinned])
+            self._glance([*planned.values(), *unknown])
             return self._report(intent, before, lock, wanted, missing)
         needs = [ResolvedModel.of_locked(m) for m in models]
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
-            missing, failed = self._bring(models)
+            missing, failed = self._bring(models, careful=intent.fresh is not None)
+            failed += self._beyond_formats([m for m in models if m not in failed], manifest)
             if failed and lock.render() != before.lock_text:
                 return self._report(intent, before, before.lock, wanted)
             placed = [m for m in missing if m not in failed]
@@ -162,8 +176,9 @@ class Changer:
     ) -> tuple[dict[str, ResolvedModel], Lock | None]:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
-            refuse(self.judge.offences(before.lock.models, None), self.site.lock.name)
-            return {}, before.lock
+            lock = before.lock if intent.given is None else intent.given
+            refuse(self.judge.offences(lock.models, None), self.site.lock.name)
+            return {}, lock
         kept = self._kept(manifest, before, intent)
         if intent.locked:
             return {}, before.lock
@@ -188,7 +203,7 @@ class Changer:
         kept = {name: m for name, m in pinned(manifest, before.lock).items() if name not in (intent.fresh or ())}
         found = self.judge.offences(kept.values(), manifest)
         if intent.verb == "lock":
-            for offence in [o for o in found if o.kind in {SOURCE, LICENSE}]:
+            for offence in [o for o in found if o.kind in {SOURCE, LICENSE, SIGNATURE}]:
                 self.call.bus.warn(f"{offence}: it is locked again")
                 kept.pop(offence.name, None)
         refuse([offence for offence in found if offence.name in kept], self.site.lock.name)
@@ -232,9 +247,15 @@ class Changer:
         chosen = set(intent.also) | (set() if intent.only else {m.name for m in models})
         return tuple(m for m in lock.models if m.name in chosen)
 
-    def _bring(self, models: Sequence[LockedModel]) -> tuple[list[LockedModel], list[LockedModel]]:
-        """Fetch what is missing; return the models that were not complete, and those that still are not."""
-        missing = recognized(self.installer.inspection, self.environment, self.call, models)
+    def _bring(self, models: Sequence[LockedModel], *, careful: bool) -> tuple[list[LockedModel], list[LockedModel]]:
+        """Fetch what is missing; return the models that were not complete, and those that still are not.
+
+        Args:
+            models: Which.
+            careful: Whether the first bytes of a file that moves to another release are looked at before it is fetched.
+        """
+        inspection, signatures = self.installer.inspection, self.installer.signatures
+        missing = recognized(inspection, signatures, self.environment, self.call, models)
         failed = list[LockedModel]()
         planned = self.installer.plan([ResolvedModel.of_locked(m) for m in missing])
         self.installer.check_space(planned)
@@ -242,8 +263,11 @@ class Changer:
         try:
             for model, task in zip(missing, planned, strict=True):
                 try:
+                    if careful:
+                        self.installer.glance(task)
                     brought.append(self.installer.bring(task, call=self.call))
                     self._brought[model] = self._brought.get(model, 0) + brought[-1].downloaded
+                    self._reused[model] = brought[-1].reused
                 except Interrupted:
                     raise
                 except ModelpmError as error:
@@ -252,6 +276,31 @@ class Changer:
         finally:
             self.installer.show_anew(brought, self.call.bus)
         return missing, failed
+
+    def _glance(self, tasks: Sequence[Task]) -> None:
+        """Collect what the first bytes of files at their sources refuse."""
+        for task in tasks:
+            try:
+                self.installer.glance(task)
+            except Interrupted:
+                raise
+            except ModelpmError as error:
+                self.locker.errors.append(error)
+
+    def _beyond_formats(self, models: Sequence[LockedModel], manifest: Manifest | None) -> list[LockedModel]:
+        """Return the models whose bytes are of a format that the manifest does not allow."""
+        failed = list[LockedModel]()
+        if manifest is None or not manifest.rules.formats:
+            return failed
+        for model in models:
+            inspection, cancelled = self.installer.inspection, self.call.cancelled
+            found = inspected(inspection, self.environment, model, model.allow, cancelled=cancelled)
+            try:
+                manifest.check_formats(model.name, formats(found))
+            except Denied as error:
+                self.locker.errors.append(error)
+                failed.append(model)
+        return failed
 
     def _audited(self, intent: Intent, before: State, lock: Lock) -> AbstractContextManager[Outcome]:
         details = {
@@ -283,8 +332,8 @@ class Changer:
         for model in placed:
             row = installed_model(self.environment, model)
             downloaded = self._brought.get(model, 0) + self.locker.downloaded.get(model.name, 0)
-            action = "install" if downloaded else "link"
-            changes.append(Change.of(action, row, downloaded=downloaded, path=row.path))
+            action, reused = "install" if downloaded else "link", self._reused.get(model, 0)
+            changes.append(Change.of(action, row, downloaded=downloaded, reused=reused, path=row.path))
         changes += [Change.of("unlink", name) for name in strays]
         action = (
             "unchanged" if lock.render() == before.lock_text else "created" if before.lock_text is None else "updated"

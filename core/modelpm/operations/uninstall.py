@@ -109,7 +109,8 @@ class Uninstaller:
         shelves = self._roots.shelves_of(name)
         if not shelves:
             return None
-        digests = {e[0] for s in shelves for key, e in s.record.entries.items() if key.startswith(f"{name}/")}
+        rows = (row for shelf in shelves for row in shelf.record.entries.items())
+        digests = {entry[0] for key, entry in rows if key.startswith(f"{name}/") and entry[0]}
         with acting(
             self.bus, "uninstall", resource_type="model", resource_id=name, user=user, details={"name": name}
         ) as outcome:
@@ -149,8 +150,8 @@ class Uninstaller:
         return Roots(self.environment, () if self.project is None else (self.project,))
 
     def _shown(self, name: str, *, remove: bool) -> tuple[str, list[str]]:
-        """Say what folders of the user's own show of a model; return what stays there though it was to be removed."""
-        parts, kept = [], list[str]()
+        """Say what other folders show of a model; return what stays there though it was to be removed."""
+        parts, kept, apps = [], list[str](), list[str]()
         for shelf in self._roots.shelves_of(name):
             files = shelf.files_of(name)
             count = f"{len(files)} files" if len(files) > 1 else "1 file"
@@ -159,9 +160,14 @@ class Uninstaller:
                 parts.append(f"{count} removed from {shelf.folder}")
             elif self.with_dir:
                 parts.append(f"{count} would be removed from {shelf.folder}")
+            elif shelf.app:
+                apps.append(shelf.app)
             else:
                 verb = "stay" if len(files) > 1 else "stays"
                 parts.append(f"{count} {verb} in {shelf.folder}: `modelpm uninstall {name} --with-dir` removes them")
+        if apps:
+            where = ", ".join(sorted(set(apps)))
+            parts.append(f"it stays linked for {where}: `modelpm uninstall {name} --with-dir` removes it there")
         return "; ".join(parts), kept
 
     def _free(self, digests: Sequence[str], name: str) -> tuple[int, str]:

@@ -15,10 +15,15 @@ from modelpm.inspection.files import LocalFile
 from modelpm.lockfile.model import LockedFile, archive_source
 from modelpm.plugins.kinds.unpacker import KIND, GuardedUnpacker
 from modelpm.plugins.registry import Registry
+from modelpm.resolution.plan import Plan
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
+from modelpm.store import Store
 from modelpm.text.untrusted import check_paths, shortened
+from modelpm.transfer import check_unpacking
 
 MOST_MEMBERS: Final = 10_000
+_TOO_LARGE: Final = "it becomes far larger than any model does"
+_STEP: Final = 64 << 20  # bytes between two looks at the disk, where the archive does not say what it becomes
 _RATIO: Final = 100
 _SPARE: Final = 64 << 20
 """The bytes of all members together: 64 MiB, and a hundred for each of the archive. Weights hardly compress."""
@@ -31,24 +36,44 @@ class Bound:
     Attributes:
         name: The archive, for messages.
         left: How many.
+        store: Where they go; its disk must have the space.
         cancelled: Stops the unpacking.
     """
 
     name: str
     left: int
+    store: Store
     cancelled: Event
+    _checked: int = 0  # bytes that there was space for
+
+    def expect(self, size: int) -> None:
+        """Make sure of space for what the archive says it becomes.
+
+        Raises:
+            IntegrityError: That is more than the bound.
+            StoreError: There is not.
+        """
+        if size > self.left:
+            raise _refused(self.name, _TOO_LARGE)
+        check_unpacking(self.store, size, shortened(self.name))
+        self._checked = size
 
     def of(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """Yield pieces as long as they are within the bound.
 
         Raises:
             IntegrityError: They are more.
+            StoreError: The disk has no space for them.
             Interrupted: Cancelled.
         """
         for chunk in chunks:
             self.left -= len(chunk)
+            self._checked -= len(chunk)
             if self.left < 0:
-                raise _refused(self.name, "it becomes far larger than any model does")
+                raise _refused(self.name, _TOO_LARGE)
+            if self._checked < 0:
+                check_unpacking(self.store, _STEP, shortened(self.name))
+                self._checked = _STEP
             if self.cancelled.is_set():
                 raise Interrupted("interrupted while an archive was unpacked; what was downloaded is kept")
             yield chunk
@@ -88,6 +113,13 @@ def unpack(
     return new
 
 
+def unpacked_bytes(store: Store, model: ResolvedModel, plan: Plan) -> int:
+    """Return how many bytes the archives that a plan fetches become, as far as their members are known."""
+    archives = [step.file for step in plan.steps if step.fetch and step.file.unpack]
+    members = {member.sha256 or "": member.size or 0 for archive in archives for member in model.members(archive)}
+    return sum(size for sha256, size in members.items() if not store.has(sha256, size))
+
+
 def _unpacked(
     environment: Environment, registry: Registry, group: Sequence[tuple[ResolvedFile, str]], cancelled: Event
 ) -> list[LockedFile]:
@@ -95,7 +127,9 @@ def _unpacked(
     unpacker: GuardedUnpacker = registry.get(KIND, first.unpack)
     with ExitStack() as stack:
         parts: list[ByteSource] = [stack.enter_context(LocalFile(store.blob(sha256))) for _, sha256 in group]
-        bound = Bound(first.path, _SPARE + _RATIO * sum(part.size for part in parts), cancelled)
+        bound = Bound(first.path, _SPARE + _RATIO * sum(part.size for part in parts), store, cancelled)
+        if (size := unpacker.unpacked_size(parts)) is not None:
+            bound.expect(size)
         for member in unpacker.unpack(parts, _lone_name(first)):
             path = posixpath.join(posixpath.dirname(first.path), member.path)
             check_paths([path])

@@ -10,6 +10,7 @@ from packaging.version import Version
 from modelpm.api.events import Bus
 from modelpm.catalog import Entry, Release, choose
 from modelpm.catalog.drift import CHANGED, MOVED, Kind, drifts, is_pinned
+from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel
@@ -39,8 +40,9 @@ def outdated(resolver: Resolver, models: Sequence[LockedModel], bus: Bus) -> Res
         except Interrupted:
             raise
         except ModelpmError as error:
-            error.details.setdefault("name", model.name)
-            errors.append(error)
+            if not _stays(model, error, bus):
+                error.details.setdefault("name", model.name)
+                errors.append(error)
         else:
             rows += [row] if row is not None else []
     return Result(rows=tuple(rows), errors=tuple(errors))
@@ -110,7 +112,7 @@ def upgrade(
     errors: list[ModelpmError] = []
     moves: list[tuple[LockedModel, ResolvedModel]] = []
     for old in models:
-        with _collecting(old, errors):
+        with _collecting(old, errors, call.bus):
             new = _newest_of(installer.resolver, old, to_latest=to_latest)
             say_whole(old, new, call.bus)
             if not same(old, new) or (untold(new) and fetch):
@@ -127,7 +129,7 @@ def upgrade(
     changes: list[Change] = []
     for old, new in moves:
         task = planned.get(new.name) or Task.learning(new)
-        with _collecting(old, errors):
+        with _collecting(old, errors, call.bus):
             if dry_run:
                 change: Change | None = _told(installer, old, task)
             else:
@@ -137,15 +139,24 @@ def upgrade(
 
 
 @contextmanager
-def _collecting(model: LockedModel, errors: list[ModelpmError]) -> Iterator[None]:
+def _collecting(model: LockedModel, errors: list[ModelpmError], bus: Bus) -> Iterator[None]:
     """Collect the failure of one model, so that the others are finished; an interruption ends all."""
     try:
         yield
     except Interrupted:
         raise
     except ModelpmError as error:
-        error.details.setdefault("name", model.name)
-        errors.append(error)
+        if not _stays(model, error, bus):
+            error.details.setdefault("name", model.name)
+            errors.append(error)
+
+
+def _stays(model: LockedModel, error: ModelpmError, bus: Bus) -> bool:
+    """Whether a model came from a place of this machine that is gone, such as a memory stick: nothing can be newer."""
+    gone = isinstance(error, NotFound) and model.requirement.text.startswith("file://")
+    if gone:
+        bus.warn(f"{model.name} stays as it is: {error.message}")
+    return gone
 
 
 def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> ResolvedModel:
@@ -156,14 +167,19 @@ def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> Reso
 
 def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
     """Return the change that an upgrade makes, as far as that is known before."""
+    installer.glance(task)
     if task.learns:
         return task.change("compare", old.release or old.digest)
-    return task.change("upgrade", _version(installer.resolver, old))
+    return replace(
+        task.change("upgrade", _version(installer.resolver, old)),
+        reused=reusable(installer.environment.view, task.model, task.plan),
+    )
 
 
 def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change:
     before = _version(installer.resolver, old)
     installer.check_space([task])
+    installer.glance(task)
     _, change = installer.install(task, call=call)
     return replace(change, action="upgrade", before=before)
 
@@ -171,6 +187,7 @@ def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) ->
 def _compared(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change | None:
     """Fetch what no source promises; where it is what is locked, nothing was done."""
     installer.check_space([task])
+    installer.glance(task)
     learned, downloaded = learn(installer, task.model, call, old)
     if learned.digest == old.digest:
         return None

@@ -38,7 +38,9 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
     locks = [(e, e.read()) for e in environments] + [(e, lock) for e in others if (lock := _lock(e)) is not None]
     shelves = roots.shelves(standings)
     found = [Holder(e.kind, e.lock_path, m.name, m.model) for e, lock in locks if (m := lock.get(what)) is not None]
-    found += [Holder("dir", s.folder, what, what) for s in shelves if s.files_of(what)]
+    found += [
+        Holder(s.record.root.kind, s.folder, what, s.record.root.app or what) for s in shelves if s.files_of(what)
+    ]
     if found:
         return tuple(found)
     rows: list[Holder] = []
@@ -84,8 +86,8 @@ def _rows_of_digests(standings: Sequence[Standing], what: str, known: Collection
         for key, entry in standing.record.entries.items():
             if entry[0] in digests:
                 name, _, path = key.partition("/")
-                yield Holder(root.kind, root.view, name, name, path, entry[0])
-        if root.kind != "dir":
+                yield Holder(root.kind, root.view, name, root.app or name, path, entry[0])
+        if not root.is_folder:
             yield from (Holder(root.kind, root.lock, "", standing.who, "", d) for d in sorted(digests))
 
 

@@ -9,7 +9,7 @@ from modelpm.project.drift import Reason
 from modelpm.project.manifest import Manifest
 from modelpm.text.untrusted import printable
 
-SOURCE, DIR, LICENSE, ALLOW = "source", "dir", "license", "allow"
+SOURCE, DIR, LICENSE, ALLOW, SIGNATURE = "source", "dir", "license", "allow", "signature"
 LOCK_AGAIN = "`modelpm lock` beside models.toml locks it again from its spec; or take models.lock from version control"
 _PLACES = frozenset({"file", "pkg", "http", "https"})  # their references have no revision: all of it is the place
 _REVISION = re.compile(r"@(?!\.\.?(?:/|$))[^/@:?#]+(/|$)")
@@ -20,7 +20,7 @@ class Offence(Reason):
     """One thing that a lock may not say.
 
     Attributes:
-        kind: ``source``, ``dir``, ``license``; or ``allow`` for a word that the manifest does not have.
+        kind: ``source``, ``dir``, ``license``, ``signature``; or ``allow`` for a word that the manifest does not have.
         hint: What to do about it.
     """
 
@@ -42,6 +42,8 @@ def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Offence
     if manifest is not None and (words := set(model.allow) - manifest.words(model.name)):
         why = f"the lock allows {', '.join(map(printable, sorted(words)))}, and the manifest does not"
         yield Offence(model.name, why, ALLOW, LOCK_AGAIN)
+    if manifest is not None and manifest.rules.must_be_signed(model.name) and not model.signatures:
+        yield Offence(model.name, "the manifest requires a signature, and the lock has none", SIGNATURE, LOCK_AGAIN)
     if len(model.license) > MAX_LICENSE:
         why = f"its license has {len(model.license):,} characters; at most {MAX_LICENSE} are allowed"
         yield Offence(model.name, why, LICENSE, LOCK_AGAIN)

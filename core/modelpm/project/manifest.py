@@ -1,6 +1,6 @@
 """``models.toml``, or ``[tool.modelpm]`` in ``pyproject.toml``: what a project wants. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ from modelpm.lockfile.file import check_folder, conflict_line
 from modelpm.lockfile.model import Model
 from modelpm.lockfile.requirement import Requirement
 from modelpm.project.discovery import MAX_MANIFEST_BYTES, inner_table
-from modelpm.project.rules import Rules
+from modelpm.project.rules import Rules, SignatureRule
 from modelpm.text.toml import Table, TomlError, any_text, loads
 from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_model_name, printable
 
@@ -19,7 +19,10 @@ DEFAULT_DIR = "models"
 SCHEMA = 1
 _TOP_KEYS = ("schema", "models", "groups", "settings")
 _MODEL_KEYS = ("source", "include", "exclude", "without", "allow")
-_SETTINGS = ("dir", "default-groups", "allow-formats", "allow-licenses", "require-digest", "verify-load")
+_SETTINGS = (
+    "dir", "default-groups", "allow-formats", "allow-licenses", "require-digest", "require-signature", "verify-load",
+)  # fmt: skip
+_SIGNATURE_KEYS = ("keys", "certificates", "subjects", "models")
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 STARTER = """\
 # The models of this project. `modelpm add SPEC` edits this file and keeps your comments.
@@ -85,6 +88,18 @@ class Manifest:
             allow=self.allow.get(model.name, ()),
         )
 
+    def check_formats(self, name: str, formats: Collection[str]) -> None:
+        """Hold the formats that a model's bytes are against the rules.
+
+        Args:
+            name: Of the model.
+            formats: As :func:`modelpm.inspection.policy.formats` returns them.
+
+        Raises:
+            Denied: Code ``policy``; names the rule.
+        """
+        self.rules.check_formats(name, formats, self.allow.get(name, ()))
+
 
 def parse_manifest(text: str, origin: str, table: tuple[str, ...] = ()) -> Manifest:
     """Read a manifest.
@@ -149,6 +164,7 @@ def _manifest(root: Table) -> Manifest:
             _unique(settings, "allow-licenses"),
             settings.flag("require-digest"),
             settings.flag("verify-load"),
+            _signature(settings, models),
         ),
         allow=allow,
     )
@@ -176,6 +192,20 @@ def _group(table: Table, name: str, models: Mapping[str, Requirement]) -> tuple[
         if member not in models:
             raise table.wrong(name, f"names `{printable(member)}`, which is not in [models]")
     return members
+
+
+def _signature(settings: Table, models: Collection[str]) -> SignatureRule | None:
+    if "require-signature" not in settings.values:
+        return None
+    table = settings.table("require-signature")
+    table.only(_SIGNATURE_KEYS)
+    rule = SignatureRule(*(_unique(table, key) for key in _SIGNATURE_KEYS))
+    if not rule.keys and not rule.certificates:
+        table.fail("keys", "a list of files with public keys; or `certificates` one with those of authorities")
+    for name in rule.models:
+        if name not in models:
+            raise table.wrong("models", f"names `{printable(name)}`, which is not in [models]")
+    return rule
 
 
 def _unique(

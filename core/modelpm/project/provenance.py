@@ -11,7 +11,17 @@ from modelpm.environment.foreign import is_foreign
 from modelpm.errors import Code, Denied, IntegrityError, ModelpmError
 from modelpm.lockfile.model import LockedModel, archive_of
 from modelpm.network.private import is_private
-from modelpm.project.lock_rules import ALLOW, DIR, LICENSE, LOCK_AGAIN, SOURCE, Offence, is_clearly_of, offences
+from modelpm.project.lock_rules import (
+    ALLOW,
+    DIR,
+    LICENSE,
+    LOCK_AGAIN,
+    SIGNATURE,
+    SOURCE,
+    Offence,
+    is_clearly_of,
+    offences,
+)
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
 from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.untrusted import printable
@@ -24,6 +34,7 @@ if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
 
 _BUILT_IN = "core"  # our own catalog, which names public repositories and files of packages only
 _DIR = "name a folder that is not there yet in `dir` of [settings] in models.toml, then run `modelpm lock`"
+_POLICIES = {LICENSE: Code.POLICY, SIGNATURE: Code.UNSIGNED}
 _SHOWN = 200  # characters of a reference
 
 
@@ -189,16 +200,16 @@ def refuse(found: Iterable[Offence], lock: str) -> None:
 
     Raises:
         IntegrityError: Sources or folder are not what spec and manifest say.
-        Denied: A license is a text.
+        Denied: A license is a text, or a signature is missing that the manifest requires.
     """
-    refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind == LICENSE)
+    refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind in _POLICIES)
     if not refused:
         return
     first = refused[0]
     message = "\n".join([f"{lock} is refused", *map(str, refused)])
     hints = list(dict.fromkeys(o.hint for o in refused))
-    if first.kind == LICENSE:
-        raise Denied(message, code=Code.POLICY, hints=hints, name=first.name)
+    if first.kind in _POLICIES:
+        raise Denied(message, code=_POLICIES[first.kind], hints=hints, name=first.name)
     raise IntegrityError(message, code=Code[f"lock_{first.kind}".upper()], hints=hints, name=first.name)
 
 

@@ -10,6 +10,23 @@ from modelpm.text.untrusted import printable
 
 
 @dataclass(frozen=True, slots=True)
+class SignatureRule:
+    """``require-signature``: which models must be signed, and whose signatures count.
+
+    Attributes:
+        keys: Files with a public key each, relative to the project.
+        certificates: Files with certificates of authorities, relative to the project.
+        subjects: Names of which a signer's certificate must have one; empty where each name counts.
+        models: Names of the models; empty for all.
+    """
+
+    keys: tuple[str, ...] = ()
+    certificates: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of a manifest's ``[settings]``.
 
@@ -18,12 +35,18 @@ class Rules:
         licenses: ``allow-licenses``, SPDX identifiers; empty means every license.
         require_digest: ``require-digest``: whether a catalog or source must have promised a digest of every file.
         verify_load: ``verify-load``: whether ``verify`` opens the models in real runtimes.
+        signature: ``require-signature``; None where no model must be signed.
     """
 
     formats: tuple[str, ...] = ()
     licenses: tuple[str, ...] = ()
     require_digest: bool = False
     verify_load: bool = False
+    signature: SignatureRule | None = None
+
+    def must_be_signed(self, name: str) -> bool:
+        """Whether a model must have a signature."""
+        return self.signature is not None and (not self.signature.models or name in self.signature.models)
 
     def words(self, own: Collection[str] = ()) -> frozenset[str]:
         """Return what a model may hold that can run code: by its own ``allow``, and by ``allow-formats``."""
@@ -33,7 +56,7 @@ class Rules:
     def check(
         self, name: str, *, format_: str, license_: str, paths: Iterable[str], allow: Collection[str] = ()
     ) -> None:
-        """Hold a model against the rules.
+        """Hold a model against the rules, as far as names tell its format; bytes tell more: :meth:`check_formats`.
 
         Args:
             name: Its name, for the message.
@@ -45,13 +68,29 @@ class Rules:
         Raises:
             Denied: Code ``policy``; names the rule.
         """
-        formats = {f for f in (format_.casefold(), format_of(paths)) if f} or {""}
-        allowed = {f.casefold() for f in self.formats}
-        admitted = {*allowed, *((PICKLE,) if {PICKLE, CODE} & set(allow) else ())}
-        if allowed and not formats <= admitted:
-            raise _refused(name, "allow-formats", "format", min(formats - admitted), self.formats)
+        named = format_of(paths)
+        told = {f for f in (format_.casefold(), named) if f}
+        if told - {PICKLE} or named == PICKLE:  # a `.bin` may be anything
+            self.check_formats(name, told, allow)
         if self.licenses and not _allows({a.casefold() for a in self.licenses}, license_.casefold()):
             raise _refused(name, "allow-licenses", "license", license_, self.licenses)
+
+    def check_formats(self, name: str, formats: Collection[str], allow: Collection[str] = ()) -> None:
+        """Hold the formats of a model's weights against ``allow-formats``.
+
+        Args:
+            name: Its name, for the message.
+            formats: Those that its bytes are; none where no inspector recognizes them.
+            allow: As for :meth:`check`.
+
+        Raises:
+            Denied: Code ``policy``; names the rule.
+        """
+        allowed = {f.casefold() for f in self.formats}
+        admitted = {*allowed, *((PICKLE,) if {PICKLE, CODE} & set(allow) else ())}
+        found = set(formats) or {""}
+        if allowed and not found <= admitted:
+            raise _refused(name, "allow-formats", "format", min(found - admitted), self.formats)
 
     def check_digests(self, name: str, unpromised: Iterable[str]) -> None:
         """Refuse files without a digest, where the rules require one.

@@ -18,7 +18,7 @@ _DIGITS = 8
 def names_of_variant(entry: Entry, release: Release, variant: Variant) -> tuple[str, ...]:
     """Return the default names of a catalog model, the shortest first: its id, with any variant but the default."""
     own = entry.id if variant.name == release.default_variant else f"{entry.id}-{variant.name}"
-    return _named([own, f"{entry.catalog}-{own}"], f"{entry.catalog}/{own}")
+    return default_names([own, f"{entry.catalog}-{own}"], f"{entry.catalog}/{own}")
 
 
 def names_of_reference(reference: Reference) -> tuple[str, ...]:
@@ -28,11 +28,16 @@ def names_of_reference(reference: Reference) -> tuple[str, ...]:
     owner = f"{parts[-2]}-" if len(parts) > 1 else ""
     variant = f"-{reference.quantization}" if reference.quantization.lower() not in {"", ALL} else ""
     file = f"-{_stem(reference.file.rpartition('/')[2])}" if reference.file else variant
-    return _named([f"{last}{variant}", f"{last}{file}", f"{owner}{last}{file}"], str(reference))
+    return default_names([f"{last}{variant}", f"{last}{file}", f"{owner}{last}{file}"], str(reference))
 
 
-def _named(texts: Iterable[str], whole: str) -> tuple[str, ...]:
-    """Return names for these texts, and one that only the same model gets."""
+def default_names(texts: Iterable[str], whole: str) -> tuple[str, ...]:
+    """Return names for these texts, the shortest first, and one that only the same model gets.
+
+    Args:
+        texts: What a name is made of; the next longer one is for where the name is taken.
+        whole: What identifies the model, such as its spec.
+    """
     names = [to_model_name(text) for text in texts]
     digest = hashlib.sha256(whole.encode(errors="replace")).hexdigest()[:_DIGITS]
     return tuple(dict.fromkeys([*names, to_model_name(f"{names[-1]}-{digest}")]))

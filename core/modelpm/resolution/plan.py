@@ -74,7 +74,7 @@ def needed_archives(model: ResolvedModel, present: Collection[str]) -> list[Reso
     ]
 
 
-def plan_learning(model: ResolvedModel) -> Plan:
-    """Decide to fetch only what no source promises, in order to learn it."""
-    unknown = {archive.path for archive in needed_archives(model, ())}
+def plan_learning(model: ResolvedModel, also: Collection[str] = ()) -> Plan:
+    """Decide to fetch only what no source promises, in order to learn it; and some files whose bytes must be read."""
+    unknown = {*also, *(archive.path for archive in needed_archives(model, ()))}
     return Plan(tuple(Step(model.name, f, fetch=not f.is_pinned or f.path in unknown) for f in model.files))

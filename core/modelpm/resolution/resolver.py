@@ -9,7 +9,7 @@ from modelpm.api.stages import Work
 from modelpm.api.types import Reference, RemoteFile, Snapshot
 from modelpm.catalog import Catalogs, choose
 from modelpm.errors import Code, Denied, NotFound, PluginError, StoreError, Unavailable, UsageError
-from modelpm.inspection.headers import BRIEF, Budget, Headers
+from modelpm.inspection.headers import BRIEF
 from modelpm.inspection.inspection import Inspection
 from modelpm.lockfile.requirement import Requirement
 from modelpm.resolution.cancellable import unless
@@ -122,7 +122,7 @@ class Resolver:
     def _read(self, snapshot: Snapshot, files: Sequence[RemoteFile]) -> dict[str, Facts]:
         """Return what all these headers say; where one cannot be read, the others need not be."""
         source = self.listings.registry.source(snapshot.reference.scheme)
-        reader, found = Headers(self.inspection.inspectors, Budget(BRIEF)), dict[str, Facts]()
+        reader, found = self.inspection.headers(BRIEF), dict[str, Facts]()
         for file in files:
             if (facts := reader.read(source, file, file.locations[0])) is None:
                 return {}

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
-from modelpm.errors import ModelpmError, gravest
+from modelpm.errors import Code, IntegrityError, ModelpmError, gravest
 from modelpm.lockfile.model import LockedModel, Model
 from modelpm.results.installed import InstalledModel
 from modelpm.text.plain import CALLERS_ONLY
@@ -26,6 +26,7 @@ class Change:
         digest: ``m1:…``, None where a dry run cannot know it.
         bytes: Size of all files, None where a dry run cannot know it.
         downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
+        reused: Bytes copied from other versions of its files, which were here; in a dry run, at most so many.
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
@@ -40,6 +41,7 @@ class Change:
     digest: str | None = None
     bytes: int | None = None
     downloaded: int = 0
+    reused: int = 0
     path: Path | None = None
     freed: int = field(default=0, metadata=CALLERS_ONLY)
     note: str = field(default="", metadata=CALLERS_ONLY)
@@ -217,6 +219,8 @@ class Verified:
         repaired: Whether it was bad, and was repaired.
         downloaded: Bytes that were fetched to repair it.
         loaded: Whether a runtime opened it; None where none was asked.
+        signed: Whether it is a signature that counts; None where that was not asked, or it is none.
+        signer: Who signed; empty where it is not a signature that counts.
     """
 
     name: str
@@ -227,6 +231,18 @@ class Verified:
     repaired: bool = False
     downloaded: int = 0
     loaded: bool | None = None
+    signed: bool | None = None
+    signer: str = ""
+
+    def not_opened(self) -> IntegrityError:
+        """Return the error of a file whose bytes are right, and that a runtime did not open."""
+        return IntegrityError(
+            f"`{self.file}` of `{self.name}` cannot be opened: {self.problem}",
+            hints=["its bytes are what was locked: another version of the model, or of the runtime, may help"],
+            code=Code.LOAD_FAILED,
+            name=self.name,
+            file=self.file,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +327,25 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
+class Pushed:
+    """The outcome of a push.
+
+    Attributes:
+        name: The model's name; empty where several models were pushed as one.
+        reference: Where they are now.
+        digest: ``sha256:…`` of what the reference names; ``REFERENCE@DIGEST`` pins it.
+        bytes: Size of all files.
+        uploaded: Bytes that were sent.
+    """
+
+    name: str
+    reference: str
+    digest: str
+    bytes: int
+    uploaded: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outdated:
     """One model of which there is something newer, or something to know.
 
@@ -333,12 +368,52 @@ class Outdated:
 
 
 @dataclass(frozen=True, slots=True)
+class App:
+    """One program that an exporter knows.
+
+    Attributes:
+        app: Its name on the command line.
+        title: Its name for people.
+        found: Whether its folder is there.
+        dir: The folder in which it keeps models, or would; None where this machine has no place for it.
+        models: The models that are linked there.
+    """
+
+    app: str
+    title: str
+    found: bool
+    dir: Path | None
+    models: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What was adopted of a program.
+
+    Attributes:
+        app: Its name on the command line.
+        dir: Its folder.
+        files: How many files of models it has.
+        bytes: Their bytes.
+        saved: Bytes of them that store and program share.
+        copied: Bytes of them that are new in the store, besides.
+    """
+
+    app: str
+    dir: Path
+    files: int
+    bytes: int
+    saved: int
+    copied: int
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """One model of an environment, or of a folder, that holds bytes of the store.
 
     Attributes:
-        environment: ``user`` or ``project``; ``dir`` of a folder that ``install --dir`` filled; ``unknown`` of
-            projects whose records were lost.
+        environment: ``user`` or ``project``; ``dir`` of a folder that ``install --dir`` filled; ``app`` of one that
+            ``link`` filled, whose program is in ``model``; ``unknown`` of projects whose records were lost.
         lock: The lock that names it; the folder if there is none.
         name: The model's name there; empty where only the digest is known.
         model: The catalog's full name, or the spec.

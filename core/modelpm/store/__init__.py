@@ -212,21 +212,23 @@ class Store:
         """
         return self.take(path, only=sha256, step=step) == sha256
 
-    def take(self, path: Path, *, only: str = "", step: Callable[[int], None] | None = None) -> str:
+    def take(
+        self, path: Path, *, only: str = "", share: bool = False, step: Callable[[int], None] | None = None
+    ) -> str:
         """Make a file of another user's a blob, whatever is in it; as :meth:`adopt`.
 
         Args:
             path: The file; it is neither moved nor changed.
             only: Where it is given, the one sha256 that is wanted.
+            share: Whether a file of this user may be made read-only, to be the blob as well.
             step: As in :meth:`adopt`.
 
-        Returns:
-            The sha256 of its bytes.
+        Returns: The sha256 of its bytes.
         """
         from modelpm.store.blobs.take import take
 
         self.open()
-        return take(self.known, self.layout, self._linker, path, only, step)
+        return take(self.known, self.layout, self._linker, path, only, step, share=share)
 
     def receive(self, chunks: Iterable[bytes], sha256: str = "") -> tuple[str, int]:
         """Make a stream a blob; return sha256 and size, or raise an IntegrityError where its name is another."""

@@ -13,7 +13,8 @@ _REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*(?:@[^:@/]+)?(?::[\w.-
 _HALF = re.compile(r"hf:/?(?!/)(?P<rest>[^/].*)", re.IGNORECASE)
 _HUB = re.compile(r"hf://(?:models/(?P<repo>[^/]+/.+)|(?P<page>https?://.+))", re.IGNORECASE)
 _PATHS = ("./", "../", "~/", "/")
-_FILES = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".tflite", ".llamafile")
+FILES = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".tflite", ".llamafile")
+"""Endings that say that a bare name is the name of a file."""
 
 
 def full_spec(text: str, endpoint: str, catalogs: Collection[str]) -> str:
@@ -37,7 +38,7 @@ def full_spec(text: str, endpoint: str, catalogs: Collection[str]) -> str:
         return _of_path(text)
     if _REPO.fullmatch(text) and text.partition("/")[0].lower() not in catalogs:
         return f"hf://{text}"
-    if "/" not in text and text.lower().endswith(_FILES) and Path(text).is_file():
+    if "/" not in text and text.lower().endswith(FILES) and Path(text).is_file():
         raise UsageError(
             f"`{printable(text)}` is a file in this folder, not the name of a model",
             hints=[f"to take the file: ./{printable(text)}"],

@@ -8,6 +8,9 @@ It takes the lock of the file's key, opens the partial, and hashes the bytes in 
 send it back to DOWNLOADING: wrong bytes (they go to quarantine, and a plain request fetches the file again, once), and
 another version of the object (``validators``: every byte is dropped). Nothing is committed against a promised digest.
 
+Before the first segment, ``comparison`` may find spans that older files seem to have. A thread copies them (``copier``)
+while the rest is fetched. If the digest then differs, the copied spans are fetched, too.
+
 A **segment** (``segment.Segment``) is one range of a file on one connection::
 
     unassigned -> running -> finished                   all its bytes were written, or the attempt failed
@@ -26,6 +29,8 @@ Who may touch what, and from which thread:
   write ``FileState.hashed``.
 * **Connection threads** (``modelpm-connection``): the scheduler's pool. Each fetches one segment at a time through the
   file's ``Worker``, and alone moves that segment's ``position``.
+* **Copying threads** (``modelpm-copy``) and **comparison threads** (``modelpm-comparison``): write what an older file
+  seems to have, and look at further places of it, for one file each.
 * **Sync thread** (``modelpm-sync``): flushes and syncs partials, because a disk may take long.
 * ``FileState``: only the scheduler writes it (except ``hashed``), under its own lock; every thread may read it. Nothing
   else takes the scheduler's lock. A segment has a lock of its own, used only by its methods; where both are held, the
@@ -33,11 +38,13 @@ Who may touch what, and from which thread:
 """
 
 from modelpm.transfer.bandwidth import RateLimit
-from modelpm.transfer.disk_space import check_space
+from modelpm.transfer.disk_space import check_space, check_unpacking
 from modelpm.transfer.engine import Engine
+from modelpm.transfer.likeness import SMALLEST
 from modelpm.transfer.model import Fetch, Fetched, FileProgress, Options, Origin, RunProgress
 
 __all__ = [
+    "SMALLEST",
     "Engine",
     "Fetch",
     "Fetched",
@@ -47,4 +54,5 @@ __all__ = [
     "RateLimit",
     "RunProgress",
     "check_space",
+    "check_unpacking",
 ]

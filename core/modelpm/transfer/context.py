@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from modelpm.api.events import Bus
 from modelpm.api.kinds import Hasher
 from modelpm.api.types import Digest
+from modelpm.inspection.inspection import Inspection
 from modelpm.network.health import Hosts
 from modelpm.store import Store
 from modelpm.transfer.bandwidth import Limiter
@@ -36,6 +37,7 @@ class EngineContext:
         limiter: The limit on bandwidth.
         hosts: How servers fared.
         bus: Is told the events of every run, on the thread that called for it.
+        inspection: Reads headers, to compare files with older ones; None where that is not wanted.
         name: Identifies the engine in its events.
     """
 
@@ -45,6 +47,7 @@ class EngineContext:
     limiter: Limiter
     hosts: Hosts
     bus: Bus
+    inspection: Inspection | None = None
     name: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def hasher(self, promised: Digest | None, size: int | None) -> Hasher | None:

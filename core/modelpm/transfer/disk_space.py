@@ -26,13 +26,18 @@ def missing_bytes(store: Store, fetches: Sequence[Fetch]) -> int:
     return sum(max(0, (fetch.size or 0) - reserved(store.partial(key))) for key, fetch in needed.items())
 
 
-def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
+def check_space(store: Store, fetches: Sequence[Fetch], unpacked: int = 0) -> None:
     """Refuse a plan that does not fit on the store's file system.
+
+    Args:
+        store: Where the files go.
+        fetches: What is fetched.
+        unpacked: Bytes that archives among them become besides.
 
     Raises:
         StoreError: ``no_space``, with ``needed``, ``free`` (bytes) and ``mount``.
     """
-    missing = missing_bytes(store, fetches)
+    missing = missing_bytes(store, fetches) + unpacked
     needed = missing + _MARGIN if missing else 0
     mount = disk.mount_point(store.root)
     free = system.free_space(mount)
@@ -45,6 +50,27 @@ def check_space(store: Store, fetches: Sequence[Fetch]) -> None:
             free=free,
             mount=str(mount),
         )
+
+
+def check_unpacking(store: Store, needed: int, archive: str) -> None:
+    """Refuse to unpack so many bytes where that would take the reserve of the disk.
+
+    Raises:
+        StoreError: ``no_space``, as above.
+    """
+    size, _, free = shutil.disk_usage(store.root)
+    if needed <= free - min(_RESERVE, size // _SHARE):
+        return
+    mount = disk.mount_point(store.root)
+    raise StoreError(
+        f"not enough space on {mount} to unpack `{archive}`: {binary_size(needed)} needed besides what is kept in"
+        f" reserve, {binary_size(free)} free",
+        code=Code.NO_SPACE,
+        hints=[f"free some space on {mount}, then run the same command again: what was downloaded is kept"],
+        needed=needed,
+        free=free,
+        mount=str(mount),
+    )
 
 
 @dataclass(slots=True)

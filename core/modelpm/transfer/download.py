@@ -14,8 +14,10 @@ from modelpm.store.locks import Held
 from modelpm.store.partials.journal import Header
 from modelpm.store.partials.partial import Partial, progress
 from modelpm.store.partials.ranges import END, Ranges
-from modelpm.text.human import number_of
+from modelpm.text.human import binary_size, number_of
+from modelpm.transfer.comparison import Comparison
 from modelpm.transfer.context import RunContext
+from modelpm.transfer.copier import Copier
 from modelpm.transfer.file_state import FileState
 from modelpm.transfer.hash_follower import HashFollower
 from modelpm.transfer.hashing import Digests
@@ -49,6 +51,8 @@ class Download:
     _recovery: Recovery | None = None
     _partial: Partial | None = None
     _file: FileState | None = None
+    _comparison: Comparison | None = None
+    _copier: Copier | None = None
     _received: int = 0
     _elsewhere: int = 0  # bytes that another process has downloaded
     _waited: bool = False  # for another process, or thread, that downloaded the same file
@@ -70,6 +74,7 @@ class Download:
                 sha256=fetched.sha256,
                 downloaded=fetched.downloaded,
                 source=fetched.source,
+                reused=fetched.reused,
             )
             self.status, self.result = Status.COMPLETED, fetched
         self._release()
@@ -111,7 +116,8 @@ class Download:
     def received(self) -> int:
         """Return the bytes that were received in this run."""
         file = self._file
-        return self._received + (file.total_received() if file is not None else 0)
+        compared = self._comparison.received if self._comparison is not None else 0
+        return self._received + compared + (file.total_received() if file is not None else 0)
 
     def _failed(self, error: ModelpmError) -> None:
         details = {name: error.details[name] for name in ("expected", "actual") if name in error.details}
@@ -179,16 +185,39 @@ class Download:
             partial.open()
             self._partial, self._recovery = partial, recovery
             self._emit("file.start", size=self._size, resumed=partial.resumed)
+            self._compare(partial, recovery)
             digests = self._verified(partial, worker)
-            size = digests.position
+            size, reused = digests.position, partial.copied
             data = partial.complete(size)
             self._store.commit(data, digests.sha256(), prefixes=digests.prefixes)
             partial.discard()
-            return Fetched(digests.sha256(), size, self._received, recovery.origins.last_sender)
+            return Fetched(digests.sha256(), size, self.received(), recovery.origins.last_sender, reused)
         finally:
             partial.close()
+            if self._comparison is not None:
+                self._comparison.close()
+                self._received, self._comparison = self._received + self._comparison.received, None
             if key != self.fetch.key:
                 partial.discard()
+
+    def _compare(self, partial: Partial, recovery: Recovery) -> None:
+        """Find out what older files seem to have of this one, where it is worth to ask."""
+        fetch, engine = self.fetch, self.context.engine
+        promised = fetch.digest is not None and fetch.digest.algorithm == "sha256"
+        if not promised or fetch.size is None or fetch.size - partial.present < engine.options.compare_from:
+            return
+        if engine.inspection is None or not fetch.older:
+            return
+        try:
+            origin = recovery.origins.choose().origin
+        except ModelpmError:  # the download says it
+            return
+        self._emit("file.compare")
+        comparison = self._comparison = Comparison(origin, fetch.size, self.context, engine.inspection.inspectors)
+        comparison.compare(fetch.older, partial)
+        if comparison.received:
+            recovery.origins.sent(origin)
+        self._emit("file.reuse", size=fetch.size, reused=sum(span.length for span in comparison.spans))
 
     def _verified(self, partial: Partial, worker: Worker) -> Digests:
         """Return the digests of the right bytes; wrong ones are quarantined, and the file is fetched once more.
@@ -198,10 +227,9 @@ class Download:
         """
         for last in (False, True):
             self._size = self.fetch.size  # a size that wrong bytes came with does not count any more
-            digests = self._complete(partial, worker)
+            digests, wanted = self._corrected(self._complete(partial, worker), partial, worker), self.fetch.digest
             self.status = Status.VERIFYING
             self._emit("file.verify", sha256=digests.sha256())
-            wanted = self.fetch.digest
             if wanted is None or digests.promised() == wanted.hex:
                 return digests
             error = self._mismatch(digests.promised(), worker)
@@ -214,6 +242,20 @@ class Download:
             worker.recovery.request_plainly()
             partial.open()
         raise AssertionError  # the loop ends above
+
+    def _corrected(self, digests: Digests, partial: Partial, worker: Worker) -> Digests:
+        """Where copied bytes are not the right ones, fetch the spans that differ as far as is known, and then all."""
+        wanted, comparison = self.fetch.digest, self._comparison
+        for everything in (False, True):
+            if wanted is None or digests.promised() == wanted.hex or not partial.copied:
+                break
+            spans = comparison.unlike() if comparison is not None and not everything else ()
+            ranges = [(0, END)] if everything else [(span.start, span.stop) for span in spans]
+            if dropped := sum(partial.drop_copied(*each) for each in ranges):
+                reason = f"{binary_size(dropped)} of an older file may not be the same; they are fetched, too"
+                self._emit("file.retry", reason=reason, code=Code.DIGEST_MISMATCH, attempt=0, retries=0, wait=0.0)
+                digests = self._complete(partial, worker)
+        return digests
 
     def _mismatch(self, actual: str, worker: Worker) -> IntegrityError:
         wanted = self.fetch.digest
@@ -232,16 +274,22 @@ class Download:
     def _complete(self, partial: Partial, worker: Worker) -> Digests:
         """Fetch all that is missing, and hash it while it arrives."""
         missing = Ranges(partial.gaps(0, END if self._size is None else self._size))
+        comparison = self._comparison if self._copier is None else None  # what turned out wrong is not copied again
+        for span in comparison.spans if comparison is not None else ():
+            missing.remove(span.start, span.stop)
         unidentified = self.fetch.digest is None and partial.header.validator is None
         single_stream = worker.recovery.plain or unidentified
         file = FileState(partial, worker, self._size, missing, single_stream=single_stream)
         self._file, self.status = file, Status.DOWNLOADING
         self.context.scheduler.add_file(file)
+        if comparison is not None and comparison.spans:
+            self._copier = Copier(file, comparison, worker.recovery, self.context)
         try:
             return self._follow(file, worker.recovery)
         finally:
+            self._stop_copying()
             self.context.scheduler.remove_file(file)
-            self._received, self._file = self.received(), None
+            self._received, self._file = self._received + file.total_received(), None
 
     def _follow(self, file: FileState, recovery: Recovery) -> Digests:
         follower = HashFollower(file, self.context, self.fetch.digest)
@@ -258,8 +306,13 @@ class Download:
             if follower.step():
                 return follower.digests
 
+    def _stop_copying(self) -> None:
+        if self._copier is not None:
+            self._copier.stop()
+
     def _start_over(self, file: FileState, recovery: Recovery, restart: Restart) -> None:
         """Drop every byte: they are of another version."""
+        self._stop_copying()
         self.context.scheduler.abort_file(file, seconds=_RESTART)
         file.partial.restart(restart.label, restart.validator)
         recovery.restarted()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from modelpm.api.events import Bus
 from modelpm.api.types import Status
 from modelpm.errors import Interrupted, ModelpmError
+from modelpm.inspection.inspection import Inspection
 from modelpm.network.health import Hosts
 from modelpm.store import Store
 from modelpm.transfer.bandwidth import Limiter
@@ -42,6 +43,7 @@ class Engine:
         options: Options,
         bus: Bus,
         hosts: Hosts | None = None,
+        inspection: Inspection | None = None,
     ) -> None:
         """Touch nothing.
 
@@ -51,8 +53,10 @@ class Engine:
             options: How it behaves.
             bus: Is told events on the thread that called :meth:`run`.
             hosts: How servers fared, where sources share that.
+            inspection: Reads headers, to compare files with older ones.
         """
-        self._context = EngineContext(store, hashers, options, Limiter(options.limit), hosts or Hosts(), bus)
+        limiter, known = Limiter(options.limit), hosts or Hosts()
+        self._context = EngineContext(store, hashers, options, limiter, known, bus, inspection)
 
     def run(
         self, fetches: Sequence[Fetch], *, tick: Tick, cancelled: threading.Event

@@ -91,7 +91,8 @@ class HashFollower:
     def _refetch_damaged_tail(self) -> bool:
         """Fetch the bytes after the last prefix digest again, where a wrong file is all from an earlier run."""
         digests, at = self.digests, self.digests.position
-        if self.promised is None or self.file.partial.resumed != at or at % PIECE == 0:
+        partial = self.file.partial
+        if self.promised is None or partial.resumed != at or at % PIECE == 0 or partial.copied:
             return False
         if digests.promised() == self.promised.hex or not self._may_refetch(at):
             return False

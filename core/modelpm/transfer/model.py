@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from modelpm.api.types import Digest, RemoteFile, Status
 from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.transfer.bandwidth import RateLimit
+from modelpm.transfer.likeness import SMALLEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Fetch:
         digest: What the bytes must be, or None if no digest was promised.
         key: Names the partial: the sha256 where it is known, else the sha256 of reference, revision and path.
         locate: Returns the origins, best first; called again when a location has expired.
+        older: Files here that may have some of its bytes, the likeliest first.
     """
 
     model: str
@@ -48,6 +51,7 @@ class Fetch:
     key: str
     # A callable, because finding the origins may need the network: only once a file is fetched, and again on expiry.
     locate: Callable[[], Sequence[Origin]]
+    older: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,14 @@ class Fetched:
         size: Bytes.
         downloaded: Bytes received for it in this run.
         source: Label of the origin that sent the last of them; empty where nothing was received.
+        reused: Bytes that were copied from older files.
     """
 
     sha256: str
     size: int
     downloaded: int
     source: str
+    reused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,7 @@ class Options:
         min_rate: Bytes per second, over the idle timeout, that all connections together must receive.
         limit: The most that all connections together may receive.
         backoff: Seconds; the first wait is at most this, and each further one at most twice the last.
+        compare_from: Bytes that a file must lack, so that it is compared with older ones.
     """
 
     jobs: int = 8
@@ -130,3 +137,4 @@ class Options:
     min_rate: int = 1024
     limit: RateLimit = field(default_factory=RateLimit)
     backoff: float = 0.5
+    compare_from: int = SMALLEST

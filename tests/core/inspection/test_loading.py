@@ -92,8 +92,26 @@ def test_a_project_may_want_it_always(modelpm: Command, tmp_path: Path) -> None:
     (tmp_path / "models.toml").write_text(
         f'schema = 1\n[models]\nm = "file://{tmp_path / "m"}"\n[settings]\nverify-load = true\n'
     )
-    assert modelpm("sync").code == 0
+    synced = modelpm("sync")
+    assert synced.code == 0
+    assert "Opened in a runtime: `m`" in synced.stderr
+    assert "Opened" not in modelpm("sync").stderr  # nothing came
     assert json.loads(modelpm("verify", "--json").stdout)["items"][0]["loaded"] is True
+
+
+def test_what_a_sync_brings_and_no_runtime_opens_stays_and_is_told(modelpm: Command, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "model.safetensors").write_bytes(weights())
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "safetensors.py").write_text("def safe_open(*a, **k): raise OSError('too new')\n")
+    (tmp_path / "models.toml").write_text(
+        f'schema = 1\n[models]\nm = "file://{tmp_path / "m"}"\n[settings]\nverify-load = true\n'
+    )
+    ran = modelpm("sync", "--json", env={"PYTHONPATH": str(tmp_path / "broken")})
+    assert ran.code == 4
+    (error,) = json.loads(ran.stdout)["errors"]
+    assert (error["code"], error["name"], error["file"]) == ("load_failed", "m", "model.safetensors")
+    assert (tmp_path / "models" / "m" / "model.safetensors").exists()
 
 
 def found_in(package: str, name: str) -> Path:

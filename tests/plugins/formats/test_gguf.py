@@ -34,8 +34,10 @@ def counted(data: bytes) -> Counted:
     return source
 
 
-def written(path: Path, tokens: int = 100, **more: Any) -> bytes:
-    writer = official.GGUFWriter(path, "llama")
+def written(
+    path: Path, tokens: int = 100, order: official.GGUFEndian = official.GGUFEndian.LITTLE, **more: Any
+) -> bytes:
+    writer = official.GGUFWriter(path, "llama", endianess=order)
     writer.add_context_length(4096)
     writer.add_license("apache-2.0")
     writer.add_file_type(LlamaFileType.MOSTLY_Q4_K_M)
@@ -181,3 +183,18 @@ def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, tai
 
 
 SMALL = bytearray()
+
+
+def test_a_big_endian_file_is_read_and_called_so(tmp_path: Path) -> None:
+    little = gguf.inspect(Memory(written(tmp_path / "m.gguf", block_count=7)))
+    data = written(tmp_path / "m.gguf", order=official.GGUFEndian.BIG, block_count=7)
+    found = gguf.inspect(Memory(data))
+    assert found.problems == ()
+    assert found.facts
+    assert little.facts
+    assert found.facts.quantization == f"{little.facts.quantization}-BE"
+    assert (found.facts.tensors, found.facts.context_length) == (little.facts.tensors, 4096)
+    assert gguf.brief(Memory(data)).context_length == 4096
+    assert gguf.inspect(Memory(data[:-999])).problems != ()
+    hostile = b"GGUF" + struct.pack(">IQQ", 3, 0, 1) + struct.pack(">Q", 1 << 62)
+    assert gguf.inspect(Memory(hostile)).problems != ()

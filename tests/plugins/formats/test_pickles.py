@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 from modelpm.api.cursor import Memory
 from modelpm.api.inspection import Danger
 from modelpm_formats import pickles
+from modelpm_formats.budget import Budget
+from modelpm_formats.pickle_judge import judge
 from tests.support.scaling import LINEAR, exponent
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
@@ -268,6 +270,9 @@ def test_bytes_that_are_not_a_pickle_are_no_danger(data: bytes) -> None:
 
 def test_torchscript_and_handlers_are_code() -> None:
     assert danger(checkpoint(pickle.dumps(()), **{"code/__torch__.py": b"x"})) == Danger.CODE
+    assert danger(checkpoint(pickle.dumps(()), **{"bytecode.pkl": pickle.dumps(())})) == Danger.CODE
+    phone = b"\x18\0\0\0PTMF" + bytes(99)
+    assert (danger(phone), danger(zipped({"a": phone})), pickles.glance(phone)) == (Danger.CODE,) * 3
     assert danger(zipped({"MAR-INF/MANIFEST.json": b"{}", "handler.py": b"x"})) == Danger.CODE
     assert danger(tarred({"lib.so": b"\x7fELF" + bytes(100)})) == Danger.CODE
 
@@ -304,12 +309,10 @@ def test_compressed_bombs_and_unreadable_compressions_are_code() -> None:
 
 
 def test_operations_lengths_and_pickles_are_bounded() -> None:
-    many = pickles.judge(Memory(b"\x80\x04" + b"N0" * 50_000 + b"N."), most=10_000)
-    assert many
-    assert (many.danger, many.operations) == (Danger.CODE, 10_000)
-    hidden = pickles.judge(Memory(b"N0" * 50_000 + EVIL), most=10_000)
-    assert hidden
-    assert hidden.danger == Danger.CODE
+    for data in (b"\x80\x04" + b"N0" * 50_000 + b"N.", b"N0" * 50_000 + EVIL):
+        found = judge(Memory(data), Budget(10_000))
+        assert found
+        assert found.danger == Danger.CODE
     assert danger(b"\x80\x04\x8e" + struct.pack("<Q", 1 << 63) + b".") == Danger.CODE
     assert "more than 10,000 pickles" in told(b"\x80\x02N." * 10_001)
     assert danger(b"\x80\x02N0" + b"(" * 5000 + b"N.") == Danger.PICKLE
@@ -318,8 +321,8 @@ def test_operations_lengths_and_pickles_are_bounded() -> None:
 @pytest.mark.marathon
 def test_ten_million_operations_end_at_the_bound() -> None:
     began = time.process_time()
-    assert "more than 5,000,000 operations" in told(b"\x80\x04" + b"N0" * 5_000_000 + b"N.")
-    assert time.process_time() - began < 20
+    assert "more work than modelpm spends" in told(b"\x80\x04" + b"N0" * 5_000_000 + b"N.")
+    assert time.process_time() - began < 8
 
 
 def test_the_time_is_linear_in_the_operations() -> None:
@@ -375,6 +378,17 @@ def test_an_unknown_number_or_protocol_is_judged_by_the_rest(data: bytes, danger
 )
 def test_spellings_that_loaders_read_hide_nothing(data: bytes) -> None:
     assert pickles.inspect(Memory(data)).danger is Danger.CODE
+
+
+def test_what_only_begins_like_zlib_is_nothing() -> None:
+    packed = zlib.compress(EVIL * 9, 1)
+    assert danger(b"\x78\x9c" + b"\xff" * 5000) == Danger.NONE
+    assert danger(b"\x5d\x00" + b"\xff" * 5000) == Danger.NONE
+    for data in (packed, packed[:-1], packed[:-6] + b"\xff" * 999, packed + b"rest"):
+        assert danger(data) == Danger.CODE
+    assert danger(b"(S'x'\nios\nsystem\n.") == Danger.CODE  # whose first two bytes are those of zlib
+    packer = zlib.compressobj(9, zlib.DEFLATED, 9)  # a small window, which another first byte says
+    assert danger(packer.compress(EVIL) + packer.flush()) == Danger.CODE
 
 
 def test_labels_are_not_code() -> None:

@@ -25,5 +25,6 @@ from modelpm.cli.verbs import verb
 def command(session: Session, /, *, specs: tuple[str, ...], **given: Any) -> Outcome:
     """Edit the manifest, comments kept; where anything fails, manifest and lock stay as they were."""
     with session.manager() as manager:
-        report = session.needed_project(manager).add(session.meant(manager, specs), **given)
-    return projects.outcome(session, report)
+        project = session.needed_project(manager)
+        report = project.add(session.meant(manager, specs), **given)
+        return projects.outcome(session, report, project)

@@ -18,15 +18,20 @@ command = group(
 
 
 @command.verb(
-    "list", "List all settings, and where each comes from.", "modelpm config list", "modelpm config list source.hf"
+    "list",
+    "List all settings, or a part of them, and where each comes from.",
+    "modelpm config list",
+    "modelpm config list network",
+    "modelpm config list audit",
+    "modelpm config list source.hf",
 )
-@click.argument("plugin", default="", metavar="[KIND.NAME]")
-def list_(session: Session, *, plugin: str) -> Outcome:
-    """List every setting as it stands, or those of one plugin."""
+@click.argument("part", default="", metavar="[PART]")
+def list_(session: Session, *, part: str) -> Outcome:
+    """List every setting as it stands, or those of a section, of a kind of plugins, or of one plugin."""
     from modelpm.library import settings
 
     with session.manager() as manager:
-        rows = settings.rows(manager.config, manager.registry, plugin)
+        rows = settings.rows(manager.config, manager.registry, part)
     return Outcome(
         lines=table(("KEY", "VALUE", "ORIGIN"), [(r.key, _text(r.value), r.origin) for r in rows], width()),
         items=[plain(row._asdict()) for row in rows],

@@ -10,7 +10,8 @@ from modelpm.cli.completion import catalog_names, folders
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, fetched, of_action, path_line, total
+from modelpm.cli.terminal.rows import change_line, change_row, fetched, of_action, path_line, reusable, total
+from modelpm.cli.updates import newer
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size, duration
 
@@ -38,8 +39,9 @@ def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, 
     """Install every spec; where one fails, the others are finished."""
     with session.manager() as manager:
         report = manager.install(session.meant(manager, specs), dir=folder, **given)
+        news = newer(session, manager, changed=bool(of_action(report, "install")) and not report.dry_run)
     return Outcome(
-        notes=_planned(report) if report.dry_run else _done(report, session.elapsed),
+        notes=_planned(report) if report.dry_run else [*_done(report, session.elapsed), *news],
         changes=[change_row(change) for change in report.changes],
         errors=report.errors,
         warnings=report.warnings,
@@ -66,6 +68,7 @@ def _planned(report: "Result[Any]") -> list[Line]:
     lines = [line((note, "dim")) for note in report.notes]
     if made:
         unknown = any(change.bytes is None for change in made)
-        lines.append(line(f"Would download {total([None if unknown else change.downloaded for change in made])}"))
+        sizes = total([None if unknown else change.downloaded for change in made])
+        lines.append(line(f"Would download {sizes}{reusable(made)}"))
         lines += [change_line(change, binary_size(change.bytes)) for change in made]
     return lines + [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]

@@ -10,7 +10,7 @@ from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import line
 from modelpm.cli.terminal.output import Outcome, listing
 from modelpm.cli.verbs import Group, is_taken
-from modelpm.errors import ModelpmError, PluginError
+from modelpm.errors import ModelpmError, PluginError, UsageError
 from modelpm.text.plain import row
 
 if TYPE_CHECKING:  # start-up
@@ -38,14 +38,21 @@ def command(ctx: click.Context) -> Outcome | None:
     return _outcome([_row(entry, state) for entry, state in states])
 
 
-@command.verb("check", "Try every plugin, and say what is wrong.", "modelpm plugins check")
-def check(session: Session) -> Outcome:
+@command.verb(
+    "check",
+    "Try every plugin, or those of a name, and say what is wrong.",
+    "modelpm plugins check",
+    "modelpm plugins check modelpm-acme",
+    "modelpm plugins check source.acme",
+)
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+def check(session: Session, *, names: tuple[str, ...]) -> Outcome:
     """Try, each in a process of its own, what could be asked for."""
     from modelpm.library import extensions
 
     with session.manager() as manager:
         registry = manager.registry
-        states = dict(registry.states())
+        states = extensions.named(dict(registry.states()), names)
         usable = [entry for entry, state in states.items() if state in _IMPORTABLE]
         checked = {c.entry: c for c in extensions.check(registry, usable)}
         written = {entry for entry in usable if registry.context(entry.kind, entry.name).settings}
@@ -75,6 +82,8 @@ def check(session: Session) -> Outcome:
 @click.option("--dir", "folder", default=".", metavar="PATH", shell_complete=folders, help="Where its folder is made.")
 def new(session: Session, *, name: str, kind: str, folder: str) -> Outcome:
     """Write it, and say what comes next."""
+    if kind == "command" and is_taken(name):
+        raise UsageError(f"`{name}` is a word of modelpm's own command line", hints=["choose another name"])
     with session.manager() as manager:
         place = manager.maintenance.new_plugin(name, kind, folder)
     steps = [f"cd {place}", "pip install -e '.[test]'", "pytest"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # start-up
 
 @verb("uninstall", "modelpm uninstall qwen3-8b", "modelpm uninstall qwen3-8b tiny --dry-run")
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=installed_names)
-@click.option("--with-dir", is_flag=True, help="Also remove the files that `install --dir` put into other folders.")
+@click.option("--with-dir", is_flag=True, help="Also remove what `install --dir` and `link` put into other folders.")
 @options.dry_run
 def command(session: Session, *, names: tuple[str, ...], with_dir: bool, dry_run: bool) -> Outcome:
     """Uninstall every name; where one fails, the others are finished."""

@@ -9,7 +9,7 @@ from modelpm.cli.completion import installed_names
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, compared
+from modelpm.cli.terminal.rows import change_line, change_row, compared, reusable, reused
 from modelpm.cli.verbs import verb
 
 if TYPE_CHECKING:  # start-up
@@ -30,7 +30,7 @@ def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: 
             report = project.upgrade(names, latest=latest, sync=not no_sync, dry_run=dry_run)
             return projects.outcome(session, report)
         report = manager.upgrade(names, latest=latest, dry_run=dry_run)
-    notes = [_line(change) for change in report.changes]
+    notes = [_line(change, planned=dry_run) for change in report.changes]
     return Outcome(
         notes=notes or ([] if report.errors else [line(("nothing to upgrade", "dim"))]),
         changes=[change_row(change) for change in report.changes],
@@ -40,7 +40,8 @@ def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: 
     )
 
 
-def _line(change: "Change") -> Line:
+def _line(change: "Change", *, planned: bool) -> Line:
     if change.action == "compare":
         return compared(change)
-    return change_line(change, f"{change.before[:15]} -> {change.release or (change.digest or '?')[:15]}")
+    moved = f"{change.before[:15]} -> {change.release or (change.digest or '?')[:15]}"
+    return change_line(change, moved + (reusable([change]) if planned else reused([change])))

@@ -25,11 +25,13 @@ if TYPE_CHECKING:  # start-up
     "modelpm verify --quick",
     "modelpm verify --subset 1/7",
     "modelpm verify qwen3-8b --load",
+    "modelpm verify --signatures",
 )
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--quick", is_flag=True, help="Compare sizes and times only.")
 @click.option("--repair", is_flag=True, help="Fetch the damaged bytes again, and only those.")
-@click.option("--load", is_flag=True, help="Open the models in llama.cpp, ONNX Runtime or safetensors, too.")
+@click.option("--load", is_flag=True, help="Also open what is right in llama.cpp, ONNX Runtime or safetensors.")
+@click.option("--signatures", is_flag=True, help="Check who signed the models, too; keys are in `signatures.keys`.")
 @click.option("--subset", metavar="PART", default="", help="Check a part: 5% at random, or 2/7, the second of seven.")
 def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
     """Re-hash; exits with 4 where a byte is not what was locked."""
@@ -50,12 +52,11 @@ def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> O
 
 def _error(file: "Verified") -> IntegrityError:
     if file.loaded is False:
+        return file.not_opened()
+    if file.signed is False:
+        what = f"`{file.file}` does not count as the signature of" if file.file else "no trusted signer signed"
         return IntegrityError(
-            f"`{file.file}` of `{file.name}` cannot be opened: {file.problem}",
-            hints=["its bytes are what was locked: another version of the model, or of the runtime, may help"],
-            code=Code.LOAD_FAILED,
-            name=file.name,
-            file=file.file,
+            f"{what} `{file.name}`: {file.problem}", code=Code.SIGNATURE, name=file.name, file=file.file
         )
     what = "does not appear as it should" if file.only_shown_badly else "is damaged"
     return IntegrityError(
@@ -74,11 +75,11 @@ def _notes(rows: "Sequence[Verified]", total: int, seconds: float, *, part: bool
     bad, loaded = sum(not file.ok for file in rows), sum(file.loaded is True for file in rows)
     summary = f"Verified {count(len(rows), 'file')} ({binary_size(total)}) in {duration(seconds)}"
     repaired = [file for file in rows if file.repaired]
+    what = "bad" if any(file.loaded is False or file.signed is False for file in rows) else "damaged"
     return [
-        line(
-            f"{summary}: {bad} {'bad' if any(file.loaded is False for file in rows) else 'damaged'}" if bad else summary
-        ),
+        line(f"{summary}: {bad} {what}" if bad else summary),
         *([line(f"Opened {count(loaded, 'file')} in a runtime")] if loaded else []),
+        *(line(f"{file.name} is signed: {file.signer}") for file in rows if file.signed),
         *(
             line(
                 (" ~ ", "warning"),

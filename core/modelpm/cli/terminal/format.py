@@ -1,5 +1,6 @@
 """Lines and tables as people read them. Pure: text in, text out."""
 
+import re
 from collections.abc import Sequence
 
 from modelpm.text.human import cells, shorten
@@ -9,6 +10,8 @@ from modelpm.text.untrusted import printable
 Span = tuple[str, str]
 Line = tuple[Span, ...]
 
+_WORD = re.compile(r"^\s*/.+|(?:(?<=: )|(?<=^ ))modelpm .*|(?:`[^`]*`|\S)+")
+_WIDE = 60  # cells; below that a hanging indent takes too much
 _MIN_COLUMN = 6
 _GAP = 2
 
@@ -29,6 +32,42 @@ def page_of(address: str) -> str:
     if scheme != "hf":
         return address
     return "https://huggingface.co/" + "/".join(rest.partition(":")[0].split("@")[0].split("/")[:2])
+
+
+def wrapped(spans: Line, width: int) -> list[Line]:
+    """Break a line between words, so that each part fits a terminal; further parts are indented.
+
+    What is copied stays whole, however long it is: a command behind a colon, a path, and what stands in backticks.
+
+    Args:
+        spans: The line.
+        width: Cells a part may take.
+    """
+    text = "".join(text for text, _ in spans)
+    if cells(text) < width:
+        return [spans]
+    first = spans[0][0]
+    label = len(first) + 1 if first.endswith(":") else 0
+    before = label or len(text) - len(text.lstrip())
+    indent = " " * (label if label and width >= _WIDE else before - label + _GAP)
+    parts, begin, end = list[Line](), 0, 0
+    for word in _WORD.finditer(text):
+        limit = width - (len(indent) if parts else 0)
+        if end > max(begin, before) and cells(text[begin : word.end()]) >= limit:
+            parts.append((*([(indent, "")] if parts else ()), *_sliced(spans, begin, end)))
+            begin = word.start()
+        end = word.end()
+    return [*parts, (*([(indent, "")] if parts else ()), *_sliced(spans, begin, len(text)))]
+
+
+def _sliced(spans: Line, begin: int, end: int) -> Line:
+    """Return a part of a line, with its styles."""
+    found, at = [], 0
+    for text, style in spans:
+        if part := text[max(0, begin - at) : max(0, end - at)]:
+            found.append((part, style))
+        at += len(text)
+    return tuple(found)
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[Line]:

@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 
 import click
 
-from modelpm.cli.terminal.format import Line, line, table
+from modelpm.cli.terminal.format import Line, line, table, wrapped
 from modelpm.cli.terminal.streams import UnwritableError, lost_code
 from modelpm.errors import PRECEDENCE, Code, Interrupted, ModelpmError, StoreError
 from modelpm.network.redact import cleaned, redact_urls, without_secrets
@@ -133,20 +133,26 @@ class Printer:
 
     def _lines(self, lines: Iterable[Line], stream: IO[str]) -> None:
         color = stream.isatty() if self._color is None else self._color
-        for spans in lines:
+        limit = width(stream) if stream is sys.stderr else None  # what goes to stdout is laid out by its command
+        for spans in (part for each in lines for part in (wrapped(each, limit) if limit and each else [each])):
             self._print("".join(_styled(text, style, color=color) for text, style in spans), stream)
 
     def _print(self, text: str, stream: IO[str]) -> None:
         click.echo(text, file=stream, color=True)  # what has color by now was meant to
 
 
-def width() -> int | None:
-    """Return how many cells a line on stdout may take; None where stdout is not a terminal."""
-    if not sys.stdout.isatty():
+def width(stream: IO[str] | None = None) -> int | None:
+    """Return how many cells a line on a stream may take, by default on stdout; None where that is not a terminal."""
+    stream = stream or sys.stdout
+    if not stream.isatty():
         return None
     from shutil import get_terminal_size
 
-    return get_terminal_size().columns
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except OSError:
+        columns = 0
+    return columns or get_terminal_size().columns  # which reads COLUMNS
 
 
 def document(outcome: Outcome, command: str, elapsed: float) -> dict[str, Any]:

@@ -161,11 +161,11 @@ def event_record(event: "Event") -> dict[str, Any]:
 
 
 def is_news(event: "Event") -> bool:
-    """Whether an event is worth a line for people: but not how far a stage is, or its end."""
+    """Whether an event is worth a line for people: not an act, how far a stage is, or its end."""
     fields = event.fields
-    return event.action != "stage" or not (
-        fields["ended"] or fields["done"] or fields["work"] in {"limited", "retrying"}
-    )
+    if event.action != "stage":
+        return "resource_type" not in fields
+    return not (fields["ended"] or fields["done"] or fields["work"] in {"limited", "retrying"})
 
 
 def event_line(event: "Event") -> str:

@@ -52,7 +52,21 @@ def fetched(made: "Sequence[Change]") -> str:
     """Return what of some models was fetched, and what was here: ``, 32.4 MiB fetched, 27.6 MiB kept``."""
     size = sum(change.bytes or 0 for change in made)
     got = sum(min(change.downloaded, change.bytes or change.downloaded) for change in made)
-    return f", {binary_size(got)} fetched, {binary_size(size - got)} kept" if got < size else ""
+    kept = size - got - sum(change.reused for change in made)
+    told = f", {binary_size(got)} fetched{reused(made)}" if got < size else ""
+    return f"{told}, {binary_size(kept)} kept" if told and kept > 0 else told
+
+
+def reused(made: "Sequence[Change]") -> str:
+    """Return how many bytes were copied from files that were here: ``, reused 4.6 GiB of the version before``."""
+    size = sum(change.reused for change in made)
+    return f", reused {binary_size(size)} of the version before" if size else ""
+
+
+def reusable(made: "Sequence[Change]") -> str:
+    """Return, for a plan, how many bytes to fetch have an older version here."""
+    size = sum(change.reused for change in made)
+    return f", less what {binary_size(size)} of it have in common with the version before" if size else ""
 
 
 def path_line(change: "Change") -> Line:

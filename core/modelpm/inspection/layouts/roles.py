@@ -85,6 +85,7 @@ _DOCUMENT = re.compile(
     r"(?:[-_.][^/]*)?$",
     re.IGNORECASE,
 )
+_SIGNATURES = (".sig", ".sigstore", ".sigstore.json")
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg")
 _TRAINING = re.compile(
     r"(?:^|/)(?:optimizer|scheduler|rng_state(?:_\d+)?|random_states_\d+|trainer_state|training_args|scaler|"
@@ -129,8 +130,10 @@ def role_of(path: str) -> Role:
 
 
 def is_document(path: str) -> bool:
-    """Whether a path is a text on the whole model that a user needs beside it: its card, license or policy."""
-    return bool(_DOCUMENT.search(path)) and not path.lower().endswith(_PICTURES)
+    """Whether a path is on the whole model, and needed beside it: its card, license, policy or signature."""
+    lower = path.lower()
+    is_signature = lower.endswith(_SIGNATURES) and "/" not in path
+    return is_signature or (bool(_DOCUMENT.search(path)) and not lower.endswith(_PICTURES))
 
 
 def format_of(path: str) -> str:
@@ -147,14 +150,14 @@ def format_of(path: str) -> str:
         return "openvino"
     if base == "saved_model.pb" or "/variables/" in f"/{lower}" or _CHECKPOINT.search(lower):
         return "tensorflow"
-    dots = [at for at, char in enumerate(base) if char == "."][-2:]
+    dots = [] if base.endswith(_SIGNATURES) else [at for at, char in enumerate(base) if char == "."][-2:]
     return next((FORMATS[base[at:]] for at in dots if base[at:] in FORMATS), "")
 
 
 def _without_weights(path: str, name: str) -> Role:
     if _TOKENIZER.search(name):
         return Role.TOKENIZER
-    if _DOCS.search(path):
+    if _DOCS.search(path) or path.lower().endswith(_SIGNATURES):
         return Role.DOCS
     return Role.CODE if name.endswith((".py", ".cu", ".cpp", ".sh")) else Role.CONFIG
 

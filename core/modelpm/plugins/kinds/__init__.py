@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-NAMES = ("source", "digest", "inspector", "audit", "catalog", "listener", "unpacker", "credentials", "command")
+NAMES = (
+    "source", "digest", "inspector", "attestor", "audit", "catalog", "listener", "unpacker", "credentials", "exporter",
+    "command",
+)  # fmt: skip
 
 
 class Trust(Enum):

@@ -1,7 +1,7 @@
 """An inspector: says what the bytes of a file are. Ours always run; a stranger's adds findings, within limits."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
@@ -11,6 +11,7 @@ from modelpm.api.inspection import (
     Cache,
     Danger,
     Dimensions,
+    Embedded,
     Facts,
     Findings,
     Glancer,
@@ -19,6 +20,8 @@ from modelpm.api.inspection import (
     Problem,
     ProblemKind,
     Suspicious,
+    Tensor,
+    TensorLister,
     TensorSummary,
 )
 from modelpm.api.types import Context
@@ -57,12 +60,14 @@ class GuardedInspector(Guarded[Inspector]):
         claims: As :attr:`modelpm.api.inspection.Inspector.claims`, endings in lower case.
         suspects: As :attr:`modelpm.api.inspection.Inspector.suspects`, endings in lower case.
         is_suspicious: Whether it is a :class:`modelpm.api.inspection.Suspicious`; to ask of each file takes too long.
+        is_embedded: Whether it is an :class:`modelpm.api.inspection.Embedded`; as above.
     """
 
     formats: frozenset[str] = frozenset()
     claims: Mapping[str, frozenset[str]] = None  # type: ignore[assignment] # set by the guard
     suspects: tuple[str, ...] = ()
     is_suspicious: bool = False
+    is_embedded: bool = False
 
     @property
     def is_ours(self) -> bool:
@@ -96,6 +101,12 @@ class GuardedInspector(Guarded[Inspector]):
             return False
         return bool(self._call(lambda made: cast("Suspicious", made).may_be(head), object, "suspicion"))
 
+    def begins_later(self, source: ByteSource) -> bool:
+        """As :meth:`modelpm.api.inspection.Embedded.begins_later`; no where the inspector does not say."""
+        if not self.is_embedded:
+            return False
+        return bool(self._call(lambda made: cast("Embedded", made).begins_later(source), object, "place"))
+
     def read(self, source: ByteSource) -> Facts | None:
         """As :meth:`modelpm.api.inspection.HeaderReader.read`; None where the inspector cannot."""
         made = self.made
@@ -103,6 +114,13 @@ class GuardedInspector(Guarded[Inspector]):
             return None
         found = self._call(lambda _: made.read(source), (Facts, NONE), "facts")
         return found if self.is_ours or found is None else _facts(self.entry, found)
+
+    def tensors(self, source: ByteSource) -> Sequence[Tensor]:
+        """As :meth:`modelpm.api.inspection.TensorLister.tensors`; none where the inspector cannot."""
+        made = self.made
+        if not isinstance(made, TensorLister):
+            return ()
+        return self._call(lambda _: made.tensors(source), Sequence, "tensors")
 
     def _call(self, call: Callable[[Inspector], _R], wanted: Types, what: str) -> _R:
         return self.waits.bounded(self.entry, "an inspection", lambda: self._ask(call, wanted, what), times=TIMES)
@@ -123,6 +141,7 @@ def _guard(entry: Entry, made: Any) -> GuardedInspector:
         claims={ending.lower(): frozenset(values) for ending, values in claims.items()},
         suspects=tuple(ending.lower() for ending in suspects),
         is_suspicious=isinstance(made, Suspicious),
+        is_embedded=isinstance(made, Embedded),
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 from itertools import islice
 from typing import ParamSpec, TypeVar
 
-from modelpm.api.kinds import Branched, Closing, Locator, Parser, Searching, Source, WholeSource
+from modelpm.api.kinds import Branched, Closing, Locator, Parser, Pushable, Searching, Source, WholeSource
+from modelpm.api.oci import Content, Descriptor, Document, digest_of
 from modelpm.api.types import Context, Digest, FoundModel, Reference, RemoteFile, Snapshot, Stream
-from modelpm.errors import Code, PluginError, UsageError
+from modelpm.errors import Code, IntegrityError, PluginError, UsageError
 from modelpm.network.redact import FOREIGN_CAP
 from modelpm.plugins.guard import NONE, Guarded, each, expect, networked
 from modelpm.plugins.kinds import Kind, Trust
@@ -20,6 +21,7 @@ from modelpm.text.untrusted import printable, shortened
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _VARIANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")  # a letter first: `host:8080` ends in a port, `m:2.gguf` is a file
+_NOT_PUSHED = "takes no models: it cannot be pushed to"
 _LISTING = 20.0  # times as long as other calls: a repository has many pages, and servers have outages
 
 
@@ -144,10 +146,48 @@ class GuardedSource(Guarded[Source]):
         cut = [printable(text[:FOREIGN_CAP]) for text in (row.title, row.license, *row.tasks)]
         return replace(row, title=cut[0], license=cut[1], tasks=tuple(cut[2:]))
 
+    def document(self, reference: Reference, digest: str = "") -> Document:
+        """As :meth:`modelpm.api.Pushable.document`; its digest is compared."""
+        made = self._pushable("keeps no manifests")
+        found = self._ask(lambda _: made.document(reference, digest), Document, "document")
+        if digest and found.digest != digest:
+            raise _changed(f"{reference.scheme}://{reference.path}@{digest}", found.digest)
+        return found
+
+    def blob(self, reference: Reference, blob: Descriptor) -> bytes:
+        """As :meth:`modelpm.api.Pushable.blob`; its digest is compared."""
+        made = self._pushable("keeps no blobs")
+        found = self._ask(lambda _: made.blob(reference, blob), bytes, "blob")
+        if digest_of(found) != blob.digest:
+            raise _changed(blob.digest, digest_of(found))
+        return found
+
+    def has(self, reference: Reference, blob: Descriptor) -> bool:
+        """As :meth:`modelpm.api.Pushable.has`."""
+        made = self._pushable(_NOT_PUSHED)
+        return self._ask(lambda _: made.has(reference, blob), bool, "whether a blob is there")
+
+    def send(self, reference: Reference, blob: Descriptor, content: Content) -> int:
+        """As :meth:`modelpm.api.Pushable.send`."""
+        made = self._pushable(_NOT_PUSHED)
+        return self._ask(lambda _: made.send(reference, blob, content), int, "count of bytes that were sent")
+
+    def seal(self, reference: Reference, document: Document, *, named: bool) -> None:
+        """As :meth:`modelpm.api.Pushable.seal`."""
+        made = self._pushable(_NOT_PUSHED)
+        self._ask(lambda _: made.seal(reference, document, named=named))
+
+    def _pushable(self, why: str) -> Pushable:
+        made = self.made
+        if isinstance(made, Pushable):
+            return made
+        raise UsageError(f"{self.entry.name}:// {why}", hints=["registries do: oci://HOST/REPOSITORY:TAG"])
+
     def _check_file(self, file: RemoteFile) -> None:
         expect(self.entry, file.path, str, "path")
         expect(self.entry, file.size, (int, NONE), "size")
         expect(self.entry, file.digest, (Digest, NONE), "digest")
+        expect(self.entry, file.pieces, tuple, "pieces")
         expect(self.entry, file.locations, tuple, "locations")
         for location in file.locations:
             expect(self.entry, location, str, "location")
@@ -183,6 +223,14 @@ class GuardedSource(Guarded[Source]):
                 return call(*args, **options)
 
         return wrapped
+
+
+def _changed(what: str, found: str) -> IntegrityError:
+    return IntegrityError(
+        f"{what} has other bytes than its digest says: {found}",
+        code=Code.DIGEST_MISMATCH,
+        hints=["nothing was taken; tell the registry's owner"],
+    )
 
 
 KIND = Kind(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from modelpm.api.cursor import MalformedError
 from modelpm.api.inspection import ByteSource
 from modelpm.api.types import Context
-from modelpm.api.unpacking import Member, Unpacker
+from modelpm.api.unpacking import Measured, Member, Unpacker
 from modelpm.errors import Code, IntegrityError, UsageError
 from modelpm.plugins.discovery import Entry
 from modelpm.plugins.guard import Guarded, each, expect, guarded
@@ -36,6 +36,20 @@ class GuardedUnpacker(Guarded[Unpacker]):
             expect(self.entry, member, Member, "member of an archive")
             expect(self.entry, member.path, str, "path of a member")
             yield Member(member.path, self._chunks(member))
+
+    def unpacked_size(self, parts: Sequence[ByteSource]) -> int | None:
+        """As :meth:`modelpm.api.unpacking.Measured.unpacked_size`; None where the unpacker cannot say.
+
+        Raises:
+            IntegrityError: The archive is damaged.
+        """
+        made = self.made
+        if not isinstance(made, Measured):
+            return None
+        with _judged(self.entry):
+            size = made.unpacked_size(parts)
+        expect(self.entry, size, int, "size of what an archive becomes")
+        return size
 
     def _chunks(self, member: Member) -> Iterator[bytes]:
         for chunk in each(self.entry, member.chunks, _judged):

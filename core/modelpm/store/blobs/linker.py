@@ -15,6 +15,14 @@ from modelpm.disk import atomic, system
 from modelpm.errors import StoreError, UsageError
 
 ORDER = ("reflink", "hardlink", "symlink", "copy")
+MODES = {
+    "auto": ORDER,
+    "file": ("reflink", "hardlink", "copy"),  # a regular file, for programs that follow no symlinks
+    "apart": ("reflink", "copy"),  # a file that may be changed without the blob
+    **{kind: (kind,) for kind in ORDER},
+}
+"""The kinds of links that each mode allows, in the order in which they are tried."""
+
 _NEVER = frozenset({errno.EXDEV, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})  # true of the pair, not of one file
 _ELSEWISE = _NEVER | {errno.EPERM, errno.EACCES, errno.EMLINK, errno.EINVAL}
 _CHUNK = 4 << 20
@@ -38,7 +46,7 @@ class Linker:
         Args:
             blob: A blob.
             target: The name; its folder exists.
-            mode: ``auto`` for the first kind that works, or the one kind wanted.
+            mode: One of :data:`MODES`; ``auto`` is the first kind that works.
             without: Kinds that must not be made; where the one wanted is among them, the first other that works is.
             durable: Whether the name is synced; where many are made in a folder, the caller syncs that once.
 
@@ -49,8 +57,9 @@ class Linker:
             StoreError: The system refuses, or cannot make the kind that was asked for.
             UsageError: No such kind.
         """
-        kinds = [kind for kind in ORDER if mode in {"auto", kind, *without} and kind not in without]
-        if mode != "auto" and mode not in ORDER:
+        kinds = [kind for kind in MODES.get(mode, ()) if kind not in without]
+        kinds = kinds or [kind for kind in ORDER if kind not in without]
+        if mode not in MODES:
             raise UsageError(f"unknown kind of link {mode!r}", hints=[f"there are: auto, {', '.join(ORDER)}"])
         with disk.explained(target, "link"):
             pair = blob.stat().st_dev, target.parent.stat().st_dev

@@ -7,16 +7,22 @@ from pathlib import Path
 from modelpm import disk
 from modelpm.disk import system
 from modelpm.disk.atomic import temporary
+from modelpm.errors import StoreError
 from modelpm.store.blobs import blobs, records
 from modelpm.store.blobs.known import Known
 from modelpm.store.blobs.linker import Linker
 from modelpm.store.layout import Layout
 
-_COPIED = ("symlink", "hardlink")  # kinds of links that must not be made
-
 
 def take(
-    known: Known, layout: Layout, linker: Linker, path: Path, only: str, step: Callable[[int], None] | None
+    known: Known,
+    layout: Layout,
+    linker: Linker,
+    path: Path,
+    only: str,
+    step: Callable[[int], None] | None,
+    *,
+    share: bool = False,
 ) -> str:
     """Make a file a blob; it is neither moved nor changed.
 
@@ -30,6 +36,7 @@ def take(
         path: The file.
         only: The one sha256 that is wanted; empty for any.
         step: Called with the count of bytes after each read; may raise to stop.
+        share: Whether a file of this user's own that can be written is made read-only, and shared.
 
     Returns:
         The sha256 of its bytes.
@@ -40,15 +47,18 @@ def take(
     draft = temporary(layout.partials)
     try:
         with disk.explained(path, "read"):
-            shared = _is_sealed(path)
-        shared = linker.link(path, draft, "auto", without=_COPIED[: 1 if shared else 2]) == "hardlink"
-        if shared and not _is_sealed(draft):  # it was opened for writing in this instant
+            sealed = _is_sealed(path)
+            shared = sealed or (share and _is_own(path))
+        shared = linker.link(path, draft, "file" if shared else "apart") == "hardlink"
+        if shared and sealed and not _is_sealed(draft):  # it was opened for writing in this instant
             system.unlink(draft)
-            linker.link(path, draft, "auto", without=_COPIED)
+            linker.link(path, draft, "apart")
             shared = False
         found = blobs.digest(draft, step)
+        if shared and not sealed:
+            _check_unchanged(draft, found, path)
         if only in {"", found.sha256}:
-            blobs.commit(known, layout, draft, found.sha256, found.prefixes, seal=not shared)
+            blobs.commit(known, layout, draft, found.sha256, found.prefixes, seal=not (shared and sealed))
     finally:
         draft.unlink(missing_ok=True)
     return found.sha256
@@ -58,3 +68,20 @@ def _is_sealed(path: Path) -> bool:
     """Whether a file belongs to this user or root, and is read-only."""
     facts = path.lstat()
     return stat.S_ISREG(facts.st_mode) and system.is_trusted(facts) and not facts.st_mode & records.WRITABLE
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file belongs to this user."""
+    facts = path.lstat()
+    return stat.S_ISREG(facts.st_mode) and system.is_own(facts)
+
+
+def _check_unchanged(draft: Path, found: blobs.Hashed, path: Path) -> None:
+    """Make sure that a file, which could be written while it was hashed, was not.
+
+    Raises:
+        StoreError: It was.
+    """
+    now = draft.lstat()
+    if (now.st_size, now.st_mtime_ns) != (found.facts.st_size, found.facts.st_mtime_ns):
+        raise StoreError(f"{path} changed while it was read", hints=["try again when its program is closed"])

@@ -109,7 +109,7 @@ def save(layout: Layout, record: Record) -> None:
         "view": os.fspath(record.root.view),
         "id": record.id,
         **({"device": place.device, "inode": place.inode, "host": place.host} if record.place else {}),
-        **({"owner": record.owner, "entries": record.entries} if record.root.kind == "dir" else {}),
+        **({"owner": record.owner, "entries": record.entries} if record.root.is_folder else {}),
     }
     write_atomic(layout.project(record.key), json.dumps(fields, indent=0).encode() + b"\n")
 

@@ -17,6 +17,7 @@ from modelpm.disk.reading import read_bytes
 from modelpm.errors import ModelpmError
 
 _DIGEST = re.compile(rb"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")  # whatever stands for it: too many do no harm
+APP_LOCK = ".modelpm.app-"  # begins what stands for a lock in a program's folder
 _LARGEST = 192 << 20  # bytes of a lock with both sides of a conflict, and of a record
 
 
@@ -25,8 +26,8 @@ class Root(NamedTuple):
 
     Attributes:
         kind: ``user`` or ``project``: an environment; ``dir``: a folder of the user's with links into the store;
-            ``unknown``: the roots of a store whose records were lost.
-        lock: Absolute path of the ``models.lock``; of a ``dir`` a file that never exists.
+            ``app``: such a folder of another program; ``unknown``: the roots of a store whose records were lost.
+        lock: Absolute path of the ``models.lock``; of a folder a file that never exists, and names the program.
         view: The folder in which its files appear.
     """
 
@@ -35,8 +36,20 @@ class Root(NamedTuple):
     view: Path
 
     @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder with links into the store, and no environment."""
+        return self.kind in {"dir", "app"}
+
+    @property
+    def app(self) -> str:
+        """The program whose folder it is; empty where it is none."""
+        return self.lock.name.removeprefix(APP_LOCK) if self.kind == "app" else ""
+
+    @property
     def name(self) -> str:
         """The name of the root for people."""
+        if self.kind == "app":
+            return f"{self.app} ({self.view})"
         return str(self.view if self.kind == "dir" else self.lock)
 
 
@@ -69,8 +82,9 @@ class Record:
         seen: Seconds since 1970; None where an earlier version wrote the record: it noted when a root was changed.
         id: The random id; empty where none could be written.
         place: Where it stood; None where an earlier version wrote the record.
-        owner: Of a ``dir``: the lock of the environment whose models it shows.
-        entries: Of a ``dir``: ``MODEL/PATH`` of each file, with sha256, kind of link, time and inode.
+        owner: Of a folder: the lock of the environment whose models it shows.
+        entries: Of a folder: ``MODEL/PATH`` of each file, with sha256, kind of link, time and inode; of a folder that
+            was made there, too, without a sha256.
     """
 
     root: Root

@@ -1,11 +1,12 @@
 """The journal of a partial download: which bytes are there, and which of them would survive a power cut.
 
 A header line (JSON and its CRC), then fixed records ``magic | kind | offset | length | digest | crc``, append-only.
-A torn tail, or a damaged record, ends what counts. Three kinds of records say something of the data:
+A torn tail, or a damaged record, ends what counts. Four kinds of records say something of the data:
 
 * ``EXTENT``: these bytes were written; true as long as the machine stays up.
 * ``PREFIX``: SHA-256 of everything before ``offset``; finds bytes that rotted since.
 * ``DROP``: these bytes are not good after all.
+* ``COPY``: these bytes are, or will be, those of another file that seems to have them; its record comes before theirs.
 
 ``SYNC`` says that everything in the journal's first ``length`` bytes is on the medium. The header names the boot
 it was written in: after another one, only what a ``SYNC`` covers is believed.
@@ -40,6 +41,7 @@ class Kind(IntEnum):
     PREFIX = 2
     DROP = 3
     SYNC = 4
+    COPY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +73,13 @@ class Contents:
         header: What it belongs to.
         extents: The bytes that count.
         prefixes: SHA-256 (hexadecimal) of the bytes before an offset.
+        copied: The bytes that were not fetched, but copied from a file that seems to have them.
     """
 
     header: Header
     extents: Ranges = field(default_factory=Ranges)
     prefixes: dict[int, str] = field(default_factory=dict)
+    copied: Ranges = field(default_factory=Ranges)
 
 
 def encode_header(header: Header) -> bytes:
@@ -145,6 +149,9 @@ def _apply(contents: Contents, kind: int, offset: int, length: int, digest: byte
         contents.extents.add(offset, offset + length)
     elif kind == Kind.DROP:
         contents.extents.remove(offset, offset + length)
+        contents.copied.remove(offset, offset + length)
+    elif kind == Kind.COPY:
+        contents.copied.add(offset, offset + length)
     elif kind == Kind.PREFIX:
         contents.prefixes[offset] = digest.hex()
 
@@ -174,6 +181,7 @@ class Journal:
         """
         self.close()
         raw = encode_header(contents.header)
+        raw += b"".join(encode(Kind.COPY, start, stop - start) for start, stop in contents.copied)
         raw += b"".join(encode(Kind.EXTENT, start, stop - start) for start, stop in contents.extents)
         raw += b"".join(encode(Kind.PREFIX, at, 0, bytes.fromhex(hex_)) for at, hex_ in contents.prefixes.items())
         if contents.extents:

@@ -136,15 +136,26 @@ class Partial:
                 if self._fd < 0:
                     self._changed.notify_all()
 
-    def write(self, offset: int, data: memoryview) -> None:
+    def write(self, offset: int, data: memoryview, *, copied: bool = False) -> None:
         """Write bytes at their offset.
+
+        Args:
+            offset: Where.
+            data: The bytes.
+            copied: Whether they are those of another file, which only seems to have them.
 
         Raises:
             StoreError: ``no_space`` and other refusals of the system.
         """
+        if copied:
+            with self._changed:
+                self._contents.copied.add(offset, offset + len(data))
+                self._append(Kind.COPY, offset, len(data))
         with self._use() as fd, disk.explained(self.data, "write", needed=self.header.size):
             system.pwrite(fd, data, offset)
         with self._changed:
+            if not copied:
+                self._contents.copied.remove(offset, offset + len(data))
             self._present.add(offset, offset + len(data))
             self._fresh.add(offset, offset + len(data))
             self._unsynced += len(data)
@@ -174,8 +185,11 @@ class Partial:
             self._recorded_at = time.monotonic()
 
     def record_prefix(self, offset: int, sha256: str) -> None:
-        """Remember the digest of everything before an offset."""
+        """Remember the digest of everything before an offset, unless bytes of another file are among it."""
         with self._changed:
+            lowest = self._contents.copied.first(1)
+            if lowest is not None and lowest[0] < offset:
+                return
             self._contents.prefixes[offset] = sha256
             self._append(Kind.PREFIX, offset, 0, bytes.fromhex(sha256))
 
@@ -194,7 +208,28 @@ class Partial:
             self._present.remove(start, stop)
             self._fresh.remove(start, stop)
             self._contents.extents.remove(start, stop)
+            self._contents.copied.remove(start, stop)
             self._append(Kind.DROP, start, stop - start)
+
+    @property
+    def copied(self) -> int:
+        """How many of the bytes that are there are those of another file."""
+        with self._changed:
+            spans = list(self._contents.copied)
+            return sum(b - a - sum(y - x for x, y in self._present.gaps(a, b)) for a, b in spans)
+
+    def drop_copied(self, begin: int, end: int) -> int:
+        """Take back that bytes of another file are there, between two offsets; return how many those are.
+
+        Raises:
+            StoreError: The journal cannot be written.
+        """
+        with self._changed:
+            before = self._present.total
+            for start, stop in self._contents.copied:
+                if start < end and begin < stop:
+                    self.drop(max(start, begin), min(stop, end))
+            return before - self._present.total
 
     def restart(self, origin: str = "", validator: str | None = None) -> None:
         """Forget every byte, as when the object changed; no other thread may be writing."""

@@ -1,0 +1,54 @@
+"""Find the files here that may have some of the bytes of a new one: its earlier version, or what is named like it."""
+
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from pathlib import Path
+from posixpath import basename, splitext
+from typing import Final
+
+from modelpm.environment.view import View
+from modelpm.resolution.plan import Plan
+from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
+from modelpm.transfer import SMALLEST
+
+_MOST: Final = 64  # a set may have been cut into other shards
+_SIMILAR: Final = 0.8  # of 1: the names of two versions, or of two models of one family
+
+
+def older(view: View, model: ResolvedModel, file: ResolvedFile) -> tuple[Path, ...]:
+    """Return the blobs that a large file may be compared with, the likeliest first; nothing is read.
+
+    Args:
+        view: What is installed, also where a lock names its successor already.
+        model: The model.
+        file: One of its files.
+    """
+    if file.sha256 is None or (file.size or 0) < SMALLEST or file.unpack:
+        return ()
+    found = dict.fromkeys(digest for digest in likely(model.name, file.path, view.digests()) if digest != file.sha256)
+    return tuple(blob for blob in map(view.store.blob, found) if blob.is_file())
+
+
+def reusable(view: View, model: ResolvedModel, plan: Plan) -> int:
+    """Return how many of the bytes that a plan fetches may turn out to be here, in older files."""
+    files = [step.file for step in plan.steps if step.fetch]
+    return sum(file.size or 0 for file in files if older(view, model, file))
+
+
+def likely(name: str, path: str, shown: Mapping[str, str]) -> list[str]:
+    """Return the sha256 of what is likely to have bytes of a file: its own path, its model, then similar names. Pure.
+
+    Args:
+        name: The model.
+        path: The file's path in it.
+        shown: sha256 by ``model/path``.
+    """
+    ranked = []
+    for key, digest in shown.items():
+        model, _, there = key.partition("/")
+        if splitext(there)[1].lower() != splitext(path)[1].lower():
+            continue
+        similar = SequenceMatcher(None, basename(path).lower(), basename(there).lower()).ratio()
+        if model == name or similar >= _SIMILAR:
+            ranked.append(((model != name, there != path, -similar, key), digest))
+    return [digest for _, digest in sorted(ranked)[:_MOST]]

@@ -1,0 +1,144 @@
+"""A manager's verbs for other programs: which there are, and which models they find."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modelpm.environment.query import named
+from modelpm.errors import UsageError
+from modelpm.library.given import given
+from modelpm.library.keeping import Keeping
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.operations.apps import Apps
+    from modelpm.results.report import Adopted, App, Result
+
+
+class Linking(Keeping):
+    """A manager's verbs for other programs."""
+
+    def apps(self) -> "Result[App]":
+        """Return the programs that modelpm can link models for, as rows: found or not, and where."""
+        from modelpm.results.report import Result
+
+        rows, errors = self._apps().rows()
+        return Result(rows=rows, errors=errors, warnings=self._services.warnings.taken())
+
+    def link(
+        self,
+        app: str,
+        names: str | Sequence[str] = (),
+        *,
+        all: bool = False,  # noqa: A002 - the option's name
+        app_dir: str | Path | None = None,
+        dry_run: bool = False,
+        user: str | None = None,
+    ) -> "Result[Any]":
+        """Make installed models appear in another program's folder; where one fails the others are finished.
+
+        Args:
+            app: The program, as :meth:`apps` names it.
+            names: One model, or several.
+            all: Whether all models are meant that the program can use.
+            app_dir: The program's folder; None means where it is found.
+            dry_run: Say what would be done, and do nothing.
+            user: Who is named in the audit log.
+
+        Raises:
+            UsageError: No plugin knows the program, or no model is named.
+            NotFound: The program's folder does not exist, or a model is not installed.
+            ModelpmError: The one model failed.
+        """
+        from modelpm.config.edit import given_path
+        from modelpm.operations.link import AppLinker
+
+        wanted, several = given(names)
+        if all == bool(wanted):
+            raise UsageError(
+                f"link for {app} needs the names of models, or --all",
+                hints=[f"modelpm link {app} NAME", f"modelpm link {app} --all"],
+            )
+        services, models = self._services, named(self.environment, wanted)
+        if not dry_run:
+            services.open_store()
+        folder = given_path(app_dir, "--app-dir") if app_dir is not None else None
+        linker = AppLinker(self._apps(), services.bus, user)
+        result = linker.link(app, models, folder, every=all, dry_run=dry_run).told(services.warnings.taken())
+        return result if several else result.raised()
+
+    def unlink(
+        self,
+        app: str,
+        names: str | Sequence[str] = (),
+        *,
+        app_dir: str | Path | None = None,
+        user: str | None = None,
+    ) -> "Result[Any]":
+        """Take models out of every folder of a program that is known; what the program changed stays, and is named.
+
+        Args:
+            app: The program.
+            names: One model, or several; none means all.
+            app_dir: The one folder of it that is meant.
+            user: Who is named in the audit log.
+
+        Raises:
+            UsageError: No plugin knows the program.
+            NotFound: The one model is not linked there.
+        """
+        from modelpm.config.edit import given_path
+        from modelpm.operations.link import AppLinker
+
+        wanted, several = given(names)
+        self.config.check()
+        folder = given_path(app_dir, "--app-dir") if app_dir is not None else None
+        linker = AppLinker(self._apps(), self._services.bus, user)
+        result = linker.unlink(app, wanted, folder).told(self._services.warnings.taken())
+        return result if several else result.raised()
+
+    def adopt(
+        self,
+        app: str,
+        *,
+        app_dir: str | Path | None = None,
+        hardlink: bool = False,
+        allow_pickle: bool = False,
+        allow_code: bool = False,
+        dry_run: bool = False,
+        user: str | None = None,
+        cancelled: threading.Event | None = None,
+    ) -> "Result[Adopted]":
+        """Make installed models of what a program has; its files are neither moved nor changed.
+
+        Args:
+            app: The program, as :meth:`apps` names it.
+            app_dir: The program's folder; None means where it is found.
+            hardlink: Whether its files may become read-only, so that store and program share them.
+            allow_pickle: Whether files may hold pickles that only rebuild data.
+            allow_code: Whether files may hold anything that can run code when loaded.
+            dry_run: Say what would be done, and do nothing.
+            user: Who is named in the audit log.
+            cancelled: Set from another thread, stops it; what was taken is kept.
+
+        Raises:
+            UsageError: No plugin knows the program.
+            NotFound: The program's folder does not exist, or holds no models.
+        """
+        from modelpm.config.edit import given_path
+        from modelpm.inspection.policy import words
+        from modelpm.operations.adopt import Adopter
+        from modelpm.operations.import_files import Importer
+
+        services = self._services
+        if not dry_run:
+            services.open_store()
+        allow, call = words(pickle=allow_pickle, code=allow_code), services.call(None, user, cancelled)
+        importer = Importer(services.installer(self.environment, call.cancelled), (), call, None, allow, dry_run)
+        folder = given_path(app_dir, "--app-dir") if app_dir is not None else None
+        return Adopter(self._apps(), importer).adopt(app, folder, hardlink=hardlink).told(services.warnings.taken())
+
+    def _apps(self) -> "Apps":
+        from modelpm.operations.apps import Apps
+
+        return Apps(self.environment, self._services.registry, self._services.inspection)

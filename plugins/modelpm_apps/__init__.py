@@ -1,0 +1,34 @@
+"""Exporters for the programs that run models on this machine: ``modelpm apps`` lists them."""
+
+import sys
+from collections.abc import Callable, Mapping
+
+from modelpm.api import Context, hookimpl
+from modelpm.api.exporting import Exporter
+from modelpm_apps.comfyui import ComfyUI
+from modelpm_apps.flat import FLAT
+from modelpm_apps.hub import HubCache
+from modelpm_apps.jan import Jan
+from modelpm_apps.llamacpp import LlamaCpp
+from modelpm_apps.lmstudio import LMStudio
+from modelpm_apps.ollama import OLLAMAS
+from modelpm_apps.places import Places
+from modelpm_apps.textgen import TextGen
+
+_MADE: Mapping[str, Callable[[Places], Exporter]] = {
+    "hf": HubCache,
+    "llama.cpp": LlamaCpp,
+    "lmstudio": LMStudio,
+    "comfyui": ComfyUI,
+    "textgen": TextGen,
+    "jan": Jan,
+    **{name: row.exporter for name, row in OLLAMAS.items()},
+    **{name: row.exporter for name, row in FLAT.items()},
+}
+
+
+@hookimpl
+def modelpm_exporter(name: str, context: Context) -> Exporter | None:
+    """Serve the programs that this package knows."""
+    made = _MADE.get(name)
+    return made(Places(context.environ, sys.platform)) if made else None
