@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -74,7 +75,8 @@ def test_the_users_models_are_upgraded_within_their_specs_and_beyond_when_told(r
     would = run("upgrade", "--latest", "--dry-run", "--json")
     assert [(c["action"], c["release"]) for c in document(would)["changes"]] == [("upgrade", "2.0")]
     assert [m["release"] for m in document(run("list", "--json"))["items"]] == ["1.0"]
-    assert "chat  2.0 q4  1.0 -> 2.0" in run("upgrade", "--latest").stderr
+    upgraded = run("upgrade", "--latest").stderr
+    assert re.match(r"Upgraded 1 model \(.*\) in .*\n ~ chat  2.0 q4  1.0 -> 2.0\n", upgraded)
     (row,) = document(run("list", "--json"))["items"]
     assert (row["model"], row["release"]) == ("acme/chat", "2.0")
     assert run("outdated", "--exit-code").stderr == "everything is up to date\n"

@@ -297,9 +297,8 @@ class Manager(Carrying):
 
         services, part = self._services, Part.parse(subset) if subset else None
         call = services.call(on_progress, user, cancelled)
-        checking = services.call(
-            on_progress, user, call.cancelled, remember=False
-        )  # a check does not change the status of a model
+        # A check does not change the status of a model.
+        checking = services.call(on_progress, user, call.cancelled, remember=False)
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
         for environment, models in named_in(places, names):
@@ -312,9 +311,9 @@ class Manager(Carrying):
             own = project if environment is places[0] else None
             if load or (own is not None and own.verifies_load):
                 found = services.loader(environment).loaded(models, found)
-            if signatures or self.config["signatures.required"] or (own is not None and own.requires_signatures):
-                judge = own.signatures if own is not None else services.signatures()
-                found = judge.told(environment, models, found)
+            judge = own.signatures if own is not None else services.signatures()
+            if signatures or judge.required:
+                found = judge.told(environment, models, found, asked=signatures)
             rows += found
         return Result(rows=tuple(rows), warnings=services.warnings.taken())
 

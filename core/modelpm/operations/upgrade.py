@@ -13,7 +13,7 @@ from modelpm.catalog.drift import CHANGED, MOVED, Kind, drifts, is_pinned
 from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
-from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.model import LockedModel, Model
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.acquire import Installer, Task
 from modelpm.operations.lock import is_whole, learn, same, say_untold, say_whole, untold
@@ -170,8 +170,10 @@ def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
     installer.glance(task)
     if task.learns:
         return task.change("compare", old.release or old.digest)
+    change = task.change("upgrade", _version(installer.resolver, old))
     return replace(
-        task.change("upgrade", _version(installer.resolver, old)),
+        change,
+        after=_version(installer.resolver, task.model) or change.digest or "",
         reused=reusable(installer.environment.view, task.model, task.plan),
     )
 
@@ -181,7 +183,10 @@ def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) ->
     installer.check_space([task])
     installer.glance(task)
     _, change = installer.install(task, call=call)
-    return replace(change, action="upgrade", before=before)
+    after = _version(installer.resolver, task.model) or change.digest or ""
+    if after == before:  # the same revision of another listing, or none
+        before, after = old.digest, change.digest or ""
+    return replace(change, action="upgrade", before=before, after=after)
 
 
 def _compared(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change | None:
@@ -251,8 +256,10 @@ def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
     return resolver.resolve(found, allow=model.allow)
 
 
-def _version(resolver: Resolver, model: LockedModel) -> str:
-    return model.release or _revision(resolver, model.upstream) or model.digest
+def _version(resolver: Resolver, model: Model) -> str:
+    """Return what tells a version of a model from another: release, revision, digest; empty where none is known yet."""
+    digest = model.digest if isinstance(model, LockedModel) else ""
+    return model.release or _revision(resolver, model.upstream) or digest
 
 
 def _revision(resolver: Resolver, upstream: str) -> str:

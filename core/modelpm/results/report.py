@@ -30,7 +30,8 @@ class Change:
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
-        before: The version, or if there is none the digest, that stood there before.
+        before: The version, or if there is none the revision or digest, that stood there before.
+        after: The same of what is there now.
     """
 
     action: str
@@ -46,6 +47,7 @@ class Change:
     freed: int = field(default=0, metadata=CALLERS_ONLY)
     note: str = field(default="", metadata=CALLERS_ONLY)
     before: str = field(default="", metadata=CALLERS_ONLY)
+    after: str = field(default="", metadata=CALLERS_ONLY)
 
     @classmethod
     def of(cls, action: str, model: Model | InstalledModel | str, /, **known: Any) -> "Change":
