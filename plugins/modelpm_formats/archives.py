@@ -15,7 +15,6 @@ MOST_MEMBERS: Final = 50_000
 _LARGEST_DIRECTORY: Final = 8 << 20
 _LARGEST_TAR_HEADER: Final = 1 << 20
 _TAR_BLOCK: Final = 512
-_TAR_CHECKSUM: Final = slice(148, 156)
 _ENTRY, _DIRECTORY, _END = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"
 _ENTRY_BYTES: Final = 30
 _END_BYTES: Final = 22
@@ -51,14 +50,15 @@ def zip_end(source: ByteSource) -> int | None:
 
 
 def is_tar(head: bytes) -> bool:
-    """Return whether the first 512 bytes are a tar header with a right checksum, of signed or unsigned bytes."""
+    """Return whether the first 512 bytes are a tar header, however its numbers are spelled."""
     block = head[:_TAR_BLOCK]
-    digits = block[_TAR_CHECKSUM].strip(b" \0")
-    if len(block) < _TAR_BLOCK or not digits.isdigit() or not block[0]:
+    if len(block) < _TAR_BLOCK or not block.strip(b"\0"):
         return False
-    counted = sum(block) - sum(block[_TAR_CHECKSUM]) + len(block[_TAR_CHECKSUM]) * ord(" ")
-    signed = counted - 256 * sum(byte >= 128 for byte in block[: _TAR_CHECKSUM.start] + block[_TAR_CHECKSUM.stop :])  # noqa: PLR2004 - a signed byte
-    return int(digits, 8) in {counted, signed} if not digits.strip(b"01234567") else False
+    try:
+        tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+    except FAULTS:
+        return False
+    return True
 
 
 def unreadable(head: bytes) -> str | None:
@@ -141,15 +141,23 @@ def zip_member(archive: zipfile.ZipFile, source: ByteSource, info: zipfile.ZipIn
         MalformedError: It is damaged, encrypted, or of another name than the directory says.
     """
     budget.spend(MEMBER)
-    if info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1:
-        entry = source.read(info.header_offset, _ENTRY_BYTES)
-        begin = info.header_offset + _ENTRY_BYTES + _number(entry[26:28])
-        name = source.read(info.header_offset + _ENTRY_BYTES, _number(entry[26:28]))
-        text = name.decode("utf-8" if info.flag_bits & _UTF_8 else "cp437", "replace")
-        if not entry.startswith(_ENTRY) or text != info.orig_filename or info.file_size != info.compress_size:
-            raise MalformedError("the zip archive's directory says something else than its members")
-        return Part(source, begin + _number(entry[28:30]), info.file_size)
-    return Member(archive, info, budget)
+    is_stored = info.compress_type == zipfile.ZIP_STORED and not info.flag_bits & 1
+    return stored(source, info) if is_stored else Member(archive, info, budget)
+
+
+def stored(source: ByteSource, info: zipfile.ZipInfo) -> Part:
+    """Return the bytes of a member that is stored as it is.
+
+    Raises:
+        MalformedError: Its own entry says something else than the directory.
+    """
+    entry = source.read(info.header_offset, _ENTRY_BYTES)
+    begin = info.header_offset + _ENTRY_BYTES + _number(entry[26:28])
+    name = source.read(info.header_offset + _ENTRY_BYTES, _number(entry[26:28]))
+    text = name.decode("utf-8" if info.flag_bits & _UTF_8 else "cp437", "replace")
+    if not entry.startswith(_ENTRY) or text != info.orig_filename or info.file_size != info.compress_size:
+        raise MalformedError("the zip archive's directory says something else than its members")
+    return Part(source, begin + _number(entry[28:30]), info.file_size)
 
 
 class Member(Forward):

@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -11,7 +12,7 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from modelpm.api.inspection import ByteSource
-from modelpm.api.toolkit import BoundError, MalformedError
+from modelpm.api.toolkit import BoundError, MalformedError, Part
 from modelpm_formats.budget import Budget
 
 PIECE: Final = 256 << 10
@@ -19,6 +20,7 @@ _FIRST: Final = 8 << 10  # pieces double: of most members the head is enough
 _WINDOW: Final = 1 << 20
 _LARGEST_READ: Final = 64 << 20
 _LARGEST_DICTIONARY: Final = 65 << 20  # what `xz -9` needs
+_OLD_JOBLIB: Final = re.compile(rb"ZF([0-9a-fA-Fx ]{19}) ?")  # a length, and a zlib stream
 _GZIP, _BZIP, _XZ, _LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00"
 _DEFLATE, _WINDOWS, _PRESET, _CHECK = 8, 7, 32, 31  # of the two bytes before a zlib stream
 _BZIP_BLOCK: Final = b"1AY&SY"
@@ -137,17 +139,20 @@ def is_compressed(head: bytes) -> bool:
 
 
 def _is_weak(head: bytes) -> bool:
-    """Return whether the first bytes are those of zlib or LZMA, which other data begins with, too."""
+    """Return whether the first bytes are those of zlib, LZMA or an old joblib, which other data begins with, too."""
     if len(head) < 2:  # noqa: PLR2004 - a pair
         return False
     method, flags = head[0], head[1]
     zlib_ = method & 15 == _DEFLATE and method >> 4 <= _WINDOWS and not flags & _PRESET
-    return (zlib_ and (method << 8 | flags) % _CHECK == 0) or head.startswith(_LZMA)
+    checked = zlib_ and (method << 8 | flags) % _CHECK == 0
+    return checked or head.startswith(_LZMA) or _OLD_JOBLIB.match(head) is not None
 
 
 def _opened(source: ByteSource) -> tuple[Readable, int]:
     """Return a compressed file, to be read from its beginning, and how many bytes a unit of work gives."""
-    head = source.read(0, len(_XZ))
+    head = source.read(0, 32)
+    if old := _OLD_JOBLIB.match(head):
+        return Zlib(Part(source, old.end(), source.size - old.end())), FAST
     if head.startswith(_GZIP):
         return gzip.GzipFile(fileobj=Stream(source)), FAST
     if head.startswith(_BZIP):
@@ -233,7 +238,7 @@ class Packed(Forward):
         try:
             self._upto(most)
         except MalformedError:
-            if not _is_weak(self._source.read(0, 2)):
+            if not _is_weak(self._source.read(0, 32)):
                 raise
             self._largest = 1  # what a loader gets before the fault
             self._begin()

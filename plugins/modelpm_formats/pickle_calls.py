@@ -127,6 +127,12 @@ def _of_type(name: str, arguments: tuple[object, ...]) -> object:
     raise Unsafe(f"it calls {name} for something else than a tensor")
 
 
+def _namespace(name: str, arguments: tuple[object, ...]) -> object:
+    if arguments:
+        raise Unsafe(f"it calls {name} with what becomes its attributes")
+    return Instance(name)
+
+
 def _never(name: str, _: tuple[object, ...]) -> object:
     raise Unsafe(f"it calls {name}, which rebuilding data never needs")
 
@@ -138,6 +144,7 @@ _CALLS: Final[Mapping[str, Callable[[str, tuple[object, ...]], object]]] = {
     **dict.fromkeys(_BUFFERS, _buffer),
     "_codecs.encode": _encoded,
     **dict.fromkeys(RECONSTRUCTORS, _reconstructed),
+    **dict.fromkeys(NAMESPACES, _namespace),
     "torch._tensor._rebuild_from_type_v2": _of_type,
     **dict.fromkeys((_ARRAY, *(each.name for each in _OBJECT)), _never),
 }

@@ -67,6 +67,10 @@ def _protocol(machine: Machine, value: object) -> None:
         raise MalformedError(f"pickle protocol {value} is unknown")
 
 
+def _frame(machine: Machine, value: object) -> None:
+    machine.frame_end = machine.cursor.position + (value if isinstance(value, int) else 0)
+
+
 def _stop(machine: Machine, _: object) -> None:
     machine.result = machine.pop()
     machine.stopped = True
@@ -153,6 +157,9 @@ def _array(machine: Machine, state: object) -> None:
     kind, shape, padded = wrapped(state)
     if not machine.joblib:
         return
+    # Of a frame joblib would read the rest behind the array, which lies behind the frame.
+    if machine.cursor.position < machine.frame_end:
+        raise MalformedError("an array of joblib stands inside of a frame")
     machine.stack[-1] = Instance("numpy.ndarray")
     if not kind.holds_objects:
         skip_array(machine.cursor, kind, shape, padded=padded)
@@ -248,7 +255,7 @@ def _collection(machine: Machine, _: object) -> None:
 
 _HANDLERS: Final[dict[str, Callable[[Machine, object], object]]] = {
     "PROTO": _protocol,
-    "FRAME": lambda _machine, _: None,
+    "FRAME": _frame,
     "STOP": _stop,
     "MARK": lambda machine, _: machine.stack.append(MARK),
     "GLOBAL": _import,

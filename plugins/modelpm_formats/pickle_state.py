@@ -28,6 +28,7 @@ class Machine:
         stopped: Whether STOP was reached.
         result: The value at STOP, as far as the machine knows it.
         tensors: The torch tensors that it rebuilds, by type.
+        frame_end: Where the bytes end that an unpickler has read ahead.
     """
 
     cursor: Cursor
@@ -42,6 +43,7 @@ class Machine:
     stopped: bool = False
     result: object = None
     tensors: dict[str, TensorTotal] = field(default_factory=dict)
+    frame_end: int = 0
     stack: list[object] = field(default_factory=list)
     memo: Memo = field(default_factory=Memo)
 

@@ -1,6 +1,5 @@
 """Pickles in every wrapping, judged by what they would do: rebuild data, or run code."""
 
-import ast
 import re
 import zipfile
 from dataclasses import dataclass, field
@@ -8,31 +7,28 @@ from typing import Final
 
 from modelpm.api.inspection import ByteSource, Danger, Facts, Findings, TensorSummary
 from modelpm.api.toolkit import BoundError, Cursor, MalformedError, Part, dangerous, structural, worst
-from modelpm_formats import archives, executables, keras
+from modelpm_formats import archives, executables, keras, numpy_files
 from modelpm_formats.budget import MOST_WORK, Budget
 from modelpm_formats.packed import Forward, Packed, is_compressed
 from modelpm_formats.pickle_judge import NAME, judge, least_danger, looks_like_pickle, may_be_pickle
 from modelpm_formats.pickle_tensors import TensorTotal
 
-NUMPY_MAGIC: Final = b"\x93NUMPY"
 HEAD: Final = 4096
 _DEPTH: Final = 4
 _NAMED: Final = 3
 _MOST_REFUSED: Final = 1_000
 _MOBILE: Final = b"PTMF"  # at byte 4
-_CODE: Final = re.compile(r"(?:.*/)?code/.*|(?:.*/)?bytecode\.pkl|MAR-INF/.*")
+_CODE: Final = re.compile(r"(?:.*/)?code/.*|(?:.*/)?bytecode\.pkl|MAR-INF/.*|(?:.*/)?\.data/extern_modules")
 _KERAS_CONFIGURATION: Final = "config.json"
 _LARGEST_CONFIG: Final = 16 << 20
 _JSON: Final = 16  # bytes that a unit of work parses
-_LONGEST_NUMPY_HEADER: Final = 64 << 10
-_PYTHON_2_LONG: Final = re.compile(rb"(?<=[0-9])L(?=[,)])")
-_PLAIN_TYPE: Final = re.compile(r"[<>|=]?[biufcSUVmM?][0-9]*(\[[0-9a-zA-Z]+\])?")
+_STORAGE: Final = 10  # units that the head of one costs
 
 
 def is_wrapping(head: bytes) -> bool:
     """Return whether the first bytes are those of an archive, a compressed file or a numpy array."""
     archive = archives.is_zip(head) or archives.is_tar(head) or is_compressed(head)
-    return archive or archives.unreadable(head) is not None or head.startswith(NUMPY_MAGIC)
+    return archive or archives.unreadable(head) is not None or numpy_files.is_array(head)
 
 
 def _is_mobile(head: bytes) -> bool:
@@ -144,7 +140,7 @@ class _Walk:
                     self.zips.append(part)
                 self._member(member, part, depth - 1)
             return "tar"
-        if head.startswith(NUMPY_MAGIC):
+        if numpy_files.is_array(head):
             return self._numpy(name, source)
         packed = self._compressed(name, source, depth) if is_compressed(head) else None
         return packed or self._pickle(name, source, 0)  # `(S` begins a pickle, and a zlib stream as well
@@ -190,13 +186,23 @@ class _Walk:
         archive = archives.zip_archive(source)
         names = frozenset(archive.namelist())
         if any(_CODE.fullmatch(member) for member in names):
-            self.code(name, "it holds TorchScript or a server's handler, which is code")
+            self.code(name, "it holds TorchScript, a torch package or a server's handler, which is code")
         for info in archive.infolist():
-            if not info.is_dir() and not archives.is_storage(info.filename, names):
+            if self.budget.left < 0:
+                break  # that is said, and the rest would say it again
+            is_storage = archives.is_storage(info.filename, names) and not self._is_array(source, info)
+            if not info.is_dir() and not is_storage:
                 self._zip_member(archive, source, info, depth)
         if any(member.rpartition("/")[2] == "data.pkl" for member in names):
             return "torch"
         return "npz" if names and all(member.endswith(".npy") for member in names) else "zip"
+
+    def _is_array(self, source: ByteSource, info: zipfile.ZipInfo) -> bool:
+        """Whether a storage of torch is an array to numpy, which reads any member of a zip archive."""
+        self.budget.spend(_STORAGE)
+        if info.compress_type != zipfile.ZIP_STORED:
+            return True  # torch stores them as they are
+        return numpy_files.is_array(archives.stored(source, info).read(0, numpy_files.HEAD))
 
     def _zip_member(self, archive: zipfile.ZipFile, source: ByteSource, info: zipfile.ZipInfo, depth: int) -> None:
         try:
@@ -215,29 +221,17 @@ class _Walk:
             self.code(_KERAS_CONFIGURATION, found)
 
     def _numpy(self, name: str, source: ByteSource) -> str:
+        """Judge the arrays of a file, which a program may have written one behind the other."""
         cursor = Cursor(source)
-        major = cursor.take(len(NUMPY_MAGIC) + 2)[len(NUMPY_MAGIC)]
-        length = cursor.number(2 if major == 1 else 4)
-        if length > _LONGEST_NUMPY_HEADER:
-            raise BoundError("the header of the array is larger than modelpm reads")
-        self.budget.spend(length)
-        if not _plain_array(cursor.take(length)) and self._pickle(name, source, cursor.position) is None:
-            self.code(name, "it holds an array of objects, whose pickle cannot be followed")
+        while cursor.position < cursor.end:
+            start = cursor.position
+            if not numpy_files.is_array(source.read(start, numpy_files.HEAD)):
+                self._pickle(name, source, start)
+                break
+            size = numpy_files.plain_size(cursor, self.budget)
+            if size is None:
+                if self._pickle(name, source, cursor.position) is None:
+                    self.code(name, "it holds an array of objects, whose pickle cannot be followed")
+                break
+            cursor.skip(min(size, cursor.end - cursor.position))
         return "numpy"
-
-
-def _plain_array(header: bytes) -> bool:
-    """Return whether an array holds numbers and texts only; objects are a pickle."""
-    try:
-        plain = _PYTHON_2_LONG.sub(b"", header).decode("latin-1").strip()
-        table = None if "\\" in plain else ast.literal_eval(plain)
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise MalformedError("the header of the array cannot be read") from error
-    return isinstance(table, dict) and _plain_type(table.get("descr"), _DEPTH)
-
-
-def _plain_type(kind: object, depth: int) -> bool:
-    if isinstance(kind, str):
-        return bool(_PLAIN_TYPE.fullmatch(kind))
-    rows = kind if isinstance(kind, list) and depth else [None]
-    return all(isinstance(row, tuple) and len(row) > 1 and _plain_type(row[1], depth - 1) for row in rows)

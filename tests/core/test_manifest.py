@@ -283,8 +283,10 @@ def test_settling_ends_all_drift_and_keeps_what_did_not_change() -> None:
     [
         ("openvino", "openvino_model.bin", True),
         ("openvino", "model.bin", True),  # a pickle of that name is refused for its bytes
-        ("", "model.bin", False),
-        ("pickle", "model.bin", False),
+        ("", "model.bin", True),  # its bytes tell, once they are here
+        ("pickle", "model.bin", True),
+        ("pickle", "model.pt", False),
+        ("gguf", "model.bin", False),
         ("openvino", "model.ckpt", False),
     ],
 )
@@ -292,6 +294,24 @@ def test_an_ending_that_every_program_uses_names_no_format(format_: str, path: s
     rules = Rules(formats=("openvino",))
     with nullcontext() if allowed else pytest.raises(Denied, match="allow-formats"):
         rules.check("m", format_=format_, license_="", paths=[path])
+
+
+@pytest.mark.parametrize(
+    ("formats", "allow", "allowed"),
+    [
+        ({"openvino"}, (), True),
+        ({"openvino", "gguf"}, (), False),
+        ({"pickle"}, (), False),
+        ({"pickle"}, ("code",), True),
+        (set[str](), (), False),
+    ],
+)
+def test_formats_of_bytes_are_held_against_the_rule(
+    formats: set[str], allow: tuple[str, ...], *, allowed: bool
+) -> None:
+    with nullcontext() if allowed else pytest.raises(Denied, match="allow-formats"):
+        Rules(formats=("OpenVINO",)).check_formats("m", formats, allow)
+    Rules().check_formats("m", formats, allow)
 
 
 @pytest.mark.parametrize(

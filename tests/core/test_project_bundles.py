@@ -101,6 +101,19 @@ def test_a_bundle_has_the_lock_as_the_user_left_it(manager: modelpm.Manager, pro
     assert (tmp_path / "bundle" / "models.lock").read_text() == lock.read_text()
 
 
+def test_a_lock_that_is_too_large_for_a_bundle_is_said_on_both_sides(
+    manager: modelpm.Manager, project: Project, stranger: modelpm.Manager, tmp_path: Path
+) -> None:
+    lock, bundle = project.root / "models.lock", tmp_path / "b.tar"
+    lock.write_text(lock.read_text() + "#" * (17 << 20) + "\n")
+    with pytest.raises(UsageError, check=coded("lock_full")):
+        manager.bundle(bundle, project=project)
+    with tarfile.open(bundle, "w") as tar:
+        tar.add(lock, "models.lock")
+    with pytest.raises(IntegrityError, check=coded("no_bundle")):
+        stranger.import_(bundle)
+
+
 def test_a_draft_in_a_folder_that_has_a_second_name_is_not_written_into(
     manager: modelpm.Manager, project: Project, tmp_path: Path
 ) -> None:
@@ -168,7 +181,7 @@ def test_a_damaged_bundle_is_refused_and_leaves_no_damaged_blob(
         tar.add(project.root / "models.toml", "../../evil")
     for name, content in (("cut", data[: len(data) // 2 - 7]), ("flip", data.replace(b"chat 1.0", b"chat 6.6", 1))):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(IntegrityError, check=coded("digest_mismatch", "no_bundle")):
+        with pytest.raises(IntegrityError, check=coded("digest_mismatch", "no_bundle", "bundle_incomplete")):
             stranger.import_(tmp_path / name)
     with pytest.raises(IntegrityError, check=coded("no_bundle")):
         stranger.import_(hostile)

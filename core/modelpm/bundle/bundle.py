@@ -16,7 +16,7 @@ from modelpm.disk import explained, make_folder, system
 from modelpm.disk.atomic import write_atomic
 from modelpm.environment.environment import Environment, lock_text
 from modelpm.errors import Code, IntegrityError, StoreError, UsageError
-from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lockfile.file import MAX_CARRIED_BYTES, Lock, check_carried, parse_lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.discovery import FILE, LOCK
 from modelpm.store import Store
@@ -67,7 +67,7 @@ def write_bundle(environment: Environment, target: Path, split: int | None) -> l
     store = environment.store
     gather(environment, lock.models)
     blobs = [(sha256, size, store.blob(sha256)) for sha256, size in sorted(files.items())]
-    text = (environment.text() or lock.render()).encode()
+    text = check_carried((environment.text() or lock.render()).encode())
     texts = layout.texts_of(lock, text)
     if target.is_dir():
         _check_folder(target)
@@ -314,11 +314,11 @@ def _empty(source: Path) -> IntegrityError:
 
 def _first(name: str, size: int, chunks: Iterator[bytes], source: Path) -> Lock:
     """Return the lock, which stands first in a bundle."""
-    if name != LOCK or size > MAX_LOCK_BYTES:
+    if name != LOCK or size > MAX_CARRIED_BYTES:
         raise IntegrityError(f"{source} is not a bundle of modelpm: {LOCK} is not the first in it", code=Code.NO_BUNDLE)
     content = b"".join(chunks)
-    if len(content) > MAX_LOCK_BYTES:
-        raise UsageError(f"the lock in {source} is larger than {MAX_LOCK_BYTES} bytes", code=Code.LOCK_UNREADABLE)
+    if len(content) > MAX_CARRIED_BYTES:
+        raise UsageError(f"the lock in {source} is larger than {MAX_CARRIED_BYTES} bytes", code=Code.LOCK_UNREADABLE)
     return parse_lock(content.decode(errors="replace"), f"the lock in {source}")
 
 

@@ -10,7 +10,7 @@ from modelpm.api.oci import Document, Index, Manifest
 from modelpm.bundle.artifact import of_lock, of_model
 from modelpm.disk.reading import read_bytes
 from modelpm.errors import IntegrityError
-from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock
+from modelpm.lockfile.file import MAX_CARRIED_BYTES, Lock
 
 MARK: Final = "oci-layout"
 ROOT: Final = "index.json"
@@ -67,7 +67,7 @@ def lock_in(folder: Path) -> str:
         manifest = _document(folder, entry) if entry is not None else None
         if not isinstance(manifest, Manifest) or len(manifest.layers) != 1:
             return ""
-        return _blob(folder, manifest.layers[0], MAX_LOCK_BYTES).decode(errors="replace")
+        return _blob(folder, manifest.layers[0], MAX_CARRIED_BYTES).decode(errors="replace")
     except OSError:
         return ""
 

@@ -195,6 +195,8 @@ class Project(Reader):
         if not state.healed and self._settled(state) and self._is_complete(state):
             self._check(state)
             self._services.environment_of(self.site, state.lock.dir).seen()
+            for text in self._services.judge.drifted(state.lock.models, self.site.lock.name):
+                self._services.bus.warn(text)
             return self._unchanged(state)
         return run.report("lock", sync=False)
 

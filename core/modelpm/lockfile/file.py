@@ -23,6 +23,7 @@ from modelpm.text.untrusted import check_model_name, check_path, check_paths, pr
 
 VERSION = 1
 MAX_LOCK_BYTES = 64 << 20
+MAX_CARRIED_BYTES = 16 << 20  # of the lock in a bundle or a registry, which is a stranger's
 _HEADER = re.compile(r"^\[", re.MULTILINE)
 _CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 _ONCE = (
@@ -140,6 +141,21 @@ def check_size(text: str, origin: str, more: int = 0) -> None:
             code=Code.LOCK_FULL,
             hints=["take fewer files with --include GLOB, or keep some models in another project"],
         )
+
+
+def check_carried(text: bytes) -> bytes:
+    """Return the text of a lock that is to be carried elsewhere, unless it could not be read there.
+
+    Raises:
+        UsageError: Code ``lock_full``.
+    """
+    if len(text) > MAX_CARRIED_BYTES:
+        raise UsageError(
+            f"the lock is larger than the {binary_size(MAX_CARRIED_BYTES)} that one in a bundle or a registry may have",
+            code=Code.LOCK_FULL,
+            hints=["keep some models in another project: each bundle has one lock"],
+        )
+    return text
 
 
 # Folders from which other tools run files; a lock from a stranger must not place any there.

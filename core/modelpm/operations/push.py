@@ -21,7 +21,7 @@ from modelpm.environment.environment import Environment
 from modelpm.errors import IntegrityError, Interrupted, NotFound, UsageError
 from modelpm.events.acts import acting
 from modelpm.events.call import Call
-from modelpm.lockfile.file import Lock
+from modelpm.lockfile.file import Lock, check_carried
 from modelpm.lockfile.model import LockedModel
 from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.plugins.registry import Registry
@@ -112,7 +112,7 @@ class Pusher:
         if place.file or place.quantization or oci.is_digest(place.revision or ""):
             raise UsageError(
                 f"`{target}` is not a place to push to: it names a digest or a file",
-                hints=["name a tag: oci://HOST/REPOSITORY:TAG"],
+                hints=["name a tag or a prefix: oci://HOST/REPOSITORY:TAG, s3://BUCKET/PREFIX"],
             )
         return place
 
@@ -126,7 +126,7 @@ class Pusher:
             moved = [replace(model, groups=()) for model in moved]
         groups = load.whole.default_groups if load.whole is not None else ()
         lock = Lock().with_settings("", groups).changed(put=moved)
-        return artifact.of_lock(lock, made, lock.render().encode())
+        return artifact.of_lock(lock, made, check_carried(lock.render().encode()))
 
     def _pieces(self, models: Sequence[LockedModel], known: artifact.Pieces) -> artifact.Pieces:
         """Return the digests of the pieces of every file: as they were pushed before, or hashed."""

@@ -15,7 +15,7 @@ from modelpm.bundle.artifact import moved
 from modelpm.environment.environment import lock_text
 from modelpm.errors import Code, Denied, IntegrityError, ModelpmError, UsageError
 from modelpm.inspection.layouts.choose import ALL
-from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, parse_lock
+from modelpm.lockfile.file import MAX_CARRIED_BYTES, Lock, parse_lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.lockfile.requirement import Requirement
 from modelpm.plugins.kinds.source import GuardedSource
@@ -130,7 +130,7 @@ class Origin:
             )
         manifest = oci.read_document(source.document(self.reference, entry.digest).content, self.text)
         layers: Sequence[Descriptor] = manifest.layers if isinstance(manifest, Manifest) else ()
-        if len(layers) != 1 or layers[0].media_type != oci.LOCK or layers[0].size > MAX_LOCK_BYTES:
+        if len(layers) != 1 or layers[0].media_type != oci.LOCK or layers[0].size > MAX_CARRIED_BYTES:
             raise IntegrityError(f"the lock in {self.text} is not one", code=Code.MALFORMED)
         content = source.blob(self.reference, layers[0])
         return parse_lock(content.decode(errors="replace"), f"the lock in {self.text}")

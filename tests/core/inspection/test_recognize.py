@@ -152,6 +152,20 @@ def signed_tar(data: bytes) -> bytes:
     return bytes(block)
 
 
+def spelled_tar(data: bytes) -> bytes:
+    """Return a tar archive whose checksum is a binary number, and whose first member has no name."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        member = tarfile.TarInfo("x")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    block = bytearray(made.getvalue())
+    block[0] = 0
+    block[148:156] = b" " * 8
+    block[148:156] = b"\x80" + sum(block[:512]).to_bytes(7, "big")
+    return bytes(block)
+
+
 PICKLED_CODE = b"cos\nsystem\n(S'true'\ntR."
 
 
@@ -164,6 +178,7 @@ PICKLED_CODE = b"cos\nsystem\n(S'true'\ntR."
         ("model.dat", gzip.compress(PICKLED_CODE, mtime=0)),
         ("model.dat", b"\x04\x22\x4d\x18" + bytes(60)),  # lz4, which is not read
         ("checkpoint.tar", signed_tar(PICKLED_CODE)),
+        ("checkpoint.tar", spelled_tar(PICKLED_CODE)),
     ],
 )
 def test_no_name_and_no_other_format_hides_a_pickle(name: str, data: bytes) -> None:

@@ -4,6 +4,7 @@ import struct
 import sys
 import types
 import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -91,3 +92,37 @@ def test_a_joblib_file_with_arrays_is_a_pickle(monkeypatch: pytest.MonkeyPatch) 
     assert danger(joblib_file(array, dtype=np.dtype("S4"))) == Danger.CODE
     crowd: dict[str, Any] = {f"key{number}": 1 for number in range(20)}
     assert danger(joblib_file(array, **crowd)) == Danger.CODE
+
+
+def test_arrays_behind_an_array_are_judged_too() -> None:
+    plain = [np.ones(3), np.array(["é"]), np.zeros(2, dtype=[("a", "<f4", (2,)), ("b", [("c", "<i8")])]), np.zeros(0)]
+    several = b"".join(map(saved, plain))
+    assert danger(several) == Danger.NONE
+    assert danger(several + b"rest") == Danger.NONE
+    assert danger(several + saved(np.array([None]))) == Danger.PICKLE
+    at = saved(np.array([None])).index(b"\n") + 1
+    assert danger(several + saved(np.array([None]))[:at] + EVIL) == Danger.CODE
+    assert danger(several + EVIL) == Danger.CODE
+    assert danger(saved(np.ones(3)).replace(b"(3,)", b"(x,)")) == Danger.CODE
+    assert danger(saved(np.ones(3)).replace(b"'shape': (3,)", b"'shape': [3] ")) == Danger.CODE
+
+
+def test_numpy_reads_the_storages_of_torch_as_well() -> None:
+    at = saved(np.array([None])).index(b"\n") + 1
+    evil = saved(np.array([None]))[:at] + EVIL
+    for data, expected in ((bytes(64), Danger.PICKLE), (saved(np.ones(3)), Danger.PICKLE), (evil, Danger.CODE)):
+        assert danger(zipped({"a/data.pkl": pickle.dumps({}, 2), "a/data/0": data})) == expected
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a/data.pkl", pickle.dumps({}, 2))
+        archive.writestr("a/data/0", evil)
+    assert danger(stream.getvalue()) == Danger.CODE
+
+
+def test_an_old_joblib_file_is_a_length_and_a_zlib_stream() -> None:
+    for length in (b"0x15", b"15"):
+        for space in (b"", b" "):
+            head = b"ZF" + length.ljust(19) + space
+            assert danger(head + zlib.compress(EVIL)) == Danger.CODE
+            assert danger(head + zlib.compress(pickle.dumps({}, 2))) == Danger.PICKLE
+            assert danger(head + b"no stream") == Danger.NONE

@@ -102,6 +102,8 @@ ATTACKS = {
     "joblib: no padding": WRAPPER + b")\x81" + table(
         subclass=NDARRAY, shape=ONE, order=word("C"), dtype=dtype("u1"), allow_mmap=b"\x89"
     ) + b"b" + b"0" + EVIL[:-1],
+    "joblib: an array inside of a frame": b"\x95" + struct.pack("<Q", len(ARRAY) + 1) + ARRAY,
+    "a namespace with attributes": NAMESPACE + table(append=named("builtins", "dict")) + b"\x85R",
     "joblib: a width that is not said": WRAPPER + b")\x81" + state(ONE, dtype("c")) + b"b" + RAW,
 }  # fmt: skip
 
@@ -113,7 +115,15 @@ def test_an_allowed_name_with_another_use_is_code(attack: str) -> None:
 
 def test_the_parts_of_the_attacks_alone_are_data() -> None:
     objects = WRAPPER + b")\x81" + state(ONE, dtype("O8", *flags(63))) + b"b" + b"\x80\x04]N\x85."
-    for data in (ARRAY, objects, dtype("f8"), NAMESPACE + b")R" + table(a=b"N") + b"b", NAMESPACE + b")\x81"):
+    frame = b"\x95" + struct.pack("<Q", len(ARRAY) - len(RAW))
+    for data in (
+        ARRAY,
+        frame + ARRAY,
+        objects,
+        dtype("f8"),
+        NAMESPACE + b")R" + table(a=b"N") + b"b",
+        NAMESPACE + b")\x81",
+    ):
         assert told(b"\x80\x04" + data + b".") == (Danger.PICKLE, [])
 
 
