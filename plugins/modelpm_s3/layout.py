@@ -11,9 +11,7 @@ from hashlib import sha256
 
 from modelpm.api import Code, IntegrityError, ModelpmError, NotFound, Reference, Unavailable, UsageError, printable
 from modelpm.api.oci import (
-    INDEX as INDEX_TYPE,
-)
-from modelpm.api.oci import (
+    INDEX,
     MANIFEST,
     MAX_DOCUMENT,
     REF_NAME,
@@ -31,7 +29,7 @@ from modelpm_s3.grammar import Place, below, place
 from modelpm_s3.objects import Objects
 from modelpm_s3.uploads import Upload
 
-MARK, INDEX = "oci-layout", "index.json"
+MARK_FILE, INDEX_FILE = "oci-layout", "index.json"
 _MARK = b'{"imageLayoutVersion":"1.0.0"}'
 _LATEST = "latest"
 _MAX_BLOB = 64 << 20  # bytes of a config or a lock
@@ -81,7 +79,7 @@ class Layout:
                 code=Code.DIGEST_MISMATCH,
                 hints=["nothing was installed; push the model again"],
             )
-        kind = MANIFEST if isinstance(read_document(content, str(reference)), Manifest) else INDEX_TYPE
+        kind = MANIFEST if isinstance(read_document(content, str(reference)), Manifest) else INDEX
         return Document(kind, content)
 
     def blob(self, reference: Reference, blob: Descriptor) -> bytes:
@@ -106,7 +104,7 @@ class Layout:
         self._put(self.key(where, document.digest), document.content)
         if not named:
             return None
-        self._put(below(where, MARK), _MARK)
+        self._put(below(where, MARK_FILE), _MARK)
         for attempt in range(_TRIES):
             try:
                 return self._name(where, document)
@@ -115,7 +113,7 @@ class Layout:
                     raise
             time.sleep(random.uniform(0, 0.05 * (attempt + 1)))  # noqa: S311 - no cryptography
         raise Unavailable(
-            f"s3://{reference.path}/{INDEX} is replaced by others all the time",
+            f"s3://{reference.path}/{INDEX_FILE} is replaced by others all the time",
             hints=["run the same command again: what was sent is not sent again"],
             code=Code.CHANGED,
         )
@@ -126,9 +124,9 @@ class Layout:
         said = index.manifests if index is not None else ()
         others = [_without_name(each) for each in said if each.digest != document.digest]
         entries = [document.descriptor({REF_NAME: _LATEST}), *others]
-        made = Document.of(INDEX_TYPE, {"manifests": [entry.as_json() for entry in entries]})
+        made = Document.of(INDEX, {"manifests": [entry.as_json() for entry in entries]})
         condition = {"If-Match": tag} if index is not None else {"If-None-Match": "*"}
-        self._put(below(where, INDEX), made.content, condition)
+        self._put(below(where, INDEX_FILE), made.content, condition)
 
     def _put(self, where: Place, content: bytes, condition: dict[str, str] | None = None) -> None:
         headers = {"Content-Type": "application/json", **(condition or {})}
@@ -137,12 +135,12 @@ class Layout:
     def _index(self, where: Place) -> tuple[Index | None, str]:
         """Return the index and its entity tag; None where there is none."""
         try:
-            answer = self._objects.at(below(where, INDEX), cap=MAX_DOCUMENT)
+            answer = self._objects.at(below(where, INDEX_FILE), cap=MAX_DOCUMENT)
         except NotFound:
             return None, ""
-        found = read_document(answer.body, f"s3://{where.bucket}/{where.key}/{INDEX}")
+        found = read_document(answer.body, f"s3://{where.bucket}/{where.key}/{INDEX_FILE}")
         if not isinstance(found, Index):
-            raise IntegrityError(f"s3://{where.bucket}/{where.key}/{INDEX} is not an index", code=Code.MALFORMED)
+            raise IntegrityError(f"s3://{where.bucket}/{where.key}/{INDEX_FILE} is not an index", code=Code.MALFORMED)
         return found, answer.headers.get("ETag", "")
 
     def _latest(self, reference: Reference) -> str:

@@ -14,7 +14,7 @@ from modelpm.http import Answer, PermanentError, strong_validator
 from modelpm_s3 import grammar
 from modelpm_s3.documents import Entry
 from modelpm_s3.grammar import Place
-from modelpm_s3.layout import INDEX, MARK, Layout
+from modelpm_s3.layout import INDEX_FILE, MARK_FILE, Layout
 from modelpm_s3.objects import Objects, question
 
 _PROMISED = 256  # files of a prefix that are asked for their digests
@@ -67,7 +67,8 @@ class S3(Objects):
             return self.resolve(reference)  # a HEAD that is refused for its region does not say so
         if not entries:
             raise refused or NotFound(f"the bucket {place.bucket} is empty", code=Code.FILE_NOT_FOUND)
-        if {grammar.below(place, MARK).key, grammar.below(place, INDEX).key} <= {entry.key for entry in entries}:
+        marks = {grammar.below(place, name).key for name in (MARK_FILE, INDEX_FILE)}
+        if marks <= {entry.key for entry in entries}:
             return self._pushed(reference)
         return self._all(place, entries)
 
@@ -120,11 +121,18 @@ class S3(Objects):
     def _head(self, place: Place, version: str) -> Head:
         return _facts(self.head_at(place, _of_version(version), _ASK_DIGEST))
 
+    def _promise(self, place: Place) -> Head | None:
+        """Return the facts about an object of a listing; None where this one object is not for these keys."""
+        try:
+            return self._head(place, "")
+        except (Denied, NotFound):
+            return None
+
     def _all(self, place: Place, entries: list[Entry]) -> Snapshot:
         reference = Reference("s3", grammar.written(*place))
         promised = [entry.key for entry in entries if entry.has_sha256][:_PROMISED]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            asked = pool.map(lambda key: self._head(Place(place.bucket, key), ""), promised)
+            asked = pool.map(lambda key: self._promise(Place(place.bucket, key)), promised)
             heads = dict(zip(promised, asked, strict=True))
         files = tuple(self._file(place, entry, heads.get(entry.key)) for entry in entries)
         lines = "".join(f"{entry.key}\0{entry.size}\0{entry.tag}\n" for entry in entries)

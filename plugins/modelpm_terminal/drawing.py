@@ -1,5 +1,6 @@
 """The look of the bars. Pure: states in, lines out."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,7 @@ from modelpm_terminal.names import apart
 
 _WIDE = 60  # cells; below that a bar does not fit beside the numbers
 _PERCENT, _LEFT, _LEAST_BAR = 4, 7, 8  # cells that columns take
+_ASIDE = re.compile(r" \([^()]*\)")
 _EDGE = 3  # cells: a full line, also one with the ^C that a terminal echoes, would move the cursor to the next one
 _MOST_STAGES = 3
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
@@ -79,7 +81,10 @@ def draw_stages(
         took = (now - stage.since).total_seconds()
         counted = stage.until is not None or stage.work.value in {"stalled", "resuming"}
         age = f" ({left_text(took)})" if took >= _LONG and not counted else ""
-        lines.append(_cut(f"{mark} {printable(stage.words(now))}", max(1, width - _EDGE - len(age))) + age)
+        text, space = f"{mark} {printable(stage.words(now))}", max(1, width - _EDGE - len(age))
+        if cells(text) > space:  # what the other process does matters less than what is waited for
+            text = _ASIDE.sub("", text)
+        lines.append(_cut(text, space) + age)
     return [line.translate(_ASCII) for line in lines] if ascii_only else lines
 
 

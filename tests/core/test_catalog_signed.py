@@ -212,6 +212,16 @@ def _threshold(repository: Repository) -> None:
     _new(repository)
 
 
+def _snapshot_rollback_with_hashes(repository: Repository) -> None:
+    """The snapshot that is here is another one than the timestamp names; its versions count all the same."""
+    repository.snapshot.meta["targets.json"] = MetaFile(1)
+    repository.snapshot.version += 1
+    data = repository.data("snapshot")
+    repository.put("snapshot")
+    repository.timestamp.snapshot_meta = MetaFile.from_data(repository.snapshot.version, data, ["sha256"])
+    repository.next("timestamp")
+
+
 SIGNATURE, ROLLBACK, MIXED, EXPIRED = (
     Code.CATALOG_SIGNATURE, Code.CATALOG_ROLLBACK, Code.CATALOG_MIXED, Code.CATALOG_EXPIRED
 )  # fmt: skip
@@ -234,6 +244,7 @@ REFUSED: dict[str, tuple[Attack, Code]] = {
     "test_new_targets_unsigned": (_unsigned("targets"), SIGNATURE),
     "test_new_targets_version_mismatch": (_targets_version_mismatch, ROLLBACK),
     "test_new_targets_expired": (_expired("targets"), EXPIRED),
+    "test_snapshot_rollback_with_local_snapshot_hash_mismatch": (_snapshot_rollback_with_hashes, ROLLBACK),
     "test_max_metadata_lengths": (_endless("timestamp.json"), Code.TOO_BIG),
     "test_invalid_target_download": (_tampered_index, MIXED),
     "wrong key of the timestamp": (_wrong_key("timestamp"), SIGNATURE),
@@ -277,15 +288,23 @@ def _key_rotation(role: str) -> Attack:
     return change
 
 
-def _fast_forward(role: str) -> Attack:
-    """Recover from versions that are as high as they can be, by another key for the role."""
+def _recovered(role: str) -> Attack:
+    """Recover from a version that is as high as it can be, by another key for the snapshot and the timestamp."""
 
     def change(repository: Repository) -> None:
-        repository.rotate("timestamp" if role != "timestamp" else role)
-        if role in {"snapshot", "targets"}:
-            repository.rotate("snapshot")
-        if role == "timestamp":
-            repository.timestamp.version = 1
+        getattr(repository, role).version = 99_999
+        if role == "targets":
+            repository.put("targets")
+            repository.snapshot.meta["targets.json"] = MetaFile(99_999)
+            repository.next("snapshot")
+        else:
+            repository.put(role)
+            repository.timestamp.snapshot_meta = MetaFile(99_999)
+            repository.next("timestamp")
+        assert updated(repository.home) == ["unchanged"]
+        repository.rotate("snapshot")
+        repository.rotate("timestamp")
+        getattr(repository, role).version = 2
         _new(repository)
 
     return change
@@ -304,6 +323,8 @@ ACCEPTED: dict[str, Attack] = {
     "test_non_root_rotations": _key_rotation("targets"),
     "test_top_level_roles_update": _key_rotation("snapshot"),
     "test_new_timestamp_fast_forward_recovery": _key_rotation("timestamp"),
+    "test_new_snapshot_fast_forward_recovery": _recovered("snapshot"),
+    "test_new_targets_fast_forward_recovery": _recovered("targets"),
     "test_fetch_target": _new,
     "test_download_targets": _new,
 }
@@ -311,7 +332,7 @@ ACCEPTED: dict[str, Attack] = {
 
 @pytest.mark.parametrize("name", ACCEPTED)
 def test_what_the_publisher_may_do_is_taken(repository: Repository, tmp_path: Path, name: str) -> None:
-    home = tmp_path / "home"
+    home = repository.home = tmp_path / "home"
     added(repository, home)
     ACCEPTED[name](repository)
     assert updated(home) == ["updated"]
@@ -421,3 +442,17 @@ def test_trust_on_first_use_says_what_it_believes_and_writes_it_down(repository:
     audit = (home / "audit" / "audit.jsonl").read_text()
     assert digest in audit
     assert '"first_use":true' in audit.replace(" ", "")
+
+
+def test_the_page_names_every_case_and_where_it_is_met() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "signed-catalogs.md").read_text()
+    cases = re.findall(r"^\| [a-z -]+ \| `(test_\w+)` \| (.+) \|$", page, re.MULTILINE)
+    assert len(cases) == len(dict(cases)) == 55
+    here = (Path(__file__).read_text(), (Path(__file__).parent / "test_catalog_publish.py").read_text())
+    for name, met in cases:
+        if met.startswith("refused"):
+            assert name in REFUSED
+        elif met.startswith("accepted"):
+            assert name in ACCEPTED
+        elif found := re.match(r"`(test_\w+)`", met):
+            assert any(f"def {found[1]}(" in text for text in here), name

@@ -80,6 +80,8 @@ def test_a_message_is_broken_between_words_and_a_command_never() -> None:
     command = "modelpm install hf://acme/one-long-name --as ANOTHER-NAME"
     hint = line(("hint:", "hint"), f" to keep both: {command}")
     assert [text_of(part) for part in wrapped(hint, 40)] == ["hint: to keep both:", f"  {command}"]
+    size = line("a long name that takes 4.7 GiB", " of it")
+    assert [text_of(part) for part in wrapped(size, 26)] == ["a long name that takes", "  4.7 GiB of it"]
     path = line(("   /home/ada/my models/with a long name/of a file.gguf", "dim"))
     assert wrapped(path, 20) == [path]
 

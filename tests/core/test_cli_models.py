@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -74,7 +75,8 @@ def test_the_users_models_are_upgraded_within_their_specs_and_beyond_when_told(r
     would = run("upgrade", "--latest", "--dry-run", "--json")
     assert [(c["action"], c["release"]) for c in document(would)["changes"]] == [("upgrade", "2.0")]
     assert [m["release"] for m in document(run("list", "--json"))["items"]] == ["1.0"]
-    assert "chat  2.0 q4  1.0 -> 2.0" in run("upgrade", "--latest").stderr
+    upgraded = run("upgrade", "--latest").stderr
+    assert re.match(r"Upgraded 1 model \(.*\) in .*\n ~ chat  2.0 q4  1.0 -> 2.0\n", upgraded)
     (row,) = document(run("list", "--json"))["items"]
     assert (row["model"], row["release"]) == ("acme/chat", "2.0")
     assert run("outdated", "--exit-code").stderr == "everything is up to date\n"
@@ -134,16 +136,16 @@ def test_outdated_says_what_became_of_what_is_locked(run: Run, shop: Shop, serve
     shop.offer("chat", "1.0")
     assert notes(run) == [("1.0", "1.1 is not in the catalog any more")]
     shop.offer("chat", "1.0", "1.1", v1_1={"blocked": "malware"})
-    assert notes(run) == [("1.0", "blocked: malware")]
+    assert notes(run) == [("1.0", "acme/chat 1.1 is blocked by its catalog: malware")]
     shop.offer("chat", "1.0", "1.1", license="apache-2.0")
-    assert notes(run) == [("1.1", "its catalog entry changed")]
+    assert notes(run) == [("1.1", "its catalog entry changed since it was locked")]
     shop.offer("chat", "1.0", "1.1", files=("other.gguf",))
-    assert notes(run) == [("1.1", "its catalog entry changed")]
+    assert notes(run) == [("1.1", "its catalog entry changed since it was locked")]
     shop.offer("chat", "1.0", "1.1", "1.2")
     assert notes(run) == [("1.2", "")]
     shop.offer("chat", "1.0", "1.1", server=server)
     online = partial(run, MODELPM_OFFLINE="0")
-    assert notes(online) == [("1.1", "its catalog entry changed")]  # the source is another one
+    assert notes(online) == [("1.1", "its catalog entry changed since it was locked")]  # the source is another one
     online("upgrade")
     result = online("outdated")
     assert "cannot tell whether `chat` changed" in result.stderr

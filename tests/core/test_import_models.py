@@ -4,23 +4,24 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import modelpm
 import modelpm_catalogs
+from modelpm.api import KnownFile
+from modelpm.catalog import Catalogs
 from modelpm.errors import Denied, IntegrityError, Interrupted, NotFound, UsageError
 from modelpm.results.installed import InstalledModel
-from modelpm.store import Store
-from tests.conftest import Ran
+from tests.core.test_cli_commands import Run, run  # noqa: F401 - a fixture
+from tests.support.catalogs import DictCatalog
 from tests.support.models import AsIs, folder_of, holding, manager_in, sized
 
 TINY = Path(modelpm_catalogs.__file__).parent / "tiny" / "tiny.gguf"
 GGUF, WEIGHTS = sized("a.gguf", 4096), sized("a.safetensors", 4096)
 COMMIT = "a" * 40
-Modelpm = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -68,6 +69,28 @@ def test_files_that_a_catalog_knows_are_its_model(manager: modelpm.Manager, tmp_
     assert manager.install(["tiny"]).changes[0].action == "reuse"
 
 
+class Knowing(DictCatalog):
+    """A catalog that knows every digest."""
+
+    def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
+        assert len(sha256) == 64
+        published = KnownFile("hf://acme/Nice-GGUF", "Nice-Q4_K_M.gguf", "mit")
+        return (KnownFile("here/gone:q4", "gone.gguf"), published)
+
+
+def test_a_file_has_the_name_license_and_address_of_who_publishes_it(manager: modelpm.Manager, tmp_path: Path) -> None:
+    services = manager._services  # noqa: SLF001 - the built-in catalog knows published files only
+    services.__dict__["catalogs"] = Catalogs([("here", lambda: Knowing([]))])
+    for name, known in (("download (1).gguf", "nice-q4_k_m"), ("model.gguf", "nice-q4_k_m")):
+        folder_of(tmp_path / "d", {name: GGUF})
+        (change,) = manager.import_(tmp_path / "d" / name).changes
+        assert change.name == known
+    (model,) = installed(manager)
+    assert model.license == "mit"
+    assert model.files[0].sources[1] == "hf://acme/Nice-GGUF/Nice-Q4_K_M.gguf"
+    assert not manager.outdated().rows
+
+
 def snapshot(cache: Path, files: dict[str, bytes]) -> Path:
     """Lay out a repository as huggingface_hub does; return the snapshot."""
     folder = cache / "models--acme--small" / "snapshots" / COMMIT
@@ -82,6 +105,7 @@ def snapshot(cache: Path, files: dict[str, bytes]) -> Path:
 
 def test_a_cache_gives_models_with_the_address_of_their_repository(manager: modelpm.Manager, tmp_path: Path) -> None:
     snapshot(tmp_path / "hub", {"small-Q4_K_M.gguf": GGUF, "small-Q8_0.gguf": sized("a.gguf", 4096, 2)})
+    (tmp_path / "hub" / "CACHEDIR.TAG").write_text("Signature: 8a477f597d28d172789f06886806bc55")
     result = manager.import_(tmp_path / "hub")
     assert {change.name for change in result.changes} == {"small-q4_k_m", "small-q8_0"}
     assert not result.warnings  # blobs and branches are how the cache keeps its models
@@ -142,9 +166,10 @@ def test_a_shard_brings_its_set_and_an_incomplete_one_is_refused(manager: modelp
 def test_what_is_dangerous_or_broken_is_not_installed_and_the_rest_is(manager: modelpm.Manager, tmp_path: Path) -> None:
     broken = AsIs(GGUF[:1000])
     folder_of(tmp_path / "d", {"good.gguf": GGUF, "data.pkl": b"some data", "cut.gguf": broken})
-    result = manager.import_(tmp_path / "d")
-    assert [change.name for change in result.changes] == ["good"]
-    assert {type(error) for error in result.errors} == {Denied, IntegrityError}
+    planned, result = (manager.import_(tmp_path / "d", dry_run=dry_run) for dry_run in (True, False))
+    for each in (planned, result):
+        assert [change.name for change in each.changes] == ["good"]
+        assert {type(error) for error in each.errors} == {Denied, IntegrityError}
     assert not [text for text in result.warnings if "no model needs" in text]
     allowed = manager.import_(tmp_path / "d" / "data.pkl", allow_pickle=True)
     assert [change.name for change in allowed.changes] == ["data"]
@@ -183,18 +208,31 @@ def test_what_a_project_has_locked_needs_no_second_name(manager: modelpm.Manager
     assert not installed(manager)
 
 
-def test_a_folder_of_bundle_parts_is_imported(modelpm: Modelpm, tmp_path: Path) -> None:
+def test_a_folder_of_bundle_parts_is_imported(manager: modelpm.Manager, tmp_path: Path) -> None:
     folder_of(tmp_path / "d", {"big.bin": os.urandom(1_500_000)})
     (tmp_path / "stick").mkdir()
-    assert modelpm("import", "d").code == 0
-    assert modelpm("export", "--bundle", "stick/s.tar", "--split", "1M").code == 0
-    other = {"MODELPM_HOME": str(tmp_path / "other")}
-    dry = modelpm("import", "stick", "--dry-run", env=other)
-    assert "Would import 1 model (1.4 MiB)\n + big  1.4 MiB" in dry.stderr
-    assert not list(Store(tmp_path / "other" / "store").blobs())
-    ran = modelpm("import", "stick", "--json", env=other)
-    assert [change["name"] for change in json.loads(ran.stdout)["changes"]] == ["big"]
-    assert modelpm("import", "stick", "--as", "x", env=other).code == 2
+    manager.import_(tmp_path / "d")
+    assert len(manager.bundle(tmp_path / "stick" / "s.tar", split=1 << 20)) == 2
+    with manager_in(tmp_path / "other") as other:
+        planned = other.import_(tmp_path / "stick", dry_run=True)
+        assert [(change.name, change.bytes) for change in planned.changes] == [("big", 1_500_000)]
+        assert not list(other.store.blobs())
+        assert [change.name for change in other.import_(tmp_path / "stick").changes] == ["big"]
+        with pytest.raises(UsageError, match="is a bundle, which names its models"):
+            other.import_(tmp_path / "stick", name="x")
+
+
+def test_the_summary_names_what_was_made_and_what_is_known(run: Run, tmp_path: Path) -> None:  # noqa: F811 - a fixture
+    folder_of(tmp_path / "d", {"renamed.bin": AsIs(TINY.read_bytes()), "mine.gguf": GGUF})
+    ran = run("import", str(tmp_path / "d"), "--dry-run")
+    assert ran.stderr.splitlines()[0] == "Would import 2 models (97.1 KiB)"
+    ran = run("import", str(tmp_path / "d"))
+    first, *lines = ran.stderr.splitlines()
+    assert first.startswith("Imported 2 files (97.1 KiB), 2 of them new, in ")
+    assert sorted(lines) == [" + mine  4.0 KiB", " + tiny  1.0 f16  93.1 KiB", "renamed.bin is core/tiny"]
+    assert "tiny is already installed" in run("import", str(tmp_path / "d")).stderr
+    ran = run("import", str(tmp_path / "d" / "mine.gguf"), "--as", "other", "--json")
+    assert [change["name"] for change in json.loads(ran.stdout)["changes"]] == ["other"]
 
 
 def test_a_cancelled_import_stops(manager: modelpm.Manager, tmp_path: Path) -> None:

@@ -431,3 +431,34 @@ def test_thirty_bad_plugins_at_once_are_checked_together(modelpm: Command, site:
     ran = modelpm("plugins", "check", env=env(site))
     assert ran.code == 1
     assert time.monotonic() - began < 30
+
+
+HOSTILE = {
+    "hangs at import": "import time; time.sleep(99)",
+    "hangs in its hook": "HOOK\n    import time; time.sleep(99)",
+    "raises at import": "raise BaseException('no')",
+    "leaves at import": "raise SystemExit(0)",
+    "pretends to be the user": "raise KeyboardInterrupt",
+    "ends a generator": "HOOK\n    raise GeneratorExit",
+    "floods its message": "HOOK\n    raise ValueError('x' * (100 << 20))",
+    "prints": "import os\nos.write(1, b'noise' * 1000)\nprint('noise')\nHOOK",
+    "keeps a thread": "import threading, time\nthreading.Timer(99, print).start()\nHOOK",
+    "answers with a class": "HOOK\n    return dict",
+}
+
+
+@pytest.mark.marathon
+def test_thirty_hostile_plugins_at_once_break_nothing_that_does_not_need_them(modelpm: Command, site: Path) -> None:
+    for kind in ("source", "inspector", "catalog"):
+        hook = f"from modelpm.api import hookimpl\n@hookimpl\ndef modelpm_{kind}(name):\n    pass"
+        for number, code in enumerate(HOSTILE.values()):
+            name = f"{kind}{number}"
+            distribution(site, name, kind, name, code.replace("HOOK", hook))
+    where = env(site, MODELPM_PLUGIN_TIMEOUT="1")
+    for words in (["install", "tiny"], ["list"], ["verify"], ["search", "tiny"], ["plugins"], ["uninstall", "tiny"]):
+        ran = modelpm(*words, "--json", env=where)
+        assert (ran.code, json.loads(ran.stdout)["ok"]) == (0, True), (words, ran.stderr[-2000:])
+        assert len(ran.stderr) < 200_000
+    for number in range(len(HOSTILE)):
+        assert modelpm("install", f"source{number}://x", env=where).code == 1
+    assert modelpm("plugins", "check", "source0", "source9", env=where).code == 1

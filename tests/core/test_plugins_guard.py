@@ -9,11 +9,23 @@ from typing import Any, cast
 
 import pytest
 
-from modelpm.api.types import MAX_FILES, Digest, FoundModel, Reference, RemoteFile, Snapshot, Stream
+from modelpm.api.attesting import Attestation, Claim, Trusted
+from modelpm.api.types import (
+    MAX_FILES,
+    Digest,
+    Finding,
+    FoundModel,
+    Reference,
+    RemoteFile,
+    Severity,
+    Snapshot,
+    Stream,
+)
 from modelpm.errors import ModelpmError, NotFound, PluginError, Unavailable, UsageError
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.network.redact import FOREIGN_CAP
 from modelpm.plugins.discovery import Entry
+from modelpm.plugins.kinds.attestor import GuardedAttestor
 from modelpm.plugins.kinds.audit import GuardedLog
 from modelpm.plugins.kinds.catalog import GuardedCatalog
 from modelpm.plugins.kinds.source import GuardedSource
@@ -199,6 +211,48 @@ def test_a_search_is_cut_at_its_limit_and_made_printable() -> None:
 def test_a_row_of_a_search_that_cannot_be_used_names_the_plugin(row: object, said: str) -> None:
     with pytest.raises(PluginError, match=said):
         GuardedSource(ENTRY, Searched(row)).search("x", 1)
+
+
+class Attests:
+    def __init__(self, answer: object, names: object = ("*.sig",)) -> None:
+        self.answer, self.names = answer, names
+
+    def attest(self, signature: bytes, claim: Claim, trusted: Trusted) -> Any:
+        del signature, claim, trusted
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+def attested(answer: object) -> Attestation | None:
+    entry = Entry("attestor", 1, "rude", "rude", "rude-dist", "1.0")
+    return GuardedAttestor.of(entry, Attests(answer)).attest(b"", Claim({}, ()), Trusted())
+
+
+def test_what_an_attestor_says_is_cut_and_its_refusals_are_kept() -> None:
+    notes = (Finding(Severity.NOTE, "x", "y\x1b" * (1 << 20)),) * 30
+    found = attested(Attestation("s\x1b" * 1000, (*notes, Finding(Severity.REJECT, "changed", "a"))))
+    assert found is not None
+    assert (found.findings[0].code, len(found.findings) < 30, "\x1b" in str(found)) == ("changed", True, False)
+    assert len(found.signer) < 1000
+    assert attested(None) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (True, "with a bool as attestation"),
+        (Attestation(5), "with an int as signer"),  # type: ignore[arg-type] # what the guard is for
+        (Attestation("x", [1]), "with a list as findings"),  # type: ignore[arg-type] # as above
+        (Attestation("x", ("no",)), "with a str as finding"),  # type: ignore[arg-type] # as above
+        (GeneratorExit(), "failed: GeneratorExit"),
+    ],
+)
+def test_an_attestor_that_answers_otherwise_stops_what_relies_on_it(answer: object, said: str) -> None:
+    with pytest.raises(PluginError, match=said):
+        attested(answer)
+    with pytest.raises(PluginError, match="as names of signatures"):
+        _ = GuardedAttestor.of(ENTRY, Attests(None, 5)).names
 
 
 @pytest.mark.parametrize("total", [-1, 1 << 63])

@@ -181,7 +181,7 @@ def test_a_damaged_bundle_is_refused_and_leaves_no_damaged_blob(
         tar.add(project.root / "models.toml", "../../evil")
     for name, content in (("cut", data[: len(data) // 2 - 7]), ("flip", data.replace(b"chat 1.0", b"chat 6.6", 1))):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(IntegrityError, check=coded("digest_mismatch", "no_bundle")):
+        with pytest.raises(IntegrityError, check=coded("digest_mismatch", "no_bundle", "bundle_incomplete")):
             stranger.import_(tmp_path / name)
     with pytest.raises(IntegrityError, check=coded("no_bundle")):
         stranger.import_(hostile)

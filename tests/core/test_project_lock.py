@@ -148,7 +148,7 @@ def test_a_release_that_was_withdrawn_stays_locked_and_is_named(
     project = reopened(manager, project.root)
     assert project.lock().lock_action == "unchanged"
     assert lock_of(project) == before
-    assert [(r.allowed, r.note) for r in project.outdated().rows] == [("1.1", "yanked: broken")]
+    assert [(r.allowed, r.note) for r in project.outdated().rows] == [("1.1", "acme/chat 2.0 is yanked: broken")]
 
 
 def test_a_catalog_that_is_gone_does_not_matter_to_what_is_locked(

@@ -19,7 +19,7 @@ from tests.conftest import Ran
 from tests.support.models import folder_of, holding, manager_in, sized
 from tests.support.registry import Registry, Reply, digest, refusal, running_double
 
-COMMAND = Path(sys.executable).with_name("modelpm")
+COMMAND = str(Path(sys.executable).with_name("modelpm"))
 SIZES = {"m.gguf": 40_000, "n.gguf": 30_000}
 
 

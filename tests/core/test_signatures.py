@@ -115,6 +115,9 @@ def test_what_does_not_count_is_refused_or_told(modelpm: Command, model: Path, w
     modelpm("uninstall", "tiny")
     ran = modelpm("install", spec, "--as", "tiny", env=env(model))
     assert (ran.code, told[1] in ran.stderr) == (told[0], True), ran.stderr
+    if not required[0]:
+        rows = document(modelpm("verify", "--subset", "1/1", "--json", env=env(model, **REQUIRED)))["items"]
+        assert ([row["signer"] for row in rows if row["signed"]], all(row["ok"] for row in rows)) == ([SIGNED], True)
 
 
 def test_without_a_key_nothing_is_looked_at_and_the_check_says_so(modelpm: Command, model: Path) -> None:

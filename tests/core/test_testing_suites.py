@@ -1,10 +1,12 @@
 """The kit finds what others' plugins did wrong: sixteen sources, and what is broken of each other kind."""
 
 import hashlib
+import importlib.util
 import io
 import sqlite3
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,11 +15,13 @@ from typing import Any
 
 import click
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from modelpm.api import (
     CatalogText,
     Digest,
     Event,
+    Finding,
     FolderCatalog,
     FoundModel,
     NotFound,
@@ -26,12 +30,15 @@ from modelpm.api import (
     Reference,
     RemoteFile,
     Secret,
+    Severity,
     Snapshot,
     Stream,
     UsageError,
 )
+from modelpm.api.attesting import Attestation, Claim, Trusted
 from modelpm.testing import (
     QUICK,
+    check_attestor,
     check_audit,
     check_catalog,
     check_command,
@@ -376,3 +383,70 @@ def test_a_store_of_secrets_knows_its_server_only() -> None:
         check_credentials(Vault(lambda server: server.startswith("https://a.example")), "https://a.example")
     with pytest.raises(AssertionError, match="is a Secret, not a NoneType"):
         check_credentials(Vault(lambda _: False), "https://a.example")
+
+
+class Summed:
+    """An attestor of sums that name their signer; ``broken`` says what is wrong with it."""
+
+    names: Sequence[str] = ("*.sums",)
+
+    def __init__(self, broken: str = "") -> None:
+        self.broken = broken
+
+    def attest(self, signature: bytes, claim: Claim, trusted: Trusted) -> Attestation | None:
+        if not signature.startswith(b"SUMS ") and self.broken != "takes any bytes":
+            return None
+        signed = dict(
+            line.split("  ") for line in signature.decode("ascii", "replace").splitlines()[1:] if "  " in line
+        )
+        here = {path: sha256 for path, sha256 in claim.digests.items() if path not in claim.signatures}
+        if not trusted.keys and self.broken != "trusts anyone":
+            return Attestation("")
+        wrong = {path for path in {*here, *signed} if here.get(path) != signed.get(path)}
+        if self.broken == "forgets what is missing":
+            wrong = {path for path in here if here[path] != signed.get(path)}
+        if self.broken == "forgets what is extra":
+            wrong = {path for path in signed if here.get(path) != signed[path]}
+        signer = "key a.pem" if self.broken == "names a path" else signature[5:8].hex()
+        return Attestation(signer, (Finding(Severity.REJECT, "changed", str(sorted(wrong))),) if wrong else ())
+
+
+SUMS = b"SUMS ada\na  " + b"a" * 64 + b"\nb  " + b"b" * 64 + b"\n"
+CLAIM = Claim({"a": "a" * 64, "b": "b" * 64, "m.sums": "c" * 64}, ("m.sums",), is_whole=True)
+TRUSTED = Trusted(keys={"a.pem": b"x"})
+
+
+@pytest.mark.parametrize(
+    ("attestor", "promise"),
+    [
+        (Summed("trusts anyone"), "a signer that is not trusted does not count"),
+        (Summed("takes any bytes"), "bytes of another scheme are None"),
+        (Summed("forgets what is missing"), "a file that is missing of the whole is a finding"),
+        (Summed("forgets what is extra"), "a file that was not signed is a finding"),
+        (Summed("names a path"), "has no path such as"),
+        (Summed(), "damaged bytes are of no other signer"),
+    ],
+)
+def test_attestors_are_held_to_what_they_attest(attestor: Summed, promise: str) -> None:
+    with pytest.raises(AssertionError, match=promise):
+        check_attestor(attestor, SUMS, CLAIM, TRUSTED)
+    with pytest.raises(AssertionError, match="a glob for"):
+        check_attestor(attestor, SUMS, replace(CLAIM, signatures=("m.sig",)), TRUSTED)
+    with pytest.raises(AssertionError, match="the signature counts"):
+        check_attestor(attestor, SUMS.replace(b"b" * 64, b"0" * 64), CLAIM, TRUSTED)
+
+
+def test_a_strangers_scheme_passes() -> None:
+    place = ROOT / "tests" / "strangers" / "signify" / "modelpm_signify.py"
+    spec = importlib.util.spec_from_file_location("modelpm_signify", place)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    key, number = Ed25519PrivateKey.generate(), b"12345678"
+    lines = b"SHA256 (a) = " + b"a" * 64 + b"\nSHA256 (b) = " + b"b" * 64 + b"\n"
+    signature = b"untrusted comment: x\n" + b64encode(b"Ed" + number + key.sign(lines)) + b"\n" + lines
+    public = b"untrusted comment: y\n" + b64encode(b"Ed" + number + key.public_key().public_bytes_raw()) + b"\n"
+    claim = Claim({"a": "a" * 64, "b": "b" * 64, "SHA256.sig": "c" * 64}, ("SHA256.sig",), is_whole=True)
+    found = check_attestor(module.modelpm_attestor("signify"), signature, claim, Trusted(keys={"my.pub": public}))
+    assert found == f"key {number.hex()}"

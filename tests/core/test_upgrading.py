@@ -9,6 +9,7 @@ import pytest
 import modelpm
 from modelpm.library.project import Project
 from modelpm.testing import FaultServer
+from tests.support.hub import Hub
 
 OLD, NEW = b"the first bytes " * 4096, b"the other bytes " * 4096
 
@@ -88,3 +89,15 @@ def test_a_project_upgrades_by_name_in_the_same_way(project: Project, server: Fa
     assert project.path("voice").read_bytes() == NEW
     assert hashlib.sha256(NEW).hexdigest() in project.site.lock.read_text()
     assert project.sync(locked=True).lock_action == "unchanged"
+
+
+def test_an_upgrade_tells_both_revisions(manager: modelpm.Manager, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    old = hub.add("acme/c", {"w.gguf": OLD}).commit
+    with modelpm.Manager(home=manager.config.paths.store.parent) as own:
+        own.install("hf://acme/c")
+    new = hub.add("acme/c", {"w.gguf": NEW}).commit
+    with modelpm.Manager(home=manager.config.paths.store.parent) as own:
+        (planned,) = own.upgrade(dry_run=True).changes
+        (change,) = own.upgrade().changes
+    assert (change.before, change.after) == (planned.before, planned.after) == (old[:12], new[:12])

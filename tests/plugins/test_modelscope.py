@@ -13,7 +13,7 @@ from werkzeug import Response
 
 import modelpm
 from modelpm.api import Context, Denied, Digest, NotFound, Reference, Unavailable, UsageError
-from modelpm.testing import check_source
+from modelpm.testing import QUICK, check_faults, check_source
 from modelpm_modelscope import source as module
 from modelpm_modelscope.grammar import parse
 from modelpm_modelscope.source import ModelScope as Source
@@ -80,6 +80,11 @@ def test_it_keeps_the_promises_of_a_source(service: ModelScope) -> None:
     large = next(file for file in snapshot.files if file.path == "model.safetensors")
     weights = holding("model.safetensors", FILES["model.safetensors"])
     assert large.digest == Digest("sha256", hashlib.sha256(weights).hexdigest())
+
+
+@pytest.mark.marathon
+def test_it_survives_a_server_that_misbehaves() -> None:
+    check_faults(Source(QUICK))
 
 
 @pytest.mark.parametrize("said", ["Id", "ShortId", ""])

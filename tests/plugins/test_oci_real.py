@@ -21,7 +21,7 @@ from tests.support.registry import digest, needs_registry, needs_skopeo, running
 from tests.support.tokens import LOGIN, Tokens, running_tokens
 
 pytestmark = needs_registry
-COMMAND = Path(sys.executable).with_name("modelpm")
+COMMAND = str(Path(sys.executable).with_name("modelpm"))
 SKOPEO = ("skopeo", "--insecure-policy")
 
 

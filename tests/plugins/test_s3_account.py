@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from modelpm.api import Context, Secret, UsageError
+from modelpm.api import Context, Denied, Secret, UsageError
 from modelpm_s3.account import Account
 from modelpm_s3.service import Service
 
@@ -136,6 +136,16 @@ def test_a_program_that_has_the_keys_is_asked_through_the_library(
 
     assert keys is not None
     assert (keys.access, keys.secret.reveal(), keys.token and keys.token.reveal()) == ("PROGRAM", "program-secret", "t")
+
+
+def test_a_program_that_fails_is_said(user: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("botocore")
+    Path(user["HOME"], "keys.py").write_text("raise SystemExit('no keys today')")
+    monkeypatch.setenv("AWS_CONFIG_FILE", f"{user['HOME']}/.aws/config")
+
+    with pytest.raises(Denied, match=r"the profile `program` of ~/.aws has no keys") as caught:
+        account({**user, "AWS_PROFILE": "program", "AWS_SHARED_CREDENTIALS_FILE": "/none"}).keys("weights", "")
+    assert caught.value.hints == ("log in again: aws sso login",)
 
 
 def test_without_the_library_the_extra_is_named(user: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

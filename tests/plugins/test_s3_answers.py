@@ -187,3 +187,21 @@ def test_without_keys_nothing_is_signed() -> None:
         source = S3(Context(environ={"AWS_ENDPOINT_URL": server.url}))
         source.resolve(source.parse("public/x.bin"))
         assert not any("Authorization" in seen.headers for seen in server.seen)
+
+
+def test_an_object_that_may_not_be_read_keeps_no_other_from_being_listed() -> None:
+    rows = "".join(
+        f"<Contents><Key>m/{name}</Key><Size>1</Size><ChecksumAlgorithm>SHA256</ChecksumAlgorithm></Contents>"
+        for name in ("mine", "theirs")
+    )
+
+    def route(request: Request) -> Response:
+        if request.method == "GET":
+            return Response(f"<ListBucketResult>{rows}</ListBucketResult>")
+        whole = {"x-amz-checksum-sha256": "A" * 43 + "="}
+        return Response(b"x", 200, whole) if request.path.endswith("/mine") else Response(b"", 403)
+
+    with answering(route) as server:
+        source = s3(server.url)
+        files = source.resolve(source.parse("weights/m")).files
+        assert [(file.path, file.digest is not None) for file in files] == [("mine", True), ("theirs", False)]

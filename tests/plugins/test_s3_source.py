@@ -1,17 +1,21 @@
 """The source against moto's server."""
 
 import hashlib
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import modelpm
-from modelpm.api import Context, Denied, Digest, NotFound, Reference
-from modelpm.testing import check_source
+from modelpm.api import Context, Denied, Digest, NotFound, Progress, Reference
+from modelpm.errors import Interrupted
+from modelpm.testing import QUICK, check_faults, check_source
 from modelpm_s3.source import S3
-from tests.support.buckets import SECRET, Buckets, running_moto, served
+from tests.support.buckets import KEYS, SECRET, Buckets, running_moto, served
 from tests.support.models import holding
+from tests.support.transfers import noise
 
 pytest.importorskip("moto")
 DATA = bytes(range(256)) * 40
@@ -170,6 +174,30 @@ def test_a_glob_and_a_variant_choose(buckets: Buckets, manager: modelpm.Manager)
 
     assert manager.install("s3://choice/tiny:Q8_0").path.name == "tiny-Q8_0.gguf"
     assert manager.install("s3://choice/tiny/*Q4*.gguf", name="glob").path.name == "tiny-Q4_K_M.gguf"
+
+
+@pytest.mark.usefixtures("with_keys")
+def test_what_was_interrupted_is_resumed(buckets: Buckets, home: Path) -> None:
+    data = noise(6 << 20, 5)
+    buckets.put(buckets.make("resumed"), "m/x.bin", data)
+    cancelled = threading.Event()
+
+    def stop_early(progress: Progress) -> None:
+        if progress.downloaded_bytes >= 2 << 20:
+            cancelled.set()
+
+    slow = modelpm.Manager(home=home, user="tester", limit_rate="4M")
+    with pytest.raises(Interrupted):
+        slow.install("s3://resumed/m/x.bin", on_progress=stop_early, cancelled=cancelled)
+    (change,) = modelpm.Manager(home=home, user="tester").install(["s3://resumed/m/x.bin"]).changes
+
+    assert change.downloaded is not None
+    assert change.downloaded <= len(data) - (2 << 20)
+
+
+@pytest.mark.marathon
+def test_it_survives_a_server_that_misbehaves() -> None:
+    check_faults(S3(replace(QUICK, environ=KEYS)))
 
 
 @pytest.mark.usefixtures("with_keys")

@@ -220,3 +220,11 @@ def test_without_a_terminal_waits_are_lines_and_short_work_is_none() -> None:
     plain.stages([retrying])
     plain.stages([Stage(Work.HASHING, "a", since=now - timedelta(seconds=2), done=1, total=4)])
     assert stream.getvalue() == "Retrying m.gguf: host is busy (2 of 5)\nHashing a: 1 of 4 B, 25%\n"
+
+
+def test_a_wait_on_a_narrow_terminal_keeps_what_is_waited_for() -> None:
+    stage = Stage(Work.WAITING, "m.gguf", detail="process 6201 (modelpm install)", done=3 * MIB, total=20 * MIB)
+    (wide,) = draw_stages([stage], stage.since, 80, 1)
+    (narrow,) = draw_stages([stage], stage.since, 60, 1)
+    assert wide.endswith("Waiting for process 6201 (modelpm install): m.gguf, 3.0 of 20.0 MiB, 15%")
+    assert narrow.endswith("Waiting for process 6201: m.gguf, 3.0 of 20.0 MiB, 15%")

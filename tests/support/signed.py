@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from securesystemslib.signer import CryptoSigner
@@ -25,9 +26,10 @@ def new_key() -> CryptoSigner:
 
 @dataclass(slots=True)
 class Repository:
-    """The signed side of a site: change its parts, then publish what should be seen."""
+    """The signed side of a site: change its parts, then publish what should be seen; ``home`` is a client's."""
 
     site: Site
+    home: Path = Path()
     keys: dict[str, list[CryptoSigner]] = field(default_factory=lambda: {role: [new_key()] for role in ROLES})
     root: Root = field(default_factory=lambda: Root(expires=days(365), consistent_snapshot=True))
     timestamp: Timestamp = field(default_factory=lambda: Timestamp(expires=days(7), snapshot_meta=MetaFile(1)))

@@ -45,7 +45,8 @@ class Attestation:
     """What a signature proves.
 
     Attributes:
-        signer: Who signed, e.g. ``key sha256:…``; empty where no signature of a trusted signer stands.
+        signer: Who signed, in words that are the same on every machine, because a lock keeps them: ``key sha256:…``;
+            empty where no signature of a trusted signer stands.
         findings: What is wrong. A signature counts where it has a signer, and no finding is a reason to refuse.
     """
 

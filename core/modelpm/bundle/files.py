@@ -23,6 +23,9 @@ from modelpm.text.untrusted import few
 _FEW = 5  # skipped files that are named
 _HIDDEN = "."  # so begin our own drafts, too
 _DRAFT = ".partial"
+_OF_A_CACHE = frozenset({"blobs", "refs", "trees"})
+ENDINGS = "files of models end in .gguf, .safetensors, .onnx and the like"
+"""What to say where nothing is a model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ def find_files(bus: Bus, source: Path) -> ModelFiles:
         sizes = {path.relative_to(source).as_posix(): path.stat().st_size for path in paths}
     kept, skipped = model_files(sizes)
     if not kept:
-        raise NotFound(f"{source} holds no files of a model", hints=["names that begin with a dot are left out"])
+        hints = [ENDINGS, "names that begin with a dot are left out"]
+        raise NotFound(f"{source} holds no files of a model", hints=hints)
     if theirs := [name for name in skipped if not _is_of_a_cache(name)]:
         bus.warn(f"skipped what is not a part of a model: {few(theirs, _FEW)}")
     return ModelFiles(source, {name: size for name, size in sizes.items() if name in kept})
@@ -130,9 +134,11 @@ def _set_of(source: Path) -> dict[str, int]:
 
 
 def _is_of_a_cache(name: str) -> bool:
-    """Whether a file is how a Hugging Face cache keeps its snapshots: the bytes behind their links, and branches."""
+    """Whether a file is how a Hugging Face cache keeps its snapshots: the bytes behind their links, branches, lists."""
     parts = name.split("/")
-    return any("--" in above and below in {"blobs", "refs"} for above, below in pairwise(parts))
+    return parts[-1] == "CACHEDIR.TAG" or any(
+        "--" in above and below in _OF_A_CACHE for above, below in pairwise(parts)
+    )
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

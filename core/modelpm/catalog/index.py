@@ -33,7 +33,7 @@ def published(catalog: Catalog) -> bytes:
 
     Raises:
         UsageError: A file of the catalog is not valid.
-        NotFound: There is no ``catalog.toml``.
+        NotFound: ``catalog.toml`` is missing.
         IntegrityError: A file name in an entry is hostile.
     """
     about = catalog.about()

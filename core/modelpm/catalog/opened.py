@@ -54,7 +54,7 @@ class Opened:
         """Have what a catalog elsewhere says now, as far as :meth:`Remote.refresh` says.
 
         Raises:
-            ModelpmError: There is no copy of it, and none can be had.
+            ModelpmError: It has no copy here, and none can be had.
         """
         if (remote := self.remote()) is not None:
             remote.refresh()

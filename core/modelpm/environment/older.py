@@ -11,7 +11,7 @@ from modelpm.resolution.plan import Plan
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.transfer import SMALLEST
 
-_MOST: Final = 64  # a set may have been cut into other shards
+_MOST: Final = 32  # a set may have been cut into other shards; each is opened
 _SIMILAR: Final = 0.8  # of 1: the names of two versions, or of two models of one family
 
 

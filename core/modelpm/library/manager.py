@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modelpm.library.maintenance import Maintenance
     from modelpm.library.project import Project
     from modelpm.library.queue import Queue
-    from modelpm.results.report import Outdated, Result, Verified
+    from modelpm.results.report import Result, Verified
 
 
 class Manager(Carrying):
@@ -246,18 +246,6 @@ class Manager(Carrying):
         result = upgrade(installer, models, call, fetch=bool(names), to_latest=latest, dry_run=dry_run)
         return result.told(services.warnings.taken(), self.installed())
 
-    def outdated(self, names: Sequence[str] = ()) -> "Result[Outdated]":
-        """Return rows for what is newer than installed; and what could not be asked, as errors.
-
-        Raises:
-            NotFound: One of them is not installed.
-        """
-        from modelpm.operations.upgrade import outdated
-
-        services = self._services
-        result = outdated(services.resolver(), named(self.environment, names), services.bus)
-        return result.told(services.warnings.taken())
-
     def verify(
         self,
         names: Sequence[str] = (),
@@ -297,9 +285,8 @@ class Manager(Carrying):
 
         services, part = self._services, Part.parse(subset) if subset else None
         call = services.call(on_progress, user, cancelled)
-        checking = services.call(
-            on_progress, user, call.cancelled, remember=False
-        )  # a check does not change the status of a model
+        # A check does not change the status of a model.
+        checking = services.call(on_progress, user, call.cancelled, remember=False)
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
         for environment, models in named_in(places, names):
@@ -312,9 +299,9 @@ class Manager(Carrying):
             own = project if environment is places[0] else None
             if load or (own is not None and own.verifies_load):
                 found = services.loader(environment).loaded(models, found)
-            if signatures or self.config["signatures.required"] or (own is not None and own.requires_signatures):
-                judge = own.signatures if own is not None else services.signatures()
-                found = judge.told(environment, models, found)
+            judge = own.signatures if own is not None else services.signatures()
+            if signatures or judge.required:
+                found = judge.told(environment, models, found, asked=signatures)
             rows += found
         return Result(rows=tuple(rows), warnings=services.warnings.taken())
 

@@ -50,12 +50,6 @@ class Project(Reader):
         return self._services.environment_of(self.site, self._text_only.read().dir)
 
     @property
-    def requires_signatures(self) -> bool:
-        """Whether the manifest wants models to be signed."""
-        manifest = read_state(self.site, heal=False).manifest
-        return manifest is not None and manifest.rules.signature is not None
-
-    @property
     def signatures(self) -> "Signatures":
         """What judges signatures, as the manifest or else the user's configuration says."""
         return self._services.signatures_of(self.site, read_state(self.site, heal=False).manifest)
@@ -201,6 +195,8 @@ class Project(Reader):
         if not state.healed and self._settled(state) and self._is_complete(state):
             self._check(state)
             self._services.environment_of(self.site, state.lock.dir).seen()
+            for text in self._services.judge.drifted(state.lock.models, self.site.lock.name):
+                self._services.bus.warn(text)
             return self._unchanged(state)
         return run.report("lock", sync=False)
 

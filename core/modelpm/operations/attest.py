@@ -118,7 +118,7 @@ class Signatures:
         if self.requires(model.name):
             raise _unsigned(model.name)
         for each in found:
-            self.bus.warn(f"`{printable(each.path)}` does not count as a signature of {model.name}: {each.problem}")
+            self._warn(model.name, each)
         return replace(model, signatures=())
 
     def judged(self, environment: Environment, model: LockedModel) -> list[Judged]:
@@ -133,28 +133,42 @@ class Signatures:
         return found
 
     def told(
-        self, environment: Environment, models: Sequence[LockedModel], rows: Sequence[Verified]
+        self, environment: Environment, models: Sequence[LockedModel], rows: Sequence[Verified], *, asked: bool
     ) -> tuple[Verified, ...]:
         """Return the rows of a check, with what the signatures prove of the models whose files are all right.
+
+        Args:
+            environment: Where the models are.
+            models: What was checked.
+            rows: What came of it.
+            asked: Whether a signature that does not count is a failure although none is required.
 
         Raises:
             UsageError: No signer is trusted.
         """
         if not (self.trusted.keys or self.trusted.certificates):
             raise UsageError("no signer is trusted, so no signature can be checked", hints=_TRUST)
-        bad = {row.name for row in rows if not row.ok}
-        told: dict[tuple[str, str], Judged] = {}
-        more = list[Verified]()
+        bad, told = {row.name for row in rows if not row.ok}, {(row.name, row.file): row for row in rows}
         for model in models:
             if model.name in bad:
                 continue
             found = self.judged(environment, model)
-            told |= {(model.name, each.path): each for each in found}
+            must = asked or self.requires(model.name)
+            for each in found:
+                key, refused = (model.name, each.path), bool(each.problem)
+                fails = refused and (must or bool(each.attestation.signer)) and all(other.problem for other in found)
+                if refused and not fails:
+                    self._warn(model.name, each)
+                told[key] = _row(told.get(key, Verified(*key, ok=True)), each, fails=fails)
             if not found and self.requires(model.name):
-                more.append(Verified(model.name, "", ok=False, problem="it has no signature", signed=False))
+                key = (model.name, "")
+                told[key] = Verified(*key, ok=False, problem="it has no signature", signed=False)
             elif not found:
                 self.bus.warn(f"{model.name} has no signature")
-        return (*(_row(row, told.get((row.name, row.file))) for row in rows), *more)
+        return tuple(told.values())
+
+    def _warn(self, name: str, judged: Judged) -> None:
+        self.bus.warn(f"`{printable(judged.path)}` does not count as a signature of {name}: {judged.problem}")
 
     def _attestors(self) -> list[tuple[str, GuardedAttestor]]:
         return [(name, self.registry.get(KIND, name)) for name in self.registry.names(KIND.name)]
@@ -199,11 +213,10 @@ def _is_named(path: str, globs: Iterable[str]) -> bool:
     return "/" not in path and any(fnmatchcase(path.lower(), glob) for glob in globs)
 
 
-def _row(row: Verified, judged: Judged | None) -> Verified:
-    if judged is None:
-        return row
-    good = not judged.problem
-    return replace(row, ok=good, problem=judged.problem, signed=good, signer=judged.signer if good else "")
+def _row(row: Verified, judged: Judged, *, fails: bool) -> Verified:
+    signed = not judged.problem
+    signer, problem = judged.signer if signed else "", judged.problem if fails else ""
+    return replace(row, ok=not fails, problem=problem, signed=signed, signer=signer)
 
 
 def _refused(name: str, judged: Judged) -> IntegrityError:

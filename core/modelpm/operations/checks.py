@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -21,8 +21,10 @@ from modelpm.text.untrusted import printable
 if TYPE_CHECKING:
     from modelpm.catalog import Catalogs
     from modelpm.config import Config, Paths
+    from modelpm.lockfile.model import LockedModel
     from modelpm.plugins.discovery import Entry
     from modelpm.plugins.registry import Registry
+    from modelpm.project.provenance import Judge
 
 _HUB = "https://huggingface.co"
 _DAY = 86_400
@@ -106,6 +108,13 @@ def ages(found: "Catalogs", now: float) -> Iterator[Check]:
             yield Check("catalog", "fail" if state.expires <= now else "warn", f"signatures of `{name}` {ends}", update)
         if state.digest:
             yield Check("catalog", "ok", f"`{name}` was the newest {remote.age}, {place.guarantee}")
+
+
+def drifted(judge: "Judge", models: "Sequence[LockedModel]") -> Iterator[Check]:
+    """Say which of the user's models are not what their catalogs say by now."""
+    for drift in judge.drifts(models):
+        state: State = "fail" if drift.kind == "blocked" else "warn"
+        yield Check(drift.kind, state, f"{drift.name}: {drift.words}", drift.fix)
 
 
 def plugins(registry: "Registry", config: "Config") -> Iterator[Check]:

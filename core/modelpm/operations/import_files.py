@@ -6,16 +6,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from modelpm.bundle.bundle import Taken, owners_of
-from modelpm.bundle.files import ModelFiles, find_files, take_files
+from modelpm.bundle.files import ENDINGS, ModelFiles, find_files, take_files
 from modelpm.errors import Interrupted, ModelpmError, NotFound, UsageError
 from modelpm.events.acts import acting
 from modelpm.events.call import Call
 from modelpm.inspection.files import LocalFile
 from modelpm.inspection.layouts.in_folder import Place, models_in
 from modelpm.inspection.layouts.roles import role_of
+from modelpm.inspection.policy import Subject, refusal
 from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Installer
 from modelpm.operations.fetched import until
+from modelpm.operations.inspect import usual_command
 from modelpm.operations.place import Placed
 from modelpm.resolution.naming import Names
 from modelpm.resolution.resolve import ResolvedModel
@@ -109,7 +111,7 @@ class Importer:
         if found.format in {None, "script"}:
             raise NotFound(
                 f"{source} is not a model: neither its ending nor its bytes are those of one",
-                hints=["files of models end in .gguf, .safetensors, .onnx, …, or begin as such a file does"],
+                hints=[f"{ENDINGS}, or begin as such a file does"],
             )
 
     def _check_name(self, source: Path, places: Sequence[Place]) -> None:
@@ -136,7 +138,7 @@ class Importer:
             found = names.settle(found)
             self.installer.standing(found)
             names.take(found)
-            self._changes.append(self._made(replace(model, name=found.name)))
+            self._changes.append(self._made(placed, replace(model, name=found.name)))
         except Interrupted:
             raise
         except ModelpmError as error:
@@ -144,13 +146,18 @@ class Importer:
             self._errors.append(error)
             self._failed.update(placed.path(path) for path in placed.place.files)
 
-    def _made(self, model: ResolvedModel) -> Change:
-        (task,) = self.installer.plan([model])
+    def _made(self, placed: Placed, model: ResolvedModel) -> Change:
         if not self.dry_run:
+            (task,) = self.installer.plan([model])
             return self.installer.install(task, call=self.call)[1]
-        self.installer.glance(task)
-        self._planned.append(model.lock({}))
-        return replace(task.change("install"), downloaded=0)
+        inspection, locked = self.installer.inspection, model.lock({})
+        where = {row.sha256: placed.files.place(path) for path, row in placed.taken.items()}
+        found = {f.path: inspection.of_file(where[f.sha256], f.path, f.sha256) for f in locked.files}
+        subject = Subject(model.name, usual_command(self.installer.environment, model))
+        if (error := refusal(subject, found, self.allow)) is not None:
+            raise error
+        self._planned.append(locked)
+        return Change.of("install", locked)
 
     def _same(self, models: Sequence[LockedModel], model: ResolvedModel) -> LockedModel | None:
         """Return the model that has these bytes already, unless another name is asked for."""

@@ -112,7 +112,7 @@ class Pusher:
         if place.file or place.quantization or oci.is_digest(place.revision or ""):
             raise UsageError(
                 f"`{target}` is not a place to push to: it names a digest or a file",
-                hints=["name a tag: oci://HOST/REPOSITORY:TAG"],
+                hints=["name a tag or a prefix: oci://HOST/REPOSITORY:TAG, s3://BUCKET/PREFIX"],
             )
         return place
 

@@ -209,11 +209,14 @@ class Changer:
         refuse([offence for offence in found if offence.name in kept], self.site.lock.name)
         for model in kept.values():
             manifest.check(model, [f.path for f in model.files])
+        if intent.verb == "lock":
+            for text in self.judge.drifted(kept.values(), self.site.lock.name):
+                self.call.bus.warn(text)
         return kept
 
     def _hold_against_catalogs(self, models: Sequence[LockedModel]) -> None:
         refused, moved = self.judge.entries(models)
-        for text in moved:
+        for text in [*moved, *self.judge.drifted(models, self.site.lock.name)]:
             self.call.bus.warn(text)
         refuse(refused, self.site.lock.name)
 

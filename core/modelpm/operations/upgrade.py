@@ -9,10 +9,11 @@ from packaging.version import Version
 
 from modelpm.api.events import Bus
 from modelpm.catalog import Entry, Release, choose
+from modelpm.catalog.drift import CHANGED, MOVED, Kind, drifts, is_pinned
 from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
-from modelpm.lockfile.model import LockedModel
+from modelpm.lockfile.model import LockedModel, Model
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.acquire import Installer, Task
 from modelpm.operations.lock import is_whole, learn, same, say_untold, say_whole, untold
@@ -169,8 +170,10 @@ def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
     installer.glance(task)
     if task.learns:
         return task.change("compare", old.release or old.digest)
+    change = task.change("upgrade", _version(installer.resolver, old))
     return replace(
-        task.change("upgrade", _version(installer.resolver, old)),
+        change,
+        after=_version(installer.resolver, task.model) or change.digest or "",
         reused=reusable(installer.environment.view, task.model, task.plan),
     )
 
@@ -180,7 +183,10 @@ def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) ->
     installer.check_space([task])
     installer.glance(task)
     _, change = installer.install(task, call=call)
-    return replace(change, action="upgrade", before=before)
+    after = _version(installer.resolver, task.model) or change.digest or ""
+    if after == before:  # the same revision of another listing, or none
+        before, after = old.digest, change.digest or ""
+    return replace(change, action="upgrade", before=before, after=after)
 
 
 def _compared(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change | None:
@@ -202,10 +208,15 @@ def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
     entry, spec = resolver.catalogs.read(spec, choosing=True)
     allowed, _ = choose(entry, spec.release or None, spec.variant or None)
     newest = _newest(entry, spec.variant)
-    note = _note(resolver, entry, allowed, model, bus)
-    if allowed.version == newest.version == model.release and not note:
+    found = [(drift.kind, drift.words) for drift in drifts(entry, model)]
+    if allowed.version == model.release and not {kind for kind, _ in found} - {Kind.DEPRECATED}:
+        found += _of_upstream(resolver, entry, model, bus)
+    if newest.version != model.release:
+        found.append((Kind.NEW_RELEASE, ""))
+    if not found:
         return None
-    return Outdated(model.name, model.release, allowed.version, newest.version, note)
+    kind, note = found[0][0], "; ".join(words for _, words in found if words)
+    return Outdated(model.name, model.release, allowed.version, newest.version, note, kind)
 
 
 def _newest(entry: Entry, variant: str) -> Release:
@@ -215,20 +226,16 @@ def _newest(entry: Entry, variant: str) -> Release:
         return choose(entry)[0]
 
 
-def _note(resolver: Resolver, entry: Entry, allowed: Release, model: LockedModel, bus: Bus) -> str:
-    here = next((r for r in entry.releases if r.version == model.release), None)
-    if here is None:
-        return f"{model.release} is not in the catalog any more"
-    if here.blocked or here.yanked:
-        return f"blocked: {here.blocked}" if here.blocked else f"yanked: {here.yanked}"
-    if allowed.version != model.release:
-        return ""
+def _of_upstream(resolver: Resolver, entry: Entry, model: LockedModel, bus: Bus) -> list[tuple[Kind, str]]:
+    """Return whether it would be locked in another way now: by its entry, or by what its source has under a branch."""
     new = _resolved(resolver, model)
     if not same(model, new):
-        return "its catalog entry changed"
+        locked, there = (_revision(resolver, each.upstream) for each in (model, new))
+        moved = locked != there and not is_pinned(entry, model)
+        return [(Kind.UPSTREAM_MOVED, MOVED) if moved else (Kind.ENTRY_CHANGED, CHANGED)]
     if untold(new):
         say_untold(model.name, bus)
-    return ""
+    return []
 
 
 def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
@@ -241,7 +248,7 @@ def _of_source(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | N
     if not found or locked == found:
         known = new.lock({}).digest if new.is_pinned else "changed"
         locked, found = model.digest[: 3 + _SHORT], known[: 3 + _SHORT]
-    return Outdated(model.name, locked, found, found)
+    return Outdated(model.name, locked, found, found, MOVED, Kind.UPSTREAM_MOVED)
 
 
 def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
@@ -249,8 +256,10 @@ def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
     return resolver.resolve(found, allow=model.allow)
 
 
-def _version(resolver: Resolver, model: LockedModel) -> str:
-    return model.release or _revision(resolver, model.upstream) or model.digest
+def _version(resolver: Resolver, model: Model) -> str:
+    """Return what tells a version of a model from another: release, revision, digest; empty where none is known yet."""
+    digest = model.digest if isinstance(model, LockedModel) else ""
+    return model.release or _revision(resolver, model.upstream) or digest
 
 
 def _revision(resolver: Resolver, upstream: str) -> str:

@@ -29,6 +29,7 @@ from modelpm.text.untrusted import printable
 if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
     from modelpm.api.types import Reference
     from modelpm.catalog import Catalogs, Entry
+    from modelpm.catalog.drift import Drift
     from modelpm.plugins.registry import Registry
 
 _BUILT_IN = "core"  # our own catalog, which names public repositories and files of packages only
@@ -93,6 +94,39 @@ class Judge:
                         moved.append(f"{model.name}: {why}; `modelpm upgrade {model.name}` moves to what is")
                     break  # one line a model
         return refused, moved
+
+    def drifts(self, models: Iterable[LockedModel]) -> Iterator["Drift"]:
+        """Yield what the catalogs on this machine say of locked models by now."""
+        from modelpm.catalog.drift import drifts  # start-up, as above
+
+        for model in models:
+            spec = model.requirement.spec
+            if isinstance(spec, CatalogSpec):
+                try:
+                    entry, _ = self.known.catalogs.read(spec)
+                except ModelpmError:  # not on this machine
+                    continue
+                yield from drifts(entry, model)
+
+    def drifted(self, models: Iterable[LockedModel], lock: str) -> list[str]:
+        """Return in words what the catalogs say of locked models by now, and refuse what they block.
+
+        Raises:
+            Denied: Code ``blocked``.
+        """
+        from modelpm.catalog.drift import Kind  # start-up, as above
+
+        said = list[str]()
+        for drift in self.drifts(models):
+            if drift.kind is Kind.BLOCKED:
+                raise Denied(
+                    f"{lock} is refused: {drift.name}: {drift.words}",
+                    code=Code.BLOCKED,
+                    hints=[f"choose another release or model, or take it out: `modelpm remove {drift.name}`"],
+                    name=drift.name,
+                )
+            said.append(str(drift))
+        return said
 
     def _strange(self, model: LockedModel) -> Iterator[str]:
         """Yield the references of a model that are not in the place its spec names, each as a message shows it."""

@@ -115,19 +115,19 @@ def _origins(listings: Listings, model: ResolvedModel, file: ResolvedFile, text:
     origins: list[Origin] = []
     for location in remote.locations:
         for uri in mirrored(listings.mirrors, text, location, source.base):
-            origins += _of_mirror(registry, file, uri)
+            origins += _of_mirror(registry, file, uri, remote.pieces)
         origins.append(Origin(source, remote, location, redact_urls(location)))
     return origins
 
 
-def _of_mirror(registry: Registry, file: ResolvedFile, uri: str) -> list[Origin]:
+def _of_mirror(registry: Registry, file: ResolvedFile, uri: str, pieces: tuple[str, ...]) -> list[Origin]:
     try:
         reference = registry.reference(uri)
     except UsageError as error:
         raise UsageError(f"[mirrors] leads to what cannot be used: {error.message}", hints=error.hints) from error
     source = registry.source(reference.scheme)  # so that no credential of the original's source goes there
     locations = source.locate(reference, file.path)
-    remote = RemoteFile(file.path, file.size, file.digest, locations)
+    remote = RemoteFile(file.path, file.size, file.digest, locations, pieces=pieces)
     return [Origin(source, remote, location, redact_urls(location), mirror=True) for location in locations]
 
 

@@ -30,7 +30,8 @@ class Change:
         path: Where it is.
         freed: Bytes that left the disk.
         note: Why something stayed or was left out.
-        before: The version, or if there is none the digest, that stood there before.
+        before: The version, or if there is none the revision or digest, that stood there before.
+        after: The same of what is there now.
     """
 
     action: str
@@ -46,6 +47,7 @@ class Change:
     freed: int = field(default=0, metadata=CALLERS_ONLY)
     note: str = field(default="", metadata=CALLERS_ONLY)
     before: str = field(default="", metadata=CALLERS_ONLY)
+    after: str = field(default="", metadata=CALLERS_ONLY)
 
     @classmethod
     def of(cls, action: str, model: Model | InstalledModel | str, /, **known: Any) -> "Change":
@@ -354,7 +356,9 @@ class Outdated:
         locked: What is locked: a release, a revision, or a digest where there is neither.
         allowed: The newest that its spec allows.
         newest: The newest there is.
-        note: Withdrawn, blocked, changed in the catalog.
+        note: What there is to know, in words.
+        kind: Its code, of several the gravest: ``blocked``, ``yanked``, ``release_gone``, ``entry_changed``,
+            ``upstream_moved``, ``deprecated`` or ``new_release``.
     """
 
     name: str
@@ -362,6 +366,7 @@ class Outdated:
     allowed: str
     newest: str
     note: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ def check_attestor(attestor: Attestor, signature: bytes, claim: Claim, trusted: 
     require(isinstance(found, Attestation), f"the signature is an Attestation, not a {type(found).__name__}")
     assert found is not None  # noqa: S101 - for the type; as required above
     require(_counts(found), f"the signature counts, and has no {found.findings}")
+    local = [path for path in (*trusted.keys, *trusted.certificates) if path in found.signer]
+    require(not local, f"the signer is the same on every machine, and has no path such as {local[:1]}")
     path = next(path for path in claim.digests if path not in claim.signatures)
     rest = {other: sha256 for other, sha256 in claim.digests.items() if other != path}
     others = {

@@ -84,3 +84,5 @@ def test_a_place_in_a_cache_is_known_by_its_folders() -> None:
     assert cached is not None
     assert (cached.folder, cached.owner, cached.repo, cached.revision) == (f"/hub/{SMALL}", "acme", "small", COMMIT)
     assert cached_at("/hub/snapshots/x") is None
+    for owner in ("a b", "a@b", "a\nb", "a%2Fb", "ä"):  # it would become a part of an address
+        assert cached_at(f"/hub/models--{owner}--small/snapshots/{COMMIT}") is None

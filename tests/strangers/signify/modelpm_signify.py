@@ -21,11 +21,10 @@ class Signify:
         if not signature.startswith(b"untrusted comment: ") or signature.count(b"\n") < 2:
             return None
         _, line, message = signature.split(b"\n", 2)
-        ours = {path: data.split(b"\n") for path, data in trusted.keys.items() if data.startswith(b"untrusted comment: ")}
-        keys = {raw(path, lines[1], 42): path for path, lines in ours.items()}
-        for key, path in keys.items():
+        ours = {path: data for path, data in trusted.keys.items() if data.startswith(b"untrusted comment: ")}
+        for key in [raw(path, data.split(b"\n")[1], 42) for path, data in ours.items()]:
             if is_of(key, line, message):
-                return Attestation(f"key {path}", findings(message.decode("utf-8", "replace"), claim))
+                return Attestation(f"key {key[2:10].hex()}", findings(message.decode("utf-8", "replace"), claim))
         return Attestation("", (Finding(Severity.REJECT, "wrong_key", "it is of no key that is trusted"),))
 
 

@@ -100,7 +100,7 @@ class Remote(ABC):
         """Ask for a newer copy now; return whether there was one.
 
         Args:
-            hurried: Whether somebody waits for something else.
+            hurried: Whether the user waits for something else.
 
         Raises:
             ModelpmError: It cannot be had, or is not to be trusted; the last good copy is as it was.

@@ -21,7 +21,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SECONDS = 300.0
 _HURRIED = 30.0
 _SAID = 300  # characters of git's words
-# Nothing of a repository is executed, links in it stay texts, and git asks nobody for a password.
+# Nothing of a repository is executed, links in it stay texts, and git asks for no password.
 _OPTIONS = (
     *("-c", "core.hooksPath=/dev/null"),
     *("-c", "core.symlinks=false"),
@@ -131,7 +131,7 @@ class GitCatalog(Remote):
 
 
 def _names(folder: FolderCatalog, at: str) -> set[str]:
-    """Return the ids and aliases of a copy; a folder that is no catalog raises."""
+    """Return the ids and aliases of a copy; a folder that is not a catalog raises."""
     try:
         about = folder.about()
     except NotFound:

@@ -49,7 +49,7 @@ class Publisher:
         for there in (self._metadata / "1.root.json", *(self._pem(role) for role in DAYS)):
             if there.exists():
                 raise ModelpmError(
-                    f"{there} is there already; nothing was changed",
+                    f"{there} exists; nothing was changed",
                     code=Code.EXISTS,
                     hints=["`modelpm catalog sign DIR` signs what changed"],
                 )
@@ -66,7 +66,7 @@ class Publisher:
         return self._published()
 
     def sign(self) -> Published:
-        """Build the index anew, and sign it; a root that ends soon is signed again where its key is there.
+        """Build the index of what is there, and sign it; sign a root that ends soon again where its key is there.
 
         Raises:
             NotFound: The catalog was never signed, or a key is not there.

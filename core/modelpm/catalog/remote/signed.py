@@ -97,7 +97,7 @@ class SignedCatalog(WebCatalog):
             what = f"the signatures that its server offers have run out ({printable(str(error))})"
             raise expired(self.place, what) from error
         except (DownloadError, RepositoryError) as error:
-            if isinstance(error.__cause__, ModelpmError):  # our transport's own
+            if isinstance(error.__cause__, ModelpmError):  # of our transport
                 raise error.__cause__ from None
             code, why = _meaning(error)
             name, said = self.place.name, printable(str(error))
@@ -106,7 +106,7 @@ class SignedCatalog(WebCatalog):
 
 
 class _Fetcher(FetcherInterface):
-    """python-tuf's requests, sent as all others of ours."""
+    """python-tuf's requests, sent as all others that modelpm sends."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -116,7 +116,10 @@ class _Fetcher(FetcherInterface):
             return iter((_brought(self._server, url, _MAX_METADATA),))
         except ModelpmError as error:
             status = error.details.get("status")
-            if status in {HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN}:  # python-tuf reads: there is no newer root
+            if status in {
+                HTTPStatus.NOT_FOUND,
+                HTTPStatus.FORBIDDEN,
+            }:  # python-tuf takes it for: the root is the newest
                 raise DownloadHTTPError(error.message, status) from None
             raise
 

@@ -20,7 +20,7 @@ class State:
 
     Attributes:
         at: The address it is from; a copy from elsewhere does not count.
-        digest: SHA-256 of its index, or the commit of a repository; empty where there is no copy.
+        digest: SHA-256 of its index, or the commit of a repository; empty without a copy.
         tag: Entity tag that the server gave with it.
         modified: The server's ``Last-Modified``.
         checked: When the server last said that it is the newest.

@@ -71,13 +71,13 @@ class WebCatalog(Remote):
         """As :meth:`modelpm.api.Catalog.get`; an entry that is not here is fetched, and kept by its digest.
 
         Raises:
-            NotFound: No such id; or it is not here, and nobody asked for a refresh.
+            NotFound: No such id; or it is not here, and nothing is chosen now.
             OfflineError: It is not here, and the network is forbidden.
             IntegrityError: The server has another entry than the index says, also after the index was asked for again.
         """
         try:
             return self._entry(id)
-        except IntegrityError:  # most likely it was published anew between the index and now
+        except IntegrityError:  # most likely it was published between the index and now
             if not self.update(hurried=True):
                 raise
             return self._entry(id)

@@ -9,8 +9,11 @@ from modelpm.cli.completion import installed_names
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, line
 from modelpm.cli.terminal.output import Outcome
-from modelpm.cli.terminal.rows import change_line, change_row, compared, reusable, reused
+from modelpm.cli.terminal.rows import change_line, change_row, compared, fetched, of_action, reusable, total
 from modelpm.cli.verbs import verb
+from modelpm.text.human import duration
+
+_SHOWN = 15  # characters of a version, a revision or a digest
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.report import Change
@@ -31,6 +34,10 @@ def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: 
             return projects.outcome(session, report)
         report = manager.upgrade(names, latest=latest, dry_run=dry_run)
     notes = [_line(change, planned=dry_run) for change in report.changes]
+    moved = of_action(report, "upgrade")
+    if moved and not dry_run:
+        sizes = total([change.bytes for change in moved])
+        notes.insert(0, line(f"Upgraded {sizes} in {duration(session.elapsed)}{fetched(moved)}"))
     return Outcome(
         notes=notes or ([] if report.errors else [line(("nothing to upgrade", "dim"))]),
         changes=[change_row(change) for change in report.changes],
@@ -43,5 +50,5 @@ def command(session: Session, *, names: tuple[str, ...], latest: bool, no_sync: 
 def _line(change: "Change", *, planned: bool) -> Line:
     if change.action == "compare":
         return compared(change)
-    moved = f"{change.before[:15]} -> {change.release or (change.digest or '?')[:15]}"
-    return change_line(change, moved + (reusable([change]) if planned else reused([change])))
+    moved = f"{change.before[:_SHOWN]} -> {change.after[:_SHOWN] or '?'}"
+    return change_line(change, moved + (reusable([change]) if planned else ""))

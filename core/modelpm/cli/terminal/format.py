@@ -10,7 +10,7 @@ from modelpm.text.untrusted import printable
 Span = tuple[str, str]
 Line = tuple[Span, ...]
 
-_WORD = re.compile(r"^\s*/.+|(?:(?<=: )|(?<=^ ))modelpm .*|(?:`[^`]*`|\S)+")
+_WORD = re.compile(r"^\s*/.+|(?:(?<=: )|(?<=^ ))modelpm .*|\d[\d.,]* [KMGT]?i?B(?![^\W_])\S*|(?:`[^`]*`|\S)+")
 _WIDE = 60  # cells; below that a hanging indent takes too much
 _MIN_COLUMN = 6
 _GAP = 2

@@ -64,9 +64,8 @@ def reused(made: "Sequence[Change]") -> str:
 
 
 def reusable(made: "Sequence[Change]") -> str:
-    """Return, for a plan, how many bytes to fetch have an older version here."""
-    size = sum(change.reused for change in made)
-    return f", less what {binary_size(size)} of it have in common with the version before" if size else ""
+    """Return, for a plan, whether some of the bytes to fetch may be here."""
+    return ", less what is the same in the version before" if any(change.reused for change in made) else ""
 
 
 def path_line(change: "Change") -> Line:

@@ -19,7 +19,10 @@ from modelpm.inspection.layouts.rules import layout_of
 from modelpm.inspection.layouts.sets import folders_of
 from modelpm.inspection.layouts.shape import Shape
 
-_SNAPSHOT = re.compile(r"(?:.*/)?models--(?P<owner>[^/]+?)--(?P<repo>[^/]+)/snapshots/(?P<revision>[^/]+)")
+_SNAPSHOT = re.compile(
+    r"(?:.*/)?models--(?P<owner>[\w.-]+?)--(?P<repo>[\w.-]+)/snapshots/(?P<revision>[\w.-]+)(?=/|$)",
+    re.ASCII | re.DOTALL,
+)
 _PIPELINES = frozenset({"model_index.json", "modules.json"})  # all weights may be in folders below
 _CARDS = frozenset(
     {"config.json", "adapter_config.json", "params.json", "genai_config.json", "hyperparams.yaml", "config.yaml"}

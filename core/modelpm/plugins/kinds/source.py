@@ -181,7 +181,10 @@ class GuardedSource(Guarded[Source]):
         made = self.made
         if isinstance(made, Pushable):
             return made
-        raise UsageError(f"{self.entry.name}:// {why}", hints=["registries do: oci://HOST/REPOSITORY:TAG"])
+        raise UsageError(
+            f"{self.entry.name}:// {why}",
+            hints=["registries and buckets do: oci://HOST/REPOSITORY:TAG, s3://BUCKET/PREFIX"],
+        )
 
     def _check_file(self, file: RemoteFile) -> None:
         expect(self.entry, file.path, str, "path")
