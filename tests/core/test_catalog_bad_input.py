@@ -109,7 +109,7 @@ def test_a_catalog_that_needs_what_is_not_installed_says_how_to_get_it(
     for name in [name for name in sys.modules if name.startswith("modelpm.catalog.remote.")]:
         monkeypatch.delitem(sys.modules, name)
     for name in [*(name for name in sys.modules if name.partition(".")[0] == "tuf"), "tuf"]:
-        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, None)
     with Manager(home=tmp_path / "h") as manager:
         with pytest.raises(UsageError, match="python-tuf, which is not installed"):
             manager.catalog_list.add("signed", site.url, root=root)
