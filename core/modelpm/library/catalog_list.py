@@ -9,7 +9,8 @@ from modelpm.config.edit import given_path
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.library.services import Services
 from modelpm.operations.catalogs import CatalogList, Trust
-from modelpm.results.report import CatalogRow, Published, Result
+from modelpm.results.catalogs import CatalogRow, Published
+from modelpm.results.report import Result
 
 if TYPE_CHECKING:  # an extra
     from modelpm.catalog.remote.publish import Publisher

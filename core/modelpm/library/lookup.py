@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # start-up
     from modelpm.library.project import Project
     from modelpm.plugins.kinds.audit import GuardedLog
     from modelpm.plugins.registry import Registry
-    from modelpm.results.report import Details, Found, Holder, Outdated, Result
+    from modelpm.results.catalogs import Found
+    from modelpm.results.report import Details, Holder, Outdated, Result
     from modelpm.store import Store
 
 _FITTING = ":auto"
