@@ -83,6 +83,11 @@ def test_the_hubs_cache_takes_what_the_hub_publishes_and_nothing_else() -> None:
         planned("hf", model(own))
 
 
+def test_a_dataset_of_the_hub_has_a_folder_of_its_kind() -> None:
+    plan = planned("hf", model(file("w.safetensors", repo="datasets/acme/d")))
+    assert f"datasets--acme--d/snapshots/{COMMIT}/w.safetensors" in plan
+
+
 def test_ollama_finds_the_manifest_by_name_and_every_layer_by_its_digest() -> None:
     plan = planned("ollama")
     paths = list(plan)

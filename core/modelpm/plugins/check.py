@@ -8,13 +8,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from modelpm.api.types import Context
-from modelpm.plugins.discovery import Entry, scan, scan_all
+from modelpm.plugins.discovery import OURS, Entry, scan, scan_all
 
 _MAX_ANSWER = 1 << 16
 _LINES = 3  # of what a child says before it dies
@@ -40,36 +40,57 @@ class Checked(NamedTuple):
 def check_all(entries: Iterable[Entry], context: Callable[[str, str], Context], timeout: float = 30.0) -> list[Checked]:
     """Try each plugin in a child process, several at once.
 
+    Our own plugins that are one module share a process: they are tested, and cannot harm each other.
+
     Args:
         entries: The plugins.
         context: Makes the context of a plugin from its kind and name.
         timeout: Seconds each may take.
     """
+    groups: dict[tuple[str, ...], list[Entry]] = {}
+    for entry in (wanted := list(entries)):
+        key = (entry.module,) if entry.distribution == OURS else (entry.distribution, entry.kind, entry.name)
+        groups.setdefault(key, []).append(entry)
     with ThreadPoolExecutor(_AT_ONCE, "modelpm-check") as pool:
-        return list(pool.map(lambda entry: _check(entry, context(entry.kind, entry.name), timeout), entries))
+        tried = pool.map(
+            lambda group: _check(group, [context(entry.kind, entry.name) for entry in group], timeout), groups.values()
+        )
+        found = {checked.entry: checked for group in tried for checked in group}
+    return [found[entry] for entry in wanted]
 
 
-def _check(entry: Entry, context: Context, timeout: float) -> Checked:
-    given = {
-        "settings": dict(context.settings),
-        "environ": dict(context.environ),
-        "folder": None if context.folder is None else os.fspath(context.folder),
-    }
-    command = [sys.executable, "-P", "-m", __name__, entry.distribution, entry.kind, entry.name]
+def _check(entries: Sequence[Entry], contexts: Sequence[Context], timeout: float) -> list[Checked]:
+    given = [
+        {
+            "plugin": (entry.distribution, entry.kind, entry.name),
+            "settings": dict(context.settings),
+            "environ": dict(context.environ),
+            "folder": None if context.folder is None else os.fspath(context.folder),
+        }
+        for entry, context in zip(entries, contexts, strict=True)
+    ]
     try:
-        child = subprocess.run(  # noqa: S603 - our own module, with names from metadata as arguments
-            command, input=json.dumps(given, default=str).encode(), capture_output=True, timeout=timeout, check=False
+        child = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-P", "-m", __name__],
+            input=json.dumps(given, default=str).encode(),
+            capture_output=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return Checked(entry, "timeout", f"{entry.module} took longer than {timeout:g} seconds", None)
+        said = f"{entries[0].module} took longer than {timeout:g} seconds"
+        return [Checked(entry, "timeout", said, None) for entry in entries]
     except OSError as error:
-        return Checked(entry, "error", f"cannot start {sys.executable}: {error.strerror}", None)
+        said = f"cannot start {sys.executable}: {error.strerror}"
+        return [Checked(entry, "error", said, None) for entry in entries]
     try:
-        answer = json.loads(child.stdout[-_MAX_ANSWER:])
-        state, message, import_ms = str(answer["state"]), str(answer["message"]), int(answer["import_ms"])
+        answers = json.loads(child.stdout[-_MAX_ANSWER:])
+        return [
+            Checked(entry, str(answer["state"]), str(answer["message"]), int(answer["import_ms"]))
+            for entry, answer in zip(entries, answers, strict=True)
+        ]
     except (ValueError, TypeError, KeyError):
-        return Checked(entry, "error", _last_words(entry, child), None)
-    return Checked(entry, state, message, import_ms)
+        return [Checked(entry, "error", _last_words(entry, child), None) for entry in entries]
 
 
 def _last_words(entry: Entry, child: "subprocess.CompletedProcess[bytes]") -> str:
@@ -78,13 +99,13 @@ def _last_words(entry: Entry, child: "subprocess.CompletedProcess[bytes]") -> st
     return "\n".join([f"{entry.module} ended the process: it {ended}", *said])
 
 
-def _answer(given: Mapping[str, Any], distribution: str, kind: str, name: str) -> dict[str, str | int]:
-    """Try the plugin in this process, and say how it went."""
+def _answer(given: Mapping[str, Any], entries: Sequence[Entry]) -> dict[str, str | int]:
+    """Try a plugin in this process, and say how it went."""
     from modelpm.errors import ModelpmError, UsageError
     from modelpm.plugins.registry import Registry
 
-    wanted, state, message = (distribution, kind, name), "ok", ""
-    entries = (entry for look in (scan, scan_all) for entry in look())
+    distribution, kind, name = wanted = tuple(given["plugin"])
+    state, message = "ok", ""
     entry = next((entry for entry in entries if (entry.distribution, entry.kind, entry.name) == wanted), None)
     begin = time.perf_counter()
     try:
@@ -100,14 +121,15 @@ def _answer(given: Mapping[str, Any], distribution: str, kind: str, name: str) -
     return {"state": state, "message": message, "import_ms": round((time.perf_counter() - begin) * 1000)}
 
 
-def main(arguments: list[str]) -> None:
-    """Answer as JSON on standard output, which is kept from the plugin."""
+def main() -> None:
+    """Answer as JSON on standard output, which is kept from the plugins."""
     output = os.dup(1)
     os.dup2(2, 1)
-    answer = _answer(json.load(sys.stdin), *arguments)
+    entries = [*scan(), *scan_all()]
+    answers = [_answer(given, entries) for given in json.load(sys.stdin)]
     with os.fdopen(output, "w") as file:
-        json.dump(answer, file)
+        json.dump(answers, file)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
