@@ -79,12 +79,13 @@ class Catalogs:
         """Return the full names, ``catalog/id``, of all models, without reading one."""
         return tuple(f"{opened.name}/{id_}" for opened in self._opened.values() for id_ in self._ids(opened))
 
-    def find(self, id: str, catalog: str | None = None) -> Entry:  # noqa: A002 - the word of the contract
+    def find(self, id: str, catalog: str | None = None, *, choosing: bool = False) -> Entry:  # noqa: A002 - the word of the contract
         """Return a model by its id or an alias.
 
         Args:
             id: The id or alias.
             catalog: Where to look; none means the first catalog that has it.
+            choosing: As of :meth:`read`.
 
         Raises:
             NotFound: No such model; the hints name what is near.
@@ -94,7 +95,7 @@ class Catalogs:
             IntegrityError: A file name in it is hostile.
             PluginError: The catalog that was asked for fails.
         """
-        opened, _, real = self._first((id,), catalog)
+        opened, _, real = self._first((id,), catalog, choosing=choosing)
         return opened.entry(real)
 
     def read(self, spec: CatalogSpec, *, choosing: bool = False) -> tuple[Entry, CatalogSpec]:
