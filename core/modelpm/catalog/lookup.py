@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelpm.api.events import Bus
 from modelpm.api.kinds import Catalog
+from modelpm.api.stages import Work
 from modelpm.api.types import Finding, KnownFile, Severity
 from modelpm.catalog.card import Card
 from modelpm.catalog.entry import About, Entry
@@ -226,7 +227,8 @@ class Catalogs:
 
         if choosing:
             opened.refresh()
-        built = Built.of(opened, self._cache / opened.name if self._cache is not None else None)
+        with self._bus.during(Work.CHECKING, f"the catalog {opened.name}"):  # thousands of entries, the first time
+            built = Built.of(opened, self._cache / opened.name if self._cache is not None else None)
         for row in built.rows:
             if row.problem:
                 self._problems[f"{opened.name}/{row.id}"] = UsageError(row.problem, code=Code.INVALID_CATALOG)
