@@ -270,6 +270,14 @@ def test_two_models_with_one_file_and_two_programs_in_one_folder_share_it(
     assert below(place) == set()
 
 
+def test_a_model_of_the_programs_own_keeps_its_name(manager: modelpm.Manager, place: Path) -> None:
+    (place / OLLAMA).parent.mkdir(parents=True)
+    (place / OLLAMA).write_text("{}")
+    with pytest.raises(StoreError, match="latest is in the way", check=coded("in_the_way")):
+        manager.link("ollama", "m", app_dir=place)
+    assert below(place) == {OLLAMA}
+
+
 def test_folders_that_were_made_go_with_the_last_model_and_those_of_the_program_stay(
     manager: modelpm.Manager, tmp_path: Path, place: Path
 ) -> None:

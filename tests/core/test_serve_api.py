@@ -16,6 +16,7 @@ import modelpm
 from modelpm.errors import Code, NotFound, StoreError, UsageError
 from modelpm.serve import Service, token_of
 from modelpm.serve.problems import status_of
+from tests.support.arriving import about
 from tests.support.models import folder_of, manager_in, noise
 from tests.support.stores import damage
 
@@ -158,6 +159,19 @@ def test_what_a_service_does_not_install(client: Client, body: Any, status: int,
     assert problem["status"] == status
     assert word in f"{problem['title']} {problem['hints']}"
     assert client.ask("GET", "/api/v1/jobs") == (200, {"items": []})
+
+
+@about("serve.schemes", "serve.allow", "serve.hosts")
+def test_what_the_settings_allow_is_let_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELPM_SERVE_SCHEMES", "file")
+    monkeypatch.setenv("MODELPM_SERVE_ALLOW", "pickle")
+    monkeypatch.setenv("MODELPM_SERVE_HOSTS", "models.example.org")
+    with manager_in(tmp_path) as manager, served(manager) as client:
+        assert client.ask("POST", "/api/v1/jobs", {"spec": "hf://acme/x"})[0] == 403
+        assert client.ask("POST", "/api/v1/jobs", {"spec": "tiny", "allow_pickle": True})[0] == 202
+        assert client.ask("POST", "/api/v1/jobs", {"spec": "tiny", "allow_code": True})[0] == 403
+        assert client.ask("GET", "/api/v1/models", Host="models.example.org")[0] == 200
+        assert client.ask("GET", "/api/v1/models", Host="other.example.org")[0] == 403
 
 
 def test_bodies_that_are_no_request(client: Client) -> None:

@@ -37,7 +37,6 @@ def site_for(folder: Path, reference: Reference, registry: Registry) -> Site:
     if manifest is not None:
         raise UsageError(
             f"{manifest} says which models this folder has, and `sync --from` takes them from elsewhere",
-            code=Code.IN_THE_WAY,
             hints=["run it in another folder: modelpm -C FOLDER sync --from REFERENCE"],
         )
     text = lock_text(folder / LOCK)
@@ -48,7 +47,6 @@ def site_for(folder: Path, reference: Reference, registry: Registry) -> Site:
             comes = f"comes from {printable(origin)}" if origin else "was not synced from anywhere"
             raise UsageError(
                 f"{folder / LOCK} {comes}, and is not replaced by another's",
-                code=Code.IN_THE_WAY,
                 hints=["run it in another folder, or remove that lock"],
             )
     return Site(folder, None)

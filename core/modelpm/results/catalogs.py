@@ -1,4 +1,4 @@
-"""What the verbs of catalogs answer with: the list, what a search found, what was signed."""
+"""The results of verbs about catalogs: frozen values whose attributes are the keys of the command line's rows."""
 
 from dataclasses import dataclass
 from datetime import datetime

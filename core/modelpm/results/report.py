@@ -247,25 +247,6 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Pushed:
-    """The outcome of a push.
-
-    Attributes:
-        name: The model's name; empty where several models were pushed as one.
-        reference: Where they are now.
-        digest: ``sha256:…`` of what the reference names; ``REFERENCE@DIGEST`` pins it.
-        bytes: Size of all files.
-        uploaded: Bytes that were sent.
-    """
-
-    name: str
-    reference: str
-    digest: str
-    bytes: int
-    uploaded: int
-
-
-@dataclass(frozen=True, slots=True)
 class Outdated:
     """One model of which there is something newer, or something to know.
 
