@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from modelpm.library.manager import Manager
     from modelpm.library.project import Project
     from modelpm.queue.job import Job, JobStatus
+    from modelpm.results.catalogs import CatalogRow, Found
     from modelpm.results.installed import InstalledModel
     from modelpm.results.report import Change, Details, Holder, Outdated, Result, Verified
 
@@ -73,18 +74,21 @@ _HOMES = {
     "modelpm.library.project": ("Project",),
     "modelpm.queue.job": ("Job", "JobStatus"),
     "modelpm.results.installed": ("InstalledModel",),
+    "modelpm.results.catalogs": ("CatalogRow", "Found"),
     "modelpm.results.report": ("Change", "Details", "Holder", "Outdated", "Result", "Verified"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AsyncManager",
+    "CatalogRow",
     "Change",
     "CheckFailedError",
     "Code",
     "Denied",
     "Details",
     "Event",
+    "Found",
     "Holder",
     "InstalledModel",
     "IntegrityError",

@@ -68,7 +68,8 @@ def hub_entries(model: ExportedModel) -> Iterator[Entry]:
     for file in model.files:
         if (source := _on_the_hub(file)) is None:
             continue
-        root = _PREFIX + source.path.replace("/", "--")
+        kind = "" if source.path.startswith("datasets/") else _PREFIX
+        root = kind + source.path.replace("/", "--")
         blob = f"{root}/blobs/{file.sha256}"
         if blob not in blobs:
             yield Link(blob, file.path)

@@ -5,8 +5,8 @@ from typing import Final
 
 from modelpm.api.toolkit import BoundError
 
-MOST_WORK: Final = 4_000_000
-"""Units of about a microsecond: an opcode of a pickle, 128 bytes that are inflated."""
+MOST_WORK: Final = 3_000_000
+"""Units of about a microsecond: an opcode of a pickle, 256 bytes that are inflated."""
 MEMBER: Final = 60
 """Units that a member of an archive costs before its bytes are read."""
 

@@ -10,7 +10,7 @@ from modelpm.api.inspection import ByteSource, Facts, Findings, TensorSummary
 from modelpm.api.toolkit import Cursor, CutError, MalformedError, structural
 
 NAME: Final = "onnx"
-MOST_FIELDS: Final = 3_000_000
+MOST_FIELDS: Final = 2_000_000
 _DEPTH: Final = 32
 _MOST_FETCHED: Final = 4 << 30
 _LONGEST_TEXT: Final = 4096

@@ -25,7 +25,7 @@ _GZIP, _BZIP, _XZ, _LZMA = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x5d\x00"
 _DEFLATE, _WINDOWS, _PRESET, _CHECK = 8, 7, 32, 31  # of the two bytes before a zlib stream
 _BZIP_BLOCK: Final = b"1AY&SY"
 _BZIP_END: Final = b"\x17rE8P\x90"  # an empty stream, behind which another may follow
-FAST, SLOW = 128, 32
+FAST, SLOW = 256, 32
 """Bytes that one unit of work gives: inflated, and of bzip2 or LZMA."""
 
 FAULTS: Final = (

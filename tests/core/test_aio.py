@@ -9,7 +9,8 @@ import pytest
 
 import modelpm
 from modelpm.api.types import Progress
-from modelpm.library.aio import AsyncMaintenance, AsyncProject
+from modelpm.library.aio import AsyncCatalogs, AsyncMaintenance, AsyncProject
+from modelpm.library.catalog_list import CatalogVerbs
 from modelpm.library.maintenance import Maintenance
 from modelpm.library.manager import Manager
 from modelpm.library.project import Project
@@ -49,7 +50,12 @@ def test_the_verbs_are_awaitable(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("own", "awaited"),
-    [(Manager, modelpm.AsyncManager), (Project, AsyncProject), (Maintenance, AsyncMaintenance)],
+    [
+        (Manager, modelpm.AsyncManager),
+        (Project, AsyncProject),
+        (Maintenance, AsyncMaintenance),
+        (CatalogVerbs, AsyncCatalogs),
+    ],
 )
 def test_every_verb_can_be_awaited_with_the_same_keywords(own: type, awaited: type) -> None:
     verbs = {n: verb for n, verb in inspect.getmembers(own, inspect.isfunction) if not n.startswith("_")}

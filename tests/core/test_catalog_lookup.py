@@ -183,9 +183,9 @@ class Told:
         self._warnings = warnings
 
     def take(self, happening: object) -> None:
-        """Take a warning."""
-        assert isinstance(happening, Warned)
-        self._warnings.append(happening.text)
+        """Keep a warning, and pass over all else."""
+        if isinstance(happening, Warned):
+            self._warnings.append(happening.text)
 
 
 def with_own(folder: Path, warnings: list[str]) -> Catalogs:

@@ -15,6 +15,7 @@ import pytest
 import modelpm
 from modelpm.api.types import Digest
 from modelpm.cli.commands.upgrade import _line as upgraded
+from modelpm.cli.terminal.rows import fetched
 from modelpm.errors import ModelpmError, Unavailable
 from modelpm.text.human import binary_size
 from modelpm.transfer import Fetch, Fetched, Options, Origin, comparison
@@ -304,6 +305,5 @@ def test_an_upgrade_says_what_it_reuses(hub: Hub, tmp_path: Path, monkeypatch: p
         assert manager.path("r").read_bytes() == new
     assert change.downloaded < 2 * MIB
     assert len(new) - 2 * MIB < change.reused < len(new)
-    line = "".join(text for text, _ in upgraded(change, planned=False))
-    assert f"reused {binary_size(change.reused)} of the version before" in line
+    assert f"reused {binary_size(change.reused)} of the version before" in fetched([change])
     assert "less what" in "".join(text for text, _ in upgraded(planned, planned=True))

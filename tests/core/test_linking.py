@@ -270,6 +270,14 @@ def test_two_models_with_one_file_and_two_programs_in_one_folder_share_it(
     assert below(place) == set()
 
 
+def test_a_model_of_the_programs_own_keeps_its_name(manager: modelpm.Manager, place: Path) -> None:
+    (place / OLLAMA).parent.mkdir(parents=True)
+    (place / OLLAMA).write_text("{}")
+    with pytest.raises(StoreError, match="latest is in the way", check=coded("in_the_way")):
+        manager.link("ollama", "m", app_dir=place)
+    assert below(place) == {OLLAMA}
+
+
 def test_folders_that_were_made_go_with_the_last_model_and_those_of_the_program_stay(
     manager: modelpm.Manager, tmp_path: Path, place: Path
 ) -> None:
@@ -283,6 +291,35 @@ def test_folders_that_were_made_go_with_the_last_model_and_those_of_the_program_
     assert below(place) == {"models/vae/y_vae.safetensors"}
     manager.unlink("comfyui")
     assert sorted(path.relative_to(place).as_posix() for path in place.rglob("*")) == ["models", "models/loras"]
+
+
+def test_another_version_of_a_model_takes_the_place_of_the_one_before(
+    manager: modelpm.Manager, tmp_path: Path, place: Path
+) -> None:
+    manager.link("ollama", "m", app_dir=place)
+    before = below(place)
+    manager.uninstall("m")
+    manager.install(folder_of(tmp_path / "new" / "m", {"m.Q4_K_M.gguf": noise(900, 8)}))
+    manager.link("ollama", "m", app_dir=place)
+    assert len(below(place)) == 3  # the weights, the configuration and the manifest
+    assert below(place) & before == {OLLAMA}
+    config = json.loads((place / OLLAMA).read_text())["config"]["digest"]
+    assert (place / "blobs" / config.replace(":", "-")).is_file()
+    manager.unlink("ollama")
+    assert not list(place.iterdir())
+
+
+def test_a_symlink_that_the_program_replaced_is_the_programs(from_hub: modelpm.Manager, place: Path, hub: Hub) -> None:
+    repo = hub.add("acme/mini", {"model.safetensors": noise(100)})
+    from_hub.install("hf://acme/mini", name="mini")
+    from_hub.link("hf", "mini", app_dir=place)
+    shown = place / "models--acme--mini/snapshots" / repo.commit / "model.safetensors"
+    shown.unlink()
+    shown.symlink_to("/nowhere")
+    (check,) = (check for check in from_hub.maintenance.doctor() if check.name == "apps")
+    assert (check.state, str(shown) in check.text) == ("warn", True)
+    from_hub.unlink("hf")
+    assert [path for path in place.rglob("*") if not path.is_dir()] == [shown]
 
 
 def test_a_link_that_the_user_replaced_is_the_users(manager: modelpm.Manager, place: Path) -> None:

@@ -6,8 +6,14 @@ import tests.core.test_options_network
 import tests.core.test_options_places
 import tests.core.test_options_telling
 import tests.core.test_plugin_days
+import tests.core.test_queue_runs
+import tests.core.test_serve_api
 import tests.core.test_signatures
-import tests.plugins.test_credentials_plugins  # noqa: F401
+import tests.core.test_update_check
+import tests.plugins.test_apps
+import tests.plugins.test_credentials_plugins
+import tests.plugins.test_modelscope
+import tests.plugins.test_s3_account  # noqa: F401
 from tests.support.arriving import TESTED, promised
 
 # Help is what it prints.

@@ -67,7 +67,9 @@ def test_only_so_many_run_at_once_over_all_runners(jobs: Jobs) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "after"), [(None, "queued"), (Jobs.pause, "paused"), (Jobs.cancel, "cancelled")], ids=str
+    ("wish", "after"),
+    [(None, "queued"), (Jobs.pause, "paused"), (Jobs.cancel, "cancelled")],
+    ids=["", "pause", "cancel"],
 )
 def test_a_job_whose_runner_died_becomes_what_was_wished(
     jobs: Jobs, wish: Callable[[Jobs], object] | None, after: str

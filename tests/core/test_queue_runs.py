@@ -20,6 +20,7 @@ import modelpm
 from modelpm.errors import NotFound, UsageError
 from modelpm.queue.job import JobStatus
 from tests.conftest import Ran
+from tests.support.arriving import about
 from tests.support.codes import coded
 from tests.support.models import folder_of, manager_in, noise
 from tests.support.raw import RawServer, answer, raw_server
@@ -171,6 +172,24 @@ def test_a_runner_waits_for_more_until_it_is_stopped(tmp_path: Path) -> None:
         stop.set()
         thread.join(30)
         assert not thread.is_alive()
+
+
+@about("queue.parallel")
+def test_only_as_many_jobs_run_as_the_setting_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODELPM_QUEUE_PARALLEL", "1")
+    first, second = Slow(), Slow()
+    with raw_server(first) as one, raw_server(second) as two, manager_in(tmp_path) as manager:
+        manager.queue.add(spec(one), name="one")
+        manager.queue.add(spec(two), name="two")
+        thread = threading.Thread(target=manager.queue.run)
+        thread.start()
+        assert first.asked.wait(30)
+        assert [job.status.value for job in manager.queue.list()] == ["running", "queued"]
+        first.freed.set()
+        assert second.asked.wait(30)
+        second.freed.set()
+        thread.join(30)
+        assert {job.status.value for job in manager.queue.list()} == {"completed"}
 
 
 def test_an_interrupted_run_gives_its_jobs_back(

@@ -19,7 +19,6 @@ from tests.core.test_queue_runs import Slow, slow, spec, until  # noqa: F401 - a
 from tests.support.raw import raw_server
 
 COMMAND = str(Path(sys.executable).with_name("modelpm"))
-OPEN = {"MODELPM_SERVE_SCHEMES": "http"}
 
 
 @contextmanager

@@ -213,13 +213,15 @@ def test_a_lock_that_only_says_it_is_signed_is_refused_with_its_view(
 
 def test_a_bundle_is_held_against_signatures(modelpm: Command, model: Path, tmp_path: Path) -> None:
     sign(model, EVE)
-    modelpm("install", f"file://{model}", "--as", "tiny")
+    modelpm("install", f"file://{model}", "--as", "tiny", env=env(model, "eve"))
     assert modelpm("export", "--bundle", str(tmp_path / "models.tar")).code == 0
     where = env(model, **REQUIRED, MODELPM_HOME=str(tmp_path / "elsewhere"))
     assert failed(modelpm("import", str(tmp_path / "models.tar"), "--json", env=where)) == (4, "signature")
-    where = env(model, "eve", **REQUIRED, MODELPM_HOME=str(tmp_path / "elsewhere"))
-    assert modelpm("import", str(tmp_path / "models.tar"), env=where).code == 0
-    assert EVE.print in (tmp_path / "elsewhere" / "env" / "models.lock").read_text()
+    for home, keys in (("with", env(model, "eve", **REQUIRED)), ("without", {})):
+        where = {**keys, "MODELPM_HOME": str(tmp_path / home)}
+        assert modelpm("import", str(tmp_path / "models.tar"), env=where).code == 0
+        said = (tmp_path / home / "env" / "models.lock").read_text()
+        assert (EVE.print in said) is (home == "with"), "a bundle's own word for it is not taken"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,21 @@ def test_a_strangers_source_serves_a_model_through_install(among_strangers: Inst
     assert not list((tmp_path / "modelpm" / "store" / "blobs").rglob("??/" + "?" * 64))
 
 
+def test_a_strangers_program_gets_a_model_and_gives_its_own(among_strangers: Installation, tmp_path: Path) -> None:
+    (tmp_path / "shelfie").mkdir()
+    run(among_strangers, tmp_path, "install", "tiny")
+    (change,) = document(run(among_strangers, tmp_path, "link", "shelfie", "tiny", "--json"))["changes"]
+    assert (change["action"], change["path"]) == ("link", str(tmp_path / "shelfie"))
+    shown = tmp_path / "shelfie" / "tiny" / "tiny.gguf"
+    assert shown.is_file()
+    (tmp_path / "shelfie" / "own").mkdir()
+    (tmp_path / "shelfie" / "own" / "own.gguf").write_bytes(holding("own.gguf", b"weights"))
+    changes = document(run(among_strangers, tmp_path, "adopt", "shelfie", "--json"))["changes"]
+    assert {(change["action"], change["name"]) for change in changes} == {("reuse", "tiny"), ("install", "own")}
+    assert run(among_strangers, tmp_path, "unlink", "shelfie").returncode == 0
+    assert not shown.exists()
+
+
 def test_what_the_strangers_source_says_is_missing_is_not_found(among_strangers: Installation, tmp_path: Path) -> None:
     done = run(among_strangers, tmp_path, "install", f"folder://{tmp_path}/absent")
     assert done.returncode == 5

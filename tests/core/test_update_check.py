@@ -10,6 +10,7 @@ import pytest
 
 import modelpm
 from tests.conftest import Ran
+from tests.support.arriving import about
 from tests.support.hub import Hub
 from tests.support.models import folder_of, manager_in, noise
 
@@ -45,6 +46,7 @@ def test_what_is_newer_is_said_once_a_day(modelpm: Run, old: dict[str, str], tmp
     assert LINE in modelpm("install", three, env=old).stderr
 
 
+@about("CI", "ui.update-check")
 @pytest.mark.parametrize(
     "quiet",
     [{"MODELPM_UPDATE_CHECK": "0"}, {"CI": "true"}, {"MODELPM_OFFLINE": "1"}, {"MODELPM_QUIET": "1"}],

@@ -14,6 +14,7 @@ from modelpm.api.inspection import Facts
 from modelpm.testing import check_exporter
 from modelpm_apps import _MADE as MADE
 from modelpm_apps.places import Places
+from tests.support.arriving import about
 
 COMMIT = "c0ffee" * 6 + "abcd"
 NOWHERE = Path("/nowhere")
@@ -81,6 +82,11 @@ def test_the_hubs_cache_takes_what_the_hub_publishes_and_nothing_else() -> None:
     assert f"models--acme--b/snapshots/{COMMIT}/m.gguf" in plan
     with pytest.raises(UsageError, match="does not come from the Hugging Face Hub"):
         planned("hf", model(own))
+
+
+def test_a_dataset_of_the_hub_has_a_folder_of_its_kind() -> None:
+    plan = planned("hf", model(file("w.safetensors", repo="datasets/acme/d")))
+    assert f"datasets--acme--d/snapshots/{COMMIT}/w.safetensors" in plan
 
 
 def test_ollama_finds_the_manifest_by_name_and_every_layer_by_its_digest() -> None:
@@ -220,15 +226,19 @@ PLACES: dict[tuple[str, str], tuple[dict[str, str], str]] = {
     ("jan", "home"): ({"HOME": "/u"}, "/u/.config/Jan/data"),
     ("anythingllm", "XDG"): ({"XDG_CONFIG_HOME": "/x"}, "/x/anythingllm-desktop/storage/models/ollama"),
     ("comfyui", "COMFYUI_PATH"): ({"COMFYUI_PATH": "/c"}, "/c"),
+    ("localai", "LOCALAI_MODELS_PATH"): ({"LOCALAI_MODELS_PATH": "/a", "MODELS_PATH": "/m"}, "/a"),
+    ("localai", "MODELS_PATH"): ({"MODELS_PATH": "/m"}, "/m"),
 }
 
 
+@about("LLAMA_CACHE", "OLLAMA_MODELS", "COMFYUI_PATH", "LOCALAI_MODELS_PATH", "MODELS_PATH")
 @pytest.mark.parametrize("case", PLACES)
 def test_a_program_is_looked_for_where_it_is(case: tuple[str, str]) -> None:
     environ, first = PLACES[case]
     assert next(iter(exporter(case[0], **environ).folders())) == Path(first)
 
 
+@about("LOCALAPPDATA")
 def test_flatpak_and_other_systems_have_places_of_their_own() -> None:
     assert Path("/u/.var/app/ai.jan.Jan/config/Jan/data") in exporter("jan", HOME="/u").folders()
     flat = Path("/u/.var/app/io.gpt4all.gpt4all/data/nomic.ai/GPT4All")

@@ -17,6 +17,7 @@ from modelpm.testing import QUICK, check_faults, check_source
 from modelpm_modelscope import source as module
 from modelpm_modelscope.grammar import parse
 from modelpm_modelscope.source import ModelScope as Source
+from tests.support.arriving import about
 from tests.support.cdn import Fault
 from tests.support.models import holding
 from tests.support.modelscope import ModelScope, envelope, refusal, running_modelscope
@@ -68,6 +69,7 @@ def test_any_text_is_a_reference_or_refused(text: str) -> None:
     assert parse(str(found).removeprefix("modelscope://")) == found
 
 
+@about("MODELSCOPE_ENDPOINT", "MODELSCOPE_API_TOKEN")
 def test_it_keeps_the_promises_of_a_source(service: ModelScope) -> None:
     commit = service.add("acme/tiny", FILES)
 

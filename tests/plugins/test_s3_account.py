@@ -6,6 +6,7 @@ import pytest
 from modelpm.api import Context, Denied, Secret, UsageError
 from modelpm_s3.account import Account
 from modelpm_s3.service import Service
+from tests.support.arriving import about
 
 CONFIG = """
 [default]
@@ -63,12 +64,15 @@ def test_the_files_of_aws_have_keys_and_region(user: dict[str, str]) -> None:
     assert (keys.secret.reveal(), keys.token and keys.token.reveal()) == ("shared%secret", "shared-token")
 
 
+@about("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
 def test_a_profile_is_named_by_a_variable_or_by_the_configuration(user: dict[str, str]) -> None:
-    for found in (account({**user, "AWS_PROFILE": "team"}), account(user, profile="team")):
+    named = [{**user, name: "team"} for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")]
+    for found in (*map(account, named), account(user, profile="team")):
         assert (access(found), found.region()) == ("TEAM", "eu-west-1")
         assert found.service() == Service("https://minio.example:9000", in_host=False)
 
 
+@about("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 def test_variables_go_before_files_and_configuration(user: dict[str, str]) -> None:
     said = {"AWS_ENDPOINT_URL": "http://h:1/", "AWS_REGION": "r1"}
     keys = {"AWS_ACCESS_KEY_ID": "ENV", "AWS_SECRET_ACCESS_KEY": "env-secret"}
@@ -77,6 +81,7 @@ def test_variables_go_before_files_and_configuration(user: dict[str, str]) -> No
 
     assert (found.service().base, found.region(), access(found)) == ("http://h:1", "r1", "ENV")
     assert account({**said, "AWS_ENDPOINT_URL_S3": "http://s3"}).service().base == "http://s3"
+    assert account({"AWS_DEFAULT_REGION": "r3"}).region() == "r3"
 
 
 def test_credentials_of_the_configuration_go_first(user: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ class Claim:
     Attributes:
         digests: SHA-256 of every file of the model, by path; those of its signatures, too.
         signatures: The paths of its signatures, which need not be signed themselves.
-        is_whole: Whether the model has every file of its source: else files may have been left out on purpose.
+        is_whole: Whether every file was asked for, with ``:all``: else files may have been left out on purpose.
     """
 
     digests: Mapping[str, str]

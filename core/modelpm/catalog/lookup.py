@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from modelpm.api.events import Bus
 from modelpm.api.kinds import Catalog
+from modelpm.api.stages import Work
 from modelpm.api.types import Finding, KnownFile, Severity
 from modelpm.catalog.card import Card
 from modelpm.catalog.entry import About, Entry
@@ -79,12 +80,13 @@ class Catalogs:
         """Return the full names, ``catalog/id``, of all models, without reading one."""
         return tuple(f"{opened.name}/{id_}" for opened in self._opened.values() for id_ in self._ids(opened))
 
-    def find(self, id: str, catalog: str | None = None) -> Entry:  # noqa: A002 - the word of the contract
+    def find(self, id: str, catalog: str | None = None, *, choosing: bool = False) -> Entry:  # noqa: A002 - the word of the contract
         """Return a model by its id or an alias.
 
         Args:
             id: The id or alias.
             catalog: Where to look; none means the first catalog that has it.
+            choosing: As of :meth:`read`.
 
         Raises:
             NotFound: No such model; the hints name what is near.
@@ -94,7 +96,7 @@ class Catalogs:
             IntegrityError: A file name in it is hostile.
             PluginError: The catalog that was asked for fails.
         """
-        opened, _, real = self._first((id,), catalog)
+        opened, _, real = self._first((id,), catalog, choosing=choosing)
         return opened.entry(real)
 
     def read(self, spec: CatalogSpec, *, choosing: bool = False) -> tuple[Entry, CatalogSpec]:
@@ -225,7 +227,8 @@ class Catalogs:
 
         if choosing:
             opened.refresh()
-        built = Built.of(opened, self._cache / opened.name if self._cache is not None else None)
+        with self._bus.during(Work.CHECKING, f"the catalog {opened.name}"):  # thousands of entries, the first time
+            built = Built.of(opened, self._cache / opened.name if self._cache is not None else None)
         for row in built.rows:
             if row.problem:
                 self._problems[f"{opened.name}/{row.id}"] = UsageError(row.problem, code=Code.INVALID_CATALOG)

@@ -45,8 +45,10 @@ class Entry(NamedTuple):
             found = path.lstat()
         except OSError:
             return False
-        if self.kind in {"alias", "folder"}:
-            return found.st_ino == self.inode and stat.S_ISDIR(found.st_mode) == (self.kind == "folder")
+        if self.kind == "folder":
+            return stat.S_ISDIR(found.st_mode) and found.st_ino == self.inode
+        if self.kind == "alias":  # by its time, too: the number of one that is gone is given to another file
+            return stat.S_ISLNK(found.st_mode) and (found.st_ino, found.st_mtime_ns) == (self.inode, self.mtime_ns)
         if stat.S_ISLNK(found.st_mode):
             # To any blob of a store: a run that was killed may have left the link that it was about to replace.
             *_, blobs, algorithm, _, name = ("", "", "", *path.readlink().parts)

@@ -122,6 +122,8 @@ class Shelf(NamedTuple):
         """
         with self._alone() as known:
             before = dict(known) or self._links_beside(spots)
+            if self.app and self._is_the_programs(name, spots, before):
+                spots = [spot._replace(yields=spot.is_writable) for spot in spots]
             entries, missing, left, others = dict(before), dict[str, Spot](), list[str](), self._of_others()
             for spot in spots:
                 key = f"{name}/{spot.path}"
@@ -139,9 +141,29 @@ class Shelf(NamedTuple):
             if missing:
                 self._save(entries)
             made = self._make_all(name, missing, entries, before)
+            if self.app:  # a plan is whole: what an earlier version of the model needed goes
+                self._remove_stale(name, {spot.path for spot in spots}, entries)
             if entries:
                 self._save(entries)
         return Placed({entries[key].kind for key in made}, tuple(missing[key].path for key in made), tuple(left))
+
+    def _is_the_programs(self, name: str, spots: Sequence[Spot], known: Mapping[str, Entry]) -> bool:
+        """Whether the program has all files of a model by itself, so that what it wrote about them is right, too."""
+        files = [spot for spot in spots if not (spot.is_writable or spot.target)]
+        if not files or any(_is_of(key, name) for key in known):
+            return False
+        return all(shown_by(self.store, self.folder / spot.path, spot.sha256, spot.size) for spot in files)
+
+    def _remove_stale(self, name: str, wanted: Collection[str], entries: _Entries) -> None:
+        """Remove the files of a model that are not wanted any more; those that were changed stay, as the user's own."""
+        stale = {
+            key: entry
+            for key, entry in entries.items()
+            if _is_of(key, name) and entry.kind != "folder" and key.partition("/")[2] not in wanted
+        }
+        for key in stale:
+            del entries[key]
+        self._remove_all(stale, {self._target(key) for key in entries} | self._of_others().keys())
 
     def _make_all(self, name: str, missing: Mapping[str, Spot], entries: _Entries, before: _Entries) -> list[str]:
         """Make files; where one cannot be made, those before it are taken back. Returns the keys of those made."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from modelpm.api.types import Progress
+from modelpm.library.catalog_list import CatalogVerbs
 from modelpm.library.maintenance import Maintenance
 from modelpm.library.manager import Manager
 from modelpm.library.project import Project
@@ -141,6 +142,11 @@ class AsyncManager(_Async[Manager]):
         """As :attr:`Manager.maintenance`."""
         return AsyncMaintenance(self.manager.maintenance)
 
+    @property
+    def catalog_list(self) -> "AsyncCatalogs":
+        """As :attr:`Manager.catalog_list`."""
+        return AsyncCatalogs(self.manager.catalog_list)
+
 
 class AsyncQueue(_Async[Queue]):
     """As :class:`modelpm.library.queue.Queue`."""
@@ -152,6 +158,19 @@ class AsyncQueue(_Async[Queue]):
     resume = _awaitable(Queue.resume)
     cancel = _awaitable(Queue.cancel)
     run = _cancellable(Queue.run)
+
+
+class AsyncCatalogs(_Async[CatalogVerbs]):
+    """As :class:`modelpm.library.catalog_list.CatalogVerbs`."""
+
+    list = _awaitable(CatalogVerbs.list)
+    add = _awaitable(CatalogVerbs.add)
+    remove = _awaitable(CatalogVerbs.remove)
+    trust = _awaitable(CatalogVerbs.trust)
+    update = _awaitable(CatalogVerbs.update)
+    begin = _awaitable(CatalogVerbs.begin)
+    sign = _awaitable(CatalogVerbs.sign)
+    refresh = _awaitable(CatalogVerbs.refresh)
 
 
 class AsyncMaintenance(_Async[Maintenance]):

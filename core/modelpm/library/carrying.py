@@ -13,7 +13,8 @@ from modelpm.library.linking import Linking
 if TYPE_CHECKING:  # start-up
     from modelpm.events.subscribers import OnProgress
     from modelpm.library.project import Project
-    from modelpm.results.report import Pushed, Result
+    from modelpm.results.pushed import Pushed
+    from modelpm.results.report import Result
 
 
 class Carrying(Linking):

@@ -9,7 +9,8 @@ from modelpm.config.edit import given_path
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.library.services import Services
 from modelpm.operations.catalogs import CatalogList, Trust
-from modelpm.results.report import CatalogRow, ImportedModel, NewEntry, Published, Result
+from modelpm.results.catalogs import CatalogRow, ImportedModel, NewEntry, Published
+from modelpm.results.report import Result
 from modelpm.text.spec import UriSpec
 
 if TYPE_CHECKING:  # an extra

@@ -12,7 +12,8 @@ from modelpm.library.keeping import Keeping
 
 if TYPE_CHECKING:  # start-up
     from modelpm.operations.apps import Apps
-    from modelpm.results.report import Adopted, App, Result
+    from modelpm.results.apps import Adopted, App
+    from modelpm.results.report import Result
 
 
 class Linking(Keeping):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelpm.config import Config
 from modelpm.environment.environment import Environment
-from modelpm.environment.query import find_installed
+from modelpm.environment.query import find_installed, named
 from modelpm.errors import ModelpmError, NotFound, UsageError
 from modelpm.library.reader import Reader
 from modelpm.library.services import Services
@@ -20,7 +20,8 @@ if TYPE_CHECKING:  # start-up
     from modelpm.library.project import Project
     from modelpm.plugins.kinds.audit import GuardedLog
     from modelpm.plugins.registry import Registry
-    from modelpm.results.report import Details, Found, Holder, Result
+    from modelpm.results.catalogs import Found
+    from modelpm.results.report import Details, Holder, Outdated, Result
     from modelpm.store import Store
 
 _FITTING = ":auto"
@@ -112,6 +113,18 @@ class Lookup(Reader):
             more, errors = searched(services.registry, wanted, limit, installed)
             rows += more
         return Result(rows=tuple(rows), errors=tuple(errors), warnings=services.warnings.taken())
+
+    def outdated(self, names: Sequence[str] = ()) -> "Result[Outdated]":
+        """Return rows for what is newer than installed; and what could not be asked, as errors.
+
+        Raises:
+            NotFound: One of them is not installed.
+        """
+        from modelpm.operations.upgrade import outdated
+
+        services = self._services
+        result = outdated(services.resolver(), named(self.environment, names), services.bus)
+        return result.told(services.warnings.taken())
 
     def show(
         self, spec: str, *, context: int | None = None, whole: bool = False, project: "Project | None" = None

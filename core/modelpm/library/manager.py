@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from modelpm.library.maintenance import Maintenance
     from modelpm.library.project import Project
     from modelpm.library.queue import Queue
-    from modelpm.results.report import Outdated, Result, Verified
+    from modelpm.results.report import Result, Verified
 
 
 class Manager(Carrying):
@@ -245,18 +245,6 @@ class Manager(Carrying):
         installer = services.installer(self.environment, call.cancelled)
         result = upgrade(installer, models, call, fetch=bool(names), to_latest=latest, dry_run=dry_run)
         return result.told(services.warnings.taken(), self.installed())
-
-    def outdated(self, names: Sequence[str] = ()) -> "Result[Outdated]":
-        """Return rows for what is newer than installed; and what could not be asked, as errors.
-
-        Raises:
-            NotFound: One of them is not installed.
-        """
-        from modelpm.operations.upgrade import outdated
-
-        services = self._services
-        result = outdated(services.resolver(), named(self.environment, names), services.bus)
-        return result.told(services.warnings.taken())
 
     def verify(
         self,

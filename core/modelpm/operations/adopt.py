@@ -13,7 +13,8 @@ from modelpm.inspection.layouts.in_folder import models_in
 from modelpm.inspection.layouts.model_files import model_files
 from modelpm.operations.apps import Apps
 from modelpm.operations.import_files import Importer
-from modelpm.results.report import Adopted, Result
+from modelpm.results.apps import Adopted
+from modelpm.results.report import Result
 from modelpm.store import Store
 from modelpm.store.blobs.probe import link_kind
 from modelpm.text.untrusted import check_path

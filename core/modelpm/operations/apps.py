@@ -17,7 +17,7 @@ from modelpm.inspection.layouts.roles import format_of, role_of
 from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.plugins.kinds.exporter import KIND, GuardedExporter
 from modelpm.plugins.registry import Registry
-from modelpm.results.report import App
+from modelpm.results.apps import App
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,8 @@ class Signatures:
     def judged(self, environment: Environment, model: LockedModel) -> list[Judged]:
         """Return what each signature of a model proves; its bytes are here, and its files were hashed."""
         digests = {file.path: file.sha256 for file in model.downloads}
-        is_whole = model.variant == ALL and not (model.requirement.include or model.requirement.exclude)
+        wanted = model.requirement
+        is_whole = wanted.text.endswith(f":{ALL}") and not (wanted.include or wanted.exclude)
         claim = Claim(digests, self.paths(digests), is_whole)
         found = list[Judged]()
         for path in claim.signatures:

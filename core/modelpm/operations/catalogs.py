@@ -19,7 +19,8 @@ from modelpm.errors import Code, ModelpmError, NotFound, UsageError
 from modelpm.events.acts import acting
 from modelpm.http import address
 from modelpm.plugins.registry import Registry
-from modelpm.results.report import CatalogRow, Result
+from modelpm.results.catalogs import CatalogRow
+from modelpm.results.report import Result
 from modelpm.store.gc.leftovers import remove_marker, remove_tree
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import ID_RULE, MODEL_ID, printable

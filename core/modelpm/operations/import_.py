@@ -70,8 +70,8 @@ class Carrier:
     def _inspected(self, path: Path, lock: Lock, allow: Collection[str]) -> tuple[Lock, list[ModelpmError]]:
         """Return a bundle's lock without the models that may not be taken, and why they may not.
 
-        A bundle is a stranger's word: what it allows itself does not count, but what the environment's own lock
-        allows the same bytes does.
+        A bundle is a stranger's word: what it allows itself, and by whom it says it is signed, does not count, but what
+        the environment's own lock allows the same bytes does.
         """
         put, refused, command = [], list[ModelpmError](), f"import {quote(str(path))}"
         own = {model.digest: model.allow for model in self.environment.read().models}
@@ -79,7 +79,7 @@ class Carrier:
             words = both(tuple(allow), own.get(model.digest, ()))
             try:
                 found = inspected(self.inspection, self.environment, model, words, command=command)
-                held = self.signatures.held(self.environment, model)
+                held = self.signatures.held(self.environment, replace(model, signatures=()))
                 put.append(replace(held, allow=needed(found, words)))
             except ModelpmError as error:
                 refused.append(error)

@@ -16,7 +16,7 @@ from modelpm.disk.reading import read_bytes
 from modelpm.errors import Code, ModelpmError, NotFound
 from modelpm.operations.new_entry import toml_of
 from modelpm.plugins.registry import Registry
-from modelpm.results.report import ImportedModel
+from modelpm.results.catalogs import ImportedModel
 from modelpm.text.untrusted import ALIAS, printable, to_model_name
 
 

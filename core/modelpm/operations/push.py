@@ -25,7 +25,7 @@ from modelpm.lockfile.file import Lock, check_carried
 from modelpm.lockfile.model import LockedModel
 from modelpm.plugins.kinds.source import GuardedSource
 from modelpm.plugins.registry import Registry
-from modelpm.results.report import Pushed
+from modelpm.results.pushed import Pushed
 from modelpm.store import Store
 from modelpm.transfer.bandwidth import Limiter
 

@@ -8,7 +8,7 @@ from modelpm.catalog import Catalogs
 from modelpm.catalog.search import Match, Wanted, folded
 from modelpm.errors import Interrupted, ModelpmError
 from modelpm.plugins.registry import Registry
-from modelpm.results.report import Found
+from modelpm.results.catalogs import Found
 
 
 def in_catalogs(catalogs: Catalogs, wanted: Wanted, installed: Collection[str], *, choosing: bool) -> list[Found]:

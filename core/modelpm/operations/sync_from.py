@@ -37,7 +37,6 @@ def site_for(folder: Path, reference: Reference, registry: Registry) -> Site:
     if manifest is not None:
         raise UsageError(
             f"{manifest} says which models this folder has, and `sync --from` takes them from elsewhere",
-            code=Code.IN_THE_WAY,
             hints=["run it in another folder: modelpm -C FOLDER sync --from REFERENCE"],
         )
     text = lock_text(folder / LOCK)
@@ -48,7 +47,6 @@ def site_for(folder: Path, reference: Reference, registry: Registry) -> Site:
             comes = f"comes from {printable(origin)}" if origin else "was not synced from anywhere"
             raise UsageError(
                 f"{folder / LOCK} {comes}, and is not replaced by another's",
-                code=Code.IN_THE_WAY,
                 hints=["run it in another folder, or remove that lock"],
             )
     return Site(folder, None)
@@ -67,7 +65,8 @@ class Origin:
         reference: The same, as its source reads it.
         registry: The sources.
         listings: Lists the files of manifests, once a run each.
-        allow: What the models may hold that can run code: the user's word counts, not the lock's.
+        allow: What the models may hold that can run code: the user's word counts, not the lock's. Nor does the lock's
+            word count for who signed them.
     """
 
     text: str
@@ -118,7 +117,7 @@ class Origin:
             files = {(f.path, f.size, f.digest.hex if f.digest else "") for f in listed.files}
             if files != {(f.path, f.size, f.sha256) for f in model.files}:
                 raise self._differs(model, "its manifest has other files")
-            models.append(replace(moved(model, self.reference, entry.digest), allow=self.allow))
+            models.append(replace(moved(model, self.reference, entry.digest), allow=self.allow, signatures=()))
         return Lock(default_groups=lock.default_groups).changed(put=models)
 
     def _read(self, source: GuardedSource, entry: Descriptor | None) -> Lock:

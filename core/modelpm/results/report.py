@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
@@ -249,140 +248,6 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogRow:
-    """A catalog.
-
-    Attributes:
-        name: What it is called here.
-        title: Its own title, or empty.
-        models: How many it has, as far as this machine knows.
-        origin: Its folder or address, or the plugin that ships it.
-        guarantee: ``signed``, ``pinned``, ``https``, ``git``, ``local`` or ``plugin``.
-        trusted: Whether it answers names that do not say the catalog.
-        age: When the copy of a catalog elsewhere was last the newest; empty where there is none.
-        state: ``updated`` or ``unchanged``, where it was asked for.
-    """
-
-    name: str
-    title: str
-    models: int
-    origin: str
-    guarantee: str
-    trusted: bool = True
-    age: str = ""
-    state: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class NewEntry:
-    """An entry that was made for a catalog.
-
-    Attributes:
-        id: Of the model.
-        toml: The entry.
-        path: Where it was written; None for nowhere.
-        warnings: What went wrong without stopping it.
-    """
-
-    id: str
-    toml: str
-    path: Path | None = None
-    warnings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedModel:
-    """What became of a model of a gallery.
-
-    Attributes:
-        name: As the gallery has it.
-        id: Its id in the catalog; empty where it has none.
-        reason: Why it was left out; empty where it was imported.
-        findings: What `catalog audit` says of its entry, remarks aside.
-    """
-
-    name: str
-    id: str
-    reason: str = ""
-    findings: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A catalog that was signed.
-
-    Attributes:
-        version: Of the newest timestamp.
-        root: SHA-256 of the first root of trust, which clients pin.
-        root_file: Where that root is.
-        index: SHA-256 of the index.
-        until: When the first signature runs out.
-        warnings: What must be done soon.
-    """
-
-    version: int
-    root: str
-    root_file: Path
-    index: str
-    until: datetime
-    warnings: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A model that a search found.
-
-    Attributes:
-        id: Its id in the catalog; of a source's search, what follows the scheme.
-        catalog: The catalog, or empty where a source found it.
-        spec: What installs it.
-        title: For humans.
-        license: SPDX expression, or empty.
-        tasks: E.g. ``chat``.
-        variants: The names of all, the recommended one first.
-        variant: The one that fits what was asked for best; empty where it is not known.
-        bytes: Its size, or None where it is not known.
-        installed: Whether some variant of it is installed.
-        downloads: How often it was downloaded lately, or None where that is not known.
-        description: One or two sentences, or empty.
-        deprecated: Whether it should not be used any more.
-    """
-
-    id: str
-    catalog: str
-    spec: str
-    title: str
-    license: str
-    tasks: tuple[str, ...]
-    variants: tuple[str, ...] = ()
-    variant: str = ""
-    bytes: int | None = None
-    installed: bool = False
-    downloads: int | None = None
-    description: str = ""
-    deprecated: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pushed:
-    """The outcome of a push.
-
-    Attributes:
-        name: The model's name; empty where several models were pushed as one.
-        reference: Where they are now.
-        digest: ``sha256:…`` of what the reference names; ``REFERENCE@DIGEST`` pins it.
-        bytes: Size of all files.
-        uploaded: Bytes that were sent.
-    """
-
-    name: str
-    reference: str
-    digest: str
-    bytes: int
-    uploaded: int
-
-
-@dataclass(frozen=True, slots=True)
 class Outdated:
     """One model of which there is something newer, or something to know.
 
@@ -402,46 +267,6 @@ class Outdated:
     newest: str
     note: str = ""
     kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class App:
-    """One program that an exporter knows.
-
-    Attributes:
-        app: Its name on the command line.
-        title: Its name for people.
-        found: Whether its folder is there.
-        dir: The folder in which it keeps models, or would; None where this machine has no place for it.
-        models: The models that are linked there.
-    """
-
-    app: str
-    title: str
-    found: bool
-    dir: Path | None
-    models: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Adopted:
-    """What was adopted of a program.
-
-    Attributes:
-        app: Its name on the command line.
-        dir: Its folder.
-        files: How many files of models it has.
-        bytes: Their bytes.
-        saved: Bytes of them that store and program share.
-        copied: Bytes of them that are new in the store, besides.
-    """
-
-    app: str
-    dir: Path
-    files: int
-    bytes: int
-    saved: int
-    copied: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Errors as ``application/problem+json``, with the HTTP status that fits modelpm's exit code."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -68,11 +69,26 @@ def of(error: ModelpmError | RequestValidationError | ProblemError) -> JSONRespo
     return answer(_usage(HTTPStatus.UNPROCESSABLE_ENTITY, f"invalid request: {'; '.join(found)}"))
 
 
-async def of_framework(_request: Request, error: Exception) -> JSONResponse:
+async def of_framework(request: Request, error: Exception) -> JSONResponse:
     """Answer with what the framework raised: an unknown path, a wrong method."""
     assert isinstance(error, HTTPException)  # noqa: S101 - as it is registered
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:  # the framework names the methods of one route only
+        headers["Allow"] = ", ".join(sorted(_methods(request.app.openapi()["paths"], request.url.path)))
     status = HTTPStatus.UNPROCESSABLE_ENTITY if error.status_code == HTTPStatus.BAD_REQUEST else error.status_code
-    return answer(_usage(status, str(error.detail)), dict(error.headers or {}))
+    return answer(_usage(status, str(error.detail)), headers)
+
+
+def _methods(paths: Mapping[str, Mapping[str, Any]], path: str) -> set[str]:
+    """Return the methods that a path has, as the API is described."""
+    asked = path.split("/")
+    return {
+        method.upper()
+        for known, methods in paths.items()
+        for method in methods
+        if len(parts := known.split("/")) == len(asked)
+        and all(part.startswith("{") or part == given for part, given in zip(parts, asked, strict=True))
+    }
 
 
 def _usage(status: int, title: str) -> Problem:

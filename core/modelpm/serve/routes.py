@@ -177,8 +177,12 @@ def _add_looks(api: APIRouter, manager: Manager) -> None:
     ) -> schema.Items[schema.Entry]:
         """Search the catalogs, best first."""
         installed, memory = manager.installed(), manager.maintenance.memory()
-        found = (manager.catalogs.find(row.id, row.catalog) for row in manager.search(q).rows[:limit])
-        return schema.Items(items=[entry_of(entry, installed, memory) for entry in found])
+        found = []
+        for row in manager.search(q).rows[:limit]:
+            with suppress(ModelpmError):  # an entry elsewhere that is not here, and cannot be had now
+                entry = manager.catalogs.find(row.id, row.catalog, choosing=True)
+                found.append(entry_of(entry, installed, memory))
+        return schema.Items(items=found)
 
     @api.get("/disk")
     def disk() -> schema.Disk:

@@ -9,8 +9,6 @@ from modelpm.catalog.place import Medium, Place
 from modelpm.catalog.remote.base import Remote
 from modelpm.errors import UsageError
 
-NEEDS_TUF = "python-tuf, which is not installed: pip install 'modelpm[tuf]'"
-
 
 @dataclass(frozen=True, slots=True)
 class Remotes:
@@ -44,7 +42,8 @@ class Remotes:
         try:
             from modelpm.catalog.remote.signed import SignedCatalog
         except ImportError:
-            raise UsageError(f"the catalog `{place.name}` is signed, and needs {NEEDS_TUF}") from None
+            why = f"the catalog `{place.name}` is signed, and needs python-tuf, which is not installed"
+            raise UsageError(why, hints=["pip install 'modelpm[tuf]'"]) from None
         return SignedCatalog(place, folder, context, self.bus, self.root_of(place.name))
 
     def root_of(self, name: str) -> Path:

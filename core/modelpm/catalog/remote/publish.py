@@ -16,7 +16,7 @@ from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.errors import Code, ModelpmError, NotFound, UsageError
-from modelpm.results.report import Published
+from modelpm.results.catalogs import Published
 from modelpm.text.human import in_days
 
 DAYS: Mapping[str, int] = {"root": 365, "targets": 90, "snapshot": 30, "timestamp": 7}

@@ -53,11 +53,11 @@ def fetched(made: "Sequence[Change]") -> str:
     size = sum(change.bytes or 0 for change in made)
     got = sum(min(change.downloaded, change.bytes or change.downloaded) for change in made)
     kept = size - got - sum(change.reused for change in made)
-    told = f", {binary_size(got)} fetched{reused(made)}" if got < size else ""
+    told = f", {binary_size(got)} fetched{_reused(made)}" if got < size else ""
     return f"{told}, {binary_size(kept)} kept" if told and kept > 0 else told
 
 
-def reused(made: "Sequence[Change]") -> str:
+def _reused(made: "Sequence[Change]") -> str:
     """Return how many bytes were copied from files that were here: ``, reused 4.6 GiB of the version before``."""
     size = sum(change.reused for change in made)
     return f", reused {binary_size(size)} of the version before" if size else ""
