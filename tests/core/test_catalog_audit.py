@@ -1,5 +1,6 @@
 """``catalog audit``: the sense of entries, their addresses, and what their sources say."""
 
+import re
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +10,9 @@ import pytest
 
 from modelpm import Manager
 from modelpm.api import Severity
+from modelpm.catalog import lint, sense
 from modelpm.catalog.lint import audit, audit_path
+from modelpm.operations import audit_catalog
 from tests.conftest import Ran
 from tests.support.catalogs import file, model, release, text, variant, write_catalog
 from tests.support.hub import Hub
@@ -138,6 +141,16 @@ def test_sources_are_asked_only_online(hub: Hub, home: Path, tmp_path: Path, mon
             found = manager.audit_catalog(str(folder), online=True)
             assert [finding.code for finding in found] == codes
             assert {finding.severity for finding in found} <= {Severity.REJECT}
+
+
+def test_the_page_for_authors_has_every_code() -> None:
+    found = set()
+    for module in (lint, sense, audit_catalog):
+        source = Path(str(module.__file__)).read_text(encoding="utf-8")
+        found |= set(re.findall(r'(?:Finding\([^"]*|code, why = |weight, )"([a-z_]+)"', source))
+    page = (Path(__file__).parents[2] / "docs" / "catalog-authors.md").read_text(encoding="utf-8")
+    assert {"false_digest", "page", "alias_of_alias", "no_digest"} <= found
+    assert {code for code in found if f"`{code}`" not in page} == set()
 
 
 def test_strict_takes_warnings_as_errors(modelpm: Callable[..., Ran], tmp_path: Path) -> None:
