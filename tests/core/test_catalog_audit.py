@@ -10,11 +10,14 @@ import pytest
 
 from modelpm import Manager
 from modelpm.api import Severity
-from modelpm.catalog import lint, sense
+from modelpm.catalog import Catalogs, lint, sense
 from modelpm.catalog.lint import audit, audit_path
+from modelpm.catalog.place import Medium, Place
 from modelpm.operations import audit_catalog
+from modelpm.operations.audit_catalog import CatalogAuditor
+from modelpm.resolution.listings import Listings
 from tests.conftest import Ran
-from tests.support.catalogs import file, model, release, text, variant, write_catalog
+from tests.support.catalogs import DictCatalog, file, model, release, text, variant, write_catalog
 from tests.support.hub import Hub
 
 GOOD = {"description": "A model.", "license": "mit"}
@@ -120,6 +123,26 @@ def test_a_private_address_is_a_note_in_a_folder(home: Path, tmp_path: Path) -> 
     with Manager(home=home) as manager:
         (found,) = manager.audit_catalog(str(folder))
     assert (found.severity, found.code) == (Severity.NOTE, "private_source")
+
+
+def test_a_catalog_is_audited_by_its_name(home: Path, tmp_path: Path) -> None:
+    page = entry(upstream=None, file=[file(sources=["https://e.example/a.html"])])
+    folder = write_catalog(tmp_path / "c", [page, model("b", schema=9) | GOOD])
+    with Manager(home=home) as manager:
+        manager.catalog_list.add("mine", str(folder))
+    with Manager(home=home) as manager:
+        assert [finding.code for finding in manager.audit_catalog("mine")] == ["newer_schema", "page"]
+        assert [finding.code for finding in manager.audit_catalog(str(folder))] == ["newer_schema", "page"]
+        assert manager.audit_catalog(str(folder / "catalog.toml")) == ()
+
+
+def test_a_private_address_is_an_error_in_a_catalog_elsewhere(home: Path) -> None:
+    far = DictCatalog([entry(file=[file(sources=["https://10.0.0.8/a.gguf"])])])
+    place = Place("far", "https://catalog.example", Medium.WEB)
+    with Manager(home=home) as manager:
+        auditor = CatalogAuditor(Listings(manager.registry))
+        (found,) = auditor.in_catalog(Catalogs([("far", lambda: far)], places={"far": place}), "far")
+    assert (found.severity, found.code) == (Severity.REJECT, "private_source")
 
 
 def test_sources_are_asked_only_online(hub: Hub, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """``catalog import``: a gallery of LocalAI becomes a catalog that audit finds clean."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_httpserver import HTTPServer
 
 from modelpm import Manager
 from modelpm.api import CatalogText, Severity, UsageError
 from modelpm.catalog import Entry, parse_entry
+from modelpm.catalog.gallery import read
 from modelpm.catalog.gallery.convert import CannotBeImportedError, entry_of
 from modelpm.catalog.gallery.read import entries_in
 from modelpm.catalog.lint import audit
@@ -20,6 +23,8 @@ from modelpm.operations.new_entry import toml_of
 from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.galleries import gallery
+from tests.support.hub import Hub
+from tests.support.models import holding
 
 DIGEST = "ab" * 32
 HUB = "huggingface://acme/m/m-Q4_K_M.gguf"
@@ -118,6 +123,11 @@ def test_what_cannot_be_imported_has_a_reason(values: dict[str, Any], reason: st
         made(**values)
 
 
+def test_settings_that_toml_cannot_hold_are_left_out() -> None:
+    kept = made(overrides={"big": 1 << 70, "odd": float("inf"), "deep": [[[[[[1]]]]]], "on": True}).runtime["localai"]
+    assert kept == {"deep": [[[[]]]], "on": True}
+
+
 def test_a_long_description_keeps_its_first_sentences() -> None:
     assert made(description="One. " + "word " * 200).description == "One."
     assert len(made(description="word " * 200).description) <= 401
@@ -166,8 +176,8 @@ def test_models_that_cannot_be_are_left_out_and_all_others_are_there(home: Path,
         b"- &a {<<: *a}",
         b"- &a [1,1,1,1,1,1,1,1,1,1]\n"
         + b"".join(b"- &%c [%s]\n" % (98 + n, b",".join([b"*%c" % (97 + n)] * 10)) for n in range(8)),
-        b"- &a {k0: 1}\n"
-        + b"".join(b"- &a%d {k%d: 1, <<: [%s]}\n" % (n, n, b",".join([b"*a"] * 99)) for n in range(9)),
+        b"- &a0 {k: 1}\n"
+        + b"".join(b"- &a%d {<<: [%s]}\n" % (n, b",".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 9)),
         b"- {a: 2026-13-45}",
     ],
 )
@@ -197,6 +207,55 @@ def test_whatever_a_gallery_says_makes_an_entry_or_a_reason(values: dict[str, An
     except CannotBeImportedError:
         return
     audit(CatalogText("m", toml_of(entry)))
+
+
+def test_a_gallery_is_read_from_its_address(httpserver: HTTPServer, home: Path, tmp_path: Path) -> None:
+    httpserver.expect_request("/index.yaml").respond_with_data(gallery(3))
+    with Manager(home=home, retries=0) as manager:
+        rows = manager.catalog_list.import_gallery(httpserver.url_for("/index.yaml"), tmp_path / "local").rows
+        assert [bool(each.reason) for each in rows] == [False] * 3
+        with pytest.raises(ModelpmError):
+            manager.catalog_list.import_gallery(httpserver.url_for("/gone.yaml"), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_without_pyyaml_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(UsageError) as caught:
+        entries_in(gallery(1), "g.yaml")
+    assert caught.value.hints == ("pip install 'modelpm[gallery]'",)
+
+
+def test_a_gallery_that_is_too_large_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "MAX_GALLERY", 100)
+    with pytest.raises(UsageError, match="larger than 100 bytes"):
+        entries_in(gallery(1), "g.yaml")
+
+
+def test_merges_that_copy_too_much_are_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "_MOST_MERGED", 100)
+    chain = "".join(f"- &a{n} {{<<: *a{n - 1}, k{n}: 1}}\n" for n in range(1, 20))
+    with pytest.raises(UsageError, match="its merges copy too much"):
+        entries_in(f"- &a0 {{k: 1}}\n{chain}".encode(), "g.yaml")
+
+
+def test_an_imported_model_installs(hub: Hub, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    hub.add("acme/m", {"m-Q4_K_M.gguf": holding("m.gguf", b"m" * 64), "mmproj-F16.gguf": holding("p.gguf", b"p" * 64)})
+    known = hub.repos["acme/m"].files
+    uris = {path: f"huggingface://acme/m/{path}" for path in known}
+    files = [{"filename": f"x/{path}", "uri": uri, "sha256": known[path].sha256} for path, uri in uris.items()]
+    raw = [{"name": "m", "files": files, "overrides": {"mmproj": "x/mmproj-F16.gguf"}}]
+    (tmp_path / "g.yaml").write_text(json.dumps(raw))
+    with Manager(home=home, retries=0) as manager:
+        manager.catalog_list.import_gallery(tmp_path / "g.yaml", tmp_path / "local")
+        manager.catalog_list.add("local", str(tmp_path / "local"))
+    with Manager(home=home, retries=0) as manager:
+        installed = manager.install("local/m")
+    assert {file.path: file.role for file in installed.files} == {
+        "x/m-Q4_K_M.gguf": "weights",
+        "x/mmproj-F16.gguf": "projector",
+    }
 
 
 def test_the_command_tells_what_it_left_out(modelpm: Callable[..., Ran], tmp_path: Path) -> None:

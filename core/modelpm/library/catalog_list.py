@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modelpm.api.stages import Work
 from modelpm.config.edit import given_path
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.library.services import Services
+from modelpm.network.redact import redact_urls
 from modelpm.operations.catalogs import CatalogList, Trust
 from modelpm.results.catalogs import CatalogRow, ImportedModel, NewEntry, Published
 from modelpm.results.report import Result
@@ -147,9 +149,10 @@ class CatalogVerbs:
         from modelpm.catalog.gallery.read import entries_in
         from modelpm.operations.import_gallery import gallery_bytes, import_gallery
 
-        place = given_path(folder, "DIR")
-        data = gallery_bytes(str(gallery), self.services.registry)
-        rows = import_gallery(entries_in(data, str(gallery)), place)
+        place, shown = given_path(folder, "DIR"), redact_urls(str(gallery))
+        with self.services.bus.during(Work.IMPORTING, shown):
+            data = gallery_bytes(str(gallery), self.services.registry)
+            rows = import_gallery(entries_in(data, shown), place)
         return Result(rows=tuple(rows), warnings=self.services.warnings.taken())
 
     def build(self, folder: str | Path) -> Path:
@@ -166,7 +169,9 @@ class CatalogVerbs:
         from modelpm.disk.atomic import write_atomic
 
         place = given_path(folder, "DIR")
-        write_atomic(place / NAME, published(FolderCatalog(place)))
+        with self.services.bus.during(Work.CHECKING, str(place)):
+            index = published(FolderCatalog(place))
+        write_atomic(place / NAME, index)
         return place / NAME
 
     def begin(self, folder: str | Path, keys: str | Path | None = None) -> Published:

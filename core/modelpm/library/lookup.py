@@ -294,12 +294,14 @@ class Lookup(Reader):
         Raises:
             NotFound: No catalog, folder or file has that name.
         """
+        from modelpm.api.stages import Work
         from modelpm.operations.audit_catalog import CatalogAuditor
 
         auditor, path = CatalogAuditor(self._services.listings(), online), Path(name)
-        if name in self.catalogs.catalogs or not (os.sep in name or path.exists()):
-            return tuple(auditor.in_catalog(self.catalogs, name))
-        return tuple(auditor.in_path(path))
+        with self._services.bus.during(Work.CHECKING, name):
+            if name in self.catalogs.catalogs or not (os.sep in name or path.exists()):
+                return tuple(auditor.in_catalog(self.catalogs, name))
+            return tuple(auditor.in_path(path))
 
     def audit_logs(self) -> "list[tuple[str, GuardedLog]]":
         """Return the configured audit sinks that can be read back, by name."""
