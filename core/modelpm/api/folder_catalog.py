@@ -58,6 +58,18 @@ class FolderCatalog:
         except OSError as error:
             raise self._closed(error) from None
 
+    def ignored(self) -> Iterable[Path]:
+        """Return what is in the folder of models and is not read as one; hidden files aside.
+
+        Raises:
+            NotFound: No such folder.
+        """
+        try:
+            there = sorted((self._path / "models").iterdir())
+        except OSError as error:
+            raise self._closed(error) from None
+        return [p for p in there if not p.name.startswith(".") and not (p.suffix == ".toml" and _is_id(p.stem))]
+
     def about(self) -> CatalogText:
         """Return ``catalog.toml``.
 

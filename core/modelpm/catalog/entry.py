@@ -1,7 +1,8 @@
 """A model in a catalog: entry → release → variant → file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 UNPACK = ("zip", "tar", "tar.gz", "tar.xz", "tar.bz2", "tar.zst", "gz", "zst", "join")
 """What ``unpack`` of a file may say without another plugin."""
@@ -117,6 +118,7 @@ class Entry:
         tags: Words to find it by.
         releases: At least one, as ordered in the file.
         deprecated: Set where it should not be used any more.
+        runtime: Settings for the programs that run it: shown and passed on, never interpreted.
     """
 
     catalog: str
@@ -129,6 +131,7 @@ class Entry:
     tags: tuple[str, ...]
     releases: tuple[Release, ...]
     deprecated: Deprecated | None = None
+    runtime: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:

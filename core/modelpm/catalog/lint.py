@@ -10,16 +10,17 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from modelpm.api.folder_catalog import FolderCatalog, read_text
 from modelpm.api.kinds import Catalog
 from modelpm.api.types import CatalogText, Finding, Severity
+from modelpm.catalog import sense
 from modelpm.catalog.entry import UNPACK, CatalogFile, Entry, Variant
 from modelpm.catalog.parse import parse_about, parse_entry, reading
 from modelpm.errors import ModelpmError, NotFound
-from modelpm.inspection.layouts.roles import format_of
 from modelpm.text.toml import Table, TomlError
-from modelpm.text.untrusted import check_model_name, printable
+from modelpm.text.untrusted import ID_RULE, check_model_name, printable
 
+ABOUT = "catalog.toml"
 _ABOUT_KEYS: dict[str, Any] = {"schema": None, "name": None, "title": None, "aliases": None}
 _ENTRY_KEYS: dict[str, Any] = {
-    **dict.fromkeys(("schema", "id", "title", "description", "license", "homepage", "tasks", "tags")),
+    **dict.fromkeys(("schema", "id", "title", "description", "license", "homepage", "tasks", "tags", "runtime")),
     "deprecated": dict.fromkeys(("reason", "replacement")),
     "release": {
         **dict.fromkeys(("version", "default-variant", "yanked", "blocked")),
@@ -29,7 +30,6 @@ _ENTRY_KEYS: dict[str, Any] = {
         },
     },
 }
-_SAFE = frozenset({"safetensors", "gguf", "onnx"})
 _COMMIT = re.compile(r"@[0-9a-f]{40}(?:[0-9a-f]{24})?(?:$|[/:])")
 
 
@@ -46,6 +46,7 @@ def audit(text: CatalogText, *, id: str = "") -> list[Finding]:  # noqa: A002 - 
     findings: list[Finding] = []
     try:
         findings += _unknown_keys(text, _ENTRY_KEYS)
+        findings += _of_text(text)
         entry = parse_entry("", text)
     except ModelpmError as error:
         return [*findings, Finding(Severity.REJECT, error.code, error.message)]
@@ -65,7 +66,7 @@ def audit_path(path: Path) -> Iterator[Finding]:
     """
     if not path.is_file():
         yield from audit_catalog(FolderCatalog(path))
-    elif path.name == "catalog.toml":
+    elif path.name == ABOUT:
         catalog = FolderCatalog(path.parent)
         yield from _of_about(catalog, sorted(catalog.ids()))
     else:
@@ -88,6 +89,8 @@ def audit_catalog(catalog: Catalog) -> Iterator[Finding]:
             entry = parse_entry("", text)
             replacements[id_] = entry.deprecated.replacement if entry.deprecated else ""
     yield from _twins(ids)
+    if isinstance(catalog, FolderCatalog):
+        yield from _ignored(catalog)
     for id_, replacement in replacements.items():
         if replacement and replacement not in ids:
             yield Finding(
@@ -108,12 +111,18 @@ def _of_about(catalog: Catalog, ids: list[str]) -> Iterator[Finding]:
     for alias, meant in aliases.items():
         if alias in ids:
             yield Finding(Severity.WARN, "shadowed_alias", f"{text.origin}: the alias `{alias}` is the id of a model")
-        if meant not in ids:
-            yield Finding(
-                Severity.WARN,
-                "unknown_alias",
-                f"{text.origin}: the alias `{alias}` stands for `{meant}`, which does not exist",
-            )
+        if meant in ids:
+            continue
+        code, why = "unknown_alias", "which does not exist"
+        if meant in aliases:
+            code, why = "alias_of_alias", "which is an alias itself; write the id of a model"
+        yield Finding(Severity.WARN, code, f"{text.origin}: the alias `{alias}` stands for `{meant}`, {why}")
+
+
+def _ignored(catalog: FolderCatalog) -> Iterator[Finding]:
+    for path in catalog.ignored():
+        problem = f"{printable(str(path))} is not read: it must be `ID.toml`, and an id must be {ID_RULE}"
+        yield Finding(Severity.WARN, "ignored_file", problem)
 
 
 def _twins(ids: list[str]) -> Iterator[Finding]:
@@ -132,6 +141,19 @@ def _unknown_keys(text: CatalogText, known: Mapping[str, Any]) -> list[Finding]:
     return [Finding(Severity.REJECT, "unknown_key", problem) for problem in problems]
 
 
+def _of_text(text: CatalogText) -> Iterator[Finding]:
+    """Yield what is lost once a text is read."""
+    if text.toml.startswith("\ufeff"):
+        problem = f"{text.origin}: it begins with a byte order mark; other programs refuse that"
+        yield Finding(Severity.WARN, "byte_order_mark", problem)
+    with reading(text) as root:
+        description = root.values.get("description")
+    if description is None:
+        yield Finding(Severity.NOTE, "no_description", f"{text.origin}: it has no `description`")
+    elif description == "":
+        yield Finding(Severity.WARN, "empty_description", f"{text.origin}: its `description` is empty; leave it out")
+
+
 def _unknown_in(table: Table, known: Mapping[str, Any]) -> Iterator[TomlError]:
     yield from table.unknown(known)
     for key, inner in known.items():
@@ -148,8 +170,6 @@ def _of_entry(entry: Entry) -> Iterator[Finding]:
         check_model_name(entry.id)
     except ModelpmError as error:
         yield Finding(Severity.REJECT, "bad_id", error.message)
-    if not entry.description:
-        yield Finding(Severity.NOTE, "no_description", "it has no `description`")
     yield from _of_license(entry.license)
     for release in entry.releases:
         for variant in release.variants:
@@ -175,20 +195,9 @@ def _of_variant(variant: Variant, name: str) -> Iterator[Finding]:
     if variant.upstream and not pinned:
         held = "its files are held to their digests" if variant.files else "what it has is learned when it is locked"
         yield Finding(Severity.NOTE, "no_revision", f"{name}: `upstream` has no commit; {held}")
-    yield from _of_format(variant, name)
+    yield from sense.of_variant(variant, name)
     for file in variant.files:
         yield from _of_file(file, f"{name}: `{file.path}`", pinned=pinned)
-
-
-def _of_format(variant: Variant, name: str) -> Iterator[Finding]:
-    """Yield a finding where files that are probably pickles are called something that holds no code."""
-    formats = {format_of(file.path): file.path for file in variant.files}
-    if variant.format in _SAFE and variant.format not in formats and (path := formats.get("pickle")):
-        yield Finding(
-            Severity.WARN,
-            "format_mismatch",
-            f"{name}: `format` says {variant.format}, and `{path}` is probably a pickle, which can run code",
-        )
 
 
 def _of_file(file: CatalogFile, name: str, *, pinned: bool) -> Iterator[Finding]:
@@ -197,6 +206,7 @@ def _of_file(file: CatalogFile, name: str, *, pinned: bool) -> Iterator[Finding]
         yield Finding(weight, "no_digest", f"{name} has no `sha256`; {why}")
     if file.size is None:
         yield Finding(Severity.NOTE, "no_size", f"{name} has no `size`; it is learned when it is locked")
+    yield from sense.of_file(file, name)
     if file.unpack and file.unpack not in UNPACK:
         hint = f"modelpm itself has {', '.join(UNPACK)}"
         yield Finding(Severity.WARN, "other_unpacker", f"{name}: `{file.unpack}` needs a plugin; {hint}")

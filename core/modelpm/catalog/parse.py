@@ -12,11 +12,10 @@ from modelpm.errors import Code, IntegrityError, UsageError, too_new
 from modelpm.lockfile.model import MAX_LICENSE
 from modelpm.text.human import MAX_SIZE
 from modelpm.text.toml import Table, TomlError, any_text, loads
-from modelpm.text.untrusted import ID_RULE, MODEL_ID, check_paths
+from modelpm.text.untrusted import ALIAS, ID_RULE, MODEL_ID, check_paths
 
 SCHEMA = 1
 _REFERENCE = re.compile(r"[a-z][a-z0-9+.-]+://[^\s\x00-\x1f\x7f]+(?: [^\s\x00-\x1f\x7f]+)*")
-_ALIAS = re.compile(rf"{MODEL_ID.pattern}(?::{MODEL_ID.pattern})?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _ARCHIVE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,30}")
 _MEMORY = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(B|KiB|MiB|GiB|TiB)")
@@ -63,14 +62,15 @@ def parse_entry(catalog: str, text: CatalogText, *, id: str = "") -> Entry:  # n
         entry = Entry(
             catalog=catalog,
             id=id_,
-            title=root.text("title", default="") or id_,
-            description=root.text("description", default=""),
+            title=root.text("title", ok=any_text, default="") or id_,
+            description=root.text("description", ok=any_text, default=""),
             license=root.text("license", _A_LICENSE, ok=lambda text: 0 < len(text) <= MAX_LICENSE, default=""),
             homepage=root.text("homepage", _A_REFERENCE, ok=_REFERENCE.fullmatch, default=""),
             tasks=root.texts("tasks", ok=bool),
             tags=root.texts("tags", ok=bool),
             releases=releases,
             deprecated=_deprecated(root.table("deprecated")) if "deprecated" in root.values else None,
+            runtime=root.table("runtime").values,
         )
         if id and id_ != id:
             root.fail("id", f"`{id}`, as the file is named")
@@ -88,7 +88,7 @@ def parse_about(text: CatalogText) -> About:
         _check_schema(root, text.origin)
         table = root.table("aliases")
         for alias in table.values:
-            if not _ALIAS.fullmatch(alias):
+            if not ALIAS.fullmatch(alias):
                 raise table.wrong(alias, f"cannot be an alias, which must be {ID_RULE}; or two of these around a `:`")
         aliases = {alias: table.text(alias, meant, ok=MODEL_ID.fullmatch) for alias in table.values}
         return About(root.text("title", default=""), aliases)

@@ -13,7 +13,7 @@ from modelpm.plugins.discovery import Entry as Plugin
 from modelpm.plugins.kinds.audit import GuardedLog
 from modelpm.plugins.registry import Registry
 from modelpm.queue.job import Job
-from modelpm.results.catalogs import CatalogRow, Found, Published
+from modelpm.results.catalogs import CatalogRow, Found, ImportedModel, NewEntry, Published
 
 __all__ = [
     "Card",
@@ -23,8 +23,10 @@ __all__ = [
     "Finding",
     "Found",
     "GuardedLog",
+    "ImportedModel",
     "Job",
     "Listener",
+    "NewEntry",
     "Plugin",
     "Progress",
     "Pruned",

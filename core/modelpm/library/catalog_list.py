@@ -9,8 +9,9 @@ from modelpm.config.edit import given_path
 from modelpm.errors import ModelpmError, UsageError
 from modelpm.library.services import Services
 from modelpm.operations.catalogs import CatalogList, Trust
-from modelpm.results.catalogs import CatalogRow, Published
+from modelpm.results.catalogs import CatalogRow, ImportedModel, NewEntry, Published
 from modelpm.results.report import Result
+from modelpm.text.spec import UriSpec
 
 if TYPE_CHECKING:  # an extra
     from modelpm.catalog.remote.publish import Publisher
@@ -105,6 +106,68 @@ class CatalogVerbs:
         """
         result = self._list().update(names, user=user)
         return result.told(self.services.warnings.taken())
+
+    def new_entry(self, spec: str, *, id: str = "", out: str | Path | None = None) -> NewEntry:  # noqa: A002
+        """Make the entry of a model from what its source and the headers of its files say.
+
+        Args:
+            spec: A reference such as ``hf://owner/repo@revision``; with ``:VARIANT``, only that variant.
+            id: Its id in the catalog; by default made of the repository's name.
+            out: The file to write, or the folder of a catalog; None writes nothing.
+
+        Raises:
+            UsageError: The spec names a model of a catalog, or the id cannot be one.
+            ModelpmError: The source cannot be asked, or the file exists.
+        """
+        from modelpm.lockfile.requirement import Requirement
+        from modelpm.operations.new_entry import entry_of, toml_of, write_entry
+        from modelpm.operations.show import show
+
+        requirement = Requirement(spec)
+        if not isinstance(requirement.spec, UriSpec):
+            raise UsageError(f"`{spec}` names a model of a catalog", hints=["write a reference: hf://owner/repo"])
+        resolver = self.services.resolver()
+        details = show(resolver, self.services.measurer(resolver), requirement, ())
+        variant = resolver.listings.registry.reference(requirement.spec).quantization
+        values = entry_of(details, id, variant)
+        path = write_entry(values, given_path(out, "--out")) if out is not None else None
+        return NewEntry(values["id"], toml_of(values), path, self.services.warnings.taken())
+
+    def import_gallery(self, gallery: str | Path, folder: str | Path) -> Result[ImportedModel]:
+        """Write a gallery of LocalAI as the folder of a catalog; return what became of each model.
+
+        Args:
+            gallery: The YAML: a file, or its address.
+            folder: A new or empty folder.
+
+        Raises:
+            UsageError: It is not a gallery, or PyYAML is not installed.
+            ModelpmError: It cannot be read, or the folder has files.
+        """
+        from modelpm.catalog.gallery.read import entries_in
+        from modelpm.operations.import_gallery import gallery_bytes, import_gallery
+
+        place = given_path(folder, "DIR")
+        data = gallery_bytes(str(gallery), self.services.registry)
+        rows = import_gallery(entries_in(data, str(gallery)), place)
+        return Result(rows=tuple(rows), warnings=self.services.warnings.taken())
+
+    def build(self, folder: str | Path) -> Path:
+        """Write the index of a catalog, which a web server serves beside its files.
+
+        Args:
+            folder: The catalog.
+
+        Raises:
+            ModelpmError: It is not a catalog, or an entry of it is not valid.
+        """
+        from modelpm.api.folder_catalog import FolderCatalog
+        from modelpm.catalog.index import NAME, published
+        from modelpm.disk.atomic import write_atomic
+
+        place = given_path(folder, "DIR")
+        write_atomic(place / NAME, published(FolderCatalog(place)))
+        return place / NAME
 
     def begin(self, folder: str | Path, keys: str | Path | None = None) -> Published:
         """Make keys and a root of trust for a catalog, and sign it.

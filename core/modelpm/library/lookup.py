@@ -284,14 +284,22 @@ class Lookup(Reader):
 
         return f"{bare}:{best(self.show(bare).rows[0]).name}"
 
-    def audit_catalog(self, name: str) -> "tuple[Finding, ...]":
-        """Return what is wrong with a catalog, given by its name or by the path of its folder or file."""
-        path = Path(name)
-        if name in self.catalogs.catalogs or not (os.sep in name or path.exists()):
-            return self.catalogs.audit(name)
-        from modelpm.catalog.lint import audit_path
+    def audit_catalog(self, name: str, *, online: bool = False) -> "tuple[Finding, ...]":
+        """Return what is wrong with a catalog.
 
-        return tuple(audit_path(path))
+        Args:
+            name: Its name, or the path of its folder or of one file.
+            online: Whether the sources are asked what they say of each file.
+
+        Raises:
+            NotFound: No catalog, folder or file has that name.
+        """
+        from modelpm.operations.audit_catalog import CatalogAuditor
+
+        auditor, path = CatalogAuditor(self._services.listings(), online), Path(name)
+        if name in self.catalogs.catalogs or not (os.sep in name or path.exists()):
+            return tuple(auditor.in_catalog(self.catalogs, name))
+        return tuple(auditor.in_path(path))
 
     def audit_logs(self) -> "list[tuple[str, GuardedLog]]":
         """Return the configured audit sinks that can be read back, by name."""

@@ -109,6 +109,7 @@ def _from_catalog(
         variants=variants,
         installed=installed,
         notes=tuple(notes),
+        runtime=entry.runtime,
     )
     return details, models
 

@@ -31,6 +31,40 @@ class CatalogRow:
 
 
 @dataclass(frozen=True, slots=True)
+class NewEntry:
+    """An entry that was made for a catalog.
+
+    Attributes:
+        id: Of the model.
+        toml: The entry.
+        path: Where it was written; None for nowhere.
+        warnings: What went wrong without stopping it.
+    """
+
+    id: str
+    toml: str
+    path: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedModel:
+    """What became of a model of a gallery.
+
+    Attributes:
+        name: As the gallery has it.
+        id: Its id in the catalog; empty where it has none.
+        reason: Why it was left out; empty where it was imported.
+        findings: What `catalog audit` says of its entry, remarks aside.
+    """
+
+    name: str
+    id: str
+    reason: str = ""
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Published:
     """A catalog that was signed.
 

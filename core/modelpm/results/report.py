@@ -1,6 +1,6 @@
 """The results of the library: frozen values whose attributes are the keys of the command line's JSON rows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
@@ -205,6 +205,7 @@ class Details:
     variants: tuple[VariantDetails, ...]
     installed: InstalledModel | None
     notes: tuple[str, ...] = ()
+    runtime: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from modelpm.errors import Code, IntegrityError, UsageError
 
 MODEL_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+ALIAS = re.compile(rf"{MODEL_ID.pattern}(?::{MODEL_ID.pattern})?")  # `qwen3:8b`, as other tools write names
 ID_RULE = "1 to 64 of a-z, 0-9, `.`, `_`, `-`, beginning with a letter or digit"
 _RESERVED = {"con", "prn", "aux", "nul", "conin$", "conout$"} | {
     f"{p}{n}" for p in ("com", "lpt") for n in "0123456789¹²³"

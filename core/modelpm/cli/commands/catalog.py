@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelpm.cli.commands import catalog_sign
+from modelpm.cli.commands import catalog_sign, catalog_write
 from modelpm.cli.completion import catalogs, folders
 from modelpm.cli.context import Session
 from modelpm.cli.terminal.format import Line, count, line
@@ -18,13 +18,13 @@ if TYPE_CHECKING:  # start-up
     from collections.abc import Iterable
 
     from modelpm.library.answers import CatalogRow, Finding
-    from modelpm.library.manager import Manager
 
 _STYLES = {"reject": "error", "warn": "warning", "note": "dim"}
 
 
 command = group("catalog", "modelpm catalog add acme https://models.example.org")
 catalog_sign.register(command)
+catalog_write.register(command)
 
 
 @command.verb("list", "List the catalogs, the first to be asked first.", "modelpm catalog list")
@@ -120,26 +120,27 @@ def trust(session: Session, *, name: str) -> Outcome:
     "Check catalogs for errors: by name, or the folder or file you write. Exits with 3 where there are any.",
     "modelpm catalog audit core",
     "modelpm catalog audit ./my-catalog",
-    "modelpm catalog audit models/tiny.toml",
+    "modelpm catalog audit --online --strict models/tiny.toml",
 )
 @click.argument("catalogs", metavar="[NAME|FOLDER|FILE]...", nargs=-1, shell_complete=catalogs)
-def audit(session: Session, *, catalogs: tuple[str, ...]) -> Outcome:
+@click.option("--online", is_flag=True, help="Ask the sources whether they have each file, with that size and digest.")
+@click.option("--strict", is_flag=True, help="Take warnings as errors.")
+def audit(session: Session, *, catalogs: tuple[str, ...], online: bool, strict: bool) -> Outcome:
     """Look over whole catalogs; without a name, over all."""
     with session.manager() as manager:
         found = [
-            (name, finding) for name in catalogs or manager.catalogs.catalogs for finding in _audited(manager, name)
+            (name, finding)
+            for name in catalogs or manager.catalogs.catalogs
+            for finding in manager.audit_catalog(name, online=online)
         ]
-    rejected = sum(finding.severity.value == "reject" for _, finding in found)
+    wrong = {"reject", "warn"} if strict else {"reject"}
+    rejected = sum(finding.severity.value in wrong for _, finding in found)
     return Outcome(
         lines=[_finding_line(name, finding) for name, finding in found],
         notes=[line(f"Found {count(len(found), 'thing')} to look at, {count(rejected, 'error')}")],
         items=[{"catalog": name, **row(finding)} for name, finding in found],
         errors=[CheckFailedError(f"{count(rejected, 'error')} in the catalogs")] if rejected else [],
     )
-
-
-def _audited(manager: "Manager", name: str) -> "tuple[Finding, ...]":
-    return manager.audit_catalog(name)
 
 
 def _finding_line(name: str, finding: "Finding") -> Line:

@@ -1,5 +1,6 @@
 """``modelpm show``."""
 
+import json
 from typing import TYPE_CHECKING
 
 import click
@@ -50,6 +51,7 @@ def _lines(details: "Details", spec: str, width: int | None) -> list[Line]:
         ("Tags", ", ".join(details.tags)),
         ("Homepage", page_of(details.homepage)),
         ("Source", details.source),
+        ("Runtime", "; ".join(f"{name}: {json.dumps(told)}" for name, told in details.runtime.items())),
         ("Installed", f"as {installed.name}: {installed.path}" if installed else "no"),
     )
     lines += [(), *(line((f"{label:<10} ", "dim"), value) for label, value in facts if value)]
