@@ -12,6 +12,7 @@ from modelpm.cli.terminal.output import Outcome, width
 from modelpm.cli.verbs import verb
 from modelpm.text.human import binary_size
 from modelpm.text.plain import row
+from modelpm.text.untrusted import shortened
 
 if TYPE_CHECKING:  # start-up
     from modelpm.results.installed import InstalledModel
@@ -51,7 +52,7 @@ def _lines(details: "Details", spec: str, width: int | None) -> list[Line]:
         ("Tags", ", ".join(details.tags)),
         ("Homepage", page_of(details.homepage)),
         ("Source", details.source),
-        ("Runtime", "; ".join(f"{name}: {json.dumps(told)}" for name, told in details.runtime.items())),
+        ("Runtime", "; ".join(f"{name}: {shortened(json.dumps(told))}" for name, told in details.runtime.items())),
         ("Installed", f"as {installed.name}: {installed.path}" if installed else "no"),
     )
     lines += [(), *(line((f"{label:<10} ", "dim"), value) for label, value in facts if value)]
