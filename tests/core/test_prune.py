@@ -244,13 +244,13 @@ def test_a_blob_that_a_folder_elsewhere_shows_frees_nothing(manager: modelpm.Man
 
 @pytest.mark.parametrize(("age", "size"), [("90x", ""), ("", "12Q"), ("-1d", ""), ("", "all"), ("1" * 30, "")])
 def test_limits_that_are_none_are_refused(age: str, size: str) -> None:
-    with pytest.raises(UsageError, match=r"is not (an age|a size) like"):
+    with pytest.raises(UsageError, match=r"is not (an age|a size) like|has no unit"):
         Limits.parse(age, size)
 
 
 def test_limits_are_read() -> None:
     assert Limits.parse("12h", "1.5G") == Limits(43_200.0, 3 << 29)
-    assert Limits.parse("2", "100") == Limits(2.0 * DAY, 100)
+    assert Limits.parse("2d", "100") == Limits(2.0 * DAY, 100)
     assert Limits.parse() == Limits()
 
 

@@ -93,6 +93,7 @@ class AsyncManager(_Async[Manager]):
     show = _awaitable(Manager.show)
     installed = _awaitable(Manager.installed)
     list = _awaitable(Manager.list)
+    newer = _awaitable(Manager.newer)
     is_installed = _awaitable(Manager.is_installed)
     name_of = _awaitable(Manager.name_of)
     path = _awaitable(Manager.path)
@@ -200,6 +201,7 @@ class AsyncProject(_Async[Project]):
 
     installed = _awaitable(Project.installed)
     list = _awaitable(Project.list)
+    newer = _awaitable(Project.newer)
     is_installed = _awaitable(Project.is_installed)
     name_of = _awaitable(Project.name_of)
     path = _awaitable(Project.path)
