@@ -9,11 +9,12 @@ import pytest
 
 import modelpm
 from modelpm.api.types import Progress
-from modelpm.library.aio import AsyncCatalogs, AsyncMaintenance, AsyncProject
+from modelpm.library.aio import AsyncCatalogs, AsyncMaintenance, AsyncProject, AsyncQueue
 from modelpm.library.catalog_list import CatalogVerbs
 from modelpm.library.maintenance import Maintenance
 from modelpm.library.manager import Manager
 from modelpm.library.project import Project
+from modelpm.library.queue import Queue
 from tests.support.hub import Hub
 from tests.support.models import holding
 
@@ -55,6 +56,7 @@ def test_the_verbs_are_awaitable(tmp_path: Path) -> None:
         (Project, AsyncProject),
         (Maintenance, AsyncMaintenance),
         (CatalogVerbs, AsyncCatalogs),
+        (Queue, AsyncQueue),
     ],
 )
 def test_every_verb_can_be_awaited_with_the_same_keywords(own: type, awaited: type) -> None:
