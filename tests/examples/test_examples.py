@@ -19,7 +19,7 @@ from tests.support.hub import Hub
 from tests.support.installations import ROOT
 from tests.support.models import noise
 
-EXAMPLES = ROOT / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
