@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Ran
 from tests.support.arriving import about
 from tests.support.models import holding
+from tests.support.registry import running_double
 from tests.support.signing import Signer, certified, digests_of, signer
 
 Command = Callable[..., Ran]
@@ -248,3 +249,24 @@ def test_a_rule_may_be_for_some_models(modelpm: Command, model: Path, project: P
     (project / "models.toml").write_text(f'{text}other = "file://{model}"\n')
     ran = modelpm("-C", str(project), "lock", "--json")
     assert [(error["name"], error["code"]) for error in document(ran)["errors"]] == [(name, "unsigned")]
+
+
+def test_a_sync_from_a_registry_keeps_who_signed_or_takes_nothing(
+    modelpm: Command, model: Path, home: Path, tmp_path: Path
+) -> None:
+    sign(model)
+    with running_double() as registry:
+        target = f"oci://{registry.host}/team/tiny:1"
+        assert modelpm("install", f"file://{model}:all", "--as", "tiny", env=env(model)).code == 0
+        assert modelpm("push", target, "tiny").code == 0
+        other = {"MODELPM_HOME": str(home / "other"), **REQUIRED}
+        for name in ("good", "bad"):
+            (tmp_path / name).mkdir()
+        taken = modelpm("sync", "--from", target, env=env(model, **other), cwd=tmp_path / "good")
+        assert taken.code == 0, taken.stderr
+        assert SIGNED in (tmp_path / "good" / "models.lock").read_text()
+        again = modelpm("sync", "--from", target, "--json", env=env(model, **other), cwd=tmp_path / "good")
+        assert (again.code, document(again)["changes"]) == (0, [])
+        refused = modelpm("sync", "--from", target, "--json", env=env(model, "eve", **other), cwd=tmp_path / "bad")
+        assert failed(refused) == (4, "signature")
+        assert not (tmp_path / "bad" / "models.lock").exists()

@@ -155,6 +155,9 @@ class Changer:
         with self.installer.counting_on(needs), self._audited(intent, before, lock) as outcome:
             missing, failed = self._bring(models, careful=intent.fresh is not None)
             failed += self._beyond_formats([m for m in models if m not in failed], manifest)
+            if intent.given is not None:  # who signed is our own word, not that of the lock that was taken
+                held = [self.installer.signatures.held(self.environment, m) for m in models if m not in failed]
+                lock = lock.changed(put=held)
             if failed and lock.render() != before.lock_text:
                 return self._report(intent, before, before.lock, wanted)
             placed = [m for m in missing if m not in failed]
