@@ -76,8 +76,9 @@ def test_an_outage_costs_the_tries_alone_where_they_were_given(trial: Trial, ser
 def test_a_host_that_never_served_anything_costs_the_tries_alone(trial: Trial, server: FaultServer) -> None:
     began = time.monotonic()
     assert isinstance(run(trial, server, FAULTS["no_answer"], outage=20.0), Unavailable)
-    # What closes without an answer is asked once more by a fresh connection, and once without a range.
-    assert len(server.heads) <= 2 * (3 + 1)
+    # What closes without an answer is asked once more by a fresh connection, and once without a range; in 20 seconds
+    # of an outage there would be dozens.
+    assert len(server.heads) <= 3 * (3 + 1)
     assert time.monotonic() - began < 5.0
 
 

@@ -40,7 +40,7 @@ class Checked(NamedTuple):
 def check_all(entries: Iterable[Entry], context: Callable[[str, str], Context], timeout: float = 30.0) -> list[Checked]:
     """Try each plugin in a child process, several at once.
 
-    Our own plugins that are one module share a process: they are tested, and cannot harm each other.
+    Our own plugins share a process: they are tested, and cannot harm each other.
 
     Args:
         entries: The plugins.
@@ -49,7 +49,7 @@ def check_all(entries: Iterable[Entry], context: Callable[[str, str], Context], 
     """
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in (wanted := list(entries)):
-        key = (entry.module,) if entry.distribution == OURS else (entry.distribution, entry.kind, entry.name)
+        key = (OURS,) if entry.distribution == OURS else (entry.distribution, entry.kind, entry.name)
         groups.setdefault(key, []).append(entry)
     with ThreadPoolExecutor(_AT_ONCE, "modelpm-check") as pool:
         tried = pool.map(
@@ -78,8 +78,8 @@ def _check(entries: Sequence[Entry], contexts: Sequence[Context], timeout: float
             check=False,
         )
     except subprocess.TimeoutExpired:
-        said = f"{entries[0].module} took longer than {timeout:g} seconds"
-        return [Checked(entry, "timeout", said, None) for entry in entries]
+        said = f"took longer than {timeout:g} seconds"
+        return [Checked(entry, "timeout", f"{entry.module} {said}", None) for entry in entries]
     except OSError as error:
         said = f"cannot start {sys.executable}: {error.strerror}"
         return [Checked(entry, "error", said, None) for entry in entries]

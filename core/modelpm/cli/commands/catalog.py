@@ -117,7 +117,7 @@ def trust(session: Session, *, name: str) -> Outcome:
 
 @command.verb(
     "audit",
-    "Check catalogs for errors: by name, or the folder or file you write. Exits with 3 where there are any.",
+    "Check a catalog, or the folder you write; exit 3 for errors.",
     "modelpm catalog audit core",
     "modelpm catalog audit ./my-catalog",
     "modelpm catalog audit --online --strict models/tiny.toml",

@@ -17,9 +17,9 @@ def register(command: Group) -> None:
 
     @command.verb(
         "new-entry",
-        "Write the entry of a model from what its source and its files say.",
+        "Write the entry of a model from its source and its files.",
         "modelpm catalog new-entry hf://Qwen/Qwen3-8B-GGUF",
-        "modelpm catalog new-entry hf://Qwen/Qwen3-8B-GGUF:q4_k_m --id qwen3-8b --out ./catalog",
+        "modelpm catalog new-entry hf://Qwen/Qwen3-8B-GGUF --id qwen3-8b --out .",
     )
     @click.argument("spec", metavar="REFERENCE")
     @click.option("--id", "id_", metavar="ID", default="", help="Its id; by default made of the repository's name.")

@@ -88,10 +88,11 @@ def run(session: Session) -> Outcome:
     """Run jobs; what fails is listed, and the others are finished."""
     with session.manager() as manager:
         result = manager.queue.run()
-    notes = [line(f"{job.status.value.capitalize()} {job.name or job.spec}: {_amount(job)}") for job in result.rows]
+    jobs = sorted(result.rows, key=lambda job: job.id)
+    notes = [line(f"{job.status.value.capitalize()} {job.name or job.spec}: {_amount(job)}") for job in jobs]
     return Outcome(
         notes=notes or [line("nothing is queued")],
-        items=[row(job) for job in result.rows],
+        items=[row(job) for job in jobs],
         errors=result.errors,
         warnings=result.warnings,
     )
