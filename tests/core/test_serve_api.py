@@ -99,7 +99,8 @@ def test_a_model_from_the_catalog_to_its_deletion(client: Client) -> None:
     done = client.until(f"/api/v1/jobs/{job['id']}", "status", "completed")
     assert (done["name"], done["downloaded_bytes"]) == ("tiny", done["total_bytes"])
     assert client.ask("GET", "/api/v1/models/tiny")[1]["model"] == "core/tiny"
-    assert client.ask("GET", "/api/v1/catalog?q=tiny")[1]["items"][0]["variants"][0]["installed"]
+    (variant,) = client.ask("GET", "/api/v1/catalog?q=tiny")[1]["items"][0]["variants"]
+    assert (variant["installed"], variant["fits"]) == (True, True)
     status, checked = client.ask("POST", "/api/v1/models/tiny/verify")
     assert (status, [row["ok"] for row in checked["items"]]) == (200, [True])
     assert client.ask("GET", "/api/v1/disk")[1]["bytes"] == done["total_bytes"]

@@ -186,7 +186,7 @@ class AsyncMaintenance(_Async[Maintenance]):
     new_plugin = _awaitable(Maintenance.new_plugin)
     sizes = _awaitable(Maintenance.sizes)
     free_space = _awaitable(Maintenance.free_space)
-    memory = _awaitable(Maintenance.memory)
+    usable_memory = _awaitable(Maintenance.usable_memory)
     cache_size = _awaitable(Maintenance.cache_size)
     clean_cache = _awaitable(Maintenance.clean_cache)
 

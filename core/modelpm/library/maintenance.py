@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from modelpm.api.stages import Work
 from modelpm.config.edit import given_path
-from modelpm.disk import machine, standing, system
+from modelpm.disk import standing, system
 from modelpm.environment.environment import Environment
 from modelpm.library.services import Services
 from modelpm.operations.prune import Limits, Pruned, Pruner
@@ -122,9 +122,9 @@ class Maintenance:
         """Return the bytes that are free on the disk of the store."""
         return system.free_space(standing(self.services.store.root))
 
-    def memory(self) -> int | None:
-        """Return the bytes of memory that a process may use here; None where the system does not say."""
-        return machine.memory()
+    def usable_memory(self) -> int:
+        """Return the bytes of memory that a model may take here, as ``search --fits`` judges; 0 where it is unknown."""
+        return self.services.usable_memory()
 
     def cache_size(self) -> int:
         """Return the bytes of the cache: what may be deleted at any time."""

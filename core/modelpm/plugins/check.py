@@ -47,8 +47,8 @@ def check_all(entries: Iterable[Entry], context: Callable[[str, str], Context], 
         context: Makes the context of a plugin from its kind and name.
         timeout: Seconds each may take.
     """
-    groups: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in (wanted := list(entries)):
+    wanted, groups = list(entries), dict[tuple[str, ...], list[Entry]]()
+    for entry in wanted:
         key = (OURS,) if entry.distribution == OURS else (entry.distribution, entry.kind, entry.name)
         groups.setdefault(key, []).append(entry)
     with ThreadPoolExecutor(_AT_ONCE, "modelpm-check") as pool:

@@ -49,6 +49,11 @@ def router(manager: Manager, user: Callable[..., Any] = no_user, live: Live | No
     return api
 
 
+def _named(who: object) -> str | None:
+    """Return the user as the audit log has one; None for the one who runs the service."""
+    return str(who or "") or None
+
+
 class _Route(APIRoute):
     """A route that answers errors with problem+json, in whatever application it is mounted."""
 
@@ -112,7 +117,7 @@ def _add_models(api: APIRouter, manager: Manager, user: Callable[..., Any]) -> N
     @api.delete("/models/{name}", responses=documented(404, 409, 422))
     def delete(name: Name, who: Annotated[Any, Depends(user)]) -> schema.Freed:
         """Uninstall a model, and free the bytes that nothing else needs."""
-        (change,) = manager.uninstall(name, user=str(who or "") or None).changes
+        (change,) = manager.uninstall(name, user=_named(who)).changes
         return schema.Freed(name=change.name, freed=change.freed, note=change.note)
 
     @api.post("/models/{name}/verify", responses=documented(404, 422, 503))
@@ -120,7 +125,7 @@ def _add_models(api: APIRouter, manager: Manager, user: Callable[..., Any]) -> N
         name: Name, who: Annotated[Any, Depends(user)], *, quick: bool = False, repair: bool = False
     ) -> schema.Items[schema.Checked]:
         """Hash what is stored again; repair what is damaged, if that is asked for."""
-        result = manager.verify([name], quick=quick, repair=repair, user=str(who or "") or None)
+        result = manager.verify([name], quick=quick, repair=repair, user=_named(who))
         return schema.Items(
             items=[row_of(schema.Checked, checked, repaired=checked.repaired) for checked in result.rows]
         )
@@ -138,7 +143,7 @@ def _add_jobs(api: APIRouter, manager: Manager, user: Callable[..., Any]) -> Non
     def install(wanted: schema.Wanted, who: Annotated[Any, Depends(user)], response: Response) -> schema.Job:
         """Install a model: a job is queued, and runs as soon as it may."""
         _check(manager, wanted)
-        job, is_new = queue.add(**wanted.model_dump(), user=str(who or "") or None)
+        job, is_new = queue.add(**wanted.model_dump(), user=_named(who))
         if not is_new:
             raise ProblemError(
                 HTTPStatus.CONFLICT, "name_taken", f"job {job.id} installs {job.spec} already", job=job.id
@@ -176,7 +181,7 @@ def _add_looks(api: APIRouter, manager: Manager) -> None:
         q: Annotated[str, Query(max_length=200)] = "", limit: Annotated[int, Query(ge=1, le=500)] = 50
     ) -> schema.Items[schema.Entry]:
         """Search the catalogs, best first."""
-        installed, memory = manager.installed(), manager.maintenance.memory()
+        installed, memory = manager.installed(), manager.maintenance.usable_memory()
         found = []
         for row in manager.search(q).rows[:limit]:
             with suppress(ModelpmError):  # an entry elsewhere that is not here, and cannot be had now

@@ -19,13 +19,13 @@ def row_of(model: type[M], value: Any, **more: Any) -> M:
     return model(**{name: known[name] for name in model.model_fields})
 
 
-def entry_of(entry: Entry, installed: Sequence[InstalledModel], memory: int | None) -> schema.Entry:
+def entry_of(entry: Entry, installed: Sequence[InstalledModel], memory: int) -> schema.Entry:
     """Return a catalog's model with the variants of its newest release.
 
     Args:
         entry: The model.
         installed: What is installed.
-        memory: Bytes of memory of this machine, or None.
+        memory: Bytes of memory that a model may take here; 0 where that is unknown.
     """
     release = entry.releases[0]
     full = f"{entry.catalog}/{entry.id}"
@@ -36,7 +36,7 @@ def entry_of(entry: Entry, installed: Sequence[InstalledModel], memory: int | No
             format=variant.format,
             bytes=variant.size,
             recommended=variant.name == release.default_variant,
-            fits=variant.min_memory <= memory if variant.min_memory and memory else None,
+            fits=needed <= memory if (needed := variant.min_memory or variant.size) and memory else None,
             installed=variant.name in here,
         )
         for variant in release.variants
