@@ -1,6 +1,6 @@
 """The library's verbs for the list of catalogs: add, update, trust, remove; and those of who publishes one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,13 +188,19 @@ class CatalogVerbs:
         """
         return self._publisher(folder, keys).begin()
 
-    def sign(self, folder: str | Path, keys: str | Path | None = None) -> Published:
-        """Build the index of a catalog that changed, and sign it; arguments as of :meth:`begin`.
+    def sign(self, folder: str | Path, keys: str | Path | None = None, *, new_keys: Collection[str] = ()) -> Published:
+        """Build the index of a catalog that changed, and sign it.
+
+        Args:
+            folder: The catalog.
+            keys: As of :meth:`begin`.
+            new_keys: Roles that get a new key, because theirs was stolen or lost: ``root``, ``targets``, ``snapshot``,
+                ``timestamp``. The old key of the root must be there.
 
         Raises:
             ModelpmError: It was never signed, a key is not there, or it is not valid.
         """
-        return self._publisher(folder, keys).sign()
+        return self._publisher(folder, keys).sign(new_keys)
 
     def refresh(self, folder: str | Path, keys: str | Path | None = None) -> Published:
         """Sign again that the newest files are the newest; for a daily job. Arguments as of :meth:`begin`.
