@@ -107,7 +107,7 @@ def test_what_is_installed_is_read_from_the_disk(manager: modelpm.Manager, repo:
 def test_without_headers_the_memory_that_the_catalog_names_decides(home: Path, tmp_path: Path) -> None:
     needs = {"small": "1 MiB", "huge": "900 TiB", "unknown": None}
     variants = [catalogs.variant(name, **{"min-memory": memory}) for name, memory in needs.items()]
-    entry = catalogs.model("a", release=[catalogs.release(variant=variants)])
+    entry = catalogs.model("a", release=[catalogs.release(variant=variants, **{"default-variant": "small"})])
     folder = catalogs.write_catalog(tmp_path / "cat", [entry])
     with modelpm.Manager(home=home, offline=True) as manager:
         manager.catalog_list.add("acme", str(folder))
