@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelpm.config import Config
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed, named
 from modelpm.errors import ModelpmError, NotFound, UsageError
@@ -36,11 +35,6 @@ class Lookup(Reader):
 
     def __init__(self, services: Services) -> None:
         self._services = services
-
-    @property
-    def config(self) -> Config:
-        """The settings."""
-        return self._services.config
 
     @property
     def store(self) -> "Store":

@@ -10,6 +10,7 @@ from modelpm.errors import NotFound
 from modelpm.results.installed import InstalledModel
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.config import Config
     from modelpm.library.services import Services
     from modelpm.results.report import Outdated, Result
 
@@ -18,6 +19,11 @@ class Reader(ABC):
     """The read-only verbs that the user's models and a project's share."""
 
     _services: "Services"
+
+    @property
+    def config(self) -> "Config":
+        """The settings."""
+        return self._services.config
 
     @property
     @abstractmethod
@@ -66,17 +72,12 @@ class Reader(ABC):
         environment.seen(quick=True)
         return path_of(environment, find_installed(environment, name), file, folder=dir, role=role)
 
-    def newer(self, *, unasked: bool = False) -> "tuple[Outdated, ...]":
-        """Return what is newer than installed; asked once a day at most, nothing is returned for the rest of the day.
+    def newer(self) -> "tuple[Outdated, ...]":
+        """Return which installed models have a newer version; check at most once a day, else return nothing.
 
-        Each row is told as the event ``update.available``, too. An application calls this after its first window is
-        up; nothing calls it by itself.
-
-        Args:
-            unasked: Whether the user did not ask for it: then the settings, ``CI`` and ``--offline`` can forbid it.
+        Emits an event ``update.available`` for each row. modelpm never calls this method by itself: an application
+        calls it once its first window is open.
         """
-        from modelpm.library.updates import is_wanted, newer
+        from modelpm.library.updates import newer
 
-        if unasked and not is_wanted(self._services):
-            return ()
         return newer(self._services, self.environment)
