@@ -17,7 +17,7 @@ class Trusted:
     Attributes:
         keys: The contents of files with public keys, by path: PEM, or what another scheme writes.
         certificates: The contents of files with certificates of authorities, by path.
-        subjects: Names of which a signer's certificate must have one; empty where each name counts.
+        subjects: Names of which a signer's certificate must have one; empty if each name counts.
     """
 
     keys: Mapping[str, bytes] = field(default_factory=lambda: _NOTHING)
@@ -27,7 +27,7 @@ class Trusted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The model that a signature is held against; modelpm hashed its files.
+    """The model that a signature is checked against; modelpm hashed its files.
 
     Attributes:
         digests: SHA-256 of every file of the model, by path; those of its signatures, too.
@@ -46,7 +46,7 @@ class Attestation:
 
     Attributes:
         signer: Who signed, in words that are the same on every machine, because a lock keeps them: ``key sha256:…``;
-            empty where no signature of a trusted signer stands.
+            empty if no signature of a trusted signer stands.
         findings: What is wrong. A signature counts where it has a signer, and no finding is a reason to refuse.
     """
 

@@ -51,7 +51,7 @@ class Acted:
         resource_type: What is acted on, e.g. ``model``.
         resource_id: Which one.
         success: None as long as it is not known.
-        user: Who acts; None means the configured user.
+        user: The user who acts; None means the configured user.
         details: JSON types.
     """
 
@@ -108,7 +108,7 @@ class Bus:
         """Tell of a step of a transfer, or of what a plugin has to say.
 
         Args:
-            run: The run it belongs to; empty where it belongs to none.
+            run: The run it belongs to; empty if it belongs to none.
             action: What happened, such as ``file.retry``.
             fields: Its details, in JSON types.
         """

@@ -46,7 +46,7 @@ class ExportedModel:
         files: Every file.
         entry_point: The file that a program opens, or the folder (``.``).
         format: ``gguf``, ``safetensors``, ….
-        variant: Its variant; empty where there is one only.
+        variant: Its variant; empty if there is one only.
         license: SPDX identifier where it is known.
         asked: What the spec asks a source for, with the branch or tag that it names; None for a catalog's model.
     """

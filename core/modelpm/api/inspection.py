@@ -88,7 +88,7 @@ class Dimensions:
         embedding: Numbers of one token's vector.
         feed_forward: Numbers that the widest feed-forward layer computes for one token.
         attention: Numbers that the keys and values of all heads of a layer have for one token.
-        vocabulary: Tokens; 0 where the header does not say.
+        vocabulary: Tokens; 0 if the header does not say.
         cache: The KV cache of the layers that have one.
         state: Bytes that recurrent layers keep whatever the context is.
     """
@@ -229,7 +229,7 @@ class Inspector(Protocol):
         ...
 
     def inspect(self, source: ByteSource) -> Findings:
-        """Hold a whole file against the rules of the format. Reads bounded, in linear time."""
+        """Check a whole file against the rules of the format. Reads bounded, in linear time."""
         ...
 
 

@@ -105,7 +105,7 @@ class Locator(Protocol):
     """Optional protocol: a source that knows the location of a pinned file without a listing."""
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
-        """Return the locations of one file of a pinned reference, or none where only a listing tells; sends no request.
+        """Return the locations of one file of a pinned reference, or none if only a listing tells; sends no request.
 
         Args:
             reference: What ``parse`` made of a file's text in a lock: ``str(snapshot.reference) + "/" + path``, or
@@ -299,7 +299,7 @@ class Recognizer(Protocol):
     """Optional protocol: a catalog that knows published files by their digest."""
 
     def recognize(self, sha256: str) -> Iterable[KnownFile]:
-        """Return where the file of a digest is published; none where that is not known.
+        """Return where the file of a digest is published; none if unknown.
 
         It names bytes that are here; whether they can be downloaded from there is another question.
         """

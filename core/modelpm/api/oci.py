@@ -115,7 +115,7 @@ class Content:
 
     Attributes:
         origin: The file, or the bytes themselves.
-        counter: Is told of each piece before it is handed out, where there is one.
+        counter: Is told of each piece before it is handed out, if any.
     """
 
     origin: Path | bytes
@@ -163,7 +163,7 @@ class Manifest:
         config: What describes the whole.
         layers: The files.
         annotations: Texts by key.
-        artifact_type: What it describes; the media type of the config where that is not said.
+        artifact_type: What it describes; the media type of the config if that is not said.
     """
 
     config: Descriptor
@@ -260,7 +260,7 @@ def pieces_text(pieces: Sequence[str]) -> str:
 
 
 def pieces_of(layer: Descriptor) -> tuple[str, ...]:
-    """Return the digests of a layer's pieces; none where it has none, or other than its size asks for."""
+    """Return the digests of a layer's pieces; none if it has none, or other than its size asks for."""
     try:
         raw = b64decode(layer.annotations.get(PIECES, ""), validate=True)
     except ValueError:

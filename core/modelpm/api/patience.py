@@ -75,7 +75,7 @@ class Budget:
             served: Whether the host has served a listing or bytes in this run.
 
         Returns:
-            Seconds to wait before the next try, or None where there should be none.
+            Seconds to wait before the next try, or None if there should be none.
         """
         self._since = now if self._since is None else self._since
         if started >= self._struck_at:

@@ -13,7 +13,7 @@ class Setting:
         key: As in the configuration, e.g. ``endpoint-url``.
         default: Its value where the user says nothing; a value that the user gives must be of its type.
         help: What it is, in a line.
-        choices: The only texts that it may be; empty where any may be.
+        choices: The only texts that it may be; empty if any may be.
     """
 
     key: str

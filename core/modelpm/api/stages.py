@@ -54,9 +54,9 @@ class Stage:
         model: The model's name, where it is about a file of one.
         detail: Who is waited for, or why something is tried again.
         since: When it began, UTC.
-        until: When the wait ends, UTC; None where that is not known.
-        done: Bytes or things that are done; None where nothing is counted.
-        total: How many there are; None where that is not known.
+        until: When the wait ends, UTC; None if unknown.
+        done: Bytes or things that are done; None if nothing is counted.
+        total: How many there are; None if unknown.
         ended: Whether it is over.
     """
 
@@ -115,7 +115,7 @@ class Stage:
 
 
 def stage_of(action: str, fields: Mapping[str, Any], now: datetime) -> Stage | None:
-    """Return the stage that an event begins, changes or ends; None where it is about none.
+    """Return the stage that an event begins, changes or ends; None if it is about none.
 
     Args:
         action: The event's.
@@ -158,7 +158,7 @@ def _why(fields: Mapping[str, Any]) -> str:
 
 
 def _number(fields: Mapping[str, Any], key: str) -> int:
-    """Return a number of an event, which a plugin may have made; 0 where it is none."""
+    """Return a number of an event, which a plugin may have made; 0 if it is none."""
     value = fields.get(key)
     return int(value) if isinstance(value, int | float) and 0 <= value < _MOST else 0
 

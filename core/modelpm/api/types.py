@@ -84,10 +84,10 @@ class RemoteFile:
 
     Attributes:
         path: Relative POSIX path inside the model. Hostile until the core has checked it.
-        size: Bytes, or None where the source does not know.
-        digest: What the source promises of the bytes; None where it promises nothing.
+        size: Bytes, or None if the source does not know.
+        digest: What the source promises of the bytes; None if it promises nothing.
         locations: Where the bytes are, best first. Opaque to the core, handed back to ``Source.open``; never stored.
-        reference: The reference of this one file, where it is not the listing's reference and the path.
+        reference: The reference of this one file, if it is not the listing's reference and the path.
         pieces: SHA-256 (hexadecimal) of each 16 MiB of the bytes, where the source knows them: what an older version of
             the file has in common with this one is then copied, not fetched. They save bytes, and prove nothing.
     """
@@ -124,7 +124,7 @@ class KnownFile:
     Attributes:
         model: The spec of what it belongs to: ``core/qwen3-8b:q4_k_m``, ``hf://owner/repo``.
         path: Its path there.
-        license: As published; empty where it is not known.
+        license: As published; empty if unknown.
     """
 
     model: str
@@ -142,10 +142,10 @@ class FoundModel:
 
     Attributes:
         spec: What installs it: ``hf://owner/repo``.
-        title: What people call it; empty where that is only the spec.
-        license: SPDX identifier; empty where it is not known.
-        size: Bytes of all files, or None where the server does not say.
-        downloads: How often it was downloaded lately, or None where the server does not say.
+        title: What people call it; empty if that is only the spec.
+        license: SPDX identifier; empty if unknown.
+        size: Bytes of all files, or None if the server does not say.
+        downloads: How often it was downloaded lately, or None if the server does not say.
         tasks: What it does: ``chat``, ``embedding``.
     """
 
@@ -164,11 +164,11 @@ class Stream:
     Attributes:
         chunks: The bytes, in pieces of any size.
         start: Offset in the file at which the bytes really begin, whatever was asked for.
-        total: Size of the whole file in bytes, or None where the server does not say.
+        total: Size of the whole file in bytes, or None if the server does not say.
         validator: A strong ETag to send back when resuming, or None.
         readinto: Where there is one: fills the buffer without copies and returns the count, 0 at the end.
         abort: Where there is one: unblocks a read from another thread.
-        name: What the server calls the file (``Content-Disposition``); empty where it does not say. Hostile until the
+        name: What the server calls the file (``Content-Disposition``); empty if it does not say. Hostile until the
             core has checked it.
     """
 
@@ -239,14 +239,14 @@ class Progress:
     Attributes:
         model_id: Name the model has, or will have, in its environment.
         downloaded_bytes: Bytes present, those of an earlier run included. Never goes back.
-        total_bytes: Bytes in total, or None where that is not known yet.
+        total_bytes: Bytes in total, or None if unknown yet.
         percentage: 0.0 to 100.0; 100.0 only when the model is installed.
         speed: Bytes per second, lately.
         status: See :class:`Status`.
         error: Message of the failure, or None.
         file: The file's path; empty for the model as a whole.
         files_done: Files of the model that are complete; 0 for a file.
-        files_total: Files that the model has; 0 for a file, and where nothing counts them.
+        files_total: Files that the model has; 0 for a file, and if nothing counts them.
     """
 
     model_id: str
@@ -278,7 +278,7 @@ class Secret:
     """A credential that cannot be printed by accident: texts that hold it lose it on their way out.
 
     Attributes:
-        username: Whose password it is, for Basic; None where it is a token.
+        username: Whose password it is, for Basic; None if it is a token.
         header: The header that carries it by itself; empty for ``Authorization``.
         realm: Another server that may be sent user and password for a token; empty for none.
     """

@@ -67,7 +67,7 @@ class Catalogs:
         return self._places
 
     def remote(self, catalog: str) -> "Remote | None":
-        """Return the copy of a catalog elsewhere; None where it is not elsewhere."""
+        """Return the copy of a remote catalog; None if it is not remote."""
         opened = self._named(catalog)
         return opened.remote() if opened.is_remote else None
 
@@ -106,7 +106,7 @@ class Catalogs:
 
         Args:
             spec: The spec.
-            choosing: Whether something is chosen by it, so that catalogs elsewhere are asked for what is new; else only
+            choosing: Whether something is chosen by it, so that remote catalogs are asked for what is new; else only
                 what is on this machine counts.
 
         Raises:
@@ -315,7 +315,7 @@ class _Doubt(NamedTuple):
     Attributes:
         catalog: Its name.
         own: Whether the user configured it, and it cannot be read.
-        why: Why it cannot be read; None where it had the name and has it no more.
+        why: Why it cannot be read; None if it no longer has the name.
     """
 
     catalog: str

@@ -33,9 +33,9 @@ class Carrying(Linking):
 
         Args:
             target: Where to: ``oci://HOST/REPOSITORY:TAG``, ``s3://BUCKET/PREFIX``.
-            names: Which models: of the project first, where there is one. None mean all that the project has locked.
+            names: Which models: of the project first, if any. None mean all that the project has locked.
             project: A project whose models are meant, too.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
             cancelled: Set from another thread, stops; the next push sends only what is missing.
 
         Raises:
@@ -87,10 +87,10 @@ class Carrying(Linking):
             all_groups: Whether every group is wanted.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            dry_run: Only report what would be done.
+            on_progress: Called with :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; downloaded bytes are kept.
 
         Raises:
             UsageError: The folder has a manifest, or a lock from elsewhere.

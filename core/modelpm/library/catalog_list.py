@@ -26,7 +26,7 @@ class CatalogVerbs:
     """Keeps the list of catalogs of a manager.
 
     Attributes:
-        services: What it works with.
+        services: The services that it uses.
     """
 
     services: Services
@@ -62,13 +62,13 @@ class CatalogVerbs:
         """Look at a catalog, and configure it where it is one; from then on ``name/id`` works.
 
         Args:
-            name: What it is called here.
+            name: Its name here.
             at: A folder, ``https://host/catalog``, or a repository: ``git+https://…``, ``git@host:path``.
             root: The root of trust of a signed catalog.
             sha256: The digest of its ``index.json``: that one is taken, and no other.
             trust_on_first_use: Whether the root of trust that the server offers now is believed.
             trusted: Whether names that do not say the catalog may mean it, too.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             ModelpmError: It is not a catalog, cannot be read, or is not to be trusted; nothing was changed.
@@ -97,11 +97,11 @@ class CatalogVerbs:
         return self._list().trust(name, user=user)
 
     def update(self, names: Sequence[str] = (), *, user: str | None = None) -> Result[CatalogRow]:
-        """Ask catalogs elsewhere for what is new, now; where one fails, the others are finished.
+        """Ask remote catalogs for what is new, now; if one fails, the others are still finished.
 
         Args:
             names: Which; none means all.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             NotFound: One is not configured.

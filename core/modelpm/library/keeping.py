@@ -32,14 +32,14 @@ class Keeping(Lookup):
         project: "Project | None" = None,
         user: str | None = None,
     ) -> "Result[Any]":
-        """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
+        """Take models out and free the bytes that nothing else needs; if one fails, the others are still finished.
 
         Args:
             names: One model, or several.
             with_dir: Whether the files go, too, that ``install --dir`` and ``link`` put into other folders.
-            dry_run: Say what would be done, and do nothing.
+            dry_run: Only report what would be done.
             project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             NotFound: The one model is not installed.
@@ -63,7 +63,7 @@ class Keeping(Lookup):
         Args:
             name: Its name, or its spec.
             new: The name it gets.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             NotFound: It is not installed.

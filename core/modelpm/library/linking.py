@@ -36,15 +36,15 @@ class Linking(Keeping):
         dry_run: bool = False,
         user: str | None = None,
     ) -> "Result[Any]":
-        """Make installed models appear in another program's folder; where one fails the others are finished.
+        """Make installed models appear in another program's folder; if one fails, the others are still finished.
 
         Args:
             app: The program, as :meth:`apps` names it.
             names: One model, or several.
             all: Whether all models are meant that the program can use.
             app_dir: The program's folder; None means where it is found.
-            dry_run: Say what would be done, and do nothing.
-            user: Who is named in the audit log.
+            dry_run: Only report what would be done.
+            user: The user whom the audit log names.
 
         Raises:
             UsageError: No plugin knows the program, or no model is named.
@@ -82,7 +82,7 @@ class Linking(Keeping):
             app: The program.
             names: One model, or several; none means all.
             app_dir: The one folder of it that is meant.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             UsageError: No plugin knows the program.
@@ -118,8 +118,8 @@ class Linking(Keeping):
             hardlink: Whether its files may become read-only, so that store and program share them.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
-            dry_run: Say what would be done, and do nothing.
-            user: Who is named in the audit log.
+            dry_run: Only report what would be done.
+            user: The user whom the audit log names.
             cancelled: Set from another thread, stops it; what was taken is kept.
 
         Raises:

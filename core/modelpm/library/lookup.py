@@ -30,7 +30,7 @@ class Lookup(Reader):
     """The read-only verbs of a manager.
 
     Args:
-        services: What it works with.
+        services: The services that it uses.
     """
 
     def __init__(self, services: Services) -> None:
@@ -146,7 +146,7 @@ class Lookup(Reader):
         return Result(rows=(details,), warnings=services.warnings.taken())
 
     def status(self, model_id: str) -> "Progress | None":
-        """Return how far a model has come: under way, installed, failed; None where nothing is known of it."""
+        """Return how far a model has come: under way, installed, failed; None if nothing is known of it."""
         from modelpm.api.types import Progress, Status
 
         last = self._services.flights.latest(model_id)
@@ -236,7 +236,7 @@ class Lookup(Reader):
             target: The file or folder; an interrupted bundle is resumed.
             split: The most bytes of a file, where what is larger is cut into parts.
             project: The project whose lock is meant; None means the user's.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             NotFound: Something that is locked is not in the store.
@@ -244,7 +244,7 @@ class Lookup(Reader):
         return self._services.carrier((project or self).environment).bundle(target, split, user)
 
     def named_by_alias(self, alias: str) -> str:
-        """Return the name of the installed model that an alias of the catalogs means; empty where there is none."""
+        """Return the name of the installed model that an alias of the catalogs means; empty if there is none."""
         from modelpm.lockfile.requirement import Requirement
         from modelpm.text.spec import CatalogSpec
 
@@ -306,7 +306,7 @@ class Lookup(Reader):
         return [(name, sink) for name, sink in sinks if isinstance(sink, GuardedLog)]
 
     def say_unkept(self) -> None:
-        """Warn where nothing can be kept of what was hashed, so that every run hashes it again."""
+        """Warn if nothing can be kept of what was hashed, so that every run hashes it again."""
         if self.store.known.unkept:
             from modelpm.environment.recognize import say_unkept  # start-up
 

@@ -25,7 +25,7 @@ class Maintenance:
     """Keeps the store of a manager in order.
 
     Attributes:
-        services: What it works with.
+        services: The services that it uses.
     """
 
     services: Services
@@ -47,7 +47,7 @@ class Maintenance:
             older_than: Spare what was used later: ``90d``.
             max_size: Free no more than it takes to get below: ``200G``.
             project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
             waiting: Called with the holder while another modelpm is at work; False gives up.
 
         Raises:
@@ -82,7 +82,7 @@ class Maintenance:
 
         Args:
             target: An empty or a new folder, or that of a move that was interrupted.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
             cancelled: Set from another thread, stops it; what was copied is kept.
             on_bytes: Called with how many bytes were checked since the last call.
 
@@ -123,7 +123,7 @@ class Maintenance:
         return system.free_space(standing(self.services.store.root))
 
     def usable_memory(self) -> int:
-        """Return the bytes of memory that a model may take here, as ``search --fits`` judges; 0 where it is unknown."""
+        """Return the bytes of memory that a model may take here, as ``search --fits`` judges; 0 if it is unknown."""
         return self.services.usable_memory()
 
     def cache_size(self) -> int:

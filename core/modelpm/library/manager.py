@@ -43,7 +43,7 @@ class Manager(Carrying):
         limit_rate: Bytes a second over all connections, or a text like ``8M``.
         cacert: File of additional trusted certificates.
         link_mode: How files appear: auto, reflink, hardlink, symlink or copy.
-        user: Who is named in the audit log.
+        user: The user whom the audit log names.
         audit: Further audit sinks, as objects.
         listener: Shows progress of every verb: an object, or the name of a plugin's, such as ``bar`` or ``plain``.
         on_event: Takes every event.
@@ -187,10 +187,10 @@ class Manager(Carrying):
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
             no_projector: Whether the projector of a vision or audio model is left out.
-            dry_run: Say what would be done, and do nothing; of several specs only.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            dry_run: Only report what would be done; of several specs only.
+            on_progress: Called with :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; downloaded bytes are kept.
 
         Raises:
             ModelpmError: The one model failed: what, why, and what to do next.
@@ -223,12 +223,12 @@ class Manager(Carrying):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> "Result[Any]":
-        """Move models to the newest their specs allow; where one fails, the others are finished.
+        """Move models to the newest their specs allow; if one fails, the others are still finished.
 
         Args:
             names: Which; none means all.
             latest: Whether specs are rewritten that do not allow the newest release.
-            dry_run: Say what would be done, and do nothing.
+            dry_run: Only report what would be done.
             on_progress: As of :meth:`install`.
             user: As of :meth:`install`.
             cancelled: As of :meth:`install`.
@@ -320,8 +320,8 @@ class Manager(Carrying):
             name: The model's name, or its spec.
             file: One file of it.
             dir: Whether the folder is wanted in any case.
-            role: What the file is for, e.g. ``projector``, where that is not the model itself.
-            ensure: Whether to install it first where it is not there.
+            role: What the file is for, e.g. ``projector``, if that is not the model itself.
+            ensure: Whether to install it first if it is not there.
 
         Raises:
             NotFound: It is not installed, or has no such file.
@@ -380,12 +380,12 @@ class Manager(Carrying):
         Args:
             source: A bundle, a model's file, or a folder of models.
             name: The name of the one model, as ``--as``.
-            project: The project that gets a bundle's lock, where it has none; None means the user's models get it.
+            project: The project that gets a bundle's lock, if it has none; None means the user's models get it.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
-            dry_run: Say what would be done, and do nothing.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was taken is kept.
+            dry_run: Only report what would be done.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; imported files are kept.
 
         Raises:
             IntegrityError: A bundle is damaged.

@@ -30,7 +30,7 @@ class Project(Reader):
 
     Args:
         site: Where it is.
-        services: What it works with.
+        services: The services that it uses.
 
     Attributes:
         site: Where it is.
@@ -85,7 +85,7 @@ class Project(Reader):
         return self._reasons(read_state(self.site, heal=False))
 
     def check_lock(self) -> Result[Any]:
-        """Hold the lock against the manifest and its rules; offline, and nothing is changed.
+        """Check the lock against the manifest and its rules; offline, and nothing is changed.
 
         Raises:
             CheckFailedError: :meth:`lock` would change something, or the lock says what no lock may; one line a reason.
@@ -139,10 +139,10 @@ class Project(Reader):
             allow_pickle: Whether they may hold pickles that only rebuild data; is written to manifest and lock.
             allow_code: Whether they may hold anything that can run code when loaded; is written to manifest and lock.
             no_projector: Whether the projector of a vision or audio model is left out.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            dry_run: Only report what would be done.
+            on_progress: Called with :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; downloaded bytes are kept.
 
         Raises:
             UsageError: A name is taken by another spec, or one name is given for several.
@@ -225,10 +225,10 @@ class Project(Reader):
             groups: Groups that are wanted besides the default ones.
             all_groups: Whether every group is wanted.
             only: Names of models, where not all that are selected are meant.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            dry_run: Only report what would be done.
+            on_progress: Called with :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; downloaded bytes are kept.
 
         Raises:
             CheckFailedError: A check says no.
@@ -280,10 +280,10 @@ class Project(Reader):
             names: Which; none means all.
             latest: Whether specs are rewritten that do not allow the newest release.
             sync: Whether to update the view, too.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            dry_run: Only report what would be done.
+            on_progress: Called with :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; downloaded bytes are kept.
 
         Raises:
             NotFound: The manifest has no such model.

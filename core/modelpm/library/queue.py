@@ -21,7 +21,7 @@ class Queue:
     """Installs that wait their turn, and survive the end of the process.
 
     Args:
-        services: What it works with.
+        services: The services that it uses.
     """
 
     def __init__(self, services: Services) -> None:
@@ -46,7 +46,7 @@ class Queue:
             priority: Jobs with a higher one run first.
             allow_pickle: As of :meth:`Manager.install`.
             allow_code: As of :meth:`Manager.install`.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Returns:
             The job, and whether it is new: one that waits or runs already for the same spec and name is returned.

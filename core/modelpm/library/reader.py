@@ -51,7 +51,7 @@ class Reader(ABC):
             return False
 
     def name_of(self, model: str) -> str | None:
-        """Return the name of a model that is locked, complete or not, by its name or its spec; None where none is."""
+        """Return the name of a model that is locked, complete or not, by its name or its spec; None if none is."""
         found, _ = meant(self.environment.read(), model)
         return found.name if found is not None else None
 
@@ -62,7 +62,7 @@ class Reader(ABC):
             name: The model's name, or its spec.
             file: One file of it.
             dir: Whether the folder is wanted in any case.
-            role: What the file is for, e.g. ``projector``, where that is not the model itself.
+            role: What the file is for, e.g. ``projector``, if that is not the model itself.
 
         Raises:
             NotFound: It is not installed, or has no such file.

@@ -35,12 +35,12 @@ def install(
     *,
     dry_run: bool = False,
 ) -> Result[Any]:
-    """Install models into the user's environment; where one fails, the others are finished.
+    """Install models into the user's environment; if one fails, the others are still finished.
 
     Args:
-        services: What it works with.
+        services: The services that it uses.
         requests: Which models.
-        call: Who acts, what stops it, and who is told.
+        call: The user who acts, what stops it, and who is told.
         folder: Where the files appear, too.
         dry_run: Whether to say what would be done only.
     """
@@ -65,10 +65,10 @@ def import_(
     """Import a bundle into an environment, or files as models of the user's environment.
 
     Args:
-        services: What it works with.
+        services: The services that it uses.
         source: The bundle, file or folder.
         project: The project in which it is asked.
-        call: Who acts, what stops it, and who is told.
+        call: The user who acts, what stops it, and who is told.
         name: The name of the one model; None for the default names.
         allow: What a model may hold that can run code.
         dry_run: Whether to say what would be done only.
@@ -97,9 +97,9 @@ class Run:
     """One change of a project; what it needs is made when something has to be done.
 
     Attributes:
-        services: What it works with.
+        services: The services that it uses.
         site: Where the project is, as the verb sees it.
-        call: Who acts, what stops it, and who is told.
+        call: The user who acts, what stops it, and who is told.
         dry_run: Whether to say what would be done only.
     """
 

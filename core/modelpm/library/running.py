@@ -75,7 +75,7 @@ class Running:
     """The jobs that one call of ``queue run`` runs.
 
     Args:
-        services: What it works with.
+        services: The services that it uses.
         jobs: The queue.
         runner: The name under which jobs are claimed.
         on_progress: The caller's function, or None.

@@ -196,7 +196,7 @@ class Services:
         return Signatures(self.registry, self.bus, trusted, self.config["signatures.required"])
 
     def signatures_of(self, site: "Site", manifest: "Manifest | None") -> "Signatures":
-        """Return what judges the signatures of a project's models: by its own rule, where it has one."""
+        """Return what judges the signatures of a project's models: by its own rule, if it has one."""
         return self.signatures().of_project(manifest.rules.signature if manifest else None, site.root)
 
     def measurer(self, resolver: "Resolver", context: int | None = None, *, whole: bool = False) -> "Measurer":
@@ -212,7 +212,7 @@ class Services:
         return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
 
     def usable_memory(self) -> int:
-        """Return the bytes that a model may take of the larger memory of this machine; 0 where nothing is known."""
+        """Return the bytes that a model may take of the larger memory of this machine; 0 if nothing is known."""
         from modelpm.disk import machine
         from modelpm.inspection.fit import SHARE
 
@@ -246,7 +246,7 @@ class Services:
 
         Args:
             on_progress: The caller's function, or None.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
             cancelled: Stops the verb.
             remember: Whether the progress is the status of its model.
         """

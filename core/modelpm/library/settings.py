@@ -125,7 +125,7 @@ def write(config: Config, registry: "Registry", key: str, value: str) -> Path:
 
 
 def _place(key: str) -> tuple[str, str, str] | None:
-    """Return kind, name and key of a plugin's setting; None where the key is one of modelpm's own."""
+    """Return kind, name and key of a plugin's setting; None if the key is one of modelpm's own."""
     if key in BY_KEY:
         return None
     kind, _, rest = key.partition(".")

@@ -48,7 +48,7 @@ def newer(services: Services, environment: Environment) -> "tuple[Outdated, ...]
 
 
 def _is_due(stamp: Path) -> bool:
-    """Whether the last check is a day old; notes that one begins now. False where the note cannot be written."""
+    """Whether the last check is a day old; notes that one begins now. False if the note cannot be written."""
     try:
         if 0 <= time() - stamp.stat().st_mtime < _EVERY:
             return False
