@@ -15,7 +15,11 @@ _SSH = re.compile(r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:(?!//)\S+")  # git@github.com
 _GIT = frozenset({"git", "git+https", "git+http", "git+ssh", "git+file", "ssh"})
 _WEB = frozenset({"https", "http"})
 _FILES = re.compile(r"/(?:index\.json|catalog\.toml)?$")
-_FORMS = "a folder, `https://host/catalog`, or a repository: `git+https://host/catalog.git`, `git@host:catalog.git`"
+_GALLERY = re.compile(r"\.ya?ml(?:[?#]|$)")
+_FORMS = (
+    "a folder, `https://host/catalog`, a gallery `https://host/index.yaml`, "
+    "or a repository: `git+https://host/catalog.git`, `git@host:catalog.git`"
+)
 
 
 class Medium(StrEnum):
@@ -23,6 +27,7 @@ class Medium(StrEnum):
 
     FOLDER = "folder"
     WEB = "web"
+    GALLERY = "gallery"
     GIT = "git"
 
 
@@ -57,7 +62,7 @@ class Place:
             return cls(name, value, Medium.FOLDER)
         medium, at = _medium(value["url"])
         sha256, root = value.get("sha256", ""), value.get("root", "")
-        if medium is Medium.WEB and at.startswith("http://") and not (sha256 or root or is_private(at)):
+        if at.startswith("http://") and medium is not Medium.GIT and not (sha256 or root or is_private(at)):
             raise UsageError(
                 f"the catalog `{name}` is at {printable(at)}: anyone on the way could change what plain http brings",
                 hints=["use https://, or pin it with --root FILE or --sha256 DIGEST"],
@@ -96,6 +101,8 @@ def _medium(url: str) -> tuple[Medium, str]:
         raise UsageError(f"`{printable(url)}` is not the address of a catalog", hints=[f"write {_FORMS}"])
     if scheme in _GIT or (not scheme and _SSH.fullmatch(url)) or (scheme in _WEB and url.endswith(".git")):
         return Medium.GIT, url.removeprefix("git+")
+    if scheme in _WEB and _GALLERY.search(url):
+        return Medium.GALLERY, url
     if scheme in _WEB:
         return Medium.WEB, _FILES.sub("", url)
     raise UsageError(f"`{printable(url)}` is not the address of a catalog", hints=[f"write {_FORMS}"])

@@ -121,8 +121,10 @@ class CatalogVerbs:
             UsageError: The spec names a model of a catalog, or the id cannot be one.
             ModelpmError: The source cannot be asked, or the file exists.
         """
+        import tomli_w
+
         from modelpm.lockfile.requirement import Requirement
-        from modelpm.operations.new_entry import entry_of, toml_of, write_entry
+        from modelpm.operations.new_entry import entry_of, write_entry
         from modelpm.operations.show import show
 
         requirement = Requirement(spec)
@@ -133,7 +135,7 @@ class CatalogVerbs:
         variant = resolver.listings.registry.reference(requirement.spec).quantization
         values = entry_of(details, id, variant)
         path = write_entry(values, given_path(out, "--out")) if out is not None else None
-        return NewEntry(values["id"], toml_of(values), path, self.services.warnings.taken())
+        return NewEntry(values["id"], tomli_w.dumps(values), path, self.services.warnings.taken())
 
     def import_gallery(self, gallery: str | Path, folder: str | Path) -> Result[ImportedModel]:
         """Write a gallery of LocalAI as the folder of a catalog; return what became of each model.
@@ -153,7 +155,7 @@ class CatalogVerbs:
         with self.services.bus.during(Work.IMPORTING, shown):
             data = gallery_bytes(str(gallery), self.services.registry)
             rows = import_gallery(entries_in(data, shown), place)
-        return Result(rows=tuple(rows), warnings=self.services.warnings.taken())
+        return Result(rows=rows, warnings=self.services.warnings.taken())
 
     def build(self, folder: str | Path) -> Path:
         """Write the index of a catalog, which a web server serves beside its files.

@@ -169,7 +169,7 @@ class CatalogList:
             raise UsageError(
                 f"{printable(str(folder))} is not a catalog: it has no catalog.toml",
                 code=Code.NOT_A_CATALOG,
-                hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`, or a URL"],
+                hints=_instead(folder),
             )
         opened.ids()
         details = {"at": str(folder)}
@@ -213,7 +213,7 @@ class CatalogList:
                 raise UsageError(f"--root {trust.root} cannot be read: {error.strerror}") from error
         if place.medium is not Medium.WEB or trust.sha256:
             return None
-        from modelpm.catalog.remote.web import Server
+        from modelpm.catalog.remote.server import Server
 
         server = Server(self.registry.context("catalog", place.name))
         try:
@@ -260,10 +260,19 @@ class CatalogList:
         return CatalogRow(place.name, title, models, place.at, short, place.trusted, age, state)
 
 
+def _instead(path: Path) -> list[str]:
+    """Return what to do with a path that is not the folder of a catalog."""
+    if path.suffix in {".yaml", ".yml"} and path.is_file():
+        return [f"a gallery is used by its URL, or made a catalog's folder: modelpm catalog import {path} DIR"]
+    return ["a catalog is a folder with `catalog.toml` and `models/<id>.toml`, or a URL"]
+
+
 def _check_address(place: Place, trust: Trust) -> None:
     """Refuse an address that holds what belongs in no file, and options that its medium does not have."""
     if place.medium is Medium.GIT and trust != Trust():
         raise UsageError("--root, --sha256 and --trust-on-first-use are for catalogs over https; this is a repository")
+    if place.medium is Medium.GALLERY and (trust.root or trust.first_use):
+        raise UsageError("--root and --trust-on-first-use are for signed catalogs; this is a gallery, use --sha256")
     if trust.sha256 and not (len(trust.sha256) == 64 and set(trust.sha256.lower()) <= set("0123456789abcdef")):  # noqa: PLR2004
         raise UsageError("--sha256 must be 64 hexadecimal digits: the digest of the catalog's index.json")
     if not place.at.startswith(("http://", "https://")):

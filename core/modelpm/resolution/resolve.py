@@ -237,7 +237,7 @@ def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> Res
             raise NotFound(f"{upstream} has no file `{shortened(file.path)}`, which {model.model} names")
         if other := contradiction(file, remote):
             if is_fixed:
-                raise _broken_promise(file, model.model, other)
+                raise _contradicted(file, model.model, upstream, other)
             warnings.append(_moved_on(file, model.model, upstream, other))
             files.append(file)
             continue
@@ -277,7 +277,7 @@ def complete_file(model: ResolvedModel, file: ResolvedFile, found: Sequence[Foun
             continue
         if other := contradiction(file, source.remote):
             if source.is_fixed:
-                raise _broken_promise(file, model.model, other)
+                raise _contradicted(file, model.model, source.text, other)
             warnings.append(_moved_on(file, model.model, source.text, other))
             sources.append(source.text)
         elif other := contradiction(learned, source.remote):
@@ -358,12 +358,12 @@ def contradiction(file: ResolvedFile, remote: RemoteFile) -> Contradiction | Non
     return None
 
 
-def _broken_promise(file: ResolvedFile, model: str, other: Contradiction) -> IntegrityError:
+def _contradicted(file: ResolvedFile, model: str, source: str, other: Contradiction) -> IntegrityError:
     return IntegrityError(
-        f"the {other.what} of `{shortened(file.path)}` of {model} is not what was promised:"
-        f" expected {other.expected}, got {other.actual}",
-        code=Code[f"{other.what}_mismatch".upper()],
-        hints=["the file at the source was changed after it was catalogued or locked; tell the catalog's maintainer"],
+        f"the entry {model} contradicts its source: it says that `{shortened(file.path)}` has the {other.what} "
+        f"{other.expected}, and {source} has {other.actual}",
+        code=Code.ENTRY_CONTRADICTED,
+        hints=["the entry is wrong, or the file was changed under its commit: tell the catalog's maintainer"],
         file=file.path,
         expected=other.expected,
         actual=other.actual,
@@ -372,8 +372,8 @@ def _broken_promise(file: ResolvedFile, model: str, other: Contradiction) -> Int
 
 def _moved_on(file: ResolvedFile, model: str, source: str, other: Contradiction) -> str:
     return (
-        f"{source} has another `{shortened(file.path)}` than {model} promises"
-        f" ({other.what} {other.actual}, expected {other.expected}); only the promised bytes are taken"
+        f"{source} has another `{shortened(file.path)}` than {model} promises ({other.what} {other.actual}, expected"
+        f" {other.expected}); only the promised bytes are taken [upstream_moved]"
     )
 
 
