@@ -1,4 +1,4 @@
-"""The questions that the user's models and a project's models answer alike."""
+"""The read-only verbs that the user's models and a project's models share."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # start-up
 
 
 class Reader(ABC):
-    """The read-only verbs that the user's models and a project's share."""
+    """The read-only verbs of an environment."""
 
     _services: "Services"
 
@@ -31,13 +31,13 @@ class Reader(ABC):
         """The lock, and the folder in which the files appear."""
 
     def installed(self) -> tuple[InstalledModel, ...]:
-        """Return what is installed, sorted by name."""
+        """Return the installed models, sorted by name."""
         environment = self.environment  # once: another process may move its store between two looks
         environment.seen(quick=True)
         return tuple(installed_model(environment, model) for model in environment.read().models)
 
     def list(self) -> "Result[InstalledModel]":
-        """Return what is installed, as rows."""
+        """Return the installed models, as a result."""
         from modelpm.results.report import Result
 
         models = self.installed()
@@ -51,18 +51,18 @@ class Reader(ABC):
             return False
 
     def name_of(self, model: str) -> str | None:
-        """Return the name of a model that is locked, complete or not, by its name or its spec; None if none is."""
+        """Return the name of the locked model with this name or spec, complete or not; None if there is none."""
         found, _ = meant(self.environment.read(), model)
         return found.name if found is not None else None
 
     def path(self, name: str, file: str | None = None, *, dir: bool = False, role: str = "") -> Path:  # noqa: A002
-        """Return the path that a program is given: the file that it opens, the first of several shards, or the folder.
+        """Return the path to give to a program: the file that it opens, the first of several shards, or the folder.
 
         Args:
             name: The model's name, or its spec.
-            file: One file of it.
-            dir: Whether the folder is wanted in any case.
-            role: What the file is for, e.g. ``projector``, if that is not the model itself.
+            file: The path of one file in the model.
+            dir: Whether to return the folder in any case.
+            role: The role of the file, e.g. ``projector``; empty for the model itself.
 
         Raises:
             NotFound: It is not installed, or has no such file.
