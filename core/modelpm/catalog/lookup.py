@@ -4,7 +4,7 @@ Except where that would give another model than the user meant: a catalog of the
 the id that a later one answers for.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -67,7 +67,7 @@ class Catalogs:
         return self._places
 
     def remote(self, catalog: str) -> "Remote | None":
-        """Return the copy of a catalog elsewhere; None where it is not elsewhere."""
+        """Return the copy of a remote catalog; None if it is not remote."""
         opened = self._named(catalog)
         return opened.remote() if opened.is_remote else None
 
@@ -106,7 +106,7 @@ class Catalogs:
 
         Args:
             spec: The spec.
-            choosing: Whether something is chosen by it, so that catalogs elsewhere are asked for what is new; else only
+            choosing: Whether something is chosen by it, so that remote catalogs are asked for what is new; else only
                 what is on this machine counts.
 
         Raises:
@@ -152,7 +152,7 @@ class Catalogs:
             except ModelpmError as error:
                 doubts.append(_Doubt(opened.name, own=opened.name in self._places, why=error))
                 if not doubts[-1].own:
-                    self._pass_over(opened, "", error)
+                    self._pass_over(opened, error)
                 continue
             if found is not None:
                 for doubt in doubts:
@@ -160,26 +160,6 @@ class Catalogs:
                         raise doubt.raised_by(f"{opened.name}/{found[0]}")
                 return opened, *found
         raise self._unknown(names[-1])
-
-    def entries(self, catalog: str | None = None) -> Iterator[Entry]:
-        """Yield every model that can be read, by catalog and id; what cannot is noted in ``problems``.
-
-        Args:
-            catalog: Whose; none means of all.
-
-        Raises:
-            NotFound: No such catalog.
-            ModelpmError: The one that was asked for cannot be read.
-        """
-        asked = self._named(catalog) if catalog is not None else None
-        for opened in self._opened.values() if asked is None else (asked,):
-            for id_ in self._ids(opened) if asked is None else asked.ids():
-                try:
-                    entry = opened.entry(id_)
-                except ModelpmError as error:
-                    self._pass_over(opened, f"/{id_}", error)
-                else:
-                    yield entry
 
     def search(self, wanted: "Wanted", *, choosing: bool = False) -> "tuple[Match, ...]":
         """Return the models that have what is wanted, the best match first.
@@ -218,7 +198,7 @@ class Catalogs:
         try:
             return self._built(opened, choosing=choosing)
         except ModelpmError as error:
-            self._pass_over(opened, "", error)
+            self._pass_over(opened, error)
             return ()
 
     def _built(self, opened: Opened, *, choosing: bool) -> "Sequence[Row]":
@@ -248,7 +228,7 @@ class Catalogs:
             try:
                 found.update(dict.fromkeys(opened.recognize(sha256)))
             except ModelpmError as error:
-                self._pass_over(opened, "", error)
+                self._pass_over(opened, error)
         return tuple(found)
 
     def about(self, catalog: str) -> About:
@@ -292,12 +272,12 @@ class Catalogs:
         try:
             return opened.ids()
         except ModelpmError as error:
-            self._pass_over(opened, "", error)
+            self._pass_over(opened, error)
             return ()
 
-    def _pass_over(self, opened: Opened, model: str, error: ModelpmError) -> None:
-        self._problems[opened.name + model] = error
-        self._bus.warn(f"the {'model' if model else 'catalog'} `{opened.name}{model}` is passed over: {error}")
+    def _pass_over(self, opened: Opened, error: ModelpmError) -> None:
+        self._problems[opened.name] = error
+        self._bus.warn(f"the catalog `{opened.name}` is passed over: {error}")
 
     def _unknown(self, wanted: str, asked: Opened | None = None) -> NotFound:
         names: dict[str, str] = {}  # what is near → how it is written
@@ -335,7 +315,7 @@ class _Doubt(NamedTuple):
     Attributes:
         catalog: Its name.
         own: Whether the user configured it, and it cannot be read.
-        why: Why it cannot be read; None where it had the name and has it no more.
+        why: Why it cannot be read; None if it no longer has the name.
     """
 
     catalog: str

@@ -86,7 +86,7 @@ class Measurer:
         return self._told(variant, known, complete=complete), known
 
     def _config(self, variant: VariantDetails, model: ResolvedModel, installed: InstalledModel | None) -> bytes:
-        """Return the ``config.json`` of a transformers model; empty where there is none."""
+        """Return the ``config.json`` of a transformers model; empty if there is none."""
         if _first_file(variant).endswith(_ONE_FOR_ALL) or all(file.path != _CONFIG for file in variant.files):
             return b""
         if variant.installed and installed is not None:
@@ -167,7 +167,7 @@ def _to_read(variant: VariantDetails) -> list[str]:
 
 
 def _loaded_bytes(variant: VariantDetails) -> int | None:
-    """Return the bytes of what a program loads; None where a size is not known."""
+    """Return the bytes of what a program loads; None if a size is not known."""
     sizes = {file.path: file.size for file in variant.files}
     loaded = [sizes.get(path) for path in _paths(c for c in variant.components if c.role in _LOADED)]
     return sum(size for size in loaded if size is not None) if loaded and None not in loaded else None
