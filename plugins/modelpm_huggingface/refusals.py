@@ -18,7 +18,7 @@ _FILE = re.compile(r"/(?P<kind>datasets/)?(?P<repo>[^/]+(?:/[^/]+)?)/resolve/(?P
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The target of a URL of the Hub; empty where the URL does not say."""
+    """The target of a URL of the Hub; empty if the URL does not say."""
 
     repo: str = ""
     revision: str = ""

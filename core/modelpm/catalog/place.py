@@ -36,11 +36,11 @@ class Place:
     """A catalog of the configuration.
 
     Attributes:
-        name: What it is called here.
+        name: Its name here.
         at: The folder, or the address without what git's own prefix says.
         medium: How it is reached.
-        sha256: Digest of the one index that is taken; empty where any is.
-        root: Digest of the root of trust that signs it; empty where it is not signed.
+        sha256: Digest of the one index that is taken; empty if any is.
+        root: Digest of the root of trust that signs it; empty if it is not signed.
         trusted: Whether it answers names that do not say the catalog.
     """
 
@@ -71,7 +71,7 @@ class Place:
 
     @property
     def key(self) -> str:
-        """What a copy must be of to count: the address, and what it was held against."""
+        """What a copy must be of to count: the address, and what it was checked against."""
         return " ".join(filter(None, (self.at, self.root, self.sha256)))
 
     @property
@@ -81,7 +81,7 @@ class Place:
 
     @property
     def guarantee(self) -> str:
-        """How what it says is held against tampering, in a word or two."""
+        """How what it says is checked against tampering, in a word or two."""
         if self.root:
             return "signed"
         if self.sha256:
@@ -90,7 +90,7 @@ class Place:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text names a catalog elsewhere, not a folder."""
+    """Whether a text names a remote catalog, not a folder."""
     return bool(_SCHEME.match(text) or _SSH.fullmatch(text))
 
 
