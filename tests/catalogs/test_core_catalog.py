@@ -176,7 +176,7 @@ POPULAR = [
     *("llama3.2", "llama3.2-vision", "llama3.2:1b", "llama3.3", "llama3:70b", "llava", "magistral"),
     *("mathstral", "medgemma", "minicpm-v", "ministral-3:3b", "mistral", "mistral-nemo", "mistral-small"),
     *("mistral-small3.2", "mixtral", "moondream", "mxbai-embed-large", "nomic-embed-text"),
-    *("nomic-embed-text-v2-moe", "olmo2", "opencoder", "parakeet", "phi3", "phi3.5", "phi4", "phi4-mini"),
+    *("olmo2", "opencoder", "parakeet", "phi3", "phi3.5", "phi4", "phi4-mini"),
     *("pixtral", "qwen", "qwen-image", "qwen2", "qwen2.5", "qwen2.5-coder", "qwen2.5:0.5b", "qwen2.5vl"),
     *("qwen3", "qwen3-coder", "qwen3-embedding", "qwen3-vl", "qwen3-vl:4b-instruct", "qwen3.5", "qwen3.8"),
     *("qwen3:4b-thinking", "qwen3:8b", "qwen:7b", "qwq", "sd3.5", "smollm", "smollm2", "smollm2:135m"),
