@@ -135,7 +135,7 @@ allow_code = click.option(
 )
 no_projector = click.option("--no-projector", is_flag=True, help="Leave out the projector of a vision or audio model.")
 app_dir = click.option(
-    "--app-dir", metavar="PATH", help="The program's folder, where it is not found.", shell_complete=folders
+    "--app-dir", metavar="PATH", help="The program's folder, if modelpm does not find it.", shell_complete=folders
 )
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 

@@ -60,7 +60,7 @@ def find_installed(environment: Environment, name: str) -> LockedModel:
     raise NotFound(
         f"`{shown}` is not installed",
         code=Code.NOT_INSTALLED,
-        hints=near or ["`modelpm list` shows what is installed"],
+        hints=near or ["`modelpm list` shows the installed models"],
     )
 
 

@@ -62,7 +62,7 @@ class Lookup(Reader):
         return tuple(self._services.warnings)
 
     def available(self) -> tuple[str, ...]:
-        """Return the full names of all models in all catalogs."""
+        """Return the full names of all models of every catalog."""
         return tuple(self.catalogs.names())
 
     def search(

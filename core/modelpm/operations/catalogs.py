@@ -162,7 +162,7 @@ class CatalogList:
 
     def _add_folder(self, name: str, at: str, trust: Trust, user: str | None) -> CatalogRow:
         if trust != Trust():
-            raise UsageError("--root, --sha256 and --trust-on-first-use are for catalogs elsewhere; this is a folder")
+            raise UsageError("--root, --sha256 and --trust-on-first-use are for remote catalogs; this is a folder")
         folder = Path(at).expanduser().absolute()
         opened = Opened(name, lambda: FolderCatalog(folder))
         if not (folder / "catalog.toml").exists():

@@ -65,7 +65,7 @@ def access(paths: "Paths") -> Iterator[Check]:
     for each in found.values():
         yield Check("access", "fail", each.why, each.hints[0])
     if not found:
-        yield Check("access", "ok", "this user can read and write what is modelpm's")
+        yield Check("access", "ok", "this user can read and write modelpm's files")
 
 
 def _folders(store: Path) -> list[Path]:

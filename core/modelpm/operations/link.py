@@ -192,6 +192,6 @@ def _not_linked(app: str, name: str, given: Path | None) -> NotFound:
     return NotFound(
         f"`{printable(name)}` is not linked for {app}{where}",
         code=Code.NOT_LINKED,
-        hints=["modelpm apps lists what is linked"],
+        hints=["`modelpm apps` lists the linked models"],
         name=name,
     )

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
     from modelpm.plugins.registry import Registry
 
 _BUILT_IN = "core"  # our own catalog, which names public repositories and files of packages only
-_DIR = "name a folder that is not there yet in `dir` of [settings] in models.toml, then run `modelpm lock`"
+_DIR = "name a new folder in `dir` of [settings] in models.toml, then run `modelpm lock`"
 _POLICIES = {LICENSE: Code.POLICY, SIGNATURE: Code.UNSIGNED}
 _SHOWN = 200  # characters of a reference
 
@@ -91,7 +91,7 @@ class Judge:
                     if certain:
                         refused.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
                     else:
-                        moved.append(f"{model.name}: {why}; `modelpm upgrade {model.name}` moves to what is")
+                        moved.append(f"{model.name}: {why}; `modelpm upgrade {model.name}` moves to it")
                     break  # one line a model
         return refused, moved
 
@@ -189,7 +189,7 @@ def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedMod
     """
     models = tuple(models)
     return [
-        Offence("", f"its `dir` `{printable(name)}` is a folder that is there and that modelpm did not make", DIR, _DIR)
+        Offence("", f"its `dir` `{printable(name)}` is an existing folder that modelpm did not make", DIR, _DIR)
         for name in sorted({*named} - {"", DEFAULT_DIR})
         if is_foreign(root / name, models)
     ]

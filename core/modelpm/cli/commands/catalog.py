@@ -80,7 +80,7 @@ def add(session: Session, *, name: str, place: str, root: str | None, trust: boo
 
 @command.verb(
     "update",
-    "Ask catalogs elsewhere for what is new, now.",
+    "Refresh remote catalogs now.",
     "modelpm catalog update",
     "modelpm catalog update acme",
 )
@@ -90,11 +90,11 @@ def update(session: Session, *, names: tuple[str, ...]) -> Outcome:
     with session.manager() as manager:
         result = manager.catalog_list.update(names)
     lines = [line(f"{r.name}: {r.state}, {count(r.models, 'model')}") for r in result.rows]
-    nothing = [] if lines or result.errors else [line(("no catalog is elsewhere", "dim"))]
+    nothing = [] if lines or result.errors else [line(("no catalog is remote", "dim"))]
     return Outcome(notes=lines or nothing, items=_rows(result.rows), errors=result.errors, warnings=result.warnings)
 
 
-@command.verb("remove", "Use a catalog no more; installed models stay.", "modelpm catalog remove acme")
+@command.verb("remove", "Remove a catalog; its installed models stay.", "modelpm catalog remove acme")
 @click.argument("name", shell_complete=catalogs)
 def remove(session: Session, *, name: str) -> Outcome:
     """Take it out of config.toml, with its copy."""

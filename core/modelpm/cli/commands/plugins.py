@@ -40,7 +40,7 @@ def command(ctx: click.Context) -> Outcome | None:
 
 @command.verb(
     "check",
-    "Try every plugin, or those of a name, and say what is wrong.",
+    "Check every plugin, or those of a name.",
     "modelpm plugins check",
     "modelpm plugins check modelpm-acme",
     "modelpm plugins check source.acme",
