@@ -192,5 +192,6 @@ def _look_at(environment: Environment, model: LockedModel, files: Sequence[Locke
 def _cure(environment: Environment, model: LockedModel) -> str:
     """Return the command that brings files of a model back."""
     if environment.kind == "project":
-        return "modelpm sync"
+        asked = model.groups and not set(model.groups) & set(environment.read().default_groups)
+        return f"modelpm sync --group {model.groups[0]}" if asked else "modelpm sync"
     return f"modelpm install {model.requirement.text} --as {model.name}"

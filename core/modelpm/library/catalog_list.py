@@ -1,6 +1,6 @@
 """The library's verbs for catalogs: add, update, trust and remove them, and publish one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,13 +188,19 @@ class CatalogVerbs:
         """
         return self._publisher(folder, keys).begin()
 
-    def sign(self, folder: str | Path, keys: str | Path | None = None) -> Published:
-        """Build and sign the index of a changed catalog; arguments as of :meth:`begin`.
+    def sign(self, folder: str | Path, keys: str | Path | None = None, *, new_keys: Collection[str] = ()) -> Published:
+        """Build and sign the index of a changed catalog.
+
+        Args:
+            folder: The catalog.
+            keys: As of :meth:`begin`.
+            new_keys: Roles whose stolen or lost key is replaced: ``root``, ``targets``, ``snapshot``, ``timestamp``.
+                This needs the old key of the root.
 
         Raises:
             ModelpmError: It was never signed, a key is missing, or it is invalid.
         """
-        return self._publisher(folder, keys).sign()
+        return self._publisher(folder, keys).sign(new_keys)
 
     def refresh(self, folder: str | Path, keys: str | Path | None = None) -> Published:
         """Renew the short-lived signatures, in a daily job; arguments as of :meth:`begin`.

@@ -12,9 +12,9 @@ from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.library.reader import Reader
 from modelpm.library.run import Run
 from modelpm.library.services import Services
-from modelpm.project.checks import check_name, drifted, no_lock, stray_warning, unsynced
+from modelpm.project.checks import check_name, drifted, kept_current, no_lock, stray_warning, unsynced
 from modelpm.project.discovery import FILE
-from modelpm.project.drift import Reason, drift, pinned, selected, settled
+from modelpm.project.drift import Reason, drift, pinned, settled
 from modelpm.project.files import Site, State, read_state
 from modelpm.project.lock_rules import Offence
 from modelpm.project.provenance import foreign_folders, refuse
@@ -160,8 +160,8 @@ class Project(Reader):
         addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
-            names = {m.name for m in selected(state.lock, ())} | set(addition.names)
             environment = self._services.environment_of(self.site, state.lock.dir)
+            names = {m.name for m in kept_current(state.lock, environment.view)} | set(addition.names)
             environment.seen()
             if not run.missing(environment, [m for m in state.lock.models if m.name in names], state.manifest):
                 self._check(state)
@@ -246,7 +246,7 @@ class Project(Reader):
             self._reasons(state)  # without a lock, nothing can be done
         self._check_groups(state, groups)
         if not state.healed and (site.manifest is None or self._settled(state)):
-            models = selected(state.lock, groups, everything=all_groups or bool(only))
+            models = kept_current(state.lock, environment.view, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
             strays = environment.view.strays([m.name for m in state.lock.models])
             if not check:

@@ -45,13 +45,23 @@ def register(command: Group) -> None:
         "sign",
         "Sign a catalog that changed, and its new index.",
         "modelpm catalog sign ./catalog --keys ~/catalog-keys",
+        "modelpm catalog sign ./catalog --new-key timestamp",
     )
     @_DIR
     @_KEYS
-    def sign(session: Session, *, folder: str, keys: str | None) -> Outcome:
+    @click.option(
+        "--new-key",
+        "new_keys",
+        type=click.Choice(["root", "targets", "snapshot", "timestamp"]),
+        multiple=True,
+        help="Replace the key of this role, which was stolen or lost; needs root.pem.",
+    )
+    def sign(session: Session, *, folder: str, keys: str | None, new_keys: tuple[str, ...]) -> Outcome:
         """Warn where the root of trust or the signature of the index ends soon."""
         with session.manager() as manager:
-            return _outcome(manager.catalog_list.sign(folder, keys))
+            made = manager.catalog_list.sign(folder, keys, new_keys=new_keys)
+        replaced = [line(f"Replaced the key of {', '.join(new_keys)}; the old one is not valid")] if new_keys else []
+        return _outcome(made, *replaced)
 
     @command.verb(
         "refresh",
