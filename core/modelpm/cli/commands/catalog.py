@@ -27,7 +27,7 @@ catalog_sign.register(command)
 catalog_write.register(command)
 
 
-@command.verb("list", "List the catalogs, the first to be asked first.", "modelpm catalog list")
+@command.verb("list", "List the catalogs in the order in which modelpm asks them.", "modelpm catalog list")
 def list_(session: Session) -> Outcome:
     """Count what each has; nothing is asked for, and a catalog that cannot be read is a warning."""
     with session.manager() as manager:
@@ -56,7 +56,7 @@ def show(session: Session, *, name: str) -> Outcome:
 
 @command.verb(
     "add",
-    "Use another catalog: a folder, a URL, a git repository or a gallery.",
+    "Use another catalog: a folder, URL, git repository or gallery.",
     "modelpm catalog add mine ~/models/catalog",
     "modelpm catalog add acme https://models.example.org --root root.json",
     "modelpm catalog add team git@git.example.org:catalog.git",
