@@ -1,4 +1,4 @@
-"""Words that users bring from other tools (hf, ollama, pip, brew, docker, uv), and what does that here."""
+"""Words that users know from other tools (hf, ollama, pip, brew, docker, uv), each with a hint."""
 
 from collections.abc import Mapping
 
@@ -27,7 +27,7 @@ RESERVED: Mapping[str, str] = {
     "get": "`modelpm install SPEC` downloads a model; `modelpm path NAME` prints where it is",
     "update": "`modelpm upgrade` moves models to newer releases",
 }
-"""Commands that mean two things, or something else here; no plugin may have their names."""
+"""Commands with two meanings, or with another meaning here; plugins may not use their names."""
 
 SYNONYMS: Mapping[str, str] = {
     "auth": _TOKEN,
@@ -83,7 +83,7 @@ SYNONYMS: Mapping[str, str] = {
     "which": _PLACE,
     "whoami": _TOKEN,
 }
-"""Commands that modelpm lacks, also below one of its own, each with a hint; a plugin may serve them."""
+"""Commands that modelpm lacks, also subcommands, each with a hint; a plugin may serve them."""
 
 OPTIONS: Mapping[str, str] = {
     "--all": _EACH,
