@@ -1,4 +1,4 @@
-"""The options of every verb, before or after it, each also a variable ``MODELPM_…``; and shared options of some verbs."""
+"""The options of every verb, before or after it, each also a variable ``MODELPM_…``; and options that verbs share."""
 
 import os
 from collections.abc import Sequence

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # start-up: a verb with nothing to do needs neither plugins n
 _FEW = 5  # models that are named
 
 
-def install(
+def install_models(
     services: Services,
     requests: "Sequence[Request]",
     call: "Call",
@@ -49,10 +49,10 @@ def install(
     batch = Batch(services.installer(services.environment, call.cancelled), call, services.flights)
     if not dry_run:
         services.open_store_for(lambda: batch.is_there(requests))
-    return batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
+    return batch.run(requests, folder, dry_run=dry_run).with_warnings(services.warnings.taken())
 
 
-def import_(
+def import_models(
     services: Services,
     source: str | Path,
     project: "Project | None",
@@ -89,7 +89,7 @@ def import_(
         installer = services.installer(services.environment, call.cancelled)
         locked = environment.read().models if project else ()
         result = Importer(installer, locked, call, name, allow, dry_run).run(path)
-    return result.told(services.warnings.taken())
+    return result.with_warnings(services.warnings.taken())
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Run:
         if verb == "remove":  # a dry run removed nothing
             strays = [name for name in strays if name not in {change.name for change in result.changes}]
         warned = stray_warning(environment, strays if intent.sync else [])
-        return result.told((*self.services.warnings.taken(), *warned))
+        return result.with_warnings((*self.services.warnings.taken(), *warned))
 
     @property
     def _verifies_load(self) -> bool:

@@ -115,7 +115,7 @@ class Batch:
         tasks = [task for _, _, task in self._tasks]
         self.installer.check_lock(self.installer.environment.read(), [task.model for task in tasks])
         self.installer.check_space(tasks)
-        self.installer.environment.seen()  # first: what is not counted on could be freed
+        self.installer.environment.stay_registered()  # first: what is not counted on could be freed
         with ExitStack() as counting:
             try:
                 for request, found, task in self._tasks:

@@ -101,7 +101,7 @@ class AppLinker:
         with acting(
             self.bus, "link", resource_type="model", resource_id=model.model, user=self.user, details=details
         ) as outcome:
-            environment.seen()
+            environment.stay_registered()
             shelf = Shelf.at(folder, store, environment.root, app)
             if not shelf.is_kept:
                 raise StoreError(

@@ -181,7 +181,7 @@ class Changer:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
             lock = before.lock if intent.given is None else intent.given
-            refuse(self.judge.offences(lock.models, None), self.site.lock.name)
+            refuse(self.judge.violations(lock.models, None), self.site.lock.name)
             return {}, lock
         kept = self._kept(manifest, before, intent)
         if intent.locked:
@@ -205,12 +205,12 @@ class Changer:
     def _kept(self, manifest: Manifest, before: State, intent: Intent) -> dict[str, LockedModel]:
         """Return the models that stay locked, by name; each was checked against its spec and the manifest's rules."""
         kept = {name: m for name, m in pinned(manifest, before.lock).items() if name not in (intent.fresh or ())}
-        found = self.judge.offences(kept.values(), manifest)
+        found = self.judge.violations(kept.values(), manifest)
         if intent.verb == "lock":
-            for offence in [o for o in found if o.kind in {SOURCE, LICENSE, SIGNATURE}]:
-                self.call.bus.warn(f"{offence}: it is locked again")
-                kept.pop(offence.name, None)
-        refuse([offence for offence in found if offence.name in kept], self.site.lock.name)
+            for violation in [o for o in found if o.kind in {SOURCE, LICENSE, SIGNATURE}]:
+                self.call.bus.warn(f"{violation}: it is locked again")
+                kept.pop(violation.name, None)
+        refuse([violation for violation in found if violation.name in kept], self.site.lock.name)
         for model in kept.values():
             manifest.check(model, [f.path for f in model.files])
         if intent.verb == "lock":

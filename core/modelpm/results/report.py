@@ -96,7 +96,7 @@ class Result(Generic[Row_co]):
     lock_action: str = ""
     notes: tuple[str, ...] = ()
 
-    def told(self, warnings: Iterable[str], models: tuple[InstalledModel, ...] | None = None) -> Self:
+    def with_warnings(self, warnings: Iterable[str], models: tuple[InstalledModel, ...] | None = None) -> Self:
         """Return the result with further warnings and, if given, the models that are installed now."""
         return replace(self, warnings=(*self.warnings, *warnings), models=self.models if models is None else models)
 
