@@ -134,8 +134,8 @@ class Run:
         return recognized(self.services.inspection, signatures, environment, self.call, models)
 
     def report(self, verb: str, **wanted: Any) -> Result[Any]:
-        """Carry out the change; see :class:`modelpm.operations.sync.Intent`."""
-        from modelpm.operations.sync import Intent
+        """Carry out the change; see :class:`modelpm.operations.intent.Intent`."""
+        from modelpm.operations.intent import Intent
 
         intent = Intent(verb, dry_run=self.dry_run, **wanted)
         if not self.dry_run:
