@@ -107,7 +107,7 @@ class CatalogVerbs:
             NotFound: A catalog is not configured.
         """
         result = self._list().update(names, user=user)
-        return result.told(self.services.warnings.taken())
+        return result.with_warnings(self.services.warnings.taken())
 
     def new_entry(self, spec: str, *, id: str = "", out: str | Path | None = None) -> NewEntry:  # noqa: A002
         """Make a catalog entry from a source's listing and the headers of its files.

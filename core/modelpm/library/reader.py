@@ -33,7 +33,7 @@ class Reader(ABC):
     def installed(self) -> tuple[InstalledModel, ...]:
         """Return the installed models, sorted by name."""
         environment = self.environment  # once: another process may move its store between two looks
-        environment.seen(quick=True)
+        environment.stay_registered(quick=True)
         return tuple(installed_model(environment, model) for model in environment.read().models)
 
     def list(self) -> "Result[InstalledModel]":
@@ -69,7 +69,7 @@ class Reader(ABC):
             UsageError: Several files have the role.
         """
         environment = self.environment
-        environment.seen(quick=True)
+        environment.stay_registered(quick=True)
         return path_of(environment, find_installed(environment, name), file, folder=dir, role=role)
 
     def newer(self) -> "tuple[Outdated, ...]":
