@@ -320,6 +320,15 @@ def test_uninstall_says_what_stayed_and_why(run: Run) -> None:
     assert change["freed"] > 0
 
 
+def test_what_goes_in_the_same_run_is_no_reason_to_stay(run: Run) -> None:
+    run("install", "tiny")
+    run("install", "tiny", "--as", "twin")
+    for args in (("--dry-run",), ()):
+        changes = document(run("uninstall", "twin", "tiny", *args, "--json"))["changes"]
+        assert [change["note"] for change in changes] == ["", ""]
+        assert [change["freed"] > 0 for change in changes] == [False, True]
+
+
 def test_show_has_variants_files_size_licence_and_origin(run: Run) -> None:
     text = run("show", "qwen3-8b").stdout
     for part in ("Qwen3 8B", "apache-2.0", "q5_k_m", "recommended", "6.0 GiB", "d98cdcbd", "hf://Qwen/Qwen3-8B-GGUF@"):

@@ -104,9 +104,9 @@ def as_path(value: Any) -> Path | None:
 
 
 def absolute(value: str | Path) -> Path:
-    """Return a path as absolute, with `~` put in."""
+    """Return a path as absolute, with `~` put in and `..` taken out: locks and messages hold it."""
     try:
-        return Path(value).expanduser().absolute()
+        return Path(os.path.abspath(Path(value).expanduser()))  # noqa: PTH100 - `..` goes, links stay
     except RuntimeError:
         msg = "an absolute path: it begins with `~`, and that home is unknown"
     except FileNotFoundError:

@@ -56,7 +56,7 @@ class AppLinker:
             NotFound: Its folder does not exist.
         """
         exporter = self.apps.exporter(app)
-        folder = self.apps.folder(app, exporter, given)
+        folder = self.apps.folder(app, exporter, given, "link")
         changes, errors, notes = list[Change](), list[ModelpmError](), list[str]()
         do = self._told if dry_run else self._linked
         for model in models:
