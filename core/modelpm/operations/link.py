@@ -107,7 +107,7 @@ class AppLinker:
                 raise StoreError(
                     f"{store.root} cannot be written, so it cannot remember what {folder} uses",
                     code=Code.NO_PERMISSION,
-                    hints=["modelpm doctor says why"],
+                    hints=["`modelpm doctor` says why"],
                 )
             with store.lock("store", shared=True), self.bus.during(Work.LINKING, model.name):  # nothing is freed
                 spots = spots_of(model, entries, lambda text: store.receive([text.encode()]))
@@ -192,6 +192,6 @@ def _not_linked(app: str, name: str, given: Path | None) -> NotFound:
     return NotFound(
         f"`{printable(name)}` is not linked for {app}{where}",
         code=Code.NOT_LINKED,
-        hints=["modelpm apps lists what is linked"],
+        hints=["`modelpm apps` lists what is linked"],
         name=name,
     )
