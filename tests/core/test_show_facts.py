@@ -18,6 +18,7 @@ from modelpm.inspection.memory import memory_bytes
 from modelpm.operations.fitting import best
 from modelpm.results.report import Details, Fits, VariantDetails
 from tests.conftest import Ran
+from tests.support import catalogs
 from tests.support.codes import coded
 from tests.support.ggufs import language_model
 from tests.support.hub import Hub
@@ -101,6 +102,18 @@ def test_what_is_installed_is_read_from_the_disk(manager: modelpm.Manager, repo:
     assert [name for name, variant in found.items() if variant.installed] == ["q8_0"]
     assert (found["q8_0"].parameters, found["q4_k_m"].parameters) == (4096, 8 * 10**9)
     assert len(repo.requests(server="cdn")) == 2
+
+
+def test_without_headers_the_memory_that_the_catalog_names_decides(home: Path, tmp_path: Path) -> None:
+    needs = {"small": "1 MiB", "huge": "900 TiB", "unknown": None}
+    variants = [catalogs.variant(name, **{"min-memory": memory}) for name, memory in needs.items()]
+    entry = catalogs.model("a", release=[catalogs.release(variant=variants, **{"default-variant": "small"})])
+    folder = catalogs.write_catalog(tmp_path / "cat", [entry])
+    with modelpm.Manager(home=home, offline=True) as manager:
+        manager.catalog_list.add("acme", str(folder))
+    with modelpm.Manager(home=home, offline=True) as manager:
+        found = {v.name: (v.memory_bytes, v.fits.ram) for v in manager.show("acme/a").rows[0].variants}
+    assert found == {"small": (None, True), "huge": (None, False), "unknown": (None, None)}
 
 
 def test_a_server_that_fails_or_lies_leaves_facts_unknown(manager: modelpm.Manager, repo: Hub) -> None:

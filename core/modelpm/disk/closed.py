@@ -49,7 +49,7 @@ def find(error: OSError, path: Path) -> Closed:
 
 
 def look(path: Path, *, write: bool = False) -> Closed | None:
-    """Return what keeps this user from a file or folder; None where nothing does, or where nothing is there.
+    """Return what keeps this user from a file or folder; None if nothing does, or if nothing is there.
 
     Args:
         path: The file or folder.

@@ -109,7 +109,7 @@ def path_of(
         model: The model.
         file: One file of it; None means what a program opens: a file, the first of several shards, or the folder.
         folder: Whether the folder is wanted in any case.
-        role: What the file is for, e.g. ``projector``, where that is not the model itself.
+        role: What the file is for, e.g. ``projector``, if that is not the model itself.
 
     Raises:
         NotFound: The model has no such file, or it is not where it should be.

@@ -203,7 +203,7 @@ class Changer:
         return wanted, None if self.locker.errors else settled(manifest, before.lock, new.values())
 
     def _kept(self, manifest: Manifest, before: State, intent: Intent) -> dict[str, LockedModel]:
-        """Return what is locked and stays so, by name, once it was held against its spec and the manifest's rules."""
+        """Return the models that stay locked, by name; each was checked against its spec and the manifest's rules."""
         kept = {name: m for name, m in pinned(manifest, before.lock).items() if name not in (intent.fresh or ())}
         found = self.judge.offences(kept.values(), manifest)
         if intent.verb == "lock":

@@ -70,7 +70,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
-        """Run the block with a connection that only reads; with None where no job was ever added."""
+        """Run the block with a connection that only reads; with None if no job was ever added."""
         if not self.path.exists():
             yield None
             return
