@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.hub import Hub, running_hub
+from tests.support.warm import COMMAND, Warm
 
 # How fast examples are made says something about the machine, nothing about the code.
 settings.register_profile("modelpm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -55,6 +55,9 @@ def _is_anything_forbidden() -> bool:
         return not os.access(file.name, os.R_OK)
 
 
+_STARTING_VARIABLES = ("PYTHON", "LANG", "LC_")  # what the interpreter reads when it starts
+
+
 @dataclass(frozen=True, slots=True)
 class Ran:
     """What a run of the command left behind."""
@@ -92,21 +95,28 @@ def unmeasured(clean_environ: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in clean_environ.items() if name not in _MEASURED}
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Return what starts the installed command for the tests of this worker."""
+    running = Warm({name: os.environ[name] for name in _KEPT if name in os.environ})
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def modelpm(clean_environ: dict[str, str], tmp_path: Path) -> Callable[..., Ran]:
+def modelpm(clean_environ: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Ran]:
     """Return what runs the installed command: ``modelpm("install", "tiny", env={"HF_ENDPOINT": …})``."""
 
     def run(*arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None, timeout: float = 60.0) -> Ran:
-        command = Path(sys.executable).with_name("modelpm")
-        done = subprocess.run(
-            [command, *arguments],
-            env={**clean_environ, **(env or {})},
-            cwd=cwd or tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        environ, folder = {**clean_environ, **(env or {})}, cwd or tmp_path
+        if any(name.startswith(_STARTING_VARIABLES) for name in env or ()):
+            command = [COMMAND, *arguments]
+            done = subprocess.run(
+                command, env=environ, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
+            )
+        else:
+            warm: Warm = request.getfixturevalue("warm")
+            done = warm.run(arguments, env=environ, cwd=folder, timeout=timeout)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run
