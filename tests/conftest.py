@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.hub import Hub, running_hub
-from tests.support.warm import COMMAND, Warm
+from tests.support.warm import COMMAND, Warm, can_run_with
 
 # How fast examples are made says something about the machine, nothing about the code.
 settings.register_profile("modelpm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -53,9 +53,6 @@ def _is_anything_forbidden() -> bool:
     with tempfile.NamedTemporaryFile() as file:
         os.chmod(file.name, 0)  # noqa: PTH101 - of a name that is a text
         return not os.access(file.name, os.R_OK)
-
-
-_STARTING_VARIABLES = ("PYTHON", "LANG", "LC_")  # what the interpreter reads when it starts
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +106,14 @@ def modelpm(clean_environ: dict[str, str], tmp_path: Path, request: pytest.Fixtu
 
     def run(*arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None, timeout: float = 60.0) -> Ran:
         environ, folder = {**clean_environ, **(env or {})}, cwd or tmp_path
-        if any(name.startswith(_STARTING_VARIABLES) for name in env or ()):
+        if can_run_with(env or ()):
+            warm: Warm = request.getfixturevalue("warm")
+            done = warm.run(arguments, env=environ, cwd=folder, timeout=timeout)
+        else:
             command = [COMMAND, *arguments]
             done = subprocess.run(
                 command, env=environ, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
             )
-        else:
-            warm: Warm = request.getfixturevalue("warm")
-            done = warm.run(arguments, env=environ, cwd=folder, timeout=timeout)
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run

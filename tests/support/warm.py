@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import distribution
@@ -24,8 +24,14 @@ from pkgutil import walk_packages
 from typing import Any, NoReturn
 
 COMMAND = Path(sys.executable).with_name("modelpm")
+_WHEN_STARTED = ("LANG", "LC_", "PYTHON")  # variables that the interpreter reads when it starts
 # Few commands import these, and they cost more than all the others.
 _LATER = ("modelpm.__main__", "modelpm.serve", "modelpm.testing")
+
+
+def can_run_with(env: Iterable[str]) -> bool:
+    """Return whether a process that has started can act as one that starts with these variables."""
+    return not any(name.startswith(_WHEN_STARTED) for name in env if name != "PYTHONPATH")
 
 
 class Warm:
@@ -124,6 +130,7 @@ def _watched(channel: socket.socket) -> None:
     time.tzset()
     os.chdir(cwd)
     sys.argv = [str(COMMAND), *arguments]
+    sys.path[1:1] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
 
 
 def _become_a_run(script: Callable[[], None]) -> NoReturn:
