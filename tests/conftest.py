@@ -110,7 +110,7 @@ def modelpm(clean_environ: dict[str, str], tmp_path: Path, request: pytest.Fixtu
             warm: Warm = request.getfixturevalue("warm")
             done = warm.run(arguments, env=environ, cwd=folder, timeout=timeout)
         else:
-            command = [COMMAND, *arguments]
+            command = [str(COMMAND), *arguments]
             done = subprocess.run(
                 command, env=environ, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
             )
