@@ -36,7 +36,8 @@ def ran(written: Path) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider", "-c", "/dev/null"]
     command += ["--rootdir", str(written), "-o", f"pythonpath={paths}", "--import-mode=importlib", *tests]
     env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # they need none, and those take longer than the tests
-    return subprocess.run(command, cwd=written, env=env, capture_output=True, text=True, timeout=110, check=False).stdout
+    done = subprocess.run(command, cwd=written, env=env, capture_output=True, text=True, timeout=110, check=False)
+    return done.stdout
 
 
 @pytest.mark.parametrize("kind", kinds.NAMES)
