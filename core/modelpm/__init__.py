@@ -1,6 +1,6 @@
 """modelpm, the package manager for model weights.
 
-The path of the data::
+How data flows::
 
     spec ──► resolve ──► locked model ──► plan ──► transfer ──► verify ──► store ──► view ──► lock ──► path
               │  ▲                                    │
@@ -8,17 +8,17 @@ The path of the data::
 
 The packages, from the top down; each imports only those below it:
 
-* ``cli``: the command line; ``commands/`` has one file a verb, ``terminal/`` what is shown.
+* ``cli``: the command line; ``commands/`` has one file per verb, ``terminal/`` prints.
 * ``serve``: the service, its guard and its page.
-* ``library``: ``Manager``, ``AsyncManager``, ``Project``; ``services`` builds what they work with.
-* ``operations``: one file a verb; ``acquire`` is the one way in which bytes come in.
-* ``bundle``, ``project``, ``environment``: an archive of models; ``models.toml``; a lock with the folder it fills.
+* ``library``: ``Manager``, ``AsyncManager``, ``Project``; ``services`` builds their parts.
+* ``operations``: one file per verb; ``acquire`` is the only way in which bytes arrive.
+* ``bundle``, ``project``, ``environment``: an archive of models; ``models.toml``; a lock and the folder that shows it.
 * ``events``: subscribers of events: progress, audit sinks.
-* ``testing``: public; what plugin authors test with.
-* ``resolution``: from what a user typed to a model whose every file is known, and the plan.
-* ``transfer``: brings bytes: engine, scheduler, downloads, segments, retries.
+* ``testing``: public; the test kit for plugins.
+* ``resolution``: from a spec to a model whose every file is known, and the plan.
+* ``transfer``: downloads: engine, scheduler, segments, retries.
 * ``catalog``, ``plugins``: TOML catalogs; entry points, kinds and guards of plugins.
-* ``http``, ``results``, ``queue``: public base of HTTP sources; what the library answers with; the file of the queue.
+* ``http``, ``results``, ``queue``: public base of HTTP sources; what the library returns; the database of the queue.
 * ``store``: blobs by digest, partial downloads, garbage collection.
 * ``lockfile``, ``config``: ``models.lock``; settings.
 * ``api``: public; what a plugin imports, and the event bus.
@@ -117,7 +117,7 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-if not TYPE_CHECKING:  # a type checker reads the imports above, and would believe any name of a __getattr__
+if not TYPE_CHECKING:  # a type checker reads the imports above; with __getattr__ it would accept any name
 
     def __getattr__(name: str) -> Any:
         """Import a public name when it is first used, so that importing modelpm costs nothing."""

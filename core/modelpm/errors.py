@@ -69,6 +69,7 @@ class Code(StrEnum):
     SIZE_MISMATCH = "size_mismatch", 4, "the bytes are more or fewer than promised"
     DAMAGED = "damaged", 4, "bytes of the store changed since they were verified"
     CHANGED = "changed", 4, "the content changed under a reference that promised it would not"
+    ENTRY_CONTRADICTED = "entry_contradicted", 4, "an entry of a catalog names other bytes than its source has"
     COMMIT_MISMATCH = "commit_mismatch", 4, "two sources name different commits for one file"
     HOSTILE_NAME = "hostile_name", 4, "a name from outside could harm this machine"
     LOCK_DIGEST = "lock_digest", 4, "a model's digest in `models.lock` does not match its files"

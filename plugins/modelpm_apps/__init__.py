@@ -15,20 +15,20 @@ from modelpm_apps.ollama import OLLAMAS
 from modelpm_apps.places import Places
 from modelpm_apps.textgen import TextGen
 
-_MADE: Mapping[str, Callable[[Places], Exporter]] = {
+_EXPORTERS: Mapping[str, Callable[[Places], Exporter]] = {
     "hf": HubCache,
     "llama.cpp": LlamaCpp,
     "lmstudio": LMStudio,
     "comfyui": ComfyUI,
     "textgen": TextGen,
     "jan": Jan,
-    **{name: row.exporter for name, row in OLLAMAS.items()},
-    **{name: row.exporter for name, row in FLAT.items()},
+    **OLLAMAS,
+    **FLAT,
 }
 
 
 @hookimpl
 def modelpm_exporter(name: str, context: Context) -> Exporter | None:
     """Serve the programs that this package knows."""
-    made = _MADE.get(name)
-    return made(Places(context.environ, sys.platform)) if made else None
+    make = _EXPORTERS.get(name)
+    return make(Places(context.environ, sys.platform)) if make else None

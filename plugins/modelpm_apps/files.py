@@ -34,7 +34,7 @@ def wanted(
 
 
 def repository(model: ExportedModel) -> tuple[str, str]:
-    """Return owner and name of the repository that a model comes from; ``modelpm`` and its name where there is none."""
+    """Return owner and name of the repository that a model comes from; ``modelpm`` and its name if there is none."""
     for file in (*model.of_role("weights"), *model.files):
         for source in file.sources:
             owner, _, name = source.path.rpartition("/")
@@ -51,7 +51,7 @@ def files_in(folder: Path, endings: tuple[str, ...]) -> Iterator[Path]:
 
 
 def small_text(path: Path) -> str:
-    """Return the text of a small file; empty where it is none."""
+    """Return the text of a small file; empty if it is none."""
     try:
         if not path.is_file() or path.stat().st_size > _SMALL:
             return ""

@@ -3,7 +3,7 @@
 ::
 
     models--OWNER--REPO/blobs/SHA256              the bytes
-    models--OWNER--REPO/snapshots/COMMIT/PATH     a relative symlink to them; the file itself where there are none
+    models--OWNER--REPO/snapshots/COMMIT/PATH     a relative symlink to them; the file itself if there are none
     models--OWNER--REPO/refs/main                 the commit
 """
 

@@ -9,6 +9,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from modelpm.api.exporting import Entry, ExportedFile, ExportedModel, FoundFile,
 from modelpm.api.inspection import Facts
 from modelpm_apps.files import MOST, small_text, wanted
 from modelpm_apps.places import Places
+from modelpm_apps.program import Program
 from modelpm_apps.templates import template_of
 
 _LAYER = "application/vnd.ollama.image."
@@ -26,23 +28,6 @@ _CONFIG = "application/vnd.docker.container.image.v1+json"
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _NAMES = {"model": "model", "projector": "mmproj", "adapter": "adapter"}  # of the layers that are model files
 _UNITS = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A program that keeps such a store.
-
-    Attributes:
-        title: Its name for people.
-        folders: Where the store may be.
-    """
-
-    title: str
-    folders: Callable[[Places], Iterable[Path]]
-
-    def exporter(self, places: Places) -> "Ollama":
-        """Return the exporter of the program on a machine."""
-        return Ollama(self, places)
 
 
 def _of_ollama(places: Places) -> Iterator[Path]:
@@ -53,32 +38,9 @@ def _of_ollama(places: Places) -> Iterator[Path]:
         yield Path("/var/lib/ollama/models")
 
 
-OLLAMAS: Mapping[str, Row] = {
-    "ollama": Row("Ollama", _of_ollama),
-    "anythingllm": Row("AnythingLLM", lambda p: p.config("anythingllm-desktop", "storage", "models", "ollama")),
-}
-
-
 @dataclass(frozen=True, slots=True)
-class Ollama:
-    """The exporter of such a store.
-
-    Attributes:
-        row: The program.
-        places: The folders of the user.
-    """
-
-    row: Row
-    places: Places
-
-    @property
-    def title(self) -> str:
-        """The program's name."""
-        return self.row.title
-
-    def folders(self) -> Iterable[Path]:
-        """Return where the store may be."""
-        return self.row.folders(self.places)
+class Ollama(Program):
+    """The exporter of such a store."""
 
     def plan(self, model: ExportedModel, facts: Mapping[str, Facts], folder: Path) -> Iterator[Entry]:  # noqa: ARG002 - the protocol's
         """Link the layers, then write the configuration and, last, the manifest."""
@@ -108,6 +70,14 @@ class Ollama:
             model = path.parent.name if path.name == "latest" else f"{path.parent.name}-{path.name}"
             for kind, place in _layers_of(folder, small_text(path)):
                 yield FoundFile(f"{model}/{model}.gguf" if kind == "model" else f"{model}/{kind}-{model}.gguf", place)
+
+
+OLLAMAS: Mapping[str, Callable[[Places], Ollama]] = {
+    "ollama": partial(Ollama, "Ollama", _of_ollama),
+    "anythingllm": partial(
+        Ollama, "AnythingLLM", lambda p: p.config("anythingllm-desktop", "storage", "models", "ollama")
+    ),
+}
 
 
 def _gguf(model: ExportedModel, *roles: str) -> tuple[ExportedFile, ...]:

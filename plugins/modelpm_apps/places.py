@@ -18,7 +18,7 @@ class Places:
     platform: str
 
     def home(self, *parts: str) -> Iterator[Path]:
-        """Yield a path below the home folder, where there is one."""
+        """Yield a path below the home folder, if any."""
         home = self.environ.get("USERPROFILE" if self.platform == "win32" else "HOME", "")
         if home:
             yield Path(home, *parts)

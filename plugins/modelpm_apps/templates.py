@@ -26,7 +26,7 @@ _OF_ARCHITECTURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 
 def template_of(architecture: str) -> Iterator[tuple[str, str]]:
-    """Yield the layers with the template and its stop words: kind and text; none where the family is not known."""
+    """Yield the layers with the template and its stop words: kind and text; none if the family is not known."""
     if found := _OF_ARCHITECTURES.get(architecture):
         template, stops = found
         yield "template", template

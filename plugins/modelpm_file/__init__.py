@@ -9,7 +9,7 @@ from urllib.parse import quote, unquote
 from modelpm.api import Context, LocalSource, Reference, Source, UsageError, hookimpl, printable
 
 _VARIANT = re.compile(r"(?<=[^/]):([A-Za-z0-9][A-Za-z0-9_-]*)$")
-_SAFE = "/@!$&'()*+,;=~ "  # as RFC 8089, and the space, which needs no encoding where nothing splits at it
+_SAFE = "/@!$&'()*+,;=~ "  # as RFC 8089, and the space, which needs no encoding if nothing splits at it
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""GGUF: the header of a llama.cpp model, read forward and bounded, and its tensor table held against the file."""
+"""GGUF: the header of a llama.cpp model, read forward and bounded, and its tensor table checked against the file."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -249,7 +249,7 @@ def facts(header: Header) -> Facts:
 
 
 def _model(metadata: Mapping[str, Scalar], architecture: str | None) -> str | None:
-    """Return what every quantization of a model says of itself; nothing where it says too little."""
+    """Return what every quantization of a model says of itself; nothing if it says too little."""
     name = _text(metadata.get("general.name"))
     sizes = [_number(metadata.get(f"{architecture}.{key}")) for key in _SIZES]
     return None if name is None or None in sizes else " ".join(map(str, (name, architecture, *sizes)))

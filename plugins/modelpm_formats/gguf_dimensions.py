@@ -19,7 +19,7 @@ _EVERY: Final = {
 
 
 def dimensions(metadata: Mapping[str, Scalar], lengths: Mapping[str, int]) -> Dimensions | None:
-    """Return the dimensions; None where the header says of no layers, or of absurd ones.
+    """Return the dimensions; None if the header says of no layers, or of absurd ones.
 
     Args:
         metadata: Numbers and short number arrays of the header, by key.

@@ -1,6 +1,6 @@
 """The configuration of a Keras model: what in it is code.
 
-Keras makes whatever a configuration names, and gives it what the configuration says. So modules are held against a
+Keras makes whatever a configuration names, and gives it what the configuration says. So modules are checked against a
 list, and functions against another: ``get_file`` of ``keras.utils`` is a function as well.
 """
 

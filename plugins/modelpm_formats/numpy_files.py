@@ -23,7 +23,7 @@ def is_array(head: bytes) -> bool:
 
 
 def plain_size(cursor: Cursor, budget: Budget) -> int | None:
-    """Read an array's header, and return the bytes of its numbers and texts; None where it holds objects.
+    """Read an array's header, and return the bytes of its numbers and texts; None if it holds objects.
 
     Args:
         cursor: Stands at the magic; afterwards, behind the header.
@@ -57,7 +57,7 @@ def _table(header: bytes) -> dict[object, object]:
 
 
 def _width(kind: object, depth: int) -> int | None:
-    """Return the bytes of one item; None where it may hold objects."""
+    """Return the bytes of one item; None if it may hold objects."""
     if isinstance(kind, str):
         found = _PLAIN_TYPE.fullmatch(kind)
         if found is None:

@@ -1,6 +1,6 @@
 """numpy's dtypes in a pickle, and the raw arrays that joblib writes between two opcodes.
 
-A dtype that says something else than its bytes are makes objects of bytes, which is code. So a dtype is held against
+A dtype that says something else than its bytes are makes objects of bytes, which is code. So a dtype is checked against
 what numpy itself writes.
 """
 
@@ -65,7 +65,7 @@ def hold_state(made: Dtype, state: object) -> None:
 
 
 def _items(made: Dtype, inner: object, fields: object) -> tuple[Dtype, ...] | None:
-    """Return the dtypes of a record's fields, or of the array in it; None where they do not lie inside."""
+    """Return the dtypes of a record's fields, or of the array in it; None if they do not lie inside."""
     match inner:
         case (Dtype() as item, shape) if fields is None:
             counts = shape if isinstance(shape, tuple) else (shape,)

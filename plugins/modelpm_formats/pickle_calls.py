@@ -41,7 +41,7 @@ def called(name: str, arguments: object) -> object:
 
 
 def set_state(target: object, state: object) -> None:
-    """Hold a state against what it is set for.
+    """Check a state against what it is set for.
 
     Raises:
         Unsafe: No pickle that rebuilds data sets it.
@@ -61,7 +61,7 @@ def set_state(target: object, state: object) -> None:
 
 
 def put_into(target: object, *, keys: bool) -> None:
-    """Hold what gets items against what may have some.
+    """Check what gets items against what may have some.
 
     Args:
         target: It.

@@ -1,4 +1,4 @@
-"""safetensors: the JSON header, bounded, and its tensors held against each other and the file."""
+"""safetensors: the JSON header, bounded, and its tensors checked against each other and the file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -20,7 +20,7 @@ class Endpoint:
 
     Attributes:
         base: What all URLs begin with, without a slash at its end, a user or a password.
-        secret: The password that stood in the address, with its user; None where there was none.
+        secret: The password that stood in the address, with its user; None if there was none.
     """
 
     base: str

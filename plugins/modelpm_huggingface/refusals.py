@@ -18,7 +18,7 @@ _FILE = re.compile(r"/(?P<kind>datasets/)?(?P<repo>[^/]+(?:/[^/]+)?)/resolve/(?P
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The target of a URL of the Hub; empty where the URL does not say."""
+    """The target of a URL of the Hub; empty if the URL does not say."""
 
     repo: str = ""
     revision: str = ""
@@ -196,7 +196,7 @@ def _not_visible(refusal: Refusal) -> ModelpmError:
             private.append(f"if the token has run out, leave it out: {_without(token_from)}")
     return kind(
         f"the Hub shows no repository {repo}: it is private, gated, or not there",
-        hints=[f"check the spelling: {refusal.base}/{repo}", *private],
+        hints=[f"check the spelling of hf://{repo}: its page is {refusal.base}/{repo}", *private],
         code=Code.REPO_NOT_FOUND,
     )
 

@@ -18,7 +18,7 @@ def query(text: str, limit: int) -> str:
 
 
 def found(entry: Mapping[str, Any], license_: str) -> FoundModel | None:
-    """Return what an entry of an answer says; None where it names no repository."""
+    """Return what an entry of an answer says; None if it names no repository."""
     id_ = entry.get("id")
     if not isinstance(id_, str) or not id_:
         return None

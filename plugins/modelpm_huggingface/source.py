@@ -74,7 +74,7 @@ class HuggingFace(HttpSource):
         return Snapshot(pinned, commit, files, license_name)
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
-        """As :meth:`modelpm.api.Locator.locate`; none where the reference is not pinned."""
+        """As :meth:`modelpm.api.Locator.locate`; none if the reference is not pinned."""
         if not grammar.COMMIT.fullmatch(reference.revision or ""):
             return ()
         file = quote(reference.file or path, errors="replace")  # a name that is not text is for the core to refuse
@@ -131,7 +131,7 @@ class HuggingFace(HttpSource):
         return tuple(str(ref.get("name")) for ref in listed if isinstance(ref, Mapping))
 
     def _revisions(self, path: str) -> list[str]:
-        """Return hints that say which branches and tags there are; none where that cannot be learned."""
+        """Return hints that say which branches and tags there are; none if that cannot be learned."""
         hints = []
         with suppress(ModelpmError):
             for kind in ("branches", "tags"):

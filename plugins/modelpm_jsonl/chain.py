@@ -82,7 +82,7 @@ def line_of(event: Event, prev: str) -> tuple[bytes, str]:
 
 
 def read(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a line, or None where the line is not, byte for byte, what was written."""
+    """Return the record of a line, or None if the line is not, byte for byte, what was written."""
     record = _loads(line)
     if not isinstance(record, dict) or record.keys() != KEYS:
         return None
@@ -91,7 +91,7 @@ def read(line: bytes) -> dict[str, Any] | None:
 
 
 def verify(lines: Iterable[bytes], head: Head | None, occurs: Callable[[str], bool]) -> int:
-    """Hold a log against its head, in one pass.
+    """Check a log against its head, in one pass.
 
     Args:
         lines: The log, with line feeds; the last may be without.
@@ -165,7 +165,7 @@ def located(error: IntegrityError, place: tuple[Path, int] | None) -> IntegrityE
 
     Args:
         error: As :func:`broken` makes it.
-        place: Where the line stands; None where it is missing at the end.
+        place: Where the line stands; None if it is missing at the end.
     """
     line, reason = error.details["line"], error.details["reason"]
     if place is None or place[1] == line:  # of the first file, or of none

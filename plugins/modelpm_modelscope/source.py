@@ -91,7 +91,7 @@ class ModelScope(HttpSource):
         return error_of(answer)
 
     def _listing(self, repo: str, revision: str, root: str = "", *, deep: bool = True) -> tuple[list[_Entry], str]:
-        """Return the entries of a folder, and the commit they are of; empty where the server does not say it."""
+        """Return the entries of a folder, and the commit they are of; empty if the server does not say it."""
         asked = {"Revision": revision, "Recursive": str(deep), **({"Root": root} if root else {})}
         data = self._data(f"{self._api(repo)}/repo/files?{urlencode(asked)}", repo)
         entries = data.get("Files") or []
@@ -186,7 +186,7 @@ def _unusable(why: str) -> UsageError:
 
 
 def _commit(latest: object, entries: Sequence[_Entry]) -> str:
-    """Return the commit of a listing; empty where nothing tells.
+    """Return the commit of a listing; empty if nothing tells.
 
     The server names it in full, or by its first digits, or not at all. Each file has the commit that changed it last,
     and at the newest of these every file is as it is listed.

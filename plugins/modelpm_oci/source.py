@@ -175,7 +175,7 @@ class Oci(HttpSource):
         return reference.path.rpartition("/")[2]
 
     def _tags(self, reference: Reference) -> list[str]:
-        """Return a hint that says which tags there are; none where that cannot be learned."""
+        """Return a hint that says which tags there are; none if that cannot be learned."""
         listed: object = None
         with suppress(ModelpmError):
             found = self.get_json(f"{self._url(reference, 'tags', 'list')}?n={_FEW}")

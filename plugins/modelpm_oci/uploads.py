@@ -32,11 +32,11 @@ class Uploads:
         self._lock = Lock()
 
     def get(self, key: str) -> str:
-        """Return where an upload continues; empty where none was begun."""
+        """Return where an upload continues; empty if none was begun."""
         return self._read().get(key, "")
 
     def put(self, key: str, location: str) -> None:
-        """Remember it, or with an empty location forget it; nothing where that cannot be written."""
+        """Remember it, or with an empty location forget it; nothing if that cannot be written."""
         if self._path is None:
             return
         with self._lock, suppress(OSError, ModelpmError):

@@ -101,7 +101,7 @@ class Account:
         return next(filter(None, said), self._values.get("region") or REGION)
 
     def keys(self, bucket: str, origin: str) -> Keys | None:
-        """Return what proves who asks for a bucket; None where nothing is known, or nothing may be sent.
+        """Return what proves who asks for a bucket; None if nothing is known, or nothing may be sent.
 
         Args:
             bucket: Which one.

@@ -96,7 +96,7 @@ def rows_of(body: bytes, row: str) -> list[dict[str, str]]:
 
 
 def text_of(body: bytes, name: str) -> str:
-    """Return the text of a child of the root; empty where there is none.
+    """Return the text of a child of the root; empty if there is none.
 
     Raises:
         MalformedXmlError: It is not XML.

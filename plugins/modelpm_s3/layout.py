@@ -133,7 +133,7 @@ class Layout:
         self._objects.put_at(where, content, sha256(content).hexdigest(), headers=headers)
 
     def _index(self, where: Place) -> tuple[Index | None, str]:
-        """Return the index and its entity tag; None where there is none."""
+        """Return the index and its entity tag; None if there is none."""
         try:
             answer = self._objects.at(below(where, INDEX_FILE), cap=MAX_DOCUMENT)
         except NotFound:

@@ -27,7 +27,7 @@ class Refusal:
     Attributes:
         answer: What it answered.
         place: What was asked for.
-        found: Where the keys were found; empty where none were sent.
+        found: Where the keys were found; empty if none were sent.
     """
 
     answer: Answer

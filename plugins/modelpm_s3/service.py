@@ -40,7 +40,7 @@ class Service:
         return base + path + (f"?{query}" if query else "")
 
     def place(self, url: str) -> tuple[Place, str] | None:
-        """Return what a URL names, and the region that its host names; None where the URL is of no such service."""
+        """Return what a URL names, and the region that its host names; None if the URL is of no such service."""
         where, path = address(url), unquote(address(url).path)
         region = ""
         if self.base:

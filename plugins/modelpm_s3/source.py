@@ -24,7 +24,7 @@ _SHA256_BYTES = 32
 
 
 class Head(NamedTuple):
-    """The facts that the headers of an object tell; the version is empty where the bucket keeps none."""
+    """The facts that the headers of an object tell; the version is empty if the bucket keeps none."""
 
     size: int | None
     tag: str
@@ -122,7 +122,7 @@ class S3(Objects):
         return _facts(self.head_at(place, _of_version(version), _ASK_DIGEST))
 
     def _promise(self, place: Place) -> Head | None:
-        """Return the facts about an object of a listing; None where this one object is not for these keys."""
+        """Return the facts about an object of a listing; None if this one object is not for these keys."""
         try:
             return self._head(place, "")
         except (Denied, NotFound):

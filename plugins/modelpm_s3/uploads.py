@@ -65,7 +65,7 @@ class Upload:
         return PART * -(-self.blob.size // (PART * _MOST_PARTS))
 
     def _begun(self) -> str:
-        """Return the upload that an earlier run began; empty where there is none."""
+        """Return the upload that an earlier run began; empty if there is none."""
         bucket = Place(self.place.bucket, "")
         answer = self.objects.at(bucket, f"uploads&{question({'prefix': self.place.key})}")
         uploads = self._rows(answer.body, "Upload")

@@ -26,7 +26,7 @@ class Bundle:
     Attributes:
         payload: What was signed.
         signature: The signature.
-        hint: Digest of the public key that checks it; empty where the bundle does not say.
+        hint: Digest of the public key that checks it; empty if the bundle does not say.
         chain: The signer's certificate and those between it and an authority, as DER; empty for a key.
     """
 
@@ -73,7 +73,7 @@ def parse(data: bytes) -> Bundle | None:
 
 
 def loads(data: bytes) -> Any:
-    """Return what JSON says; None where it is none."""
+    """Return what JSON says; None if it is none."""
     try:
         return json.loads(data)
     except (ValueError, RecursionError):

@@ -101,7 +101,7 @@ def _check_chain(leaf: x509.Certificate, between: list[x509.Certificate], truste
     try:
         _verify(roots, leaf, between, now)
     except VerificationError as error:
-        for root in roots:  # one that expired is why, where there is one
+        for root in roots:  # one that expired is why, if any
             _check_time(root, now, "a trusted authority")
         why = f"the certificate of {name} is not of an authority that is trusted"
         raise Refused("untrusted_certificate", why) from error

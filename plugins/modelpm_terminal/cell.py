@@ -44,7 +44,7 @@ class Cell:
 
 
 def kernel_shell() -> Any:
-    """Return the shell of the notebook that this process runs for; None where it runs for none."""
+    """Return the shell of the notebook that this process runs for; None if it runs for none."""
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     return shell if hasattr(shell, "kernel") else None

@@ -32,7 +32,7 @@ class Plain:
         self._written = time.monotonic()
 
     def show(self, progress: Sequence[Progress]) -> None:
-        """Say which large files began and ended since the last call; how far all is, where nothing was said lately."""
+        """Say which large files began and ended since the last call; how far all is, if nothing was said lately."""
         for value in progress:
             if not value.file:
                 self._models[value.model_id] = value
@@ -42,7 +42,7 @@ class Plain:
             self._write(_summary(list(self._models.values())))
 
     def stages(self, stages: Sequence[Stage]) -> None:
-        """Say what is waited for, or takes long; again where nothing was said lately."""
+        """Say what is waited for, or takes long; again if nothing was said lately."""
         now = datetime.now(UTC)
         self._told = {stage.key: self._told[stage.key] for stage in stages if stage.key in self._told}
         for stage in stages:

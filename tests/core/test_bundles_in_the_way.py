@@ -66,6 +66,7 @@ def code_of(ran: Ran) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("name", "options"),
     [
+        ("x.tar", ()),
         ("x.tar.001", ("--split", "1M")),
         ("x.tar.partial", ()),
         ("x.tar.001.partial", ("--split", "1M")),
@@ -235,6 +236,22 @@ def test_a_projects_lock_is_not_replaced(modelpm: Modelpm, stocked: dict[str, st
     ran = modelpm("-g", "export", "--bundle", ".", "--json", env=stocked, cwd=tmp_path / "p")
     assert code_of(ran) == (8, "in_the_way")
     assert sorted(p.name for p in (tmp_path / "p").iterdir()) == sorted(["blobs", name])
+
+
+@pytest.mark.parametrize("name", ["index.json", "oci-layout", ".modelpm.json"])
+def test_a_folder_of_something_else_is_left_alone(
+    modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "p").mkdir()
+    (tmp_path / "p" / name).write_text("precious")
+    ran = modelpm("-g", "export", "--bundle", "p", "--json", env=stocked)
+    assert code_of(ran) == (8, "in_the_way")
+    assert {p.name: p.read_text() for p in (tmp_path / "p").iterdir()} == {name: "precious"}
+
+
+def test_an_empty_file_may_become_a_bundle(modelpm: Modelpm, stocked: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "x.tar").touch()  # as mktemp makes it
+    assert modelpm("export", "--bundle", "x.tar", env=stocked).code == 0
 
 
 @pytest.mark.parametrize("folder", [False, True])

@@ -77,7 +77,7 @@ def test_an_entry_and_an_index_that_do_not_end_are_cut_off(
     with Manager(home=home) as manager, pytest.raises(ModelpmError) as large:
         manager.show("acme/a")
     assert large.value.code == "too_big"
-    monkeypatch.setattr("modelpm.catalog.remote.web.MAX_INDEX", 100)
+    monkeypatch.setattr("modelpm.catalog.remote.server.MAX_INDEX", 100)
     (site.folder / "index.json").write_bytes(b"{" + b" " * 10_000)
     with Manager(home=home) as manager:
         (error,) = manager.catalog_list.update().errors

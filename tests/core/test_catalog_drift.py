@@ -183,5 +183,7 @@ def test_a_digest_that_contradicts_the_source_is_an_integrity_error(
         manager.catalog_list.add("acme", str(folder))
     with modelpm.Manager(home=tmp_path / "home") as manager:
         (error,) = manager.install(["acme/a"]).errors
-    assert (error.code, error.exit_code) == (Code.DIGEST_MISMATCH, 4)
-    assert "changed after it was catalogued" in error.hints[0]
+        (tmp_path / "p").mkdir()
+        (locking,) = manager.init(tmp_path / "p").add(["acme/a"]).errors
+    assert (error.code, error.exit_code, locking.code) == (Code.ENTRY_CONTRADICTED, 4, Code.ENTRY_CONTRADICTED)
+    assert "the entry acme/a contradicts its source" in error.message

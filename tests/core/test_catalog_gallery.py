@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
@@ -19,7 +20,6 @@ from modelpm.catalog.gallery.convert import CannotBeImportedError, entry_of
 from modelpm.catalog.gallery.read import entries_in
 from modelpm.catalog.lint import audit
 from modelpm.errors import ModelpmError
-from modelpm.operations.new_entry import toml_of
 from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.galleries import gallery
@@ -32,7 +32,7 @@ HUB = "huggingface://acme/m/m-Q4_K_M.gguf"
 
 def made(**values: Any) -> Entry:
     raw = {"name": "m", "files": [{"filename": "m-Q4_K_M.gguf", "sha256": DIGEST, "uri": HUB}]} | values
-    return parse_entry("", CatalogText("m", toml_of(entry_of(raw))))
+    return parse_entry("", CatalogText("m", tomli_w.dumps(entry_of(raw))))
 
 
 def imported(home: Path, folder: Path, count: int) -> tuple[int, int]:
@@ -206,7 +206,7 @@ def test_whatever_a_gallery_says_makes_an_entry_or_a_reason(values: dict[str, An
         entry = entry_of({**values, "name": name, "files": files})
     except CannotBeImportedError:
         return
-    audit(CatalogText("m", toml_of(entry)))
+    audit(CatalogText("m", tomli_w.dumps(entry)))
 
 
 def test_a_gallery_is_read_from_its_address(httpserver: HTTPServer, home: Path, tmp_path: Path) -> None:

@@ -124,6 +124,21 @@ def test_an_unknown_id_is_answered_with_what_is_near() -> None:
     assert error.value.hints[0] == "did you mean `all-minilm-l6-v2`?"
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("qwen3-8b-q4_k_m", "qwen3-8b:q4_k_m"), ("q-q4_k_m", "q:q4_k_m"), ("other-q4_k_m", "two/other:q4_k_m")],
+)
+def test_a_variant_behind_a_dash_is_named_as_one(typed: str, meant: str) -> None:
+    about = 'schema = 1\n[aliases]\nq = "qwen3-8b"'
+    both = catalogs(one=DictCatalog([model("qwen3"), model("qwen3-8b")], about), two=DictCatalog([model("other")]))
+    with pytest.raises(NotFound) as error:
+        both.find(typed, None if "/" not in meant else "one")
+    assert error.value.hints[0] == f"did you mean `{meant}`?"
+    with pytest.raises(NotFound) as error:
+        both.find("qwen3-8b-q9")
+    assert ":" not in error.value.hints[0]
+
+
 def test_an_id_of_another_catalog_is_named_in_full() -> None:
     both = catalogs(one=DictCatalog([model("a")]), two=DictCatalog([model("qwen")]))
     with pytest.raises(NotFound, match="catalog `one` has no model `qwen`") as error:
@@ -147,7 +162,7 @@ def test_an_unknown_catalog_is_answered_with_what_there_is() -> None:
 def test_a_broken_catalog_costs_only_itself() -> None:
     both = catalogs(broken=Raising(), core=DictCatalog([model("a")]))
     assert both.find("a").name == "core/a"
-    assert [entry.name for entry in both.entries()] == ["core/a"]
+    assert found(both) == ["a"]
     assert both.names() == ("core/a",)
     assert [type(problem) for problem in both.problems] == [PluginError]
     with pytest.raises(PluginError, match="`broken` failed: RuntimeError: boom"):
@@ -233,7 +248,7 @@ def test_an_own_catalog_that_cannot_be_read_is_told_where_all_are_listed(tmp_pat
     assert both.names() == ("core/tiny",)
     assert set(warnings) == {f"the catalog `acme` is passed over: {both.problems[0]}"}
     with pytest.raises(ModelpmError, check=coded("unreadable_catalog", "invalid_catalog", "newer_schema")):
-        list(both.entries("acme"))
+        both.cards("acme")
     with pytest.raises(NotFound) as missing:
         both.find("nosuch")
     assert any("the catalog `acme` could not be read" in hint for hint in missing.value.hints)
@@ -306,9 +321,9 @@ def test_ids_of_the_wrong_type_are_the_plugins_fault_and_ids_outside_the_alphabe
 
 def test_a_model_with_a_newer_schema_is_passed_over_with_a_note_and_an_error_where_it_is_asked_for() -> None:
     one = catalogs(core=DictCatalog([model("a"), model("b", schema=9)]))
-    assert [entry.id for entry in one.entries()] == ["a"]
-    assert [problem.code for problem in one.problems] == ["newer_schema"]
-    assert len(one.problems) == len(list(one.entries()))  # the same note is not taken twice
+    assert found(one) == ["a"]
+    assert [problem.code for problem in one.problems] == ["invalid_catalog"]
+    assert len(one.problems) == len(found(one))  # the same note is not taken twice
     with pytest.raises(UsageError) as error:
         one.find("b")
     assert error.value.code == "newer_schema"

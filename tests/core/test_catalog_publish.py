@@ -60,6 +60,8 @@ def test_a_team_signs_and_a_stranger_installs(modelpm: Run, tmp_path: Path, site
     assert signed["until"].endswith("Z")
     updated = modelpm("catalog", "update")
     assert updated.stderr == "acme: updated, 1 model\n"
+    replaced = modelpm("catalog", "sign", "catalog", "--new-key", "timestamp", "--new-key", "snapshot")
+    assert replaced.stderr.endswith("\nReplaced the key of timestamp, snapshot; the old one is not valid\n")
     assert "Newer" in modelpm("search", "newer").stdout
     trusted = modelpm("catalog", "trust", "acme")
     assert trusted.code == 0
@@ -131,6 +133,68 @@ def test_a_renewed_root_is_followed(
     with Manager(home=home) as manager:
         assert manager.catalogs.cards("acme", choosing=True)[0].id == "a"
     assert (home / "cache" / "catalogs" / "acme" / "tuf" / "root_history" / "2.root.json").exists()
+
+
+@pytest.mark.parametrize("roles", [["timestamp"], ["targets", "snapshot"], ["root"], [*publish.DAYS]])
+def test_a_key_that_was_stolen_is_replaced_and_clients_follow(
+    publisher: publish.Publisher, site: Site, tmp_path: Path, roles: list[str]
+) -> None:
+    home, keys = tmp_path / "h", tmp_path / "keys"
+    with Manager(home=home) as manager:
+        manager.catalog_list.add("acme", site.url, root=site.folder / "metadata" / "1.root.json")
+    with Manager(home=home) as manager:
+        before = {role: (keys / f"{role}.pem").read_bytes() for role in publish.DAYS}
+        assert manager.catalog_list.sign(site.folder, keys, new_keys=roles).version == 2
+        (row,) = manager.catalog_list.update().rows
+        assert row.models == 1
+    changed = {role for role in publish.DAYS if (keys / f"{role}.pem").read_bytes() != before[role]}
+    assert changed == set(roles)
+    assert sorted(path.name for path in keys.iterdir()) == [f"{role}.pem" for role in sorted(publish.DAYS)]
+    root = json.loads((site.folder / "metadata" / "2.root.json").read_text())
+    assert len(root["signatures"]) == 1 + ("root" in roles)
+    assert publisher.sign().version == 3
+
+
+def test_a_key_that_was_replaced_signs_for_no_client_any_more(
+    publisher: publish.Publisher, site: Site, tmp_path: Path
+) -> None:
+    home, keys = tmp_path / "h", tmp_path / "keys"
+    shutil.copytree(keys, tmp_path / "stolen")
+    with Manager(home=home) as manager:
+        manager.catalog_list.add("acme", site.url, root=site.folder / "metadata" / "1.root.json")
+    publisher.sign(["timestamp"])
+    with Manager(home=home) as manager:
+        manager.catalog_list.update()
+        publish.Publisher(site.folder, tmp_path / "stolen").refresh()
+        (error,) = manager.catalog_list.update().errors
+    assert error.code == Code.CATALOG_SIGNATURE
+
+
+def test_a_run_that_ended_between_key_and_root_leaves_keys_that_work(
+    publisher: publish.Publisher, site: Site, tmp_path: Path
+) -> None:
+    keys = tmp_path / "keys"
+    old = (keys / "timestamp.pem").read_bytes()
+    (keys / "timestamp.pem.new").write_bytes((keys / "targets.pem").read_bytes())  # no root names it
+    assert publisher.sign().version == 2
+    assert (keys / "timestamp.pem").read_bytes() == old
+    publisher.sign(["timestamp"])
+    (keys / "timestamp.pem").rename(keys / "timestamp.pem.new")  # the root names it
+    (keys / "timestamp.pem").write_bytes(old)
+    publisher.sign()
+    assert sorted(path.name for path in keys.iterdir()) == [f"{role}.pem" for role in sorted(publish.DAYS)]
+    with Manager(home=tmp_path / "h") as manager:
+        manager.catalog_list.add("acme", site.url, root=site.folder / "metadata" / "1.root.json")
+
+
+def test_without_the_key_of_the_root_no_key_is_replaced(
+    publisher: publish.Publisher, site: Site, tmp_path: Path
+) -> None:
+    (tmp_path / "keys" / "root.pem").unlink()
+    with pytest.raises(NotFound, match=r"root\.pem is not there"):
+        publisher.sign(["timestamp"])
+    assert not (site.folder / "metadata" / "2.root.json").exists()
+    assert publisher.sign().version == 2
 
 
 def test_what_was_never_signed_says_how_to_begin(site: Site, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_a_pinned_source_with_other_bytes_is_a_broken_promise(hub: Hub, tmp_path
     shelf = Shelf(tmp_path, m=[{"path": "x.gguf", "sha256": digest(WEIGHTS), "sources": [f"hf://o/r@{commit}/x.gguf"]}])
     with pytest.raises(IntegrityError) as caught:
         shelf.manager.install("x/m")
-    assert caught.value.code == "digest_mismatch"
+    assert caught.value.code == "entry_contradicted"
 
 
 @pytest.mark.parametrize("own", [True, False])

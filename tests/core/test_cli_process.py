@@ -180,6 +180,20 @@ def test_the_second_signal_ends_a_process_at_once(clean_environ: dict[str, str],
         assert process.wait(30) == -signal.SIGINT
 
 
+def test_an_interruption_of_the_start_is_no_traceback(clean_environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Pressed:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name == 'modelpm.cli.main':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Pressed())\n"
+    )
+    environ = {**clean_environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([COMMAND, "list"], env=environ, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_a_signal_that_is_ignored_stays_so(hub: Hub, clean_environ: dict[str, str], home: Path) -> None:
     hub.add("acme/big", {"big.bin": os.urandom(4 << 20)})
     environ = {**clean_environ, "HF_ENDPOINT": hub.endpoint}

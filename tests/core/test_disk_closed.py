@@ -83,7 +83,7 @@ def test_a_home_that_is_not_there_asks_for_a_place(plain: Modelpm, tmp_path: Pat
     ran = plain("install", "tiny", env={"HOME": str(above / "nonexistent"), "MODELPM_HOME": ""})
     assert ran.code == 8
     assert f"{above} belongs to {STRANGER}" in ran.stderr
-    assert "hint: choose a folder that this user can write: export MODELPM_HOME=/path/to/folder" in ran.stderr
+    assert "choose a folder that this user can write: export MODELPM_HOME=/path/to/folder" in ran.stderr
     assert "chown" not in ran.stderr
 
 
@@ -131,3 +131,21 @@ def test_a_disk_that_is_only_read_is_no_internal_fault(
     assert "report it" not in done.stdout + done.stderr
     assert "Read-only file system" in done.stdout
     assert "ok    access" in done.stdout
+
+
+def test_the_queue_of_another_user_is_named(modelpm: Modelpm, plain: Modelpm, home: Path) -> None:
+    assert modelpm("queue", "add", "tiny").code == 0
+    jobs = home / "modelpm" / "queue" / "jobs.db"
+    give_away(jobs, 0o644)
+    ran = plain("queue", "add", "tiny")
+    assert (ran.code, f"{jobs} belongs to {STRANGER}" in ran.stderr) == (8, True), ran.stderr
+
+
+def test_a_name_without_a_folder_is_not_looked_for_in_the_current_one(
+    modelpm: Modelpm, plain: Modelpm, home: Path, tmp_path: Path
+) -> None:
+    assert modelpm("search", "tiny").code == 0
+    cache = home / "modelpm" / "cache"
+    give_away(cache, 0o755)
+    ran = plain("cache", "clean")
+    assert (ran.code, str(cache) in ran.stderr, f"{tmp_path}/search" in ran.stderr) == (8, True, False), ran.stderr

@@ -143,6 +143,23 @@ def test_groups_are_taken_when_they_are_asked_for(project: Project, manager: mod
         project.sync(groups=["gpuu"])
 
 
+def test_what_the_view_shows_of_a_group_stays_current(project: Project, shop: Shop) -> None:
+    (project.root / "models.toml").write_text('[models]\nstyle = "acme/style"\n[groups]\ngpu = ["style"]\n')
+    project.sync(groups=["gpu"])
+    shop.offer("style", "1.0", "1.1")
+    project.upgrade(sync=False)
+    with pytest.raises(CheckFailedError, match="style: not complete"):
+        project.sync(check=True)
+    with pytest.raises(NotFound) as caught:
+        project.path("style")
+    assert caught.value.hints == ("modelpm sync --group gpu",)
+    project.sync()
+    assert project.path("style").read_bytes() == shop.content("style", "1.1", "model.gguf")
+    shop.offer("style", "1.0", "1.1", "1.2")
+    project.upgrade()
+    assert project.path("style").read_bytes() == shop.content("style", "1.2", "model.gguf")
+
+
 def test_what_is_not_locked_any_more_is_named_and_taken_out_by_exact_only(project: Project) -> None:
     (project.root / "models" / "chat" / "notes.txt").write_text("mine")
     (project.root / "models.toml").write_text('[models]\nembed = "acme/embed"\n')

@@ -54,6 +54,24 @@ def test_the_link_opens_the_page_and_a_signal_ends_the_service(clean_environ: di
         assert "Traceback" not in rest
 
 
+def test_a_queue_that_cannot_run_is_said_and_tried_again(clean_environ: dict[str, str], home: Path) -> None:
+    runners = home / "modelpm" / "queue" / "runners"
+    runners.parent.mkdir(parents=True)
+    runners.write_text("in the way")
+    with serving(clean_environ, "--no-token") as (process, link):
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        assert "the jobs of the queue do not run: " in said
+        assert str(runners) in said
+        runners.unlink()
+        http = urllib3.PoolManager(retries=False)
+        job = http.request("POST", f"{link}api/v1/jobs", json={"spec": "tiny"}).json()
+        until(modelpm.Manager(home=home / "modelpm"), job["id"], JobStatus.COMPLETED)
+        http.clear()
+        process.send_signal(signal.SIGTERM)
+        assert "Traceback" not in process.communicate(timeout=30)[1]
+
+
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_the_next_service_resumes_what_the_last_one_left(
     clean_environ: dict[str, str],

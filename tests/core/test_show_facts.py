@@ -18,6 +18,7 @@ from modelpm.inspection.memory import memory_bytes
 from modelpm.operations.fitting import best
 from modelpm.results.report import Details, Fits, VariantDetails
 from tests.conftest import Ran
+from tests.support import catalogs
 from tests.support.codes import coded
 from tests.support.ggufs import language_model
 from tests.support.hub import Hub
@@ -101,6 +102,18 @@ def test_what_is_installed_is_read_from_the_disk(manager: modelpm.Manager, repo:
     assert [name for name, variant in found.items() if variant.installed] == ["q8_0"]
     assert (found["q8_0"].parameters, found["q4_k_m"].parameters) == (4096, 8 * 10**9)
     assert len(repo.requests(server="cdn")) == 2
+
+
+def test_without_headers_the_memory_that_the_catalog_names_decides(home: Path, tmp_path: Path) -> None:
+    needs = {"small": "1 MiB", "huge": "900 TiB", "unknown": None}
+    variants = [catalogs.variant(name, **{"min-memory": memory}) for name, memory in needs.items()]
+    entry = catalogs.model("a", release=[catalogs.release(variant=variants, **{"default-variant": "small"})])
+    folder = catalogs.write_catalog(tmp_path / "cat", [entry])
+    with modelpm.Manager(home=home, offline=True) as manager:
+        manager.catalog_list.add("acme", str(folder))
+    with modelpm.Manager(home=home, offline=True) as manager:
+        found = {v.name: (v.memory_bytes, v.fits.ram) for v in manager.show("acme/a").rows[0].variants}
+    assert found == {"small": (None, True), "huge": (None, False), "unknown": (None, None)}
 
 
 def test_a_server_that_fails_or_lies_leaves_facts_unknown(manager: modelpm.Manager, repo: Hub) -> None:
@@ -202,12 +215,30 @@ def test_nothing_that_fits_is_an_error_with_figures(known: dict[str, bool]) -> N
     assert "q4_k_m needs 5.0 GiB" in caught.value.hints[0]
 
 
-def test_what_is_installed_is_shown_without_its_source(home: Path, repo: Hub) -> None:
+def test_a_spec_shows_what_is_installed_of_it(modelpm: Command, repo: Hub) -> None:
+    environ = {"HF_ENDPOINT": repo.endpoint}
+    assert modelpm("install", "hf://acme/m-GGUF:Q8_0", env=environ).code == 0
+    for spec in ("hf://acme/m-GGUF", "acme/m-GGUF:Q8_0"):
+        (row,) = json.loads(modelpm("show", spec, "--json", env=environ).stdout)["items"]
+        assert row["installed"]["name"] == "m-gguf-q8_0"
+        assert [v["name"] for v in row["variants"] if v["installed"]] == ["q8_0"]
+    text = modelpm("show", "hf://acme/m-GGUF", env=environ).stdout
+    assert "Installed  as m-gguf-q8_0: " in text
+
+
+def test_a_file_of_several_variants_is_listed_once(modelpm: Command, hub: Hub) -> None:
+    hub.add("acme/t", {"config.json": b"{}", "model.safetensors": b"w" * 99, "onnx/model.onnx": b"o" * 99})
+    text = modelpm("show", "hf://acme/t", env={"HF_ENDPOINT": hub.endpoint}).stdout
+    assert [text.count(name) for name in (" onnx ", "config.json", "onnx/model.onnx")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("asked", ["m-gguf-q8_0", "hf://acme/m-GGUF:Q8_0"])
+def test_what_is_installed_is_shown_without_its_source(home: Path, repo: Hub, asked: str) -> None:
     with modelpm.Manager(home=home) as manager:
         manager.install("hf://acme/m-GGUF:Q8_0")
     repo.seen.clear()
     with modelpm.Manager(home=home, offline=True) as manager:
-        shown = manager.show("m-gguf-q8_0").rows[0]
+        shown = manager.show(asked).rows[0]
     (only,) = shown.variants
     assert (only.name, only.installed, only.parameters, only.context_length) == ("q8_0", True, 4096, 40_960)
     assert "cannot be asked" in shown.notes[0]

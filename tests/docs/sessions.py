@@ -6,6 +6,7 @@ and its output is not shown. ``…`` below a command asks for its output: :func:
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -89,15 +90,16 @@ class Place:
         return cls(folder, {**environ, "PATH": path, "HF_ENDPOINT": hub.endpoint})
 
     def run(self, command: str) -> str:
-        """Run a command of a session; return what it printed to both streams.
+        """Run a command where the one before left the session; return what it printed to both streams.
 
         Raises:
             AssertionError: It failed.
         """
+        where = self.folder / "bin" / "where"
+        at = where.read_text(encoding="utf-8").rstrip("\n") if where.exists() else self.folder
         done = subprocess.run(
-            ["bash", "-c", command],
+            ["bash", "-c", f"cd {shlex.quote(str(at))} && {{ {command}\n}} && pwd > {shlex.quote(str(where))}"],
             env={**self.environ, "COLUMNS": "100"},
-            cwd=self.folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -12,7 +12,7 @@ from modelpm.api import Reference, UsageError
 from modelpm.api.exporting import Adoptable, Alias, Entry, ExportedFile, ExportedModel, Exporter, Link, Text
 from modelpm.api.inspection import Facts
 from modelpm.testing import check_exporter
-from modelpm_apps import _MADE as MADE
+from modelpm_apps import _EXPORTERS as MADE
 from modelpm_apps.places import Places
 from tests.support.arriving import about
 

@@ -1,7 +1,7 @@
-"""The public plugin API: Protocols to implement, values to answer with, errors to raise.
+"""The public plugin API: protocols to implement, values to return, errors to raise.
 
 A plugin is a module named by an entry point. The entry's group is ``modelpm.<kind>.v1``, its name is the routing key
-(a scheme, an algorithm, …), and the module holds one hook implementation a kind, which answers ``name → object``::
+(a scheme, an algorithm, …), and the module holds one hook implementation per kind, which returns the object of a name::
 
     from modelpm.api import Source, hookimpl
 
@@ -209,10 +209,10 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
-if not TYPE_CHECKING:  # a type checker reads the imports above, and would believe any name of a __getattr__
+if not TYPE_CHECKING:  # a type checker reads the imports above; with __getattr__ it would accept any name
 
     def __getattr__(name: str) -> Any:
-        """Import a public name when it is first used, so that a start pays only for what it needs."""
+        """Import a public name at its first use, so that start-up pays only for what it needs."""
         from modelpm.text.lazy import imported
 
         if name in _MOVED:

@@ -1,4 +1,4 @@
-"""What an attestor is asked, and what it says: who signed a model, and whether the files are those that were signed."""
+"""The values and the protocol of attestors, which tell who signed a model and whether its files are the signed ones."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ _NOTHING: Mapping[str, bytes] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """Whose signatures count, as the user or the project says.
+    """The signers whose signatures count, as the user or the project configures them.
 
     Attributes:
-        keys: The contents of files with public keys, by path: PEM, or what another scheme writes.
+        keys: The contents of files with public keys, by path: PEM, or the format of another scheme.
         certificates: The contents of files with certificates of authorities, by path.
-        subjects: Names of which a signer's certificate must have one; empty where each name counts.
+        subjects: The signer's certificate must have one of these names; empty accepts every name.
     """
 
     keys: Mapping[str, bytes] = field(default_factory=lambda: _NOTHING)
@@ -27,12 +27,12 @@ class Trusted:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The model that a signature is held against; modelpm hashed its files.
+    """The model that a signature is checked against; modelpm hashed its files.
 
     Attributes:
-        digests: SHA-256 of every file of the model, by path; those of its signatures, too.
+        digests: SHA-256 of every file of the model, by path, including its signatures.
         signatures: The paths of its signatures, which need not be signed themselves.
-        is_whole: Whether every file was asked for, with ``:all``: else files may have been left out on purpose.
+        is_whole: Whether the user asked for every file, with ``:all``; else files may be left out on purpose.
     """
 
     digests: Mapping[str, str]
@@ -45,9 +45,9 @@ class Attestation:
     """What a signature proves.
 
     Attributes:
-        signer: Who signed, in words that are the same on every machine, because a lock keeps them: ``key sha256:…``;
-            empty where no signature of a trusted signer stands.
-        findings: What is wrong. A signature counts where it has a signer, and no finding is a reason to refuse.
+        signer: The signer, in words that are the same on every machine, because a lock keeps them: ``key sha256:…``;
+            empty if no trusted signer made a valid signature.
+        findings: The problems. A signature counts if it has a signer, and no finding is a reason to refuse.
     """
 
     signer: str
@@ -59,18 +59,18 @@ class Attestor(Protocol):
 
     @property
     def names(self) -> Collection[str]:
-        """Return the globs of the names that its signatures have in a model: ``model.sig``, ``*.sig``."""
+        """Return the globs for the names of its signatures in a model: ``model.sig``, ``*.sig``."""
         ...
 
     def attest(self, signature: bytes, claim: Claim, trusted: Trusted) -> Attestation | None:
-        """Say who signed, and whether the files are those that were signed; None for bytes of another scheme.
+        """Return who signed, and whether the files are the signed ones; None for bytes of another scheme.
 
         Args:
             signature: The bytes of the file.
             claim: The model.
-            trusted: Whose signatures count.
+            trusted: The signers whose signatures count.
 
         Raises:
-            UsageError: A key or a certificate of ``trusted`` is none.
+            UsageError: A key or a certificate of ``trusted`` is malformed.
         """
         ...

@@ -1,4 +1,4 @@
-"""For the commands of plugins: the Manager of the run."""
+"""The decorator that gives a plugin's command the Manager of the run."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -9,10 +9,10 @@ _R = TypeVar("_R")
 
 
 def pass_manager(function: Callable[Concatenate[Any, _P], _R]) -> Callable[_P, _R]:
-    """Give the function of a Click command the :class:`modelpm.Manager` of this run, as its options say.
+    """Pass the :class:`modelpm.Manager` of this run, made with the run's options, to the function of a Click command.
 
-    With ``--json``, what the command prints is kept back, and ``items`` of the document are what it returns: a mapping,
-    or a list of them.
+    With ``--json``, modelpm hides what the command prints. The function then returns the ``items`` of the document: a
+    mapping, or a list of mappings.
     """
 
     @wraps(function)

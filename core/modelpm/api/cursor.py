@@ -1,4 +1,4 @@
-"""Bytes to inspect, local or remote, and a cursor that reads them forward in few bounded pieces."""
+"""Bytes to inspect, local or remote, and a cursor that reads them forward in a few bounded pieces."""
 
 from dataclasses import dataclass
 from struct import Struct
@@ -22,7 +22,7 @@ class Memory:
         return len(self.data)
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from ``offset``: ``length`` of them, or those up to the end."""
+        """Return ``length`` bytes from ``offset`` on, or fewer at the end."""
         return self.data[offset : offset + length]
 
 
@@ -35,7 +35,7 @@ class Part:
     size: int
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from ``offset``: ``length`` of them, or those up to the end of the part."""
+        """Return ``length`` bytes from ``offset`` on, or fewer at the end of the part."""
         return self.source.read(self.start + offset, max(0, min(length, self.size - offset)))
 
 
@@ -68,9 +68,9 @@ class Cursor:
 
         Args:
             source: The bytes.
-            start: Where to begin.
-            first: How many bytes the first request asks for.
-            limit: How many bytes may be fetched; more is a ``BoundError``.
+            start: The offset to begin at.
+            first: The bytes of the first request.
+            limit: The most bytes to fetch; more is a ``BoundError``.
         """
         self.end = source.size
         self._source, self._first, self._step, self._limit = source, first, first, limit
@@ -85,8 +85,8 @@ class Cursor:
         """Return the next bytes.
 
         Raises:
-            CutError: The file ends before.
-            BoundError: More bytes would be fetched than the limit allows.
+            CutError: The file ends too early.
+            BoundError: The limit does not allow so many bytes.
         """
         at = self._at
         if at + count > len(self._buffer):
@@ -96,7 +96,7 @@ class Cursor:
         return self._buffer[at : at + count]
 
     def skip(self, count: int) -> None:
-        """Pass over bytes without fetching them."""
+        """Skip bytes without fetching them."""
         if self._at + count <= len(self._buffer):
             self._at += count
             return
@@ -110,7 +110,7 @@ class Cursor:
         return int.from_bytes(self.take(size), "little")
 
     def line(self, most: int) -> bytes:
-        """Return the bytes up to the next newline, which is passed over; at most ``most`` of them are kept."""
+        """Return the bytes before the next newline, at most ``most`` of them; skip the newline."""
         kept = bytearray()
         while True:
             if self._at == len(self._buffer):
@@ -124,7 +124,7 @@ class Cursor:
                 return bytes(kept)
 
     def skip_strings(self, count: int) -> None:
-        """Pass over strings that each have an 8-byte length before them, as fast as a vocabulary needs."""
+        """Skip strings that each follow an 8-byte length, fast enough for a vocabulary."""
         length, width = LENGTH.unpack_from, LENGTH.size
         while count:
             if self._at + width > len(self._buffer):

@@ -1,4 +1,4 @@
-"""Events: frozen values for what happens, and the bus that delivers them to subscribers.
+"""Events: frozen values, and the bus that delivers them to subscribers.
 
 A verb gets a :class:`Bus` and emits events on it. Progress, the auditor, the collector of warnings and the caller's
 own functions subscribe.
@@ -21,10 +21,10 @@ _PAUSE = 0.1  # seconds between two values of a stage
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """Something went wrong without stopping anything.
+    """A warning: a problem that does not stop the verb.
 
     Attributes:
-        text: What, in a sentence.
+        text: The problem, in a sentence.
     """
 
     text: str
@@ -32,7 +32,7 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Progressed:
-    """A model came further.
+    """The progress of a model.
 
     Attributes:
         values: The model's own progress first, then one value for each file under way.
@@ -43,15 +43,15 @@ class Progressed:
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """An act is about to begin, or has ended; a subscriber that raises stops one that has not begun.
+    """An act begins, or has ended; a subscriber that raises at the beginning stops the act.
 
     Attributes:
         run: Identifies the act, at its beginning and at its end.
         action: Verb and phase, e.g. ``install.begin``.
-        resource_type: What is acted on, e.g. ``model``.
-        resource_id: Which one.
-        success: None as long as it is not known.
-        user: Who acts; None means the configured user.
+        resource_type: The type of the resource, e.g. ``model``.
+        resource_id: The name of the resource.
+        success: None until the act has ended.
+        user: The user who acts; None means the configured user.
         details: JSON types.
     """
 
@@ -69,15 +69,15 @@ if TYPE_CHECKING:
 
 
 class Subscriber(Protocol):
-    """Takes what happens."""
+    """Receives events."""
 
     def take(self, happening: "Happening") -> None:
-        """Take one value. Called from the threads that work, and must be quick."""
+        """Take one value. Worker threads call this, so it must be quick."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bus:
-    """Takes what happens to every subscriber, in the order of their subscription.
+    """Delivers events to every subscriber, in the order of their subscription.
 
     Immutable, and thread-safe if its subscribers are.
 
@@ -97,7 +97,7 @@ class Bus:
             subscriber.take(happening)
 
     def warn(self, text: str) -> None:
-        """Tell what went wrong without stopping anything."""
+        """Tell a warning."""
         self.tell(Warned(without_secrets(text)))
 
     def progress(self, values: "Sequence[Progress]") -> None:
@@ -105,10 +105,10 @@ class Bus:
         self.tell(Progressed(values))
 
     def event(self, run: str, action: str, fields: Mapping[str, Any]) -> None:
-        """Tell of a step of a transfer, or of what a plugin has to say.
+        """Tell a step of a transfer, or an event of a plugin.
 
         Args:
-            run: The run it belongs to; empty where it belongs to none.
+            run: The run that it belongs to; empty if none.
             action: What happened, such as ``file.retry``.
             fields: Its details, in JSON types.
         """
@@ -123,21 +123,21 @@ class Bus:
             self.tell(stage)
 
     def stage(self, stage: "Stage") -> None:
-        """Tell that something takes long, or is over."""
+        """Tell a stage: something that takes long begins, advances or ends."""
         self.tell(replace(stage, about=without_secrets(stage.about), detail=without_secrets(stage.detail)))
 
     @contextmanager
     def during(
         self, work: "Work", about: str, *, model: str = "", detail: str = "", total: int | None = None
     ) -> Iterator["Ongoing"]:
-        """Tell that something is done while the block runs; where it is counted, from the first count on.
+        """Tell a stage while the block runs; a counted one begins with its first count.
 
         Args:
-            work: What is done.
-            about: To what.
-            model: The model's name, where it is done to a file of one.
-            detail: More about it.
-            total: Bytes, or things, there are, where the block counts them.
+            work: The kind of work.
+            about: The object of the work.
+            model: The model's name, if the object is a file of a model.
+            detail: Further words.
+            total: Bytes or items in total, if the block counts them.
         """
         from modelpm.api.stages import Stage
 
@@ -153,11 +153,11 @@ class Bus:
 
 @dataclass(slots=True)
 class Ongoing:
-    """A stage that lasts; used by one thread.
+    """A running stage; used by one thread.
 
     Attributes:
         bus: Gets its values, at most ten a second.
-        stage: How far it is.
+        stage: Its latest value.
     """
 
     bus: Bus
@@ -165,28 +165,28 @@ class Ongoing:
     _told: float = 0.0
 
     def tell(self) -> None:
-        """Tell how far it is."""
+        """Tell its latest value."""
         self._told = time.monotonic()
         self.bus.stage(self.stage)
 
     def end(self) -> None:
-        """Tell that it is over, where it was told at all."""
+        """Tell that the stage has ended, if it was told before."""
         if self._told:
             self.bus.stage(replace(self.stage, ended=True))
 
     def at(self, detail: str) -> None:
-        """Tell which part it is at."""
+        """Tell the current part."""
         self.stage = replace(self.stage, detail=detail)
         self.tell()
 
     def through(self, chunks: "Iterable[bytes]") -> "Iterator[bytes]":
-        """Yield the chunks, and count each after it was used."""
+        """Yield the chunks, and count each after its use."""
         for chunk in chunks:
             yield chunk
             self.add(len(chunk))
 
     def add(self, count: int) -> None:
-        """Count bytes, or things, that are done since the last call."""
+        """Count further bytes or items."""
         self.stage = replace(self.stage, done=(self.stage.done or 0) + count)
         if time.monotonic() - self._told >= _PAUSE:
             self.tell()

@@ -1,4 +1,4 @@
-"""What an exporter answers with: the files by which another program finds an installed model, as plain values."""
+"""The values and protocols of exporters: the files by which another program finds an installed model."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from modelpm.api.inspection import Facts
 from modelpm.api.types import Reference
 
 MOST_TEXT = 1 << 20
-"""Bytes of a small generated file."""
+"""The most bytes of a generated file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class ExportedFile:
         path: Relative POSIX path inside the model.
         size: Bytes.
         sha256: Of its bytes, 64 lower-case hexadecimal digits.
-        role: What it is for: ``weights``, ``projector``, ``vae``, ``config``, ….
+        role: Its role: ``weights``, ``projector``, ``vae``, ``config``, ….
         sources: Where it is published, with the file in ``Reference.file``; best first.
     """
 
@@ -42,13 +42,13 @@ class ExportedModel:
 
     Attributes:
         name: Its name in the environment.
-        spec: What it was installed by.
+        spec: The spec that installed it.
         files: Every file.
         entry_point: The file that a program opens, or the folder (``.``).
         format: ``gguf``, ``safetensors``, ….
-        variant: Its variant; empty where there is one only.
-        license: SPDX identifier where it is known.
-        asked: What the spec asks a source for, with the branch or tag that it names; None for a catalog's model.
+        variant: Its variant; empty if there is one only.
+        license: SPDX identifier; empty if unknown.
+        asked: The spec as a reference, with its branch or tag; None for a catalog's model.
     """
 
     name: str
@@ -61,18 +61,18 @@ class ExportedModel:
     asked: Reference | None = None
 
     def of_role(self, *roles: str) -> tuple[ExportedFile, ...]:
-        """Return the files of some roles."""
+        """Return the files with one of these roles."""
         return tuple(file for file in self.files if file.role in roles)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A file of the model appears in the program's folder, at no cost in space where the disk allows it.
+    """A file of the model in the program's folder; it takes no space if the disk allows that.
 
     Attributes:
         path: Relative POSIX path below the program's folder.
         file: The path of the file inside the model.
-        is_edited: Whether the program may write to files there. They get bytes of their own, and are writable.
+        is_edited: Whether the program may edit the file; it then gets its own, writable copy.
     """
 
     path: str
@@ -82,12 +82,12 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A small generated file appears in the program's folder.
+    """A small generated file in the program's folder.
 
     Attributes:
         path: Relative POSIX path below the program's folder.
         text: The content, at most :data:`MOST_TEXT` bytes in UTF-8.
-        yields: Whether the program's own file in its place is left there, and the model linked without this one.
+        yields: Whether the program's own file at this path stays, and the model is linked without this one.
     """
 
     path: str
@@ -97,7 +97,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Alias:
-    """A relative symlink to a :class:`Link` of the same plan; where a disk has none, another link to its file.
+    """A relative symlink to a :class:`Link` of the same plan; another link to its file on a disk without symlinks.
 
     Attributes:
         path: Relative POSIX path below the program's folder.
@@ -109,7 +109,7 @@ class Alias:
 
 
 Entry = Link | Text | Alias
-"""One thing that appears in a program's folder; a plan lists them in the order in which they are made."""
+"""One entry of a program's folder; modelpm makes the entries in the order of the plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +117,9 @@ class FoundFile:
     """A file of a model that a program has.
 
     Attributes:
-        path: Relative POSIX path by which people know it: ``OWNER/REPO/FILE``, ``MODEL/FILE``. modelpm finds the
-            models in these paths as in a folder that it imports.
-        place: Where it is.
+        path: Relative POSIX path for people: ``OWNER/REPO/FILE``, ``MODEL/FILE``. modelpm finds the models in these
+            paths as in a folder that it imports.
+        place: The path of the file.
     """
 
     path: str
@@ -127,7 +127,7 @@ class FoundFile:
 
 
 class Exporter(Protocol):
-    """Knows how one program keeps its models. It links and writes nothing: modelpm does."""
+    """Knows how one program keeps its models. It returns a plan; modelpm links and writes."""
 
     @property
     def title(self) -> str:
@@ -135,26 +135,26 @@ class Exporter(Protocol):
         ...
 
     def folders(self) -> Iterable[Path]:
-        """Return where the program may keep its models on this machine, most likely first; they need not be there."""
+        """Return the folders in which the program may keep its models, most likely first; they need not exist."""
         ...
 
     def plan(self, model: ExportedModel, facts: Mapping[str, Facts], folder: Path) -> Iterable[Entry]:
-        """Return what must appear in the program's folder so that it finds the model. Pure: it reads no file.
+        """Return the entries by which the program finds the model. Pure: it reads no file.
 
         Args:
             model: The model.
-            facts: What the headers of its files say, by the path of the file.
+            facts: The facts from the headers of its files, by the path of the file.
             folder: The program's folder, for files that must name it.
 
         Raises:
-            UsageError: The program cannot use the model; says why.
+            UsageError: The program cannot use the model; the message says why.
         """
         ...
 
 
 @runtime_checkable
 class Adoptable(Protocol):
-    """Optional protocol: an exporter that tells what a program has, so that modelpm can adopt it."""
+    """Optional protocol: an exporter that lists a program's models, so that modelpm can adopt them."""
 
     def files(self, folder: Path) -> Iterable[FoundFile]:
         """Return the finished files of models in the program's folder. Reads names and small files only."""

@@ -14,17 +14,17 @@ _MAX_BYTES = 1 << 20
 
 
 class FolderCatalog:
-    """The catalog in a folder; a catalog plugin needs to be no more than this and the folder.
+    """The catalog in a folder; a catalog plugin needs only this class and the folder.
 
     Args:
-        path: The folder. Read again each time it is asked for.
+        path: The folder; each call reads it again.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def ids(self) -> Iterable[str]:
-        """Return the ids there are, by the files' names.
+        """Return the ids, from the names of the files.
 
         Raises:
             NotFound: No such folder.
@@ -46,7 +46,7 @@ class FolderCatalog:
         return read_text(self._path / "models" / f"{id}.toml")
 
     def stamps(self) -> Mapping[str, str]:
-        """As :meth:`modelpm.api.Stamped.stamps`: what the system says of each file.
+        """As :meth:`modelpm.api.Stamped.stamps`: from the size and the times of each file.
 
         Raises:
             NotFound: No such folder.
@@ -59,7 +59,7 @@ class FolderCatalog:
             raise self._closed(error) from None
 
     def ignored(self) -> Iterable[Path]:
-        """Return what is in the folder of models and is not read as one; hidden files aside.
+        """Return the files in the folder of models that the catalog ignores, except hidden files.
 
         Raises:
             NotFound: No such folder.
@@ -74,7 +74,7 @@ class FolderCatalog:
         """Return ``catalog.toml``.
 
         Raises:
-            NotFound: There is none, so this is not a catalog.
+            NotFound: The file does not exist, so this is not a catalog.
             UsageError: The file is not text, or too big.
         """
         return read_text(self._path / "catalog.toml")
@@ -88,7 +88,7 @@ def read_text(path: Path) -> CatalogText:
     """Return the TOML in a file.
 
     Raises:
-        NotFound: There is none; code ``unreadable_catalog`` where the system does not let us look.
+        NotFound: It does not exist; code ``unreadable_catalog`` if the system refuses access.
         UsageError: The file is not text, or too big.
     """
     try:

@@ -1,4 +1,4 @@
-"""What an inspector is asked, and what it says of a file: facts, problems of its structure, danger of loading it."""
+"""The values and protocols of inspectors: facts of a file, problems of its structure, danger of loading it."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,17 +6,17 @@ from enum import StrEnum
 from typing import Final, Protocol, runtime_checkable
 
 HEAD: Final = 4096
-"""How many bytes of a file's beginning an inspector is given to recognize it."""
+"""The first bytes of a file that an inspector gets to recognize it."""
 
 MOST_PROBLEMS: Final = 20
 """A file of a million damaged tensors is one finding, not a million lines."""
 
 
 class Danger(StrEnum):
-    """What loading the file can do.
+    """The danger of loading a file.
 
-    ``PICKLE`` admits pickles that only rebuild tensors, arrays and plain data; ``CODE`` is everything else that can run
-    code, and what could not be judged.
+    ``PICKLE`` means pickles that only rebuild tensors, arrays and plain data; ``CODE`` everything else that can run
+    code, or that modelpm cannot judge.
     """
 
     NONE = "none"
@@ -25,7 +25,7 @@ class Danger(StrEnum):
 
 
 class ProblemKind(StrEnum):
-    """What a problem is about."""
+    """The kind of a problem."""
 
     STRUCTURE = "structure"
     DANGER = "danger"
@@ -34,11 +34,11 @@ class ProblemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong with a file.
+    """One problem of a file.
 
     Attributes:
         kind: Whether its structure, its danger, or its name is at fault.
-        message: What is wrong, for the user.
+        message: The problem, for the user.
     """
 
     kind: ProblemKind
@@ -51,8 +51,8 @@ class TensorSummary:
 
     Attributes:
         count: How many tensors the file declares.
-        nbytes: Their bytes together, as far as their types are known.
-        types: How many bytes each type has.
+        nbytes: The bytes of all tensors of known types.
+        types: The bytes of each type.
     """
 
     count: int
@@ -61,18 +61,18 @@ class TensorSummary:
 
     @property
     def main_type(self) -> str | None:
-        """Return the type that most bytes have."""
+        """Return the type with the most bytes."""
         return max(self.types, key=lambda name: self.types[name], default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """The KV cache of layers that are alike.
+    """The KV cache of equal layers.
 
     Attributes:
-        layers: How many they are.
-        values: Numbers that each of them keeps for one token: its keys and values.
-        window: How many tokens it looks back; 0 for all of them.
+        layers: The number of layers.
+        values: Numbers that each layer keeps for one token: its keys and values.
+        window: Tokens that it keeps; 0 for all.
     """
 
     layers: int
@@ -82,15 +82,15 @@ class Cache:
 
 @dataclass(frozen=True, slots=True)
 class Dimensions:
-    """What decides how much memory a language model needs beside its weights.
+    """The dimensions that decide how much memory a language model needs beside its weights.
 
     Attributes:
         embedding: Numbers of one token's vector.
         feed_forward: Numbers that the widest feed-forward layer computes for one token.
         attention: Numbers that the keys and values of all heads of a layer have for one token.
-        vocabulary: Tokens; 0 where the header does not say.
+        vocabulary: Tokens; 0 if the header does not say.
         cache: The KV cache of the layers that have one.
-        state: Bytes that recurrent layers keep whatever the context is.
+        state: Bytes that recurrent layers keep for any context.
     """
 
     embedding: int
@@ -103,20 +103,20 @@ class Dimensions:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a header says of the model; ``None`` is what it does not say.
+    """The facts that a header tells of a model; ``None`` if it does not tell.
 
     Attributes:
         architecture: As the header names it: ``llama``, ``whisper``.
         parameters: Elements of all tensors together.
-        quantization: The file type the header names, else the type that most bytes have.
+        quantization: The file type in the header, else the type with the most bytes.
         context_length: Tokens.
         tensors: The tensor table in short.
-        tokenizer: Whether the file brings its tokenizer.
+        tokenizer: Whether the file holds its tokenizer.
         license: As the header names it.
         split: Number of this part, counted from one, and how many parts there are.
-        header_bytes: Where the tensors' bytes begin.
-        model: What tells the model from others: files that say the same here are one model in several precisions.
-        dimensions: What decides how much memory a language model needs.
+        header_bytes: The offset of the tensors' bytes.
+        model: Identifies the model: files with the same text are one model in several precisions.
+        dimensions: The dimensions that decide how much memory a language model needs.
     """
 
     architecture: str | None = None
@@ -134,12 +134,12 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Where the bytes of one tensor are in a file.
+    """The place of one tensor in a file.
 
     Attributes:
         name: As the file names it.
-        kind: Its type and the shape of its rows: of two tensors of one name and kind, the smaller may be the beginning
-            of the larger.
+        kind: Its type and the shape of its rows. Of two tensors with the same name and kind, the smaller may be the
+            beginning of the larger.
         start: Offset of its first byte.
         stop: Offset after its last byte.
     """
@@ -152,15 +152,15 @@ class Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What the inspection of one file found.
+    """The findings of the inspection of one file.
 
     Attributes:
-        format: What the bytes are; ``None`` if no format recognizes them.
-        facts: What the header says.
-        danger: What loading the file can do.
-        problems: What is wrong, at most ``MOST_PROBLEMS`` and one line that counts the rest.
+        format: The format of the bytes; ``None`` if no inspector recognizes them.
+        facts: The facts from the header.
+        danger: The danger of loading the file.
+        problems: The problems, at most ``MOST_PROBLEMS`` and one line that counts the rest.
         refused: Names that a pickle imports beyond the allow-list.
-        external: Files that this one refers to, such as an ONNX graph's external data.
+        external: Files that this file needs, such as an ONNX graph's external data.
     """
 
     format: str | None
@@ -189,7 +189,7 @@ def _few(kind: ProblemKind, messages: Sequence[str]) -> tuple[Problem, ...]:
 
 
 def worst(dangers: Sequence[Danger]) -> Danger:
-    """Return the gravest of several dangers."""
+    """Return the greatest of several dangers."""
     return max(dangers, key=list(Danger).index, default=Danger.NONE)
 
 
@@ -198,16 +198,16 @@ class ByteSource(Protocol):
 
     @property
     def size(self) -> int:
-        """Return how many bytes there are."""
+        """Return the number of bytes."""
         ...
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return the bytes from ``offset``: ``length`` of them, or those up to the end."""
+        """Return ``length`` bytes from ``offset`` on, or fewer at the end."""
         ...
 
 
 class Inspector(Protocol):
-    """Reads one format. modelpm asks every inspector; another's adds findings, and never clears what ours found."""
+    """Reads one format. modelpm asks every inspector; a plugin can add findings, but not clear modelpm's own."""
 
     @property
     def formats(self) -> Collection[str]:
@@ -216,26 +216,26 @@ class Inspector(Protocol):
 
     @property
     def claims(self) -> Mapping[str, Collection[str]]:
-        """Return the formats that the bytes must be, by the ending of a file's name that promises them."""
+        """Return the formats that each ending of a file's name promises."""
         ...
 
     @property
     def suspects(self) -> Collection[str]:
-        """Return endings of names for which ``inspect`` is asked although ``recognizes`` says no."""
+        """Return the endings of files to inspect even if ``recognizes`` returns False."""
         ...
 
     def recognizes(self, head: bytes) -> bool:
-        """Return whether the first ``HEAD`` bytes are those of the format."""
+        """Return whether the first ``HEAD`` bytes are of the format."""
         ...
 
     def inspect(self, source: ByteSource) -> Findings:
-        """Hold a whole file against the rules of the format. Reads bounded, in linear time."""
+        """Check a whole file against the rules of the format. Reads bounded, in linear time."""
         ...
 
 
 @runtime_checkable
 class Glancer(Protocol):
-    """Optional protocol: an inspector that knows by the first bytes that a file is dangerous."""
+    """Optional protocol: an inspector that knows from the first bytes that a file is dangerous."""
 
     def glance(self, head: bytes) -> Danger:
         """Return the least danger that the first ``HEAD`` bytes prove."""
@@ -244,28 +244,28 @@ class Glancer(Protocol):
 
 @runtime_checkable
 class Suspicious(Protocol):
-    """Optional protocol: an inspector that is also asked of bytes that another one recognized first."""
+    """Optional protocol: an inspector that also judges bytes that another inspector recognized."""
 
     def may_be(self, head: bytes) -> bool:
-        """Return whether only the whole file tells if it is of this format, too."""
+        """Return whether the whole file must be read to know if it is also of this format."""
         ...
 
 
 @runtime_checkable
 class Embedded(Protocol):
-    """Optional protocol: an inspector of a format that programs find in a file that begins as another one."""
+    """Optional protocol: an inspector of a format that programs find inside a file that begins as another format."""
 
     def begins_later(self, source: ByteSource) -> bool:
-        """Return whether the format begins behind the first byte: readers of zip archives look from the end."""
+        """Return whether the format begins after the first byte: programs find a zip archive from its end."""
         ...
 
 
 @runtime_checkable
 class HeaderReader(Protocol):
-    """Optional protocol: an inspector that reads the facts of a remote file by few ranges."""
+    """Optional protocol: an inspector that reads the facts of a remote file with a few ranges."""
 
     def read(self, source: ByteSource) -> Facts | None:
-        """Return what the header says, without its tokenizer and its tensor table.
+        """Return the facts from the header, without reading its tokenizer and its tensor table.
 
         Raises:
             MalformedError: The header breaks the rules of the format, or a bound.
@@ -275,7 +275,7 @@ class HeaderReader(Protocol):
 
 @runtime_checkable
 class TensorLister(Protocol):
-    """Optional protocol: an inspector that says where the tensors of a file are, by its header."""
+    """Optional protocol: an inspector that reads the places of a file's tensors from its header."""
 
     def tensors(self, source: ByteSource) -> Sequence[Tensor]:
         """Return the tensors whose size is known.

@@ -28,12 +28,12 @@ class Source(Protocol):
     """Serves a URI scheme: lists files and opens ranges of their bytes."""
 
     def resolve(self, reference: Reference) -> Snapshot:
-        """List everything at an immutable revision.
+        """List every file at an immutable revision.
 
         Raises:
-            NotFound: No such thing.
-            Denied: It exists, or may exist, and is not for this caller.
-            Unavailable: Worth retrying.
+            NotFound: It does not exist.
+            Denied: This caller may not see it.
+            Unavailable: A retry may succeed.
         """
         ...
 
@@ -42,14 +42,14 @@ class Source(Protocol):
     ) -> AbstractContextManager[Stream]:
         """Open the bytes from ``start`` to ``stop`` (exclusive); called from several threads at once.
 
-        A source that cannot begin at ``start`` says so in ``Stream.start``; one that cannot stop may send more. An
-        ``OSError``, ``TimeoutError`` or ``EOFError`` out of this call, ``chunks`` or ``readinto`` is the network's, and
-        counts as :class:`Unavailable`.
+        A source that cannot begin at ``start`` says so in ``Stream.start``; one that cannot stop at ``stop`` may send
+        more. An ``OSError``, ``TimeoutError`` or ``EOFError`` out of this call, ``chunks`` or ``readinto`` counts as
+        :class:`Unavailable`.
 
         Raises:
-            Expired: The location has run out; resolve again.
-            Unavailable: Worth retrying.
-            NotFound: The file is gone.
+            Expired: The location has expired; resolve again.
+            Unavailable: A retry may succeed.
+            NotFound: The file no longer exists.
             Denied: The server refused.
         """
         ...
@@ -60,24 +60,24 @@ class Closing(Protocol):
     """Optional protocol: a source that holds connections, threads or files."""
 
     def close(self) -> None:
-        """Release them; called once, when the manager closes. Nothing is asked of the source afterwards."""
+        """Release them; called once, when the manager closes. No call follows."""
         ...
 
 
 @runtime_checkable
 class Parser(Protocol):
-    """Optional protocol: a source with a grammar of its own.
+    """Optional protocol: a source with its own grammar.
 
-    A lock writes ``str(reference) + "/" + path`` for each file, with the reference of the listing, or the reference of
-    the file where that has one. ``parse`` must read both back, and ``resolve`` or ``locate`` must serve what it reads.
-    It may leave the path of the file in ``path``, or split it off into ``file``: then all of it, as the listing has it.
+    A lock writes ``str(reference) + "/" + path`` for each file, with the reference of the listing, or of the file if it
+    has its own. ``parse`` must read both forms, and ``resolve`` or ``locate`` must serve the result. ``parse`` may
+    leave the path of the file in ``path``, or split it off into ``file``: then the whole path, as in the listing.
     """
 
     def parse(self, rest: str) -> Reference:
-        """Read what follows ``scheme://``. Without it, all of the rest is the path, but for a ``:VARIANT`` at its end.
+        """Parse the text after ``scheme://``. The default takes all of it as the path, except a final ``:VARIANT``.
 
-        What the user chose goes into the reference: ``:VARIANT`` into ``quantization``, a file of the listing into
-        ``file``. Snapshots come without either.
+        The user's choice goes into the reference: ``:VARIANT`` into ``quantization``, a file of the listing into
+        ``file``. Snapshots have neither.
 
         Raises:
             UsageError: The text is malformed.
@@ -87,15 +87,15 @@ class Parser(Protocol):
 
 @runtime_checkable
 class WholeSource(Protocol):
-    """Optional protocol: a source that requests a whole file in another way than a range of it."""
+    """Optional protocol: a source that requests a whole file in another way than a range."""
 
     def open_whole(self, file: RemoteFile, location: str) -> AbstractContextManager[Stream]:
-        """Return a context that yields all bytes of a file from a plain request, and nothing but the file.
+        """Return a context that yields all bytes of a file from a plain request.
 
-        Asked once after the bytes that ranges brought were wrong: proxies and caches damage answers to ranges.
+        modelpm calls it once if ranges delivered wrong bytes, because some proxies and caches damage answers to ranges.
 
         Raises:
-            ModelpmError: As ``open``; the file is then asked for in ranges, one after the other.
+            ModelpmError: As ``open``; modelpm then fetches the file in ranges, one after the other.
         """
         ...
 
@@ -105,30 +105,30 @@ class Locator(Protocol):
     """Optional protocol: a source that knows the location of a pinned file without a listing."""
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
-        """Return the locations of one file of a pinned reference, or none where only a listing tells; sends no request.
+        """Return the locations of one file of a pinned reference, or none if only a listing has them; send no request.
 
         Args:
-            reference: What ``parse`` made of a file's text in a lock: ``str(snapshot.reference) + "/" + path``, or
-                the file's own reference. Where ``parse`` splits the file off, ``reference.file`` has it.
-            path: The path that the file has in the model. A catalog may give it another one than the listing does:
-                ``reference.file`` goes before it.
+            reference: What ``parse`` returned for a file's text in a lock: ``str(snapshot.reference) + "/" + path``, or
+                the file's own reference. If ``parse`` splits the file off, ``reference.file`` has it.
+            path: The path of the file in the model. A catalog may give the file another path than the listing:
+                ``reference.file`` wins.
         """
         ...
 
 
 @runtime_checkable
 class Searching(Protocol):
-    """Optional protocol: a source whose server can be searched."""
+    """Optional protocol: a source that can search its server."""
 
     def search(self, text: str, limit: int) -> Iterable[FoundModel]:
-        """Return what the server finds, the best match first.
+        """Return the models that the server finds, the best match first.
 
         Args:
             text: The words as the user typed them.
-            limit: How many are wanted at most.
+            limit: The most models to return.
 
         Raises:
-            Unavailable: Worth retrying.
+            Unavailable: A retry may succeed.
             OfflineError: The network is forbidden.
         """
         ...
@@ -136,90 +136,90 @@ class Searching(Protocol):
 
 @runtime_checkable
 class Branched(Protocol):
-    """Optional protocol: a source whose models have branches, which may hold other weights than the default one."""
+    """Optional protocol: a source whose models have branches, which may hold other weights than the default branch."""
 
     def branches(self, reference: Reference) -> tuple[str, ...]:
-        """Return the names of the branches of a model, as a revision writes them; asked where one has no weights."""
+        """Return the names of a model's branches, as a revision writes them; called if a branch has no weights."""
         ...
 
 
 @runtime_checkable
 class Pushable(Protocol):
-    """Optional protocol: a source whose servers keep OCI content, so that models can be pushed there, and synced back.
+    """Optional protocol: a source whose servers keep OCI content, so that users can push models and sync them back.
 
-    The reference names a place, as a repository of a registry or a prefix of a bucket, and what stands there under a
-    name. With a digest as its revision, ``replace(reference, revision="sha256:…")``, it names one manifest or index of
-    that place; ``resolve`` must serve such a reference, too, and list the files of the manifest.
+    The reference names a place, such as a repository of a registry or a prefix of a bucket, and a name there. With a
+    digest as its revision, ``replace(reference, revision="sha256:…")``, it names one manifest or index of that place;
+    ``resolve`` must serve such a reference, too, and list the files of the manifest.
 
-    The core sends every blob, then seals manifests, and last the one that the reference is to name: what is named is
-    complete. It asks one thing at a time.
+    The core sends every blob, then seals the manifests, and last the one that the reference will name: a name always
+    means a complete push. The core makes one call at a time.
     """
 
     def document(self, reference: Reference, digest: str = "") -> Document:
-        """Return a manifest or an index; without a digest the one that the reference names.
+        """Return a manifest or an index; without a digest, the one that the reference names.
 
         Raises:
-            NotFound: There is none.
-            IntegrityError: What is there has another digest.
+            NotFound: It does not exist.
+            IntegrityError: The content has another digest.
         """
         ...
 
     def blob(self, reference: Reference, blob: Descriptor) -> bytes:
-        """Return a small blob, as a config or a lock.
+        """Return a small blob, such as a config or a lock.
 
         Raises:
-            NotFound: There is none.
-            IntegrityError: What is there has another digest.
+            NotFound: It does not exist.
+            IntegrityError: The content has another digest.
         """
         ...
 
     def has(self, reference: Reference, blob: Descriptor) -> bool:
-        """Return whether a blob is there, whole."""
+        """Return whether the server has the complete blob."""
         ...
 
     def send(self, reference: Reference, blob: Descriptor, content: Content) -> int:
-        """Send a blob that is not there, and return how many bytes were sent; resumes what an earlier run began.
+        """Send a blob that the server lacks, and return the number of bytes sent; resume the upload of an earlier run.
 
         Raises:
-            Denied: It may not be sent there.
-            Unavailable: Worth running the push again.
+            Denied: The server refuses the blob.
+            Unavailable: A second push may succeed.
         """
         ...
 
     def seal(self, reference: Reference, document: Document, *, named: bool) -> None:
-        """Put a manifest or an index whose parts are there.
+        """Store a manifest or an index whose parts are on the server.
 
         Args:
             reference: The place.
-            document: What is put.
-            named: Whether the reference names it from then on; else only its digest does.
+            document: The manifest or index.
+            named: Whether the reference names it afterwards; else only its digest does.
 
         Raises:
-            Denied: It may not be put there.
+            Denied: The server refuses the document.
         """
         ...
 
 
 class Credentials(Protocol):
-    """Knows secrets of servers."""
+    """Knows the user's secrets for servers."""
 
     def secret(self, server: str) -> Secret | None:
-        """Return the secret that belongs to exactly this server, or None.
+        """Return the secret for exactly this server, or None.
 
         Args:
-            server: ``scheme://host[:port]``, in lower case; the scheme's own port is left out.
+            server: ``scheme://host[:port]``, in lower case, without the scheme's default port.
 
         Raises:
-            UsageError: The user's configuration of it is wrong.
+            UsageError: The user's configuration for it is wrong.
         """
         ...
 
 
 class Hasher(Protocol):
-    """A running digest; the objects of ``hashlib`` are hashers as they are."""
+    """A running digest; objects of ``hashlib`` are hashers."""
 
     def update(self, data: bytes | memoryview, /) -> None:
-        """Feed bytes."""
+        """Add bytes."""
         ...
 
     def hexdigest(self) -> str:
@@ -228,10 +228,10 @@ class Hasher(Protocol):
 
 
 class AuditSink(Protocol):
-    """Records what was done. The core calls it from different threads, one at a time."""
+    """Records what modelpm does. The core calls it from different threads, one at a time."""
 
     def write(self, event: Event) -> None:
-        """Record one event; raise when it could not be recorded."""
+        """Record one event; raise if it cannot be recorded."""
         ...
 
     def close(self) -> None:
@@ -248,17 +248,17 @@ class AuditLog(Protocol):
         ...
 
     def verify(self) -> int:
-        """Check the chain and return how many records stand.
+        """Check the chain and return the number of records.
 
         Raises:
-            IntegrityError: Names the first bad line.
+            IntegrityError: The chain is broken; the message names the first bad line.
         """
         ...
 
 
 @runtime_checkable
 class AuditTail(Protocol):
-    """Optional protocol: a log that can show its end without being read from its beginning."""
+    """Optional protocol: a log that can read its end without reading from its beginning."""
 
     def tail(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return the last ``limit`` records, oldest first."""
@@ -266,10 +266,10 @@ class AuditTail(Protocol):
 
 
 class Catalog(Protocol):
-    """Names models. Data only: the core parses what it returns."""
+    """Names models. It returns data only, which the core parses."""
 
     def ids(self) -> Iterable[str]:
-        """Return the ids there are."""
+        """Return all ids."""
         ...
 
     def get(self, id: str) -> CatalogText:  # noqa: A002 - the contract's name
@@ -287,53 +287,53 @@ class Catalog(Protocol):
 
 @runtime_checkable
 class Stamped(Protocol):
-    """Optional protocol: a catalog that tells cheaply which of its models changed; a search reads those only."""
+    """Optional protocol: a catalog that knows cheaply which models changed, so that a search reads only those."""
 
     def stamps(self) -> Mapping[str, str]:
-        """Return a text for each id that is another one once the model's TOML changed."""
+        """Return for each id a text that changes with the model's TOML."""
         ...
 
 
 @runtime_checkable
 class Recognizer(Protocol):
-    """Optional protocol: a catalog that knows published files by their digest."""
+    """Optional protocol: a catalog that finds published files by their digest."""
 
     def recognize(self, sha256: str) -> Iterable[KnownFile]:
-        """Return where the file of a digest is published; none where that is not known.
+        """Return where the file of a digest is published; none if unknown.
 
-        It names bytes that are here; whether they can be downloaded from there is another question.
+        modelpm uses it to name local bytes. They need not be available for download there.
         """
         ...
 
 
 class Listener(Protocol):
-    """Shows progress; called on the calling thread only, at most ten times a second."""
+    """Shows progress; modelpm calls it on the caller's thread, at most ten times a second."""
 
     def show(self, progress: Sequence[Progress]) -> None:
-        """Take the state of every model and file under way."""
+        """Show the state of every model and file in progress."""
         ...
 
     def close(self) -> None:
-        """Clear away what was drawn."""
+        """Clear the drawing."""
         ...
 
 
 @runtime_checkable
 class EventListener(Protocol):
-    """Optional protocol: a listener that takes each step, too: ``file.retry``, ``listing.retry`` and so on."""
+    """Optional protocol: a listener that also gets events: ``file.retry``, ``listing.retry`` and so on."""
 
     def take(self, event: Event) -> None:
-        """Take one event. Called from the threads that work, and must be quick."""
+        """Take one event. Worker threads call this, so it must be quick."""
         ...
 
 
 @runtime_checkable
 class StageListener(Protocol):
-    """Optional protocol: a listener that also shows what takes long: waits, retries, bytes that are hashed."""
+    """Optional protocol: a listener that also shows stages: waits, retries, hashing."""
 
     def stages(self, stages: Sequence[Stage]) -> None:
-        """Take every stage under way, the oldest first, at most ten times a second.
+        """Show every running stage, the oldest first; called at most ten times a second.
 
-        The caller is any thread, also while the calling thread is blocked, but never two at once.
+        Any thread may call, also while the caller's thread is blocked, but never two at once.
         """
         ...

@@ -1,4 +1,4 @@
-"""Serve models from files of this machine: the base of sources that only name the places of their files."""
+"""The base class of sources that serve files of this machine."""
 
 import errno
 import hashlib
@@ -16,17 +16,17 @@ from modelpm.errors import ModelpmError, NotFound, StoreError
 from modelpm.text.untrusted import printable
 
 _CHUNK = 1 << 20
-_PAUSE = 0.1  # seconds between two words of how far hashing is
+_PAUSE = 0.1  # seconds between two progress events of hashing
 
 
 class LocalSource:
-    """A source over the local file system; a subclass writes ``target``, and ``member`` where paths are encoded.
+    """A source over the local file system; a subclass writes ``target``, and ``member`` if it encodes paths.
 
-    A folder is listed without what begins with a dot, without ``__pycache__``, and without links that leave it or lead
-    to folders. Files have no revision: each is hashed when it is listed, and that is what pins it.
+    The listing of a folder omits names that begin with a dot, ``__pycache__``, and links that leave the folder or lead
+    to folders. Files have no revision: the listing hashes each file, and the digest pins it.
 
     Args:
-        context: What the plugin was given; its ``emit`` is told how far hashing is.
+        context: The plugin's context; its ``emit`` gets the progress of hashing.
     """
 
     _context = Context()  # of a subclass with its own __init__
@@ -60,7 +60,7 @@ class LocalSource:
         return Snapshot(reference, hashlib.sha256(lines.encode(errors="surrogateescape")).hexdigest(), tuple(files))
 
     def _described(self, file: Path, path: str, reference: Reference) -> RemoteFile:
-        """Return a file with its digest; reads every byte, and tells how far that is."""
+        """Return a file with its digest; read every byte, and emit the progress."""
         if not file.is_file():  # a pipe or a device would never end
             raise NotFound(
                 f"{printable(str(file))} is not a file" if file.exists() else f"{printable(str(file))} does not exist"
@@ -84,7 +84,7 @@ class LocalSource:
             target = self.target(reference)
             file = target / path if target.is_dir() else target
             there = file.is_file() and (file is target or stays_in(file, target))
-        except (ModelpmError, OSError):  # why it is not there is for the listing to say
+        except (ModelpmError, OSError):  # the listing says why it is missing
             return ()
         return (str(file),) if there else ()
 
@@ -92,7 +92,7 @@ class LocalSource:
     def open(
         self, file: RemoteFile, location: str, *, start: int = 0, stop: int | None = None, validator: str | None = None
     ) -> Iterator[Stream]:
-        """As :meth:`modelpm.api.Source.open`; begins again where the file is not the one that was begun."""
+        """As :meth:`modelpm.api.Source.open`; begins again if another file has replaced it."""
         with _failures(Path(location)):
             opened = _open(location)  # closed below
         with opened:
@@ -138,7 +138,7 @@ def _listed(folder: Path) -> list[str]:
 
 
 def _open(path: Path | str) -> FileIO:
-    """Open a file without a buffer; whatever took its place since it was looked at is not waited for."""
+    """Open a file without a buffer, and without waiting if a pipe has replaced it."""
     return FileIO(open_file(path, os.O_RDONLY, follow=True), "rb")
 
 
@@ -146,7 +146,7 @@ def _read(file: FileIO, buffer: memoryview) -> int:
     """Read once.
 
     Raises:
-        BlockingIOError: The file would have to be waited for, as some of the system's own are.
+        BlockingIOError: The read would have to wait, as with some of the system's own files.
     """
     count: int | None = file.readinto(buffer)
     if count is None:
@@ -155,7 +155,7 @@ def _read(file: FileIO, buffer: memoryview) -> int:
 
 
 def stays_in(path: Path, folder: Path) -> bool:
-    """Whether a path in a folder leads to something in it, or, in a Hugging Face cache, to a blob of that cache."""
+    """Whether a path leads into its folder or, in a Hugging Face cache, to a blob of that cache."""
     root, real = folder.resolve(), path.resolve()
     if real.is_relative_to(root):
         return True
@@ -166,7 +166,7 @@ def stays_in(path: Path, folder: Path) -> bool:
 
 
 def cache_roots(repository: Path) -> tuple[Path, ...]:
-    """Return where links in a repository of a Hugging Face cache may lead: into it, and to the cache's own blobs."""
+    """Return the folders that links in a cached Hugging Face repository may lead to: its own, and the cache's blobs."""
     real = repository.resolve()
     return real, real.parent / "blobs"
 

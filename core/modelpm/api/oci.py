@@ -1,7 +1,7 @@
-"""OCI content as modelpm reads and writes it: descriptors, manifests, indexes. For sources that keep it; pure.
+"""OCI content as modelpm reads and writes it: descriptors, manifests, indexes. Pure.
 
-A model is a manifest of CNCF ModelPack; several are an index of such manifests. A blob, a manifest and an index are
-named by the SHA-256 of their bytes.
+A model is a manifest of CNCF ModelPack; several models are an index of such manifests. The SHA-256 of the bytes names
+a blob, a manifest and an index.
 """
 
 import hashlib
@@ -33,8 +33,8 @@ FILEPATH = "org.cncf.model.filepath"
 TITLE = "org.opencontainers.image.title"
 LICENSES = "org.opencontainers.image.licenses"
 REF_NAME = "org.opencontainers.image.ref.name"
-LOCKS = "org.modelpm.lock"  # of what names the lock in an index: how many models it locks
-PIECES = "org.modelpm.pieces"  # SHA-256 of each PIECE bytes, one behind the other, in base64
+LOCKS = "org.modelpm.lock"  # of the lock's descriptor in an index: the number of models
+PIECES = "org.modelpm.pieces"  # the SHA-256 of each PIECE bytes, joined, in base64
 
 PIECE = 16 << 20
 MAX_DOCUMENT = 16 << 20  # bytes of a manifest or index; registries take 4 MiB
@@ -50,7 +50,7 @@ class Descriptor:
     """Names a blob, a manifest or an index.
 
     Attributes:
-        media_type: What it is.
+        media_type: Its type.
         digest: ``sha256:`` and 64 hexadecimal digits.
         size: Bytes.
         annotations: Texts by key.
@@ -67,7 +67,7 @@ class Descriptor:
         return self.digest.partition(":")[2]
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it stands in a document."""
+        """Return it as JSON values of a document."""
         found: dict[str, Any] = {"mediaType": self.media_type, "digest": self.digest, "size": self.size}
         if self.annotations:
             found["annotations"] = dict(sorted(self.annotations.items()))
@@ -88,34 +88,34 @@ class Document:
 
     @classmethod
     def of(cls, media_type: str, content: Mapping[str, Any]) -> "Document":
-        """Return the document of some values, in their order: tools that copy an index write this form again."""
+        """Return the document of these values, in their order: the form that tools write when they copy an index."""
         values = {"schemaVersion": 2, "mediaType": media_type, **content}
         return cls(media_type, json.dumps(values, separators=(",", ":")).encode())
 
     @property
     def digest(self) -> str:
-        """What names it."""
+        """Its digest, with the algorithm."""
         return digest_of(self.content)
 
     def descriptor(self, annotations: Mapping[str, str] = _NONE) -> Descriptor:
-        """Return what an index says of it."""
+        """Return its descriptor, for an index."""
         return Descriptor(self.media_type, self.digest, len(self.content), annotations)
 
 
 class Counter(Protocol):
-    """Takes note of bytes that are sent."""
+    """Counts the bytes of an upload."""
 
     def add(self, count: int) -> None:
-        """Count bytes before they are handed out; may raise to stop."""
+        """Count bytes before they are sent; may raise to stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The bytes of a blob that is sent: those of a file, or of a text.
+    """The bytes of a blob to upload: a file, or bytes in memory.
 
     Attributes:
         origin: The file, or the bytes themselves.
-        counter: Is told of each piece before it is handed out, where there is one.
+        counter: Counts each piece before it is sent, if any.
     """
 
     origin: Path | bytes
@@ -157,13 +157,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest: one model, one image, or one of anything.
+    """A manifest: one model, one image, or another artifact.
 
     Attributes:
-        config: What describes the whole.
+        config: The descriptor of the config.
         layers: The files.
         annotations: Texts by key.
-        artifact_type: What it describes; the media type of the config where that is not said.
+        artifact_type: The type of the artifact; by default the media type of the config.
     """
 
     config: Descriptor
@@ -177,7 +177,7 @@ class Index:
     """An index: manifests that belong together.
 
     Attributes:
-        manifests: What names them.
+        manifests: The descriptors of the manifests.
         annotations: Texts by key.
     """
 
@@ -186,12 +186,12 @@ class Index:
 
     @property
     def models(self) -> tuple[Descriptor, ...]:
-        """Those that are models, or may be: not a lock, and no attestation of a build."""
+        """The descriptors of models: not the lock, and not the attestation of a build."""
         return tuple(d for d in self.manifests if not {LOCKS, _ATTESTS} & d.annotations.keys())
 
     @property
     def lock(self) -> Descriptor | None:
-        """The manifest of the lock that describes them all."""
+        """The descriptor of the lock of these models."""
         return next((d for d in self.manifests if LOCKS in d.annotations), None)
 
 
@@ -199,7 +199,7 @@ _ATTESTS = "vnd.docker.reference.digest"
 
 
 def digest_of(content: bytes) -> str:
-    """Return what names these bytes."""
+    """Return the digest of these bytes."""
     return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
@@ -212,11 +212,11 @@ def read_document(content: bytes, what: str) -> Manifest | Index:
     """Read a manifest or an index.
 
     Args:
-        content: Its bytes, whose digest was compared where one is known.
+        content: Its bytes; the caller has compared their digest, if one is known.
         what: Its reference, for messages.
 
     Raises:
-        IntegrityError: It is neither.
+        IntegrityError: The bytes are neither.
     """
     if len(content) > MAX_DOCUMENT:
         raise _malformed(what, f"it has more than {MAX_DOCUMENT} bytes")
@@ -240,7 +240,7 @@ def read_document(content: bytes, what: str) -> Manifest | Index:
 
 
 def files_of(manifest: Manifest) -> tuple[RemoteFile, ...]:
-    """Return the layers that have a name as files, without locations: those are the source's."""
+    """Return the layers that have a name, as files without locations, which the source adds."""
     named = ((layer, layer.annotations.get(FILEPATH) or layer.annotations.get(TITLE)) for layer in manifest.layers)
     return tuple(
         RemoteFile(path, layer.size, Digest("sha256", layer.hex), (), pieces=pieces_of(layer))
@@ -250,7 +250,7 @@ def files_of(manifest: Manifest) -> tuple[RemoteFile, ...]:
 
 
 def with_name(layer: Descriptor, path: str) -> Descriptor:
-    """Return a layer with the path of its file, in the words of ModelPack and of ORAS."""
+    """Return a layer with the path of its file in the annotations of ModelPack and of ORAS."""
     return replace(layer, annotations={**layer.annotations, FILEPATH: path, TITLE: path})
 
 
@@ -260,7 +260,7 @@ def pieces_text(pieces: Sequence[str]) -> str:
 
 
 def pieces_of(layer: Descriptor) -> tuple[str, ...]:
-    """Return the digests of a layer's pieces; none where it has none, or other than its size asks for."""
+    """Return the digests of a layer's pieces; none if it has none, or a number that does not fit its size."""
     try:
         raw = b64decode(layer.annotations.get(PIECES, ""), validate=True)
     except ValueError:

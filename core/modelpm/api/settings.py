@@ -11,9 +11,9 @@ class Setting:
 
     Attributes:
         key: As in the configuration, e.g. ``endpoint-url``.
-        default: Its value where the user says nothing; a value that the user gives must be of its type.
-        help: What it is, in a line.
-        choices: The only texts that it may be; empty where any may be.
+        default: Its default; the user's value must have the same type.
+        help: Its meaning, in one line.
+        choices: The allowed texts; empty allows every text.
     """
 
     key: str

@@ -1,7 +1,7 @@
-"""Stages: frozen values for work that takes long or waits, with the words for it.
+"""Stages: frozen values for work that takes long or waits, with a sentence for people.
 
-A stage begins, may come further, and ends; each of these is one value with the same key. Events of a transfer that mean
-a wait are stages, too: :func:`stage_of` reads them.
+A stage begins, may advance, and ends; each step is one value with the same key. Events of a transfer that mean a wait
+are stages, too: :func:`stage_of` reads them.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from modelpm.text.human import amount, duration, percent
 
 
 class Work(StrEnum):
-    """The kind of work that a stage is about."""
+    """The kind of work of a stage."""
 
     RESOLVING = "resolving"
     WAITING = "waiting"  # for another process
@@ -23,7 +23,7 @@ class Work(StrEnum):
     LIMITED = "limited"  # a server asks to wait
     STALLED = "stalled"
     RESUMING = "resuming"
-    COMPARING = "comparing"  # with a version that is here
+    COMPARING = "comparing"  # with a local version
     REUSING = "reusing"
     HASHING = "hashing"
     COPYING = "copying"
@@ -36,7 +36,7 @@ class Work(StrEnum):
 
 
 _MOST = 1 << 62
-_LONGEST = 10 * 86_400  # seconds; what a plugin says may be anything
+_LONGEST = 10 * 86_400  # seconds; a plugin may emit any number
 _ENDS = frozenset({"file.done", "file.failed", "file.recovered", "listing.failed", "listing.recovered"})
 
 
@@ -46,17 +46,17 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One thing that takes long, at one moment.
+    """The state of a stage at one moment.
 
     Attributes:
-        work: What is done, or waited for.
-        about: The file, folder, model or server it is about.
-        model: The model's name, where it is about a file of one.
-        detail: Who is waited for, or why something is tried again.
+        work: The kind of work or wait.
+        about: The file, folder, model or server.
+        model: The model's name, if ``about`` is a file of a model.
+        detail: Whom it waits for, or why it retries.
         since: When it began, UTC.
-        until: When the wait ends, UTC; None where that is not known.
-        done: Bytes or things that are done; None where nothing is counted.
-        total: How many there are; None where that is not known.
+        until: When the wait ends, UTC; None if unknown.
+        done: Bytes or items so far; None if nothing is counted.
+        total: Bytes or items in total; None if unknown.
         ended: Whether it is over.
     """
 
@@ -72,7 +72,7 @@ class Stage:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What identifies it: a later stage of the same file replaces an earlier one."""
+        """Identifies it: a later stage of the same file replaces an earlier one."""
         return self.model, self.about
 
     def words(self, now: datetime) -> str:
@@ -115,11 +115,11 @@ class Stage:
 
 
 def stage_of(action: str, fields: Mapping[str, Any], now: datetime) -> Stage | None:
-    """Return the stage that an event begins, changes or ends; None where it is about none.
+    """Return the stage that an event begins, changes or ends; None if it is not about a stage.
 
     Args:
-        action: The event's.
-        fields: The event's.
+        action: The event's action.
+        fields: The event's fields.
         now: When it happened.
     """
     about, model = str(fields.get("path", fields.get("server", ""))), str(fields.get("model", ""))
@@ -133,7 +133,7 @@ def stage_of(action: str, fields: Mapping[str, Any], now: datetime) -> Stage | N
 
 
 def _of_file(action: str, fields: Mapping[str, Any], key: tuple[str, str], now: datetime) -> Stage | None:
-    """Return the stage that one file is in, by an event about its bytes."""
+    """Return the stage of a file from an event about its bytes."""
     done, size = _number(fields, "done"), _number(fields, "size") or None
     if action == "file.wait":
         return Stage(Work.WAITING, *key, str(fields.get("holder", "")), now, None, done, size)
@@ -151,14 +151,14 @@ def _of_file(action: str, fields: Mapping[str, Any], key: tuple[str, str], now: 
 
 
 def _why(fields: Mapping[str, Any]) -> str:
-    """Return why something is tried again, and for which time."""
+    """Return why a file is retried, and for which time."""
     attempt, retries = _number(fields, "attempt"), _number(fields, "retries")
     number = f"try {attempt} of {retries}, " if 0 < attempt <= retries else ""
     return f"{number}{fields.get('reason', '')}"
 
 
 def _number(fields: Mapping[str, Any], key: str) -> int:
-    """Return a number of an event, which a plugin may have made; 0 where it is none."""
+    """Return a number of an event, which a plugin may have made; 0 if it is not a number."""
     value = fields.get(key)
     return int(value) if isinstance(value, int | float) and 0 <= value < _MOST else 0
 

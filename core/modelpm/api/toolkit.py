@@ -1,4 +1,4 @@
-"""Helpers for plugins that write files, print tables, or read formats: modelpm's own, kept stable for others."""
+"""Helpers for plugins that write files, print tables, or read formats; modelpm keeps them stable."""
 
 from modelpm.api.cursor import BoundError, Cursor, CutError, MalformedError, Memory, Part
 from modelpm.api.inspection import dangerous, structural, worst

@@ -1,4 +1,4 @@
-"""The public values: frozen and slotted, and all that the core and its plugins exchange."""
+"""The public values that the core and its plugins exchange: frozen and slotted."""
 
 import re
 import threading
@@ -41,7 +41,7 @@ class Digest:
         return f"{self.algorithm}:{self.hex}"
 
 
-MAX_FILES = 250_000  # of one listing; a lock holds a quarter of that
+MAX_FILES = 250_000  # of one listing; a lock holds a quarter as many
 
 
 def too_many(what: str) -> UsageError:
@@ -59,10 +59,10 @@ class Reference:
 
     Attributes:
         scheme: Name of the source plugin.
-        path: What the source's own grammar makes of the rest, e.g. ``owner/repo``.
+        path: The path in the source's own grammar, e.g. ``owner/repo``.
         revision: Branch, tag or commit; None means the source's default.
-        file: A path or glob inside the listing; empty means all of it.
-        quantization: A GGUF quantization to pick, e.g. ``Q4_K_M``; empty means no choice.
+        file: A path or glob inside the listing; empty means the whole listing.
+        quantization: The variant to choose, e.g. ``Q4_K_M``; empty means no choice.
     """
 
     scheme: str
@@ -84,12 +84,13 @@ class RemoteFile:
 
     Attributes:
         path: Relative POSIX path inside the model. Hostile until the core has checked it.
-        size: Bytes, or None where the source does not know.
-        digest: What the source promises of the bytes; None where it promises nothing.
-        locations: Where the bytes are, best first. Opaque to the core, handed back to ``Source.open``; never stored.
-        reference: The reference of this one file, where it is not the listing's reference and the path.
-        pieces: SHA-256 (hexadecimal) of each 16 MiB of the bytes, where the source knows them: what an older version of
-            the file has in common with this one is then copied, not fetched. They save bytes, and prove nothing.
+        size: Bytes, or None if the source does not know.
+        digest: The digest that the source promises; None if it promises none.
+        locations: The addresses of the bytes, best first. Opaque to the core, which passes them to ``Source.open`` and
+            never stores them.
+        reference: The reference of this one file, if it differs from the listing's reference and the path.
+        pieces: SHA-256 (hexadecimal) of each 16 MiB of the bytes, if the source knows them: modelpm then copies what an
+            older version of the file has in common with this one. They save bytes, and prove nothing.
     """
 
     path: str
@@ -105,10 +106,10 @@ class Snapshot:
     """A complete, immutable listing.
 
     Attributes:
-        reference: How a lock should write it: with the immutable revision where the source has one, without selection.
-        revision: What the reference resolved to, e.g. a commit.
-        files: Every file there is.
-        license: SPDX identifier where the source knows it.
+        reference: The reference for a lock: with the immutable revision, if the source has one, without a selection.
+        revision: The resolved revision, e.g. a commit.
+        files: Every file.
+        license: SPDX identifier, if the source knows it.
     """
 
     reference: Reference
@@ -122,9 +123,9 @@ class KnownFile:
     """A published file, known by its digest.
 
     Attributes:
-        model: The spec of what it belongs to: ``core/qwen3-8b:q4_k_m``, ``hf://owner/repo``.
-        path: Its path there.
-        license: As published; empty where it is not known.
+        model: The spec of its model: ``core/qwen3-8b:q4_k_m``, ``hf://owner/repo``.
+        path: Its path in the model.
+        license: As published; empty if unknown.
     """
 
     model: str
@@ -132,21 +133,21 @@ class KnownFile:
     license: str = ""
 
     def __str__(self) -> str:
-        """Return what installs it: the model of a catalog, or the file of a repository."""
+        """Return the spec that installs it: a catalog's model, or a repository's file."""
         return f"{self.model}/{self.path}" if "://" in self.model else self.model
 
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """A model that the search of a source found.
+    """A model that a source's search found.
 
     Attributes:
-        spec: What installs it: ``hf://owner/repo``.
-        title: What people call it; empty where that is only the spec.
-        license: SPDX identifier; empty where it is not known.
-        size: Bytes of all files, or None where the server does not say.
-        downloads: How often it was downloaded lately, or None where the server does not say.
-        tasks: What it does: ``chat``, ``embedding``.
+        spec: The spec that installs it: ``hf://owner/repo``.
+        title: Its name for people; empty if it has only the spec.
+        license: SPDX identifier; empty if unknown.
+        size: Bytes of all files, or None if the server does not say.
+        downloads: Recent downloads, or None if the server does not say.
+        tasks: Its tasks: ``chat``, ``embedding``.
     """
 
     spec: str
@@ -163,13 +164,13 @@ class Stream:
 
     Attributes:
         chunks: The bytes, in pieces of any size.
-        start: Offset in the file at which the bytes really begin, whatever was asked for.
-        total: Size of the whole file in bytes, or None where the server does not say.
+        start: Offset in the file at which the bytes begin; it may differ from the request.
+        total: Size of the whole file in bytes, or None if the server does not say.
         validator: A strong ETag to send back when resuming, or None.
-        readinto: Where there is one: fills the buffer without copies and returns the count, 0 at the end.
-        abort: Where there is one: unblocks a read from another thread.
-        name: What the server calls the file (``Content-Disposition``); empty where it does not say. Hostile until the
-            core has checked it.
+        readinto: Optional: fills the buffer without copies and returns the count, 0 at the end.
+        abort: Optional: unblocks a read from another thread.
+        name: The server's name for the file (``Content-Disposition``); empty if it gives none. Hostile until the core
+            has checked it.
     """
 
     chunks: Iterator[bytes]
@@ -182,7 +183,7 @@ class Stream:
 
 
 class Severity(StrEnum):
-    """How much a finding weighs."""
+    """The severity of a finding."""
 
     NOTE = "note"
     WARN = "warn"
@@ -194,9 +195,9 @@ class Finding:
     """The finding of a check.
 
     Attributes:
-        severity: Whether it is a remark, a warning or a reason to refuse.
+        severity: A remark, a warning or a reason to refuse.
         code: Stable name of the kind of finding.
-        message: What is wrong and where.
+        message: The problem and its place.
     """
 
     severity: Severity
@@ -212,7 +213,7 @@ class Event:
         time: When, UTC.
         run: Identifies the operation it belongs to.
         action: What happened, e.g. ``install.begin``, ``file.retry``.
-        fields: JSON types only; secrets and signed queries never.
+        fields: JSON types only; never secrets or signed queries.
     """
 
     time: datetime
@@ -222,7 +223,7 @@ class Event:
 
 
 class Status(StrEnum):
-    """The step of an install that a model is at."""
+    """The step of a model's install."""
 
     QUEUED = "queued"
     DOWNLOADING = "downloading"
@@ -234,19 +235,19 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a model, or one file of it, has come.
+    """The progress of a model, or of one of its files.
 
     Attributes:
-        model_id: Name the model has, or will have, in its environment.
-        downloaded_bytes: Bytes present, those of an earlier run included. Never goes back.
-        total_bytes: Bytes in total, or None where that is not known yet.
+        model_id: Name of the model in its environment, now or after the install.
+        downloaded_bytes: Bytes present, including those of an earlier run. Never decreases.
+        total_bytes: Bytes in total, or None if unknown yet.
         percentage: 0.0 to 100.0; 100.0 only when the model is installed.
-        speed: Bytes per second, lately.
+        speed: Bytes per second, over the last seconds.
         status: See :class:`Status`.
         error: Message of the failure, or None.
         file: The file's path; empty for the model as a whole.
-        files_done: Files of the model that are complete; 0 for a file.
-        files_total: Files that the model has; 0 for a file, and where nothing counts them.
+        files_done: Complete files of the model; 0 for a file.
+        files_total: Files of the model; 0 for a file, and if they are not counted.
     """
 
     model_id: str
@@ -266,7 +267,7 @@ class CatalogText:
     """TOML of a catalog, unparsed: the core parses and validates.
 
     Attributes:
-        origin: Where it was read, for error messages.
+        origin: Its file or address, for error messages.
         toml: The text.
     """
 
@@ -275,12 +276,12 @@ class CatalogText:
 
 
 class Secret:
-    """A credential that cannot be printed by accident: texts that hold it lose it on their way out.
+    """A credential that cannot be printed by accident: modelpm cuts it out of every text.
 
     Attributes:
-        username: Whose password it is, for Basic; None where it is a token.
-        header: The header that carries it by itself; empty for ``Authorization``.
-        realm: Another server that may be sent user and password for a token; empty for none.
+        username: The user of the password, for Basic; None for a token.
+        header: The header that carries only the value; empty for ``Authorization``.
+        realm: Another server that may get user and password for a token; empty for none.
     """
 
     __slots__ = ("_value", "header", "realm", "username")
@@ -299,7 +300,7 @@ class Secret:
         return self._value
 
     def headers(self) -> dict[str, str]:
-        """Return the header that proves who asks: Basic, Bearer, or one of its own."""
+        """Return the header with the credential: Basic, Bearer, or its own."""
         if self.username is not None:
             pair = f"{self.username}:{self._value}".encode()
             return {"Authorization": f"Basic {b64encode(pair).decode()}"}
@@ -334,16 +335,16 @@ class Network:
     """How plugins should use the network.
 
     Attributes:
-        connect_timeout: Seconds until a connection must stand.
+        connect_timeout: The most seconds to connect.
         idle_timeout: Seconds without a byte after which a read fails.
         cacert: File of additional trusted certificates (PEM), or None for the system's alone.
-        cert_file: What SSL_CERT_FILE says stands in for the system's certificates; OpenSSL reads it by itself.
+        cert_file: The file of SSL_CERT_FILE, which replaces the system's certificates; OpenSSL reads it itself.
         proxies: Proxy URL by scheme (``http``, ``https``, ``all``).
-        no_proxy: Host suffixes that are reached directly.
-        retries: Tries that may follow a failed one, where trying again may help.
+        no_proxy: Suffixes of hosts to reach without a proxy.
+        retries: Retries after a failure without progress.
         first_byte_timeout: Seconds that a server may take until its answer begins.
-        outage: Seconds for which a server that has served something in this run is tried again, even after more tries.
-        hosts: How servers fared in this run.
+        outage: Seconds to retry a server that has served something in this run, with any number of tries.
+        hosts: The health of servers in this run.
     """
 
     connect_timeout: float = 10.0
@@ -363,23 +364,23 @@ class Context:
     """The services that the core gives a plugin.
 
     Attributes:
-        settings: The plugin's own table of the user's configuration. Where it declares settings, each of them with its
-            value; else what the user wrote.
+        settings: The plugin's own table of the user's configuration. If it declares settings, this has the value of
+            each setting; else only what the user wrote.
         environ: The environment variables of the process.
-        secret: Credential for an origin (``https://host:port``), or None.
+        secret: Returns the credential for an origin (``https://host:port``), or None.
         offline: Whether the network is forbidden.
-        folder: Where the plugin may write, or None: a cache of its own, which may be deleted at any time; for an audit
-            sink, the folder of the audit log. The plugin makes it when it first writes.
+        folder: The folder in which the plugin may write, or None: its own cache, which may be deleted at any time; for
+            an audit sink, the folder of the audit log. The plugin creates it at its first write.
         network: Timeouts, certificates, proxies.
         emit: Takes an event, its action and its fields; may be called from any thread.
-        warn: Takes a sentence for the user about what went wrong without stopping anything.
-        required: Whether the work relies on the plugin; False for an audit sink of ``audit.optional-sinks``.
-        cancelled: Set when the manager closes, also after Ctrl-C; a wait looks at it.
+        warn: Takes a warning for the user, as a sentence.
+        required: Whether a failure of the plugin fails the verb; False for an audit sink of ``audit.optional-sinks``.
+        cancelled: Set when the manager closes, also after Ctrl-C; a plugin that waits must check it.
     """
 
     settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
     environ: Mapping[str, str] = field(default_factory=lambda: _EMPTY)
-    secret: Callable[[str], Secret | None] = no_secret  # a callable: a secret is read only where a server wants it
+    secret: Callable[[str], Secret | None] = no_secret  # a callable: modelpm reads a secret only when a server wants it
     offline: bool = False
     folder: Path | None = None
     network: Network = field(default_factory=Network)

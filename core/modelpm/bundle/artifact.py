@@ -88,7 +88,7 @@ def moved(model: LockedModel, place: Reference, digest: str, name: str = "") -> 
         model: As it was locked from where it came.
         place: The registry's repository, or the bucket's prefix.
         digest: Of its manifest.
-        name: Its spec, where that is not the manifest.
+        name: Its spec, if that is not the manifest.
     """
     pinned = str(replace(place, revision=digest, file="", quantization=""))
     files = tuple(replace(file, sources=(f"{pinned}/{file.path}",)) for file in model.files)

@@ -15,6 +15,7 @@ from modelpm.bundle.target import claim, held, release
 from modelpm.disk import explained, make_folder, system
 from modelpm.disk.atomic import write_atomic
 from modelpm.environment.environment import Environment, lock_text
+from modelpm.environment.ledger import NAME as LEDGER
 from modelpm.errors import Code, IntegrityError, StoreError, UsageError
 from modelpm.lockfile.file import MAX_CARRIED_BYTES, Lock, check_carried, parse_lock
 from modelpm.lockfile.model import LockedModel
@@ -104,11 +105,14 @@ def _told_of(target: Path, store: Store) -> Iterator[None]:
 
 
 def _check_folder(target: Path) -> None:
-    """Refuse a project's folder: a bundle's lock would replace the project's."""
+    """Refuse a folder of something else: of a project, of its models, or with files of a bundle's names."""
     if os.path.lexists(target / FILE):
         raise volumes.in_the_way(target / FILE, "a bundle's lock would replace that project's")
-    if os.path.lexists(target / LOCK) and not (target / _BLOBS).is_dir():
-        raise volumes.in_the_way(target / LOCK, "it is not a bundle's, which has its blobs beside it")
+    if os.path.lexists(target / LEDGER):
+        raise volumes.in_the_way(target, "it is where models appear")
+    for name in (LOCK, layout.ROOT, layout.MARK):
+        if os.path.lexists(target / name) and not (target / _BLOBS).is_dir():
+            raise volumes.in_the_way(target / name, "it is not a bundle's, which has its blobs beside it")
 
 
 def _write_folder(store: Store, target: Path, blobs: Iterable[tuple[str, int, Path]], split: int | None) -> None:

@@ -25,7 +25,7 @@ _HIDDEN = "."  # so begin our own drafts, too
 _DRAFT = ".partial"
 _OF_A_CACHE = frozenset({"blobs", "refs", "trees"})
 ENDINGS = "files of models end in .gguf, .safetensors, .onnx and the like"
-"""What to say where nothing is a model's."""
+"""What to say if nothing is a model's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class ModelFiles:
 
 
 def bundle_in(folder: Path) -> Path | None:
-    """Return the one bundle that lies in a folder, its first part where it has several; None where there is none.
+    """Return the one bundle that lies in a folder, its first part where it has several; None if there is none.
 
     Raises:
         IntegrityError: There are several, or it is a piece of one.

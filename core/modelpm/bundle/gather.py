@@ -47,7 +47,7 @@ _HINTS = {
 
 
 def _brought(store: Store, file: LockedFile, shown: Path) -> bool:
-    """Take a blob that the store lacks from the view that shows it; where nothing can be written, none is taken."""
+    """Take a blob that the store lacks from the view that shows it; if nothing can be written, none is taken."""
     try:
         return obtain(store, file.sha256, file.size, shown=shown)
     except StoreError as error:
@@ -58,7 +58,7 @@ def _brought(store: Store, file: LockedFile, shown: Path) -> bool:
 
 @contextmanager
 def kept(store: Store) -> Iterator[None]:
-    """Keep blobs from being pruned while the block runs; where nothing can be written, nothing can be pruned."""
+    """Keep blobs from being pruned while the block runs; if nothing can be written, nothing can be pruned."""
     with ExitStack() as stack:
         try:
             stack.enter_context(store.lock("store", shared=True))

@@ -53,7 +53,7 @@ def texts_of(lock: Lock, text: bytes) -> list[tuple[str, bytes]]:
 
 
 def lock_in(folder: Path) -> str:
-    """Return the lock in the layout of a folder that another program wrote; empty where there is none.
+    """Return the lock in the layout of a folder that another program wrote; empty if there is none.
 
     Raises:
         IntegrityError: A document is damaged.

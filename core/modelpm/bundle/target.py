@@ -58,7 +58,7 @@ def held(target: Path) -> Iterator[None]:
 def claim(target: Path, *, split: bool) -> list[Path]:
     """Make sure that writing a bundle, or its parts, overwrites nothing but an older bundle that modelpm made.
 
-    The user named the file itself, so it may be replaced. Drafts and parts may be replaced only if modelpm made them.
+    A file that is empty, or no regular one, has nothing to lose.
 
     Args:
         target: The file; where it is split, its name without the part's number.
@@ -80,8 +80,10 @@ def claim(target: Path, *, split: bool) -> list[Path]:
                 ours.append(draft)
             elif not split:
                 raise in_the_way(draft, _NOT_OURS)
-    if split and archive.begun(target):
-        ours.append(target)
+        if archive.begun(target):
+            ours += [target] if split else []
+        elif not split and target.is_file() and target.stat().st_size > 0:
+            raise in_the_way(target, _NOT_OURS)
     return ours
 
 

@@ -143,7 +143,7 @@ def keep_only(path: Path, made: Collection[Path]) -> None:
 
 
 def joined(path: Path, size: int) -> Iterator[bytes] | None:
-    """Return the content of a folder's blob that was cut into parts; None where there are none.
+    """Return the content of a folder's blob that was cut into parts; None if there are none.
 
     Args:
         path: Its name without the part's number.

@@ -30,8 +30,8 @@ class Row(NamedTuple):
     Attributes:
         id: Of the model.
         stamp: Another one once the model changed.
-        slip: What it is found by; empty where it cannot be read.
-        text: Its card, as JSON; empty where it cannot be read.
+        slip: What it is found by; empty if it cannot be read.
+        text: Its card, as JSON; empty if it cannot be read.
         problem: Why it cannot be read.
     """
 

@@ -17,8 +17,8 @@ class Offer:
     Attributes:
         name: As in the entry.
         format: E.g. ``gguf``.
-        size: Bytes of all files, or None where the catalog does not say.
-        memory: Bytes of memory it takes, or None where the catalog does not say.
+        size: Bytes of all files, or None if the catalog does not say.
+        memory: Bytes of memory it takes, or None if the catalog does not say.
     """
 
     name: str

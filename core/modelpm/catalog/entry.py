@@ -28,10 +28,10 @@ class CatalogFile:
 
     Attributes:
         path: Relative POSIX path, checked.
-        size: Bytes, or None where it is learned from the source's listing.
-        sha256: 64 lower-case hexadecimal digits, or None where it is learned.
+        size: Bytes, or None if it is learned from the source's listing.
+        sha256: 64 lower-case hexadecimal digits, or None if it is learned.
         sources: References in order of preference; empty means the variant's upstream and the path.
-        role: What it is for, e.g. ``projector``; empty where its name tells.
+        role: What it is for, e.g. ``projector``; empty if its name tells.
         unpack: Of an archive: its kind, such as ``zip``; the model has its members. ``join`` for a part of a file.
         into: Of a part: the path of the whole file.
     """
@@ -52,10 +52,10 @@ class Variant:
     Attributes:
         name: Unique in the release.
         format: E.g. ``gguf``, ``safetensors``.
-        quantization: E.g. ``Q4_K_M``; empty where it does not apply.
-        min_memory: Bytes of memory it takes to run, or None where the catalog does not say.
-        upstream: Reference of the listing the files are from; empty where every file has sources.
-        files: Empty where the upstream's listing tells: then the reference and the globs choose among its files.
+        quantization: E.g. ``Q4_K_M``; empty if it does not apply.
+        min_memory: Bytes of memory it takes to run, or None if the catalog does not say.
+        upstream: Reference of the listing the files are from; empty if every file has sources.
+        files: Empty if the upstream's listing tells: then the reference and the globs choose among its files.
         include: Globs of which one must match a file of the listing.
         exclude: Globs of which none may match.
     """
@@ -71,7 +71,7 @@ class Variant:
 
     @property
     def size(self) -> int | None:
-        """Bytes of all files, or None where the size of one is not known."""
+        """Bytes of all files, or None if the size of one is not known."""
         sizes = [file.size for file in self.files] or [None]
         return None if None in sizes else sum(size for size in sizes if size is not None)
 
@@ -112,7 +112,7 @@ class Entry:
         id: Unique in the catalog.
         title: For humans; the id if there is none.
         description: One or two sentences, or empty.
-        license: SPDX expression, or empty where it is not known.
+        license: SPDX expression, or empty if unknown.
         homepage: A reference or URL, or empty.
         tasks: E.g. ``chat``, ``embedding``.
         tags: Words to find it by.

@@ -19,7 +19,7 @@ _SPELLINGS = {
 
 
 def spdx_of(text: str) -> str:
-    """Return the SPDX expression that a publisher's word for a license means; empty where it says nothing.
+    """Return the SPDX expression that a publisher's word for a license means; empty if it says nothing.
 
     Args:
         text: As published: ``apache-2.0``, ``llama3.1``, ``other``.

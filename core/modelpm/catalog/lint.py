@@ -38,7 +38,7 @@ def audit(text: CatalogText, *, id: str = "") -> list[Finding]:  # noqa: A002 - 
 
     Args:
         text: The file ``models/<id>.toml``.
-        id: What the file is named; empty where that is not known.
+        id: What the file is named; empty if unknown.
 
     Returns:
         ``REJECT`` for what is an error, ``WARN`` for what should be repaired, ``NOTE`` for what is merely unknown.

@@ -4,7 +4,8 @@ Except where that would give another model than the user meant: a catalog of the
 the id that a later one answers for.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -67,7 +68,7 @@ class Catalogs:
         return self._places
 
     def remote(self, catalog: str) -> "Remote | None":
-        """Return the copy of a catalog elsewhere; None where it is not elsewhere."""
+        """Return the copy of a remote catalog; None if it is not remote."""
         opened = self._named(catalog)
         return opened.remote() if opened.is_remote else None
 
@@ -106,7 +107,7 @@ class Catalogs:
 
         Args:
             spec: The spec.
-            choosing: Whether something is chosen by it, so that catalogs elsewhere are asked for what is new; else only
+            choosing: Whether something is chosen by it, so that remote catalogs are asked for what is new; else only
                 what is on this machine counts.
 
         Raises:
@@ -152,7 +153,7 @@ class Catalogs:
             except ModelpmError as error:
                 doubts.append(_Doubt(opened.name, own=opened.name in self._places, why=error))
                 if not doubts[-1].own:
-                    self._pass_over(opened, "", error)
+                    self._pass_over(opened, error)
                 continue
             if found is not None:
                 for doubt in doubts:
@@ -160,26 +161,6 @@ class Catalogs:
                         raise doubt.raised_by(f"{opened.name}/{found[0]}")
                 return opened, *found
         raise self._unknown(names[-1])
-
-    def entries(self, catalog: str | None = None) -> Iterator[Entry]:
-        """Yield every model that can be read, by catalog and id; what cannot is noted in ``problems``.
-
-        Args:
-            catalog: Whose; none means of all.
-
-        Raises:
-            NotFound: No such catalog.
-            ModelpmError: The one that was asked for cannot be read.
-        """
-        asked = self._named(catalog) if catalog is not None else None
-        for opened in self._opened.values() if asked is None else (asked,):
-            for id_ in self._ids(opened) if asked is None else asked.ids():
-                try:
-                    entry = opened.entry(id_)
-                except ModelpmError as error:
-                    self._pass_over(opened, f"/{id_}", error)
-                else:
-                    yield entry
 
     def search(self, wanted: "Wanted", *, choosing: bool = False) -> "tuple[Match, ...]":
         """Return the models that have what is wanted, the best match first.
@@ -218,7 +199,7 @@ class Catalogs:
         try:
             return self._built(opened, choosing=choosing)
         except ModelpmError as error:
-            self._pass_over(opened, "", error)
+            self._pass_over(opened, error)
             return ()
 
     def _built(self, opened: Opened, *, choosing: bool) -> "Sequence[Row]":
@@ -248,7 +229,7 @@ class Catalogs:
             try:
                 found.update(dict.fromkeys(opened.recognize(sha256)))
             except ModelpmError as error:
-                self._pass_over(opened, "", error)
+                self._pass_over(opened, error)
         return tuple(found)
 
     def about(self, catalog: str) -> About:
@@ -292,12 +273,12 @@ class Catalogs:
         try:
             return opened.ids()
         except ModelpmError as error:
-            self._pass_over(opened, "", error)
+            self._pass_over(opened, error)
             return ()
 
-    def _pass_over(self, opened: Opened, model: str, error: ModelpmError) -> None:
-        self._problems[opened.name + model] = error
-        self._bus.warn(f"the {'model' if model else 'catalog'} `{opened.name}{model}` is passed over: {error}")
+    def _pass_over(self, opened: Opened, error: ModelpmError) -> None:
+        self._problems[opened.name] = error
+        self._bus.warn(f"the catalog `{opened.name}` is passed over: {error}")
 
     def _unknown(self, wanted: str, asked: Opened | None = None) -> NotFound:
         names: dict[str, str] = {}  # what is near → how it is written
@@ -318,7 +299,8 @@ class Catalogs:
             f"`{name}/{wanted}` is there: write it so, or `modelpm catalog trust {name}` to leave out `{name}/`"
             for name in untrusted
         ]
-        hints += [*did_you_mean([names[name] for name in near]), "`modelpm search TEXT` looks through the catalogs"]
+        meant = self._as_variant(wanted, names) or [names[name] for name in near]
+        hints += [*did_you_mean(meant), "`modelpm search TEXT` looks through the catalogs"]
         hints += [
             f"the catalog `{name}` could not be read: {e}" for name, e in self._problems.items() if "/" not in name
         ]
@@ -328,6 +310,17 @@ class Catalogs:
             where = "no catalog that is trusted has"
         return NotFound(f"{where} {what}", code=Code.UNKNOWN_MODEL, hints=hints)
 
+    def _as_variant(self, wanted: str, names: Mapping[str, str]) -> list[str]:
+        """Return the model and variant that a name like ``qwen3-8b-q5_k_m`` runs together."""
+        model = max((name for name in names if wanted.startswith(f"{name}-")), key=len, default="")
+        if not model:
+            return []
+        variant, catalog = wanted[len(model) + 1 :], names[model].removesuffix(model).rstrip("/")
+        with suppress(ModelpmError):
+            if any(variant == offer.name for offer in self.card(model, catalog or None).variants):
+                return [f"{names[model]}:{variant}"]
+        return []
+
 
 class _Doubt(NamedTuple):
     """A catalog that may have meant another model by a name than the one that was found behind it.
@@ -335,7 +328,7 @@ class _Doubt(NamedTuple):
     Attributes:
         catalog: Its name.
         own: Whether the user configured it, and it cannot be read.
-        why: Why it cannot be read; None where it had the name and has it no more.
+        why: Why it cannot be read; None if it no longer has the name.
     """
 
     catalog: str

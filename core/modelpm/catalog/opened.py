@@ -51,7 +51,7 @@ class Opened:
         return self.place is None or self.place.trusted
 
     def refresh(self) -> None:
-        """Have what a catalog elsewhere says now, as far as :meth:`Remote.refresh` says.
+        """Have what a remote catalog says now, as far as :meth:`Remote.refresh` says.
 
         Raises:
             ModelpmError: It has no copy here, and none can be had.
@@ -60,12 +60,12 @@ class Opened:
             remote.refresh()
 
     def gone(self) -> frozenset[str]:
-        """Return the names that a catalog elsewhere had and has no more."""
+        """Return the names that a remote catalog no longer has."""
         remote = self.remote()
         return remote.gone() if remote is not None else frozenset()
 
     def remote(self) -> "Remote | None":
-        """Return the catalog elsewhere; None where it is not elsewhere."""
+        """Return the remote catalog; None if it is not remote."""
         if not self.is_remote:
             return None
         from modelpm.catalog.remote.base import Remote  # start-up: few catalogs are elsewhere
@@ -129,7 +129,7 @@ class Opened:
             raise NotFound(f"no model is called `{printable(asked)}`", code=Code.UNKNOWN_VARIANT, hints=hints)
 
     def recognize(self, sha256: str) -> tuple[KnownFile, ...]:
-        """Return where the file of a digest is published; nothing where the catalog knows no digests."""
+        """Return where the file of a digest is published; nothing if the catalog knows no digests."""
 
         def known() -> tuple[KnownFile, ...]:
             catalog = self._open()

@@ -48,10 +48,10 @@ def parse_entry(catalog: str, text: CatalogText, *, id: str = "") -> Entry:  # n
     Args:
         catalog: The name under which the catalog is known.
         text: The file ``models/<id>.toml``.
-        id: What the file is named; empty where that is not known.
+        id: What the file is named; empty if unknown.
 
     Raises:
-        UsageError: It is not valid; code ``newer_schema`` where it needs a newer modelpm.
+        UsageError: It is not valid; code ``newer_schema`` if it needs a newer modelpm.
         IntegrityError: A file name in it is hostile.
     """
     with reading(text) as root:

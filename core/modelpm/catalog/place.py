@@ -15,7 +15,11 @@ _SSH = re.compile(r"[A-Za-z0-9_.-]+@[A-Za-z0-9.-]+:(?!//)\S+")  # git@github.com
 _GIT = frozenset({"git", "git+https", "git+http", "git+ssh", "git+file", "ssh"})
 _WEB = frozenset({"https", "http"})
 _FILES = re.compile(r"/(?:index\.json|catalog\.toml)?$")
-_FORMS = "a folder, `https://host/catalog`, or a repository: `git+https://host/catalog.git`, `git@host:catalog.git`"
+_GALLERY = re.compile(r"\.ya?ml(?:[?#]|$)")
+_FORMS = (
+    "a folder, `https://host/catalog`, a gallery `https://host/index.yaml`, "
+    "or a repository: `git+https://host/catalog.git`, `git@host:catalog.git`"
+)
 
 
 class Medium(StrEnum):
@@ -23,6 +27,7 @@ class Medium(StrEnum):
 
     FOLDER = "folder"
     WEB = "web"
+    GALLERY = "gallery"
     GIT = "git"
 
 
@@ -31,11 +36,11 @@ class Place:
     """A catalog of the configuration.
 
     Attributes:
-        name: What it is called here.
+        name: Its name here.
         at: The folder, or the address without what git's own prefix says.
         medium: How it is reached.
-        sha256: Digest of the one index that is taken; empty where any is.
-        root: Digest of the root of trust that signs it; empty where it is not signed.
+        sha256: Digest of the one index that is taken; empty if any is.
+        root: Digest of the root of trust that signs it; empty if it is not signed.
         trusted: Whether it answers names that do not say the catalog.
     """
 
@@ -57,7 +62,7 @@ class Place:
             return cls(name, value, Medium.FOLDER)
         medium, at = _medium(value["url"])
         sha256, root = value.get("sha256", ""), value.get("root", "")
-        if medium is Medium.WEB and at.startswith("http://") and not (sha256 or root or is_private(at)):
+        if at.startswith("http://") and medium is not Medium.GIT and not (sha256 or root or is_private(at)):
             raise UsageError(
                 f"the catalog `{name}` is at {printable(at)}: anyone on the way could change what plain http brings",
                 hints=["use https://, or pin it with --root FILE or --sha256 DIGEST"],
@@ -66,7 +71,7 @@ class Place:
 
     @property
     def key(self) -> str:
-        """What a copy must be of to count: the address, and what it was held against."""
+        """What a copy must be of to count: the address, and what it was checked against."""
         return " ".join(filter(None, (self.at, self.root, self.sha256)))
 
     @property
@@ -76,7 +81,7 @@ class Place:
 
     @property
     def guarantee(self) -> str:
-        """How what it says is held against tampering, in a word or two."""
+        """How what it says is checked against tampering, in a word or two."""
         if self.root:
             return "signed"
         if self.sha256:
@@ -85,7 +90,7 @@ class Place:
 
 
 def is_url(text: str) -> bool:
-    """Whether a text names a catalog elsewhere, not a folder."""
+    """Whether a text names a remote catalog, not a folder."""
     return bool(_SCHEME.match(text) or _SSH.fullmatch(text))
 
 
@@ -96,6 +101,8 @@ def _medium(url: str) -> tuple[Medium, str]:
         raise UsageError(f"`{printable(url)}` is not the address of a catalog", hints=[f"write {_FORMS}"])
     if scheme in _GIT or (not scheme and _SSH.fullmatch(url)) or (scheme in _WEB and url.endswith(".git")):
         return Medium.GIT, url.removeprefix("git+")
+    if scheme in _WEB and _GALLERY.search(url):
+        return Medium.GALLERY, url
     if scheme in _WEB:
         return Medium.WEB, _FILES.sub("", url)
     raise UsageError(f"`{printable(url)}` is not the address of a catalog", hints=[f"write {_FORMS}"])

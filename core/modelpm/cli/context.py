@@ -148,7 +148,7 @@ class Session:
 
 
 def variable(name: str) -> str:
-    """Return an environment variable, empty where it is not set.
+    """Return an environment variable, empty if it is not set.
 
     Asks Click, which reads the variables of options anyway: the configuration, where all others are read, may be what
     is broken, and help does without it.

@@ -126,7 +126,7 @@ def _usage(error: click.UsageError) -> UsageError:
 
 
 def _variable_of(error: click.UsageError) -> str:
-    """Return the variable that a wrong value came from; empty where it stood on the command line."""
+    """Return the variable that a wrong value came from; empty if it stood on the command line."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
         return ""
     name, source = error.param.envvar, error.ctx.get_parameter_source(error.param.name or "")

@@ -1,4 +1,4 @@
-"""The line about what is newer, below what a verb says that used the network anyway."""
+"""The line about newer versions, which verbs print that used the network anyway."""
 
 from typing import TYPE_CHECKING
 
@@ -13,18 +13,24 @@ _NAMED = 3
 
 
 def newer(session: Session, models: "Manager | Project", *, changed: bool) -> list[Line]:
-    """Return the line, or none: at most once a day, after something was changed, and where the user wants it.
+    """Return the line: at most once a day, after a verb changed something, where the settings allow it.
 
     Args:
         session: The run.
         models: The user's models, or those of a project.
         changed: Whether the verb changed anything.
     """
-    if not changed or session["json"] or session["quiet"]:
+    if not changed or session["json"] or session["quiet"] or not _is_wanted(models):
         return []
-    rows = models.newer(unasked=True)
+    rows = models.newer()
     if not rows:
         return []
     named = ", ".join(f"{row.name} {row.newest}" for row in rows[:_NAMED])
     more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
     return [line((f"{count(len(rows), 'model')} can be upgraded: {named}{more}; `modelpm upgrade` does it", "dim"))]
+
+
+def _is_wanted(models: "Manager | Project") -> bool:
+    """Whether to check without being asked: not offline, not in CI, and as ``[ui] update-check`` says."""
+    config = models.config
+    return bool(config["ui.update-check"]) and not config["network.offline"] and not config.environ.get("CI")

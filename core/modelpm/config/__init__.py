@@ -119,7 +119,7 @@ class Config:
 
     @property
     def outage(self) -> float:
-        """Seconds for which a server that is away is tried again; none where the retries were given for this run."""
+        """Seconds for which a server that is away is tried again; none if the retries were given for this run."""
         origin = next(row.origin for row in self.rows if row.key == "network.retries")
         given = origin in {"option", BY_KEY["network.retries"].variable}
         return 0.0 if given else float(self["network.outage"])

@@ -64,7 +64,7 @@ def restore(path: Path, data: bytes | None) -> None:
 
     Args:
         path: The file.
-        data: Its bytes; None where it was not there.
+        data: Its bytes; None if it was not there.
 
     Raises:
         StoreError: The system refuses.

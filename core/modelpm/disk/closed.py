@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from modelpm.disk import system
 
-_ELSEWHERE = "choose a folder that this user can write: export MODELPM_HOME=/path/to/folder"
-_READ_ONLY = f"that disk can only be read; for modelpm's own files, {_ELSEWHERE}"
+_ELSEWHERE = "for modelpm's own files, choose a folder that this user can write: export MODELPM_HOME=/path/to/folder"
+_READ_ONLY = f"that disk can only be read; {_ELSEWHERE}"
 _CLOSED = "Permission denied"
 
 
@@ -36,7 +36,9 @@ def find(error: OSError, path: Path) -> Closed:
         path: What was worked on; the error may name another file.
     """
     named = error.filename if isinstance(error.filename, str | bytes) else None
-    place = Path(os.fsdecode(named)).absolute() if named else path.absolute()
+    place = path.absolute()
+    if named and os.path.isabs(named):  # noqa: PTH117 - text or bytes; a name alone is one in a folder we do not know
+        place = Path(os.fsdecode(named))
     reason = error.strerror or str(error)
     if error.errno == errno.EROFS:
         return Closed(place, reason, (_READ_ONLY,))
@@ -47,7 +49,7 @@ def find(error: OSError, path: Path) -> Closed:
 
 
 def look(path: Path, *, write: bool = False) -> Closed | None:
-    """Return what keeps this user from a file or folder; None where nothing does, or where nothing is there.
+    """Return what keeps this user from a file or folder; None if nothing does, or if nothing is there.
 
     Args:
         path: The file or folder.

@@ -9,7 +9,7 @@ _KIB: Final = 1024
 
 
 def memory(root: Path = Path("/")) -> int | None:
-    """Return the bytes of memory that this process may use; None where the system does not say.
+    """Return the bytes of memory that this process may use; None if the system does not say.
 
     Args:
         root: Where ``/proc`` and ``/sys`` are.
@@ -23,7 +23,7 @@ def memory(root: Path = Path("/")) -> int | None:
 
 
 def gpu_memory() -> int | None:
-    """Return the bytes of memory that the NVIDIA GPUs have together; None where that is unknown.
+    """Return the bytes of memory that the NVIDIA GPUs have together; None if that is unknown.
 
     The library is an extra, talks to a driver that may be missing or broken, and must stop nothing.
     """

@@ -173,7 +173,7 @@ def reserve(fd: int, size: int) -> bool:
     ``os.posix_fallocate`` is not a substitute: where the file system cannot reserve, it writes zeros.
 
     Returns:
-        False where the system cannot.
+        False if the system cannot.
 
     Raises:
         OSError: ``ENOSPC``, ``EDQUOT``, ``EFBIG``: the file will not fit.
@@ -206,7 +206,7 @@ def reflink(source: Path, target: Path) -> bool:
     """Make ``target``, which must not exist, a copy of ``source`` that shares its blocks.
 
     Returns:
-        False where the file system, or the pair of them, cannot; nothing is left behind then.
+        False if the file system, or the pair of them, cannot; nothing is left behind then.
     """
     if sys.platform == "darwin":
         import ctypes
@@ -299,7 +299,7 @@ def free_space(path: Path) -> int:
 
 
 def free_inodes(path: Path) -> int | None:
-    """Return how many files an ordinary user may still make on the file system of ``path``; None where none count."""
+    """Return how many files an ordinary user may still make on the file system of ``path``; None if none count."""
     if not hasattr(os, "statvfs"):
         return None
     facts = os.statvfs(path)
@@ -361,7 +361,7 @@ def set_mode(fd: int | None, path: Path, mode: int) -> bool:
     """Set the permissions of an open file; without ``fd``, of a folder.
 
     Returns:
-        False where the file system refuses, as many do that are mounted over a network: what was written is right all
+        False if the file system refuses, as many do that are mounted over a network: what was written is right all
         the same.
     """
     try:

@@ -133,9 +133,9 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         registry.remember(self.store.layout, self.root, time.time(), {f.sha256 for m in models for f in m.files})
 
     def seen(self, *, quick: bool = False) -> None:
-        """Renew what the store knows of this environment, where that was not done lately.
+        """Renew what the store knows of this environment, if that was not done lately.
 
-        It is not a failure where that cannot be done: a root or a store that is read-only needs no record.
+        It is not a failure if that cannot be done: a root or a store that is read-only needs no record.
 
         Args:
             quick: Whether the mark in the view is enough to tell; at every start there is time for no more.
@@ -156,7 +156,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
                 registry.freshen(store.layout, self.root, now)
 
     def _models(self) -> Sequence[LockedModel]:
-        """Return what is locked; nothing where that cannot be read."""
+        """Return what is locked; nothing if that cannot be read."""
         try:
             return self.read().models
         except ModelpmError:
@@ -201,7 +201,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             yield
 
     def write(self, lock: Lock) -> None:
-        """Write the lock, where it differs from the file; the caller holds the process lock.
+        """Write the lock, if it differs from the file; the caller holds the process lock.
 
         Raises:
             StoreError: The system refuses.

@@ -109,7 +109,7 @@ def path_of(
         model: The model.
         file: One file of it; None means what a program opens: a file, the first of several shards, or the folder.
         folder: Whether the folder is wanted in any case.
-        role: What the file is for, e.g. ``projector``, where that is not the model itself.
+        role: What the file is for, e.g. ``projector``, if that is not the model itself.
 
     Raises:
         NotFound: The model has no such file, or it is not where it should be.
@@ -192,5 +192,6 @@ def _look_at(environment: Environment, model: LockedModel, files: Sequence[Locke
 def _cure(environment: Environment, model: LockedModel) -> str:
     """Return the command that brings files of a model back."""
     if environment.kind == "project":
-        return "modelpm sync"
+        asked = model.groups and not set(model.groups) & set(environment.read().default_groups)
+        return f"modelpm sync --group {model.groups[0]}" if asked else "modelpm sync"
     return f"modelpm install {model.requirement.text} --as {model.name}"

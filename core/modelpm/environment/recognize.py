@@ -38,7 +38,7 @@ def recognize(environment: Environment, call: Call, models: Sequence[LockedModel
 
 
 def say_unkept(store: Store, bus: Bus) -> None:
-    """Say where nothing can be kept of what was hashed, so that every run hashes it again."""
+    """Say if nothing can be kept of what was hashed, so that every run hashes it again."""
     if store.known.unkept:
         bus.warn(
             f"what was hashed cannot be kept: {store.root} and {store.known.folder} cannot be written;"

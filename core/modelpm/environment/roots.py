@@ -66,7 +66,7 @@ class Standing:
         return self.record.place is not None and self.record.place.host != system.host_name()
 
     def kept(self, keep: float, now: float) -> str:
-        """Return how long what it needs is still kept, where it was not seen lately; ``keep`` in seconds."""
+        """Return how long what it needs is still kept, if it was not seen lately; ``keep`` in seconds."""
         return f"{self.who}: what it needs is kept for {in_days(keep - self.record.age(now))} more"
 
     def _last(self) -> str:
@@ -271,7 +271,7 @@ def _named(standings: Iterable[Standing]) -> dict[str, str]:
 
 
 def _fresh(environment: Environment, now: float) -> list[tuple[Record, bytes]]:
-    """Return what would be remembered of an environment now, and its lock; nothing where that cannot be read."""
+    """Return what would be remembered of an environment now, and its lock; nothing if that cannot be read."""
     try:
         root = real(environment.root)
         text = read_lock(root.lock)

@@ -71,7 +71,7 @@ def in_the_way(place: Path, whose: str, hint: str) -> StoreError:
 
     Args:
         place: The name.
-        whose: The model whose file it is; empty where modelpm did not put it there.
+        whose: The model whose file it is; empty if modelpm did not put it there.
         hint: What to do.
     """
     what = f"it is a file of `{whose}`" if whose else "it is not the file of that name of the model"

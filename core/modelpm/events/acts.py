@@ -56,7 +56,7 @@ def acting(
         verb: What is done.
         resource_type: What is acted on.
         resource_id: Which one.
-        user: Who acts, if not the configured user.
+        user: The user who acts, if not the configured user.
         details: JSON types.
         changes: Whether anything is changed; what only looks continues where the disk cannot be written.
 

@@ -25,7 +25,7 @@ class Auditor:
     Args:
         sinks: Name, sink, and whether it is required.
         bus: Gets one warning for each optional sink that failed.
-        user: Who acts, where a record names no other user.
+        user: The user who acts, where a record names no other user.
     """
 
     def __init__(self, sinks: Sequence[tuple[str, AuditSink, bool]], bus: Bus, user: str) -> None:

@@ -13,7 +13,7 @@ class Call:
     Attributes:
         bus: Gets progress, warnings and events.
         cancelled: Set from another thread, stops the verb within a second; what was downloaded is kept.
-        user: Who is named in the audit log; None means the auditor's own user.
+        user: The user whom the audit log names; None means the auditor's own user.
     """
 
     bus: Bus = field(default_factory=Bus)

@@ -132,7 +132,7 @@ class Checking:
         self._say(Status.VERIFYING, _percentage(self._done, self.total), self._done / (monotonic() - self._begun))
 
     def ended(self, error: str) -> None:
-        """Say that it is over, and what was bad; nothing where nothing was hashed."""
+        """Say that it is over, and what was bad; nothing if nothing was hashed."""
         if self._done and error:
             self._say(Status.FAILED, _percentage(self._done, self.total), 0.0, error)
         elif self._done:

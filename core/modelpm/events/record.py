@@ -15,7 +15,7 @@ def record(act: Acted, user: str) -> Event:
 
     Args:
         act: Its beginning or its end.
-        user: Who acts, where the act names no other user.
+        user: The user who acts, where the act names no other user.
 
     Returns:
         The fields ``user_id``, ``resource_type``, ``resource_id``, ``success`` (None at the beginning) and ``details``.

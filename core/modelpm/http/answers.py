@@ -77,8 +77,8 @@ class Span:
 
     Attributes:
         start: Offset of the first.
-        length: How many bytes the body has, or None where only its end tells.
-        total: Size of the whole file, or None where the answer does not say it.
+        length: How many bytes the body has, or None if only its end tells.
+        total: Size of the whole file, or None if the answer does not say it.
         packed: Whether the body must be unpacked to get the bytes of the file; ``length`` is then the packed one.
     """
 
@@ -89,7 +89,7 @@ class Span:
 
 
 def span_of(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span | None:
-    """Return what the body holds, compared with what was asked; None where the answer is a refusal.
+    """Return what the body holds, compared with what was asked; None if the answer is a refusal.
 
     Some servers answer a range with 200 and ``Content-Range``: what a body holds is read from its headers, and the
     status only decides where they say nothing. Headers that contradict each other are refused.
@@ -177,7 +177,7 @@ def _part(answer: Answer, wanted: Wanted, *, ranged: bool) -> Span:
 
 
 def _content_range(answer: Answer) -> tuple[int, int, int | None]:
-    """Return the first and the last byte of a part, and the size of the whole file, None where that is ``*``."""
+    """Return the first and the last byte of a part, and the size of the whole file, None if that is ``*``."""
     found = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
     first, last, total = (number_of(group) for group in found.groups()) if found else (None, None, None)
     if found is None or first is None or last is None or (total is None and found[3] != "*"):
@@ -234,7 +234,7 @@ def strong_validator(headers: Mapping[str, str]) -> str | None:
 
 
 def name_of(headers: Mapping[str, str]) -> str:
-    """Return what ``Content-Disposition`` calls the file; empty where it does not say."""
+    """Return what ``Content-Disposition`` calls the file; empty if it does not say."""
     said = headers.get("Content-Disposition", "").replace("\r", " ").replace("\n", " ")
     if len(said) > _MAX_DISPOSITION:
         return ""
@@ -257,8 +257,7 @@ def looks_like_page(headers: Mapping[str, str]) -> bool:
 def wait_of(headers: Mapping[str, str]) -> float | None:
     """Return how many seconds the server asks to wait, however many, or None.
 
-    A used-up ``RateLimit`` says it exactly; ``Retry-After`` is a number or a date, which is held against the server's
-    own clock.
+    A used-up ``RateLimit`` says it exactly. ``Retry-After`` is a number, or a date by the server's own clock.
     """
     used_up = [int(t) for t in re.findall(r";\s*r=0\s*;\s*t=([0-9]{1,9})", headers.get("RateLimit", ""))]
     if used_up:
@@ -308,7 +307,7 @@ def length_of(headers: Mapping[str, str]) -> int | None:
 
 
 def _said_length(headers: Mapping[str, str]) -> str:
-    """Return the length that counts: none where chunks tell the end; one that was said twice counts once."""
+    """Return the length that counts: none if chunks tell the end; one that was said twice counts once."""
     if "chunked" in headers.get("Transfer-Encoding", "").lower():
         return ""
     said = headers.get("Content-Length", "").strip()

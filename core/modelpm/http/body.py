@@ -159,7 +159,7 @@ def _secure(connected: ssl.SSLSocket) -> Callable[[memoryview], int]:
 
 
 def read_capped(response: urllib3.BaseHTTPResponse, url: str, cap: int, length: int | None = None) -> bytes | None:
-    """Read a small body and release the connection; None where it is longer than ``cap`` bytes.
+    """Read a small body and release the connection; None if it is longer than ``cap`` bytes.
 
     Raises:
         Unavailable: The connection broke, went silent, drips, or ended too early.
@@ -172,7 +172,7 @@ def read_capped(response: urllib3.BaseHTTPResponse, url: str, cap: int, length: 
 
 
 def capped(chunks: Iterable[bytes], cap: int) -> bytes | None:
-    """Return the bytes of all chunks; None where they are more than ``cap``."""
+    """Return the bytes of all chunks; None if they are more than ``cap``."""
     data = bytearray()
     for chunk in chunks:
         data += chunk

@@ -25,7 +25,7 @@ class Proxy:
         scheme: ``http``, ``https`` or one of SOCKS.
         host: Lower case and ASCII; IPv6 in brackets.
         port: Where it listens.
-        username: Decoded; None where it needs none.
+        username: Decoded; None if it needs none.
         password: Decoded.
     """
 

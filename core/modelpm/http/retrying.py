@@ -53,7 +53,7 @@ class Retries:
                 return answer
 
     def _pause(self, budget: Budget, started: float, server: str, error: Unavailable) -> float | None:
-        """Return the seconds to wait before a document is asked for again, or None where it should not be."""
+        """Return the seconds to wait before a document is asked for again, or None if it should not be."""
         if not error.retryable or self._hosts.hurries or error.code in {*NO_ANSWERS, _DRIPS}:
             return None
         away = bool(server) and error.unanswered

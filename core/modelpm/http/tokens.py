@@ -41,7 +41,7 @@ class Challenge:
 
     @classmethod
     def parse(cls, header: str) -> "Challenge | None":
-        """Read ``WWW-Authenticate``; None where it says nothing that is understood. Linear."""
+        """Read ``WWW-Authenticate``; None if it says nothing that is understood. Linear."""
         found = _SCHEME.match(header[:_MOST])
         if found is None:
             return None

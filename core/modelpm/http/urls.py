@@ -39,8 +39,8 @@ class Address:
         path: Percent-encoded, without dot segments; at least ``/``.
         query: Percent-encoded, without the ``?``; None if there is none.
         fragment: As written, without the ``#``.
-        username: Decoded; None where the URL has no user.
-        password: Decoded; None where the URL has none.
+        username: Decoded; None if the URL has no user.
+        password: Decoded; None if the URL has none.
     """
 
     scheme: str
@@ -59,7 +59,7 @@ class Address:
 
     @property
     def server(self) -> str:
-        """The host, with the port where it is not the scheme's own: how messages name it."""
+        """The host, with the port if it is not the scheme's own: how messages name it."""
         return self.host + (f":{self.port}" if self.port != _PORTS[self.scheme] else "")
 
     @property
@@ -156,7 +156,7 @@ def origin(url: str) -> str:
 
 
 def host(url: str) -> str:
-    """Return the host, with the port where it is not the scheme's own: how messages name a server."""
+    """Return the host, with the port if it is not the scheme's own: how messages name a server."""
     return address(url).server
 
 

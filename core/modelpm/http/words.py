@@ -19,7 +19,7 @@ _KEYS = ("error", "message", "detail", "error_description", "title")
 
 
 def words_of(answer: Answer) -> str:
-    """Return why a server refuses, as it says itself; empty where it says nothing that people can read."""
+    """Return why a server refuses, as it says itself; empty if it says nothing that people can read."""
     if looks_like_page(answer.headers):
         return ""
     text = answer.body[:_READ].decode("utf-8", "replace").strip()

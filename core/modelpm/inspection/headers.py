@@ -90,7 +90,7 @@ class Headers:
     remembered: Remembered
 
     def read(self, source: GuardedSource, file: RemoteFile, location: str) -> Facts | None:
-        """Return what a file's header says; None where that cannot be had, whatever the reason.
+        """Return what a file's header says; None if that cannot be had, whatever the reason.
 
         Args:
             source: Serves the file.
@@ -108,7 +108,7 @@ class Headers:
         return found
 
     def text(self, source: GuardedSource, file: RemoteFile, location: str) -> bytes:
-        """Return a small file; empty where it cannot be had, or has more than 64 KiB."""
+        """Return a small file; empty if it cannot be had, or has more than 64 KiB."""
         try:
             return Ranged(source, file, location, self.budget).read(0, A_FILE) if (file.size or 0) <= A_FILE else b""
         except (ModelpmError, MalformedError):

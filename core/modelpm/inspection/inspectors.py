@@ -1,4 +1,4 @@
-"""Ask every inspector what a file is, and hold its name against its bytes."""
+"""Ask every inspector what a file is, and check its name against its bytes."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -107,7 +107,7 @@ class Inspectors:
         return Findings(min(told, default=None), danger=danger, problems=problems)
 
     def facts(self, source: ByteSource, *, whole: bool = False) -> Facts | None:
-        """Return what the header of a file says that is not here; None where none that is shipped reads it by ranges.
+        """Return what the header of a file says that is not here; None if none that is shipped reads it by ranges.
 
         Args:
             source: The file.
@@ -122,7 +122,7 @@ class Inspectors:
         return own.inspect(source).facts if whole else own.read(source)
 
     def tensors(self, source: ByteSource) -> Sequence[Tensor]:
-        """Return where the tensors of a file are, by its header; none where no inspector that is shipped tells.
+        """Return where the tensors of a file are, by its header; none if no inspector that is shipped tells.
 
         Raises:
             MalformedError: The header breaks the rules of its format.

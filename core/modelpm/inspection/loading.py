@@ -32,8 +32,8 @@ class Loaded(NamedTuple):
     """What came of opening a file.
 
     Attributes:
-        runtime: The package that opened it; empty where none is installed.
-        problem: Why it could not; empty where it could.
+        runtime: The package that opened it; empty if none is installed.
+        problem: Why it could not; empty if it could.
     """
 
     runtime: str
@@ -41,7 +41,7 @@ class Loaded(NamedTuple):
 
 
 def load(path: Path, memory: int, seconds: float = SECONDS) -> Loaded | None:
-    """Open a file in its runtime; None where no runtime is known for its name.
+    """Open a file in its runtime; None if no runtime is known for its name.
 
     Args:
         path: The file; what it needs lies beside it.
@@ -73,7 +73,7 @@ def load(path: Path, memory: int, seconds: float = SECONDS) -> Loaded | None:
 
 
 def _answer(stdout: bytes) -> str | None:
-    """Return what a child said; None where it said nothing."""
+    """Return what a child said; None if it said nothing."""
     try:
         return str(json.loads(stdout[-_MOST_ANSWER:])["problem"])
     except (ValueError, TypeError, KeyError):

@@ -9,7 +9,7 @@ from typing import Final
 from modelpm.api.inspection import Cache, Dimensions
 
 CONTEXT: Final = 8192
-"""The context for which memory is told, where nothing else is asked for and the model has as much."""
+"""The context for which memory is told, if nothing else is asked for and the model has as much."""
 _RUNTIME: Final = 20_000_000
 _TOKEN: Final = 230
 _BATCH: Final = 512

@@ -64,7 +64,7 @@ def needed(found: Mapping[str, Findings], words: Collection[str]) -> tuple[str, 
 
 
 def refusal(subject: Subject, found: Mapping[str, Findings], words: Collection[str]) -> ModelpmError | None:
-    """Return why a model may not be taken, the gravest reason first; None where it may.
+    """Return why a model may not be taken, the gravest reason first; None if it may.
 
     Args:
         subject: The model.

@@ -30,7 +30,7 @@ class Remembered:
     _swept: bool = False  # whether the oldest were removed, once a run
 
     def find(self, file: RemoteFile) -> Facts | None:
-        """Return what the header of such a file said lately; None where that is not known."""
+        """Return what the header of such a file said lately; None if unknown."""
         if file.digest is None:
             return None
         found = self._verdicts.find(file.digest.hex, self._ending, since=time.time() - SECONDS)

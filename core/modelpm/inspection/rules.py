@@ -28,7 +28,7 @@ def rules_of(entries: Iterable[Entry]) -> str:
 
 
 def _sources(module: str) -> list[Path]:
-    """Return the source files of a module, or of a package; none where it came from something else than files."""
+    """Return the source files of a module, or of a package; none if it came from something else than files."""
     file = Path(getattr(sys.modules.get(module), "__file__", None) or "")
     if not file.is_file():
         return []

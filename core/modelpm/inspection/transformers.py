@@ -15,7 +15,7 @@ _LINEAR, _SLIDING = "linear_attention", "sliding_attention"
 
 
 def config_facts(text: bytes) -> Facts | None:
-    """Return what a ``config.json`` says; None where it is not one."""
+    """Return what a ``config.json`` says; None if it is not one."""
     try:
         config = json.loads(text)
     except (ValueError, RecursionError):
@@ -62,6 +62,6 @@ def _cache(config: Mapping[str, Any], layers: int, values: int) -> tuple[Cache, 
 
 
 def _number(config: Mapping[str, Any], *keys: str) -> int:
-    """Return the first of some keys that is a sane number; 0 where none is."""
+    """Return the first of some keys that is a sane number; 0 if none is."""
     found = (config.get(key) for key in keys)
     return next((value for value in found if type(value) is int and 0 < value < _MOST), 0)

@@ -30,7 +30,7 @@ class Verdicts:
         self.folder, self.rules = folder, rules
 
     def find(self, digest: str, ending: str, *, since: float = 0.0) -> Findings | None:
-        """Return what was found in these bytes under such a name; None where that is not known.
+        """Return what was found in these bytes under such a name; None if unknown.
 
         Args:
             digest: Of the bytes, in hexadecimal.
@@ -48,7 +48,7 @@ class Verdicts:
             return None
 
     def keep(self, digest: str, ending: str, found: Findings) -> None:
-        """Keep findings; where nothing can be written, the bytes are inspected again."""
+        """Keep findings; if nothing can be written, the bytes are inspected again."""
         path = self._path(digest, ending)
         text = json.dumps({"by": self.rules, "found": asdict(found)})
         with suppress(StoreError):

@@ -18,7 +18,7 @@ from modelpm.library.queue import Queue
 _T_co = TypeVar("_T_co", covariant=True)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_PATIENCE = 1.0  # seconds a cancelled verb has to put its partial down
+_PATIENCE = 1.0  # seconds that a cancelled verb has to save its partial
 
 
 class _Async(Generic[_T_co]):
@@ -33,7 +33,7 @@ _AsyncVerb = Callable[Concatenate[_Async[_T_co], _P], Coroutine[Any, Any, _R]]
 
 
 def _awaitable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
-    """Make the verb that runs in a thread of its own; after a cancellation the caller stops waiting for it."""
+    """Return a coroutine function that runs the verb in a thread; a cancelled caller stops waiting for it."""
 
     @wraps(verb)
     async def run(self: _Async[_T_co], /, *args: _P.args, **options: _P.kwargs) -> _R:
@@ -43,9 +43,9 @@ def _awaitable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
 
 
 def _cancellable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
-    """Make the same of a verb that takes ``cancelled``: a cancellation is passed on to it.
+    """Return the same for a verb that takes ``cancelled``, and set that event when the task is cancelled.
 
-    The verb is waited for until it has put its partial down. Its callback for progress is run in the loop.
+    The task waits until the verb has saved its partial. The callback for progress runs in the event loop.
     """
 
     @wraps(verb)
@@ -61,16 +61,16 @@ def _cancellable(verb: _Verb[_T_co, _P, _R]) -> _AsyncVerb[_T_co, _P, _R]:
             cancelled.set()
             await asyncio.wait([work], timeout=_PATIENCE)
             if work.done() and not work.cancelled():
-                work.exception()  # the verb's own word for it; the caller gets the cancellation
+                work.exception()  # mark the verb's error as read; the caller gets the cancellation
             raise
 
     return run
 
 
 class AsyncManager(_Async[Manager]):
-    """As :class:`modelpm.library.manager.Manager`; takes the same arguments.
+    """The async form of :class:`modelpm.library.manager.Manager`, with the same arguments.
 
-    Each verb runs in a thread of its own. A cancelled one stops within a second and keeps what was downloaded.
+    Each verb runs in its own thread. A cancelled verb stops within a second and keeps the downloaded bytes.
     Progress callbacks run in the event loop, and may be coroutine functions.
 
     Attributes:
@@ -150,7 +150,7 @@ class AsyncManager(_Async[Manager]):
 
 
 class AsyncQueue(_Async[Queue]):
-    """As :class:`modelpm.library.queue.Queue`."""
+    """The async form of :class:`modelpm.library.queue.Queue`."""
 
     add = _awaitable(Queue.add)
     list = _awaitable(Queue.list)
@@ -162,7 +162,7 @@ class AsyncQueue(_Async[Queue]):
 
 
 class AsyncCatalogs(_Async[CatalogVerbs]):
-    """As :class:`modelpm.library.catalog_list.CatalogVerbs`."""
+    """The async form of :class:`modelpm.library.catalog_list.CatalogVerbs`."""
 
     list = _awaitable(CatalogVerbs.list)
     add = _awaitable(CatalogVerbs.add)
@@ -178,7 +178,7 @@ class AsyncCatalogs(_Async[CatalogVerbs]):
 
 
 class AsyncMaintenance(_Async[Maintenance]):
-    """As :class:`modelpm.library.maintenance.Maintenance`."""
+    """The async form of :class:`modelpm.library.maintenance.Maintenance`."""
 
     prune = _awaitable(Maintenance.prune)
     doctor = _awaitable(Maintenance.doctor)
@@ -192,7 +192,7 @@ class AsyncMaintenance(_Async[Maintenance]):
 
 
 class AsyncProject(_Async[Project]):
-    """As :class:`modelpm.library.project.Project`; a cancelled verb leaves manifest and lock as they were.
+    """The async form of :class:`modelpm.library.project.Project`. A cancelled verb does not change manifest or lock.
 
     Attributes:
         project: The project.
@@ -220,7 +220,7 @@ class AsyncProject(_Async[Project]):
 
 
 def _in_loop(callback: Callable[[Progress], Any], cancelled: threading.Event) -> Callable[[Progress], None]:
-    """Return what a worker thread may call: it has the callback run in the loop, in order."""
+    """Return a function for worker threads, which runs the callback in the event loop, in order."""
     loop = asyncio.get_running_loop()
 
     async def call(value: Progress) -> None:
@@ -234,7 +234,7 @@ def _in_loop(callback: Callable[[Progress], Any], cancelled: threading.Event) ->
             try:
                 return future.result(timeout=0.1)
             except TimeoutError:
-                if future.done():  # the callback's own
+                if future.done():  # the callback raised it
                     raise
         return None
 

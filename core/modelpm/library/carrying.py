@@ -1,4 +1,4 @@
-"""The verbs that carry models to registries and buckets, and back from there."""
+"""The verbs that send models to registries and buckets, and sync from them."""
 
 import threading
 from collections.abc import Collection, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # start-up
 
 
 class Carrying(Linking):
-    """A manager's verbs that push models, and sync a folder from what was pushed."""
+    """A manager's verbs that push models, and sync a folder from a push."""
 
     def push(
         self,
@@ -29,18 +29,18 @@ class Carrying(Linking):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> "Result[Pushed]":
-        """Send models to a registry or a bucket; what is there is not sent again. Returns one row, with the digest.
+        """Send models to a registry or a bucket, without the blobs that it has. Return one row, with the digest.
 
         Args:
-            target: Where to: ``oci://HOST/REPOSITORY:TAG``, ``s3://BUCKET/PREFIX``.
-            names: Which models: of the project first, where there is one. None mean all that the project has locked.
-            project: A project whose models are meant, too.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops; the next push sends only what is missing.
+            target: ``oci://HOST/REPOSITORY:TAG`` or ``s3://BUCKET/PREFIX``.
+            names: Names of models, searched in the project first. None means all models that the project has locked.
+            project: The project to search.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop; the next push sends only what is missing.
 
         Raises:
-            UsageError: Nothing can be pushed there, or nothing was named.
-            NotFound: A model is not installed, or its bytes are not here.
+            UsageError: The target does not take pushes, or no model was named.
+            NotFound: A model is not installed, or the store lacks its bytes.
             Denied: The registry refuses.
         """
         from modelpm.operations.push import Load, Pusher
@@ -77,24 +77,24 @@ class Carrying(Linking):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> "Result[Any]":
-        """Make a folder show what was pushed: its lock and its bytes come from there and from the store only.
+        """Make a folder show a pushed set of models; lock and bytes come from the push and from the store only.
 
         Args:
-            reference: What was pushed: ``oci://HOST/REPOSITORY:TAG``, with ``@sha256:…`` where exactly that is meant.
+            reference: The push: ``oci://HOST/REPOSITORY:TAG``, with ``@sha256:…`` to pin it.
             directory: The folder that gets ``models.lock`` and the files.
-            exact: Take out of the view what is not locked any more.
-            groups: Groups that are wanted besides the default ones.
-            all_groups: Whether every group is wanted.
-            allow_pickle: Whether files may hold pickles that only rebuild data.
-            allow_code: Whether files may hold anything that can run code when loaded.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            exact: Remove from the view what is not in the lock.
+            groups: Groups to select besides the default ones.
+            all_groups: Whether to select every group.
+            allow_pickle: As of :meth:`Manager.install`.
+            allow_code: As of :meth:`Manager.install`.
+            dry_run: Only report what would be done.
+            on_progress: As of :meth:`Manager.install`.
+            user: As of :meth:`Manager.install`.
+            cancelled: As of :meth:`Manager.install`.
 
         Raises:
-            UsageError: The folder has a manifest, or a lock from elsewhere.
-            NotFound: Nothing was pushed there.
+            UsageError: The folder has a manifest, or a lock of another origin.
+            NotFound: The reference does not exist.
         """
         from modelpm.inspection.policy import words
         from modelpm.library.run import Run

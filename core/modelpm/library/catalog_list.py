@@ -1,6 +1,6 @@
-"""The library's verbs for the list of catalogs: add, update, trust, remove; and those of who publishes one."""
+"""The library's verbs for catalogs: add, update, trust and remove them, and publish one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,13 +26,13 @@ class CatalogVerbs:
     """Keeps the list of catalogs of a manager.
 
     Attributes:
-        services: What it works with.
+        services: The services that it uses.
     """
 
     services: Services
 
     def list(self) -> tuple[CatalogRow, ...]:
-        """Return the catalogs, the first to be asked first, as far as this machine knows them."""
+        """Return the catalogs in the order in which modelpm asks them, without asking their servers."""
         services = self.services
         configured, found = {row.name: row for row in self._list().rows()}, []
         for name in services.catalogs.catalogs:
@@ -59,19 +59,19 @@ class CatalogVerbs:
         trusted: bool = False,
         user: str | None = None,
     ) -> Result[CatalogRow]:
-        """Look at a catalog, and configure it where it is one; from then on ``name/id`` works.
+        """Read a catalog and add it to the configuration; afterwards ``name/id`` works.
 
         Args:
-            name: What it is called here.
+            name: Its name here.
             at: A folder, ``https://host/catalog``, or a repository: ``git+https://…``, ``git@host:path``.
             root: The root of trust of a signed catalog.
-            sha256: The digest of its ``index.json``: that one is taken, and no other.
-            trust_on_first_use: Whether the root of trust that the server offers now is believed.
-            trusted: Whether names that do not say the catalog may mean it, too.
-            user: Who is named in the audit log.
+            sha256: The digest of its ``index.json``; no other index is accepted.
+            trust_on_first_use: Whether to believe the root of trust that the server offers now.
+            trusted: Whether the catalog answers short names, without ``name/``.
+            user: The user whom the audit log names.
 
         Raises:
-            ModelpmError: It is not a catalog, cannot be read, or is not to be trusted; nothing was changed.
+            ModelpmError: It is not a catalog, cannot be read, or must not be trusted; nothing was changed.
         """
         self.services.config.check()
         trust = Trust(given_path(root, "--root") if root is not None else None, sha256, trust_on_first_use)
@@ -79,7 +79,7 @@ class CatalogVerbs:
         return Result(rows=(row,), warnings=self.services.warnings.taken())
 
     def remove(self, name: str, *, user: str | None = None) -> None:
-        """Take a catalog out of the configuration; what is installed from it stays.
+        """Remove a catalog from the configuration; its installed models stay.
 
         Raises:
             NotFound: It is not configured.
@@ -88,7 +88,7 @@ class CatalogVerbs:
         self._list().remove(name, user=user)
 
     def trust(self, name: str, *, user: str | None = None) -> CatalogRow:
-        """Have names that do not say the catalog mean it, too, after all that stand before it.
+        """Let a catalog answer short names, after the catalogs before it.
 
         Raises:
             NotFound: It is not configured.
@@ -97,32 +97,34 @@ class CatalogVerbs:
         return self._list().trust(name, user=user)
 
     def update(self, names: Sequence[str] = (), *, user: str | None = None) -> Result[CatalogRow]:
-        """Ask catalogs elsewhere for what is new, now; where one fails, the others are finished.
+        """Refresh remote catalogs now; if one fails, the others are still refreshed.
 
         Args:
-            names: Which; none means all.
-            user: Who is named in the audit log.
+            names: Names of catalogs; none means all.
+            user: The user whom the audit log names.
 
         Raises:
-            NotFound: One is not configured.
+            NotFound: A catalog is not configured.
         """
         result = self._list().update(names, user=user)
         return result.told(self.services.warnings.taken())
 
     def new_entry(self, spec: str, *, id: str = "", out: str | Path | None = None) -> NewEntry:  # noqa: A002
-        """Make the entry of a model from what its source and the headers of its files say.
+        """Make a catalog entry from a source's listing and the headers of its files.
 
         Args:
             spec: A reference such as ``hf://owner/repo@revision``; with ``:VARIANT``, only that variant.
-            id: Its id in the catalog; by default made of the repository's name.
+            id: Its id in the catalog; by default it is made from the repository's name.
             out: The file to write, or the folder of a catalog; None writes nothing.
 
         Raises:
-            UsageError: The spec names a model of a catalog, or the id cannot be one.
-            ModelpmError: The source cannot be asked, or the file exists.
+            UsageError: The spec names a model of a catalog, or the id is malformed.
+            ModelpmError: The source fails, or the file exists.
         """
+        import tomli_w
+
         from modelpm.lockfile.requirement import Requirement
-        from modelpm.operations.new_entry import entry_of, toml_of, write_entry
+        from modelpm.operations.new_entry import entry_of, write_entry
         from modelpm.operations.show import show
 
         requirement = Requirement(spec)
@@ -133,18 +135,18 @@ class CatalogVerbs:
         variant = resolver.listings.registry.reference(requirement.spec).quantization
         values = entry_of(details, id, variant)
         path = write_entry(values, given_path(out, "--out")) if out is not None else None
-        return NewEntry(values["id"], toml_of(values), path, self.services.warnings.taken())
+        return NewEntry(values["id"], tomli_w.dumps(values), path, self.services.warnings.taken())
 
     def import_gallery(self, gallery: str | Path, folder: str | Path) -> Result[ImportedModel]:
-        """Write a gallery of LocalAI as the folder of a catalog; return what became of each model.
+        """Convert a gallery of LocalAI into a catalog's folder; return a row for each model.
 
         Args:
-            gallery: The YAML: a file, or its address.
+            gallery: The YAML file, or its address.
             folder: A new or empty folder.
 
         Raises:
             UsageError: It is not a gallery, or PyYAML is not installed.
-            ModelpmError: It cannot be read, or the folder has files.
+            ModelpmError: It cannot be read, or the folder is not empty.
         """
         from modelpm.catalog.gallery.read import entries_in
         from modelpm.operations.import_gallery import gallery_bytes, import_gallery
@@ -153,16 +155,16 @@ class CatalogVerbs:
         with self.services.bus.during(Work.IMPORTING, shown):
             data = gallery_bytes(str(gallery), self.services.registry)
             rows = import_gallery(entries_in(data, shown), place)
-        return Result(rows=tuple(rows), warnings=self.services.warnings.taken())
+        return Result(rows=rows, warnings=self.services.warnings.taken())
 
     def build(self, folder: str | Path) -> Path:
-        """Write the index of a catalog, which a web server serves beside its files.
+        """Write the index of a catalog, for a web server, and return its path.
 
         Args:
             folder: The catalog.
 
         Raises:
-            ModelpmError: It is not a catalog, or an entry of it is not valid.
+            ModelpmError: It is not a catalog, or an entry is invalid.
         """
         from modelpm.api.folder_catalog import FolderCatalog
         from modelpm.catalog.index import NAME, published
@@ -179,26 +181,32 @@ class CatalogVerbs:
 
         Args:
             folder: The catalog.
-            keys: A new folder for the keys; by default the catalog's with ``-keys`` behind it.
+            keys: A new folder for the keys; by default the catalog's path with ``-keys``.
 
         Raises:
-            ModelpmError: It is signed already, or not valid.
+            ModelpmError: It is already signed, or invalid.
         """
         return self._publisher(folder, keys).begin()
 
-    def sign(self, folder: str | Path, keys: str | Path | None = None) -> Published:
-        """Build the index of a catalog that changed, and sign it; arguments as of :meth:`begin`.
+    def sign(self, folder: str | Path, keys: str | Path | None = None, *, new_keys: Collection[str] = ()) -> Published:
+        """Build and sign the index of a changed catalog.
+
+        Args:
+            folder: The catalog.
+            keys: As of :meth:`begin`.
+            new_keys: Roles whose stolen or lost key is replaced: ``root``, ``targets``, ``snapshot``, ``timestamp``.
+                This needs the old key of the root.
 
         Raises:
-            ModelpmError: It was never signed, a key is not there, or it is not valid.
+            ModelpmError: It was never signed, a key is missing, or it is invalid.
         """
-        return self._publisher(folder, keys).sign()
+        return self._publisher(folder, keys).sign(new_keys)
 
     def refresh(self, folder: str | Path, keys: str | Path | None = None) -> Published:
-        """Sign again that the newest files are the newest; for a daily job. Arguments as of :meth:`begin`.
+        """Renew the short-lived signatures, in a daily job; arguments as of :meth:`begin`.
 
         Raises:
-            ModelpmError: It was never signed, or a key is not there.
+            ModelpmError: It was never signed, or a key is missing.
         """
         return self._publisher(folder, keys).refresh()
 

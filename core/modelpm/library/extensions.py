@@ -1,4 +1,4 @@
-"""Questions of the command line about plugins: which one serves a verb, whether each works, what one raised."""
+"""What the command line asks about plugins: which serves a verb, whether each works, what one raised."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -22,10 +22,10 @@ def commands() -> tuple[str, ...]:
 
 
 def named(states: Mapping[Entry, str], names: Sequence[str]) -> dict[Entry, str]:
-    """Return the plugins that some names mean: distributions, names that they serve, or ``kind.name``; none means all.
+    """Return the plugins with these names: distributions, served names, or ``kind.name``; no name means all plugins.
 
     Raises:
-        NotFound: A name means none of them.
+        NotFound: A name fits none of them.
     """
     chosen = [_called(states, name) for name in names]
     return {entry: state for entry, state in states.items() if not names or any(entry in found for found in chosen)}
@@ -45,10 +45,10 @@ def _names(entry: Entry) -> tuple[str, ...]:
 
 
 def check(registry: Registry, entries: Iterable[Entry]) -> list[Checked]:
-    """Try each plugin in a process of its own, and return what came of it."""
+    """Check each plugin in its own process, and return the outcomes."""
     return check_all(entries, registry.context)
 
 
 def blamed(entry: Entry, error: BaseException) -> ModelpmError:
-    """Return what a plugin's command raised as an error that names the plugin."""
+    """Return the error for what a plugin's command raised; it names the plugin."""
     return blame(entry, error)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:  # start-up
 
 
 class Keeping(Lookup):
-    """A manager's verbs that take models out, and give them other names; and its list of catalogs."""
+    """A manager's verbs that uninstall and rename models, and its list of catalogs."""
 
     @property
     def catalog_list(self) -> "CatalogVerbs":
-        """The verbs for the list of catalogs; what they change counts for managers that are made afterwards."""
+        """The verbs for catalogs; managers that exist already do not see their changes."""
         from modelpm.library.catalog_list import CatalogVerbs
 
         return CatalogVerbs(self._services)
@@ -32,14 +32,14 @@ class Keeping(Lookup):
         project: "Project | None" = None,
         user: str | None = None,
     ) -> "Result[Any]":
-        """Take models out and free the bytes that nothing else needs; where one fails the others are finished.
+        """Uninstall models and free the bytes that nothing else needs; if one fails, the others are still removed.
 
         Args:
             names: One model, or several.
-            with_dir: Whether the files go, too, that ``install --dir`` and ``link`` put into other folders.
-            dry_run: Say what would be done, and do nothing.
-            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
+            with_dir: Whether to remove also the files that ``install --dir`` and ``link`` put into other folders.
+            dry_run: Only report what would be done.
+            project: The project around the current folder; files that its lock names stay, even if it is new here.
+            user: The user whom the audit log names.
 
         Raises:
             NotFound: The one model is not installed.
@@ -63,7 +63,7 @@ class Keeping(Lookup):
         Args:
             name: Its name, or its spec.
             new: The name it gets.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             NotFound: It is not installed.

@@ -1,4 +1,4 @@
-"""A manager's verbs for other programs: which there are, and which models they find."""
+"""A manager's verbs for other programs: list them, and link, unlink and adopt models."""
 
 import threading
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Linking(Keeping):
     """A manager's verbs for other programs."""
 
     def apps(self) -> "Result[App]":
-        """Return the programs that modelpm can link models for, as rows: found or not, and where."""
+        """Return a row for each program that modelpm can link models for: whether it was found, and its folder."""
         from modelpm.results.report import Result
 
         rows, errors = self._apps().rows()
@@ -36,15 +36,15 @@ class Linking(Keeping):
         dry_run: bool = False,
         user: str | None = None,
     ) -> "Result[Any]":
-        """Make installed models appear in another program's folder; where one fails the others are finished.
+        """Link installed models into another program's folder; if one fails, the others are still linked.
 
         Args:
             app: The program, as :meth:`apps` names it.
             names: One model, or several.
-            all: Whether all models are meant that the program can use.
-            app_dir: The program's folder; None means where it is found.
-            dry_run: Say what would be done, and do nothing.
-            user: Who is named in the audit log.
+            all: Whether to link all models that the program can use.
+            app_dir: The program's folder; None means the folder that modelpm finds.
+            dry_run: Only report what would be done.
+            user: The user whom the audit log names.
 
         Raises:
             UsageError: No plugin knows the program, or no model is named.
@@ -76,13 +76,13 @@ class Linking(Keeping):
         app_dir: str | Path | None = None,
         user: str | None = None,
     ) -> "Result[Any]":
-        """Take models out of every folder of a program that is known; what the program changed stays, and is named.
+        """Remove models from every known folder of a program; a warning names files that stay because they changed.
 
         Args:
             app: The program.
             names: One model, or several; none means all.
-            app_dir: The one folder of it that is meant.
-            user: Who is named in the audit log.
+            app_dir: Only this folder.
+            user: The user whom the audit log names.
 
         Raises:
             UsageError: No plugin knows the program.
@@ -110,17 +110,17 @@ class Linking(Keeping):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> "Result[Adopted]":
-        """Make installed models of what a program has; its files are neither moved nor changed.
+        """Install the models that a program has; its files are not moved or changed.
 
         Args:
             app: The program, as :meth:`apps` names it.
-            app_dir: The program's folder; None means where it is found.
-            hardlink: Whether its files may become read-only, so that store and program share them.
+            app_dir: The program's folder; None means the folder that modelpm finds.
+            hardlink: Whether to make its files read-only and share them with the store.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
-            dry_run: Say what would be done, and do nothing.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops it; what was taken is kept.
+            dry_run: Only report what would be done.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop; adopted files are kept.
 
         Raises:
             UsageError: No plugin knows the program.

@@ -1,4 +1,4 @@
-"""What can be asked of catalogs, sources and environments; nothing here changes an environment."""
+"""The read-only verbs: they ask catalogs, sources and environments, and change no environment."""
 
 import os
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from modelpm.config import Config
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed, named
 from modelpm.errors import ModelpmError, NotFound, UsageError
@@ -31,20 +30,15 @@ class Lookup(Reader):
     """The read-only verbs of a manager.
 
     Args:
-        services: What it works with.
+        services: The services that it uses.
     """
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     @property
-    def config(self) -> Config:
-        """The settings."""
-        return self._services.config
-
-    @property
     def store(self) -> "Store":
-        """The store, with the bytes."""
+        """The store, which has the bytes."""
         return self._services.store
 
     @property
@@ -68,7 +62,7 @@ class Lookup(Reader):
         return tuple(self._services.warnings)
 
     def available(self) -> tuple[str, ...]:
-        """Return the full name of every model that some catalog has."""
+        """Return the full names of all models in all catalogs."""
         return tuple(self.catalogs.names())
 
     def search(
@@ -86,14 +80,14 @@ class Lookup(Reader):
         """Return the models that match, best first, as rows.
 
         Args:
-            text: Words; none means all. Punctuation and slips of the finger are forgiven.
+            text: Words; no words match all models. Punctuation and typos do not matter.
             task: Only models for this task.
             license: Only models under this license.
             format: Only models with a variant of this format.
             max_size: Only models with a variant of at most these bytes; a text like ``8G`` works, too.
             fits: Only models with a variant that fits this machine's memory.
-            online: Whether sources that can search are asked, too: the Hugging Face Hub.
-            limit: How many of each source.
+            online: Whether to search servers, too: the Hugging Face Hub.
+            limit: The most models of each server.
 
         Raises:
             UsageError: ``max_size`` is not a size.
@@ -115,10 +109,10 @@ class Lookup(Reader):
         return Result(rows=tuple(rows), errors=tuple(errors), warnings=services.warnings.taken())
 
     def outdated(self, names: Sequence[str] = ()) -> "Result[Outdated]":
-        """Return rows for what is newer than installed; and what could not be asked, as errors.
+        """Return a row for each model with a newer version, and an error for each that could not be checked.
 
         Raises:
-            NotFound: One of them is not installed.
+            NotFound: A model is not installed.
         """
         from modelpm.operations.upgrade import outdated
 
@@ -129,13 +123,13 @@ class Lookup(Reader):
     def show(
         self, spec: str, *, context: int | None = None, whole: bool = False, project: "Project | None" = None
     ) -> "Result[Details]":
-        """Return everything that is known of one model, as one row; asks the source for a URI.
+        """Return all that modelpm knows of one model, as one row; for a URI, ask its source.
 
         Args:
             spec: A spec, or the name of something installed.
-            context: Tokens for which memory is told; None means 8,192, or all that the model has.
-            whole: Whether headers of files that are not here are read whole, which tells parameters to the number.
-            project: A project whose models are meant, too; a name means the project's before the user's.
+            context: Tokens for the memory estimate; None means 8,192, or the model's context if it is smaller.
+            whole: Whether to read the whole headers of remote files, for the exact number of parameters.
+            project: A project whose models are searched before the user's.
 
         Raises:
             NotFound: No catalog, source or environment knows it.
@@ -152,7 +146,7 @@ class Lookup(Reader):
         return Result(rows=(details,), warnings=services.warnings.taken())
 
     def status(self, model_id: str) -> "Progress | None":
-        """Return how far a model has come: under way, installed, failed; None where nothing is known of it."""
+        """Return the progress of a model: being installed, installed, or failed; None if it is unknown."""
         from modelpm.api.types import Progress, Status
 
         last = self._services.flights.latest(model_id)
@@ -168,12 +162,12 @@ class Lookup(Reader):
         """Return the project that governs a folder, found by walking up.
 
         Args:
-            directory: Where to begin.
-            frozen: Whether to look for a lock only, and never open a manifest.
+            directory: The folder.
+            frozen: Whether to search for a lock only, and never open a manifest.
 
         Raises:
             UsageError: There is none.
-            CheckFailedError: The lock does not exist, and only a lock was looked for.
+            CheckFailedError: ``frozen``, and the lock does not exist.
         """
         found = self.find_project(directory, frozen=frozen)
         if found is None:
@@ -194,14 +188,14 @@ class Lookup(Reader):
         return Project(site_of(file), self._services)
 
     def why(self, what: str, *, project: "Project | None" = None) -> "Result[Holder]":
-        """Return who holds a model, a file or a digest: the project, the user, and every project that synced here.
+        """Return what needs a model, a file or a digest: the project, the user, and every project that uses the store.
 
         Args:
-            what: A name, the path of a file in a view or in the store, or a sha256 or its beginning.
-            project: A project that is asked first.
+            what: A name, the path of a file in a view or in the store, or a SHA-256 or its first digits.
+            project: The project to search first.
 
         Raises:
-            NotFound: Nothing does.
+            NotFound: Nothing needs it.
         """
         from modelpm.operations.why import holders
         from modelpm.results.report import Result
@@ -220,12 +214,12 @@ class Lookup(Reader):
 
         Args:
             format: sha256sums, urls, aria2, json or cyclonedx.
-            project: The project whose lock is meant; None means the user's.
-            output: A file to write it to, too.
+            project: The project whose lock to export; None means the user's.
+            output: A file to write the text to, too.
         """
         from modelpm.operations.export import export
 
-        listings = self._services.listings(mirrors=False)  # what is written is for other machines
+        listings = self._services.listings(mirrors=False)  # other machines have other mirrors
         text = export((project or self).environment.read().models, format, listings)
         if output is not None:
             from modelpm.disk.atomic import write_atomic
@@ -236,21 +230,21 @@ class Lookup(Reader):
     def bundle(
         self, target: str | Path, *, split: int | None = None, project: "Project | None" = None, user: str | None = None
     ) -> tuple[Path, ...]:
-        """Write the lock and every blob it names to a file, or into a folder that is there; return what was written.
+        """Write the lock and every blob it names to a file, or into an existing folder; return the files.
 
         Args:
             target: The file or folder; an interrupted bundle is resumed.
-            split: The most bytes of a file, where what is larger is cut into parts.
-            project: The project whose lock is meant; None means the user's.
-            user: Who is named in the audit log.
+            split: The most bytes of a file; a larger bundle is cut into parts.
+            project: The project whose lock to bundle; None means the user's.
+            user: The user whom the audit log names.
 
         Raises:
-            NotFound: Something that is locked is not in the store.
+            NotFound: The store lacks a locked file.
         """
         return self._services.carrier((project or self).environment).bundle(target, split, user)
 
     def named_by_alias(self, alias: str) -> str:
-        """Return the name of the installed model that an alias of the catalogs means; empty where there is none."""
+        """Return the name of the installed model that a catalog's alias stands for; empty if there is none."""
         from modelpm.lockfile.requirement import Requirement
         from modelpm.text.spec import CatalogSpec
 
@@ -261,7 +255,7 @@ class Lookup(Reader):
         return ""
 
     def meant(self, specs: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-        """Return full specs in place of short forms, pasted pages and ``:auto``; and what changed, in words."""
+        """Return full specs for short forms, pasted pages and ``:auto``, and a sentence for each that changed."""
         from modelpm.network.redact import redact_urls
         from modelpm.text.shorthand import full_spec
 
@@ -276,7 +270,7 @@ class Lookup(Reader):
         return full, [f"`{redact_urls(s)}` is read as {f}" for s, f in changed]
 
     def _fitting(self, spec: str) -> str:
-        """Return a spec that names the best variant that fits this machine, where ``:auto`` asks for it."""
+        """Return the spec with the best variant that fits this machine in place of ``:auto``."""
         bare = spec.removesuffix(_FITTING)
         if bare == spec:
             return spec
@@ -289,7 +283,7 @@ class Lookup(Reader):
 
         Args:
             name: Its name, or the path of its folder or of one file.
-            online: Whether the sources are asked what they say of each file.
+            online: Whether to ask the sources about each file.
 
         Raises:
             NotFound: No catalog, folder or file has that name.
@@ -304,7 +298,7 @@ class Lookup(Reader):
             return tuple(auditor.in_path(path))
 
     def audit_logs(self) -> "list[tuple[str, GuardedLog]]":
-        """Return the configured audit sinks that can be read back, by name."""
+        """Return the configured audit sinks whose records can be read, by name."""
         from modelpm.plugins.kinds.audit import GuardedLog
 
         names = dict.fromkeys([*self.config["audit.sinks"], *self.config["audit.optional-sinks"]])
@@ -312,7 +306,7 @@ class Lookup(Reader):
         return [(name, sink) for name, sink in sinks if isinstance(sink, GuardedLog)]
 
     def say_unkept(self) -> None:
-        """Warn where nothing can be kept of what was hashed, so that every run hashes it again."""
+        """Warn if modelpm cannot save which files it has hashed, so that every run hashes them again."""
         if self.store.known.unkept:
             from modelpm.environment.recognize import say_unkept  # start-up
 

@@ -25,7 +25,7 @@ class Maintenance:
     """Keeps the store of a manager in order.
 
     Attributes:
-        services: What it works with.
+        services: The services that it uses.
     """
 
     services: Services
@@ -40,15 +40,15 @@ class Maintenance:
         user: str | None = None,
         waiting: Callable[[str], bool] | None = None,
     ) -> Pruned:
-        """Free what no root needs.
+        """Free the blobs that no root needs.
 
         Args:
-            dry_run: Whether to say only what would be freed.
-            older_than: Spare what was used later: ``90d``.
-            max_size: Free no more than it takes to get below: ``200G``.
-            project: The project whose folder it is asked in: what its lock names stays, whatever the store knows.
-            user: Who is named in the audit log.
-            waiting: Called with the holder while another modelpm is at work; False gives up.
+            dry_run: Only report what would be freed.
+            older_than: Keep blobs that were used within this time: ``90d``.
+            max_size: Stop when the store is below this size: ``200G``.
+            project: The project around the current folder; blobs that its lock names stay, even if it is new here.
+            user: The user whom the audit log names.
+            waiting: Called with the name of the process that holds the lock; return False to give up.
 
         Raises:
             UsageError: A limit is invalid.
@@ -64,7 +64,7 @@ class Maintenance:
         return pruner.prune(limits, user=user, waiting=waiting)
 
     def doctor(self, *, fix: bool = False) -> "tuple[Check, ...]":
-        """Return what every check found; with ``fix``, after what is safe was done."""
+        """Run every check and return what each found; with ``fix``, apply the safe fixes first."""
         from modelpm.operations.doctor import Doctor
 
         services = self.services
@@ -78,17 +78,17 @@ class Maintenance:
         cancelled: Event | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> "Moved":
-        """Move the store to another folder; this object, its manager and their projects use it there from then on.
+        """Move the store to another folder; this object, its manager and their projects use the new one afterwards.
 
         Args:
-            target: An empty or a new folder, or that of a move that was interrupted.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops it; what was copied is kept.
+            target: An empty or a new folder, or the target of an interrupted move.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop; copied bytes are kept.
             on_bytes: Called with how many bytes were checked since the last call.
 
         Raises:
-            UsageError: The folder cannot be it.
-            StoreError: The disk is full, another modelpm is at work, or the system refuses.
+            UsageError: The store cannot be in this folder.
+            StoreError: The disk is full, another modelpm uses the store, or the system refuses.
         """
         from modelpm.operations.move_store import Mover
 
@@ -101,19 +101,19 @@ class Maintenance:
         """Write the package of a new plugin, and return its folder; see ``modelpm plugins new``.
 
         Args:
-            name: What it serves: a scheme, an algorithm, a format, …
-            kind: Which kind of plugin.
-            folder: Where its folder is made.
+            name: The name that it serves: a scheme, an algorithm, a format, …
+            kind: The kind of plugin.
+            folder: The folder in which to make the package.
 
         Raises:
-            UsageError: The name or the kind cannot be used, or a plugin that is installed has the name.
+            UsageError: The name or the kind is invalid, or an installed plugin has the name.
         """
         from modelpm.operations.new_plugin import new_plugin
 
         return new_plugin(name, kind, given_path(folder, "--dir"), self.services.registry.names(kind))
 
     def sizes(self) -> "tuple[Share, ...]":
-        """Return what takes the space of the store, each byte once."""
+        """Return a row for each model with the bytes that it takes in the store; shared bytes count once."""
         from modelpm.operations.usage import shares
 
         return shares(self.services.environment)
@@ -123,17 +123,17 @@ class Maintenance:
         return system.free_space(standing(self.services.store.root))
 
     def usable_memory(self) -> int:
-        """Return the bytes of memory that a model may take here, as ``search --fits`` judges; 0 where it is unknown."""
+        """Return the bytes of memory that a model may take here, as ``search --fits`` judges; 0 if it is unknown."""
         return self.services.usable_memory()
 
     def cache_size(self) -> int:
-        """Return the bytes of the cache: what may be deleted at any time."""
+        """Return the bytes of the cache, which may be deleted at any time."""
         folder = self.services.config.paths.cache
         with self.services.bus.during(Work.CHECKING, str(folder)):
             return leftovers.tree_size(folder)
 
     def clean_cache(self) -> int:
-        """Delete the cache; return its bytes.
+        """Delete the cache and return how many bytes it had.
 
         Raises:
             StoreError: The system refuses.

@@ -31,25 +31,25 @@ if TYPE_CHECKING:
 
 
 class Manager(Carrying):
-    """Installs models and says where they are.
+    """Installs models and returns their paths.
 
     Args:
-        home: Folder of everything, as ``MODELPM_HOME``.
-        store: Folder of the store, where it is elsewhere.
+        home: Folder for all files of modelpm, as ``MODELPM_HOME``.
+        store: Folder of the store, if it is not in ``home``.
         offline: Never use the network.
         jobs: Connections at once.
-        retries: Retries without progress before giving up; given, they alone decide, however short an outage is.
+        retries: Retries without progress before giving up; if set, modelpm does not wait for an outage to end.
         idle_timeout: Seconds without a byte after which a connection is given up.
         limit_rate: Bytes a second over all connections, or a text like ``8M``.
         cacert: File of additional trusted certificates.
         link_mode: How files appear: auto, reflink, hardlink, symlink or copy.
-        user: Who is named in the audit log.
+        user: The user whom the audit log names.
         audit: Further audit sinks, as objects.
-        listener: Shows progress of every verb: an object, or the name of a plugin's, such as ``bar`` or ``plain``.
-        on_event: Takes every event.
-        on_warning: Takes what went wrong without stopping anything.
+        listener: Shows progress of every verb: an object, or the name of a plugin, such as ``bar`` or ``plain``.
+        on_event: Called with every event.
+        on_warning: Called with every warning.
 
-    What is None comes from the environment and the configuration file.
+    An argument that is None comes from the environment and the configuration file.
     """
 
     def __init__(
@@ -104,21 +104,21 @@ class Manager(Carrying):
         return renamed(self, name, MANAGER)
 
     def close(self) -> None:
-        """Close the audit sinks and connections, and the listener that was asked for by name."""
+        """Close the audit sinks, the connections, and a listener that was given by name."""
         if self._own_listener is not None:
             self._own_listener.close()
         self._services.close()
 
     @property
     def maintenance(self) -> "Maintenance":
-        """The verbs that keep the store in order: prune, doctor, move, sizes, the cache."""
+        """The verbs for the store and the cache: prune, doctor, move, sizes."""
         from modelpm.library.maintenance import Maintenance
 
         return Maintenance(self._services)
 
     @property
     def queue(self) -> "Queue":
-        """The queue: installs that wait their turn, and survive the end of the process."""
+        """The queue of installs, which survives the end of the process."""
         from modelpm.library.queue import Queue
 
         return Queue(self._services)
@@ -179,25 +179,25 @@ class Manager(Carrying):
         """Install one model and return it, or several and return a result; installed models cost no network.
 
         Args:
-            spec: One spec as on the command line, or several; where one of several fails, the others are finished.
-            name: The name of the one model, as ``--as``.
-            dir: A folder in which the files appear, too.
+            spec: One spec as on the command line, or several; if one of several fails, the others are still installed.
+            name: A name for the one model, as ``--as``.
+            dir: A folder that gets links to the files.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
-            no_projector: Whether the projector of a vision or audio model is left out.
-            dry_run: Say what would be done, and do nothing; of several specs only.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            no_projector: Whether to leave out the projector of a vision or audio model.
+            dry_run: Only report what would be done; for a sequence of specs.
+            on_progress: Called with :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; downloaded bytes are kept.
 
         Raises:
-            ModelpmError: The one model failed: what, why, and what to do next.
+            ModelpmError: The one model cannot be installed.
         """
         from modelpm.config.edit import given_path
         from modelpm.inspection.policy import words
-        from modelpm.library.run import install
+        from modelpm.library.installing import install
         from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.acquire import Request
         from modelpm.project.checks import check_name
@@ -223,18 +223,18 @@ class Manager(Carrying):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> "Result[Any]":
-        """Move models to the newest their specs allow; where one fails, the others are finished.
+        """Upgrade models to the newest version that their specs allow; if one fails, the others are still upgraded.
 
         Args:
-            names: Which; none means all.
-            latest: Whether specs are rewritten that do not allow the newest release.
-            dry_run: Say what would be done, and do nothing.
+            names: Names of models; none means all.
+            latest: Whether to rewrite specs that do not allow the newest release.
+            dry_run: Only report what would be done.
             on_progress: As of :meth:`install`.
             user: As of :meth:`install`.
             cancelled: As of :meth:`install`.
 
         Raises:
-            NotFound: One of them is not installed.
+            NotFound: A model is not installed.
         """
         from modelpm.operations.upgrade import upgrade
 
@@ -261,23 +261,23 @@ class Manager(Carrying):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> "Result[Verified]":
-        """Re-hash what is stored, a row for each file; offline, unless something must be repaired.
+        """Hash the stored files again and return a row for each; only ``repair`` uses the network.
 
         Args:
-            names: Which models; none means all.
-            quick: Whether size, time and inode are enough.
-            subset: Which part of it: ``5%`` at random, or ``2/7``, the second of seven parts.
-            repair: Whether to repair what is bad, by fetching what is damaged of it.
-            load: Whether to open what is right in a real runtime, where one is installed.
+            names: Names of models; none means all.
+            quick: Whether to hash only files whose size, time or inode changed.
+            subset: A part of the files: ``5%`` at random, or ``2/7``, the second of seven parts.
+            repair: Whether to fetch the damaged parts of bad files again.
+            load: Whether to open good models in a real runtime, if one is installed.
             signatures: Whether to check who signed the models.
-            project: A project whose models are meant, too; a name means the project's before the user's.
+            project: A project whose models are searched before the user's.
             on_bytes: Called with how many bytes were hashed since the last call.
             on_progress: As of :meth:`install`.
             user: As of :meth:`install`.
             cancelled: As of :meth:`install`.
 
         Raises:
-            NotFound: One of them is not installed.
+            NotFound: A model is not installed.
         """
         from modelpm.operations.repair import Repairer
         from modelpm.operations.verify import Part, Verifier
@@ -314,14 +314,14 @@ class Manager(Carrying):
         role: str = "",
         ensure: bool = False,
     ) -> Path:
-        """Return the path that a program is given; as of a project, and more.
+        """Return the path to give to a program: a file or a folder.
 
         Args:
             name: The model's name, or its spec.
-            file: One file of it.
-            dir: Whether the folder is wanted in any case.
-            role: What the file is for, e.g. ``projector``, where that is not the model itself.
-            ensure: Whether to install it first where it is not there.
+            file: The path of one file in the model.
+            dir: Whether to return the folder in any case.
+            role: The role of the file, e.g. ``projector``; empty for the model itself.
+            ensure: Whether to install the model first if it is missing.
 
         Raises:
             NotFound: It is not installed, or has no such file.
@@ -337,8 +337,8 @@ class Manager(Carrying):
         return super().path(meant, file, dir=dir, role=role)
 
     def _ensured(self, name: str) -> str:
-        """Install what is asked for, or bring back what is missing of it; return its name."""
-        from modelpm.library.run import install
+        """Install a model, or fetch its missing files; return its name."""
+        from modelpm.library.installing import install
         from modelpm.operations.acquire import Request
 
         try:
@@ -354,7 +354,7 @@ class Manager(Carrying):
         """Begin a project: write a ``models.toml``.
 
         Raises:
-            ModelpmError: Code ``exists``: there is one.
+            ModelpmError: Code ``exists``: the file exists.
         """
         from modelpm.library.project import Project
         from modelpm.project.files import begin
@@ -375,23 +375,23 @@ class Manager(Carrying):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> "Result[Taken]":
-        """Import a bundle, or model files that are on this machine; nothing is moved or changed there.
+        """Import a bundle, or model files of this machine; the files are not moved or changed.
 
         Args:
             source: A bundle, a model's file, or a folder of models.
-            name: The name of the one model, as ``--as``.
-            project: The project that gets a bundle's lock, where it has none; None means the user's models get it.
+            name: A name for the one model, as ``--as``.
+            project: The project that gets the bundle's lock, if it has none; None installs the models for the user.
             allow_pickle: Whether files may hold pickles that only rebuild data.
             allow_code: Whether files may hold anything that can run code when loaded.
-            dry_run: Say what would be done, and do nothing.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was taken is kept.
+            dry_run: Only report what would be done.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; imported files are kept.
 
         Raises:
-            IntegrityError: A bundle is damaged.
+            IntegrityError: The bundle is damaged.
         """
         from modelpm.inspection.policy import words
-        from modelpm.library.run import import_
+        from modelpm.library.installing import import_
 
         allow, call = words(pickle=allow_pickle, code=allow_code), self._services.call(None, user, cancelled)
         return import_(self._services, source, project, call, name, allow, dry_run=dry_run)

@@ -12,9 +12,9 @@ from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.library.reader import Reader
 from modelpm.library.run import Run
 from modelpm.library.services import Services
-from modelpm.project.checks import check_name, drifted, no_lock, stray_warning, unsynced
+from modelpm.project.checks import check_name, drifted, kept_current, no_lock, stray_warning, unsynced
 from modelpm.project.discovery import FILE
-from modelpm.project.drift import Reason, drift, pinned, selected, settled
+from modelpm.project.drift import Reason, drift, pinned, settled
 from modelpm.project.files import Site, State, read_state
 from modelpm.project.lock_rules import Offence
 from modelpm.project.provenance import foreign_folders, refuse
@@ -30,7 +30,7 @@ class Project(Reader):
 
     Args:
         site: Where it is.
-        services: What it works with.
+        services: The services that it uses.
 
     Attributes:
         site: Where it is.
@@ -51,12 +51,12 @@ class Project(Reader):
 
     @property
     def signatures(self) -> "Signatures":
-        """What judges signatures, as the manifest or else the user's configuration says."""
+        """The judge of signatures, as the manifest or else the user's configuration says."""
         return self._services.signatures_of(self.site, read_state(self.site, heal=False).manifest)
 
     @property
     def verifies_load(self) -> bool:
-        """Whether the manifest wants models opened in real runtimes where they are verified."""
+        """Whether ``verify`` opens this project's models in real runtimes."""
         manifest = read_state(self.site, heal=False).manifest
         return manifest is not None and manifest.rules.verify_load
 
@@ -67,7 +67,7 @@ class Project(Reader):
 
     @property
     def as_root(self) -> Environment:
-        """Return the environment as one that counts on blobs, also where its lock is damaged or in conflict."""
+        """The environment as a root that needs blobs, even if its lock is damaged or in conflict."""
         try:
             return self.environment
         except ModelpmError:
@@ -85,10 +85,10 @@ class Project(Reader):
         return self._reasons(read_state(self.site, heal=False))
 
     def check_lock(self) -> Result[Any]:
-        """Hold the lock against the manifest and its rules; offline, and nothing is changed.
+        """Check the lock against the manifest and its rules; offline, and nothing is changed.
 
         Raises:
-            CheckFailedError: :meth:`lock` would change something, or the lock says what no lock may; one line a reason.
+            CheckFailedError: :meth:`lock` would change something, or the lock breaks a rule; one line per reason.
             Denied: A rule of the manifest refuses what is locked.
         """
         self._needs_manifest()
@@ -98,7 +98,7 @@ class Project(Reader):
         return self._unchanged(state)
 
     def digest(self) -> str:
-        """Return what changes exactly when the bytes change that are locked, for the key of a cache.
+        """Return a text that changes exactly when the locked bytes change, for the key of a cache.
 
         Raises:
             CheckFailedError: The lock does not exist.
@@ -128,21 +128,21 @@ class Project(Reader):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> Result[Any]:
-        """Put models into the manifest, lock and sync; manifest and lock stay as they were where anything fails.
+        """Add models to the manifest, lock and sync; if anything fails, manifest and lock do not change.
 
         Args:
-            specs: As on the command line.
-            name: The one model's name, as ``--as``.
-            group: A group to put them in.
+            specs: Specs as on the command line.
+            name: A name for the one model, as ``--as``.
+            group: The group to add them to.
             include: Globs of the files to take.
             exclude: Globs of the files to leave out.
-            allow_pickle: Whether they may hold pickles that only rebuild data; is written to manifest and lock.
-            allow_code: Whether they may hold anything that can run code when loaded; is written to manifest and lock.
-            no_projector: Whether the projector of a vision or audio model is left out.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            allow_pickle: Whether they may hold pickles that only rebuild data; manifest and lock record it.
+            allow_code: Whether they may hold anything that can run code when loaded; manifest and lock record it.
+            no_projector: Whether to leave out the projector of a vision or audio model.
+            dry_run: Only report what would be done.
+            on_progress: Called with :class:`Progress` values, at most ten a second; may be a coroutine function.
+            user: The user whom the audit log names.
+            cancelled: Set it from another thread to stop within a second; downloaded bytes are kept.
 
         Raises:
             UsageError: A name is taken by another spec, or one name is given for several.
@@ -160,8 +160,8 @@ class Project(Reader):
         addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
-            names = {m.name for m in selected(state.lock, ())} | set(addition.names)
             environment = self._services.environment_of(self.site, state.lock.dir)
+            names = {m.name for m in kept_current(state.lock, environment.view)} | set(addition.names)
             environment.seen()
             if not run.missing(environment, [m for m in state.lock.models if m.name in names], state.manifest):
                 self._check(state)
@@ -169,7 +169,7 @@ class Project(Reader):
         return run.report("add", edit=addition, also=addition.names)
 
     def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Result[Any]:
-        """Take models out of the manifest, the lock and the view; their bytes stay until they are pruned.
+        """Remove models from the manifest, the lock and the view; their bytes stay until ``prune``.
 
         Raises:
             NotFound: The manifest has no such model.
@@ -188,7 +188,7 @@ class Project(Reader):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> Result[Any]:
-        """Lock what drifted; what did not keeps its block to the byte."""
+        """Lock the models that drifted; every other block of the lock stays as it is, to the byte."""
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
@@ -215,23 +215,23 @@ class Project(Reader):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> Result[Any]:
-        """Lock what drifted, then make the view show what is locked; never upgrades, never deletes bytes.
+        """Lock the models that drifted, then make the view show the lock; never upgrade, never delete bytes.
 
         Args:
-            locked: Fail where anything drifted, before anything is done.
+            locked: Fail if any model drifted, before anything is done.
             frozen: Use the lock as it is; the manifest is not opened.
-            check: Fail where anything would be done.
-            exact: Take out of the view what is not locked any more.
-            groups: Groups that are wanted besides the default ones.
-            all_groups: Whether every group is wanted.
-            only: Names of models, where not all that are selected are meant.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            check: Fail if anything would be done.
+            exact: Remove from the view what is not in the lock.
+            groups: Groups to select besides the default ones.
+            all_groups: Whether to select every group.
+            only: Names of the only models to sync; none means all selected models.
+            dry_run: Only report what would be done.
+            on_progress: As of :meth:`add`.
+            user: As of :meth:`add`.
+            cancelled: As of :meth:`add`.
 
         Raises:
-            CheckFailedError: A check says no.
+            CheckFailedError: A check failed.
         """
         if locked and frozen:
             raise UsageError("`--locked` and `--frozen` exclude each other", hints=["`--frozen` ignores models.toml"])
@@ -246,11 +246,11 @@ class Project(Reader):
             self._reasons(state)  # without a lock, nothing can be done
         self._check_groups(state, groups)
         if not state.healed and (site.manifest is None or self._settled(state)):
-            models = selected(state.lock, groups, everything=all_groups or bool(only))
+            models = kept_current(state.lock, environment.view, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
             strays = environment.view.strays([m.name for m in state.lock.models])
             if not check:
-                environment.seen()  # before anything is said to be there: what is not counted on could be freed
+                environment.seen()  # first: a blob that no root needs could be freed meanwhile
             missing = run.missing(environment, models, state.manifest)
             to_fetch = [m for m in missing if not environment.has(m)]
             if what and (refused := self._services.judge.entries(to_fetch)[0]):
@@ -274,16 +274,16 @@ class Project(Reader):
         user: str | None = None,
         cancelled: threading.Event | None = None,
     ) -> Result[Any]:
-        """Move models to the newest their specs allow; every other block of the lock stays as it is, to the byte.
+        """Upgrade models to the newest version that their specs allow; every other block of the lock stays as it is.
 
         Args:
-            names: Which; none means all.
-            latest: Whether specs are rewritten that do not allow the newest release.
+            names: Names of models; none means all.
+            latest: Whether to rewrite specs that do not allow the newest release.
             sync: Whether to update the view, too.
-            dry_run: Say what would be done, and do nothing.
-            on_progress: Takes :class:`Progress` values, at most ten a second; may be a coroutine function.
-            user: Who is named in the audit log.
-            cancelled: Set from another thread, stops within a second; what was downloaded is kept.
+            dry_run: Only report what would be done.
+            on_progress: As of :meth:`add`.
+            user: As of :meth:`add`.
+            cancelled: As of :meth:`add`.
 
         Raises:
             NotFound: The manifest has no such model.
@@ -302,7 +302,7 @@ class Project(Reader):
         return replace(report, warnings=(*report.warnings, *held))
 
     def outdated(self, names: Sequence[str] = ()) -> Result[Outdated]:
-        """Return rows for what is newer than locked; and what could not be asked, as errors."""
+        """Return a row for each model with a newer version, and an error for each that could not be checked."""
         from modelpm.operations.upgrade import outdated
 
         services = self._services
@@ -341,7 +341,7 @@ class Project(Reader):
             raise drifted(self.site, reasons, f"`{what}` changes nothing")
 
     def _is_complete(self, state: State) -> bool:
-        """Whether locking would leave the lock as it is: it says nothing it may not, and has every key of today."""
+        """Whether locking would not change the lock: it says nothing it may not, and has every key of this version."""
         manifest = state.manifest
         return (
             manifest is not None

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class Queue:
-    """Installs that wait their turn, and survive the end of the process.
+    """The queue of installs, which survives the end of the process.
 
     Args:
-        services: What it works with.
+        services: The services that it uses.
     """
 
     def __init__(self, services: Services) -> None:
@@ -38,21 +38,21 @@ class Queue:
         allow_code: bool = False,
         user: str | None = None,
     ) -> tuple[Job, bool]:
-        """Add a job; nothing is downloaded until the queue is run.
+        """Add a job; ``run`` downloads it.
 
         Args:
             spec: The full spec of a model.
-            name: The name of the model, as ``--as``.
-            priority: Jobs with a higher one run first.
+            name: A name for the model, as ``--as``.
+            priority: Jobs with a higher priority run first.
             allow_pickle: As of :meth:`Manager.install`.
             allow_code: As of :meth:`Manager.install`.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Returns:
-            The job, and whether it is new: one that waits or runs already for the same spec and name is returned.
+            The job, and whether it is new: False for a job of the same spec and name that already waits or runs.
 
         Raises:
-            UsageError: The spec or the name cannot be read.
+            UsageError: The spec or the name is malformed.
             NotFound: No catalog has the model.
         """
         if name is not None:
@@ -64,53 +64,53 @@ class Queue:
         return self._jobs.add(Wanted(spec, name or "", tuple(allow), user or ""), priority)
 
     def list(self) -> tuple[Job, ...]:
-        """Return every job, by id; what ended is listed for 30 days."""
+        """Return every job, by id; jobs that ended are listed for 30 days."""
         return self._jobs.all()
 
     def get(self, id: int) -> Job:  # noqa: A002 - as the key of its row
         """Return one job.
 
         Raises:
-            NotFound: There is none with that id.
+            NotFound: No job has that id.
         """
         return self._jobs.get(id)
 
     def pause(self, ids: Sequence[int] = ()) -> tuple[Job, ...]:
-        """Pause jobs, all by default; what was downloaded is kept.
+        """Pause jobs, all by default; they keep their downloaded bytes.
 
         Returns:
-            The jobs that were meant; one that runs is paused by its process within a second.
+            The jobs; the process of a running job pauses it within a second.
 
         Raises:
-            NotFound: There is none with that id.
+            NotFound: No job has that id.
         """
         return self._jobs.pause(ids)
 
     def resume(self, ids: Sequence[int] = ()) -> tuple[Job, ...]:
-        """Queue jobs again: all that are paused by default, or the named ones, also if they failed or were cancelled.
+        """Queue jobs again: by default all paused jobs, or the named jobs, even if they failed or were cancelled.
 
         Raises:
-            NotFound: There is none with that id.
+            NotFound: No job has that id.
         """
         return self._jobs.resume(ids)
 
     def cancel(self, ids: Sequence[int] = ()) -> tuple[Job, ...]:
-        """Cancel jobs, all that have not ended by default.
+        """Cancel jobs, by default all that have not ended.
 
         Raises:
-            NotFound: There is none with that id.
+            NotFound: No job has that id.
         """
         return self._jobs.cancel(ids)
 
     def run(
         self, *, forever: bool = False, on_progress: "OnProgress | None" = None, cancelled: Event | None = None
     ) -> "Result[Job]":
-        """Run jobs until none waits; several processes may do so at the same time.
+        """Run jobs until none waits; several processes may run one queue.
 
         Args:
             forever: Whether to wait for further jobs until ``cancelled`` is set.
             on_progress: As of :meth:`Manager.install`; called from several threads.
-            cancelled: Set from another thread, stops within a second; what runs is queued again, and keeps its bytes.
+            cancelled: Set it from another thread to stop within a second; running jobs are queued again.
 
         Returns:
             The jobs that this call ran, as they ended, and the errors of those that failed.

@@ -1,4 +1,4 @@
-"""The questions that the user's models and a project's models answer alike."""
+"""The read-only verbs that the user's models and a project's models share."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -10,14 +10,20 @@ from modelpm.errors import NotFound
 from modelpm.results.installed import InstalledModel
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.config import Config
     from modelpm.library.services import Services
     from modelpm.results.report import Outdated, Result
 
 
 class Reader(ABC):
-    """The read-only verbs that the user's models and a project's share."""
+    """The read-only verbs of an environment."""
 
     _services: "Services"
+
+    @property
+    def config(self) -> "Config":
+        """The settings."""
+        return self._services.config
 
     @property
     @abstractmethod
@@ -25,13 +31,13 @@ class Reader(ABC):
         """The lock, and the folder in which the files appear."""
 
     def installed(self) -> tuple[InstalledModel, ...]:
-        """Return what is installed, sorted by name."""
+        """Return the installed models, sorted by name."""
         environment = self.environment  # once: another process may move its store between two looks
         environment.seen(quick=True)
         return tuple(installed_model(environment, model) for model in environment.read().models)
 
     def list(self) -> "Result[InstalledModel]":
-        """Return what is installed, as rows."""
+        """Return the installed models, as a result."""
         from modelpm.results.report import Result
 
         models = self.installed()
@@ -45,18 +51,18 @@ class Reader(ABC):
             return False
 
     def name_of(self, model: str) -> str | None:
-        """Return the name of a model that is locked, complete or not, by its name or its spec; None where none is."""
+        """Return the name of the locked model with this name or spec, complete or not; None if there is none."""
         found, _ = meant(self.environment.read(), model)
         return found.name if found is not None else None
 
     def path(self, name: str, file: str | None = None, *, dir: bool = False, role: str = "") -> Path:  # noqa: A002
-        """Return the path that a program is given: the file that it opens, the first of several shards, or the folder.
+        """Return the path to give to a program: the file that it opens, the first of several shards, or the folder.
 
         Args:
             name: The model's name, or its spec.
-            file: One file of it.
-            dir: Whether the folder is wanted in any case.
-            role: What the file is for, e.g. ``projector``, where that is not the model itself.
+            file: The path of one file in the model.
+            dir: Whether to return the folder in any case.
+            role: The role of the file, e.g. ``projector``; empty for the model itself.
 
         Raises:
             NotFound: It is not installed, or has no such file.
@@ -66,17 +72,12 @@ class Reader(ABC):
         environment.seen(quick=True)
         return path_of(environment, find_installed(environment, name), file, folder=dir, role=role)
 
-    def newer(self, *, unasked: bool = False) -> "tuple[Outdated, ...]":
-        """Return what is newer than installed; asked once a day at most, nothing is returned for the rest of the day.
+    def newer(self) -> "tuple[Outdated, ...]":
+        """Return which installed models have a newer version; check at most once a day, else return nothing.
 
-        Each row is told as the event ``update.available``, too. An application calls this after its first window is
-        up; nothing calls it by itself.
-
-        Args:
-            unasked: Whether the user did not ask for it: then the settings, ``CI`` and ``--offline`` can forbid it.
+        Emits an event ``update.available`` for each row. modelpm never calls this method by itself: an application
+        calls it once its first window is open.
         """
-        from modelpm.library.updates import is_wanted, newer
+        from modelpm.library.updates import newer
 
-        if unasked and not is_wanted(self._services):
-            return ()
         return newer(self._services, self.environment)

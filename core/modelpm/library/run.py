@@ -1,13 +1,11 @@
-"""One install, or one change of a project: what it needs is made when something has to be done, and not before."""
+"""One change of a project; its parts are made only when there is something to do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.environment import Environment
-from modelpm.errors import UsageError
 from modelpm.library.services import Services
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.checks import stray_warning
@@ -15,11 +13,8 @@ from modelpm.project.files import Site, read_state
 from modelpm.results.report import Result, Verified
 from modelpm.text.untrusted import few
 
-if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor the network
-    from modelpm.bundle.bundle import Taken
+if TYPE_CHECKING:  # start-up: a verb with nothing to do needs neither plugins nor the network
     from modelpm.events.call import Call
-    from modelpm.library.project import Project
-    from modelpm.operations.acquire import Request
     from modelpm.operations.lock import Locker
     from modelpm.operations.sync import Changer
     from modelpm.project.manifest import Manifest
@@ -27,80 +22,15 @@ if TYPE_CHECKING:  # start-up: what has nothing to do needs neither plugins nor 
 _FEW = 5  # models that are named
 
 
-def install(
-    services: Services,
-    requests: "Sequence[Request]",
-    call: "Call",
-    folder: Path | None = None,
-    *,
-    dry_run: bool = False,
-) -> Result[Any]:
-    """Install models into the user's environment; where one fails, the others are finished.
-
-    Args:
-        services: What it works with.
-        requests: Which models.
-        call: Who acts, what stops it, and who is told.
-        folder: Where the files appear, too.
-        dry_run: Whether to say what would be done only.
-    """
-    from modelpm.operations.install import Batch
-
-    batch = Batch(services.installer(services.environment, call.cancelled), call, services.flights)
-    if not dry_run:
-        services.open_store_for(lambda: batch.is_there(requests))
-    return batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
-
-
-def import_(
-    services: Services,
-    source: str | Path,
-    project: "Project | None",
-    call: "Call",
-    name: str | None,
-    allow: tuple[str, ...],
-    *,
-    dry_run: bool,
-) -> "Result[Taken]":
-    """Import a bundle into an environment, or files as models of the user's environment.
-
-    Args:
-        services: What it works with.
-        source: The bundle, file or folder.
-        project: The project in which it is asked.
-        call: Who acts, what stops it, and who is told.
-        name: The name of the one model; None for the default names.
-        allow: What a model may hold that can run code.
-        dry_run: Whether to say what would be done only.
-    """
-    from modelpm.operations.import_ import bundle_at
-    from modelpm.operations.import_files import Importer
-
-    if not dry_run:
-        services.open_store()
-    path, is_bundle = bundle_at(source)
-    environment = project.environment if project else services.environment
-    if is_bundle:
-        if name is not None:
-            raise UsageError(f"{path} is a bundle, which names its models", hints=["leave out --as"])
-        carrier = services.carrier(environment, project.site if project else None)
-        result = carrier.import_(path, call.user, allow, dry_run=dry_run)
-    else:
-        installer = services.installer(services.environment, call.cancelled)
-        locked = environment.read().models if project else ()
-        result = Importer(installer, locked, call, name, allow, dry_run).run(path)
-    return result.told(services.warnings.taken())
-
-
 @dataclass(frozen=True)
 class Run:
-    """One change of a project; what it needs is made when something has to be done.
+    """One change of a project; its parts are made only when there is something to do.
 
     Attributes:
-        services: What it works with.
+        services: The services that it uses.
         site: Where the project is, as the verb sees it.
-        call: Who acts, what stops it, and who is told.
-        dry_run: Whether to say what would be done only.
+        call: The user, the cancellation and the subscribers.
+        dry_run: Whether only to report what would be done.
     """
 
     services: Services
@@ -110,7 +40,7 @@ class Run:
 
     @cached_property
     def changer(self) -> "Changer":
-        """What changes it."""
+        """The operation that changes the project."""
         from modelpm.operations.sync import Changer
 
         text_only = self.services.environment_of(self.site, "")
@@ -119,13 +49,13 @@ class Run:
 
     @property
     def locker(self) -> "Locker":
-        """What looks names up."""
+        """The operation that locks names."""
         return self.changer.locker
 
     def missing(
         self, environment: Environment, models: Sequence[LockedModel], manifest: "Manifest | None"
     ) -> list[LockedModel]:
-        """Return the models of which a file is not there; see :func:`modelpm.operations.inspect.recognized`."""
+        """Return the models that lack a file; see :func:`modelpm.operations.inspect.recognized`."""
         if not environment.incomplete(models):
             return []
         from modelpm.operations.inspect import recognized
@@ -134,7 +64,7 @@ class Run:
         return recognized(self.services.inspection, signatures, environment, self.call, models)
 
     def report(self, verb: str, **wanted: Any) -> Result[Any]:
-        """Do what is wanted; see :class:`modelpm.operations.sync.Intent`."""
+        """Carry out the change; see :class:`modelpm.operations.sync.Intent`."""
         from modelpm.operations.sync import Intent
 
         intent = Intent(verb, dry_run=self.dry_run, **wanted)
@@ -145,7 +75,7 @@ class Run:
         if not self.dry_run and self._verifies_load:
             result = self._opened(environment, result)
         strays = [] if intent.exact else environment.view.strays([m.name for m in result.models])
-        if verb == "remove":  # what a dry run would remove is still there
+        if verb == "remove":  # a dry run removed nothing
             strays = [name for name in strays if name not in {change.name for change in result.changes}]
         warned = stray_warning(environment, strays if intent.sync else [])
         return result.told((*self.services.warnings.taken(), *warned))
@@ -156,7 +86,7 @@ class Run:
         return manifest is not None and manifest.rules.verify_load
 
     def _opened(self, environment: Environment, result: Result[Any]) -> Result[Any]:
-        """Return a result with what a runtime says of the models that appear now; they stay in any case."""
+        """Return the result with what a runtime says of the models that now appear; a failure removes none."""
         names = {change.name for change in result.changes if change.action in {"install", "link"}}
         models = [model for model in environment.read().models if model.name in names]
         rows = [Verified(model.name, file.path, ok=True) for model in models for file in model.files]

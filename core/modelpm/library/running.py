@@ -1,4 +1,4 @@
-"""Run the jobs of the queue, each on a thread of its own."""
+"""Run the jobs of the queue, each on its own thread."""
 
 from dataclasses import dataclass, field, replace
 from threading import Event, Thread
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from modelpm.events.subscribers import OnProgress
     from modelpm.results.installed import InstalledModel
 
-_LOOK = 0.2  # seconds between two looks at what users wish
-_NOTE = 0.5  # seconds between two notes of how far the jobs are
-_STOPPING = 10.0  # seconds that a job has to put its partial down
+_LOOK = 0.2  # seconds between two reads of what users ask for
+_NOTE = 0.5  # seconds between two writes of the jobs' progress
+_STOPPING = 10.0  # seconds that a job has to save its partial
 _WISHED = {"pause": JobStatus.PAUSED, "cancel": JobStatus.CANCELLED}
 
 
@@ -48,13 +48,13 @@ class _Work:
     thread: Thread = field(default_factory=Thread)
 
     def take(self, happening: "Happening") -> None:
-        """Keep how far the model is; subscribed to what happens."""
+        """Keep the model's progress, as a subscriber."""
         if isinstance(happening, Progressed):
             self.progress = happening.values[0]
 
     @property
     def counters(self) -> tuple[str, int, int | None]:
-        """The model's name, bytes that are here, bytes in total."""
+        """The model's name, its bytes so far, its bytes in total."""
         if self.model is not None:
             return self.model.name, self.model.bytes, self.model.bytes
         if self.progress is None:
@@ -75,7 +75,7 @@ class Running:
     """The jobs that one call of ``queue run`` runs.
 
     Args:
-        services: What it works with.
+        services: The services that it uses.
         jobs: The queue.
         runner: The name under which jobs are claimed.
         on_progress: The caller's function, or None.
@@ -108,7 +108,7 @@ class Running:
             self._stop()
 
     def _fill(self) -> bool:
-        """Claim as many jobs as may run; tell whether something runs here, or waits."""
+        """Claim as many jobs as may run; return whether a job runs here or waits."""
         at_once = self._services.config["queue.parallel"]
         while len(self._works) < at_once and (job := self._jobs.claim(self._runner, at_once)) is not None:
             work = _Work(job)
@@ -118,7 +118,7 @@ class Running:
         return bool(self._works) or self._jobs.is_waiting()
 
     def _install(self, work: _Work) -> None:
-        from modelpm.library.run import install
+        from modelpm.library.installing import install
         from modelpm.operations.acquire import Request
 
         wanted = work.job.wanted
@@ -135,7 +135,7 @@ class Running:
             self._changed.set()
 
     def _look(self) -> None:
-        """Take what ended, carry out what was wished, and note how far the others are."""
+        """Collect jobs that ended, pause or cancel jobs as users asked, and write the progress of the others."""
         self._changed.clear()
         wishes = self._jobs.wishes(self._runner) if self._works else {}
         for work in list(self._works):
@@ -162,5 +162,5 @@ class Running:
             work.cancelled.set()
         for work in list(self._works):
             work.thread.join(_STOPPING)
-            if not work.thread.is_alive():  # else it is queued again when this process, which runs it, has ended
+            if not work.thread.is_alive():  # else it is queued again once this process has ended
                 self._end(work)

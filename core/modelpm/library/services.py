@@ -44,18 +44,18 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """The parts that verbs work with, each made when it is first used. Thread-safe.
+    """The parts that verbs use, each made at its first use. Thread-safe.
 
     Args:
         config: The settings.
         bus: Delivers all events; the warnings subscribe to it.
-        warnings: Collects what went wrong without stopping anything.
+        warnings: Collects the warnings.
         sinks: Audit sinks of the caller, besides the configured ones.
 
     Attributes:
         config: The settings.
         bus: Delivers all events.
-        warnings: What went wrong without stopping anything, until it is taken.
+        warnings: The warnings, until it is taken.
         store: Where bytes are.
         flights: What other threads of this process are at.
         hosts: How servers fared.
@@ -67,7 +67,7 @@ class Services:
         caches, notes = [config.hub_cache], paths.cache / "files"
         tiers = config["store.path"]
         self.store = Store(paths.store, tiers=tiers, caches=caches, notes=notes, keep_unseen=kept, bus=bus)
-        self.store.look()  # from now on it is followed, wherever it moves
+        self.store.look()  # from now on, the object follows a store that moves
         self.flights, self.hosts = Flights(), Hosts()
         self._sinks = tuple(sinks)
         self._lock = threading.RLock()
@@ -112,7 +112,7 @@ class Services:
         return mode
 
     def environment_of(self, site: "Site", folder: str) -> Environment:
-        """Return a project's environment over the store, wherever that was moved; see :meth:`Site.environment`."""
+        """Return a project's environment over the store, even if the store moved; see :meth:`Site.environment`."""
         self.store.look()
         return site.environment(self.store, folder, self.link_mode)
 
@@ -137,34 +137,34 @@ class Services:
 
     @cached_property
     def auditor(self) -> "Auditor":
-        """Tells every audit sink what is about to be done, and how it ended; see :meth:`take`."""
+        """Tells every audit sink about each act, before and after it; see :meth:`take`."""
         from modelpm.library.wiring import make_auditor
 
         return make_auditor(self.config, self.registry, self._sinks, self.bus)
 
     @cached_property
     def inspection(self) -> "Inspection":
-        """Says what the bytes of files are."""
+        """Tells the format and the danger of files from their bytes."""
         from modelpm.inspection.inspection import Inspection
 
         return Inspection(self.registry, self.config.paths.cache / "inspected", self.bus)
 
     @property
     def judge(self) -> "Judge":
-        """Holds what is locked against its specs, and the catalogs against what is locked."""
+        """Checks locked models against their specs and against the catalogs."""
         from modelpm.project.provenance import Judge
 
         return Judge(self)
 
     def listings(self, cancelled: threading.Event | None = None, *, mirrors: bool = True) -> "Listings":
-        """Return what lists the files of references, until ``cancelled`` is set; also at mirrors, or not."""
+        """Return the listings of references, with or without mirrors; they stop when ``cancelled`` is set."""
         from modelpm.resolution.listings import Listings
 
         used = self.config["mirrors"] if mirrors else {}
         return Listings(self.registry, used, cancelled or threading.Event(), self.bus)
 
     def resolver(self, cancelled: threading.Event | None = None) -> "Resolver":
-        """Return what makes models of specs, until ``cancelled`` is set."""
+        """Return a resolver of specs; it stops when ``cancelled`` is set."""
         from modelpm.resolution.resolver import Resolver
 
         return Resolver(self.catalogs, self.listings(cancelled), self.inspection)
@@ -176,7 +176,7 @@ class Services:
         return make_engine(self.config, self.store, self.registry, self.hosts, self.bus, self.inspection)
 
     def installer(self, environment: Environment, cancelled: threading.Event | None = None) -> "Installer":
-        """Return what brings models into an environment, until ``cancelled`` is set."""
+        """Return an installer for an environment; it stops when ``cancelled`` is set."""
         from modelpm.operations.acquire import Installer
 
         _ = self.auditor  # a sink that cannot be opened stops the verb before it asks any server
@@ -184,7 +184,7 @@ class Services:
         return Installer(environment, resolver, self.engine(), self.registry, self.inspection, signatures)
 
     def signatures(self) -> "Signatures":
-        """Return what judges the signatures of models, as the user's configuration says.
+        """Return the judge of signatures, as the user's configuration says.
 
         Raises:
             UsageError: A key cannot be read.
@@ -196,11 +196,11 @@ class Services:
         return Signatures(self.registry, self.bus, trusted, self.config["signatures.required"])
 
     def signatures_of(self, site: "Site", manifest: "Manifest | None") -> "Signatures":
-        """Return what judges the signatures of a project's models: by its own rule, where it has one."""
+        """Return the judge of a project's signatures: by the project's own rule, if it has one."""
         return self.signatures().of_project(manifest.rules.signature if manifest else None, site.root)
 
     def measurer(self, resolver: "Resolver", context: int | None = None, *, whole: bool = False) -> "Measurer":
-        """Return what says which memory variants need, and whether they fit this machine."""
+        """Return a measurer of the memory that variants need, and whether they fit this machine."""
         from modelpm.disk import machine, standing, system
         from modelpm.inspection.fit import Machine
         from modelpm.inspection.headers import BRIEF, WHOLE
@@ -212,21 +212,21 @@ class Services:
         return Measurer(self.inspection, headers, resolver.listings, self.hosts, here, context)
 
     def usable_memory(self) -> int:
-        """Return the bytes that a model may take of the larger memory of this machine; 0 where nothing is known."""
+        """Return the bytes that a model may take in the larger memory of this machine; 0 if unknown."""
         from modelpm.disk import machine
         from modelpm.inspection.fit import SHARE
 
         return int(max(machine.memory() or 0, machine.gpu_memory() or 0) * SHARE)
 
     def loader(self, environment: Environment) -> "Loader":
-        """Return what opens models of an environment in real runtimes."""
+        """Return a loader that opens models of an environment in real runtimes."""
         from modelpm.disk import machine
         from modelpm.operations.load import Loader
 
         return Loader(environment, self.bus, machine.memory())
 
     def carrier(self, environment: Environment, site: "Site | None" = None) -> "Carrier":
-        """Return what writes and reads bundles of an environment."""
+        """Return a writer and reader of an environment's bundles."""
         from modelpm.operations.import_ import Carrier
         from modelpm.project.files import read_state
 
@@ -242,13 +242,13 @@ class Services:
         *,
         remember: bool = True,
     ) -> "Call":
-        """Return what a verb works with: its progress goes to the caller's function, too.
+        """Return the call of a verb: its user, its cancellation and its subscribers.
 
         Args:
             on_progress: The caller's function, or None.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
             cancelled: Stops the verb.
-            remember: Whether the progress is the status of its model.
+            remember: Whether the progress becomes the model's status.
         """
         from modelpm.events.call import Call
         from modelpm.events.subscribers import Callback
@@ -259,10 +259,10 @@ class Services:
         return Call(bus, cancelled or threading.Event(), user)
 
     def open_store(self) -> None:
-        """Make the store ready to be changed.
+        """Make the store ready for changes.
 
         Raises:
-            StoreError: It cannot be.
+            StoreError: The store cannot be changed.
         """
         from modelpm.store.recheck import recheck
 
@@ -272,10 +272,10 @@ class Services:
         recheck(self.store, self.bus)
 
     def open_store_for(self, is_there: Callable[[], bool]) -> None:
-        """Make the store ready to be changed; one that cannot be is good enough where all that is wanted is there.
+        """Make the store ready for changes, unless it is read-only and already has everything.
 
         Raises:
-            StoreError: It cannot be, and something is not there.
+            StoreError: The store cannot be changed, and lacks something.
         """
         try:
             self.open_store()

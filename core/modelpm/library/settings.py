@@ -1,4 +1,4 @@
-"""Show and change settings, those of plugins too: read a value as its setting does, and write it to ``config.toml``."""
+"""Show and change settings, also those of plugins: parse a value, and write it to ``config.toml``."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,14 +26,14 @@ def read(key: str, value: Any) -> Any:
 
     Raises:
         UsageError: The setting does not exist.
-        ValueError: The value is not one; says what it must be.
+        ValueError: The value is invalid; the message says what it must be.
         TypeError: As above.
     """
     return setting(key).parse(value)
 
 
 def unset(path: Path, key: str) -> bool:
-    """Take a setting out of ``config.toml``; return whether it was there.
+    """Remove a setting from ``config.toml``; return whether it was set.
 
     Raises:
         UsageError: The setting does not exist.
@@ -125,7 +125,7 @@ def write(config: Config, registry: "Registry", key: str, value: str) -> Path:
 
 
 def _place(key: str) -> tuple[str, str, str] | None:
-    """Return kind, name and key of a plugin's setting; None where the key is one of modelpm's own."""
+    """Return kind, name and key of a plugin's setting; None if the key is one of modelpm's own."""
     if key in BY_KEY:
         return None
     kind, _, rest = key.partition(".")

@@ -11,7 +11,7 @@ _OF_THE_DISK = frozenset({EACCES, EDQUOT, EIO, ELOOP, ENAMETOOLONG, ENOSPC, ENOT
 
 
 def of_the_surroundings(error: BaseException) -> ModelpmError | None:
-    """Return what is wrong with where and how modelpm was started; None where that is not the reason."""
+    """Return what is wrong with where and how modelpm was started; None if that is not the reason."""
     if isinstance(error, UnicodeEncodeError):
         return unnameable(error)
     if isinstance(error, OSError) and isinstance(error.filename, str) and error.errno in _OF_THE_DISK:

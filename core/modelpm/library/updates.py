@@ -1,4 +1,4 @@
-"""The update check: once a day at most, what is newer than installed; it never makes a verb fail or wait long."""
+"""The update check: at most once a day. It never makes a verb fail, and never makes it wait long."""
 
 import hashlib
 import os
@@ -23,17 +23,10 @@ _EVERY = 86_400.0  # seconds
 _LONGEST = 3.0  # seconds
 
 
-def is_wanted(services: Services) -> bool:
-    """Whether the command line may check: not offline, not in CI, and as ``[ui] update-check`` says."""
-    config = services.config
-    return bool(config["ui.update-check"]) and not config["network.offline"] and not config.environ.get("CI")
-
-
 def newer(services: Services, environment: Environment) -> "tuple[Outdated, ...]":
-    """Return what is newer than what is installed, if that was not asked within the last day, else nothing.
+    """Return which models of an environment have a newer version, if the last check is a day old, else nothing.
 
-    Each row is told as the event ``update.available``, too. What cannot be asked within three seconds is left for
-    another day.
+    Emits an event ``update.available`` for each row. A check that takes longer than three seconds returns nothing.
     """
     from modelpm.operations.upgrade import outdated
 
@@ -42,12 +35,12 @@ def newer(services: Services, environment: Environment) -> "tuple[Outdated, ...]
     if not models or not _is_due(services.config.paths.cache / "update-check" / place):
         return ()
     resolver = services.resolver()
-    asked = SideCall(lambda: outdated(resolver, models, Bus()), "modelpm-update-check")
+    check = SideCall(lambda: outdated(resolver, models, Bus()), "modelpm-update-check")
     with services.bus.during(Work.CHECKING, "for newer versions"):
-        if not asked.wait(_LONGEST):
+        if not check.wait(_LONGEST):
             return ()
     with suppress(ModelpmError):
-        rows = tuple(row for row in asked.result().rows if row.newest != row.locked)
+        rows = tuple(row for row in check.result().rows if row.newest != row.locked)
         for row in rows:
             services.bus.event("", "update.available", {"name": row.name, "locked": row.locked, "newest": row.newest})
         return rows
@@ -55,7 +48,7 @@ def newer(services: Services, environment: Environment) -> "tuple[Outdated, ...]
 
 
 def _is_due(stamp: Path) -> bool:
-    """Whether a day has passed since the last check; from now on, none has. Where that cannot be kept, never."""
+    """Whether the last check is a day old; notes that one begins now. False if the note cannot be written."""
     try:
         if 0 <= time() - stamp.stat().st_mtime < _EVERY:
             return False

@@ -94,7 +94,7 @@ def make_catalogs(config: Config, registry: Registry, bus: Bus) -> Catalogs:
 
 
 def make_remotes(config: Config, bus: Bus) -> Remotes:
-    """Return what opens catalogs elsewhere."""
+    """Return what opens remote catalogs."""
     return Remotes(config.paths.cache / "catalogs", config.paths.config.parent / "roots", bus)
 
 

@@ -38,7 +38,7 @@ _ITEM = re.compile(r"    \"([^\"]*)\",\n")
 
 
 def read_canonical(text: str) -> dict[str, Any] | None:
-    """Return what ``tomllib.loads`` would return, or None where the text is not as we write it."""
+    """Return what ``tomllib.loads`` would return, or None if the text is not as we write it."""
     head = _HEAD.match(text)
     if head is None:
         return None
@@ -112,7 +112,7 @@ def head_text(folder: str, groups: tuple[str, ...], origin: str = "") -> str:
 
 
 def settings_text(folder: str, groups: tuple[str, ...]) -> str:
-    """Return the lines of the settings, where they are not the default."""
+    """Return the lines of the settings, if they are not the default."""
     lines = [_line("dir", folder)] if folder else []
     lines += [_line("default-groups", list(groups))] if groups else []
     return "".join(f"{line}\n" for line in lines)

@@ -57,7 +57,7 @@ class Lock(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
 
     Attributes:
         models: Every locked model, sorted by name.
-        dir: Folder of the view, where it is not the default; relative to the lock.
+        dir: Folder of the view, if it is not the default; relative to the lock.
         default_groups: Groups that are selected without being asked for.
         origin: What it was synced from, with its digest, and never locked: the key ``from``.
         head: Everything that is not a model's block, as it stands in the file.

@@ -78,7 +78,7 @@ class _Side:
     Attributes:
         lines: Each with the number of its region: a conflict, which is odd, or a stretch between two.
         head: What is not a model's.
-        blocks: Model and text, by name; None where the block cannot be kept.
+        blocks: Model and text, by name; None if the block cannot be kept.
         doubtful: Those that cannot be kept.
     """
 
@@ -185,7 +185,7 @@ def heal(text: str, origin: str) -> Merged:
 
 
 def _decide(name: str, ours: _Side, base: _Side | None, theirs: _Side) -> tuple[LockedModel, str] | None:
-    """Return the block that stands, or None where neither side's can be kept."""
+    """Return the block that stands, or None if neither side's can be kept."""
     mine, yours = ours.blocks.get(name), theirs.blocks.get(name)
     in_both = name in ours.blocks and name in theirs.blocks
     if in_both and (mine is None or yours is None):

@@ -58,7 +58,7 @@ class LockedArchive:
 
 @dataclass(frozen=True, slots=True, init=False, repr=False, eq=False)  # start-up: only the kinds below are made
 class Model:
-    """The facts of a model besides its files; the attributes are keys of a lock's block, empty where none apply."""
+    """The facts of a model besides its files; the attributes are keys of a lock's block, empty if none apply."""
 
     name: str
     requirement: Requirement
@@ -119,7 +119,7 @@ def m1(files: Iterable[LockedFile]) -> str:
 
 
 def archive_of(sources: Sequence[str]) -> str:
-    """Return the path of the archive that sources name; empty where they name none."""
+    """Return the path of the archive that sources name; empty if they name none."""
     first = sources[0] if sources else ""
     return first.removeprefix(_ARCHIVE).partition("#")[0] if first.startswith(_ARCHIVE) else ""
 

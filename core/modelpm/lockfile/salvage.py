@@ -87,7 +87,7 @@ def single_file(text: str, digest: str, path: str) -> LockedFile | None:
 
 
 def strangers_in(span: str) -> set[Pinned]:
-    """Return the pins in a block that are not of its own spec, or all of them where that cannot be told."""
+    """Return the pins in a block that are not of its own spec, or all of them if that cannot be told."""
     specs = specs_in(span)
     ids = {spec.rpartition("/")[2].partition("@")[0].partition(":")[0] for spec in specs if "://" not in spec}
     if ids and set(_ID.findall(span)) <= ids:

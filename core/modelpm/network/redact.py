@@ -53,7 +53,7 @@ class Withheld:
             self._pattern = None
 
     def pattern(self) -> re.Pattern[str] | None:
-        """Return what finds them, or None where there are none."""
+        """Return what finds them, or None if there are none."""
         with self._lock:
             if self._pattern is None and self._values:
                 spelled = {spelling for value in self._values for spelling in _spellings(value)}

@@ -168,7 +168,7 @@ class Installer:
         return None if locked is None or recognize(self.environment, call, [locked]) else locked
 
     def wanted(self, request: Request, found: Candidate) -> ResolvedModel:
-        """Return the model that is asked for; asks the source where nothing is locked yet."""
+        """Return the model that is asked for; asks the source if nothing is locked yet."""
         locked = self.standing(found) or self._other_name(request, found)
         if locked is None:
             return self.resolver.resolve(found, allow=request.allow)
@@ -189,7 +189,7 @@ class Installer:
         return tuple(Task(model, plan.of(model.name)) for model in models)
 
     def check_space(self, tasks: Sequence[Task]) -> None:
-        """Hold the whole plan against the free space, less what partial downloads already have.
+        """Check the whole plan against the free space, less what partial downloads already have.
 
         Raises:
             StoreError: Code ``no_space``, with figures.

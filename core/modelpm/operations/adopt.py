@@ -33,7 +33,7 @@ class Adopter:
     importer: Importer
 
     def adopt(self, app: str, given: Path | None, *, hardlink: bool) -> Result[Any]:
-        """Take every model of a program into the store, with names; where one fails, the others are finished.
+        """Take every model of a program into the store, with names; if one fails, the others are still finished.
 
         Args:
             app: The program.

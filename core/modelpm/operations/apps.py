@@ -121,7 +121,7 @@ class Apps:
         )
 
     def _reference(self, text: str) -> Reference | None:
-        """Return what a source of a lock stands for; None where its plugin is not installed any more."""
+        """Return what a source of a lock stands for; None if its plugin is not installed any more."""
         try:
             return self.registry.reference(text)
         except ModelpmError:

@@ -45,7 +45,7 @@ class Judged:
 
     @property
     def problem(self) -> str:
-        """Why it does not count; empty where it does."""
+        """Why it does not count; empty if it does."""
         refused = [f.message for f in self.attestation.findings if f.severity is Severity.REJECT]
         return "; ".join(refused) if refused or self.attestation.signer else "it proves nothing"
 
@@ -74,7 +74,7 @@ class Signatures:
     models: frozenset[str] = frozenset()
 
     def of_project(self, rule: SignatureRule | None, root: Path) -> "Signatures":
-        """Return what judges the models of a project; its own rule counts where it has one."""
+        """Return what judges the models of a project; its own rule counts if it has one."""
         if rule is None:
             return self
         trusted = read_trusted([root / key for key in rule.keys], [root / c for c in rule.certificates], rule.subjects)
@@ -90,7 +90,7 @@ class Signatures:
         return self.required and (not self.models or name in self.models)
 
     def paths(self, files: Iterable[str]) -> tuple[str, ...]:
-        """Return the files that may be signatures; none where signatures are not looked at."""
+        """Return the files that may be signatures; none if signatures are not looked at."""
         if not self.is_active:
             return ()
         globs = {glob for _, attestor in self._attestors() for glob in attestor.names}

@@ -1,4 +1,4 @@
-"""Hold a catalog against the sources that its readers have: addresses that nothing serves, and what sources say."""
+"""Check a catalog against the sources that its readers have: addresses that nothing serves, and what sources say."""
 
 import re
 from collections.abc import Iterable, Iterator

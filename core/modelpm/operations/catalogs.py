@@ -31,7 +31,7 @@ _SHORT = 12
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How a new catalog is held against tampering: by at most one of these.
+    """How a new catalog is checked against tampering: by at most one of these.
 
     Attributes:
         root: The root of trust of a signed catalog, as a file.
@@ -51,7 +51,7 @@ class CatalogList:
     Attributes:
         path: The user's ``config.toml``.
         places: Where the configured catalogs are, by name.
-        remotes: Opens catalogs elsewhere.
+        remotes: Opens remote catalogs.
         registry: Knows how the network is used.
         bus: Is told of acts, and warned.
     """
@@ -70,11 +70,11 @@ class CatalogList:
         """Look at a catalog, and configure it where it is one.
 
         Args:
-            name: What it is called here.
+            name: Its name here.
             at: A folder, a URL, or a repository.
-            trust: How it is held against tampering.
+            trust: How it is checked against tampering.
             trusted: Whether it answers names that do not say the catalog.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             UsageError: The name is taken or malformed, or this is not a catalog.
@@ -121,7 +121,7 @@ class CatalogList:
             remove_tree(self.remotes.cache / name)
 
     def trust(self, name: str, *, user: str | None = None) -> CatalogRow:
-        """Have a catalog elsewhere answer names that do not say the catalog.
+        """Have a remote catalog answer names that do not say the catalog.
 
         Raises:
             NotFound: It is not configured.
@@ -133,11 +133,11 @@ class CatalogList:
         return self._row(Place(name, place.at, place.medium, place.sha256, place.root))
 
     def update(self, names: Sequence[str], *, user: str | None = None) -> Result[CatalogRow]:
-        """Ask for newer copies now, of catalogs elsewhere; where one fails, the others are finished.
+        """Ask for newer copies now, of remote catalogs; if one fails, the others are still finished.
 
         Args:
             names: Which; none means all.
-            user: Who is named in the audit log.
+            user: The user whom the audit log names.
 
         Raises:
             NotFound: One is not configured.
@@ -169,7 +169,7 @@ class CatalogList:
             raise UsageError(
                 f"{printable(str(folder))} is not a catalog: it has no catalog.toml",
                 code=Code.NOT_A_CATALOG,
-                hints=["a catalog is a folder with `catalog.toml` and `models/<id>.toml`, or a URL"],
+                hints=_instead(folder),
             )
         opened.ids()
         details = {"at": str(folder)}
@@ -205,7 +205,7 @@ class CatalogList:
         raise NotFound(f"no catalog `{printable(name)}` is configured", code=Code.UNKNOWN_CATALOG, hints=hints)
 
     def _root(self, place: Place, trust: Trust) -> bytes | None:
-        """Return the root of trust for a new catalog; None where it is not signed."""
+        """Return the root of trust for a new catalog; None if it is not signed."""
         if trust.root is not None:
             try:
                 return read_bytes(trust.root, _MAX_ROOT, follow=True)
@@ -213,7 +213,7 @@ class CatalogList:
                 raise UsageError(f"--root {trust.root} cannot be read: {error.strerror}") from error
         if place.medium is not Medium.WEB or trust.sha256:
             return None
-        from modelpm.catalog.remote.web import Server
+        from modelpm.catalog.remote.server import Server
 
         server = Server(self.registry.context("catalog", place.name))
         try:
@@ -260,10 +260,19 @@ class CatalogList:
         return CatalogRow(place.name, title, models, place.at, short, place.trusted, age, state)
 
 
+def _instead(path: Path) -> list[str]:
+    """Return what to do with a path that is not the folder of a catalog."""
+    if path.suffix in {".yaml", ".yml"} and path.is_file():
+        return [f"a gallery is used by its URL, or made a catalog's folder: modelpm catalog import {path} DIR"]
+    return ["a catalog is a folder with `catalog.toml` and `models/<id>.toml`, or a URL"]
+
+
 def _check_address(place: Place, trust: Trust) -> None:
     """Refuse an address that holds what belongs in no file, and options that its medium does not have."""
     if place.medium is Medium.GIT and trust != Trust():
         raise UsageError("--root, --sha256 and --trust-on-first-use are for catalogs over https; this is a repository")
+    if place.medium is Medium.GALLERY and (trust.root or trust.first_use):
+        raise UsageError("--root and --trust-on-first-use are for signed catalogs; this is a gallery, use --sha256")
     if trust.sha256 and not (len(trust.sha256) == 64 and set(trust.sha256.lower()) <= set("0123456789abcdef")):  # noqa: PLR2004
         raise UsageError("--sha256 must be 64 hexadecimal digits: the digest of the catalog's index.json")
     if not place.at.startswith(("http://", "https://")):

@@ -44,7 +44,7 @@ class Check:
         name: What was looked at.
         state: ``ok``; ``warn``: it works, and should be seen to; ``fail``: something does not work.
         text: What was found.
-        cure: The fix for the user to make; empty where there is nothing to do.
+        cure: The fix for the user to make; empty if there is nothing to do.
         fix: Does it, where that is safe.
     """
 

@@ -10,7 +10,7 @@ from modelpm.text.untrusted import printable
 def best(details: Details) -> VariantDetails:
     """Return the largest variant that fits into memory, the GPUs' or the machine's, and on the disk.
 
-    Of several formats that of the recommended variant counts, and 16 bits a number only where nothing is quantized.
+    Of several formats that of the recommended variant counts, and 16 bits a number only if nothing is quantized.
 
     Raises:
         UsageError: None fits, or nothing is known of what they need.

@@ -52,7 +52,7 @@ class Importer:
     _failed: set[str] = field(default_factory=set)  # files of models that failed
 
     def run(self, source: Path) -> Result[Taken]:
-        """Import a model's file, or every model of a folder; where one fails, the others are finished.
+        """Import a model's file, or every model of a folder; if one fails, the others are still finished.
 
         Raises:
             NotFound: It holds no files of a model.
@@ -73,7 +73,7 @@ class Importer:
         return result
 
     def bring(self, files: ModelFiles, places: Sequence[Place], *, share: bool = False) -> Result[Taken]:
-        """Take files into the store, and make a model of those in each place; where one fails, the others are finished.
+        """Take files into the store, and make a model of those in each place; if one fails, finish the others.
 
         Args:
             files: The files.

@@ -64,7 +64,7 @@ def recognized(
     """Return the models of which a file is missing, as :func:`modelpm.environment.recognize.recognize` does.
 
     Files that came here by other means, such as a view in a clone, are inspected where they are found to be right, and
-    held against their signatures.
+    checked against their signatures.
 
     Raises:
         ModelpmError: As :func:`inspected`, and as :meth:`modelpm.operations.attest.Signatures.held`.

@@ -34,7 +34,7 @@ class Begun:
     Attributes:
         request: What was asked for.
         row: What is to be said of it, where it was here before.
-        brought: What was fetched, where it was not.
+        brought: What was fetched, if it was not.
         operation: Ends when that is locked.
     """
 
@@ -161,7 +161,7 @@ class Batch:
         )
 
     def _begin(self, request: Request, found: Candidate, task: Task, counting: ExitStack, folder: Path | None) -> None:
-        """Fetch one model, where it is not here, and lock what was fetched where that is due."""
+        """Fetch one model, if it is not here, and lock what was fetched where that is due."""
         name, installer, call = task.model.name, self.installer, self.call
         with self.flights.alone(name, call.cancelled, call.bus):
             # Asked again: another thread or process may have brought it while this one waited.
@@ -185,7 +185,7 @@ class Batch:
         self._begun[task.model.name] = Begun(request, None, operation.__enter__(), operation)
 
     def _lock(self, folder: Path | None) -> None:
-        """Lock together what is here; where that fails, each by itself."""
+        """Lock together what is here; if that fails, each by itself."""
         begun, self._begun, before = list(self._begun.values()), {}, time.monotonic()
         fetched, together = [each.brought for each in begun if each.brought], False
         if len(fetched) > 1:

@@ -32,7 +32,7 @@ class AppLinker:
     Attributes:
         apps: The programs.
         bus: Is told before and after, and of warnings.
-        user: Who is named in the audit log.
+        user: The user whom the audit log names.
     """
 
     apps: Apps
@@ -42,7 +42,7 @@ class AppLinker:
     def link(
         self, app: str, models: Sequence[LockedModel], given: Path | None, *, every: bool, dry_run: bool
     ) -> Result[Any]:
-        """Make models appear in a program's folder; where one fails, the others are finished.
+        """Make models appear in a program's folder; if one fails, the others are still finished.
 
         Args:
             app: The program.

@@ -23,7 +23,7 @@ class Loader:
     Attributes:
         environment: Where they are.
         bus: Takes a warning for what no runtime here opens.
-        memory: Bytes that a runtime may have at most; None where the machine does not say.
+        memory: Bytes that a runtime may have at most; None if the machine does not say.
     """
 
     environment: Environment

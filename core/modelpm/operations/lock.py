@@ -61,7 +61,7 @@ class Locker:
             names: Which.
             before: What is locked now, by name.
             manifest: What is wanted, and allowed.
-            merged: What a merge says of models that are not locked; None where the lock was not merged.
+            merged: What a merge says of models that are not locked; None if the lock was not merged.
             fresh: Whether the newest is wanted, not what is locked where it still fits.
         """
         found = {}

@@ -23,7 +23,7 @@ from modelpm.network.health import Hosts
 from modelpm.resolution.listings import Listings, locator
 from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import ComponentDetails, Details, VariantDetails
+from modelpm.results.report import ComponentDetails, Details, Fits, VariantDetails
 from modelpm.transfer import Origin
 
 _AT_ONCE: Final = 8
@@ -86,7 +86,7 @@ class Measurer:
         return self._told(variant, known, complete=complete), known
 
     def _config(self, variant: VariantDetails, model: ResolvedModel, installed: InstalledModel | None) -> bytes:
-        """Return the ``config.json`` of a transformers model; empty where there is none."""
+        """Return the ``config.json`` of a transformers model; empty if there is none."""
         if _first_file(variant).endswith(_ONE_FOR_ALL) or all(file.path != _CONFIG for file in variant.files):
             return b""
         if variant.installed and installed is not None:
@@ -114,13 +114,12 @@ class Measurer:
         return []
 
     def _told(self, variant: VariantDetails, facts: Sequence[Facts], *, complete: bool) -> VariantDetails:
-        missing = 0 if variant.installed else variant.bytes
         weights = _loaded_bytes(variant)
         first = facts[0] if facts else None
         if first is None:
             known = weights is not None and not _first_file(variant).endswith(_ONE_FOR_ALL)
             memory = memory_bytes(weights or 0, None, 0) if known else None
-            return replace(variant, memory_bytes=memory, fits=fits(self.machine, memory, missing))
+            return replace(variant, memory_bytes=memory, fits=self._fits(variant, memory))
         context = memory_context(first.context_length, self.context) if first.dimensions is not None else None
         memory = None if weights is None else memory_bytes(weights, first.dimensions, context or 0)
         counts = [each.parameters for each in facts]
@@ -132,8 +131,13 @@ class Measurer:
             context_length=first.context_length,
             memory_bytes=memory,
             memory_context=context,
-            fits=fits(self.machine, memory, missing),
+            fits=self._fits(variant, memory),
         )
+
+    def _fits(self, variant: VariantDetails, memory: int | None) -> Fits:
+        """Judge by what the headers say, else by what the catalog says."""
+        missing = 0 if variant.installed else variant.bytes
+        return fits(self.machine, variant.min_memory if memory is None else memory, missing)
 
 
 def _joined(facts: Facts, config: Facts) -> Facts:
@@ -163,7 +167,7 @@ def _to_read(variant: VariantDetails) -> list[str]:
 
 
 def _loaded_bytes(variant: VariantDetails) -> int | None:
-    """Return the bytes of what a program loads; None where a size is not known."""
+    """Return the bytes of what a program loads; None if a size is not known."""
     sizes = {file.path: file.size for file in variant.files}
     loaded = [sizes.get(path) for path in _paths(c for c in variant.components if c.role in _LOADED)]
     return sum(size for size in loaded if size is not None) if loaded and None not in loaded else None

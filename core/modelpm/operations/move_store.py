@@ -77,7 +77,7 @@ class Mover:
 
         Args:
             target: A folder that is empty, does not exist, or is where an interrupted move was going.
-            user: Who acts.
+            user: The user who acts.
             cancelled: Stops it between two blobs; what was copied is kept.
             on_bytes: Called with how many bytes were checked since the last call.
 
@@ -194,7 +194,7 @@ class Mover:
 
 
 def _refuse_moved(layout: Layout, target: Path, *, going_on: bool) -> None:
-    """Refuse a store that went elsewhere: nothing is in it, and it would be counted on where nothing is.
+    """Refuse a store that went elsewhere: nothing is in it, and it would be counted on if nothing is.
 
     One whose move to ``target`` was stopped at its very end is the only one that modelpm may resume.
     """

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
 from modelpm.catalog.licenses import spdx_of
 from modelpm.catalog.parse import SCHEMA
 from modelpm.disk import make_folder
@@ -68,15 +70,8 @@ def write_entry(values: Mapping[str, Any], out: Path) -> Path:
         raise ModelpmError(f"{path} exists; nothing was changed", code=Code.EXISTS, hints=hints)
     if not path.parent.exists():
         make_folder(path.parent, below=path.parent.parent)
-    write_atomic(path, toml_of(values).encode())
+    write_atomic(path, tomli_w.dumps(values).encode())
     return path
-
-
-def toml_of(values: Mapping[str, Any]) -> str:
-    """Return an entry as text."""
-    import tomlkit  # start-up
-
-    return tomlkit.dumps(values)
 
 
 def _variant(details: VariantDetails) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Pruner:
 
         Args:
             limits: What to remove.
-            user: Who acts.
+            user: The user who acts.
             waiting: Called with the holder while another modelpm is at work; False gives up.
             wait: Seconds to wait for it.
 

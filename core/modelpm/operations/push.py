@@ -38,7 +38,7 @@ class Load:
 
     Attributes:
         parts: The environments, each with its models.
-        whole: The lock of a project that is pushed as a whole; None where models were named.
+        whole: The lock of a project that is pushed as a whole; None if models were named.
     """
 
     parts: tuple[tuple[Environment, tuple[LockedModel, ...]], ...]
@@ -188,7 +188,7 @@ class _There:
     """What a place has under its name.
 
     Attributes:
-        digest: Of the manifest or index; empty where there is none.
+        digest: Of the manifest or index; empty if there is none.
         pieces: The digests of the pieces of files that were pushed before; they need not be hashed again.
     """
 

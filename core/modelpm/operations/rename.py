@@ -17,7 +17,7 @@ def rename(environment: Environment, bus: Bus, model: LockedModel, new: str, *, 
         bus: Is told before and after.
         model: The model.
         new: Its new name.
-        user: Who is named in the audit log.
+        user: The user whom the audit log names.
 
     Raises:
         UsageError: The new name is malformed or taken.

@@ -18,7 +18,7 @@ def in_catalogs(catalogs: Catalogs, wanted: Wanted, installed: Collection[str], 
         catalogs: The catalogs.
         wanted: What a model must have.
         installed: Full names of the models that are installed.
-        choosing: Whether catalogs elsewhere are asked for what is new.
+        choosing: Whether remote catalogs are asked for what is new.
     """
     return [_found(match, installed) for match in catalogs.search(wanted, choosing=choosing)]
 

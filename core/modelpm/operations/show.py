@@ -40,15 +40,16 @@ def show(
         measurer: Says what variants need, and whether they fit.
         requirement: Which model.
         installed: What is installed.
-        here: The one of these that is meant, where its name was given.
+        here: The one of these that is meant, where its name was given; else a URI means the one of that spec.
 
     Raises:
         NotFound: No catalog and no source has it.
     """
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec):
+        here = here or next((m for m in installed if m.model == requirement.text), None)
         try:
-            pair = _from_source(resolver, spec, requirement, here)
+            pair = _from_source(resolver, spec, requirement, installed, here)
         except (Denied, NotFound, Unavailable):
             if here is None:
                 raise
@@ -134,14 +135,19 @@ def _listed(
 
 
 def _from_source(
-    resolver: Resolver, spec: UriSpec, requirement: Requirement, installed: InstalledModel | None
+    resolver: Resolver,
+    spec: UriSpec,
+    requirement: Requirement,
+    installed: Sequence[InstalledModel],
+    here: InstalledModel | None,
 ) -> tuple[Details, list[ResolvedModel]]:
     reference = resolver.listings.registry.reference(spec)
     snapshot = resolver.listings.of(reference)
     source = str(snapshot.reference)
     layout = told(layout_of(snapshot.files), resolver.headers(snapshot, Asked(requirement.text)))
     everything = Alternative("all", layout.parts, entry_point=".")
-    here = installed.variant if installed is not None else None
+    found = here or next((m for m in installed if m.source == source), None)  # another variant of the same commit
+    shown = found.variant if found is not None else None
     name, variants = names_of_reference(reference)[0], layout.variants or (everything,)
     model = ResolvedModel(
         name=name,
@@ -163,8 +169,8 @@ def _from_source(
         tags=(),
         release="",
         source=source,
-        variants=tuple(_alternative(layout, v, source, here) for v in variants),
-        installed=installed,
+        variants=tuple(_alternative(layout, v, source, shown) for v in variants),
+        installed=found,
         notes=_notes(layout, snapshot.files),
     )
     return details, [model] * len(variants)

@@ -24,7 +24,8 @@ from modelpm.operations.acquire import Brought, Installer, Task
 from modelpm.operations.attest import Signatures
 from modelpm.operations.inspect import inspected, recognized
 from modelpm.operations.lock import Locker, same, untold
-from modelpm.project.drift import pinned, selected, settled
+from modelpm.project.checks import kept_current
+from modelpm.project.drift import pinned, settled
 from modelpm.project.files import Site, State, read_state
 from modelpm.project.lock_rules import LICENSE, SIGNATURE, SOURCE
 from modelpm.project.manifest import Manifest, parse_manifest
@@ -202,7 +203,7 @@ class Changer:
         return wanted, None if self.locker.errors else settled(manifest, before.lock, new.values())
 
     def _kept(self, manifest: Manifest, before: State, intent: Intent) -> dict[str, LockedModel]:
-        """Return what is locked and stays so, by name, once it was held against its spec and the manifest's rules."""
+        """Return the models that stay locked, by name; each was checked against its spec and the manifest's rules."""
         kept = {name: m for name, m in pinned(manifest, before.lock).items() if name not in (intent.fresh or ())}
         found = self.judge.offences(kept.values(), manifest)
         if intent.verb == "lock":
@@ -246,9 +247,9 @@ class Changer:
     def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
         if not intent.sync:
             return ()
-        models = selected(lock, intent.groups, everything=intent.everything)
-        chosen = set(intent.also) | (set() if intent.only else {m.name for m in models})
-        return tuple(m for m in lock.models if m.name in chosen)
+        view, everything = self.environment.view, intent.everything
+        models = () if intent.only else kept_current(lock, view, intent.groups, everything=everything)
+        return tuple(m for m in lock.models if m in models or m.name in intent.also)
 
     def _bring(self, models: Sequence[LockedModel], *, careful: bool) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not.

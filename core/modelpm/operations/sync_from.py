@@ -1,6 +1,6 @@
 """Sync from what was pushed: the lock comes from there, and so do all bytes that the store lacks.
 
-What a lock says of places is not believed: each of its models is held against the manifest that the index has of it,
+What a lock says of places is not believed: each of its models is checked against the manifest that the index has of it,
 and is locked from there.
 """
 

@@ -46,7 +46,7 @@ class Uninstaller:
     with_dir: bool = False
 
     def each(self, names: Sequence[str], *, dry_run: bool, user: str | None) -> Result[Any]:
-        """Take several models out, or say what that would do; where one fails the others are finished."""
+        """Take several models out, or say what that would do; if one fails, the others are still finished."""
         changes: list[Change] = []
         errors: list[ModelpmError] = []
         if not dry_run:
@@ -65,7 +65,7 @@ class Uninstaller:
         return Result(changes=tuple(changes), errors=tuple(errors), dry_run=dry_run)
 
     def _of_the_project(self, name: str) -> ModelpmError | None:
-        """Return the error for a model that is the project's; None where it is not."""
+        """Return the error for a model that is the project's; None if it is not."""
         if self.project is None or self.project.read().get(name) is None:
             return None
         return NotFound(
@@ -105,7 +105,7 @@ class Uninstaller:
         return Change.of("uninstall", model, freed=freed, note=_joined(note, _left([*changed, *kept]), shown))
 
     def _uninstall_shown(self, name: str, *, user: str | None) -> Change | None:
-        """Remove what other folders show of a model that is not installed any more; None where none does."""
+        """Remove what other folders show of a model that is not installed any more; None if none does."""
         shelves = self._roots.shelves_of(name)
         if not shelves:
             return None

@@ -70,7 +70,7 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
 
 
 def latest(resolver: Resolver, requirement: Requirement) -> Requirement:
-    """Return the requirement as it must be to allow the newest release; as it is, where it does or there are none."""
+    """Return the requirement as it must be to allow the newest release; as it is, if it does or there are none."""
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec) or not spec.release:
         return requirement
@@ -257,7 +257,7 @@ def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
 
 
 def _version(resolver: Resolver, model: Model) -> str:
-    """Return what tells a version of a model from another: release, revision, digest; empty where none is known yet."""
+    """Return what tells a version of a model from another: release, revision, digest; empty if none is known yet."""
     digest = model.digest if isinstance(model, LockedModel) else ""
     return model.release or _revision(resolver, model.upstream) or digest
 

@@ -29,7 +29,7 @@ class Part:
     """Some of many blobs.
 
     Attributes:
-        percent: How many of a hundred, chosen at random each time; 0 where it is one of equal parts.
+        percent: How many of a hundred, chosen at random each time; 0 if it is one of equal parts.
         number: Which of the equal parts, from 1.
         count: How many parts there are: all of them together are every blob, each once.
     """
@@ -157,7 +157,7 @@ class Verifier:
                     store.doubt(target.sha256)
 
     def _row(self, name: str, file: LockedFile, found: Mapping[Target, str | None]) -> Verified | None:
-        """Return what came of a file; None where it is of another part."""
+        """Return what came of a file; None if it is of another part."""
         path = self.environment.view.file(name, file.path)
         blob, alone = Target(file.sha256, file.size), Target(file.sha256, file.size, path)
         if blob not in found and alone not in found:

@@ -59,7 +59,7 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
 
 
 def _lock(environment: Environment) -> Lock | None:
-    """Return the lock of another project; None where it is damaged: that project holds what the text names."""
+    """Return the lock of another project; None if it is damaged: that project holds what the text names."""
     try:
         return environment.read()
     except ModelpmError:

@@ -133,7 +133,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
 
 
 def _words(value: object) -> str:
-    """Return what something says of itself, cut; empty where that fails."""
+    """Return what something says of itself, cut; empty if that fails."""
     try:
         return capped(str(value))
     except BaseException:  # noqa: BLE001 - the plugin's own code, too

@@ -28,7 +28,7 @@ class Checked(NamedTuple):
         entry: The plugin.
         state: ``ok``, ``error`` or ``timeout``; ``setup`` where it waits for the user: a setting, an optional library.
         message: What is wrong; empty when nothing is.
-        import_ms: Milliseconds that import and hook took; None where they did not end.
+        import_ms: Milliseconds that import and hook took; None if they did not end.
     """
 
     entry: Entry

@@ -1,4 +1,4 @@
-"""Import a plugin's module, and hold its hooks against the specifications."""
+"""Import a plugin's module, and check its hooks against the specifications."""
 
 from collections.abc import Sequence
 from importlib import import_module

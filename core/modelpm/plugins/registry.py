@@ -134,7 +134,7 @@ class Registry:
         return self.get(command.KIND, name)
 
     def settings(self, kind: str, name: str) -> tuple[Setting, ...] | None:
-        """Return the settings that the plugin declares; None where it declares none.
+        """Return the settings that the plugin declares; None if it declares none.
 
         Raises:
             ModelpmError: No plugin serves the name, or it cannot be used.

@@ -1,4 +1,4 @@
-"""Read the settings of a plugin: its table of the configuration, and variables, held against what it declares."""
+"""Read the settings of a plugin: its table of the configuration, and variables, checked against what it declares."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ _TYPES = (bool, int, float, str, tuple)
 
 
 def declared(entry: Entry, answer: Iterable[Any] | None) -> tuple[Setting, ...] | None:
-    """Return the settings that a plugin declares; None where it declares none, and takes its table as it stands.
+    """Return the settings that a plugin declares; None if it declares none, and takes its table as it stands.
 
     Raises:
         PluginError: Something else than settings came.

@@ -1,11 +1,13 @@
-"""The message of a failed check of a project: one line for each reason, and the command that fixes it."""
+"""What a check of a project looks at, and its message: one line for each reason, and the command that fixes it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm.environment.environment import Environment
+from modelpm.environment.view import View
 from modelpm.errors import CheckFailedError, Code, ModelpmError, UsageError
+from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
 from modelpm.project.discovery import FILE
 
@@ -59,6 +61,20 @@ def drifted(site: "Site", reasons: "Sequence[Reason]", why: str) -> CheckFailedE
         reasons=[{"name": r.name, "why": r.why} for r in reasons],
         hints=list(dict.fromkeys(hints)) or ["`modelpm lock` brings the lock up to date"],
     )
+
+
+def kept_current(
+    lock: Lock, view: View, groups: Collection[str] = (), *, everything: bool = False
+) -> tuple[LockedModel, ...]:
+    """Return the models that a sync brings: what is selected, and what the view shows already.
+
+    A model of a group that was asked for once would else stay in the view as it was before the lock changed.
+    """
+    from modelpm.project.drift import selected
+
+    chosen = {m.name for m in selected(lock, groups, everything=everything)}
+    shown = view.strays(chosen)
+    return tuple(m for m in lock.models if m.name in chosen or m.name in shown)
 
 
 def stray_warning(environment: Environment, strays: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ class Reason:
     """One thing that does not fit.
 
     Attributes:
-        name: The model; empty where it is not a model's.
+        name: The model; empty if it is not a model's.
         why: What is wrong, as one line.
     """
 
@@ -27,7 +27,7 @@ class Reason:
 
 
 def drift(manifest: Manifest, lock: Lock) -> tuple[Reason, ...]:
-    """Return why the lock does not fit the manifest, one reason a line; nothing where it does."""
+    """Return why the lock does not fit the manifest, one reason a line; nothing if it does."""
     reasons = [_drifted(name, manifest, lock.get(name)) for name in sorted(manifest.models)]
     gone = [
         Reason(m.name, "locked, but the manifest does not name it")

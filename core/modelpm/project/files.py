@@ -27,8 +27,8 @@ class Site:
 
     Attributes:
         root: The folder.
-        manifest: The file that holds the manifest; None where there is only a lock.
-        table: The table of that file that is the manifest; empty where all of it is.
+        manifest: The file that holds the manifest; None if there is only a lock.
+        table: The table of that file that is the manifest; empty if all of it is.
     """
 
     root: Path
@@ -72,7 +72,7 @@ class State:
         manifest: What it wants; None as above.
         lock_text: The lock's file; None if there is none.
         lock: What it says; of a lock with conflict markers, what both sides let stand.
-        merged: What came of a lock that git merged line by line; None where it was not.
+        merged: What came of a lock that git merged line by line; None if it was not.
     """
 
     manifest_text: str | None

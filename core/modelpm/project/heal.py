@@ -29,7 +29,7 @@ class Pin:
 
     Attributes:
         release: Of a catalog's model; empty for others.
-        upstream: The reference with its revision; empty where none is pinned.
+        upstream: The reference with its revision; empty if none is pinned.
         digest: Of a model whose source has no revisions; else empty.
     """
 

@@ -33,7 +33,7 @@ def offences(models: Iterable[LockedModel], manifest: Manifest | None) -> list[O
 
     Args:
         models: What is locked, under the names of the manifest.
-        manifest: Whose word allows code; without one it is the lock's own, and the bytes are held against that.
+        manifest: Whose word allows code; without one it is the lock's own, and the bytes are checked against that.
     """
     return [found for model in models for found in _of_model(model, manifest)]
 

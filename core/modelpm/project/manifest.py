@@ -71,7 +71,7 @@ class Manifest:
         return self.rules.words(self.allow.get(name, ()))
 
     def check(self, model: Model, paths: Iterable[str]) -> None:
-        """Hold a model against the rules.
+        """Check a model against the rules.
 
         Args:
             model: The model.

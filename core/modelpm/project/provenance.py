@@ -65,7 +65,7 @@ class Judge:
 
         Args:
             models: What is locked, under the names of the manifest.
-            manifest: None where only the lock counts.
+            manifest: None if only the lock counts.
         """
         models = tuple(models)
         found = offences(models, manifest)

@@ -16,7 +16,7 @@ class SignatureRule:
     Attributes:
         keys: Files with a public key each, relative to the project.
         certificates: Files with certificates of authorities, relative to the project.
-        subjects: Names of which a signer's certificate must have one; empty where each name counts.
+        subjects: Names of which a signer's certificate must have one; empty if each name counts.
         models: Names of the models; empty for all.
     """
 
@@ -35,7 +35,7 @@ class Rules:
         licenses: ``allow-licenses``, SPDX identifiers; empty means every license.
         require_digest: ``require-digest``: whether a catalog or source must have promised a digest of every file.
         verify_load: ``verify-load``: whether ``verify`` opens the models in real runtimes.
-        signature: ``require-signature``; None where no model must be signed.
+        signature: ``require-signature``; None if no model must be signed.
     """
 
     formats: tuple[str, ...] = ()
@@ -56,12 +56,12 @@ class Rules:
     def check(
         self, name: str, *, format_: str, license_: str, paths: Iterable[str], allow: Collection[str] = ()
     ) -> None:
-        """Hold a model against the rules, as far as names tell its format; bytes tell more: :meth:`check_formats`.
+        """Check a model against the rules, as far as names tell its format; bytes tell more: :meth:`check_formats`.
 
         Args:
             name: Its name, for the message.
-            format_: Its format, as the catalog says; empty where it does not say.
-            license_: SPDX expression; empty where it is not known.
+            format_: Its format, as the catalog says; empty if it does not say.
+            license_: SPDX expression; empty if unknown.
             paths: Its files.
             allow: What the manifest lets this model hold, whatever ``allow-formats`` lists.
 
@@ -80,7 +80,7 @@ class Rules:
 
         Args:
             name: Its name, for the message.
-            formats: Those that its bytes are; none where no inspector recognizes them.
+            formats: Those that its bytes are; none if no inspector recognizes them.
             allow: As for :meth:`check`.
 
         Raises:

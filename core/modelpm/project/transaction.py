@@ -33,7 +33,7 @@ def commit(environment: Environment, site: Site, before: State, after: Commit) -
     """Make it so, or leave manifest and lock as they were.
 
     Returns:
-        The kinds of links that were made; None where another process changed manifest or lock since they were
+        The kinds of links that were made; None if another process changed manifest or lock since they were
         read: nothing was done, and the caller plans again.
     """
     with environment.held():

@@ -3,6 +3,8 @@
 Each change is one short transaction that is on the medium before it returns.
 """
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,8 @@ CREATE TABLE IF NOT EXISTS job (
     changed TEXT NOT NULL
 )
 """
+_PRIMARY = 0xFF  # the part of an error's code that says what the system refused
+_REFUSED = {sqlite3.SQLITE_READONLY: errno.EACCES, sqlite3.SQLITE_FULL: errno.ENOSPC}
 _INDEX = "CREATE INDEX IF NOT EXISTS next ON job (status, priority DESC, id)"
 
 
@@ -66,7 +70,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection | None]:
-        """Run the block with a connection that only reads; with None where no job was ever added."""
+        """Run the block with a connection that only reads; with None if no job was ever added."""
         if not self.path.exists():
             yield None
             return
@@ -91,6 +95,8 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
+            if refused := _REFUSED.get(getattr(error, "sqlite_errorcode", 0) & _PRIMARY):
+                raise disk.failure(OSError(refused, os.strerror(refused)), self.path, "write") from error
             raise StoreError(
                 f"the queue {self.path} cannot be used: {error}",
                 code=Code.QUEUE_UNREADABLE,

@@ -29,7 +29,7 @@ class Wanted:
         spec: The full spec.
         name: The name the model gets; empty for the usual one.
         allow: What its files may hold: ``pickle``, ``code``.
-        user: Who is named in the audit log; empty for the user who runs the queue.
+        user: The user whom the audit log names; empty for the user who runs the queue.
     """
 
     spec: str
@@ -49,7 +49,7 @@ class Job:
         status: How it stands.
         downloaded_bytes: Bytes of the model that are here.
         total_bytes: Bytes of all its files; None while that is not known.
-        error: Why it failed; None where it did not.
+        error: Why it failed; None if it did not.
         priority: Jobs with a higher one run first.
         added_at: When it was added, UTC.
         changed_at: When its status last changed, UTC.

@@ -60,7 +60,7 @@ class Jobs:
             return _job(_row(connection, number)), True
 
     def all(self) -> tuple[Job, ...]:
-        """Return every job, as they would run and then by id; none where no job was ever added."""
+        """Return every job, as they would run and then by id; none if no job was ever added."""
         self._offer_again()
         with self._database.reading() as connection:
             rows = connection.execute("SELECT * FROM job ORDER BY id") if connection else ()
@@ -98,7 +98,7 @@ class Jobs:
             at_once: The most jobs that run at once, over all processes.
 
         Returns:
-            The job; None where none waits, or enough run.
+            The job; None if none waits, or enough run.
         """
         with self._database.changing() as connection:
             running = connection.execute("SELECT count(*) FROM job WHERE status = 'running'").fetchone()[0]

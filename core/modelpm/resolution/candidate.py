@@ -27,7 +27,7 @@ class Candidate:
         name: Its name in the environment.
         requirement: What is written to the lock.
         target: What the catalog chose, or the reference.
-        further: Longer default names, for where the name is taken; empty where the user chose it.
+        further: Longer default names, for where the name is taken; empty if the user chose it.
         pin: The variant of a bare reference that is locked already.
     """
 

@@ -68,7 +68,7 @@ class Selection:
     Attributes:
         files: In the listing's order.
         roles: What each file is for, by path.
-        variant: The name of the variant; empty where files were named.
+        variant: The name of the variant; empty if files were named.
         format: The format of the weights.
         entry_point: What a program opens: a file, a folder, or ``.``.
         notes: What was chosen and what was left out, for people.
@@ -87,7 +87,7 @@ class Selection:
 
 
 def unclear(files: Sequence[RemoteFile], asked: Asked) -> tuple[RemoteFile, ...]:
-    """Return the files whose headers must be read to choose a variant; none where names are enough.
+    """Return the files whose headers must be read to choose a variant; none if names are enough.
 
     Args:
         files: The whole listing.

@@ -47,7 +47,8 @@ def no_such_file(files: Sequence[RemoteFile], name: str, what: str) -> NotFound:
     paths = [f.path for f in files]
     found = choose(layout_of(files), name)
     hints = [f"it has a variant of that name: {what}:{name}"] if isinstance(found, Chosen) else []
-    hints = hints or suggest(name, paths, most=3) or [some(paths)]
+    same = [path for path in paths if path.rpartition("/")[2] == name.rpartition("/")[2]]  # in another folder
+    hints = hints or did_you_mean(same[:3]) or suggest(name, paths, most=3) or [some(paths)]
     return NotFound(f"{what}: it has no file `{shortened(name)}`", hints=hints)
 
 

@@ -19,7 +19,7 @@ class ResolvedFile:
 
     Attributes:
         path: Relative POSIX path, checked.
-        size: Bytes, or None where only the download can tell.
+        size: Bytes, or None if only the download can tell.
         digest: What the bytes must have; sha256 where it is known, else what the source knows, or None.
         sources: References, in order of preference.
         remote: What the listing said, where there was one.
@@ -39,7 +39,7 @@ class ResolvedFile:
 
     @property
     def archive(self) -> str:
-        """The path of the archive that it comes from; empty where it is fetched by itself."""
+        """The path of the archive that it comes from; empty if it is fetched by itself."""
         return archive_of(self.sources)
 
     @property
@@ -63,7 +63,7 @@ class Found:
 
     Attributes:
         text: The source as the catalog writes it.
-        snapshot: Its listing, or None where none was needed or none could be had.
+        snapshot: Its listing, or None if none was needed or none could be had.
         remote: The file in it.
         is_fixed: Whether the catalog pins the source to one revision, so that its listing never changes.
     """
@@ -106,7 +106,7 @@ class ResolvedModel(Model):
 
     @property
     def size(self) -> int | None:
-        """Bytes of all files; None where one is not known."""
+        """Bytes of all files; None if one is not known."""
         packed = {a.path for a in self.archives if self.members(a)}  # what is unpacked counts instead
         sizes = [file.size for file in self.files if file.path not in packed]
         return None if None in sizes else sum(size or 0 for size in sizes)
@@ -116,7 +116,7 @@ class ResolvedModel(Model):
 
         Args:
             learned: sha256 and size by path, of every file that was fetched or found in the store.
-            members: The files that came out of archives, where they were not known before.
+            members: The files that came out of archives, if they were not known before.
         """
         files, archives = list(members), list[LockedArchive]()
         for file in self.files:
@@ -218,7 +218,7 @@ def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> Res
     Args:
         model: What the catalog says.
         snapshot: The listing.
-        is_fixed: Whether the catalog pins the upstream: where it does, a contradiction is a broken promise; where it
+        is_fixed: Whether the catalog pins the upstream: if it does, a contradiction is a broken promise; where it
             does not, the upstream moved on, which is said, and only the bytes that the catalog promises are taken.
 
     Raises:
@@ -237,7 +237,7 @@ def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> Res
             raise NotFound(f"{upstream} has no file `{shortened(file.path)}`, which {model.model} names")
         if other := contradiction(file, remote):
             if is_fixed:
-                raise _broken_promise(file, model.model, other)
+                raise _contradicted(file, model.model, upstream, other)
             warnings.append(_moved_on(file, model.model, upstream, other))
             files.append(file)
             continue
@@ -277,7 +277,7 @@ def complete_file(model: ResolvedModel, file: ResolvedFile, found: Sequence[Foun
             continue
         if other := contradiction(file, source.remote):
             if source.is_fixed:
-                raise _broken_promise(file, model.model, other)
+                raise _contradicted(file, model.model, source.text, other)
             warnings.append(_moved_on(file, model.model, source.text, other))
             sources.append(source.text)
         elif other := contradiction(learned, source.remote):
@@ -349,7 +349,7 @@ class Contradiction:
 
 
 def contradiction(file: ResolvedFile, remote: RemoteFile) -> Contradiction | None:
-    """Return in what a listing contradicts what is known of a file; None where it does not."""
+    """Return in what a listing contradicts what is known of a file; None if it does not."""
     theirs = remote.digest
     if file.digest and theirs and file.digest.algorithm == theirs.algorithm and file.digest != theirs:
         return Contradiction("digest", str(file.digest), str(theirs))
@@ -358,12 +358,12 @@ def contradiction(file: ResolvedFile, remote: RemoteFile) -> Contradiction | Non
     return None
 
 
-def _broken_promise(file: ResolvedFile, model: str, other: Contradiction) -> IntegrityError:
+def _contradicted(file: ResolvedFile, model: str, source: str, other: Contradiction) -> IntegrityError:
     return IntegrityError(
-        f"the {other.what} of `{shortened(file.path)}` of {model} is not what was promised:"
-        f" expected {other.expected}, got {other.actual}",
-        code=Code[f"{other.what}_mismatch".upper()],
-        hints=["the file at the source was changed after it was catalogued or locked; tell the catalog's maintainer"],
+        f"the entry {model} contradicts its source: it says that `{shortened(file.path)}` has the {other.what} "
+        f"{other.expected}, and {source} has {other.actual}",
+        code=Code.ENTRY_CONTRADICTED,
+        hints=["the entry is wrong, or the file was changed under its commit: tell the catalog's maintainer"],
         file=file.path,
         expected=other.expected,
         actual=other.actual,
@@ -372,8 +372,8 @@ def _broken_promise(file: ResolvedFile, model: str, other: Contradiction) -> Int
 
 def _moved_on(file: ResolvedFile, model: str, source: str, other: Contradiction) -> str:
     return (
-        f"{source} has another `{shortened(file.path)}` than {model} promises"
-        f" ({other.what} {other.actual}, expected {other.expected}); only the promised bytes are taken"
+        f"{source} has another `{shortened(file.path)}` than {model} promises ({other.what} {other.actual}, expected"
+        f" {other.expected}); only the promised bytes are taken [upstream_moved]"
     )
 
 

@@ -76,7 +76,7 @@ class Resolver:
 
         Args:
             found: What is wanted.
-            allow: What it may hold that can run code; its bytes are held against that once they are here.
+            allow: What it may hold that can run code; its bytes are checked against that once they are here.
 
         Raises:
             ModelpmError: As :func:`modelpm.resolution.resolve.from_listing` and the source say.

@@ -17,7 +17,7 @@ _PLAIN = frozenset({Role.CONFIG, Role.TOKENIZER, Role.CODE, Role.DOCS, Role.VOIC
 
 
 def said(what: str, chosen: Chosen) -> tuple[str, ...]:
-    """Return what a bare reference takes, and what it leaves out; nothing where there was nothing to choose.
+    """Return what a bare reference takes, and what it leaves out; nothing if there was nothing to choose.
 
     Args:
         what: The reference.

@@ -12,7 +12,7 @@ class App:
         app: Its name on the command line.
         title: Its name for people.
         found: Whether its folder is there.
-        dir: The folder in which it keeps models, or would; None where this machine has no place for it.
+        dir: The folder in which it keeps models, or would; None if this machine has no place for it.
         models: The models that are linked there.
     """
 

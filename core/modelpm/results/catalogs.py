@@ -10,13 +10,13 @@ class CatalogRow:
     """A catalog.
 
     Attributes:
-        name: What it is called here.
+        name: Its name here.
         title: Its own title, or empty.
         models: How many it has, as far as this machine knows.
         origin: Its folder or address, or the plugin that ships it.
         guarantee: ``signed``, ``pinned``, ``https``, ``git``, ``local`` or ``plugin``.
         trusted: Whether it answers names that do not say the catalog.
-        age: When the copy of a catalog elsewhere was last the newest; empty where there is none.
+        age: When the copy of a remote catalog was last the newest; empty if there is none.
         state: ``updated`` or ``unchanged``, where it was asked for.
     """
 
@@ -53,8 +53,8 @@ class ImportedModel:
 
     Attributes:
         name: As the gallery has it.
-        id: Its id in the catalog; empty where it has none.
-        reason: Why it was left out; empty where it was imported.
+        id: Its id in the catalog; empty if it has none.
+        reason: Why it was left out; empty if it was imported.
         findings: What `catalog audit` says of its entry, remarks aside.
     """
 
@@ -91,16 +91,16 @@ class Found:
 
     Attributes:
         id: Its id in the catalog; of a source's search, what follows the scheme.
-        catalog: The catalog, or empty where a source found it.
+        catalog: The catalog, or empty if a source found it.
         spec: What installs it.
         title: For humans.
         license: SPDX expression, or empty.
         tasks: E.g. ``chat``.
         variants: The names of all, the recommended one first.
-        variant: The one that fits what was asked for best; empty where it is not known.
-        bytes: Its size, or None where it is not known.
+        variant: The one that fits what was asked for best; empty if unknown.
+        bytes: Its size, or None if unknown.
         installed: Whether some variant of it is installed.
-        downloads: How often it was downloaded lately, or None where that is not known.
+        downloads: How often it was downloaded lately, or None if unknown.
         description: One or two sentences, or empty.
         deprecated: Whether it should not be used any more.
     """

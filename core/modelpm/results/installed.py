@@ -17,7 +17,7 @@ class InstalledModel:
         release: Version, empty if there is none.
         variant: Variant or quantization, empty if there is none.
         format: gguf, safetensors, onnx, …
-        license: SPDX identifier, empty where unknown.
+        license: SPDX identifier, empty if unknown.
         bytes: Size of all files.
         digest: ``m1:…``, the identity that no mirror changes.
         source: The pinned reference it is fetched from.

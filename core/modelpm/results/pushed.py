@@ -8,7 +8,7 @@ class Pushed:
     """The outcome of a push.
 
     Attributes:
-        name: The model's name; empty where several models were pushed as one.
+        name: The model's name; empty if several models were pushed as one.
         reference: Where they are now.
         digest: ``sha256:…`` of what the reference names; ``REFERENCE@DIGEST`` pins it.
         bytes: Size of all files.

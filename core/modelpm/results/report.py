@@ -22,8 +22,8 @@ class Change:
         model: The catalog's full name, or the spec.
         release: Version, empty if there is none.
         variant: Variant, empty if there is none.
-        digest: ``m1:…``, None where a dry run cannot know it.
-        bytes: Size of all files, None where a dry run cannot know it.
+        digest: ``m1:…``, None if a dry run cannot know it.
+        bytes: Size of all files, None if a dry run cannot know it.
         downloaded: Bytes fetched, or in a dry run to be fetched; bytes freed for an uninstall are in ``freed``.
         reused: Bytes copied from other versions of its files, which were here; in a dry run, at most so many.
         path: Where it is.
@@ -113,7 +113,7 @@ class Result(Generic[Row_co]):
 
 @dataclass(frozen=True, slots=True)
 class FileDetails:
-    """One file of a variant; size and sha256 are None where they are learned at install."""
+    """One file of a variant; size and sha256 are None if they are learned at install."""
 
     path: str
     size: int | None
@@ -131,7 +131,7 @@ class ComponentDetails:
 
 @dataclass(frozen=True, slots=True)
 class Fits:
-    """Whether a variant fits this machine; None where one of both sizes is not known.
+    """Whether a variant fits this machine; None if one of both sizes is not known.
 
     Attributes:
         ram: Into the memory that a process may use.
@@ -153,17 +153,17 @@ class VariantDetails:
         release: Version it belongs to.
         format: gguf, safetensors, onnx, …
         quantization: As the publisher calls it.
-        bytes: Size of all files, None where one is unknown.
-        min_memory: Bytes of memory it needs at least, None where unknown.
+        bytes: Size of all files, None if one is unknown.
+        min_memory: Bytes of memory it needs at least, None if unknown.
         recommended: Whether it is the release's default.
         source: Where it comes from.
         files: Every file.
         components: The files that only work together, with their roles.
         installed: Whether it is installed.
-        architecture: As the header names it, empty where unknown.
-        parameters: Numbers of all tensors together, None where unknown.
-        context_length: Tokens, None where unknown.
-        memory_bytes: Bytes of memory it needs, None where unknown.
+        architecture: As the header names it, empty if unknown.
+        parameters: Numbers of all tensors together, None if unknown.
+        context_length: Tokens, None if unknown.
+        memory_bytes: Bytes of memory it needs, None if unknown.
         memory_context: Tokens for which that is told; None for a model without a cache.
         fits: Whether it fits this machine.
     """
@@ -216,13 +216,13 @@ class Verified:
         name: The model.
         file: The file's path.
         ok: Whether its bytes are what was locked.
-        problem: What is wrong, empty where nothing is.
+        problem: What is wrong, empty if nothing is.
         only_shown_badly: Whether the stored bytes are right, and only the view does not show them.
         repaired: Whether it was bad, and was repaired.
         downloaded: Bytes that were fetched to repair it.
-        loaded: Whether a runtime opened it; None where none was asked.
-        signed: Whether it is a signature that counts; None where that was not asked, or it is none.
-        signer: Who signed; empty where it is not a signature that counts.
+        loaded: Whether a runtime opened it; None if none was asked.
+        signed: Whether it is a signature that counts; None if that was not asked, or it is none.
+        signer: Who signed; empty if it is not a signature that counts.
     """
 
     name: str
@@ -277,9 +277,9 @@ class Holder:
         environment: ``user`` or ``project``; ``dir`` of a folder that ``install --dir`` filled; ``app`` of one that
             ``link`` filled, whose program is in ``model``; ``unknown`` of projects whose records were lost.
         lock: The lock that names it; the folder if there is none.
-        name: The model's name there; empty where only the digest is known.
+        name: The model's name there; empty if only the digest is known.
         model: The catalog's full name, or the spec.
-        file: The file's path in the model; empty where the whole model was asked for.
+        file: The file's path in the model; empty if the whole model was asked for.
         sha256: Its content; empty as above.
     """
 

@@ -37,7 +37,7 @@ class Guesses:
     _times: dict[str, list[float]] = field(default_factory=dict)
 
     def wait(self, address: str) -> float:
-        """Return the seconds for which an address has to wait; 0 where it may try."""
+        """Return the seconds for which an address has to wait; 0 if it may try."""
         now = monotonic()
         recent = [time for time in self._times.get(address, ()) if now - time < _WINDOW]
         self._times[address] = recent

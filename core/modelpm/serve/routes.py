@@ -1,6 +1,7 @@
 """The routes of the API, as a router that an application can mount."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -23,6 +24,8 @@ from modelpm.serve.views import entry_of, row_of
 PREFIX = "/api/v1"
 _MOST_LISTENERS = 500
 _STOPPING = 15.0  # seconds that downloads have to put their partials down
+_AGAIN = 1.0  # seconds between two tries to run the queue
+_LOG = logging.getLogger(__name__)
 
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 JobId = Annotated[schema.JobId, Path()]
@@ -85,7 +88,7 @@ class _Work:
     async def lifespan(self, _app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         """Run the queue while the application runs; what runs at its end is queued again, and keeps its bytes."""
         stopped = Event()
-        thread = Thread(target=self._manager.queue.run, kwargs={"forever": True, "cancelled": stopped}, daemon=True)
+        thread = Thread(target=self._run_jobs, args=(stopped,), daemon=True)
         thread.start()
         looking = asyncio.create_task(self._live.look())
         try:
@@ -97,6 +100,18 @@ class _Work:
                 await looking
             stopped.set()
             await asyncio.to_thread(thread.join, _STOPPING)
+
+    def _run_jobs(self, stopped: Event) -> None:
+        """Run jobs until the end; while the disk of the queue refuses, say so once, and look again and again."""
+        said = ""
+        while not stopped.is_set():
+            try:
+                self._manager.queue.run(forever=True, cancelled=stopped)
+            except ModelpmError as error:
+                if error.message != said:
+                    _LOG.error("the jobs of the queue do not run: %s", error.message)
+                said = error.message
+                stopped.wait(_AGAIN)
 
 
 def _add_models(api: APIRouter, manager: Manager, user: Callable[..., Any]) -> None:

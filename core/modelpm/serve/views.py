@@ -25,7 +25,7 @@ def entry_of(entry: Entry, installed: Sequence[InstalledModel], memory: int) -> 
     Args:
         entry: The model.
         installed: What is installed.
-        memory: Bytes of memory that a model may take here; 0 where that is unknown.
+        memory: Bytes of memory that a model may take here; 0 if that is unknown.
     """
     release = entry.releases[0]
     full = f"{entry.catalog}/{entry.id}"

@@ -180,7 +180,7 @@ class Store:
     def check(
         self, sha256: str, size: int, *, quick: bool = False, step: Callable[[int], None] | None = None
     ) -> str | None:
-        """Say what is wrong with a blob; None where it is good.
+        """Say what is wrong with a blob; None if it is good.
 
         Args:
             sha256: Its name.
@@ -284,7 +284,7 @@ class Store:
         return blobs.freed(self.layout, sha256, going)
 
     def remove(self, sha256: str) -> int:
-        """Take a blob out; return the bytes this frees on the disk, 0 where a view holds the same file."""
+        """Take a blob out; return the bytes this frees on the disk, 0 if a view holds the same file."""
         self.open()
         return blobs.remove(self.layout, sha256)
 

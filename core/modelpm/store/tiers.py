@@ -34,7 +34,7 @@ def in_caches(folders: Sequence[Path], sha256: str, size: int, path: str = "") -
             files are links to them; or, on a disk without symlinks, the files themselves.
         sha256: Wanted.
         size: Bytes it must have.
-        path: The file's path in its repository; empty where that is unknown.
+        path: The file's path in its repository; empty if that is unknown.
     """
     for folder in folders:
         for repository in _folders(folder):

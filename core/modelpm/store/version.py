@@ -36,7 +36,7 @@ def check(layout: Layout) -> None:
 
 
 def destination(layout: Layout) -> Path | None:
-    """Return where the store went; None where it is here, or never was.
+    """Return where the store went; None if it is here, or never was.
 
     Raises:
         StoreError: VERSION cannot be read.

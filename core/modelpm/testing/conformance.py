@@ -1,4 +1,4 @@
-"""Hold a source against the contract."""
+"""Check a source against the contract."""
 
 import gc
 import threading
@@ -35,8 +35,8 @@ def check_source(
         source: What your plugin made.
         reference: Something small that exists.
         secrets: Credentials the source was given; they may be in no message and in no reference.
-        offline: What your plugin made of a context whose ``offline`` is true; None where it needs no network.
-        search: Words for which its ``search`` finds a model of one file or more; empty where it has no search.
+        offline: What your plugin made of a context whose ``offline`` is true; None if it needs no network.
+        search: Words for which its ``search`` finds a model of one file or more; empty if it has no search.
 
     Returns:
         The listing.

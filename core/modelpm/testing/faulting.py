@@ -26,7 +26,7 @@ class Met:
     """How a source met one fault.
 
     Attributes:
-        error: What it raised; None where bytes came.
+        error: What it raised; None if bytes came.
         seconds: How long that took.
     """
 

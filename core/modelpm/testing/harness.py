@@ -16,7 +16,7 @@ def registry_of(module: ModuleType | str, kind: str, name: str, context: Context
     """Return a plugin registry with one plugin in it.
 
     Args:
-        module: The plugin's module, or its name where it can be imported.
+        module: The plugin's module, or its name if it can be imported.
         kind: ``source``, ``digest``, ``audit``, …
         name: The scheme, algorithm or name it serves.
         context: What the plugin is given; default: nothing.

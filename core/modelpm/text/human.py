@@ -13,7 +13,7 @@ _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
 def binary_size(count: int | None) -> str:
-    """Return a number of bytes in binary units, ``4.7 GiB``; ``?`` where it is not known."""
+    """Return a number of bytes in binary units, ``4.7 GiB``; ``?`` if it is not known."""
     if count is None:
         return "?"
     value = float(count)
@@ -34,12 +34,12 @@ def amount(done: int, total: int | None, *, between: str = "/") -> str:
 
 
 def percent(done: int, total: int | None) -> str:
-    """Return ``46%``, ``100%`` only for all of it; empty where the total is not known."""
+    """Return ``46%``, ``100%`` only for all of it; empty if the total is not known."""
     return f"{min(100, 100 * done // total)}%" if total else ""
 
 
 def number_of(text: str) -> int | None:
-    """Return the whole number that a text from outside is, or None where it is anything else.
+    """Return the whole number that a text from outside is, or None if it is anything else.
 
     At most 18 ASCII digits: ``int`` also takes signs, spaces, underscores and the digits of other scripts, and raises
     for thousands of digits, which no number of bytes has.

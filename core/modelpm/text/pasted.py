@@ -17,7 +17,7 @@ _FILES = (".gguf", ".safetensors", ".onnx", ".bin", ".pt", ".pth", ".ckpt", ".zi
 
 
 def hub_spec(text: str, endpoint: str = "") -> str:
-    """Return the spec that a pasted address of the Hub stands for; empty where it is something else.
+    """Return the spec that a pasted address of the Hub stands for; empty if it is something else.
 
     An address with a digest (``#sha256=``) means what it says: as a spec of the Hub it would lose it.
 

@@ -12,7 +12,7 @@ _COMPARED = 2000  # names, of which there may be any number; comparing takes a w
 
 
 def nearest(name: str, known: Iterable[str], most: int = 1) -> list[str]:
-    """Return the known names that are close to the given one, the closest first; none where none is close."""
+    """Return the known names that are close to the given one, the closest first; none if none is close."""
     from difflib import get_close_matches  # start-up: only errors need it
 
     similar = (other for other in known if 3 * abs(len(other) - len(name)) <= 4 * len(name))  # no other can be close
@@ -38,7 +38,7 @@ def _is_near(name: str, other: str) -> bool:
 
 
 def did_you_mean(names: Sequence[str]) -> list[str]:
-    """Return the hint that offers these names; no hint where there are none."""
+    """Return the hint that offers these names; no hint if there are none."""
     if not names:
         return []
     *most, last = (f"`{shortened(name)}`" for name in names)
@@ -46,7 +46,7 @@ def did_you_mean(names: Sequence[str]) -> list[str]:
 
 
 def suggest(name: str, known: Iterable[str], *, most: int = 1, before: str = "", after: str = "") -> list[str]:
-    """Return a hint with the known names that are close to the given one; no hint where none is close.
+    """Return a hint with the known names that are close to the given one; no hint if none is close.
 
     Args:
         name: What was asked for.

@@ -73,7 +73,7 @@ class Table(NamedTuple):  # a dataclass takes a millisecond to make, at every st
         return "".join(f"[{part}]" if isinstance(part, int) else f".{_shown(part)}" for part in path).lstrip(".")
 
     def line(self, key: str) -> str:
-        """Return `` (at line 3)`` of a key, or of the table where the key is missing; empty where it is not known."""
+        """Return `` (at line 3)`` of a key, or of the table where the key is missing; empty if unknown."""
         number = _line_of(self.source, (*self.where, key))
         return f" (at line {number})" if number else ""
 
@@ -192,7 +192,7 @@ def loads(text: str, *, limit: int = MAX_BYTES) -> dict[str, Any]:
 
 
 def _too_deep(text: str) -> int:
-    """Return where keys or brackets are nested too deep; 0 where they are not."""
+    """Return where keys or brackets are nested too deep; 0 if they are not."""
     brackets = dots = 0
     for token in re.finditer(_MARKS, text):
         mark = text[token.start()]
@@ -243,7 +243,7 @@ def _value(value: Any) -> str:
 
 
 def _line_of(text: str, path: _Path) -> int:
-    """Return the line of a value, or of the nearest table around it that has a line of its own; 0 where none has."""
+    """Return the line of a value, or of the nearest table around it that has a line of its own; 0 if none has."""
     table: _Path = ()
     counts: dict[_Path, int] = {}
     best, place = 0, -1

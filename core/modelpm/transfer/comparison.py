@@ -40,7 +40,7 @@ class Comparison:
     Attributes:
         origin: Serves the file.
         size: Its bytes.
-        context: What the run shares.
+        context: The state that the run shares.
         inspectors: They read headers.
         spans: What seems to be the same, in file order.
         received: Bytes that were fetched for it.
@@ -58,7 +58,7 @@ class Comparison:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def compare(self, paths: Sequence[Path], partial: Partial) -> None:
-        """Find out what seems to be the same; nothing where that cannot be done.
+        """Find out what seems to be the same; nothing if that cannot be done.
 
         Args:
             paths: The older files, the likeliest first.

@@ -37,7 +37,7 @@ class EngineContext:
         limiter: The limit on bandwidth.
         hosts: How servers fared.
         bus: Is told the events of every run, on the thread that called for it.
-        inspection: Reads headers, to compare files with older ones; None where that is not wanted.
+        inspection: Reads headers, to compare files with older ones; None if that is not wanted.
         name: Identifies the engine in its events.
     """
 
@@ -51,7 +51,7 @@ class EngineContext:
     name: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def hasher(self, promised: Digest | None, size: int | None) -> Hasher | None:
-        """Start the promised digest; None where SHA-256, which every file gets, is enough."""
+        """Start the promised digest; None if SHA-256, which every file gets, is enough."""
         if promised is None or promised.algorithm == "sha256":
             return None
         return self.hashers.hasher(promised.algorithm, size)

@@ -57,7 +57,7 @@ class Copier:
                 pass
 
     def _read(self, span: Span, start: int, count: int) -> int:
-        """Fill the buffer; return how many bytes came, none where the disk fails."""
+        """Fill the buffer; return how many bytes came, none if the disk fails."""
         try:
             if span.path != self._path:
                 self._close()

@@ -36,7 +36,7 @@ class Download:
 
     Attributes:
         fetch: What is wanted.
-        context: What the run shares.
+        context: The state that the run shares.
         result: How it ended, or None.
         crash: What was raised that is a bug, or None.
         status: What is being done.
@@ -148,7 +148,7 @@ class Download:
             raise
 
     def _downloaded_elsewhere(self, lock: Held) -> Fetched | None:
-        """Return what another process downloaded, as it wrote into the lock; None where that is not what is wanted."""
+        """Return what another process downloaded, as it wrote into the lock; None if that is not what is wanted."""
         sha256, _, said = lock.found.partition(" ")
         size = number_of(said)
         if not is_sha256(sha256) or size is None or self._size not in {None, size}:
@@ -157,7 +157,7 @@ class Download:
         return Fetched(sha256, size, 0, "") if there and self._is_wanted(sha256, size, lock) else None
 
     def _is_wanted(self, sha256: str, size: int, lock: Held) -> bool:
-        """Whether a blob has the promised digest, or, where none is promised, another run downloaded it just now."""
+        """Whether a blob has the promised digest, or, if none is promised, another run downloaded it just now."""
         promised = self.fetch.digest
         if promised is None:
             return self._waited and lock.sure

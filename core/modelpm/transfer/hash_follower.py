@@ -19,7 +19,7 @@ class HashFollower:
 
     Attributes:
         file: What is fetched.
-        context: What the run shares; its scheduler has bytes fetched again.
+        context: The state that the run shares; its scheduler has bytes fetched again.
         promised: The promised digest, or None.
         digests: Of the bytes hashed so far.
     """

@@ -59,7 +59,7 @@ class Older:
 
 
 def candidates(tensors: Sequence[Tensor], size: int, older: Sequence[Older]) -> list[Span]:
-    """Return the spans that may be copied, in file order; none where they are too small a part of the file.
+    """Return the spans that may be copied, in file order; none if they are too small a part of the file.
 
     Args:
         tensors: Of the new file. They may overlap, or lie outside: a header can say anything.

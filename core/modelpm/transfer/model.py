@@ -62,7 +62,7 @@ class Fetched:
         sha256: Its name in the store.
         size: Bytes.
         downloaded: Bytes received for it in this run.
-        source: Label of the origin that sent the last of them; empty where nothing was received.
+        source: Label of the origin that sent the last of them; empty if nothing was received.
         reused: Bytes that were copied from older files.
     """
 

@@ -38,7 +38,7 @@ class Origins:
     Attributes:
         fetch: The file, which locates them.
         hosts: How servers fared with other files.
-        last_sender: Label of the origin that sent bytes last; empty where none did.
+        last_sender: Label of the origin that sent bytes last; empty if none did.
     """
 
     fetch: Fetch

@@ -25,7 +25,7 @@ class Recovery:
 
     Attributes:
         fetch: The file.
-        context: What the run shares.
+        context: The state that the run shares.
         partial: Where the bytes go; its waiter, the file's own thread, is woken to see an error or a restart.
         origins: Where the bytes come from.
         plain: Whether to ask for the whole file without a range, because the bytes of ranges were wrong.
@@ -155,7 +155,7 @@ class Recovery:
         )
 
     def _retry_with_fewer(self, file: FileState, segment: Segment, error: ModelpmError) -> bool:
-        """Ask the same origin again with fewer connections; return False where the budget is spent."""
+        """Ask the same origin again with fewer connections; return False if the budget is spent."""
         now = time.monotonic()
         wait = self._budget.strike(segment.started, now, error)
         if wait is None:

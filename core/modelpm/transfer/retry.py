@@ -78,7 +78,7 @@ class Decision:
         throttle: Whether to use fewer connections from now on.
         single_stream: Whether to fetch the file in one stream from now on.
         drop_ranges: Whether that must start now, and abort the other connections.
-        rest: Seconds that the origin rests at least, or None where it does not rest.
+        rest: Seconds that the origin rests at least, or None if it does not rest.
         immediately: Whether the first retry does not wait.
         unreachable: Whether the host did not answer at all, which concerns all of its files.
         fall_back: Whether, with the budget spent, the next origin may serve another file instead: nothing is promised,

@@ -28,7 +28,7 @@ class Segment:
         received: Bytes that were received.
         gained: Bytes of those that were missing.
         claimed: Bytes from ``position`` on that are being read right now.
-        aborted: Why it was aborted, in words for an error; empty where only the plan changed; None while it runs.
+        aborted: Why it was aborted, in words for an error; empty if only the plan changed; None while it runs.
         code: What kind of failure that is.
         aborted_at: When it was aborted.
         finished: Whether it is over, or was abandoned.
@@ -67,7 +67,7 @@ class Segment:
             return self.claimed
 
     def opened(self, stream: Stream) -> bool:
-        """Record that the stream is open; return False where the segment was aborted meanwhile."""
+        """Record that the stream is open; return False if the segment was aborted meanwhile."""
         with self._lock:
             self._stream = stream
             self._last_received = time.monotonic()
@@ -121,7 +121,7 @@ class Segment:
         """Give away the second half of what is left and not being read.
 
         Returns:
-            Where the half starts that another connection must fetch up to the old stop, or None where that is too
+            Where the half starts that another connection must fetch up to the old stop, or None if that is too
             little.
         """
         with self._lock:
@@ -136,7 +136,7 @@ class Segment:
             return middle
 
     def cut(self, align: int) -> int | None:
-        """Give away all that is left and not being read; return where that starts, or None where there is nothing."""
+        """Give away all that is left and not being read; return where that starts, or None if there is nothing."""
         with self._lock:
             begin = self.position + max(self.claimed, 1)  # a thread that has not claimed yet needs something to claim
             begin += -begin % align
@@ -153,11 +153,11 @@ class Segment:
             self.aborted, self.code, self.aborted_at = reason, code, time.monotonic()
             abort = self._stream.abort if self._stream is not None else None
         if abort is not None:
-            with suppress(ModelpmError):  # where it fails, the thread is abandoned, as on systems without the call
+            with suppress(ModelpmError):  # if it fails, the thread is abandoned, as on systems without the call
                 abort()
 
     def abandon(self) -> bool:
-        """Forbid the thread to write anything more; return False where the segment is over already."""
+        """Forbid the thread to write anything more; return False if the segment is over already."""
         with self._lock:
             if self.finished:
                 return False
@@ -166,7 +166,7 @@ class Segment:
             return True
 
     def finish(self) -> bool:
-        """Record that the thread is done; return False where the segment was abandoned before."""
+        """Record that the thread is done; return False if the segment was abandoned before."""
         with self._lock:
             abandoned, self.finished = self.finished, True
             return not abandoned
@@ -176,7 +176,7 @@ class Segment:
         return Unavailable(self.aborted or "", code=self.code)
 
     def silence(self, now: float, idle: float, opening: float) -> str | None:
-        """Return what is wrong where nothing arrives, else None.
+        """Return what is wrong if nothing arrives, else None.
 
         Args:
             now: By the monotonic clock.
@@ -188,7 +188,7 @@ class Segment:
         return f"no byte for {idle:g} s" if now - self._last_received > idle else None
 
     def rate(self, now: float, seconds: float) -> float | None:
-        """Return the bytes a second over the last seconds; None where that cannot be said yet."""
+        """Return the bytes a second over the last seconds; None if that cannot be said yet."""
         if self._stream is None:
             return None
         if self._window is None:

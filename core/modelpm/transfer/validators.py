@@ -18,7 +18,7 @@ class Restart:
     """Another version of the object: every byte must be dropped.
 
     Attributes:
-        label: The origin that has it; empty where nothing identifies the version.
+        label: The origin that has it; empty if nothing identifies the version.
         validator: Its strong validator, or None.
     """
 
@@ -69,7 +69,7 @@ class Validators:
             alone: Whether this is the only origin left.
 
         Returns:
-            None where both are of the same version; else the version to start over with.
+            None if both are of the same version; else the version to start over with.
 
         Raises:
             IntegrityError: ``changed``; another origin may have the wanted version, or the object changes too often.

@@ -32,7 +32,7 @@ class Worker:
 
     Attributes:
         fetch: The file.
-        context: What the run shares.
+        context: The state that the run shares.
         recovery: What follows from a failure.
     """
 

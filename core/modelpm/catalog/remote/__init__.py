@@ -2,6 +2,8 @@
 
 * ``state``: what is known of the copy.
 * ``base``: when a newer one is asked for, and what happens where that fails.
-* ``web``: over https, with an index; ``signed``: the same with TUF; ``git``: a repository.
+* ``server``: asks a web server whether something is new.
+* ``web``: over https, with an index; ``signed``: the same with TUF.
+* ``copied``: copied as a whole; ``git``: from a repository; ``gallery``: from LocalAI's YAML.
 * ``publish``: signs a catalog for others.
 """

@@ -35,6 +35,10 @@ class Remotes:
             from modelpm.catalog.remote.git import GitCatalog
 
             return GitCatalog(place, folder, context, self.bus)
+        if place.medium is Medium.GALLERY:
+            from modelpm.catalog.remote.gallery import GalleryCatalog
+
+            return GalleryCatalog(place, folder, context, self.bus)
         if not place.root:
             from modelpm.catalog.remote.web import WebCatalog
 

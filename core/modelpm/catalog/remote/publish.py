@@ -1,6 +1,6 @@
 """Sign a published catalog with TUF, as a small team can: keys in a folder, and files that any web server serves."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +12,12 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Tar
 
 from modelpm.api.folder_catalog import FolderCatalog
 from modelpm.catalog.index import NAME, published
-from modelpm.disk import make_folder
+from modelpm.disk import explained, make_folder, system
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
 from modelpm.errors import Code, ModelpmError, NotFound, UsageError
 from modelpm.results.catalogs import Published
+from modelpm.store.gc.leftovers import remove_marker
 from modelpm.text.human import in_days
 
 DAYS: Mapping[str, int] = {"root": 365, "targets": 90, "snapshot": 30, "timestamp": 7}
@@ -65,15 +66,22 @@ class Publisher:
         self._targets(1, data)
         return self._published()
 
-    def sign(self) -> Published:
+    def sign(self, new_keys: Collection[str] = ()) -> Published:
         """Build the index of what is there, and sign it; sign a root that ends soon again where its key is there.
+
+        Args:
+            new_keys: Roles that get a new key, because theirs was stolen or lost; the key of the root must be there.
 
         Raises:
             NotFound: The catalog was never signed, or a key is not there.
             UsageError: An entry is not valid.
         """
-        self._renew_root()
+        self._keep_new_keys()
         data = published(FolderCatalog(self._folder))
+        if new_keys:
+            self._replace_keys(new_keys)
+        else:
+            self._renew_root()
         self._targets(self._newest(Targets).version + 1, data)
         return self._published()
 
@@ -115,6 +123,35 @@ class Publisher:
             root.version, root.expires = root.version + 1, _end("root")
             self._write(Metadata(root))
 
+    def _replace_keys(self, roles: Collection[str]) -> None:
+        """Publish a root with new keys; clients accept it because the old root key signs it, too."""
+        root, old = self._newest(Root), self._signer("root")
+        made = {role: CryptoSigner.generate_ed25519() for role in roles}
+        for role, signer in made.items():
+            for key in tuple(root.roles[role].keyids):
+                root.revoke_key(key, role)
+            root.add_key(signer.public_key, role)
+            write_atomic(self._new_pem(role), signer.private_bytes, mode=_PRIVATE)
+        root.version, root.expires = root.version + 1, _end("root")
+        metadata = Metadata(root)
+        metadata.sign(old)
+        if "root" in made:
+            metadata.sign(made["root"], append=True)
+        write_atomic(self._metadata / f"{root.version}.root.json", metadata.to_bytes())
+        self._keep_new_keys()
+
+    def _keep_new_keys(self) -> None:
+        """Give new keys their place once the root names them; remove those that it does not, of a run that ended."""
+        for role in DAYS:
+            new = self._new_pem(role)
+            if not new.exists():
+                continue
+            if self._load(new).public_key.keyid in self._newest(Root).roles[role].keyids:
+                with explained(new, "write"):
+                    system.replace(new, self._pem(role))
+            else:
+                remove_marker(new)
+
     def _published(self) -> Published:
         first = read_bytes(self._metadata / "1.root.json", _CAP)
         root, targets, snapshot = (self._newest(Root), self._newest(Targets), self._newest(Snapshot))
@@ -143,7 +180,9 @@ class Publisher:
         write_atomic(self._metadata / name, metadata.to_bytes())
 
     def _signer(self, role: str) -> CryptoSigner:
-        path = self._pem(role)
+        return self._load(self._pem(role))
+
+    def _load(self, path: Path) -> CryptoSigner:
         try:
             key = load_pem_private_key(read_bytes(path, _KEY_CAP), None)
         except FileNotFoundError:
@@ -174,6 +213,10 @@ class Publisher:
 
     def _pem(self, role: str) -> Path:
         return self._keys / f"{role}.pem"
+
+    def _new_pem(self, role: str) -> Path:
+        """Return where a new key is until the root that names it is written."""
+        return self._keys / f"{role}.pem.new"
 
 
 def _end(role: str) -> datetime:

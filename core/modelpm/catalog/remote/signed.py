@@ -28,8 +28,9 @@ from modelpm.api.events import Bus
 from modelpm.api.types import Context
 from modelpm.catalog.index import MAX_INDEX, NAME
 from modelpm.catalog.place import Place
+from modelpm.catalog.remote.server import Server
 from modelpm.catalog.remote.state import State
-from modelpm.catalog.remote.web import Server, WebCatalog, expired
+from modelpm.catalog.remote.web import WebCatalog, expired
 from modelpm.disk import explained, make_folder
 from modelpm.disk.reading import read_bytes
 from modelpm.errors import Code, IntegrityError, ModelpmError, UsageError

@@ -6,46 +6,25 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
-from http import HTTPStatus
-from typing import NoReturn
 
-from modelpm.api.types import CatalogText, Context, Reference
+from modelpm.api.types import CatalogText, Context
 from modelpm.catalog.card import Card
 from modelpm.catalog.index import MAX_INDEX, NAME, Index, entry_path
 from modelpm.catalog.parse import parse_about
 from modelpm.catalog.place import Place
 from modelpm.catalog.remote.base import Remote
+from modelpm.catalog.remote.server import Server, refuse_other
 from modelpm.catalog.remote.state import State
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.disk.reading import read_bytes
-from modelpm.errors import Code, IntegrityError, ModelpmError, NotFound, UsageError
-from modelpm.http import HttpSource
-from modelpm.http.answers import Answer
+from modelpm.errors import Code, IntegrityError, NotFound, UsageError
 from modelpm.store.gc.leftovers import remove_marker
 from modelpm.text.toml import MAX_BYTES
 from modelpm.text.untrusted import printable
 
 _NOT_HERE = Code.UNREADABLE_CATALOG
 _NOT_PUBLISHED = "its publisher must build index.json and put it beside catalog.toml"
-
-
-class Server(HttpSource):
-    """Asks the server of a catalog for its small files."""
-
-    def resolve(self, reference: Reference) -> NoReturn:
-        """Refuse: a catalog names models, and lists no files."""
-        raise NotFound(f"{reference} is a catalog")
-
-    def newer(self, url: str, state: State) -> Answer | None:
-        """Return a document, or None where the server says that it is the one that is here."""
-        conditions = {"If-None-Match": state.tag, "If-Modified-Since": "" if state.tag else state.modified}
-        try:
-            return self.get(url, headers={k: v for k, v in conditions.items() if v}, cap=MAX_INDEX)
-        except ModelpmError as error:
-            if state.digest and error.details.get("status") == HTTPStatus.NOT_MODIFIED:
-                return None
-            raise
 
 
 class WebCatalog(Remote):
@@ -119,14 +98,7 @@ class WebCatalog(Remote):
             return before
         data, after = found
         digest = sha256(data).hexdigest()
-        if self.place.sha256 not in {"", digest}:
-            raise IntegrityError(
-                f"{self.place.at}/{NAME} is not the one that is pinned: it has the sha256 {digest}",
-                code=Code.DIGEST_MISMATCH,
-                hints=[f"to take the new one: modelpm catalog add {self.place.name} {self.place.at} --sha256 {digest}"],
-                expected=self.place.sha256,
-                actual=digest,
-            )
+        refuse_other(self.place, f"{self.place.at}/{NAME}", digest)
         if digest == before.digest:
             return after
         index = Index.parse(data, f"{self.place.at}/{NAME}")
@@ -137,16 +109,7 @@ class WebCatalog(Remote):
 
     def _fetched(self, server: Server, before: State) -> tuple[bytes, State] | None:
         """Return the bytes of the newest index and what came with it; None where it is the one that is here."""
-        try:
-            answer = server.newer(f"{self.place.at}/{NAME}", before)
-        except NotFound as error:
-            raise UsageError(
-                error.message, code=Code.NOT_A_CATALOG, hints=["check the address", _NOT_PUBLISHED]
-            ) from error
-        if answer is None:
-            return None
-        tag, modified = (answer.headers.get(name, "")[:200] for name in ("ETag", "Last-Modified"))
-        return answer.body, replace(before, tag=tag, modified=modified)
+        return server.newer(f"{self.place.at}/{NAME}", before, ["check the address", _NOT_PUBLISHED])
 
     def _is_here(self, state: State) -> bool:
         data = self._kept(NAME, MAX_INDEX)

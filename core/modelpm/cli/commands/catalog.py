@@ -56,10 +56,11 @@ def show(session: Session, *, name: str) -> Outcome:
 
 @command.verb(
     "add",
-    "Use another catalog: a folder, a URL or a git repository.",
+    "Use another catalog: a folder, a URL, a git repository or a gallery.",
     "modelpm catalog add mine ~/models/catalog",
     "modelpm catalog add acme https://models.example.org --root root.json",
     "modelpm catalog add team git@git.example.org:catalog.git",
+    "modelpm catalog add localai https://example.org/index.yaml",
 )
 @click.argument("name")
 @click.argument("place", metavar="URL|PATH", shell_complete=folders)

@@ -1,6 +1,6 @@
 """``modelpm catalog init``, ``sign`` and ``refresh``: for who publishes a catalog."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -34,26 +34,34 @@ def register(command: Group) -> None:
         """Say what users need, and what a daily job does."""
         with session.manager() as manager:
             made = manager.catalog_list.begin(folder, keys)
-        notes = [
-            *_notes(made),
+        return _outcome(
+            made,
             line(f"Give your users {made.root_file} (sha256 {made.root}) by another way than the catalog's server"),
             line("Keep root.pem and targets.pem offline; a daily job needs timestamp.pem and snapshot.pem:"),
             line(f"  0 5 * * * modelpm catalog refresh {folder} --keys {keys or f'{folder}-keys'}"),
-        ]
-        return Outcome(notes=notes, items=[_item(made)])
+        )
 
     @command.verb(
         "sign",
         "Sign a catalog that changed, and its new index.",
         "modelpm catalog sign ./catalog --keys ~/catalog-keys",
+        "modelpm catalog sign ./catalog --new-key timestamp",
     )
     @_DIR
     @_KEYS
-    def sign(session: Session, *, folder: str, keys: str | None) -> Outcome:
+    @click.option(
+        "--new-key",
+        "new_keys",
+        type=click.Choice(["root", "targets", "snapshot", "timestamp"]),
+        multiple=True,
+        help="Replace the key of this role, which was stolen or lost; needs root.pem.",
+    )
+    def sign(session: Session, *, folder: str, keys: str | None, new_keys: tuple[str, ...]) -> Outcome:
         """Warn where the root of trust or the signature of the index ends soon."""
         with session.manager() as manager:
-            made = manager.catalog_list.sign(folder, keys)
-        return Outcome(notes=_notes(made), items=[_item(made)], warnings=made.warnings)
+            made = manager.catalog_list.sign(folder, keys, new_keys=new_keys)
+        replaced = [line(f"Replaced the key of {', '.join(new_keys)}; the old one is not valid")] if new_keys else []
+        return _outcome(made, *replaced)
 
     @command.verb(
         "refresh",
@@ -65,13 +73,10 @@ def register(command: Group) -> None:
     def refresh(session: Session, *, folder: str, keys: str | None) -> Outcome:
         """Warn as ``sign`` does."""
         with session.manager() as manager:
-            made = manager.catalog_list.refresh(folder, keys)
-        return Outcome(notes=_notes(made), items=[_item(made)], warnings=made.warnings)
+            return _outcome(manager.catalog_list.refresh(folder, keys))
 
 
-def _notes(made: "Published") -> list[Line]:
-    return [line(f"Signed as version {made.version}; good until {made.until:%Y-%m-%d %H:%M} UTC")]
-
-
-def _item(made: "Published") -> dict[str, Any]:
-    return row(made, until=f"{made.until:%Y-%m-%dT%H:%M:%SZ}")
+def _outcome(made: "Published", *more: Line) -> Outcome:
+    signed = line(f"Signed as version {made.version}; good until {made.until:%Y-%m-%d %H:%M} UTC")
+    item = row(made, until=f"{made.until:%Y-%m-%dT%H:%M:%SZ}")
+    return Outcome(notes=[signed, *more], items=[item], warnings=made.warnings)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # start-up
 @options.no_projector
 @options.dry_run
 def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, **given: Any) -> Outcome:
-    """Install every spec; where one fails, the others are finished."""
+    """Install every spec; if one fails, the others are still finished."""
     with session.manager() as manager:
         report = manager.install(session.meant(manager, specs), dir=folder, **given)
         news = newer(session, manager, changed=bool(of_action(report, "install")) and not report.dry_run)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # start-up
 @options.app_dir
 @options.dry_run
 def command(session: Session, *, app: str, names: tuple[str, ...], every: bool, **given: Any) -> Outcome:
-    """Link every name; where one fails, the others are finished."""
+    """Link every name; if one fails, the others are still finished."""
     with session.manager() as manager:
         report = manager.link(app, names, all=every, **given)
     return Outcome(

@@ -45,7 +45,7 @@ def _total(models: "Sequence[InstalledModel]") -> list[Line]:
 
 
 def _installed_at(model: "InstalledModel") -> datetime | None:
-    """Return when the files of a model were put in place; None where they are gone."""
+    """Return when the files of a model were put in place; None if they are gone."""
     try:
         return datetime.fromtimestamp(model.folder.stat().st_mtime, UTC)
     except (OSError, ValueError, OverflowError):

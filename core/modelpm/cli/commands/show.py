@@ -119,7 +119,7 @@ def _has(installed: "InstalledModel", variant: "VariantDetails") -> bool:
 
 
 def _files(variants: "tuple[VariantDetails, ...]", width: int | None) -> list[Line]:
-    files = [file for variant in variants for file in variant.files]
+    files = list({(file.path, file.sha256): file for variant in variants for file in variant.files}.values())
     rows = [(file.path, binary_size(file.size), file.sha256 or "learned at install") for file in files[:_MANY_FILES]]
     lines: list[Line] = [(), *table(("FILE", ">SIZE", "SHA256"), rows, width)] if rows else []
     if len(files) > _MANY_FILES:

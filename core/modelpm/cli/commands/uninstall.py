@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # start-up
 @click.option("--with-dir", is_flag=True, help="Also remove what `install --dir` and `link` put into other folders.")
 @options.dry_run
 def command(session: Session, *, names: tuple[str, ...], with_dir: bool, dry_run: bool) -> Outcome:
-    """Uninstall every name; where one fails, the others are finished."""
+    """Uninstall every name; if one fails, the others are still finished."""
     with session.manager() as manager:
         report = manager.uninstall(names, with_dir=with_dir, dry_run=dry_run, project=manager.find_project())
     return outcome(session, report)

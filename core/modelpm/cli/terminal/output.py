@@ -40,7 +40,7 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
         warnings: What the user should know.
         dry_run: Whether nothing was done on purpose.
         lock: The project's lock in the JSON document: ``path`` and ``action``.
-        code: The exit code that a plugin's command chose; 0 where the errors decide.
+        code: The exit code that a plugin's command chose; 0 if the errors decide.
     """
 
     lines: Sequence[Line] = ()
@@ -66,7 +66,7 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
 def listing(
     headers: Sequence[str], rows: Sequence[Sequence[str]], items: Sequence[Mapping[str, Any]], nothing: str
 ) -> Outcome:
-    """Return rows as a table; where there are none, the words for it, if any."""
+    """Return rows as a table; if there are none, the words for it, if any."""
     if not rows:
         return Outcome(notes=[line((nothing, "dim"))] if nothing else ())
     return Outcome(lines=table(headers, rows, width()), items=items)
@@ -83,7 +83,7 @@ class Printer:
     Args:
         json: One document instead of lines.
         quiet: No notes and no warnings.
-        color: True or False where the user decided; None asks the stream.
+        color: True or False if the user decided; None asks the stream.
     """
 
     def __init__(self, *, json: bool = False, quiet: bool = False, color: bool | None = None) -> None:
@@ -142,7 +142,7 @@ class Printer:
 
 
 def width(stream: IO[str] | None = None) -> int | None:
-    """Return how many cells a line on a stream may take, by default on stdout; None where that is not a terminal."""
+    """Return how many cells a line on a stream may take, by default on stdout; None if that is not a terminal."""
     stream = stream or sys.stdout
     if not stream.isatty():
         return None

@@ -25,7 +25,7 @@ class LeftOut:
         name: A variant's name, or a companion's path; empty for the remaining files of a role.
         role: What it is for.
         files: How many files.
-        size: Their bytes, or None where one is unknown.
+        size: Their bytes, or None if one is unknown.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Chosen:
 
     @property
     def size(self) -> int | None:
-        """Bytes of all that is taken, or None where one size is unknown."""
+        """Bytes of all that is taken, or None if one size is unknown."""
         return total_size(self.files)
 
 

@@ -30,8 +30,8 @@ class Component:
         role: What they are for.
         files: All of them, in the listing's order.
         name: The path that they would have as one file, without shard numbers.
-        format: The format that their ending names; empty where they hold no weights.
-        variant: The quantization or precision in their names; empty where there is none.
+        format: The format that their ending names; empty if they hold no weights.
+        variant: The quantization or precision in their names; empty if there is none.
         entry_point: The file that a program opens; of parts, the file that joining them makes.
         missing: What the set lacks, by the numbers and pairs in its names.
         join: Whether the files only become readable when they are joined.
@@ -60,7 +60,7 @@ class Component:
 
     @property
     def size(self) -> int | None:
-        """Bytes of all files, or None where one is unknown."""
+        """Bytes of all files, or None if one is unknown."""
         return total_size(self.files)
 
 
@@ -91,7 +91,7 @@ def components(files: Iterable[RemoteFile]) -> tuple[Component, ...]:
 
 
 def total_size(files: Iterable[RemoteFile]) -> int | None:
-    """Return the bytes of all files, or None where one is unknown."""
+    """Return the bytes of all files, or None if one is unknown."""
     total = 0
     for file in files:
         if file.size is None:

@@ -17,7 +17,7 @@ class Facts:
     """What names say of the files of one model.
 
     Attributes:
-        format: The format of its weights; empty where it has none.
+        format: The format of its weights; empty if it has none.
         entry_point: What a program opens: a file, a folder, or ``.`` for the model's own folder.
         roles: What each file is for, by path.
     """
@@ -43,7 +43,7 @@ def facts_in(layout: Layout) -> Facts:
 
 
 def format_of_variant(layout: Layout, main: Sequence[Component]) -> str:
-    """Return the format of weights in a layout; empty where there are none."""
+    """Return the format of weights in a layout; empty if there are none."""
     return _BY_KIND.get(layout.kind) or next((c.format for c in main if c.format), "")
 
 

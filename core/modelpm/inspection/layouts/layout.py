@@ -36,7 +36,7 @@ class Variant:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """What its sets lack, each with the set's name; empty where it is complete."""
+        """What its sets lack, each with the set's name; empty if it is complete."""
         return tuple(f"{c.name}: {lack}" for c in self.main for lack in c.missing)
 
     @property
@@ -51,7 +51,7 @@ class Variant:
 
     @property
     def size(self) -> int | None:
-        """Bytes of its weights, or None where one size is unknown."""
+        """Bytes of its weights, or None if one size is unknown."""
         return total_size(f for c in self.main for f in c.files)
 
 
@@ -63,9 +63,9 @@ class Layout:
         kind: The rule that held: ``gguf``, ``transformers``, ``diffusers``, ….
         parts: Every component of the listing.
         variants: The alternatives, in the listing's order.
-        recommended: The name of the variant that a bare reference takes; empty where names do not decide.
+        recommended: The name of the variant that a bare reference takes; empty if names do not decide.
         offered: Companions that only come where they are asked for: draft heads, imatrix, other projectors.
-        why: Why none is recommended; empty where one is.
+        why: Why none is recommended; empty if one is.
     """
 
     kind: str
@@ -81,5 +81,5 @@ class Layout:
 
 
 def first(variants: Iterable[Variant]) -> str:
-    """Return the first variant's name; empty where there is none."""
+    """Return the first variant's name; empty if there is none."""
     return next((v.name for v in variants), "")

@@ -64,7 +64,7 @@ def is_wide(label: str) -> bool:
 
 
 def rank(label: str) -> int | None:
-    """Return a label's place in the list of what to recommend, or None where it is not in it."""
+    """Return a label's place in the list of what to recommend, or None if it is not in it."""
     bare = label.removeprefix("I1-")
     return RECOMMENDED.index(bare) if bare in RECOMMENDED else None
 

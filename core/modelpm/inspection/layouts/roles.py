@@ -137,7 +137,7 @@ def is_document(path: str) -> bool:
 
 
 def format_of(path: str) -> str:
-    """Return the format that a path's ending names; empty where it is not a weight's."""
+    """Return the format that a path's ending names; empty if it is not a weight's."""
     lower = path.lower()
     if ".mlpackage/" in f"{lower}/" or ".mlmodelc/" in f"{lower}/":
         return "coreml"

@@ -29,7 +29,7 @@ class Place:
 
     Attributes:
         name: The path that the whole set would have as one file.
-        total: How many files the set has, by its names; 0 where they do not say.
+        total: How many files the set has, by its names; 0 if they do not say.
         number: This file's place in it, or None.
         join: Whether the files only become readable when they are joined.
     """

@@ -33,7 +33,7 @@ def told(layout: Layout, headers: Mapping[str, Facts]) -> Layout:
 
     Args:
         layout: By names alone.
-        headers: What the headers of the silent files say, by path; empty where they were not read.
+        headers: What the headers of the silent files say, by path; empty if they were not read.
     """
     found = [headers.get(file.path) for file in silent(layout)]
     facts = [each for each in found if each is not None and each.model and each.quantization]

@@ -34,7 +34,7 @@ class GuardedCatalog(Guarded[Catalog]):
         return self._ask(lambda catalog: catalog.about(), CatalogText, "description of the catalog")
 
     def stamps(self) -> Mapping[str, str] | None:
-        """As :meth:`modelpm.api.Stamped.stamps`; None where the plugin keeps no stamps."""
+        """As :meth:`modelpm.api.Stamped.stamps`; None if the plugin keeps no stamps."""
         made = self.made
         if not isinstance(made, Stamped):
             return None
@@ -42,7 +42,7 @@ class GuardedCatalog(Guarded[Catalog]):
         return {str(id_): str(stamp) for id_, stamp in stamps.items()}
 
     def recognize(self, sha256: str) -> Iterable[KnownFile]:
-        """As :meth:`modelpm.api.Recognizer.recognize`; empty where the plugin knows no digests."""
+        """As :meth:`modelpm.api.Recognizer.recognize`; empty if the plugin knows no digests."""
         made = self.made
         if not isinstance(made, Recognizer):
             return ()

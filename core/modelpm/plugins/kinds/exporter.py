@@ -62,7 +62,7 @@ class GuardedExporter(Guarded[Exporter]):
         return isinstance(self.made, Adoptable)
 
     def files(self, folder: Path) -> tuple[FoundFile, ...]:
-        """As :meth:`modelpm.api.exporting.Adoptable.files`, each path once; none where the plugin does not tell."""
+        """As :meth:`modelpm.api.exporting.Adoptable.files`, each path once; none if the plugin does not tell."""
         made = self.made
         if not isinstance(made, Adoptable):
             return ()

@@ -89,7 +89,7 @@ class GuardedInspector(Guarded[Inspector]):
         return found if self.is_ours else _checked(self.entry, found)
 
     def glance(self, head: bytes) -> Danger:
-        """As :meth:`modelpm.api.inspection.Glancer.glance`; none where the inspector cannot."""
+        """As :meth:`modelpm.api.inspection.Glancer.glance`; none if the inspector cannot."""
         made = self.made
         if not isinstance(made, Glancer):
             return Danger.NONE
@@ -108,7 +108,7 @@ class GuardedInspector(Guarded[Inspector]):
         return bool(self._call(lambda made: cast("Embedded", made).begins_later(source), object, "place"))
 
     def read(self, source: ByteSource) -> Facts | None:
-        """As :meth:`modelpm.api.inspection.HeaderReader.read`; None where the inspector cannot."""
+        """As :meth:`modelpm.api.inspection.HeaderReader.read`; None if the inspector cannot."""
         made = self.made
         if not isinstance(made, HeaderReader):
             return None
@@ -116,7 +116,7 @@ class GuardedInspector(Guarded[Inspector]):
         return found if self.is_ours or found is None else _facts(self.entry, found)
 
     def tensors(self, source: ByteSource) -> Sequence[Tensor]:
-        """As :meth:`modelpm.api.inspection.TensorLister.tensors`; none where the inspector cannot."""
+        """As :meth:`modelpm.api.inspection.TensorLister.tensors`; none if the inspector cannot."""
         made = self.made
         if not isinstance(made, TensorLister):
             return ()

@@ -25,13 +25,13 @@ class GuardedListener(Guarded[Listener]):
         self._ask(lambda listener: listener.show(progress))
 
     def take(self, event: Event) -> None:
-        """As :meth:`modelpm.api.EventListener.take`; nothing where the plugin shows progress only."""
+        """As :meth:`modelpm.api.EventListener.take`; nothing if the plugin shows progress only."""
         made = self.made
         if isinstance(made, EventListener):
             self._ask(lambda _: made.take(event))
 
     def stages(self, stages: Sequence[Stage]) -> None:
-        """As :meth:`modelpm.api.StageListener.stages`; nothing where the plugin does not show stages."""
+        """As :meth:`modelpm.api.StageListener.stages`; nothing if the plugin does not show stages."""
         made = self.made
         if isinstance(made, StageListener):
             self._ask(lambda _: made.stages(stages))

@@ -87,7 +87,7 @@ class GuardedSource(Guarded[Source]):
                 manager.__exit__(None, None, None)
 
     def close(self) -> None:
-        """As :meth:`modelpm.api.Closing.close`; nothing where the plugin holds nothing."""
+        """As :meth:`modelpm.api.Closing.close`; nothing if the plugin holds nothing."""
         made = self.made
         if isinstance(made, Closing):
             self.waits.bounded(self.entry, "its close()", lambda: self._ask(lambda _: made.close()), times=CLOSING)
@@ -103,21 +103,21 @@ class GuardedSource(Guarded[Source]):
         return self._ask(lambda _: made.parse(rest), Reference, "reference")
 
     def locate(self, reference: Reference, path: str) -> tuple[str, ...]:
-        """As :meth:`modelpm.api.Locator.locate`; empty where the plugin needs a listing."""
+        """As :meth:`modelpm.api.Locator.locate`; empty if the plugin needs a listing."""
         made = self.made
         if not isinstance(made, Locator):
             return ()
         return self._ask_all(lambda _: made.locate(reference, path), str, "location")
 
     def branches(self, reference: Reference) -> tuple[str, ...]:
-        """As :meth:`modelpm.api.Branched.branches`; empty where the plugin knows of none."""
+        """As :meth:`modelpm.api.Branched.branches`; empty if the plugin knows of none."""
         made = self.made
         if not isinstance(made, Branched):
             return ()
         return self._ask_all(lambda _: made.branches(reference), str, "branch")
 
     def search(self, text: str, limit: int) -> tuple[FoundModel, ...]:
-        """As :meth:`modelpm.api.Searching.search`; none where the plugin cannot search. Texts are cut and escaped.
+        """As :meth:`modelpm.api.Searching.search`; none if the plugin cannot search. Texts are cut and escaped.
 
         Raises:
             PluginError: A spec is not of this source.

@@ -38,7 +38,7 @@ class GuardedUnpacker(Guarded[Unpacker]):
             yield Member(member.path, self._chunks(member))
 
     def unpacked_size(self, parts: Sequence[ByteSource]) -> int | None:
-        """As :meth:`modelpm.api.unpacking.Measured.unpacked_size`; None where the unpacker cannot say.
+        """As :meth:`modelpm.api.unpacking.Measured.unpacked_size`; None if the unpacker cannot say.
 
         Raises:
             IntegrityError: The archive is damaged.

@@ -36,7 +36,7 @@ def check(
         step: Called with the count of bytes after each read; may raise to stop.
 
     Returns:
-        None where it is good, else the problem in words.
+        None if it is good, else the problem in words.
     """
     facts = look(place.path)
     problem = _outside(facts, size)
@@ -226,7 +226,7 @@ def remove(layout: Layout, sha256: str) -> int:
     """Take a blob out.
 
     Returns:
-        Bytes that this freed on the disk: 0 where a view still holds the same file.
+        Bytes that this freed on the disk: 0 if a view still holds the same file.
     """
     path, count = layout.blob(sha256), freed(layout, sha256)
     with disk.explained(path, "remove"):
@@ -257,7 +257,7 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
 
 
 def look(path: Path | str) -> os.stat_result | None:
-    """Return what the system says of a name; None where nothing has it."""
+    """Return what the system says of a name; None if nothing has it."""
     try:
         return os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):

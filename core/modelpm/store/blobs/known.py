@@ -2,7 +2,7 @@
 
 The record beside a blob counts only where only this user, or root, can have written blob and record. What was
 found out about any other file (of another user's store, of a store that a group shares, of a view that stands on its
-own) is noted in the user's own cache, by digest and path; where that cannot be written, for this run.
+own) is noted in the user's own cache, by digest and path; if that cannot be written, for this run.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Known:
         self._run: dict[str, Record] = {}
 
     def find(self, place: Place, facts: os.stat_result, *, exact: bool = False) -> Record | None:
-        """Return the record by which a file needs no hashing; None where only its bytes can tell.
+        """Return the record by which a file needs no hashing; None if only its bytes can tell.
 
         Args:
             place: The file.

@@ -20,7 +20,7 @@ def receive(known: Known, layout: Layout, chunks: Iterable[bytes], sha256: str =
         known: What is known of files.
         layout: The store's.
         chunks: The bytes.
-        sha256: What they should have; empty where any bytes are right.
+        sha256: What they should have; empty if any bytes are right.
 
     Returns:
         The sha256 of the bytes, and how many they are.

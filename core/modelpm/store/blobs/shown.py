@@ -49,9 +49,9 @@ def vouch(store: Store, path: Path, sha256: str) -> None:
 
 
 def shown_by(store: Store, path: Path, sha256: str, size: int) -> str:
-    """Return how a name shows a blob: ``hardlink``, ``symlink``, ``copy``; empty where it shows something else.
+    """Return how a name shows a blob: ``hardlink``, ``symlink``, ``copy``; empty if it shows something else.
 
-    Bytes of its own are hashed, where they are not known.
+    Bytes of its own are hashed, if they are not known.
     """
     try:
         if path.samefile(store.blob(sha256)):

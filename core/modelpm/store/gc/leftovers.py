@@ -24,7 +24,7 @@ class Leftover:
     Attributes:
         kind: ``blob``, ``partial``, ``quarantine`` or ``draft``.
         path: A file, or the folder of a partial.
-        bytes: What removing it frees on the disk; 0 where the file has another name.
+        bytes: What removing it frees on the disk; 0 if the file has another name.
         size: What it takes of the disk, whatever names it has.
         last_use: Seconds since 1970.
     """
@@ -157,7 +157,7 @@ def _is_lease(name: str) -> bool:
 
 
 def _empty(folder: Path, is_ours: Callable[[str], bool]) -> None:
-    """Remove what is ours in a folder, and then the folder where nothing else is in it."""
+    """Remove what is ours in a folder, and then the folder if nothing else is in it."""
     for entry in _entries(folder):
         if is_ours(entry.name) or entry.name.startswith(TEMPORARY):
             if entry.is_dir(follow_symlinks=False):
@@ -216,7 +216,7 @@ def _leftover(kind: str, path: Path, facts: Sequence[os.stat_result], last_use: 
 
 
 def _look(entry: "os.DirEntry[str]") -> os.stat_result | None:
-    """Return the facts of an entry, or None where another process removed it in this instant."""
+    """Return the facts of an entry, or None if another process removed it in this instant."""
     try:
         return entry.stat(follow_symlinks=False)
     except FileNotFoundError:

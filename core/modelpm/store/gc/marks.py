@@ -24,7 +24,7 @@ def read_id(view: Path) -> str:
 
 
 def make_id(view: Path) -> str:
-    """Return the id that is kept in a view, made if there is none; empty where it cannot be written."""
+    """Return the id that is kept in a view, made if there is none; empty if it cannot be written."""
     known = read_id(view)
     if known or view.is_symlink() or not view.is_dir():
         return known
@@ -44,7 +44,7 @@ def make_id(view: Path) -> str:
 
 
 def touch(view: Path, lock: Path, record: Path, now: float) -> None:
-    """Note that the record of a root is fresh, where that can be written."""
+    """Note that the record of a root is fresh, if that can be written."""
     with contextlib.suppress(OSError, StoreError):
         known, noted, _ = _read(view)
         if known and noted != _note(lock, record):

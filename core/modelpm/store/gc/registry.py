@@ -31,7 +31,7 @@ from modelpm.text.untrusted import check_path
 
 
 def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> Record | None:
-    """Return the record that must be written for an environment; None where the one that is there is good enough.
+    """Return the record that must be written for an environment; None if the one that is there is good enough.
 
     Args:
         layout: The store.
@@ -71,7 +71,7 @@ def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ())
 
 
 def freshen(layout: Layout, root: Root, now: float) -> None:
-    """Note in the mark of a root that its record is fresh, where that can be written."""
+    """Note in the mark of a root that its record is fresh, if that can be written."""
     with contextlib.suppress(OSError):
         record = Record(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))
         marks.touch(root.view, root.lock, layout.project(record.key), now)
@@ -209,7 +209,7 @@ def begin(layout: Layout, now: float) -> None:
 
 
 def unknown(layout: Layout, now: float) -> Record | None:
-    """Return the record of the unknown roots of a store that lost its records; None where it did not."""
+    """Return the record of the unknown roots of a store that lost its records; None if it did not."""
     from modelpm.store.blobs import blobs
 
     if layout.complete.exists() or _files(layout):

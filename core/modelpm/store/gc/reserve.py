@@ -20,7 +20,7 @@ _ROOM = 8  # the reserve is made where this many times its size is free
 
 
 def keep(layout: Layout) -> None:
-    """Make it where it is missing and the disk has plenty; where that cannot be written there is none."""
+    """Make it where it is missing and the disk has plenty; if that cannot be written there is none."""
     folder = layout.reserve
     if os.path.lexists(folder):
         return

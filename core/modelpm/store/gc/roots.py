@@ -42,7 +42,7 @@ class Root(NamedTuple):
 
     @property
     def app(self) -> str:
-        """The program whose folder it is; empty where it is none."""
+        """The program whose folder it is; empty if it is none."""
         return self.lock.name.removeprefix(APP_LOCK) if self.kind == "app" else ""
 
     @property
@@ -79,9 +79,9 @@ class Record:
         root: The root; the folder of its lock is a real path.
         digests: What it counted on when it was last seen.
         text: SHA-256 of the lock as it was then.
-        seen: Seconds since 1970; None where an earlier version wrote the record: it noted when a root was changed.
-        id: The random id; empty where none could be written.
-        place: Where it stood; None where an earlier version wrote the record.
+        seen: Seconds since 1970; None if an earlier version wrote the record: it noted when a root was changed.
+        id: The random id; empty if none could be written.
+        place: Where it stood; None if an earlier version wrote the record.
         owner: Of a folder: the lock of the environment whose models it shows.
         entries: Of a folder: ``MODEL/PATH`` of each file, with sha256, kind of link, time and inode; of a folder that
             was made there, too, without a sha256.

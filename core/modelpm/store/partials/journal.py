@@ -50,7 +50,7 @@ class Header:
 
     Attributes:
         key: Name of the partial.
-        size: Bytes of the whole file, or None where that is not known.
+        size: Bytes of the whole file, or None if unknown.
         digest: The digest that is promised, as ``algorithm:hex``, or None.
         origin: Label of the origin that ``validator`` is from.
         validator: A strong ETag; without a promised digest, only this allows a resume.
@@ -102,7 +102,7 @@ def decode(raw: bytes, boot: str) -> Contents | None:
         boot: The boot we are in; where the header names another, only what is marked as synced counts.
 
     Returns:
-        What it says, or None where the header is damaged or of a newer version.
+        What it says, or None if the header is damaged or of a newer version.
     """
     line, newline, rest = raw.partition(b"\n")
     header = _decode_header(line) if newline and len(line) <= MAX_HEADER_BYTES else None

@@ -170,7 +170,7 @@ class Partial:
             yield lambda offset, buffer: system.pread_into(fd, buffer, offset)
 
     def flush(self) -> None:
-        """Vouch for what was written, where that was not done for half a second."""
+        """Vouch for what was written, if that was not done for half a second."""
         if self._fresh and time.monotonic() - self._recorded_at >= RECORD_SECONDS:
             self._record()
 

@@ -1,6 +1,6 @@
 """Begin a download with the bytes of a damaged blob, so that only what is wrong with them is fetched again.
 
-The engine hashes a resumed download forward, holds it against the prefix digests that were recorded of the good blob,
+The engine hashes a resumed download forward, checks it against the prefix digests that were recorded of the good blob,
 and fetches the piece before the first that differs. The damaged blob stays as it is until the whole is verified.
 """
 
