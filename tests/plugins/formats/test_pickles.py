@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.api.cursor import Memory
@@ -332,7 +332,6 @@ def test_the_time_is_linear_in_the_operations() -> None:
     assert exponent(make, pickles.inspect, 16_000) < LINEAR
 
 
-@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=80), st.sampled_from(sorted(ATTACKS)), st.integers(0, 60), st.sampled_from(sorted(WRAPPINGS)))
 def test_no_bytes_break_the_machine(noise: bytes, attack: str, at: int, wrapping: str) -> None:
     pickles.inspect(Memory(noise))
