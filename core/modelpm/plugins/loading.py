@@ -1,7 +1,7 @@
 """Import a plugin's module, check its hooks against the specifications, and call them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from inspect import isclass, isroutine
 from types import SimpleNamespace
@@ -16,7 +16,6 @@ from modelpm.plugins.discovery import Entry
 from modelpm.plugins.guard import Guarded, guarded
 from modelpm.plugins.waiting import Waits
 from modelpm.text.suggest import suggest
-from modelpm.values import dataclass
 
 _T = TypeVar("_T")
 _PREFIX = "modelpm_"  # of the hook of a kind, before its name

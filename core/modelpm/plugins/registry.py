@@ -7,7 +7,7 @@ each, and what a plugin raises becomes a ``PluginError`` that names its distribu
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,7 +26,6 @@ from modelpm.plugins.waiting import Waits
 from modelpm.text.spec import UriSpec, parse_spec
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
-from modelpm.values import dataclass
 
 if TYPE_CHECKING:
     import click
