@@ -22,8 +22,8 @@ from modelpm.lockfile.model import LockedFile
 from modelpm.network.health import Hosts
 from modelpm.resolution.listings import Listings, locator
 from modelpm.resolution.resolve import ResolvedModel
+from modelpm.results.details import ComponentDetails, Details, Fits, VariantDetails
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import ComponentDetails, Details, Fits, VariantDetails
 from modelpm.transfer import Origin
 
 _AT_ONCE: Final = 8

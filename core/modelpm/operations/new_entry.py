@@ -12,7 +12,7 @@ from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.errors import Code, ModelpmError, NotFound, UsageError
 from modelpm.inspection.layouts import Role
-from modelpm.results.report import Details, VariantDetails
+from modelpm.results.details import Details, VariantDetails
 from modelpm.text.untrusted import ID_RULE, MODEL_ID, printable, to_model_name
 
 _TOLD = frozenset({Role.WEIGHTS, Role.CONFIG, Role.TOKENIZER, Role.DOCS, Role.CODE})  # by names alone

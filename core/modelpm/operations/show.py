@@ -16,8 +16,8 @@ from modelpm.resolution.choice import Asked
 from modelpm.resolution.naming import names_of_reference
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, from_catalog, listed_file
 from modelpm.resolution.resolver import Resolver
+from modelpm.results.details import ComponentDetails, Details, FileDetails, VariantDetails
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import ComponentDetails, Details, FileDetails, VariantDetails
 from modelpm.text.human import binary_size
 from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.untrusted import shortened
