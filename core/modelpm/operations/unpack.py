@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from threading import Event
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from modelpm.api.inspection import ByteSource
 from modelpm.environment.environment import Environment
@@ -13,13 +13,15 @@ from modelpm.environment.roots import Roots
 from modelpm.errors import Code, IntegrityError, Interrupted, ModelpmError, StoreError
 from modelpm.inspection.files import LocalFile
 from modelpm.lockfile.model import LockedFile, archive_source
-from modelpm.plugins.kinds.unpacker import KIND, GuardedUnpacker
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.plan import Plan
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.store import Store
 from modelpm.text.untrusted import check_paths, shortened
 from modelpm.transfer import check_unpacking
+
+if TYPE_CHECKING:  # start-up: few models come in archives
+    from modelpm.plugins.kinds.unpacker import GuardedUnpacker
 
 MOST_MEMBERS: Final = 10_000
 _TOO_LARGE: Final = "it becomes far larger than any model does"
@@ -123,6 +125,8 @@ def unpacked_bytes(store: Store, model: ResolvedModel, plan: Plan) -> int:
 def _unpacked(
     environment: Environment, registry: Registry, group: Sequence[tuple[ResolvedFile, str]], cancelled: Event
 ) -> list[LockedFile]:
+    from modelpm.plugins.kinds.unpacker import KIND
+
     first, store, found = group[0][0], environment.store, list[LockedFile]()
     unpacker: GuardedUnpacker = registry.get(KIND, first.unpack)
     with ExitStack() as stack:
