@@ -48,7 +48,7 @@ def home(tmp_path: Path, site: Site) -> Path:
     return folder
 
 
-def publish(site: Site, *models: dict[str, Any]) -> None:
+def publish(site: Site, *models: Any) -> None:
     (site.folder / "index.yaml").write_text(json.dumps(models))  # JSON is YAML
 
 
@@ -113,6 +113,14 @@ def test_what_is_left_out_is_told_in_one_line_when_it_came(tmp_path: Path, site:
         f"1: it has a file with the scheme `oci`); `modelpm catalog import {url} DIR` names them"
     )
     assert "left out" not in " ".join(Manager(home=tmp_path / "h").search("alpha").warnings)
+
+
+def test_one_bad_entry_costs_only_itself(tmp_path: Path, site: Site) -> None:
+    publish(site, entry("Alpha"), "a text", None, {"name": ["odd"], "files": 5}, entry("alpha"))
+    with Manager(home=tmp_path / "h") as manager:
+        result = manager.catalog_list.add("local", f"{site.url}/index.yaml")
+    assert [row.models for row in result.rows] == [1]
+    assert "4 of the 5 models of the gallery `local` are left out (2: it has no name; " in result.warnings[0]
 
 
 def test_it_may_not_name_what_is_on_this_machine(tmp_path: Path) -> None:

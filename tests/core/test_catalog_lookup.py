@@ -124,6 +124,21 @@ def test_an_unknown_id_is_answered_with_what_is_near() -> None:
     assert error.value.hints[0] == "did you mean `all-minilm-l6-v2`?"
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("qwen3-8b-q4_k_m", "qwen3-8b:q4_k_m"), ("q-q4_k_m", "q:q4_k_m"), ("other-q4_k_m", "two/other:q4_k_m")],
+)
+def test_a_variant_behind_a_dash_is_named_as_one(typed: str, meant: str) -> None:
+    about = 'schema = 1\n[aliases]\nq = "qwen3-8b"'
+    both = catalogs(one=DictCatalog([model("qwen3"), model("qwen3-8b")], about), two=DictCatalog([model("other")]))
+    with pytest.raises(NotFound) as error:
+        both.find(typed, None if "/" not in meant else "one")
+    assert error.value.hints[0] == f"did you mean `{meant}`?"
+    with pytest.raises(NotFound) as error:
+        both.find("qwen3-8b-q9")
+    assert ":" not in error.value.hints[0]
+
+
 def test_an_id_of_another_catalog_is_named_in_full() -> None:
     both = catalogs(one=DictCatalog([model("a")]), two=DictCatalog([model("qwen")]))
     with pytest.raises(NotFound, match="catalog `one` has no model `qwen`") as error:

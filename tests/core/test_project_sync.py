@@ -160,6 +160,12 @@ def test_what_the_view_shows_of_a_group_stays_current(project: Project, shop: Sh
     assert project.path("style").read_bytes() == shop.content("style", "1.2", "model.gguf")
 
 
+def test_a_name_that_is_near_one_of_the_project_is_offered(project: Project, manager: modelpm.Manager) -> None:
+    with pytest.raises(NotFound) as caught:
+        manager.verify(["chta"], project=project)
+    assert caught.value.hints == ("did you mean `chat`?",)
+
+
 def test_what_is_not_locked_any_more_is_named_and_taken_out_by_exact_only(project: Project) -> None:
     (project.root / "models" / "chat" / "notes.txt").write_text("mine")
     (project.root / "models.toml").write_text('[models]\nembed = "acme/embed"\n')

@@ -12,6 +12,7 @@ from modelpm.resolution import listed as listed_module
 from modelpm.resolution.listed import from_listing
 from modelpm.resolution.naming import names_of_reference, names_of_variant
 from modelpm.resolution.plan import make_plan
+from modelpm.resolution.refusals import no_such_file
 from modelpm.resolution.resolve import ResolvedModel, complete, from_catalog
 
 SHA, OTHER, GIT = "a" * 64, "b" * 64, "c" * 40
@@ -87,6 +88,12 @@ def test_a_listing_that_contradicts_the_catalog_is_an_integrity_error(file: Remo
         complete(of_catalog(1 if "8" in file.path else 0), snapshot(file), is_fixed=True)
     assert caught.value.code == "entry_contradicted"
     assert caught.value.details["expected"] != caught.value.details["actual"]
+
+
+def test_a_file_of_the_same_name_in_another_folder_is_named() -> None:
+    files = [remote("m-Q4_K_M.gguf"), remote("other.gguf")]
+    error = no_such_file(files, "resolve/main/m-Q4_K_M.gguf", "hf://o/r")
+    assert error.hints == ("did you mean `m-Q4_K_M.gguf`?",)
 
 
 def test_a_listing_without_the_file_is_not_found() -> None:

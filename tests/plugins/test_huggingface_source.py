@@ -209,8 +209,9 @@ def test_the_token_is_found_where_the_hubs_own_tools_keep_it(
 
     assert source(hub, {"HOME": str(home), **found}).resolve(Reference("hf", "acme/private")).files
     silent = source(hub, {"HOME": str(home), **found, "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"})
-    with pytest.raises(Denied, check=coded("repo_not_found")):
+    with pytest.raises(Denied, check=coded("repo_not_found")) as refused:
         silent.resolve(Reference("hf", "acme/private"))
+    assert refused.value.hints[0].startswith("check the spelling of hf://acme/private: ")
 
 
 @pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])

@@ -5,6 +5,7 @@ the id that a later one answers for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -214,10 +215,10 @@ class Catalogs:
                 self._problems[f"{opened.name}/{row.id}"] = UsageError(row.problem, code=Code.INVALID_CATALOG)
         if built.fresh:
             first, more = built.fresh[0], len(built.fresh) - 1
-            others = f", and {more} more" if more else ""
+            others = f", and so are {more} more" if more else ""
             audit = f"`modelpm catalog audit {opened.name}` lists what is wrong"
             self._bus.warn(
-                f"the model `{opened.name}/{first.id}`{others} cannot be read and is left out: {first.problem}; {audit}"
+                f"the model `{opened.name}/{first.id}` cannot be read and is left out{others}: {first.problem}; {audit}"
             )
         return [row for row in built.rows if not row.problem]
 
@@ -298,7 +299,8 @@ class Catalogs:
             f"`{name}/{wanted}` is there: write it so, or `modelpm catalog trust {name}` to leave out `{name}/`"
             for name in untrusted
         ]
-        hints += [*did_you_mean([names[name] for name in near]), "`modelpm search TEXT` looks through the catalogs"]
+        meant = self._as_variant(wanted, names) or [names[name] for name in near]
+        hints += [*did_you_mean(meant), "`modelpm search TEXT` looks through the catalogs"]
         hints += [
             f"the catalog `{name}` could not be read: {e}" for name, e in self._problems.items() if "/" not in name
         ]
@@ -307,6 +309,17 @@ class Catalogs:
         if untrusted:
             where = "no catalog that is trusted has"
         return NotFound(f"{where} {what}", code=Code.UNKNOWN_MODEL, hints=hints)
+
+    def _as_variant(self, wanted: str, names: Mapping[str, str]) -> list[str]:
+        """Return the model and variant that a name like ``qwen3-8b-q5_k_m`` runs together."""
+        model = max((name for name in names if wanted.startswith(f"{name}-")), key=len, default="")
+        if not model:
+            return []
+        variant, catalog = wanted[len(model) + 1 :], names[model].removesuffix(model).rstrip("/")
+        with suppress(ModelpmError):
+            if any(variant == offer.name for offer in self.card(model, catalog or None).variants):
+                return [f"{names[model]}:{variant}"]
+        return []
 
 
 class _Doubt(NamedTuple):

@@ -114,6 +114,8 @@ def _usage(error: click.UsageError) -> UsageError:
     variable_name = _variable_of(error)
     message = re.sub(r"'([^']*)'", r"`\1`", " ".join(error.format_message().split()).rstrip("."))
     message = re.sub(r"\. (?:Choose from:|Recognized values: ,) ", ": one of ", message)
+    message = re.sub(r" (?:is not a valid integer|is not in the range).*$", f" must be {_range_of(error)}", message)
+    message = re.sub(r" is not a valid boolean.*$", " must be true or false", message)
     if variable_name:
         message = re.sub(r"^Invalid value for [^:]*:", f"invalid value of {variable_name}:", message)
     message = re.sub(r"^Got unexpected extra arguments? \((.*)\)$", rf"`{path}` does not take `\1`", message)
@@ -123,6 +125,15 @@ def _usage(error: click.UsageError) -> UsageError:
         hints = [f"for example: {example}"]
     hints = hints or [f"`{path} --help` shows how it is used"]
     return UsageError(message[:1].lower() + message[1:], hints=hints)
+
+
+def _range_of(error: click.UsageError) -> str:
+    """Return which numbers an argument or option takes, in words."""
+    kind = getattr(getattr(error, "param", None), "type", None)
+    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+    if least is None:
+        return "a whole number"
+    return f"a whole number from {least} to {most}" if most is not None else f"a whole number of at least {least}"
 
 
 def _variable_of(error: click.UsageError) -> str:

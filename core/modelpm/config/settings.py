@@ -8,6 +8,7 @@ from modelpm.config.values import (
     as_bool,
     as_catalogs,
     as_count,
+    as_dangers,
     as_link_mode,
     as_mirrors,
     as_name,
@@ -107,7 +108,7 @@ SETTINGS = (
     Setting("catalogs", as_catalogs, {}, "your catalogs by name, in order of priority; see `modelpm catalog add`"),
     Setting("queue.parallel", as_count, 2, "jobs of the queue that run at once, over all processes"),
     Setting("serve.schemes", as_names, ("hf", "oci", "s3", "https"), "references that the service installs"),
-    Setting("serve.allow", as_names, (), "what the service may install that can run code: pickle, code"),
+    Setting("serve.allow", as_dangers, (), "what the service may install that can run code: pickle, code"),
     Setting("serve.hosts", as_names, (), "names under which the service may be reached, besides this machine's own"),
     Setting("mirrors", as_mirrors, {}, "URI prefixes and where to fetch them from instead"),
 )

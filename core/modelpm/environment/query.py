@@ -45,17 +45,23 @@ def installed_model(environment: Environment, model: LockedModel) -> InstalledMo
     )
 
 
-def find_installed(environment: Environment, name: str) -> LockedModel:
+def find_installed(environment: Environment, name: str, others: Sequence[Environment] = ()) -> LockedModel:
     """Return the locked model of that name or spec; see :func:`meant`.
+
+    Args:
+        environment: Its environment.
+        name: Its name or spec.
+        others: Environments that were searched before; their names count for the hint.
 
     Raises:
         NotFound: Code ``not_installed``; names the nearest.
     """
     lock = environment.read()
-    found, others = meant(lock, name)
+    found, several = meant(lock, name)
     if found is not None:
         return found
-    near = did_you_mean([m.name for m in others[:_FEW]]) or suggest(name, [m.name for m in lock.models], most=3)
+    known = [m.name for place in (environment, *others) for m in place.read().models]
+    near = did_you_mean([m.name for m in several[:_FEW]]) or suggest(name, known, most=3)
     shown = printable(name)
     raise NotFound(
         f"`{shown}` is not installed",
@@ -97,7 +103,7 @@ def models_named_in(
     chosen: dict[str, list[LockedModel]] = {place.kind: [] for place in places}
     for name in dict.fromkeys(names):
         place = next((p for p in places if meant(p.read(), name)[0] is not None), places[-1])
-        chosen[place.kind].append(find_installed(place, name))
+        chosen[place.kind].append(find_installed(place, name, places[:-1]))
     return [(place, chosen[place.kind]) for place in places if chosen[place.kind]]
 
 

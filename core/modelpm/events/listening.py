@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modelpm.api.events import Acted, Bus, Progressed, Warned
 from modelpm.api.stages import Stage, Work
+from modelpm.errors import ModelpmError
 
 if TYPE_CHECKING:  # start-up
     from modelpm.api.events import Happening
@@ -105,7 +106,8 @@ class Listening:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
             if not self._failed:
                 self._failed = True
-                self._warnings.warn(f"the progress listener failed: {type(error).__name__}: {error}")
+                kind = "" if isinstance(error, ModelpmError) else f"{type(error).__name__}: "
+                self._warnings.warn(f"the progress listener failed: {kind}{error}")
 
 
 def _show(stages: list[Stage], listener: "Listener") -> None:

@@ -197,7 +197,7 @@ class Manager(Carrying):
         """
         from modelpm.config.edit import given_path
         from modelpm.inspection.policy import words
-        from modelpm.library.run import install_models
+        from modelpm.library.installing import install_models
         from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.acquire import Request
         from modelpm.project.checks import check_name
@@ -338,7 +338,7 @@ class Manager(Carrying):
 
     def _ensured(self, name: str) -> str:
         """Install a model, or fetch its missing files; return its name."""
-        from modelpm.library.run import install_models
+        from modelpm.library.installing import install_models
         from modelpm.operations.acquire import Request
 
         try:
@@ -391,7 +391,7 @@ class Manager(Carrying):
             IntegrityError: The bundle is damaged.
         """
         from modelpm.inspection.policy import words
-        from modelpm.library.run import import_models
+        from modelpm.library.installing import import_models
 
         allow, call = words(pickle=allow_pickle, code=allow_code), self._services.call(None, user, cancelled)
         return import_models(self._services, source, project, call, name, allow, dry_run=dry_run)

@@ -178,7 +178,7 @@ class Project(Reader):
 
         self._needs_manifest()
         run = Run(self._services, self.site, self._services.call(user=user), dry_run)
-        return run.report("remove", edit=Removal(self.site, tuple(names)), only=True)
+        return run.report("remove", edit=Removal(self.site, tuple(names), self._services.environment), only=True)
 
     def lock(
         self,

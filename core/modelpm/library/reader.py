@@ -1,6 +1,7 @@
 """The read-only verbs that the user's models and a project's models share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,12 +73,15 @@ class Reader(ABC):
         environment.stay_registered(quick=True)
         return path_of(environment, find_installed(environment, name), file, folder=dir, role=role)
 
-    def newer(self) -> "tuple[Outdated, ...]":
+    def newer(self, *, skip: Collection[str] = ()) -> "tuple[Outdated, ...]":
         """Return which installed models have a newer version; check at most once a day, else return nothing.
 
         Emits an event ``update.available`` for each row. modelpm never calls this method by itself: an application
         calls it once its first window is open.
+
+        Args:
+            skip: Names of models to leave out, such as those that were just installed.
         """
         from modelpm.library.updates import newer
 
-        return newer(self._services, self.environment)
+        return newer(self._services, self.environment, skip)

@@ -118,7 +118,7 @@ class Running:
         return bool(self._works) or self._jobs.is_waiting()
 
     def _install(self, work: _Work) -> None:
-        from modelpm.library.run import install_models
+        from modelpm.library.installing import install_models
         from modelpm.operations.acquire import Request
 
         wanted = work.job.wanted

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from modelpm.environment.environment import Environment
 from modelpm.errors import Code, NotFound, UsageError
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.lock import Locker
@@ -99,10 +100,12 @@ class Removal:
     Attributes:
         site: The project.
         names: Their names.
+        own: The user's own models, one of which may be meant.
     """
 
     site: Site
     names: tuple[str, ...]
+    own: Environment
 
     def edit(self, state: State) -> str:
         """Return the manifest's new text.
@@ -111,7 +114,8 @@ class Removal:
             NotFound: It has no such model.
         """
         _, text = standing(state)
-        return without_models(text, str(self.site.manifest), self.site.table, check_names(state, self.names))
+        names = check_names(state, self.names, self.own)
+        return without_models(text, str(self.site.manifest), self.site.table, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +140,13 @@ class Rewriting:
         return with_models(text, str(self.site.manifest), self.site.table, changed) if changed else text
 
 
-def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:
+def check_names(state: State, names: Sequence[str], own: Environment | None = None) -> tuple[str, ...]:
     """Return the names, each once.
+
+    Args:
+        state: The project's.
+        names: Of models.
+        own: The user's models, where the hint may be to uninstall one.
 
     Raises:
         NotFound: The manifest has no such model; names the nearest.
@@ -145,14 +154,14 @@ def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:
     manifest, _ = standing(state)
     for name in names:
         if name not in manifest.models:
+            hints = suggest(name, manifest.models) or ["`modelpm list` shows the models of the project"]
+            if own is not None and own.read().get(name) is not None:
+                hints = [f"to remove a model of your own: modelpm uninstall {name}"]
             raise NotFound(
                 f"the project has no model `{printable(name)}`",
                 code=Code.NOT_IN_PROJECT,
                 name=printable(name),
-                hints=[
-                    *suggest(name, manifest.models),
-                    f"to remove a model of your own: modelpm uninstall {printable(name)}",
-                ],
+                hints=hints,
             )
     return tuple(dict.fromkeys(names))
 

@@ -50,7 +50,7 @@ class Adopter:
                 f"the exporter of {exporter.title} does not tell which models it has",
                 hints=["modelpm import FOLDER makes installed models of the files of a folder"],
             )
-        folder = self.apps.folder(app, exporter, given)
+        folder = self.apps.folder(app, exporter, given, "adopt")
         files = self._found(app, folder)
         places = models_in(files.sizes, folder.as_posix())
         details, call = {"app": app, "folder": str(folder)}, self.importer.call

@@ -53,8 +53,14 @@ class Apps:
         """
         return self.registry.get(KIND, app)
 
-    def folder(self, app: str, exporter: GuardedExporter, given: Path | None) -> Path:
+    def folder(self, app: str, exporter: GuardedExporter, given: Path | None, verb: str) -> Path:
         """Return the existing folder of a program.
+
+        Args:
+            app: The program's name.
+            exporter: The program's.
+            given: What the user named.
+            verb: Of the command that needs it, for the hint.
 
         Raises:
             NotFound: Code ``no_app_folder``: it does not exist.
@@ -72,7 +78,7 @@ class Apps:
         raise NotFound(
             f"{exporter.title} was not found; looked for {looked}",
             code=Code.NO_APP_FOLDER,
-            hints=[f"name its folder: modelpm link {app} --app-dir PATH"],
+            hints=[f"name its folder: modelpm {verb} {app} --app-dir PATH"],
         )
 
     def shelves(self, app: str, given: Path | None = None) -> list[Shelf]:

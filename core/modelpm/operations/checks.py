@@ -86,7 +86,7 @@ def catalogs(found: "Catalogs") -> Iterator[Check]:
     for problem in found.problems:
         yield Check("catalog", "fail", problem.message, problem.hints[0] if problem.hints else "")
     for name, count in counts.items():
-        yield Check("catalog", "ok", f"`{name}` has {count} models")
+        yield Check("catalog", "ok", f"`{name}` has {count} model{'' if count == 1 else 's'}")
 
 
 def ages(found: "Catalogs", now: float) -> Iterator[Check]:
@@ -98,7 +98,8 @@ def ages(found: "Catalogs", now: float) -> Iterator[Check]:
             times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
             if times:
                 days = max(0, int((now - max(times)) // _DAY))
-                yield Check("catalog", "ok", f"`{name}` was changed {days} days ago")
+                ago = f"{days} days ago" if days > 1 else "yesterday" if days else "today"
+                yield Check("catalog", "ok", f"`{name}` was changed {ago}")
             continue
         state, update = remote.state, f"`modelpm catalog update {name}`"
         if state.failed:

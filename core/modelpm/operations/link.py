@@ -56,7 +56,7 @@ class AppLinker:
             NotFound: Its folder does not exist.
         """
         exporter = self.apps.exporter(app)
-        folder = self.apps.folder(app, exporter, given)
+        folder = self.apps.folder(app, exporter, given, "link")
         changes, errors, notes = list[Change](), list[ModelpmError](), list[str]()
         do = self._told if dry_run else self._linked
         for model in models:
@@ -107,7 +107,7 @@ class AppLinker:
                 raise StoreError(
                     f"{store.root} cannot be written, so it cannot remember what {folder} uses",
                     code=Code.NO_PERMISSION,
-                    hints=["modelpm doctor says why"],
+                    hints=["`modelpm doctor` says why"],
                 )
             with store.lock("store", shared=True), self.bus.during(Work.LINKING, model.name):  # nothing is freed
                 spots = spots_of(model, entries, lambda text: store.receive([text.encode()]))

@@ -51,13 +51,15 @@ class Uninstaller:
         errors: list[ModelpmError] = []
         if not dry_run:
             reserve.spend(self.environment.store)
-        for name in dict.fromkeys(names):
+        leaving = list(dict.fromkeys(names))
+        for name in tuple(leaving):
+            leaving.remove(name)
             try:
                 if dry_run:
                     gone = [change.name for change in changes]
-                    changes.append(self._told(find_installed(self.environment, name), gone))
+                    changes.append(self._told(find_installed(self.environment, name), gone, leaving))
                 else:
-                    changes.append(self._one(name, user=user))
+                    changes.append(self._one(name, leaving, user=user))
             except ModelpmError as error:
                 found = self._of_the_project(name) if error.code == Code.NOT_INSTALLED else None
                 errors.append(found or error)
@@ -74,7 +76,7 @@ class Uninstaller:
             hints=[f"to remove it from the project: modelpm remove {name}"],
         )
 
-    def _one(self, name: str, *, user: str | None) -> Change:
+    def _one(self, name: str, leaving: Sequence[str], *, user: str | None) -> Change:
         try:
             model = find_installed(self.environment, name)
         except ModelpmError as error:
@@ -85,10 +87,10 @@ class Uninstaller:
                 tell_failure(self.bus, "uninstall", "model", name, error, user=user)
                 raise
             return shown
-        return self.uninstall(model, user=user)
+        return self._uninstall(model, leaving, user=user)
 
-    def uninstall(self, model: LockedModel, *, user: str | None) -> Change:
-        """Uninstall one model and free its blobs."""
+    def _uninstall(self, model: LockedModel, leaving: Sequence[str], *, user: str | None) -> Change:
+        """Uninstall one model and free its blobs; the note does not name models of ``leaving``, which are next."""
         with acting(
             self.bus,
             "uninstall",
@@ -100,7 +102,7 @@ class Uninstaller:
             self.environment.stay_registered()  # the registry notes what the lock holds before the lock changes
             changed = self.environment.drop(model.name)
             shown, kept = self._shown(model.name, remove=self.with_dir)
-            freed, note = self._free([f.sha256 for f in model.files], model.name)
+            freed, note = self._free([f.sha256 for f in model.files], model.name, leaving)
             outcome.details.update(digest=model.digest, freed=freed)
         return Change.of("uninstall", model, freed=freed, note=_joined(note, _left([*changed, *kept]), shown))
 
@@ -119,13 +121,14 @@ class Uninstaller:
             outcome.details.update(freed=freed)
         return Change.of("uninstall", name, model=name, freed=freed, note=_joined(note, _left(kept), shown))
 
-    def _told(self, model: LockedModel, before: Sequence[str]) -> Change:
-        """Return the change that :meth:`uninstall` makes after the models ``before`` are removed."""
+    def _told(self, model: LockedModel, before: Sequence[str], leaving: Sequence[str]) -> Change:
+        """Return the change that :meth:`_uninstall` makes after the models ``before`` are removed."""
         gone = [*before, model.name]
         try:
             freeing = self._freeing([f.sha256 for f in model.files], gone, gone if self.with_dir else ())
             going = self.environment.view.going(*gone)
-            freed, note = sum(self.environment.store.freed(blob, going) for blob in freeing.blobs), freeing.note
+            freed = sum(self.environment.store.freed(blob, going) for blob in freeing.blobs)
+            note = self._staying([f.sha256 for f in model.files], freeing, [*gone, *leaving])
         except StoreError as error:
             freed, note = 0, _stays(error)
         return Change.of("uninstall", model, freed=freed, note=_joined(note, self._shown(model.name, remove=False)[0]))
@@ -144,6 +147,10 @@ class Uninstaller:
         """
         needed = self._roots.others(gone, without_dirs_of=dirs_of)
         return Freeing(tuple(d for d in dict.fromkeys(digests) if d not in needed), _kept(digests, needed))
+
+    def _staying(self, digests: Sequence[str], freeing: Freeing, gone: Sequence[str]) -> str:
+        """Say why blobs stay once all models of the run are out, not after the first of them."""
+        return self._freeing(digests, gone, gone if self.with_dir else ()).note if freeing.note else ""
 
     @property
     def _roots(self) -> Roots:
@@ -170,14 +177,15 @@ class Uninstaller:
             parts.append(f"it stays linked for {where}: `modelpm uninstall {name} --with-dir` removes it there")
         return "; ".join(parts), kept
 
-    def _free(self, digests: Sequence[str], name: str) -> tuple[int, str]:
+    def _free(self, digests: Sequence[str], name: str, leaving: Sequence[str] = ()) -> tuple[int, str]:
         store = self.environment.store
         try:
             with store.lock("store", timeout=0.0):
                 if self.environment.lock_path.exists():
                     self.environment.register()
                 freeing = self._freeing(digests, [name])
-                return sum(map(store.remove, freeing.blobs)), freeing.note
+                note = self._staying(digests, freeing, [name, *leaving])
+                return sum(map(store.remove, freeing.blobs)), note
         except StoreError as error:
             return 0, _stays(error)
 

@@ -121,6 +121,8 @@ def _meant(text: str) -> list[str]:
         return [f"a release follows @: {printable(name)}@{printable(release)}", _GRAMMAR]
     if rest and "/" in rest and re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", owner):
         return [f"an address begins with its scheme: https://{printable(text)}", _GRAMMAR]
+    if turned := re.fullmatch(r"([\w.-]+/[\w.-]+):([\w.-]+)@([\w.-]+)", text):
+        return [f"the variant stands last: hf://{turned[1]}@{turned[3]}:{turned[2]}", _GRAMMAR]
     if rest and re.fullmatch(r"[\w.-]+", owner):
         return [f"a repository of the Hugging Face Hub is written hf://{printable(text)}", _GRAMMAR]
     return [_GRAMMAR]

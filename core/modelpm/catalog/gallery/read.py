@@ -15,7 +15,7 @@ _NEEDS = "reading a gallery needs PyYAML, which is not installed"
 
 
 def entries_in(data: bytes, origin: str) -> list[Mapping[str, Any]]:
-    """Return the models of a gallery as they stand there.
+    """Return the models of a gallery as they stand there; what is no table counts as a model without a name.
 
     Args:
         data: The file.
@@ -53,9 +53,9 @@ def entries_in(data: bytes, origin: str) -> list[Mapping[str, Any]]:
         raise _not_a_gallery(origin, f"{why}{where}") from None
     if weight > _MOST_VALUES:
         raise _not_a_gallery(origin, "its aliases stand for too much")
-    if not isinstance(found, list) or not all(isinstance(item, Mapping) for item in found):
+    if not isinstance(found, list) or not any(isinstance(item, Mapping) for item in found):
         raise _not_a_gallery(origin, "it is not a list of models")
-    return found
+    return [item if isinstance(item, Mapping) else {} for item in found]
 
 
 def plain(value: Any, depth: int = _DEEPEST) -> Any:
