@@ -46,8 +46,8 @@ def drift(manifest: Manifest, lock: Lock) -> tuple[Reason, ...]:
 def pinned(manifest: Manifest, lock: Lock) -> dict[str, LockedModel]:
     """Return the locked models that the manifest wants, by name.
 
-    A spec that is locked under another name keeps that pin, so that users can rename a key. A pin whose name is no
-    longer in the manifest is preferred.
+    A spec that is locked under another name keeps that pin, so that users can rename a key. A pin whose name the
+    manifest lacks is preferred.
     """
     by_requirement: dict[Requirement, LockedModel] = {}
     for model in sorted(lock.models, key=lambda m: m.name in manifest.models):
