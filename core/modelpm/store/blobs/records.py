@@ -108,7 +108,7 @@ def renew(path: Path | str, ctime_ns: int) -> bool:
 
 
 def read(path: Path | str, *, trusted: bool = False) -> Record | None:
-    """Load a record; None if there is no valid one, which costs one hash of the blob.
+    """Load a record; None if it is missing or invalid, which costs one hash of the blob.
 
     Args:
         path: Its file.

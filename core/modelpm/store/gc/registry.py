@@ -162,7 +162,7 @@ def _files(layout: Layout) -> list[Path]:
 
 
 def load(path: Path) -> RootRecord | None:
-    """Read a record; None if there is no valid one."""
+    """Read a record; None if it is missing or invalid."""
     import json
 
     try:
