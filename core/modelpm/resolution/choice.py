@@ -25,8 +25,8 @@ from modelpm.inspection.layouts import (
 from modelpm.inspection.layouts.facts import facts_in, format_of_variant, roles_of
 from modelpm.inspection.layouts.layout import FOLDER
 from modelpm.inspection.layouts.sets import Known
+from modelpm.resolution.notes import choice_notes, code_warnings, file_warnings, join_line
 from modelpm.resolution.refusals import incomplete, no_such_file, refusal, some
-from modelpm.resolution.telling import join_line, said, said_of_code, said_of_files
 from modelpm.text.untrusted import check_paths, printable, shortened
 
 _UNREAD: Mapping[str, Facts] = MappingProxyType({})
@@ -119,7 +119,7 @@ def select(files: Sequence[RemoteFile], asked: Asked, headers: Mapping[str, Fact
         raise NotFound(f"no file of {asked.what} matches", hints=[some([f.path for f in files])])
     layout = told(layout_of(left), headers)
     selected = _of_names(layout, left, asked) if asked.is_literal else _of_variant(layout, left, asked)
-    return replace(selected, warnings=(*selected.warnings, *said_of_code(file.path for file in selected.files)))
+    return replace(selected, warnings=(*selected.warnings, *code_warnings(file.path for file in selected.files)))
 
 
 def _left(files: Sequence[RemoteFile], asked: Asked) -> list[RemoteFile]:
@@ -153,7 +153,7 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
         variant=decision.variant.lower(),
         format=format_of_variant(layout, variant.main if variant else ()) if whole is None else whole.format,
         entry_point=decision.entry_point if whole is None else whole.entry_point,
-        notes=() if asked.variant or asked.pin else said(asked.what, decision),
+        notes=() if asked.variant or asked.pin else choice_notes(asked.what, decision),
         warnings=tuple(warnings),
         joined=_joined(variant.main if variant else ()),
     )
@@ -203,7 +203,7 @@ def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selec
         raise incomplete(asked.what, asked.file, found.missing, ())
     own = layout_of(found.files)
     facts = facts_in(own)
-    warnings = said_of_files(asked.what, found)
+    warnings = file_warnings(asked.what, found)
     if found.join:
         warnings = (*warnings, join_line([f.path for f in found.files if role_of(f.path).has_weights]))
     return Selection(
