@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed, named
 from modelpm.errors import ModelpmError, NotFound, UsageError
+from modelpm.library.given import given
 from modelpm.library.reader import Reader
 from modelpm.library.services import Services
 from modelpm.project.discovery import find_governing
@@ -108,7 +109,7 @@ class Lookup(Reader):
             rows += more
         return Result(rows=tuple(rows), errors=tuple(errors), warnings=services.warnings.taken())
 
-    def outdated(self, names: Sequence[str] = ()) -> "Result[Outdated]":
+    def outdated(self, names: str | Sequence[str] = ()) -> "Result[Outdated]":
         """Return a row for each model with a newer version, and an error for each that could not be checked.
 
         Raises:
@@ -117,7 +118,7 @@ class Lookup(Reader):
         from modelpm.operations.upgrade import outdated
 
         services = self._services
-        result = outdated(services.resolver(), named(self.environment, names), services.bus)
+        result = outdated(services.resolver(), named(self.environment, given(names)[0]), services.bus)
         return result.told(services.warnings.taken())
 
     def show(
