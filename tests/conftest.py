@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,13 +9,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from tests.support.hub import Hub, running_hub
+from tests.support.warm import COMMAND, Warm, can_run_with
 
 # How fast examples are made says something about the machine, nothing about the code.
-settings.register_profile("modelpm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("quick", settings.get_profile("modelpm"), max_examples=20)
+settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=25)
+settings.register_profile("marathon", settings.get_profile("usual"), max_examples=500)
 
 # Nothing of the machine's own configuration may reach a test.
 _MEASURED = ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG", "PYTEST_CURRENT_TEST")  # by which children are
@@ -31,12 +31,14 @@ _STARTING_FIXTURES = {"among_strangers", "distributions", "hub", "installed", "m
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Try fewer examples in the quick run, where a test does not say how many."""
-    settings.load_profile("quick" if config.option.markexpr == "not process" else "modelpm")
+    """Try many examples in marathons, where a test does not say how many."""
+    settings.load_profile("marathon" if config.option.markexpr == "marathon" else "usual")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what may start a process, server or thread, and the heavy trials, so that a quick run leaves them out."""
+    """Mark what may start a process, server or thread for the quick run, and properties for marathons."""
+    if is_hypothesis_test(item.obj) and item.config.option.markexpr == "marathon":  # type: ignore[attr-defined]
+        item.add_marker("marathon")
     names, fixtures = vars(item.module).keys(), set(item.fixturenames)  # type: ignore[attr-defined]
     if names & _STARTING_NAMES or fixtures & _STARTING_FIXTURES or item.get_closest_marker("marathon"):
         item.add_marker("process")
@@ -92,21 +94,28 @@ def unmeasured(clean_environ: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in clean_environ.items() if name not in _MEASURED}
 
 
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Warm]:
+    """Return what starts the installed command for the tests of this worker."""
+    running = Warm({name: os.environ[name] for name in _KEPT if name in os.environ})
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def modelpm(clean_environ: dict[str, str], tmp_path: Path) -> Callable[..., Ran]:
+def modelpm(clean_environ: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Ran]:
     """Return what runs the installed command: ``modelpm("install", "tiny", env={"HF_ENDPOINT": …})``."""
 
     def run(*arguments: str, env: dict[str, str] | None = None, cwd: Path | None = None, timeout: float = 60.0) -> Ran:
-        command = Path(sys.executable).with_name("modelpm")
-        done = subprocess.run(
-            [command, *arguments],
-            env={**clean_environ, **(env or {})},
-            cwd=cwd or tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        environ, folder = {**clean_environ, **(env or {})}, cwd or tmp_path
+        if can_run_with(env or ()):
+            warm: Warm = request.getfixturevalue("warm")
+            done = warm.run(arguments, env=environ, cwd=folder, timeout=timeout)
+        else:
+            command = [str(COMMAND), *arguments]
+            done = subprocess.run(
+                command, env=environ, cwd=folder, capture_output=True, text=True, timeout=timeout, check=False
+            )
         return Ran(done.returncode, done.stdout, done.stderr)
 
     return run

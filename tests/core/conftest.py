@@ -10,6 +10,15 @@ from tests.support.installations import ROOT, Installation, installation, once, 
 
 STRANGERS = sorted(path.parent for path in (ROOT / "tests" / "strangers").glob("*/pyproject.toml"))
 
+_BUILD = """
+import os, sys
+from hatchling.build import build_wheel
+
+for folder in sys.argv[2:]:
+    os.chdir(folder)
+    build_wheel(sys.argv[1])
+"""
+
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
@@ -49,9 +58,7 @@ def among_strangers(shared: Path, wheel: Path) -> Installation:
     def make(folder: Path) -> None:
         made = installation(folder, f"{wheel}[sign]")
         wheels = folder / "strangers"
-        for stranger in STRANGERS:
-            command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
-            subprocess.run(command, cwd=stranger, check=True, capture_output=True)
+        subprocess.run([sys.executable, "-c", _BUILD, wheels, *STRANGERS], check=True, capture_output=True)
         pip(made, "--no-deps", *map(str, sorted(wheels.glob("*.whl"))))
 
     return Installation(once(shared, "among_strangers", make))

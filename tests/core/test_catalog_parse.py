@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.api import CatalogText, IntegrityError, ModelpmError, UsageError
@@ -253,7 +253,6 @@ def changed(keys: list[str]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 @given(changed(_KEYS), changed(_RELEASE_KEYS), changed(_VARIANT_KEYS), changed(_FILE_KEYS))
-@settings(max_examples=300, deadline=None)
 def test_any_value_anywhere_is_read_or_refused_as_our_own_error(
     root: dict[str, Any], in_release: dict[str, Any], in_variant: dict[str, Any], in_file: dict[str, Any]
 ) -> None:
@@ -268,7 +267,6 @@ def test_any_value_anywhere_is_read_or_refused_as_our_own_error(
 
 
 @given(st.text(alphabet=st.sampled_from("[]{}=.,\"'\\#\n ab1\x00\ud800é"), max_size=60))
-@settings(max_examples=500, deadline=None)
 def test_any_text_is_read_or_refused_as_our_own_error(toml: str) -> None:
     with pytest.raises(ModelpmError, check=coded("invalid_catalog")):
         parse_entry("core", CatalogText("a.toml", toml))

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import pytest
 from modelpm.cli.shells import SHELLS
 from tests.conftest import Ran
 from tests.support.models import folder_of
+from tests.support.warm import COMMAND, Warm
 
-COMMAND = Path(sys.executable).with_name("modelpm")
 Modelpm = Callable[..., Ran]
 
 _ASK = {
@@ -41,7 +40,7 @@ complete --do-complete {line!r}
 
 @pytest.fixture(params=SHELLS)
 def completed(
-    request: pytest.FixtureRequest, modelpm: Modelpm, clean_environ: dict[str, str], tmp_path: Path
+    request: pytest.FixtureRequest, modelpm: Modelpm, warm: Warm, clean_environ: dict[str, str], tmp_path: Path
 ) -> Callable[[str], list[str]]:
     """Return what a shell offers for a line."""
     shell = request.param
@@ -49,12 +48,12 @@ def completed(
     if program is None:
         pytest.skip(f"{shell} is not on this machine")
     assert modelpm("install", folder_of(tmp_path / "given", {"w.gguf": b"weights" * 99})).code == 0
-    environ = {**clean_environ, "PATH": f"{COMMAND.parent}:{clean_environ['PATH']}"}
+    environ = {**clean_environ, "PATH": f"{warm.scripts}:{clean_environ['PATH']}"}
 
     def ask(line: str) -> list[str]:
         count = len(line.split()) + line.endswith(" ")
         script = _ASK[shell].format(
-            command=COMMAND, bin=COMMAND.parent, line=line, point=len(line), count=count, folder=tmp_path
+            command="modelpm", bin=warm.scripts, line=line, point=len(line), count=count, folder=tmp_path
         )
         done = subprocess.run(
             [program, "-c", script], env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False

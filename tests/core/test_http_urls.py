@@ -46,7 +46,6 @@ _PIECES = (
 _TEXTS = st.lists(st.sampled_from(_PIECES) | st.characters(), max_size=12).map("".join)
 
 
-@settings(max_examples=300)
 @given(_TEXTS)
 def test_a_url_is_refused_or_has_one_host_for_us_and_for_the_connection(text: str) -> None:
     hold_one_host(text)

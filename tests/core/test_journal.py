@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelpm.store.partials import journal
@@ -56,6 +56,7 @@ def test_rubbish_is_no_journal(raw: bytes) -> None:
     assert decode(raw, "boot-1") is None
 
 
+@settings(max_examples=100)  # mutants are aimed at it
 @given(st.lists(st.sampled_from([Kind.EXTENT, Kind.SYNC]), max_size=12))
 def test_after_another_boot_only_what_a_mark_covers_counts(kinds: list[Kind]) -> None:
     raw, synced, extents = encode_header(HEADER), 0, list[tuple[int, int]]()

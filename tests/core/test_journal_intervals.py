@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelpm.disk import system
@@ -69,6 +69,7 @@ def counted(folder: Path, boot: str) -> int:
     return found.extents.total if found else 0
 
 
+@settings(max_examples=100)  # mutants are aimed at it
 @given(Steps)
 def test_extents_of_real_sizes_count_after_another_boot_only_up_to_the_last_mark(
     steps: list[tuple[Kind, int, int]],

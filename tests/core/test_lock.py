@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.errors import IntegrityError, ModelpmError, UsageError
@@ -53,7 +53,6 @@ def sorted_files(model: LockedModel) -> LockedModel:
     return replace(model, files=tuple(sorted(model.files, key=lambda f: f.path.encode())), extra={})
 
 
-@settings(max_examples=60)
 @given(locks)
 def test_what_is_written_is_read_back_and_written_the_same(lock: Lock) -> None:
     text = lock.render()
@@ -97,7 +96,6 @@ def test_an_entry_point_is_a_file_or_a_folder_of_the_model(entry: str) -> None:
         parse_lock(Lock().changed(put=[model]).render(), "x")
 
 
-@settings(max_examples=40)
 @given(locks, models())
 def test_a_change_touches_only_its_own_block(lock: Lock, model: LockedModel) -> None:
     before = parse_lock(lock.render(), "x")

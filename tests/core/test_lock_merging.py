@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.errors import ModelpmError, UsageError
@@ -123,7 +123,6 @@ def test_ten_thousand_generated_merges(tmp_path: Path) -> None:
         trial(tmp_path, random.Random(seed))  # noqa: S311 - as above
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.sampled_from(

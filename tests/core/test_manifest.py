@@ -4,7 +4,7 @@ import re
 from contextlib import nullcontext
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.errors import Denied, IntegrityError, ModelpmError, UsageError
@@ -115,7 +115,6 @@ def test_the_view_stays_inside_the_project(folder: str) -> None:
         parse_manifest(f"[settings]\ndir = '{folder}'", "models.toml")
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(codec="utf-8")) | st.integers(0, len(TEXT)).map(lambda n: TEXT[:n]))
 def test_damaged_manifests_are_errors_of_ours(text: str) -> None:
     try:
@@ -235,7 +234,6 @@ specs = st.sampled_from(["core/a", "core/b@1", "hf://acme/x@v1", "https://x.exam
 globs = st.lists(st.sampled_from(["*.json", 'a"b*', "dir/*"]), max_size=2, unique=True).map(tuple)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.dictionaries(names, st.builds(Requirement, specs, globs, globs), min_size=1, max_size=4),
     st.sampled_from([None, "ci", "gpu"]),

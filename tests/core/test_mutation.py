@@ -85,12 +85,17 @@ def test_the_aimed_mutants_are_not_stale() -> None:
             assert (ROOT / path).exists(), path
 
 
+@pytest.mark.marathon  # where all mutants are made anyway
 def test_what_is_called_equivalent_still_stands() -> None:
     assert set(EQUIVALENT) <= {m.key for m in found(PROMISES)}
     assert all(EQUIVALENT.values())
 
 
-def test_a_mutant_that_no_test_notices_survives_and_others_do_not(tmp_path: Path) -> None:
+def test_a_mutant_that_no_test_notices_survives_and_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "xdist.plugin")
     for part in ("core", "plugins", "catalogs", "tests"):
         (tmp_path / part).mkdir()
     for name in ("README.md", "LICENSE", "CHANGELOG.md"):

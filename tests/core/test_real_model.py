@@ -74,6 +74,7 @@ def test_it_installs_from_a_hub_and_opens(published: Path, hub: Hub, modelpm: Ca
     assert modelpm("verify").code == 0
 
 
+@pytest.mark.marathon
 def test_the_catalogs_entry_installs_from_the_same_hub(published: Path, hub: Hub, modelpm: Callable[..., Ran]) -> None:
     """The catalog pins the Hub's real commit; the double is told to know it."""
     from dataclasses import replace

@@ -2,17 +2,13 @@
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCES = {
-    path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
-    for top in ("core", "plugins", "catalogs")
-    for path in sorted((ROOT / top).glob("*/**/*.py"))
-}
 SYSTEM_ONLY = {
     "fcntl", "msvcrt", "ctypes", "termios", "resource", "pwd", "grp",
     "os.pwrite", "os.pwritev", "os.preadv", "os.fdatasync", "os.posix_fallocate", "os.statvfs", "os.sendfile",
@@ -46,18 +42,34 @@ WRITERS = (
 )
 
 
+@cache
+def sources() -> dict[str, ast.Module]:
+    """Return every module that is shipped, by its path."""
+    return {
+        path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for top in ("core", "plugins", "catalogs")
+        for path in sorted((ROOT / top).glob("*/**/*.py"))
+    }
+
+
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Return everything in a tree, which many rules go through."""
+    return tuple(ast.walk(tree))
+
+
 def names(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield line and dotted name of everything that is imported or reached through a module."""
     for line, name in imported(tree):
         yield line, name
         yield line, name.rpartition(".")[0]
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             yield node.lineno, f"{node.value.id}.{node.attr}"
 
 
 def calls(tree: ast.AST) -> Iterator[ast.Call]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return (node for node in nodes(tree) if isinstance(node, ast.Call))
 
 
 def reads_the_environment(path: str, tree: ast.AST) -> Iterator[int]:
@@ -124,7 +136,7 @@ def changes_what_the_scheduler_owns(path: str, tree: ast.AST) -> Iterator[int]:
     """Find what writes a file's state in the transfer engine outside of the scheduler, which does so under its lock."""
     if not path.startswith("core/modelpm/transfer/") or path.endswith("/scheduler.py"):
         return
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if not isinstance(node, ast.Attribute) or not isinstance(node.ctx, ast.Store):
             continue
         if node.attr != "hashed" and ast.unparse(node.value) in {"file", "self.file", "self._file"}:
@@ -139,7 +151,7 @@ def parses_a_spec(path: str, tree: ast.AST) -> Iterator[int]:
 
 def imported(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield line and module, with the name where one is taken from a module."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -183,8 +195,8 @@ PLANTED: tuple[tuple[Rule, str, str], ...] = (
 
 @pytest.mark.parametrize("rule", RULES)
 def test_the_source_keeps_the_rule(rule: Rule) -> None:
-    assert len(SOURCES) > 50
-    assert [f"{path}:{line}" for path, tree in SOURCES.items() for line in rule(path, tree)] == []
+    assert len(sources()) > 50
+    assert [f"{path}:{line}" for path, tree in sources().items() for line in rule(path, tree)] == []
 
 
 @pytest.mark.parametrize(("rule", "path", "code"), PLANTED)
@@ -193,10 +205,9 @@ def test_the_rule_catches_a_violation(rule: Rule, path: str, code: str) -> None:
 
 
 def test_no_module_or_function_is_too_long() -> None:
-    for path in sorted([*ROOT.glob("core/**/*.py"), *ROOT.glob("plugins/**/*.py")]):
-        text = path.read_text()
-        assert text.count("\n") <= 400, path
-        for node in ast.walk(ast.parse(text)):
+    for path, tree in sources().items():
+        assert (ROOT / path).read_text().count("\n") <= 400, path
+        for node in nodes(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 lines = (node.end_lineno or 0) - body[0].lineno + 1 if body else 0
@@ -214,7 +225,7 @@ CALLABLES = {
 
 def kept_callables(tree: ast.AST) -> Iterator[str]:
     """Yield the attributes of classes that are callables, as far as annotations tell."""
-    for owner in (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)):
+    for owner in (node for node in nodes(tree) if isinstance(node, ast.ClassDef)):
         for node in owner.body:
             if isinstance(node, ast.AnnAssign) and "Callable[" in ast.unparse(node.annotation):
                 yield f"{owner.name}.{ast.unparse(node.target)}"
@@ -231,7 +242,7 @@ def _is_callable(annotation: str) -> bool:
 
 
 def test_few_attributes_of_the_core_are_callables() -> None:
-    core = [tree for path, tree in SOURCES.items() if path.startswith("core/")]
+    core = [tree for path, tree in sources().items() if path.startswith("core/")]
     assert {name for tree in core for name in kept_callables(tree)} == CALLABLES
 
 

@@ -21,6 +21,7 @@ PAGES = {
     for path in (ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/plugins/*.md")))
     if "```console\n" in (text := path.read_text(encoding="utf-8"))
 }
+_SCRIPTS = Path(sys.executable).parent
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=^```)", re.DOTALL | re.MULTILINE)
 _PROMPT = "$ "
 SHOWN_HOME = "/home/ada/.local/share/modelpm"
@@ -67,8 +68,15 @@ class Place:
     environ: Mapping[str, str]
 
     @classmethod
-    def of(cls, folder: Path, environ: Mapping[str, str], hub: Hub) -> "Place":
-        """Furnish an empty folder, and the Hub with the repositories that the pages name."""
+    def of(cls, folder: Path, environ: Mapping[str, str], hub: Hub, scripts: Path = _SCRIPTS) -> "Place":
+        """Furnish an empty folder, and the Hub with the repositories that the pages name.
+
+        Args:
+            folder: The folder.
+            environ: Variables of the machine.
+            hub: The Hub.
+            scripts: Holds the command.
+        """
         hub.add(
             "sentence-transformers/all-MiniLM-L6-v2", {"model.safetensors": b"weights" * 1000, "config.json": b"{}"}
         )
@@ -78,7 +86,7 @@ class Place:
         tools.mkdir()
         (tools / "llama-cli").write_text('#!/bin/sh\ntest "$(head -c 4 "$2")" = GGUF\n')
         (tools / "llama-cli").chmod(0o755)
-        path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), environ["PATH"]])
+        path = os.pathsep.join([str(tools), str(scripts), str(_SCRIPTS), environ["PATH"]])
         return cls(folder, {**environ, "PATH": path, "HF_ENDPOINT": hub.endpoint})
 
     def run(self, command: str) -> str:

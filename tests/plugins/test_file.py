@@ -159,7 +159,6 @@ def test_a_reference_means_the_same_when_it_is_read_again(path: str) -> None:
 
 
 @given(st.text(max_size=30))
-@settings(deadline=None)
 def test_any_text_is_a_reference_or_a_usage_error(rest: str) -> None:
     try:
         FileSource().parse(rest)
@@ -168,7 +167,7 @@ def test_any_text_is_a_reference_or_a_usage_error(rest: str) -> None:
 
 
 @given(st.integers(0, len(CONTENT)), st.none() | st.integers(0, len(CONTENT) + 5))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_range_has_the_bytes_of_the_file(folder: Path, start: int, stop: int | None) -> None:
     path = folder / "weights.gguf"
     file = RemoteFile(path.name, len(CONTENT), None, (str(path),))

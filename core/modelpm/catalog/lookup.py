@@ -337,9 +337,9 @@ class _Doubt(NamedTuple):
 
     def raised_by(self, found: str) -> ModelpmError:
         """Return the error of a model that was found behind it."""
-        take = f"to take it from there all the same, write `{found}`"
+        take = f"to take it from there anyway, write `{found}`"
         if self.why is None:
-            why = f"the catalog `{self.catalog}` had that model and has it no more; `{found}` may be another one"
+            why = f"the catalog `{self.catalog}` no longer has that model; `{found}` may be another one"
             return NotFound(why, code=Code.UNKNOWN_MODEL, hints=[take], catalog=self.catalog)
         return UsageError(
             f"the catalog `{self.catalog}` cannot be read, and is asked before `{found}`: {self.why}",

@@ -19,7 +19,7 @@ from modelpm.text.suggest import suggest
 if TYPE_CHECKING:  # start-up: help prints without it
     from modelpm.cli.terminal.output import Outcome
 
-# The next run finds again what these had downloaded.
+# The next run resumes what these had downloaded.
 _KEEPING = ("add", "install", "lock", "path", "sync", "upgrade", "verify")
 
 
@@ -29,7 +29,7 @@ class App(RootGroup):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_more: Any) -> Any:  # type: ignore[override] # one way to run
         """Run the command line and exit."""
         arguments = list(sys.argv[1:] if args is None else args)
-        for word in arguments:  # whatever verb, option or error it ends up in
+        for word in arguments:  # for every verb, option and error
             withhold_in_url(word)
         code = 0
         try:
@@ -52,7 +52,7 @@ class App(RootGroup):
         except UnwritableError:
             raise
         except SystemExit:
-            if getattr(getattr(stdout, "buffer", None), "lost", False):  # Click's own end where a pipe is closed
+            if getattr(getattr(stdout, "buffer", None), "lost", False):  # how Click ends if a pipe is closed
                 return CLOSED
             raise
         except click.exceptions.NoArgsIsHelpError as error:
@@ -68,11 +68,11 @@ class App(RootGroup):
 
 
 def _failure(error: BaseException, session: Session, args: Sequence[str]) -> "Outcome":
-    """Make an outcome of what a verb raised."""
+    """Return the outcome for what a verb raised."""
     from modelpm.cli.terminal.output import Outcome
 
     if "--json" in args or variable("MODELPM_JSON"):
-        session.options["json"] = True  # it may stand behind what could not be read
+        session.options["json"] = True  # it may come after the unreadable part
     return Outcome(errors=[_explained(error, session)])
 
 
@@ -137,7 +137,7 @@ def _range_of(error: click.UsageError) -> str:
 
 
 def _variable_of(error: click.UsageError) -> str:
-    """Return the variable that a wrong value came from; empty if it stood on the command line."""
+    """Return the variable that has the wrong value; empty if the command line has it."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
         return ""
     name, source = error.param.envvar, error.ctx.get_parameter_source(error.param.name or "")

@@ -64,7 +64,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             text = self.rendered(before.changed(put=models))
             self.register(*models)
             try:
-                with self.store.bus.during(Work.LINKING, named([model.name for model in models])):
+                with self.store.bus.during(Work.LINKING, listed_names([model.name for model in models])):
                     kinds = self.view.place(*models)
                 self._write(text)
             except BaseException:  # Ctrl-C too
@@ -134,10 +134,10 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
         self.store.open()
         if models:
-            self.view.own()
+            self.view.create()
         registry.remember(self.store.layout, self.root, time.time(), {f.sha256 for m in models for f in m.files})
 
-    def seen(self, *, quick: bool = False) -> None:
+    def stay_registered(self, *, quick: bool = False) -> None:
         """Renew what the store knows of this environment, if that was not done lately.
 
         It is not a failure if that cannot be done: a root or a store that is read-only needs no record.
@@ -240,7 +240,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return lock_text(self.lock_path)
 
 
-def named(names: Sequence[str]) -> str:
+def listed_names(names: Sequence[str]) -> str:
     """Return names for a line: a few in full, many as a number."""
     return ", ".join(names) if len(names) <= _FEW else f"{len(names)} models"
 

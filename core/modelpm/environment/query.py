@@ -16,7 +16,7 @@ from modelpm.text.untrusted import printable
 _FEW = 8  # names in a message
 
 
-def named(environment: Environment, names: Sequence[str]) -> Sequence[LockedModel]:
+def models_named(environment: Environment, names: Sequence[str]) -> Sequence[LockedModel]:
     """Return the models of these names; no names mean all.
 
     Raises:
@@ -66,7 +66,7 @@ def find_installed(environment: Environment, name: str, others: Sequence[Environ
     raise NotFound(
         f"`{shown}` is not installed",
         code=Code.NOT_INSTALLED,
-        hints=near or ["`modelpm list` shows what is installed"],
+        hints=near or ["`modelpm list` shows the installed models"],
     )
 
 
@@ -90,7 +90,9 @@ def _spellings(model: LockedModel) -> set[str]:
     return {text.casefold() for text in texts | {f"{t}:{model.variant}" for t in texts} if text}
 
 
-def named_in(places: Sequence[Environment], names: Sequence[str]) -> list[tuple[Environment, Sequence[LockedModel]]]:
+def models_named_in(
+    places: Sequence[Environment], names: Sequence[str]
+) -> list[tuple[Environment, Sequence[LockedModel]]]:
     """Return the models of these names, each where it is found first, else in the last place; no names mean all.
 
     Raises:

@@ -20,8 +20,8 @@ from modelpm.store.gc.leases import Lease
 from modelpm.store.gc.marks import read_id
 from modelpm.store.gc.roots import (
     Place,
-    Record,
     Root,
+    RootRecord,
     digest_of,
     digests_in,
     is_sound,
@@ -46,7 +46,7 @@ class Standing:
         is_own: Whether it is the environment of the user who asks.
     """
 
-    record: Record
+    record: RootRecord
     state: str
     holds: frozenset[str]
     is_lock_there: bool = False
@@ -144,7 +144,7 @@ class Roots:
         found += [self._look(record, now) for record in known]
         return Survey(tuple(found), tuple(lease for lease in leases.listing(layout) if lease.alive))
 
-    def _look(self, record: Record, now: float) -> Standing:
+    def _look(self, record: RootRecord, now: float) -> Standing:
         """Say what a root holds: what its lock names if it is that root's, else what it was remembered to need."""
         store = self.environment.store
         is_old = record.age(now) >= store.keep_unseen
@@ -256,7 +256,7 @@ class Roots:
         return replace(standing, holds=standing.holds & shelf.holds())
 
 
-def taken_over(record: Record) -> Record:
+def taken_over(record: RootRecord) -> RootRecord:
     """Return a record of an earlier version as one of this version, whose root was seen today; another as it is."""
     if not record.is_earlier:
         return record
@@ -271,7 +271,7 @@ def _named(standings: Iterable[Standing]) -> dict[str, str]:
     return needed
 
 
-def _fresh(environment: Environment, now: float) -> list[tuple[Record, bytes]]:
+def _fresh(environment: Environment, now: float) -> list[tuple[RootRecord, bytes]]:
     """Return what would be remembered of an environment now, and its lock; nothing if that cannot be read."""
     try:
         root = real(environment.root)
@@ -281,10 +281,10 @@ def _fresh(environment: Environment, now: float) -> list[tuple[Record, bytes]]:
         digests, place = digests_in(text), Place.of(root)
     except OSError:
         return []
-    return [(Record(root, digests, digest_of(text), int(now), read_id(root.view), place), text)]
+    return [(RootRecord(root, digests, digest_of(text), int(now), read_id(root.view), place), text)]
 
 
-def _there(record: Record, text: bytes, known: Iterable[Record]) -> Standing:
+def _there(record: RootRecord, text: bytes, known: Iterable[RootRecord]) -> Standing:
     """Return a root that is there: it holds what its lock names and its view links to.
 
     Where the lock is damaged, it holds what was known before, too.
@@ -305,7 +305,7 @@ def _linked(view: Path) -> frozenset[str]:
     return frozenset(e.sha256 for key, e in entries.items() if e.kind == "symlink" and e.stands_at(view / key))
 
 
-def _is_same(record: Record, fresh: Record) -> bool:
+def _is_same(record: RootRecord, fresh: RootRecord) -> bool:
     """Whether a record is that of a root that was looked at just now."""
     if record.root.lock != fresh.root.lock:
         return False

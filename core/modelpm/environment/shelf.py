@@ -21,7 +21,7 @@ from modelpm.store import Store
 from modelpm.store.blobs.shown import shown_by
 from modelpm.store.gc import registry
 from modelpm.store.gc.marks import read_id
-from modelpm.store.gc.roots import APP_LOCK, Place, Record, Root, digest_of, real
+from modelpm.store.gc.roots import APP_LOCK, Place, Root, RootRecord, digest_of, real
 from modelpm.store.layout import is_sha256
 
 _LOCK = ".modelpm.dir"  # stands for a lock where a folder has none
@@ -52,7 +52,7 @@ class Shelf(NamedTuple):
     """
 
     store: Store
-    record: Record
+    record: RootRecord
     is_kept: bool = True
 
     @classmethod
@@ -72,7 +72,7 @@ class Shelf(NamedTuple):
             make_folder(folder, below=folder)
             view = Path(os.path.realpath(folder))
             root = Root("app", view / f"{APP_LOCK}{app}", view) if app else Root("dir", view / _LOCK, view)
-            record = Record(
+            record = RootRecord(
                 root, frozenset(), id=read_id(owner.view), place=Place.of(root), owner=str(real(owner).lock)
             )
         with contextlib.suppress(StoreError):

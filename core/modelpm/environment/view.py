@@ -44,7 +44,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         """Return where a file of a model appears."""
         return self.root / name / path
 
-    def own(self) -> None:
+    def create(self) -> None:
         """Make the folder, with what tells git to leave it alone.
 
         Raises:
@@ -345,7 +345,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return shown.is_known(self.store, str(target), entry.sha256, size)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
-        self.own()
+        self.create()
         write_atomic(self.root / NAME, ledger_text(ledger))
 
 

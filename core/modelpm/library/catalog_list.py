@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from modelpm.api.stages import Work
 from modelpm.config.edit import given_path
 from modelpm.errors import ModelpmError, UsageError
-from modelpm.library.given import given
+from modelpm.library.arguments import as_list
 from modelpm.library.services import Services
 from modelpm.network.redact import redact_urls
 from modelpm.operations.catalogs import CatalogList, Trust
@@ -107,8 +107,8 @@ class CatalogVerbs:
         Raises:
             NotFound: A catalog is not configured.
         """
-        result = self._list().update(given(names)[0], user=user)
-        return result.told(self.services.warnings.taken())
+        result = self._list().update(as_list(names)[0], user=user)
+        return result.with_warnings(self.services.warnings.taken())
 
     def new_entry(self, spec: str, *, id: str = "", out: str | Path | None = None) -> NewEntry:  # noqa: A002
         """Make a catalog entry from a source's listing and the headers of its files.

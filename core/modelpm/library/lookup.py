@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm.environment.environment import Environment
-from modelpm.environment.query import find_installed, named
+from modelpm.environment.query import find_installed, models_named
 from modelpm.errors import ModelpmError, NotFound, UsageError
-from modelpm.library.given import given
+from modelpm.library.arguments import as_list
 from modelpm.library.reader import Reader
 from modelpm.library.services import Services
 from modelpm.project.discovery import find_governing
@@ -63,7 +63,7 @@ class Lookup(Reader):
         return tuple(self._services.warnings)
 
     def available(self) -> tuple[str, ...]:
-        """Return the full names of all models in all catalogs."""
+        """Return the full names of all models of every catalog."""
         return tuple(self.catalogs.names())
 
     def search(
@@ -118,8 +118,8 @@ class Lookup(Reader):
         from modelpm.operations.upgrade import outdated
 
         services = self._services
-        result = outdated(services.resolver(), named(self.environment, given(names)[0]), services.bus)
-        return result.told(services.warnings.taken())
+        result = outdated(services.resolver(), models_named(self.environment, as_list(names)[0]), services.bus)
+        return result.with_warnings(services.warnings.taken())
 
     def show(
         self, spec: str, *, context: int | None = None, whole: bool = False, project: "Project | None" = None

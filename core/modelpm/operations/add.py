@@ -25,11 +25,11 @@ class Addition:
     Attributes:
         site: The project.
         locker: Looks names up.
-        requirements: Which, as given.
+        requirements: The models.
         name: The one model's name, or None for the default.
-        group: A group to put them in.
-        allow: What they may hold that can run code.
-        names: What they are called, once the edit was made.
+        group: The group to add them to.
+        allow: The kinds of code that they may hold.
+        names: Their names, once the edit is made.
     """
 
     site: Site
@@ -75,7 +75,7 @@ class Addition:
         return with_models(text, str(self.site.manifest), self.site.table, wanted, self.group, self.allow)
 
     def _settled(self, found: Candidate, models: Mapping[str, Requirement]) -> Candidate:
-        """Return a model under the name that it has in the project, else under its first default name that is free."""
+        """Return a model under its name in the project, else under its first free default name."""
         if not found.further:
             return found
         names = [name for name, there in models.items() if self._is_asked(there, found)]
@@ -87,7 +87,7 @@ class Addition:
         return replace(found, name=name)
 
     def _is_asked(self, there: Requirement, found: Candidate) -> bool:
-        """Whether a requirement of the manifest is what a candidate asks for, however each is written."""
+        """Whether a requirement of the manifest means the candidate's model, even if written differently."""
         if there == found.requirement:
             return True
         if not _id_of(there) or _id_of(there) != _id_of(found.requirement):
@@ -102,11 +102,11 @@ def _id_of(requirement: Requirement) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Models to take out.
+    """Models to remove.
 
     Attributes:
         site: The project.
-        names: Which.
+        names: Their names.
         own: The user's own models, one of which may be meant.
     """
 
@@ -127,12 +127,12 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Rewriting:
-    """Models whose specs are to allow the newest release there is.
+    """Models whose specs must allow the newest release.
 
     Attributes:
         site: The project.
         resolver: Looks releases up.
-        names: Which models.
+        names: Their names.
     """
 
     site: Site

@@ -21,15 +21,15 @@ from modelpm.store.gc import leases, leftovers
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import few
 
-_LITTLE = 5 << 30  # bytes of free space below which it is worth a word
-_FEW = 1000  # files that may still be made, as above
+_LITTLE = 5 << 30  # bytes of free space below which doctor warns
+_FEW = 1000  # free inodes, as above
 _OLD = 14 * 86_400
 _DRAFT = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """Looks at everything.
+    """Runs every check.
 
     Attributes:
         config: The settings.

@@ -27,7 +27,7 @@ def rename(environment: Environment, bus: Bus, model: LockedModel, new: str, *, 
         return Change.of("reuse", model, path=environment.path(model))
     details = {"name": model.name, "new": new}
     with acting(bus, "rename", resource_type="model", resource_id=model.model, user=user, details=details):
-        environment.seen()  # the registry notes what the lock holds before the lock changes
+        environment.stay_registered()  # the registry notes what the lock holds before the lock changes
         renamed = environment.rename(model, new)
         for shelf in Roots(environment).shelves_of(model.name):
             shelf.rename(model.name, new)

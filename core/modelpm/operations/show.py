@@ -206,7 +206,7 @@ def _from_disk(requirement: Requirement, here: InstalledModel) -> tuple[Details,
         source=here.source,
         variants=(variant,),
         installed=here,
-        notes=("its source cannot be asked; this is what is installed",),
+        notes=("its source does not answer; this is the installed version",),
     )
     return details, [ResolvedModel(name=here.name, requirement=requirement, files=())]
 

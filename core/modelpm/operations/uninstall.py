@@ -99,7 +99,7 @@ class Uninstaller:
             user=user,
             details={"name": model.name},
         ) as outcome:
-            self.environment.seen()  # the registry notes what the lock holds before the lock changes
+            self.environment.stay_registered()  # the registry notes what the lock holds before the lock changes
             changed = self.environment.drop(model.name)
             shown, kept = self._shown(model.name, remove=self.with_dir)
             freed, note = self._free([f.sha256 for f in model.files], model.name, leaving)

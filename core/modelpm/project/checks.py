@@ -91,5 +91,5 @@ def unsynced(missing: Sequence[LockedModel], strays: Sequence[str]) -> CheckFail
         "\n".join(["the project is not in sync with its lock", *reasons]),
         code=Code.NOT_SYNCED,
         reasons=reasons,
-        hints=["`modelpm sync` brings what is missing"],
+        hints=["`modelpm sync` fetches what is missing"],
     )

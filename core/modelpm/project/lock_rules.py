@@ -16,7 +16,7 @@ _REVISION = re.compile(r"@(?!\.\.?(?:/|$))[^/@:?#]+(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Offence(Reason):
+class Violation(Reason):
     """One thing that a lock may not say.
 
     Attributes:
@@ -28,7 +28,7 @@ class Offence(Reason):
     hint: str
 
 
-def offences(models: Iterable[LockedModel], manifest: Manifest | None) -> list[Offence]:
+def violations(models: Iterable[LockedModel], manifest: Manifest | None) -> list[Violation]:
     """Return what is wrong with locked models, their sources aside.
 
     Args:
@@ -38,15 +38,15 @@ def offences(models: Iterable[LockedModel], manifest: Manifest | None) -> list[O
     return [found for model in models for found in _of_model(model, manifest)]
 
 
-def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Offence]:
+def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Violation]:
     if manifest is not None and (words := set(model.allow) - manifest.words(model.name)):
         why = f"the lock allows {', '.join(map(printable, sorted(words)))}, and the manifest does not"
-        yield Offence(model.name, why, ALLOW, LOCK_AGAIN)
+        yield Violation(model.name, why, ALLOW, LOCK_AGAIN)
     if manifest is not None and manifest.rules.must_be_signed(model.name) and not model.signatures:
-        yield Offence(model.name, "the manifest requires a signature, and the lock has none", SIGNATURE, LOCK_AGAIN)
+        yield Violation(model.name, "the manifest requires a signature, and the lock has none", SIGNATURE, LOCK_AGAIN)
     if len(model.license) > MAX_LICENSE:
         why = f"its license has {len(model.license):,} characters; at most {MAX_LICENSE} are allowed"
-        yield Offence(model.name, why, LICENSE, LOCK_AGAIN)
+        yield Violation(model.name, why, LICENSE, LOCK_AGAIN)
 
 
 def is_clearly_of(spec: str, reference: str, path: str = "") -> bool:

@@ -18,9 +18,9 @@ from modelpm.project.lock_rules import (
     LOCK_AGAIN,
     SIGNATURE,
     SOURCE,
-    Offence,
+    Violation,
     is_clearly_of,
-    offences,
+    violations,
 )
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
 from modelpm.text.spec import CatalogSpec, UriSpec
@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
     from modelpm.plugins.registry import Registry
 
 _BUILT_IN = "core"  # our own catalog, which names public repositories and files of packages only
-_DIR = "name a folder that is not there yet in `dir` of [settings] in models.toml, then run `modelpm lock`"
+_DIR = "name a new folder in `dir` of [settings] in models.toml, then run `modelpm lock`"
 _POLICIES = {LICENSE: Code.POLICY, SIGNATURE: Code.UNSIGNED}
 _SHOWN = 200  # characters of a reference
 
@@ -60,7 +60,7 @@ class Judge:
 
     known: Known
 
-    def offences(self, models: Iterable[LockedModel], manifest: Manifest | None) -> list[Offence]:
+    def violations(self, models: Iterable[LockedModel], manifest: Manifest | None) -> list[Violation]:
         """Return what is wrong with locked models, as far as manifest and lock tell; no catalog is opened.
 
         Args:
@@ -68,15 +68,15 @@ class Judge:
             manifest: None if only the lock counts.
         """
         models = tuple(models)
-        found = offences(models, manifest)
+        found = violations(models, manifest)
         for model in models:
             strange = next(self._strange(model), None)
             if strange is not None:
                 why = f"its source {strange} does not belong to its spec {_shown(model.requirement.text)}"
-                found.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
+                found.append(Violation(model.name, why, SOURCE, LOCK_AGAIN))
         return found
 
-    def entries(self, models: Iterable[LockedModel]) -> tuple[list[Offence], list[str]]:
+    def entries(self, models: Iterable[LockedModel]) -> tuple[list[Violation], list[str]]:
         """Hold models of catalogs against their entries.
 
         Returns:
@@ -89,9 +89,9 @@ class Judge:
                 for reference, certain in self._unnamed(model, spec):
                     why = f"its source {_shown(reference)} is not named by the catalog's entry of {model.model}"
                     if certain:
-                        refused.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
+                        refused.append(Violation(model.name, why, SOURCE, LOCK_AGAIN))
                     else:
-                        moved.append(f"{model.name}: {why}; `modelpm upgrade {model.name}` moves to what is")
+                        moved.append(f"{model.name}: {why}; `modelpm upgrade {model.name}` moves to it")
                     break  # one line a model
         return refused, moved
 
@@ -177,7 +177,7 @@ class Judge:
         return any(scheme in card.schemes for card in self.known.catalogs.cards(entry.catalog))
 
 
-def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Offence]:
+def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Violation]:
     """Return the folders that a view may not have, because they are there and another user's.
 
     The default folder is exempt: no text chose it, and nothing in it that is not ours is replaced.
@@ -189,13 +189,13 @@ def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedMod
     """
     models = tuple(models)
     return [
-        Offence("", f"its `dir` `{printable(name)}` is a folder that is there and that modelpm did not make", DIR, _DIR)
+        Violation("", f"its `dir` `{printable(name)}` is an existing folder that modelpm did not make", DIR, _DIR)
         for name in sorted({*named} - {"", DEFAULT_DIR})
         if is_foreign(root / name, models)
     ]
 
 
-def refuse(found: Iterable[Offence], lock: str) -> None:
+def refuse(found: Iterable[Violation], lock: str) -> None:
     """Raise what a lock may not say, if there is anything; what weighs most decides.
 
     Raises:

@@ -34,9 +34,9 @@ def incomplete(what: str, name: str, missing: Sequence[str], others: Sequence[Va
     """Return the error of a set that lacks files."""
     shown = "; ".join(shortened(lack, _LONG) for lack in missing[:_FEW])
     more = f" and {len(missing) - _FEW} more" if len(missing) > _FEW else ""
-    hints = [f"what is complete: {', '.join(spelled(what, v) for v in others[:_FEW])}"] if others else []
+    hints = [f"complete: {', '.join(spelled(what, v) for v in others[:_FEW])}"] if others else []
     return NotFound(
-        f"{what}: `{shortened(name, _LONG)}` is not complete; what is missing: {shown}{more}",
+        f"{what}: `{shortened(name, _LONG)}` is not complete; missing: {shown}{more}",
         code=Code.SHARD_MISSING,
         hints=[*hints, "tell the publisher, or look for another copy of the model"],
     )

@@ -47,7 +47,7 @@ def said_of_files(what: str, found: Completed) -> tuple[str, ...]:
         warnings.append(f"along with it come {names}, {binary_size(total_size(found.added))}: one set")
     if found.missing:
         lacks = "; ".join(shortened(lack, 200) for lack in found.missing[:_FEW])
-        warnings.append(f"{what} is not complete; what is missing: {lacks}")
+        warnings.append(f"{what} is not complete; missing: {lacks}")
     if len(found.variants) > 1:
         names = ", ".join(shortened(name, _LONG) for name in found.variants[:_FEW])
         more = ", …" if len(found.variants) > _FEW else ""

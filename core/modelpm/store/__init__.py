@@ -145,7 +145,7 @@ class Store:
 
     def _place(self, sha256: str) -> Place:
         """Return the file that stands for a blob: ours, or the first of a tier, or where ours would be."""
-        place = blobs.own(self.layout, sha256)
+        place = blobs.own_place(self.layout, sha256)
         if not self._others or os.path.lexists(place.path):
             return place
         return next((other for other, _ in self._in_tiers(sha256)), place)
@@ -171,7 +171,7 @@ class Store:
             exact: Whether its ctime must be the recorded one, too: only then it may get a new link without being
                 hashed. Any link and any rename, an edit too, changes the ctime.
         """
-        place = blobs.own(self.layout, sha256)
+        place = blobs.own_place(self.layout, sha256)
         if self.known.is_good(place, blobs.look(place.path), size, exact=exact):
             return True
         tiers = self._in_tiers(sha256) if self._others else ()

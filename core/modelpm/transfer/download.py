@@ -252,7 +252,7 @@ class Download:
             spans = comparison.unlike() if comparison is not None and not everything else ()
             ranges = [(0, END)] if everything else [(span.start, span.stop) for span in spans]
             if dropped := sum(partial.drop_copied(*each) for each in ranges):
-                reason = f"{binary_size(dropped)} of an older file may not be the same; they are fetched, too"
+                reason = f"{binary_size(dropped)} of an older file may not be the same; they are fetched again"
                 self._emit("file.retry", reason=reason, code=Code.DIGEST_MISMATCH, attempt=0, retries=0, wait=0.0)
                 digests = self._complete(partial, worker)
         return digests

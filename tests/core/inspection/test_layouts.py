@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.api.types import RemoteFile
@@ -385,7 +385,6 @@ def test_thousands_of_files_take_linear_time(paths: list[str]) -> None:
     assert large < max(0.5, 40 * small)  # quadratic would be 100 times
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.lists(
         st.one_of(

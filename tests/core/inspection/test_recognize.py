@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
@@ -119,7 +119,6 @@ def test_a_whisper_model_has_facts_and_other_ggml_files_are_recognized() -> None
     assert ggml.inspect(Memory(b"lmgg")).format == "ggml"  # the headers of other programs are shorter
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from(["m.gguf", "m.safetensors", "m.onnx", "m.pt", "m.npy", "m.bin", "m"]))
 def test_no_bytes_break_the_inspection(noise: bytes, name: str) -> None:
     INSPECTORS.inspect(Memory(noise), name)
@@ -127,7 +126,6 @@ def test_no_bytes_break_the_inspection(noise: bytes, name: str) -> None:
         INSPECTORS.inspect(Memory(start + noise), name)
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=40), max_size=20), st.integers(1, 16))
 def test_a_cursor_reads_what_a_file_would(words: list[bytes], first: int) -> None:
     data = b"".join(struct.pack("<Q", len(word)) + word for word in words) + b"line\nrest"

@@ -8,7 +8,7 @@ import gguf as official
 import numpy as np
 import pytest
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType, LlamaFileType
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.api.cursor import MalformedError, Memory
@@ -170,7 +170,6 @@ def test_thousands_of_damaged_tensors_are_few_lines() -> None:
     assert found.facts.tensors.count == count
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 400), st.integers(0, 255))
 def test_no_bytes_break_the_reader(tmp_path_factory: pytest.TempPathFactory, tail: bytes, at: int, value: int) -> None:
     gguf.inspect(Memory(b"GGUF\x03\0\0\0" + tail))

@@ -1,7 +1,7 @@
 import base64
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.api.cursor import Memory
@@ -112,7 +112,6 @@ def test_the_time_is_linear_in_the_nodes() -> None:
     assert exponent(make, onnx.inspect, 16_000) < LINEAR
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, len(OFFICIAL)), st.integers(0, 255))
 def test_no_bytes_break_the_walk(noise: bytes, at: int, value: int) -> None:
     onnx.inspect(Memory(noise))

@@ -5,7 +5,7 @@ import pickletools
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.api.cursor import Cursor, MalformedError, Memory
@@ -30,7 +30,6 @@ simple = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
 @given(simple, st.integers(0, 5))
 def test_opcodes_and_offsets_are_those_of_pickletools(thing: Any, protocol: int) -> None:
     data = pickle.dumps(thing, protocol)
@@ -53,7 +52,6 @@ class Watching(pickle.Unpickler):
         raise pickle.UnpicklingError
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.sampled_from(

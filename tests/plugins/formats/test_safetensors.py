@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
@@ -89,7 +89,6 @@ def test_a_header_of_a_million_tensors_is_refused_unread() -> None:
     assert "modelpm reads" in told(struct.pack("<Q", 80_000_000) + b'{"' + bytes(1000))
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=3), st.integers(0, 14))
 def test_verdicts_are_those_of_the_official_library(ranges: list[tuple[int, int]], size: int) -> None:
     data = file({f"t{number}": row(begin, end) for number, (begin, end) in enumerate(ranges)}, bytes(size))
@@ -101,7 +100,6 @@ def test_verdicts_are_those_of_the_official_library(ranges: list[tuple[int, int]
         assert not told(data)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader(tail: bytes) -> None:
     safetensors.inspect(Memory(tail))

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from modelpm.api import ModelpmError
@@ -185,7 +185,6 @@ def test_a_dictionary_beyond_the_bound_is_refused() -> None:
         unpacked("tar.xz", bytes(data))
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.sampled_from(["zip", "tar", "tar.gz", "tar.xz", "tar.bz2"]), st.data())
 def test_no_bytes_break_an_unpacker(kind: str, data: st.DataObject) -> None:
     packed = bytearray(PACKED[kind](FILES))

@@ -68,7 +68,7 @@ def register(command: Group) -> None:
 
     @command.verb(
         "refresh",
-        "Sign again that nothing is newer: for a daily job.",
+        "Renew the short-lived signatures, in a daily job.",
         "modelpm catalog refresh ./catalog --keys ~/catalog-keys",
     )
     @_DIR

@@ -138,7 +138,7 @@ def commit(
         StoreError: The system refuses; ``data`` is then where it was, or in place.
         IntegrityError: ``damaged``: a writer that no lock kept out put other bytes there.
     """
-    place = own(layout, sha256)
+    place = own_place(layout, sha256)
     blob, record = Path(place.path), Path(place.record)
     disk.make_folder(blob.parent, below=layout.root)
     disk.make_folder(record.parent, below=layout.root)
@@ -179,7 +179,7 @@ def _settle(known: Known, place: Place, sealed: os.stat_result, prefixes: Sequen
         )
 
 
-def own(layout: Layout, sha256: str) -> Place:
+def own_place(layout: Layout, sha256: str) -> Place:
     """Return where a blob of our own store is or would be."""
     return Place(sha256, layout.blob_name(sha256), layout.record_name(sha256), own=True)
 
