@@ -180,7 +180,7 @@ def test_the_second_signal_ends_a_process_at_once(clean_environ: dict[str, str],
         assert process.wait(30) == -signal.SIGINT
 
 
-def test_an_interruption_of_the_start_is_no_traceback(clean_environ: dict[str, str], tmp_path: Path) -> None:
+def test_an_interruption_of_the_start_prints_no_traceback(clean_environ: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal, sys\n"
         "class Pressed:\n"

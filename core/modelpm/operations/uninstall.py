@@ -90,7 +90,7 @@ class Uninstaller:
         return self._uninstall(model, leaving, user=user)
 
     def _uninstall(self, model: LockedModel, leaving: Sequence[str], *, user: str | None) -> Change:
-        """Take one model out and free its blobs; those of ``leaving`` go next, and are no reason to name."""
+        """Take one model out and free its blobs; those of ``leaving`` go next, and give no reason to stay."""
         with acting(
             self.bus,
             "uninstall",
