@@ -47,7 +47,7 @@ def env(clean_environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
 @pytest.mark.parametrize("line", ["--version", "list --jsn", "path nothing", "speak"])
 def test_a_forked_run_is_as_one_that_starts(warm: Warm, env: dict[str, str], tmp_path: Path, line: str) -> None:
     forked = warm.run(line.split(), env=env, cwd=tmp_path, timeout=60)
-    command = [COMMAND, *line.split()]
+    command = [str(COMMAND), *line.split()]
     started = subprocess.run(
         command, env=env, cwd=tmp_path, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
