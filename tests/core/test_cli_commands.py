@@ -320,7 +320,7 @@ def test_uninstall_says_what_stayed_and_why(run: Run) -> None:
     assert change["freed"] > 0
 
 
-def test_what_goes_in_the_same_run_is_no_reason_to_stay(run: Run) -> None:
+def test_what_goes_in_the_same_run_gives_no_reason_to_stay(run: Run) -> None:
     run("install", "tiny")
     run("install", "tiny", "--as", "twin")
     for args in (("--dry-run",), ()):

@@ -180,12 +180,15 @@ def test_the_second_signal_ends_a_process_at_once(clean_environ: dict[str, str],
         assert process.wait(30) == -signal.SIGINT
 
 
-def test_an_interruption_of_the_start_is_no_traceback(clean_environ: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("module", ["modelpm.cli.main", "ipaddress"])
+def test_an_interruption_of_the_start_prints_no_traceback(
+    clean_environ: dict[str, str], tmp_path: Path, module: str
+) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import os, signal, sys\n"
         "class Pressed:\n"
         "    def find_spec(self, name, path, target=None):\n"
-        "        if name == 'modelpm.cli.main':\n"
+        f"        if name == '{module}':\n"
         "            os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.meta_path.insert(0, Pressed())\n"
     )

@@ -29,10 +29,10 @@ class App(RootGroup):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_more: Any) -> Any:  # type: ignore[override] # one way to run
         """Run the command line and exit."""
         arguments = list(sys.argv[1:] if args is None else args)
-        for word in arguments:  # for every verb, option and error
-            withhold_in_url(word)
         code = 0
         try:
+            for word in arguments:  # for every verb, option and error
+                withhold_in_url(word)
             code = self._run(arguments, prog_name or "modelpm")
             sys.stdout.flush()  # what a plugin's command printed
         except UnwritableError as error:

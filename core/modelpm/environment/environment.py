@@ -99,7 +99,12 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         with self.held():
             before = self.read()
             if before.get(new) is not None:
-                raise UsageError(f"`{new}` is the name of another model", code=Code.NAME_TAKEN, name=new)
+                raise UsageError(
+                    f"`{new}` is the name of another model",
+                    code=Code.NAME_TAKEN,
+                    name=new,
+                    hints=["`modelpm list` shows the names that are taken"],
+                )
             renamed = replace(model, name=new)
             text = self.rendered(before.changed(put=[renamed], drop=[model.name]))
             self.view.rename(model.name, new)

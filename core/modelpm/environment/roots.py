@@ -72,8 +72,9 @@ class Standing:
     def _last(self) -> str:
         if self.record.seen is None:
             return "not there now"
+        earlier = "an earlier one there, " if self.is_lock_there else ""  # as after `rm -r models` and a sync
         host = f" by {self.record.place.host}" if self.is_elsewhere and self.record.place else ""
-        return f"last seen on {time.strftime('%Y-%m-%d', time.localtime(self.record.seen))}{host}"
+        return f"{earlier}last seen on {time.strftime('%Y-%m-%d', time.localtime(self.record.seen))}{host}"
 
 
 @dataclass(frozen=True, slots=True)

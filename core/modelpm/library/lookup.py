@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from modelpm.environment.environment import Environment
 from modelpm.environment.query import find_installed, models_named
 from modelpm.errors import ModelpmError, NotFound, UsageError
+from modelpm.library.arguments import as_list
 from modelpm.library.reader import Reader
 from modelpm.library.services import Services
 from modelpm.project.discovery import find_governing
@@ -109,7 +110,7 @@ class Lookup(Reader):
             rows += more
         return Result(rows=tuple(rows), errors=tuple(errors), warnings=services.warnings.taken())
 
-    def outdated(self, names: Sequence[str] = ()) -> "Result[Outdated]":
+    def outdated(self, names: str | Sequence[str] = ()) -> "Result[Outdated]":
         """Return a row for each model with a newer version, and an error for each that could not be checked.
 
         Raises:
@@ -118,7 +119,7 @@ class Lookup(Reader):
         from modelpm.operations.upgrade import outdated
 
         services = self._services
-        result = outdated(services.resolver(), models_named(self.environment, names), services.bus)
+        result = outdated(services.resolver(), models_named(self.environment, as_list(names)[0]), services.bus)
         return result.with_warnings(services.warnings.taken())
 
     def show(

@@ -215,7 +215,7 @@ class Manager(Carrying):
 
     def upgrade(
         self,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         *,
         latest: bool = False,
         dry_run: bool = False,
@@ -226,7 +226,7 @@ class Manager(Carrying):
         """Upgrade models to the newest version that their specs allow; if one fails, the others are still upgraded.
 
         Args:
-            names: Names of models; none means all.
+            names: Names of models, or one name; none means all.
             latest: Whether to rewrite specs that do not allow the newest release.
             dry_run: Only report what would be done.
             on_progress: As of :meth:`install`.
@@ -238,7 +238,7 @@ class Manager(Carrying):
         """
         from modelpm.operations.upgrade import upgrade
 
-        services, models = self._services, models_named(self.environment, names)
+        services, models = self._services, models_named(self.environment, as_list(names)[0])
         call = services.call(on_progress, user, cancelled)
         if not dry_run:
             services.open_store()
@@ -248,7 +248,7 @@ class Manager(Carrying):
 
     def verify(
         self,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         *,
         quick: bool = False,
         subset: str = "",
@@ -264,7 +264,7 @@ class Manager(Carrying):
         """Hash the stored files again and return a row for each; only ``repair`` uses the network.
 
         Args:
-            names: Names of models; none means all.
+            names: Names of models, or one name; none means all.
             quick: Whether to hash only files whose size, time or inode changed.
             subset: A part of the files: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to fetch the damaged parts of bad files again.
@@ -289,7 +289,7 @@ class Manager(Carrying):
         checking = services.call(on_progress, user, call.cancelled, remember=False)
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
-        for environment, models in models_named_in(places, names):
+        for environment, models in models_named_in(places, as_list(names)[0]):
             verifier = Verifier(environment, checking)
             found = verifier.verify(models, quick=quick, part=part, on_bytes=on_bytes)
             if repair and not all(row.ok for row in found):

@@ -13,7 +13,7 @@ from modelpm.project.files import Site, State
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.resolver import Resolver
-from modelpm.text.spec import CatalogSpec
+from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
 
@@ -64,6 +64,13 @@ class Addition:
                     name=found.name,
                 )
             wanted[found.name] = there or found.requirement
+            if (
+                there is None
+                and isinstance(found.requirement.spec, UriSpec)
+                and found.requirement.spec.scheme == "file"
+            ):
+                place = found.requirement.text
+                self.locker.call.bus.warn(f"`{found.name}` is read from {place}, which other machines may not have")
         self.names[:] = wanted
         return with_models(text, str(self.site.manifest), self.site.table, wanted, self.group, self.allow)
 

@@ -207,9 +207,8 @@ class Changer:
     def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
         if not intent.sync:
             return ()
-        view, everything = self.environment.view, intent.everything
-        models = () if intent.only else kept_current(lock, view, intent.groups, everything=everything)
-        return tuple(m for m in lock.models if m in models or m.name in intent.also)
+        kept = () if intent.only else kept_current(lock, self.environment, intent.groups, everything=intent.everything)
+        return tuple(m for m in lock.models if m in kept or m.name in intent.also)
 
     def _bring(self, models: Sequence[LockedModel], *, careful: bool) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not.

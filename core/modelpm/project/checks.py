@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm.environment.environment import Environment
-from modelpm.environment.view import View
 from modelpm.errors import CheckFailedError, Code, ModelpmError, UsageError
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
@@ -64,7 +63,7 @@ def drifted(site: "Site", reasons: "Sequence[Reason]", why: str) -> CheckFailedE
 
 
 def kept_current(
-    lock: Lock, view: View, groups: Collection[str] = (), *, everything: bool = False
+    lock: Lock, environment: Environment, groups: Collection[str] = (), *, everything: bool = False
 ) -> tuple[LockedModel, ...]:
     """Return the models of a sync: the selected ones, and those that the view already shows.
 
@@ -73,7 +72,7 @@ def kept_current(
     from modelpm.project.drift import selected
 
     chosen = {m.name for m in selected(lock, groups, everything=everything)}
-    shown = view.strays(chosen)
+    shown = environment.view.strays(chosen)
     return tuple(m for m in lock.models if m.name in chosen or m.name in shown)
 
 
