@@ -33,17 +33,11 @@ def outdated(resolver: Resolver, models: Sequence[LockedModel], bus: Bus) -> Res
         models: The locked models.
         bus: Gets a warning for each model for which only the bytes tell.
     """
-    rows, errors = [], []
+    rows: list[Outdated] = []
+    errors: list[ModelpmError] = []
     for model in models:
-        try:
+        with _collecting(model, errors, bus):
             row = _row(resolver, model, bus)
-        except Interrupted:
-            raise
-        except ModelpmError as error:
-            if not _stays(model, error, bus):
-                error.details.setdefault("name", model.name)
-                errors.append(error)
-        else:
             rows += [row] if row is not None else []
     return Result(rows=tuple(rows), errors=tuple(errors))
 
