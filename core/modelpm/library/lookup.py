@@ -21,7 +21,8 @@ if TYPE_CHECKING:  # start-up
     from modelpm.plugins.kinds.audit import GuardedLog
     from modelpm.plugins.registry import Registry
     from modelpm.results.catalogs import Found
-    from modelpm.results.report import Details, Holder, Outdated, Result
+    from modelpm.results.details import Details
+    from modelpm.results.report import Holder, Outdated, Result
     from modelpm.store import Store
 
 _FITTING = ":auto"

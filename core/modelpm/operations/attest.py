@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from modelpm import disk
 from modelpm.api.attesting import Attestation, Claim, Trusted
@@ -17,9 +17,11 @@ from modelpm.inspection.layouts.choose import ALL
 from modelpm.lockfile.model import LockedModel
 from modelpm.plugins.kinds.attestor import KIND, GuardedAttestor
 from modelpm.plugins.registry import Registry
-from modelpm.project.rules import SignatureRule
 from modelpm.results.report import Verified
 from modelpm.text.untrusted import printable
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.project.rules import SignatureRule
 
 _MOST: Final = 16 << 20  # bytes of a signature, which has a line for each file
 _MOST_KEY: Final = 1 << 20
@@ -73,7 +75,7 @@ class Signatures:
     required: bool = False
     models: frozenset[str] = frozenset()
 
-    def of_project(self, rule: SignatureRule | None, root: Path) -> "Signatures":
+    def of_project(self, rule: "SignatureRule | None", root: Path) -> "Signatures":
         """Return the judge of a project's models: by its own rule, if it has one."""
         if rule is None:
             return self

@@ -1,4 +1,4 @@
-"""Rename: another name in lock and view, and in what is known of other folders; no byte moves."""
+"""Rename: another name in the lock, the view and the records of other folders; no byte moves."""
 
 from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
@@ -13,8 +13,8 @@ def rename(environment: Environment, bus: Bus, model: LockedModel, new: str, *, 
     """Give an installed model another name.
 
     Args:
-        environment: Where it is.
-        bus: Is told before and after.
+        environment: Its environment.
+        bus: Gets the act.
         model: The model.
         new: Its new name.
         user: The user whom the audit log names.

@@ -18,11 +18,11 @@ from modelpm.text.untrusted import few
 
 @dataclass(frozen=True, slots=True)
 class Freeing:
-    """What happens to the blobs of models that are taken out: the plan of a dry run, and of the act.
+    """The plan for the blobs of removed models, in a dry run and in the act.
 
     Attributes:
-        blobs: SHA-256 of those that nothing else needs.
-        note: Why others stay.
+        blobs: SHA-256 of the blobs that nothing else needs.
+        note: Why the others stay.
     """
 
     blobs: tuple[str, ...]
@@ -31,13 +31,13 @@ class Freeing:
 
 @dataclass(frozen=True, slots=True)
 class Uninstaller:
-    """Takes models out of an environment.
+    """Uninstalls models of an environment.
 
     Attributes:
-        environment: Where they are.
-        bus: Is told before and after.
-        project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
-        with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
+        environment: The environment.
+        bus: Gets the acts.
+        project: The project around the current folder, which counts even if the store does not know it.
+        with_dir: Whether to remove also the files that ``install --dir`` put into other folders.
     """
 
     environment: Environment
@@ -46,7 +46,7 @@ class Uninstaller:
     with_dir: bool = False
 
     def each(self, names: Sequence[str], *, dry_run: bool, user: str | None) -> Result[Any]:
-        """Take several models out, or say what that would do; if one fails, the others are still finished."""
+        """Uninstall several models, or report it in a dry run; if one fails, the others are still removed."""
         changes: list[Change] = []
         errors: list[ModelpmError] = []
         if not dry_run:
@@ -90,7 +90,7 @@ class Uninstaller:
         return self._uninstall(model, leaving, user=user)
 
     def _uninstall(self, model: LockedModel, leaving: Sequence[str], *, user: str | None) -> Change:
-        """Take one model out and free its blobs; those of ``leaving`` go next, and give no reason to stay."""
+        """Uninstall one model and free its blobs; the note does not name models of ``leaving``, which are next."""
         with acting(
             self.bus,
             "uninstall",
@@ -107,7 +107,7 @@ class Uninstaller:
         return Change.of("uninstall", model, freed=freed, note=_joined(note, _left([*changed, *kept]), shown))
 
     def _uninstall_shown(self, name: str, *, user: str | None) -> Change | None:
-        """Remove what other folders show of a model that is not installed any more; None if none does."""
+        """Remove the files of a model that is no longer installed from other folders; None if there are none."""
         shelves = self._roots.shelves_of(name)
         if not shelves:
             return None
@@ -122,7 +122,7 @@ class Uninstaller:
         return Change.of("uninstall", name, model=name, freed=freed, note=_joined(note, _left(kept), shown))
 
     def _told(self, model: LockedModel, before: Sequence[str], leaving: Sequence[str]) -> Change:
-        """Return the change that :meth:`_uninstall` makes once the models of the names ``before`` are out."""
+        """Return the change that :meth:`_uninstall` makes after the models ``before`` are removed."""
         gone = [*before, model.name]
         try:
             freeing = self._freeing([f.sha256 for f in model.files], gone, gone if self.with_dir else ())
@@ -134,16 +134,16 @@ class Uninstaller:
         return Change.of("uninstall", model, freed=freed, note=_joined(note, self._shown(model.name, remove=False)[0]))
 
     def _freeing(self, digests: Sequence[str], gone: Sequence[str], dirs_of: Sequence[str] = ()) -> Freeing:
-        """Decide what is freed of some blobs.
+        """Plan which of some blobs to free.
 
         Args:
             digests: Their SHA-256.
-            gone: Models that are, or will be, out.
-            dirs_of: Those of them whose files in other folders will be removed, too; not what is removed already, for
+            gone: Models that are removed, or will be.
+            dirs_of: Those of them whose files in other folders will be removed, too; not those already removed, because
                 a file that stayed there still needs its blob.
 
         Raises:
-            StoreError: What a root needs is not known.
+            StoreError: It is unknown what a root needs.
         """
         needed = self._roots.others(gone, without_dirs_of=dirs_of)
         return Freeing(tuple(d for d in dict.fromkeys(digests) if d not in needed), _kept(digests, needed))
@@ -157,7 +157,7 @@ class Uninstaller:
         return Roots(self.environment, () if self.project is None else (self.project,))
 
     def _shown(self, name: str, *, remove: bool) -> tuple[str, list[str]]:
-        """Say what other folders show of a model; return what stays there though it was to be removed."""
+        """Report the files of a model in other folders; return those that stay although they should be removed."""
         parts, kept, apps = [], list[str](), list[str]()
         for shelf in self._roots.shelves_of(name):
             files = shelf.files_of(name)
@@ -199,10 +199,10 @@ def _left(keys: list[str]) -> str:
 
 
 def _stays(error: StoreError) -> str:
-    """Say why nothing was freed; the model is out all the same.
+    """Return why nothing was freed; the model is removed anyway.
 
     Raises:
-        StoreError: It has nothing to do with who needs what.
+        StoreError: The failure has another cause.
     """
     if error.code == Code.LOCK_TIMEOUT:
         return "its bytes stay for now: another modelpm is at work; `modelpm prune` frees them later"

@@ -1,7 +1,7 @@
 """The registry: every root that needs blobs of this store, each in a file in ``projects/``.
 
-The folder's name and the first five keys of a record are those of earlier versions: these versions on the same store
-count what this one remembers, and their records, which have neither id nor place, are read and replaced here.
+Earlier versions use the same folder and the same first five keys, so they respect the records of this version on the
+same store. This version reads and replaces their records, which have neither id nor place.
 """
 
 import contextlib
@@ -31,13 +31,13 @@ from modelpm.text.untrusted import check_path
 
 
 def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> RootRecord | None:
-    """Return the record that must be written for an environment; None if the one that is there is good enough.
+    """Return the record to write for an environment; None if the existing one is good enough.
 
     Args:
         layout: The store.
-        root: The environment; its folder is there.
+        root: The environment; its folder exists.
         now: Seconds since 1970.
-        also: Digests that it is about to count on.
+        also: Digests that it is about to need.
 
     Raises:
         StoreError: The lock or its folder cannot be read.
@@ -53,12 +53,12 @@ def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> R
         return new
     if known.digests >= new.digests and known.root == root and 0 <= now - (known.seen or 0) < FRESH:
         return None
-    # A blob that another process is about to link is in no lock yet; and a damaged lock no longer says what was linked.
+    # No lock names a blob that another process is about to link; a damaged lock does not name linked blobs.
     return RootRecord(root, known.digests | new.digests, new.text, new.seen, new.id, new.place)
 
 
 def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> None:
-    """Take note that an environment counts on this store; see :func:`due`.
+    """Record that an environment uses this store; see :func:`due`.
 
     Raises:
         StoreError: The lock cannot be read, or the store cannot be written.
@@ -73,14 +73,14 @@ def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ())
 
 
 def freshen(layout: Layout, root: Root, now: float) -> None:
-    """Note in the mark of a root that its record is fresh, if that can be written."""
+    """Mark the record of a root as fresh, if the mark can be written."""
     with contextlib.suppress(OSError):
         record = RootRecord(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))
         marks.touch(root.view, root.lock, layout.project(record.key), now)
 
 
 def _supersede(layout: Layout, record: RootRecord, texts: Collection[str]) -> None:
-    """Remove what is known of the same root from before it had an id, or from an earlier version."""
+    """Remove older records of the same root: without an id, or from an earlier version."""
     place = record.place
     nameless = RootRecord(record.root, frozenset(), place=place)
     if record.id and (known := load(layout.project(nameless.key))) is not None and known.place == place:
@@ -131,7 +131,7 @@ def listing(layout: Layout) -> Iterator[RootRecord]:
     """Yield every record, in the order of the paths.
 
     Raises:
-        StoreError: One of the files, which it names, cannot be read: which blobs it protects is then unknown.
+        StoreError: A record cannot be read, so the blobs that it protects are unknown; the message names it.
     """
     found = []
     for path in _files(layout):
@@ -162,7 +162,7 @@ def _files(layout: Layout) -> list[Path]:
 
 
 def load(path: Path) -> RootRecord | None:
-    """Read a record; None if there is none, or nothing that makes sense."""
+    """Read a record; None if it is missing or invalid."""
     import json
 
     try:
@@ -194,10 +194,10 @@ def _parsed(found: Mapping[str, Any]) -> RootRecord:
 
 
 def begin(layout: Layout, now: float) -> None:
-    """Say, once, that the records of a store are complete.
+    """Mark once that the records of a store are complete.
 
-    A store with blobs and without any record was restored without its records: the roots that need its blobs are
-    unknown, and so all blobs are held as those of a root that was seen now.
+    A store with blobs but without any record was restored without its records: the roots that need its blobs are
+    unknown, so a record of an unknown root, seen now, holds all blobs.
 
     Raises:
         StoreError: The system refuses.
