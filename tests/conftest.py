@@ -27,7 +27,7 @@ _STARTING_NAMES = {
     "FaultServer", "Trial", "installation", "multiprocessing", "pty", "raw_server", "running_hub", "signal", "socket",
     "subprocess", "threading",
 }  # fmt: skip
-_STARTING_FIXTURES = {"among_strangers", "distributions", "hub", "installed", "modelpm", "wheel"}
+_STARTING_FIXTURES = {"among_strangers", "distributions", "hub", "installed", "modelpm", "warm", "wheel"}
 
 
 def pytest_configure(config: pytest.Config) -> None:

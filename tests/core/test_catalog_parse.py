@@ -230,6 +230,7 @@ def test_hostile_toml_fails_fast(case: str) -> None:
     assert time.process_time() - begun < 20  # cubic parsing takes minutes here; coverage makes ours a few seconds
 
 
+@pytest.mark.no_cover  # it measures time
 def test_a_whole_mebibyte_of_depth_within_the_cap_is_read_in_time() -> None:
     begun = time.process_time()
     with pytest.raises(UsageError, match="schema"):

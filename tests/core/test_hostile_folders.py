@@ -179,6 +179,7 @@ LOCKS = {
 
 
 @pytest.mark.parametrize("case", LOCKS)
+@pytest.mark.no_cover  # it measures time
 def test_no_lock_takes_more_than_linear_time(case: str) -> None:
     def work(text: str) -> None:
         try:

@@ -194,6 +194,7 @@ def test_a_long_text_is_cut_for_a_message(text: str) -> None:
 
 
 @pytest.mark.parametrize("char", ["a", "\u200b", "❤\ufe0f", "\ufe0f", "/", "\U000e0041"])
+@pytest.mark.no_cover  # it measures time
 def test_a_name_costs_linear_time(char: str) -> None:
     def work(text: str) -> None:
         printable(text)

@@ -21,7 +21,8 @@ PACKAGES = sorted(
 )
 
 
-@pytest.fixture(params=["wheel from the sdist", "editable"])
+# The tests run in an editable installation already.
+@pytest.fixture(params=["wheel from the sdist", pytest.param("editable", marks=pytest.mark.marathon)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Installation:
     if request.param == "editable":
         return installation(tmp_path / "editable", "-e", str(ROOT))

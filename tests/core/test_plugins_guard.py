@@ -142,6 +142,7 @@ def test_an_error_of_the_plugins_own_class_becomes_ours() -> None:
     assert caught.value.details == {"a": 1}
 
 
+@pytest.mark.no_cover  # it measures time
 def test_a_long_text_of_a_plugin_costs_linear_time() -> None:
     def work(error: BaseException) -> None:
         with pytest.raises(ModelpmError, check=coded("plugin")):

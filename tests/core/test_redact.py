@@ -93,6 +93,7 @@ def test_no_query_and_no_password_survives(host: str, path: str, rest: str) -> N
         "https://u:" + " @" * 100_000,
     ],
 )
+@pytest.mark.no_cover  # it measures time
 def test_any_text_is_cleaned_in_linear_time(text: str) -> None:
     withhold("s3cret-of-this-test")
     begin = time.process_time()

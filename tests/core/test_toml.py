@@ -33,6 +33,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.no_cover  # it measures time
 def test_no_text_takes_more_than_linear_time(case: str) -> None:
     def work(text: str) -> None:
         with suppress(TomlError):
@@ -264,6 +265,7 @@ LONG: dict[str, Callable[[int], str]] = {  # within the caps: a line is only loo
 
 
 @pytest.mark.parametrize("case", LONG)
+@pytest.mark.no_cover  # it measures time
 def test_a_line_is_found_in_linear_time(case: str) -> None:
     def work(text: str) -> None:
         assert not Table({}, text).line("gone")

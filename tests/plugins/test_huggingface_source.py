@@ -91,6 +91,7 @@ def test_the_next_page_is_the_link_that_says_so(header: str, target: str) -> Non
 
 
 @pytest.mark.parametrize("piece", ["<a>;", "<", "<a", "<a>; rel=", "rel=", "<a>; rel= ", '<a>,"'])
+@pytest.mark.no_cover  # it measures time
 def test_a_link_header_costs_linear_time(piece: str) -> None:
     assert exponent(lambda n: piece * n, next_page, 32_000) < LINEAR
 

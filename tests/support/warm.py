@@ -64,16 +64,11 @@ class Warm:
             tempfile.TemporaryFile() as stdout,
             tempfile.TemporaryFile() as stderr,
             Path(os.devnull).open("rb") as stdin,
-            ask(
-                self._place,
-                arguments,
-                env=env,
-                cwd=cwd,
-                files=[stdin.fileno(), stdout.fileno(), stderr.fileno()],
-                timeout=timeout,
-            ) as told,
+            ask(self._place, arguments, env=env, cwd=cwd, files=[f.fileno() for f in (stdin, stdout, stderr)]) as asked,
+            asked.makefile() as told,
         ):
             pid = int(told.readline())
+            asked.settimeout(timeout)
             try:
                 code = int(told.readline())
             except TimeoutError:

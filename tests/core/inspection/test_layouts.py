@@ -371,6 +371,7 @@ def test_files_beside_the_weights_have_their_roles() -> None:
     ],
     ids=["parts", "beside", "gguf", "projectors", "voices", "onnx", "diffusers", "shards", "deep", "genai", "adapters"],
 )
+@pytest.mark.no_cover  # it measures time
 def test_thousands_of_files_take_linear_time(paths: list[str]) -> None:
     def cost(count: int) -> float:
         step = len(paths) // count
@@ -412,6 +413,7 @@ def test_any_names_get_an_answer_and_no_file_is_lost(paths: list[str], asked: st
             assert {f.path for f in decision.files} <= set(paths)
 
 
+@pytest.mark.no_cover  # it measures time
 def test_ten_thousand_files_are_read_in_seconds() -> None:
     begin = time.thread_time()
     layout = layout_of(listing(*[f"q/m{i}-Q4_K_M.gguf" for i in range(10_000)]))
@@ -427,6 +429,7 @@ def test_components_keep_the_order_of_the_listing() -> None:
 
 
 @pytest.mark.parametrize("character", ["a", "Q4_", "-", ".", "/", "_q4", "-00001-of-00002", "Q4_K_M.gguf"])
+@pytest.mark.no_cover  # it measures time
 def test_long_names_are_read_in_bounded_time(character: str) -> None:
     begin = time.thread_time()
     layout = layout_of(listing(*[character * 5_000 + f"{i}.gguf" for i in range(8)]))

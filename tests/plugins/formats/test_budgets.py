@@ -134,6 +134,7 @@ def test_json_is_bounded_by_its_values() -> None:
     ],
     ids=["members", "tuples", "imports", "import", "dicts", "memo", "entries", "bytes", "nested", "heads", "many"],
 )
+@pytest.mark.no_cover  # it measures time
 def test_no_file_takes_longer_than_some_seconds(make: Callable[[], bytes]) -> None:
     data = Memory(make())
     began = time.process_time()

@@ -123,6 +123,7 @@ def test_150_000_tokens_read_fast_and_in_few_pieces() -> None:
     assert len(source.asked) <= 3
 
 
+@pytest.mark.no_cover  # it measures time
 def test_the_time_is_linear_in_the_tokens() -> None:
     assert exponent(lambda tokens: Memory(vocabulary(tokens) + bytes(4096)), gguf.read, 200_000) < LINEAR
 

@@ -105,6 +105,7 @@ def test_a_hostile_model_is_a_finding(data: bytes, message: str) -> None:
     assert message in told(data)
 
 
+@pytest.mark.no_cover  # it measures time
 def test_the_time_is_linear_in_the_nodes() -> None:
     def make(count: int) -> Memory:
         return Memory(model(field(1, field(1, b"x") + field(4, b"Relu")) * count))

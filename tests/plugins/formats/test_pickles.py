@@ -334,6 +334,7 @@ def test_ten_million_operations_end_at_the_bound() -> None:
     assert time.process_time() - began < 8
 
 
+@pytest.mark.no_cover  # it measures time
 def test_the_time_is_linear_in_the_operations() -> None:
     def make(count: int) -> Memory:
         return Memory(pickle.dumps({f"layer.{number}": [number, {"a": (1, 2)}] for number in range(count)}, 2))

@@ -77,6 +77,7 @@ def test_a_hostile_header_is_a_finding_and_the_official_library_refuses_it(data:
         load(data)
 
 
+@pytest.mark.no_cover  # it measures time
 def test_the_time_is_linear_in_the_tensors() -> None:
     def make(count: int) -> Memory:
         table = {f"model.layers.{number}.weight": row(number, number + 1) for number in range(count)}
