@@ -96,6 +96,17 @@ def test_a_lock_that_leads_out_is_refused(project: Project, home: Path, tmp_path
         reopened(home, project.root).sync(locked=True)
 
 
+def test_a_bundle_of_such_a_project_can_be_imported_by_a_user(project: Project, home: Path, tmp_path: Path) -> None:
+    project.add(["file:./weights/m%20one.gguf"], name="one")
+    Manager(home=home).bundle(tmp_path / "b.bundle", project=reopened(home, project.root))
+    with Manager(home=home / "other") as manager:
+        manager.import_(tmp_path / "b.bundle")
+        assert manager.path("one").is_file()
+        assert manager.outdated().errors == manager.upgrade().errors == ()
+        result = manager.outdated()
+    assert result.warnings == ("one stays as it is: file:./weights/m%20one.gguf is a file of another project",)
+
+
 def test_it_is_for_projects_only(home: Path) -> None:
     with Manager(home=home) as manager, pytest.raises(UsageError, match="is not a model") as refused:
         manager.install("file:./weights")

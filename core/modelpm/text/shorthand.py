@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import unquote
 
 from modelpm.errors import UsageError
 from modelpm.text.pasted import hub_spec
@@ -35,7 +36,7 @@ def full_spec(text: str, endpoint: str, catalogs: Collection[str]) -> str:
         return f"hf://{hub['repo']}" if hub["repo"] else hub_spec(hub["page"], endpoint) or text
     if half := _HALF.fullmatch(text):
         return f"hf://{half['rest']}"
-    local = text.removeprefix("file:") if text.startswith("file:./") else text  # as a manifest writes it
+    local = unquote(text.removeprefix("file:")) if text.startswith("file:./") else text  # as a manifest writes it
     if local in {".", ".."} or local.startswith(_PATHS):
         return _of_path(local)
     if _REPO.fullmatch(text) and text.partition("/")[0].lower() not in catalogs:
