@@ -8,7 +8,7 @@ from modelpm.api.attesting import Attestation, Attestor, Claim, Trusted
 from modelpm_signing.bundle import Malformed, parse
 from modelpm_signing.statement import findings
 
-_EXTRA = "pip install 'modelpm[sign]'"
+_EXTRA = "pip install 'modelpm[signatures]'"
 
 
 @hookimpl

@@ -56,7 +56,7 @@ def among_strangers(shared: Path, wheel: Path) -> Installation:
     """Return an environment with the wheel and every stranger's plugin."""
 
     def make(folder: Path) -> None:
-        made = installation(folder, f"{wheel}[sign]")
+        made = installation(folder, f"{wheel}[signatures]")
         wheels = folder / "strangers"
         subprocess.run([sys.executable, "-c", _BUILD, wheels, *STRANGERS], check=True, capture_output=True)
         pip(made, "--no-deps", *map(str, sorted(wheels.glob("*.whl"))))

@@ -223,7 +223,7 @@ def test_without_pyyaml_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(UsageError) as caught:
         entries_in(gallery(1), "g.yaml")
-    assert caught.value.hints == ("pip install 'modelpm[gallery]'",)
+    assert caught.value.hints == ("pip install 'modelpm[yaml]'",)
 
 
 def test_a_gallery_that_is_too_large_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -259,7 +259,7 @@ def test_nothing_elsewhere_answers_for_a_catalog_before_it(home: Path, site: Sit
             manager.catalog_list.update()
         assert state_of(home)["gone"] == ["a", "al"]
         with Manager(home=home) as manager:
-            with pytest.raises(NotFound, match="`acme` had that model and has it no more") as gone:
+            with pytest.raises(NotFound, match="`acme` no longer has that model") as gone:
                 manager.show("a")
             assert "`later/a`" in gone.value.hints[0]
             assert manager.show("later/a").rows[0].title == "Squatter"
@@ -292,7 +292,7 @@ def test_one_bad_entry_costs_one_line_once(tmp_path: Path) -> None:
             seen.append([w for w in result.warnings if "mine" in w])
             assert sum(row.catalog == "mine" for row in result.rows) == 48
     assert len(seen[0]) == 1
-    assert "`mine/m7`, and 1 more cannot be read" in seen[0][0]
+    assert "`mine/m7` cannot be read and is left out, and so is 1 more: " in seen[0][0]
     assert seen[1] == []
     with Manager(home=home) as manager:
         assert sum(c.state == "fail" and "m7" in c.text for c in manager.maintenance.doctor()) == 1

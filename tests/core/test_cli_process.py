@@ -91,7 +91,7 @@ def test_the_module_runs_like_the_command(clean_environ: dict[str, str]) -> None
 
 def test_a_reader_that_has_seen_enough_is_no_failure_to_talk_about(clean_environ: dict[str, str]) -> None:
     with subprocess.Popen(
-        [COMMAND, "search"], env=clean_environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [COMMAND, "search", "--no-progress"], env=clean_environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None

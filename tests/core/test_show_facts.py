@@ -241,7 +241,7 @@ def test_what_is_installed_is_shown_without_its_source(home: Path, repo: Hub, as
         shown = manager.show(asked).rows[0]
     (only,) = shown.variants
     assert (only.name, only.installed, only.parameters, only.context_length) == ("q8_0", True, 4096, 40_960)
-    assert "cannot be asked" in shown.notes[0]
+    assert shown.notes[0] == "its source does not answer; this is the installed version"
     assert repo.seen == []
 
 

@@ -215,7 +215,7 @@ class Catalogs:
                 self._problems[f"{opened.name}/{row.id}"] = UsageError(row.problem, code=Code.INVALID_CATALOG)
         if built.fresh:
             first, more = built.fresh[0], len(built.fresh) - 1
-            others = f", and so are {more} more" if more else ""
+            others = f", and so {'is' if more == 1 else 'are'} {more} more" if more else ""
             audit = f"`modelpm catalog audit {opened.name}` lists what is wrong"
             self._bus.warn(
                 f"the model `{opened.name}/{first.id}` cannot be read and is left out{others}: {first.problem}; {audit}"

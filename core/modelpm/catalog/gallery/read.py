@@ -27,7 +27,7 @@ def entries_in(data: bytes, origin: str) -> list[Mapping[str, Any]]:
     try:
         import yaml
     except ImportError:
-        raise UsageError(_NEEDS, hints=["pip install 'modelpm[gallery]'"]) from None
+        raise UsageError(_NEEDS, hints=["pip install 'modelpm[yaml]'"]) from None
     base: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # without libyaml it takes ten times as long
 
     class Loader(base):  # type: ignore[misc]
