@@ -48,8 +48,9 @@ if TYPE_CHECKING:
     from modelpm.library.project import Project
     from modelpm.queue.job import Job, JobStatus
     from modelpm.results.catalogs import CatalogRow, Found
+    from modelpm.results.details import Details
     from modelpm.results.installed import InstalledModel
-    from modelpm.results.report import Change, Details, Holder, Outdated, Result, Verified
+    from modelpm.results.report import Change, Holder, Outdated, Result, Verified
 
 __version__ = "0.1.0"
 
@@ -75,7 +76,8 @@ _HOMES = {
     "modelpm.queue.job": ("Job", "JobStatus"),
     "modelpm.results.installed": ("InstalledModel",),
     "modelpm.results.catalogs": ("CatalogRow", "Found"),
-    "modelpm.results.report": ("Change", "Details", "Holder", "Outdated", "Result", "Verified"),
+    "modelpm.results.details": ("Details",),
+    "modelpm.results.report": ("Change", "Holder", "Outdated", "Result", "Verified"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,7 +1,7 @@
-"""The error families, grouped by whose fault it is; each has a stable ``code`` and the exit code of the command line.
+"""The error families, grouped by cause; each error has a stable ``code`` and an exit code of the command line.
 
-A message says what failed and why; ``hints`` say what to do next. A ``ModelpmError`` is shown without a traceback;
-anything else that reaches the top is a bug.
+A message says what failed and why; ``hints`` say what to do next. The command line prints a ``ModelpmError`` without a
+traceback; any other exception is a bug.
 """
 
 from collections.abc import Sequence
@@ -12,22 +12,22 @@ from typing import Any, ClassVar, Self
 from modelpm.network.redact import cleaned, without_secrets
 
 PRECEDENCE = (130, 4, 8, 7, 5, 2, 3, 1, 6)
-"""Exit codes by gravity: of several failures in one run, the first of these decides."""
+"""Exit codes by severity: if several things fail in one run, the first of these wins."""
 
 
 class Code(StrEnum):
-    """Every kind of failure that modelpm knows; plugins may add codes of their own.
+    """Every kind of failure in modelpm; plugins may add their own codes.
 
     Attributes:
-        exit_code: What the command line exits with.
-        meaning: What happened, in one line.
+        exit_code: The exit code of the command line.
+        meaning: The failure, in one line.
     """
 
     exit_code: int
     meaning: str
 
     def __new__(cls, value: str, exit_code: int, meaning: str) -> Self:
-        """Make a text that knows its exit code and what it means."""
+        """Make a text that has an exit code and a meaning."""
         code = str.__new__(cls, value)
         code._value_ = value
         code.exit_code, code.meaning = exit_code, meaning
@@ -51,7 +51,7 @@ class Code(StrEnum):
     LOCK_UNREADABLE = "lock_unreadable", 2, "`models.lock` cannot be read"
     LOCK_FULL = "lock_full", 2, "`models.lock` would be larger than modelpm reads"
     LOCK_TOO_NEW = "lock_too_new", 2, "a newer modelpm wrote `models.lock`"
-    LOCK_TWICE = "lock_twice", 2, "a name or a path stands twice in `models.lock`"
+    LOCK_TWICE = "lock_twice", 2, "`models.lock` has a name or a path twice"
     LEDGER_TOO_NEW = "ledger_too_new", 2, "a newer modelpm wrote the ledger of a view"
     QUEUE_TOO_NEW = "queue_too_new", 2, "a newer modelpm wrote the queue"
     STORE_MOVED = "store_moved", 2, "the store has moved to another folder"
@@ -62,7 +62,7 @@ class Code(StrEnum):
     CHECK_FAILED = "check_failed", 3, "a check said no"
     LOCK_DRIFT = "lock_drift", 3, "`models.lock` does not match `models.toml`"
     LOCK_MISSING = "lock_missing", 3, "`models.lock` does not exist"
-    NOT_SYNCED = "not_synced", 3, "the view does not show what is locked"
+    NOT_SYNCED = "not_synced", 3, "the view does not show the locked models"
     OUTDATED = "outdated", 3, "a newer release exists"
     INTEGRITY = "integrity", 4, "bytes or names are not what was promised"
     DIGEST_MISMATCH = "digest_mismatch", 4, "the bytes have another digest than promised"
@@ -93,7 +93,7 @@ class Code(StrEnum):
     NO_APP_FOLDER = "no_app_folder", 5, "the folder of a program does not exist"
     NOT_HELD = "not_held", 5, "nothing that modelpm knows holds the file or digest"
     NO_SUCH_JOB = "no_such_job", 5, "the queue has no job with the id"
-    MISSING = "missing", 5, "files of an installed model are not there"
+    MISSING = "missing", 5, "files of an installed model are missing"
     UNKNOWN_MODEL = "unknown_model", 5, "no catalog has the model"
     UNKNOWN_CATALOG = "unknown_catalog", 5, "no catalog has the name"
     UNKNOWN_RELEASE = "unknown_release", 5, "the model has no release that the spec allows"
@@ -163,14 +163,14 @@ class Code(StrEnum):
 
 
 class ModelpmError(Exception):
-    """Base of everything modelpm raises on purpose.
+    """The base class of all errors that modelpm raises on purpose.
 
     Attributes:
         code: Stable name of the kind of failure, e.g. ``digest_mismatch``. Codes are stable; messages may change.
-        exit_code: What the command line exits with.
-        retryable: Whether the same call may succeed later without anything being changed.
-        message: What failed and why, in one or more lines.
-        hints: What to do next, each a sentence.
+        exit_code: The exit code of the command line.
+        retryable: Whether the same call may succeed later.
+        message: The failure and its cause, in one or more lines.
+        hints: The next steps, each a sentence.
         details: Further fields for machines, e.g. ``expected`` and ``actual``; values are JSON types.
     """
 
@@ -200,33 +200,33 @@ def _rebuild(
 
 
 def gravest(errors: Sequence[ModelpmError]) -> ModelpmError:
-    """Return the error that decides the exit code of a run: the first of the gravest kind."""
+    """Return the error that decides the exit code of a run: the first of the most severe kind."""
     order = {code: rank for rank, code in enumerate(PRECEDENCE)}
     return min(errors, key=lambda e: order.get(e.exit_code, len(order)))
 
 
 class UsageError(ModelpmError):
-    """The caller asked for something that cannot be meant: a typo, bad configuration, an unreadable or too-new file."""
+    """The request is invalid: a typo, bad configuration, an unreadable or too-new file."""
 
     code = Code.USAGE
     exit_code = 2
 
 
 def too_new(origin: object, key: str, found: object, known: int, code: Code) -> UsageError:
-    """Return the error of a file that a newer modelpm wrote; ``key`` says what it counts: its schema or version."""
+    """Return the error of a file that a newer modelpm wrote; ``key`` is ``schema`` or ``version``."""
     problem = f"{origin} has {key} {found}; this modelpm reads {key} {known}"
     return UsageError(problem, code=code, hints=["update modelpm; the file was left as it is"])
 
 
 class CheckFailedError(ModelpmError):
-    """A check that was asked for said no (``--check``, ``--locked``)."""
+    """A requested check failed (``--check``, ``--locked``)."""
 
     code = Code.CHECK_FAILED
     exit_code = 3
 
 
 class IntegrityError(ModelpmError):
-    """Bytes or names are not what was promised: digest, size, hostile file name, broken audit chain."""
+    """Bytes or names differ from what was promised: digest, size, hostile file name, broken audit chain."""
 
     code = Code.INTEGRITY
     exit_code = 4
@@ -240,7 +240,7 @@ class NotFound(ModelpmError):  # noqa: N818 - the name plugin authors raise; fix
 
 
 class Unavailable(ModelpmError):  # noqa: N818 - as above
-    """The network or a server failed in a way that is worth retrying."""
+    """The network or a server failed, and a retry may succeed."""
 
     code = Code.NETWORK
     exit_code = 6
@@ -261,24 +261,24 @@ class Unavailable(ModelpmError):  # noqa: N818 - as above
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds the server asked to wait, or None."""
+        """Seconds that the server asked to wait, or None."""
         seconds: float | None = self.details.get("retry_after")
         return seconds
 
     @property
     def unanswered(self) -> bool:
-        """Whether no answer came at all, which is nothing that is about one file."""
+        """Whether no answer came, so that the failure is not about one file."""
         return self.code in {Code.NETWORK, Code.STALLED, Code.NO_ANSWER} and "status" not in self.details
 
 
 class Expired(Unavailable):
-    """A location (a signed URL) has run out: the core resolves the file again and continues at the same offset."""
+    """A location (a signed URL) has expired: the core resolves the file again and continues at the same offset."""
 
     code = Code.EXPIRED
 
 
 class OfflineError(Unavailable):
-    """The network is needed and ``--offline`` forbids it."""
+    """The call needs the network, and ``--offline`` forbids it."""
 
     code = Code.OFFLINE
     retryable = False
@@ -292,21 +292,21 @@ class Denied(ModelpmError):  # noqa: N818 - as above
 
 
 class StoreError(ModelpmError):
-    """This machine cannot do it: no space, no permission, a lock that is not released."""
+    """This machine cannot do it: no space, no permission, a process lock that another process holds."""
 
     code = Code.LOCAL
     exit_code = 8
 
 
 class PluginError(ModelpmError):
-    """A plugin cannot be loaded, raised, or answered with something else than its contract says."""
+    """A plugin cannot be loaded, raised an error, or broke its contract."""
 
     code = Code.PLUGIN
     exit_code = 1
 
 
 class Interrupted(ModelpmError):  # noqa: N818 - as above
-    """The caller cancelled; what was downloaded is kept."""
+    """The caller cancelled; modelpm keeps the downloaded bytes."""
 
     code = Code.INTERRUPTED
     exit_code = 130

@@ -3,12 +3,13 @@
 Keras reads the configuration of a whole model from an attribute of the file's root. modelpm reads it there, too.
 """
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from modelpm.api.inspection import ByteSource, Danger, Findings
 from modelpm.api.toolkit import MalformedError, dangerous, structural
-from modelpm_formats import keras
-from modelpm_formats.hdf5_attributes import Superblock, attributes
+
+if TYPE_CHECKING:  # start-up: few files are HDF5
+    from modelpm_formats.hdf5_attributes import Superblock
 
 NAME: Final = "hdf5"
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
@@ -40,6 +41,8 @@ def _start(source: ByteSource) -> int | None:
 
 def inspect(source: ByteSource) -> Findings:
     """Check the superblock, and what the configuration of a Keras model would run."""
+    from modelpm_formats.hdf5_attributes import Superblock
+
     start = _start(source)
     if start is None:
         return Findings(None)
@@ -52,7 +55,10 @@ def inspect(source: ByteSource) -> Findings:
     return Findings(NAME)
 
 
-def _code_in(source: ByteSource, block: Superblock) -> str | None:
+def _code_in(source: ByteSource, block: "Superblock") -> str | None:
+    from modelpm_formats import keras
+    from modelpm_formats.hdf5_attributes import attributes
+
     try:
         found = attributes(source, block, _CONFIGURATIONS)
     except MalformedError as error:

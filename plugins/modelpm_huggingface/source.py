@@ -102,7 +102,7 @@ class HuggingFace(HttpSource):
                 raise
             hints = self._revisions(path)
             if grammar.looks_like_a_variant(revision):
-                hints.insert(0, f"a variant stands behind a colon: hf://{path}:{printable(revision)}")
+                hints.insert(0, f"a variant follows a colon: hf://{path}:{printable(revision)}")
             raise NotFound(error.message, hints=hints, code=error.code, **error.details) from error
         commit = info.get("sha") if isinstance(info, Mapping) else None
         if not isinstance(commit, str) or not grammar.COMMIT.fullmatch(commit):

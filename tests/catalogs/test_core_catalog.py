@@ -99,7 +99,13 @@ def test_a_model_that_sees_comes_with_its_projector(entries: list[Entry]) -> Non
             assert variant.format != "gguf" or not roles or roles.count("projector") == 1, (entry.id, variant.name)
 
 
-@pytest.mark.parametrize("id_", ["all-minilm-l6-v2", "bge-small-en-v1.5", "paraphrase-multilingual-minilm-l12-v2"])
+POOLING = [
+    *("all-minilm-l6-v2", "all-mpnet-base-v2", "bge-base-en-v1.5", "bge-large-en-v1.5"),
+    *("bge-small-en-v1.5", "paraphrase-multilingual-minilm-l12-v2"),
+]
+
+
+@pytest.mark.parametrize("id_", POOLING)
 def test_a_model_of_sentence_transformers_says_how_it_pools(core: Catalogs, id_: str) -> None:
     _, variant = choose(core.find(id_), None, "safetensors")
     assert {"modules.json", "1_Pooling/config.json"} <= {file.path for file in variant.files}
@@ -159,18 +165,23 @@ def test_aliases_lead_to_models(core: Catalogs) -> None:
 
 
 POPULAR = [
-    *("all-minilm", "bge-m3", "codegemma", "codellama", "codellama:13b", "command-r"),
-    *("deepseek-coder", "deepseek-coder-v2", "deepseek-r1", "deepseek-r1:7b", "deepseek-v3", "devstral"),
-    *("dolphin3", "embeddinggemma", "falcon3", "gemma", "gemma2", "gemma3"),
-    *("gemma3:12b", "gemma3n", "gemma4", "glm-4.7-flash", "gpt-oss", "gpt-oss:120b"),
-    *("granite3.3", "llama2", "llama3", "llama3:70b", "llama3.1", "llama3.1:8b"),
-    *("llama3.2", "llama3.2:1b", "llama3.2-vision", "llama3.3", "llava", "magistral"),
-    *("minicpm-v", "mistral", "mistral-nemo", "mistral-small", "mistral-small3.2", "mixtral"),
-    *("moondream", "mxbai-embed-large", "nomic-embed-text", "olmo2", "phi3", "phi3.5"),
-    *("phi4", "phi4-mini", "qwen", "qwen2", "qwen2.5", "qwen2.5:0.5b"),
-    *("qwen2.5-coder", "qwen2.5vl", "qwen3", "qwen3:8b", "qwen3-coder", "qwen3-embedding"),
-    *("qwen3-vl", "qwen3.5", "qwq", "smollm2", "snowflake-arctic-embed", "starcoder2"),
-    *("tinyllama",),
+    *("all-minilm", "all-minilm:l6-v2", "all-mpnet-base-v2", "aya", "bge-base", "bge-large", "bge-m3"),
+    *("codegemma", "codellama", "codellama:13b", "codestral", "cogito", "command-r", "deepcoder"),
+    *("deepscaler", "deepseek-coder", "deepseek-coder-v2", "deepseek-ocr", "deepseek-r1", "deepseek-r1:70b"),
+    *("deepseek-r1:7b", "deepseek-v3", "devstral", "dolphin-llama3", "dolphin3", "embeddinggemma"),
+    *("exaone3.5", "falcon3", "falcon3:3b", "flux.1-dev", "flux.2", "gemma", "gemma2", "gemma3"),
+    *("gemma3:12b", "gemma3:270m", "gemma3:4b-it-qat", "gemma3n", "gemma4", "glm-4.7-flash", "glm4"),
+    *("gpt-oss", "gpt-oss:120b", "granite3.2", "granite3.3", "granite4", "granite4:tiny-h", "hermes3"),
+    *("hermes4", "jan-nano", "lfm2.5", "llama-guard3", "llama2", "llama3", "llama3.1", "llama3.1:8b"),
+    *("llama3.2", "llama3.2-vision", "llama3.2:1b", "llama3.3", "llama3:70b", "llava", "magistral"),
+    *("mathstral", "medgemma", "minicpm-v", "ministral-3:3b", "mistral", "mistral-nemo", "mistral-small"),
+    *("mistral-small3.2", "mixtral", "moondream", "mxbai-embed-large", "nomic-embed-text"),
+    *("olmo2", "opencoder", "parakeet", "phi3", "phi3.5", "phi4", "phi4-mini"),
+    *("pixtral", "qwen", "qwen-image", "qwen2", "qwen2.5", "qwen2.5-coder", "qwen2.5:0.5b", "qwen2.5vl"),
+    *("qwen3", "qwen3-coder", "qwen3-embedding", "qwen3-vl", "qwen3-vl:4b-instruct", "qwen3.5", "qwen3.8"),
+    *("qwen3:4b-thinking", "qwen3:8b", "qwen:7b", "qwq", "sd3.5", "smollm", "smollm2", "smollm2:135m"),
+    *("smolvlm2", "snowflake-arctic-embed", "starcoder2", "tinyllama", "wan2.2", "yi", "yi-coder"),
+    *("z-image-turbo", "zephyr"),
 ]
 
 
@@ -182,6 +193,21 @@ def test_a_popular_name_means_a_model_as_it_is_typed(core: Catalogs, name: str) 
     release, _ = choose(entry, None, full.variant or None)
     assert not release.yanked
     assert full.variant == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "id_"),
+    [
+        ("cogito", "cogito-v1-preview-llama-8b"),
+        ("deepseek-r1", "deepseek-r1-0528-qwen3-8b"),
+        ("granite4", "granite-4.0-micro"),
+        ("hermes3", "hermes-3-llama-3.1-8b"),
+        ("smollm", "smollm-1.7b-instruct"),
+        ("yi", "yi-1.5-6b-chat"),
+    ],
+)
+def test_a_name_without_a_size_means_what_it_means_to_ollama(core: Catalogs, name: str, id_: str) -> None:
+    assert core.find(name).id == id_
 
 
 @pytest.fixture(scope="module")

@@ -189,14 +189,22 @@ def test_a_file_that_changes_while_it_is_shared_is_refused(
     assert not list(manager.store.blobs())
 
 
+def test_a_path_with_two_dots_is_written_without_them(manager: modelpm.Manager, place: Path) -> None:
+    (place / "own.gguf").write_bytes(holding("own.gguf", b"own"))
+    manager.adopt("gpt4all", app_dir=place / ".." / place.name)
+    (model,) = manager.environment.read().models
+    assert model.requirement.text == (place / "own.gguf").as_uri()
+
+
 def test_a_folder_without_models_and_a_program_that_tells_none_are_errors(
     manager: modelpm.Manager, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (place / "notes.txt").write_text("x")
     with pytest.raises(NotFound, match="holds no models", check=coded("no_weights")):
         manager.adopt("gpt4all", app_dir=place)
-    with pytest.raises(NotFound, check=coded("no_app_folder")):
+    with pytest.raises(NotFound, check=coded("no_app_folder")) as caught:
         manager.adopt("gpt4all")
+    assert caught.value.hints == ("name its folder: modelpm adopt gpt4all --app-dir PATH",)
     monkeypatch.syspath_prepend(str(distribution(tmp_path / "site", "mute", "exporter", "mute", MUTE)))
     with manager_in(tmp_path / "second") as other, pytest.raises(UsageError, match="of Mute does not tell"):
         other.adopt("mute", app_dir=place)

@@ -320,6 +320,15 @@ def test_uninstall_says_what_stayed_and_why(run: Run) -> None:
     assert change["freed"] > 0
 
 
+def test_what_goes_in_the_same_run_gives_no_reason_to_stay(run: Run) -> None:
+    run("install", "tiny")
+    run("install", "tiny", "--as", "twin")
+    for args in (("--dry-run",), ()):
+        changes = document(run("uninstall", "twin", "tiny", *args, "--json"))["changes"]
+        assert [change["note"] for change in changes] == ["", ""]
+        assert [change["freed"] > 0 for change in changes] == [False, True]
+
+
 def test_show_has_variants_files_size_licence_and_origin(run: Run) -> None:
     text = run("show", "qwen3-8b").stdout
     for part in ("Qwen3 8B", "apache-2.0", "q5_k_m", "recommended", "6.0 GiB", "d98cdcbd", "hf://Qwen/Qwen3-8B-GGUF@"):
@@ -337,7 +346,8 @@ def test_search_filters_and_finds_nothing_in_peace(run: Run) -> None:
     assert set(items[0]) > {"id", "catalog", "title", "license", "tasks", "variants", "variant", "bytes", "installed"}
     assert "core/qwen3-embedding-0.6b" in run("search", "qwen3", "embedding").stdout
     nothing = run("search", "no such thing")
-    assert (nothing.exit_code, nothing.stdout, nothing.stderr) == (0, "", "no model matches\n")
+    assert (nothing.exit_code, nothing.stdout) == (0, "")
+    assert nothing.stderr.startswith("no model matches; `modelpm search TEXT --online` asks")
 
 
 def test_verify_exits_with_4_and_names_what_is_damaged(run: Run, home: Path) -> None:

@@ -61,7 +61,9 @@ def test_the_store_may_be_on_another_disk(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[network]\njobs = 0\n", "whole number"),
-        ("[network]\njobs = true\n", "whole number"),
+        ("[network]\njobs = true\n", "whole number from 1 to"),
+        ("[network]\nretries = -1\n", "whole number from 0 to"),
+        ("[serve]\nallow = ['anything']\n", "a list of `pickle` and `code`"),
         ("[network]\nlimit-rate = 'fast'\n", "8M"),
         ("[network]\noffline = 'maybe'\n", "true or false"),
         ("[network]\nidle-timeout = -1\n", "seconds"),

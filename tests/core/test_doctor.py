@@ -230,7 +230,7 @@ def test_a_catalog_of_the_users_own_says_when_it_changed(tmp_path: Path, monkeyp
     os.utime(tmp_path / "shop" / "models" / "chat.toml", (changed, changed))
     with manager_in(tmp_path, offline=True) as manager:
         texts = [c.text for c in manager.maintenance.doctor() if c.name == "catalog"]
-    assert {"`acme` has 1 models", "`acme` was changed 3 days ago"} <= set(texts)
+    assert {"`acme` has 1 model", "`acme` was changed 3 days ago"} <= set(texts)
 
 
 def test_only_mirrors_on_servers_are_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ def wrong_in(command: str) -> bool:
     """Return whether the command line has no such command, or the command no such option."""
     words = shlex.split(command)[1:]
     found: click.Command = cli
-    context = click.Context(cli, info_name="modelpm")
+    context = click.Context(cli, info_name="modelpm", **cli.context_settings)  # Click keeps the help option it makes
     while isinstance(found, click.Group) and words and not words[0].startswith("-"):
         word = words.pop(0)
         if found is cli:
@@ -102,6 +102,25 @@ def test_the_hint_of_an_error_can_be_run(modelpm: Modelpm, typed: list[str], cod
         words = [{"SPEC": "tiny", "NAME": "tiny"}.get(word, word) for word in shlex.split(command)[1:]]
         ran = modelpm(*words, "--help") if "install" in words else modelpm(*words)
         assert ran.code == 0, (command, ran.stderr)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["serve", "--port", "x"], "`x` must be a whole number from 0 to 65535"),
+        (["serve", "--port", "99999"], "99999 must be a whole number from 0 to 65535"),
+        (["queue", "pause", "abc"], "`abc` must be a whole number of at least 1"),
+        (["install", "a/b:Q4_K_M@main"], "the variant stands last: hf://a/b@main:Q4_K_M"),
+    ],
+)
+def test_what_was_typed_is_corrected_in_words(modelpm: Modelpm, typed: list[str], said: str) -> None:
+    ran = modelpm(*typed)
+    assert (ran.code, said in ran.stderr) == (2, True), ran.stderr
+
+
+def test_a_boolean_of_the_environment_is_true_or_false(modelpm: Modelpm) -> None:
+    ran = modelpm("list", env={"MODELPM_OFFLINE": "maybe"})
+    assert (ran.code, "invalid value of MODELPM_OFFLINE: `maybe` must be true or false" in ran.stderr) == (2, True)
 
 
 def test_hints_stand_below_their_errors(modelpm: Modelpm) -> None:

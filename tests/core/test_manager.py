@@ -709,3 +709,18 @@ def test_an_error_goes_from_process_to_process_whole() -> None:
         "missing",
         {"file": "a"},
     )
+
+
+def test_one_name_may_stand_for_several(manager: modelpm.Manager, tmp_path: Path) -> None:
+    manager.install("tiny")
+    assert [row.name for row in manager.verify("tiny").rows] == ["tiny"]
+    assert not manager.outdated("tiny").errors
+    assert not manager.upgrade("tiny").changes
+    (tmp_path / "p").mkdir()
+    project = manager.init(tmp_path / "p")
+    assert [model.name for model in project.add("tiny").models] == ["tiny"]
+    assert not project.outdated("tiny").errors
+    assert not project.upgrade("tiny").changes
+    assert [change.name for change in project.remove("tiny").changes] == ["tiny"]
+    with pytest.raises(NotFound):
+        manager.catalog_list.update("nowhere")

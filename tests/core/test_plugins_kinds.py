@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from pkgutil import iter_modules
+from typing import Any
 
 import pytest
 
@@ -62,9 +63,7 @@ def with_oracles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
     (folder / "oracle.py").write_text(ORACLE)
     monkeypatch.setattr(kinds, "__path__", [*kinds.__path__, str(folder)])
     monkeypatch.setattr(kinds, "NAMES", (*kinds.NAMES, "oracle"))
-    kinds.table.cache_clear()
     yield
-    kinds.table.cache_clear()
     del sys.modules["modelpm.plugins.kinds.oracle"]
     sys.modules.pop("delphi", None)
 
@@ -77,14 +76,20 @@ def installed(folder: Path, kind: str, module: str, code: str, *names: str) -> N
     (folder / f"{module}.py").write_text(code)
 
 
-def test_every_file_is_a_kind_of_the_table() -> None:
+def found(name: str) -> Kind[Any]:
+    kind = kinds.find(name)
+    assert kind is not None
+    return kind
+
+
+def test_every_file_is_a_kind() -> None:
     assert sorted(kinds.NAMES) == sorted(module.name for module in iter_modules(kinds.__path__))
-    assert tuple(kinds.table()) == kinds.NAMES
+    assert kinds.find("sorcery") is None
 
 
 @pytest.mark.parametrize("name", kinds.NAMES)
 def test_a_kind_says_of_itself_what_its_file_is_called(name: str) -> None:
-    kind = kinds.table()[name]
+    kind = found(name)
     assert kind.name == name
     assert kind.hook.__name__ == f"modelpm_{name}"
     assert kind.parameters[0] == "name"
@@ -106,7 +111,7 @@ def test_a_new_kind_costs_its_file_and_its_name_in_the_table(tmp_path: Path, mon
     installed(tmp_path, "oracle", "delphi", DELPHI, "delphi", "mute")
     monkeypatch.syspath_prepend(tmp_path)
     registry = Registry(scan([str(tmp_path)]), lambda _kind, _name: Context())
-    oracle: Kind[object] = kinds.table()["oracle"]
+    oracle: Kind[object] = found("oracle")
     made = registry.get(oracle, "delphi", question="stranger")
     assert made.answer() == "know thyself, stranger"  # type: ignore[attr-defined]
     assert registry.get(oracle, "delphi", question="other") is made
@@ -152,6 +157,6 @@ def test_a_failure_means_what_the_kind_says(name: str, tmp_path: Path, home: Pat
     with FaultServer({"/m.bin": b"weights" * 100}) as server:
         words = [word.format(origin=server.origin) for word in command]
         ran = modelpm(*words, env={"PYTHONPATH": str(tmp_path), **env})
-    trust = kinds.table()[name].trust
+    trust = found(name).trust
     assert ran.code == (1 if trust is Trust.CLOSED else 0), ran.stderr
     assert ("no such luck" in ran.stderr) == (trust is not Trust.PROTECTED), ran.stderr

@@ -212,7 +212,11 @@ def test_remove_takes_it_out_of_all_three_and_leaves_the_bytes(project: Project,
     assert manager.store.blob(sha256).exists()
     with pytest.raises(NotFound) as caught:
         project.remove(["chat"])
-    assert "modelpm uninstall chat" in caught.value.hints[-1]
+    assert caught.value.hints == ("`modelpm list` shows the models of the project",)
+    manager.install("chat")
+    with pytest.raises(NotFound) as caught:
+        project.remove(["chat"])
+    assert caught.value.hints == ("to remove a model of your own: modelpm uninstall chat",)
 
 
 def test_a_conflict_heals_and_only_what_both_changed_is_locked_again(project: Project) -> None:

@@ -21,7 +21,7 @@ from modelpm.library.project import Project
 from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.hub import Hub
-from tests.support.models import sized
+from tests.support.models import folder_of, sized
 from tests.support.projects import Shop, shop_in
 from tests.support.stores import read_only, tmpfs
 
@@ -158,6 +158,18 @@ def test_what_the_view_shows_of_a_group_stays_current(project: Project, shop: Sh
     shop.offer("style", "1.0", "1.1", "1.2")
     project.upgrade()
     assert project.path("style").read_bytes() == shop.content("style", "1.2", "model.gguf")
+
+
+def test_a_name_that_is_near_one_of_the_project_is_offered(project: Project, manager: modelpm.Manager) -> None:
+    with pytest.raises(NotFound) as caught:
+        manager.verify(["chta"], project=project)
+    assert caught.value.hints == ("did you mean `chat`?",)
+
+
+def test_a_path_of_this_machine_is_said_when_it_is_added(project: Project, tmp_path: Path) -> None:
+    spec = folder_of(tmp_path / "own", {"own.gguf": b"own"})
+    for expected in ([f"`own` is read from {spec}, which other machines may not have"], []):
+        assert list(project.add([spec], name="own").warnings) == expected
 
 
 def test_what_is_not_locked_any_more_is_named_and_taken_out_by_exact_only(project: Project) -> None:

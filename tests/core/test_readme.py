@@ -70,6 +70,6 @@ def test_the_readme_is_short() -> None:
 
 def test_every_hook_stands_in_the_table_as_it_is_declared() -> None:
     rows = PAGES["docs/plugins.md"].split("| group |")[1]
-    for kind in kinds.table().values():
+    for kind in filter(None, map(kinds.find, kinds.NAMES)):
         call = f"{kind.hook.__name__}({', '.join(kind.parameters)})"
         assert re.search(rf"^\| `{re.escape(kind.group)}` \| \w+ \| `{re.escape(call)} -> ", rows, re.MULTILINE)

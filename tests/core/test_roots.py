@@ -21,7 +21,7 @@ from modelpm.errors import ModelpmError
 from modelpm.library.project import Project
 from modelpm.store.gc import registry
 from modelpm.store.gc.marks import FRESH, MARK, read_id
-from modelpm.store.gc.roots import Record, digest_of
+from modelpm.store.gc.roots import RootRecord, digest_of
 from tests.core.test_store_machine import counting, wait_for
 from tests.support.codes import coded
 from tests.support.models import folder_of, manager_in, names
@@ -51,7 +51,7 @@ def project_in(manager: modelpm.Manager, folder: Path, *specs: str) -> Project:
     return made
 
 
-def records(manager: modelpm.Manager, kind: str = "project") -> list[Record]:
+def records(manager: modelpm.Manager, kind: str = "project") -> list[RootRecord]:
     return [record for record in registry.listing(manager.store.layout) if record.root.kind == kind]
 
 

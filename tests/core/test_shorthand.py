@@ -20,6 +20,7 @@ CATALOGS = frozenset({"core", "acme"})
         ("Qwen/Qwen3-8B-GGUF", "hf://Qwen/Qwen3-8B-GGUF"),
         ("Qwen/Qwen3-8B-GGUF:Q4_K_M", "hf://Qwen/Qwen3-8B-GGUF:Q4_K_M"),
         ("Qwen/Qwen3-8B@main", "hf://Qwen/Qwen3-8B@main"),
+        (" Qwen/Qwen3-8B\n", "hf://Qwen/Qwen3-8B"),
         ("hf:Qwen/Qwen3-8B", "hf://Qwen/Qwen3-8B"),
         ("hf:/Qwen/Qwen3-8B", "hf://Qwen/Qwen3-8B"),
         ("hf://models/Qwen/Qwen3-8B", "hf://Qwen/Qwen3-8B"),

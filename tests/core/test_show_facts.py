@@ -16,7 +16,7 @@ from modelpm.api.inspection import Cache, Dimensions
 from modelpm.errors import UsageError
 from modelpm.inspection.memory import memory_bytes
 from modelpm.operations.fitting import best
-from modelpm.results.report import Details, Fits, VariantDetails
+from modelpm.results.details import Details, Fits, VariantDetails
 from tests.conftest import Ran
 from tests.support import catalogs
 from tests.support.codes import coded

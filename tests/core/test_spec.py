@@ -57,7 +57,7 @@ def test_nothing_but_a_usage_error_comes_of_any_text(text: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "hint"),
     [
-        ("tiny==1.0", "a release stands behind @: tiny@1.0"),
+        ("tiny==1.0", "a release follows @: tiny@1.0"),
         ("docker.io/ai/small", "an address begins with its scheme: https://docker.io/ai/small"),
     ],
 )

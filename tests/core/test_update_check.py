@@ -69,6 +69,14 @@ def test_a_verb_that_changes_nothing_asks_nothing(
     assert len(hub.requests()) == before
 
 
+def test_what_was_just_installed_is_not_asked_about(modelpm: Run, hub: Hub, tmp_path: Path) -> None:
+    hub.add("acme/little", {"m.gguf": noise(4000)})
+    env = {"HF_ENDPOINT": hub.endpoint, **ASKED}
+    assert modelpm("install", "hf://acme/little", env=env).code == 0
+    assert len(hub.requests("/tree/")) == 1
+    assert list(tmp_path.rglob("update-check/*")) == []  # so that the next install asks
+
+
 def test_a_project_says_what_it_can_upgrade(modelpm: Run, hub: Hub, tmp_path: Path) -> None:
     env = {"HF_ENDPOINT": hub.endpoint, **ASKED}
     hub.add("acme/little", {"m.gguf": noise(4000, "old")})

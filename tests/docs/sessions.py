@@ -87,7 +87,8 @@ class Place:
         (tools / "llama-cli").write_text('#!/bin/sh\ntest "$(head -c 4 "$2")" = GGUF\n')
         (tools / "llama-cli").chmod(0o755)
         path = os.pathsep.join([str(tools), str(scripts), str(_SCRIPTS), environ["PATH"]])
-        return cls(folder, {**environ, "PATH": path, "HF_ENDPOINT": hub.endpoint})
+        quiet = {"MODELPM_PROGRESS_STYLE": "none"}  # what takes a while on a busy machine is said there, and here not
+        return cls(folder, {**environ, **quiet, "PATH": path, "HF_ENDPOINT": hub.endpoint})
 
     def run(self, command: str) -> str:
         """Run a command where the one before left the session; return what it printed to both streams.

@@ -87,7 +87,7 @@ def find_files(bus: Bus, source: Path) -> ModelFiles:
         hints = [ENDINGS, "names that begin with a dot are left out"]
         raise NotFound(f"{source} holds no files of a model", hints=hints)
     if theirs := [name for name in skipped if not _is_of_a_cache(name)]:
-        bus.warn(f"skipped what is not a part of a model: {few(theirs, _FEW)}")
+        bus.warn(f"skipped files that belong to no model: {few(theirs, _FEW)}")
     return ModelFiles(source, {name: size for name, size in sizes.items() if name in kept})
 
 

@@ -42,7 +42,7 @@ def gather(environment: Environment, models: Iterable[LockedModel], *, proven: b
 
 _HINTS = {
     "project": "`modelpm sync --all-groups` brings everything that is locked",
-    "user": "`modelpm verify --repair` brings back what is missing",
+    "user": "`modelpm verify --repair` fetches what is missing",
 }
 
 

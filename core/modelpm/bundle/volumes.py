@@ -112,7 +112,7 @@ def in_the_way(path: Path, why: str) -> StoreError:
     return StoreError(
         f"{path} is in the way: {why}",
         code=Code.IN_THE_WAY,
-        hints=["move it away, or choose another name for the bundle"],
+        hints=["choose another name for the bundle, or move it away"],
         path=str(path),
     )
 

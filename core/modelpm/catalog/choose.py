@@ -90,7 +90,7 @@ def _blocked(entry: Entry, release: Release) -> Denied:
     return Denied(
         f"{entry.name} {release.version} is blocked by its catalog: {printable(release.blocked)}",
         code=Code.BLOCKED,
-        hints=["it is refused even where it is locked; choose another release or model"],
+        hints=["it is refused even if it is locked; choose another release or model"],
     )
 
 
@@ -102,7 +102,7 @@ def _no_release(entry: Entry, wanted: str, fitting: list[Release]) -> NotFound:
         return NotFound(
             f"{asked}: every release that fits was withdrawn; {last.version}: {printable(last.yanked)}",
             code=Code.YANKED,
-            hints=[f"there are: {there}", f"to take it all the same, name it in full: {entry.name}@{last.version}"],
+            hints=[f"there are: {there}", f"to take it anyway, use its full name: {entry.name}@{last.version}"],
         )
     return NotFound(f"unknown release {asked}", code=Code.UNKNOWN_RELEASE, hints=[f"there are: {there}"])
 

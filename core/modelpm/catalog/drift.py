@@ -50,7 +50,7 @@ class Drift:
 
 def drifts(entry: Entry, model: LockedModel) -> Iterator[Drift]:
     """Yield what an entry says of a locked model by now, the gravest first; nothing is asked for."""
-    upgrade, name = f"`modelpm upgrade {model.name}` moves to what is", model.name
+    upgrade, name = f"`modelpm upgrade {model.name}` moves to it", model.name
     here = next((release for release in entry.releases if release.version == model.release), None)
     if here is None:
         yield Drift(name, Kind.RELEASE_GONE, f"{model.release} is not in the catalog any more", upgrade)

@@ -215,10 +215,10 @@ class Catalogs:
                 self._problems[f"{opened.name}/{row.id}"] = UsageError(row.problem, code=Code.INVALID_CATALOG)
         if built.fresh:
             first, more = built.fresh[0], len(built.fresh) - 1
-            others = f", and {more} more" if more else ""
+            others = f", and so are {more} more" if more else ""
             audit = f"`modelpm catalog audit {opened.name}` lists what is wrong"
             self._bus.warn(
-                f"the model `{opened.name}/{first.id}`{others} cannot be read and is left out: {first.problem}; {audit}"
+                f"the model `{opened.name}/{first.id}` cannot be read and is left out{others}: {first.problem}; {audit}"
             )
         return [row for row in built.rows if not row.problem]
 
@@ -337,9 +337,9 @@ class _Doubt(NamedTuple):
 
     def raised_by(self, found: str) -> ModelpmError:
         """Return the error of a model that was found behind it."""
-        take = f"to take it from there all the same, write `{found}`"
+        take = f"to take it from there anyway, write `{found}`"
         if self.why is None:
-            why = f"the catalog `{self.catalog}` had that model and has it no more; `{found}` may be another one"
+            why = f"the catalog `{self.catalog}` no longer has that model; `{found}` may be another one"
             return NotFound(why, code=Code.UNKNOWN_MODEL, hints=[take], catalog=self.catalog)
         return UsageError(
             f"the catalog `{self.catalog}` cannot be read, and is asked before `{found}`: {self.why}",

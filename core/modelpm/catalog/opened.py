@@ -212,5 +212,5 @@ def refuse_private(entry: Entry, at: str) -> None:
         raise Denied(
             f"{entry.name} names `{printable(redact_urls(private))}`, which is on this machine or in a private network",
             code=Code.PRIVATE_SOURCE,
-            hints=["a catalog from elsewhere has no business there: tell its publisher"],
+            hints=["a remote catalog must not name such an address: tell its publisher"],
         )

@@ -19,7 +19,7 @@ _PATHS = ("/", "./", "../", "~")
 
 
 def installed_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the installed models whose names begin so."""
+    """Return the installed models whose names have this beginning."""
 
     def names(manager: "Manager") -> Iterable[str]:
         project = manager.find_project()
@@ -30,7 +30,7 @@ def installed_names(_ctx: click.Context, _param: click.Parameter, incomplete: st
 
 
 def files_of_model(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the files of the model that stands before, whose paths begin so."""
+    """Return the files of the model before this word, whose paths have this beginning."""
 
     def paths(manager: "Manager") -> Iterable[str]:
         project = manager.find_project()
@@ -42,7 +42,7 @@ def files_of_model(ctx: click.Context, _param: click.Parameter, incomplete: str)
 
 
 def catalog_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> "list[str] | list[CompletionItem]":
-    """Return the catalogs' models whose ids or full names begin so; behind a colon, the variants of one."""
+    """Return the catalogs' models whose ids or full names have this beginning; after a colon, the variants of one."""
     if incomplete.startswith(_PATHS):
         return files(_ctx, _param, incomplete)
 
@@ -59,29 +59,29 @@ def catalog_names(_ctx: click.Context, _param: click.Parameter, incomplete: str)
 
 
 def catalogs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the catalogs whose names begin so."""
+    """Return the catalogs whose names have this beginning."""
     return _starting(incomplete, lambda manager: manager.catalogs.catalogs)
 
 
 def apps(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the programs whose names begin so."""
+    """Return the programs whose names have this beginning."""
     return _starting(incomplete, lambda manager: manager.registry.names("exporter"))
 
 
 def tasks(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the tasks of the catalogs' models that begin so."""
+    """Return the tasks of the catalogs' models with this beginning."""
     return _starting(
         incomplete, lambda manager: sorted({task for found in manager.search("").rows for task in found.tasks})
     )
 
 
 def licenses(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the licenses of the catalogs' models that begin so."""
+    """Return the licenses of the catalogs' models with this beginning."""
     return _starting(incomplete, lambda manager: sorted({found.license for found in manager.search("").rows}))
 
 
 def formats(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the formats of the catalogs' variants that begin so."""
+    """Return the formats of the catalogs' variants with this beginning."""
 
     def names(manager: "Manager") -> Iterable[str]:
         cards = [card for name in manager.catalogs.catalogs for card in manager.catalogs.cards(name)]
@@ -91,14 +91,14 @@ def formats(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> li
 
 
 def config_keys(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the settings whose keys begin so."""
+    """Return the settings whose keys have this beginning."""
     from modelpm.library.settings import keys
 
     return [key for key in keys() if key.startswith(incomplete)]
 
 
 def verbs(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Return the commands that begin so."""
+    """Return the commands with this beginning."""
     root = ctx.find_root().command
     names = root.list_commands(ctx) if isinstance(root, click.Group) else []
     return [name for name in [*names, "options"] if name.startswith(incomplete)]
@@ -124,11 +124,11 @@ def _starting(incomplete: str, names: "Callable[[Manager], Iterable[str]]") -> l
     found: list[str] = []
 
     def look() -> None:
-        with suppress(Exception), Manager(offline=True) as manager:  # a shell that asks can show no error
+        with suppress(Exception), Manager(offline=True) as manager:  # a completing shell cannot show an error
             found.extend(name for name in names(manager) if name and name.startswith(incomplete))
 
     with reserved():
         looking = Thread(target=look, daemon=True)
         looking.start()
-        looking.join(_PATIENCE)  # a plugin may hang, and the user waits with a finger on the key
+        looking.join(_PATIENCE)  # a plugin may hang while the user waits
     return [] if looking.is_alive() else found

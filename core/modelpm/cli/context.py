@@ -25,12 +25,12 @@ class Session:
     """One run.
 
     Attributes:
-        options: Values of the options of every verb that were given, by name.
-        typed: Those that stood on the command line; the others came from the environment.
+        options: The given values of the options of every verb, by name.
+        typed: The options on the command line; the others came from the environment.
         command: The verb, as the JSON document names it; empty until it is known.
-        base: The folder the run started in, once it was left.
-        plugin: Who serves the verb, where that is a plugin.
-        warnings: Failures that stopped nothing, shown at the end: a bar may be on the screen.
+        base: The folder in which the run started, after ``-C``.
+        plugin: The plugin that serves the verb, if any.
+        warnings: Warnings, printed at the end because a bar may be on the screen.
     """
 
     def __init__(self) -> None:
@@ -52,14 +52,14 @@ class Session:
 
     @property
     def printer(self) -> "Printer":
-        """The printer for the options that are known so far: those behind a plugin's verb come late."""
+        """The printer for the options so far; a plugin's verb adds options late."""
         from modelpm.cli.terminal.output import Printer
 
         return Printer(json=bool(self["json"]), quiet=bool(self["quiet"]), color=self._color())
 
     @contextmanager
     def manager(self) -> Iterator["Manager"]:
-        """Open the library as the options say; what it draws is gone when the block is left."""
+        """Open the library with the options of the run; the end of the block clears the drawing."""
         from modelpm.cli.terminal.progress import OURS, Display, Records, display_name
         from modelpm.library.manager import Manager
 
@@ -69,7 +69,7 @@ class Session:
         listener = Records(self.printer) if name == "json" else display
         watching = self._on_event(name)
         with (
-            nullcontext() if self.plugin else reserved(),  # a plugin's command prints what was asked for
+            nullcontext() if self.plugin else reserved(),  # the command of a plugin prints the result
             stoppable(display),
             Manager(**given, listener=listener, on_event=watching, on_warning=self.warnings.append) as manager,
         ):
@@ -82,7 +82,7 @@ class Session:
                     display.close()
 
     def meant(self, manager: "Manager", specs: Sequence[str]) -> tuple[str, ...]:
-        """Return the specs as they are written down; what was pasted from a browser is read, and that is said."""
+        """Return the full specs; print the full form of a short form or a pasted page."""
         full, notes = manager.meant(specs)
         self.warnings += notes
         return full
@@ -101,10 +101,10 @@ class Session:
         return manager.project(frozen=frozen)
 
     def refuse_global(self) -> None:
-        """Refuse ``-g`` for a verb that only projects have, rather than change the project all the same.
+        """Refuse ``-g`` for a verb that only projects have, instead of changing the project.
 
         Raises:
-            UsageError: It was given.
+            UsageError: The user gave ``-g``.
         """
         if self["global"]:
             raise UsageError(
@@ -113,7 +113,7 @@ class Session:
             )
 
     def _color(self) -> bool | None:
-        """Return what the user decided: the option over NO_COLOR over FORCE_COLOR; None asks the stream."""
+        """Return the user's choice: the option over NO_COLOR over FORCE_COLOR; None asks the stream."""
         if self["color"]:
             return {"always": True, "never": False}.get(self["color"])
         if variable("NO_COLOR"):
@@ -129,7 +129,7 @@ class Session:
         return Silent() if style == "none" else manager.registry.listener(style)
 
     def _style(self, manager: "Manager", name: str) -> str:
-        """Return the listener's name: what was typed, else the setting, else what suits the terminal."""
+        """Return the listener's name: the option, else the setting, else one that suits the terminal."""
         style: str = manager.config["ui.progress"] if name == "auto" else name
         if style != "auto":
             return style
@@ -150,8 +150,8 @@ class Session:
 def variable(name: str) -> str:
     """Return an environment variable, empty if it is not set.
 
-    Asks Click, which reads the variables of options anyway: the configuration, where all others are read, may be what
-    is broken, and help does without it.
+    Asks Click, which reads the variables of options anyway: the configuration, which reads all others, may be broken,
+    and help works without it.
     """
     option = click.Option(["--variable"], envvar=name)
     return option.resolve_envvar_value(click.Context(click.Command("modelpm"))) or ""

@@ -1,4 +1,4 @@
-"""The verbs of plugins: they get the options of every verb, and with ``--json`` what they print is kept back."""
+"""The verbs of plugins: they get the options of every verb, and with ``--json`` modelpm hides what they print."""
 
 import os
 import sys
@@ -15,12 +15,12 @@ from modelpm.cli.options import GLOBALS
 from modelpm.cli.terminal.output import Outcome
 from modelpm.errors import ModelpmError
 
-_PATIENCE = 3.0  # seconds for a process that the command left behind, and that holds its stdout
+_PATIENCE = 3.0  # seconds for a process that the command left behind and that holds stdout
 _BLOCK = 1 << 16
 
 
 def plugin_command(session: Session, name: str) -> click.Command | None:
-    """Return the command that a plugin offers under a name that is not ours, or None."""
+    """Return the command of a plugin under a name that modelpm does not use, or None."""
     from modelpm.library.extensions import serves
 
     if not serves(name):
@@ -43,7 +43,7 @@ def _add_options(command: click.Command) -> None:
 
 
 def _run(session: Session, invoke: Callable[[click.Context], Any], ctx: click.Context) -> Outcome | int:
-    """Run the command; return its exit code, or with ``--json`` what becomes the document."""
+    """Run the command; return its exit code, or with ``--json`` the value for the document."""
     if not session["json"]:
         code = invoke(ctx)
         return code if isinstance(code, int) and not isinstance(code, bool) else 0
@@ -63,7 +63,7 @@ def _run(session: Session, invoke: Callable[[click.Context], Any], ctx: click.Co
 
 
 def _items(answer: Any, printed: bytes) -> list[Mapping[str, Any]]:
-    """Return the rows of the document: what was returned, else what was printed."""
+    """Return the rows of the document: the returned value, else the printed text."""
     if answer is None:
         text = printed.decode("utf-8", "replace")
         return [{"text": text}] if text else []
@@ -73,7 +73,7 @@ def _items(answer: Any, printed: bytes) -> list[Mapping[str, Any]]:
 
 @contextmanager
 def _kept_back() -> Iterator[list[bytes]]:
-    """Collect what is written to stdout inside, also by other processes."""
+    """Collect what the block writes to stdout, also through other processes."""
     pieces: list[bytes] = []
     sys.stdout.flush()
     kept, (reading, writing) = os.dup(1), os.pipe()

@@ -19,7 +19,7 @@ from modelpm.text.suggest import suggest
 if TYPE_CHECKING:  # start-up: help prints without it
     from modelpm.cli.terminal.output import Outcome
 
-# The next run finds again what these had downloaded.
+# The next run resumes what these had downloaded.
 _KEEPING = ("add", "install", "lock", "path", "sync", "upgrade", "verify")
 
 
@@ -29,10 +29,10 @@ class App(RootGroup):
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_more: Any) -> Any:  # type: ignore[override] # one way to run
         """Run the command line and exit."""
         arguments = list(sys.argv[1:] if args is None else args)
-        for word in arguments:  # whatever verb, option or error it ends up in
-            withhold_in_url(word)
         code = 0
         try:
+            for word in arguments:  # for every verb, option and error
+                withhold_in_url(word)
             code = self._run(arguments, prog_name or "modelpm")
             sys.stdout.flush()  # what a plugin's command printed
         except UnwritableError as error:
@@ -52,7 +52,7 @@ class App(RootGroup):
         except UnwritableError:
             raise
         except SystemExit:
-            if getattr(getattr(stdout, "buffer", None), "lost", False):  # Click's own end where a pipe is closed
+            if getattr(getattr(stdout, "buffer", None), "lost", False):  # how Click ends if a pipe is closed
                 return CLOSED
             raise
         except click.exceptions.NoArgsIsHelpError as error:
@@ -68,11 +68,11 @@ class App(RootGroup):
 
 
 def _failure(error: BaseException, session: Session, args: Sequence[str]) -> "Outcome":
-    """Make an outcome of what a verb raised."""
+    """Return the outcome for what a verb raised."""
     from modelpm.cli.terminal.output import Outcome
 
     if "--json" in args or variable("MODELPM_JSON"):
-        session.options["json"] = True  # it may stand behind what could not be read
+        session.options["json"] = True  # it may come after the unreadable part
     return Outcome(errors=[_explained(error, session)])
 
 
@@ -114,6 +114,8 @@ def _usage(error: click.UsageError) -> UsageError:
     variable_name = _variable_of(error)
     message = re.sub(r"'([^']*)'", r"`\1`", " ".join(error.format_message().split()).rstrip("."))
     message = re.sub(r"\. (?:Choose from:|Recognized values: ,) ", ": one of ", message)
+    message = re.sub(r" (?:is not a valid integer|is not in the range).*$", f" must be {_range_of(error)}", message)
+    message = re.sub(r" is not a valid boolean.*$", " must be true or false", message)
     if variable_name:
         message = re.sub(r"^Invalid value for [^:]*:", f"invalid value of {variable_name}:", message)
     message = re.sub(r"^Got unexpected extra arguments? \((.*)\)$", rf"`{path}` does not take `\1`", message)
@@ -125,8 +127,17 @@ def _usage(error: click.UsageError) -> UsageError:
     return UsageError(message[:1].lower() + message[1:], hints=hints)
 
 
+def _range_of(error: click.UsageError) -> str:
+    """Return which numbers an argument or option takes, in words."""
+    kind = getattr(getattr(error, "param", None), "type", None)
+    least, most = getattr(kind, "min", None), getattr(kind, "max", None)
+    if least is None:
+        return "a whole number"
+    return f"a whole number from {least} to {most}" if most is not None else f"a whole number of at least {least}"
+
+
 def _variable_of(error: click.UsageError) -> str:
-    """Return the variable that a wrong value came from; empty if it stood on the command line."""
+    """Return the variable that has the wrong value; empty if the command line has it."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None:
         return ""
     name, source = error.param.envvar, error.ctx.get_parameter_source(error.param.name or "")

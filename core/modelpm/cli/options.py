@@ -1,4 +1,4 @@
-"""The options of every verb, before or after it, each also as a variable ``MODELPM_…``; and those that some share."""
+"""The options of every verb, before or after it, each also a variable ``MODELPM_…``; and options that verbs share."""
 
 import os
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from modelpm.cli.context import Session
 
 
 class SettingType(click.ParamType):  # type: ignore[type-arg] # generic in newer Click only
-    """A value that the configuration knows how to read; kept as typed, for the configuration to read in its place."""
+    """A value of a setting: checked here, and kept as typed for the configuration to parse."""
 
     def __init__(self, key: str, name: str) -> None:
         self.key = key
         self.name = name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse what the setting refuses."""
+        """Refuse a value that the setting refuses."""
         from modelpm.library.settings import read
 
         try:
@@ -45,7 +45,7 @@ def _keep(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 
 def _enter(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Go into the folder at once, so that every relative path that follows is meant from there."""
+    """Change to the folder at once, so that later relative paths start there."""
     session = ctx.find_object(Session)
     before = session.options.get("directory") if session else None
     _keep(ctx, param, value)
@@ -53,7 +53,7 @@ def _enter(ctx: click.Context, param: click.Parameter, value: Any) -> None:
         return
     try:
         session.base = session.base or os.getcwd()  # noqa: PTH109 - pathlib costs start-up
-    except FileNotFoundError:  # gone: an absolute folder will do
+    except FileNotFoundError:  # deleted: an absolute folder works
         session.base = ""
     folder = os.path.join(session.base, session.options["directory"])  # noqa: PTH118 - as above
     try:
@@ -123,7 +123,7 @@ GLOBALS: Sequence[click.Option] = (
     ),
 )
 
-# Those that several verbs have.
+# Options of several verbs.
 named = click.option("--as", "name", metavar="NAME", help="Name it NAME, not as the catalog or the repository does.")
 include = click.option("--include", metavar="GLOB", multiple=True, help="Take only files that match; may be repeated.")
 exclude = click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out files that match; may be repeated.")
@@ -135,7 +135,7 @@ allow_code = click.option(
 )
 no_projector = click.option("--no-projector", is_flag=True, help="Leave out the projector of a vision or audio model.")
 app_dir = click.option(
-    "--app-dir", metavar="PATH", help="The program's folder, where it is not found.", shell_complete=folders
+    "--app-dir", metavar="PATH", help="The program's folder, if modelpm does not find it.", shell_complete=folders
 )
 dry_run = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
 
@@ -165,7 +165,7 @@ def example_text(examples: Sequence[str]) -> str | None:
 
 
 def format_options(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-    """Write a command's own options, and where those of every verb are."""
+    """Write a command's own options, and the command that lists those of every verb."""
     common = {*GLOBALS, command.get_help_option(ctx)}
     own = [param for param in command.get_params(ctx) if isinstance(param, click.Option) and param not in common]
     records = [record for param in own if (record := param.get_help_record(ctx)) is not None]

@@ -38,9 +38,10 @@ link_mode = click.option(
 
 
 def outcome(session: Session, report: "Result[Any]", project: "Project | None" = None) -> Outcome:
-    """Return what a verb of a project came to; with the project, also what is newer than what it has."""
+    """Return the outcome of a project's verb; with the project, also the line about newer versions."""
     made = not report.dry_run and not report.errors and bool(report.changes)
-    news = [] if project is None else newer(session, project, changed=made)
+    asked = [change.name for change in report.changes if change.action in _LOCKING]
+    news = [] if project is None else newer(session, project, changed=made, skip=asked)
     lock = None if report.lock is None else {"path": str(report.lock), "action": report.lock_action}
     return Outcome(
         notes=[] if report.errors else [*_notes(report, session.elapsed), *news],

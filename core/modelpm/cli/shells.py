@@ -1,8 +1,8 @@
-"""Completion scripts for shells: Click's, but where values have colons (bash) or descriptions have commas (fish)."""
+"""Completion scripts for shells: Click's, changed for values with colons (bash) and descriptions with commas (fish)."""
 
 from typing import Any
 
-# Bash splits a word at each colon: the whole word is asked for, and what stands before its last colon is cut off.
+# Bash splits a word at each colon: the script asks for the whole word, and cuts off the part before the last colon.
 _BASH = """\
 %(complete_func)s() {
     local IFS=$' \\t\\n' line="${COMP_LINE:0:COMP_POINT}" type value words prefix=""

@@ -1,4 +1,4 @@
-"""Words that users bring from other tools (hf, ollama, pip, brew, docker, uv), and what does that here."""
+"""Words that users know from other tools (hf, ollama, pip, brew, docker, uv), each with a hint."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ _RUNS = "modelpm runs no models; `modelpm path NAME` prints the file to give to 
 _TOKEN = "`hf auth login` stores a token that modelpm reads; HF_TOKEN is another way"  # noqa: S105 - a hint
 _GONE = "`modelpm uninstall NAME` removes a model"
 _PLACE = "`modelpm path NAME` prints where a model is"
-_LIST = "`modelpm list` lists what is installed"
+_LIST = "`modelpm list` lists the installed models"
 _AGAIN = "`modelpm verify NAME --repair` fetches damaged bytes again"
 _SPACE = "`modelpm store size` prints what takes space"
 _FREE = "`modelpm prune` frees what nothing needs"
@@ -19,7 +19,7 @@ _FIELDS = "--json prints every field of every row"
 _EACH = "without a NAME, `modelpm upgrade`, `modelpm verify` and `modelpm outdated` take all models"
 _INTO = "--dir PATH links the model into a folder"
 _LISTED = "models.toml lists the models of a project, and `modelpm sync` installs them"
-_QUANT = "a variant stands behind a colon: modelpm install qwen3-8b:q5_k_m"
+_QUANT = "a variant follows a colon: modelpm install qwen3-8b:q5_k_m"
 
 RESERVED: Mapping[str, str] = {
     "delete": _GONE,
@@ -27,7 +27,7 @@ RESERVED: Mapping[str, str] = {
     "get": "`modelpm install SPEC` downloads a model; `modelpm path NAME` prints where it is",
     "update": "`modelpm upgrade` moves models to newer releases",
 }
-"""Commands that mean two things, or something else here; no plugin may have their names."""
+"""Commands with two meanings, or with another meaning here; plugins may not use their names."""
 
 SYNONYMS: Mapping[str, str] = {
     "auth": _TOKEN,
@@ -46,7 +46,7 @@ SYNONYMS: Mapping[str, str] = {
     "du": _SPACE,
     "find": "`modelpm search TEXT` searches the catalogs",
     "files": _FILES,
-    "freeze": "`modelpm export` prints what is locked",
+    "freeze": "`modelpm export` prints the lock",
     "gc": _FREE,
     "history": _AUDIT,
     "home": "`modelpm show SPEC` prints the homepage of a model",
@@ -59,7 +59,7 @@ SYNONYMS: Mapping[str, str] = {
     "login": _TOKEN,
     "logout": _TOKEN,
     "logs": _AUDIT,
-    "models": "`modelpm list` lists what is installed; `modelpm search` lists what catalogs have",
+    "models": "`modelpm list` lists the installed models; `modelpm search` lists what catalogs have",
     "new": "`modelpm init` creates a project",
     "ps": _LIST,
     "reinstall": _AGAIN,
@@ -83,28 +83,28 @@ SYNONYMS: Mapping[str, str] = {
     "which": _PLACE,
     "whoami": _TOKEN,
 }
-"""Commands that modelpm lacks, also below one of its own, each with a hint; a plugin may serve them."""
+"""Commands that modelpm lacks, also subcommands, each with a hint; a plugin may serve them."""
 
 OPTIONS: Mapping[str, str] = {
     "--all": _EACH,
     "--cache-dir": "MODELPM_STORE puts the store into another folder; --dir links a model into one",
     "--files": _FILES,
-    "--file": "a file stands behind the repository: modelpm install hf://owner/repo/model.gguf",
-    "--filename": "a file stands behind the repository: modelpm install hf://owner/repo/model.gguf",
+    "--file": "a file follows the repository: modelpm install hf://owner/repo/model.gguf",
+    "--filename": "a file follows the repository: modelpm install hf://owner/repo/model.gguf",
     "--force": _AGAIN,
     "--force-download": _AGAIN,
     "--local-dir": _INTO,
     "--limit": _FIELDS,
     "--long": _FIELDS,
     "--max-workers": "--jobs N sets the connections at once",
-    "--outdated": "`modelpm outdated` lists what is newer than installed",
+    "--outdated": "`modelpm outdated` lists newer versions of the installed models",
     "--output": _INTO,
     "--quant": _QUANT,
     "--quantization": _QUANT,
     "--quiet-progress": "--progress-style none shows no progress",
     "--requirement": _LISTED,
     "--resume": "every download resumes by itself",
-    "--revision": "a revision stands behind @: modelpm install hf://owner/repo@main",
+    "--revision": "a revision follows @: modelpm install hf://owner/repo@main",
     "--token": "HF_TOKEN holds the token of the Hub; `modelpm help options` lists all options",
     "--upgrade": "`modelpm upgrade` moves models to newer releases",
     "--variant": _QUANT,

@@ -1,5 +1,6 @@
 """The line about newer versions, which verbs print that used the network anyway."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from modelpm.cli.context import Session
@@ -12,17 +13,18 @@ if TYPE_CHECKING:  # start-up
 _NAMED = 3
 
 
-def newer(session: Session, models: "Manager | Project", *, changed: bool) -> list[Line]:
+def newer(session: Session, models: "Manager | Project", *, changed: bool, skip: Collection[str] = ()) -> list[Line]:
     """Return the line: at most once a day, after a verb changed something, where the settings allow it.
 
     Args:
         session: The run.
         models: The user's models, or those of a project.
         changed: Whether the verb changed anything.
+        skip: Names of models that the verb looked up itself.
     """
     if not changed or session["json"] or session["quiet"] or not _is_wanted(models):
         return []
-    rows = models.newer()
+    rows = models.newer(skip=skip)
     if not rows:
         return []
     named = ", ".join(f"{row.name} {row.newest}" for row in rows[:_NAMED])

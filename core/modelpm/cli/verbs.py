@@ -1,4 +1,4 @@
-"""The verbs: a static table, so that help imports none of them, and a verb's module is imported when it is run."""
+"""The verbs: a static table, so that help imports none of them, and a run imports only its own verb."""
 
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -20,9 +20,9 @@ class Verb(NamedTuple):
     """A verb that modelpm ships.
 
     Attributes:
-        module: Holds it as ``command``.
-        help: One line; the same as the command's own.
-        heading: Where help lists it.
+        module: Has it as ``command``.
+        help: One line, the same as the command's own.
+        heading: The heading in the help.
     """
 
     module: str
@@ -34,13 +34,13 @@ _MODELS, _PROJECT, _APPS, _PLACE = "Models", "Projects", "Other programs", "Hous
 VERBS: Mapping[str, Verb] = {
     "install": Verb("modelpm.cli.commands.install", "Download, verify and keep models.", _MODELS),
     "uninstall": Verb("modelpm.cli.commands.uninstall", "Remove models, and free what nothing else needs.", _MODELS),
-    "list": Verb("modelpm.cli.commands.list", "List what is installed: the project's models, and your own.", _MODELS),
+    "list": Verb("modelpm.cli.commands.list", "List the installed models: the project's, and your own.", _MODELS),
     "show": Verb("modelpm.cli.commands.show", "Show one model: variants, files, size, license.", _MODELS),
     "search": Verb("modelpm.cli.commands.search", "Search the catalogs.", _MODELS),
     "path": Verb("modelpm.cli.commands.path", "Print where an installed model is.", _MODELS),
     "rename": Verb("modelpm.cli.commands.rename", "Give an installed model another name.", _MODELS),
-    "verify": Verb("modelpm.cli.commands.verify", "Check what is stored, byte by byte.", _MODELS),
-    "outdated": Verb("modelpm.cli.commands.outdated", "List what is newer than what you have.", _MODELS),
+    "verify": Verb("modelpm.cli.commands.verify", "Check the stored files, byte by byte.", _MODELS),
+    "outdated": Verb("modelpm.cli.commands.outdated", "List newer versions of the installed models.", _MODELS),
     "upgrade": Verb("modelpm.cli.commands.upgrade", "Move models to the newest their specs allow.", _MODELS),
     "why": Verb("modelpm.cli.commands.why", "Show what uses a model, a file or a digest.", _MODELS),
     "queue": Verb("modelpm.cli.commands.queue", "Install models one after another, whatever is interrupted.", _MODELS),
@@ -51,7 +51,7 @@ VERBS: Mapping[str, Verb] = {
     ),
     "lock": Verb("modelpm.cli.commands.lock", "Pin what models.toml wants in models.lock.", _PROJECT),
     "sync": Verb("modelpm.cli.commands.sync", "Lock what changed, and fetch what models.lock pins.", _PROJECT),
-    "export": Verb("modelpm.cli.commands.export", "Write what is locked for other tools, or as a bundle.", _PROJECT),
+    "export": Verb("modelpm.cli.commands.export", "Write the lock for other tools, or as a bundle.", _PROJECT),
     "import": Verb("modelpm.cli.commands.import_", "Install models from files of this machine, or a bundle.", _PROJECT),
     "push": Verb("modelpm.cli.commands.push", "Send models to a registry, for others to take from there.", _PROJECT),
     "apps": Verb("modelpm.cli.commands.apps", "List the programs that can use the models, and where they are.", _APPS),
@@ -80,7 +80,7 @@ ALIASES: Mapping[str, str] = {
 
 
 def is_taken(name: str) -> bool:
-    """Whether a word means something here, so that no plugin's command of that name is ever asked."""
+    """Whether modelpm uses a word itself, so that no plugin may serve it."""
     return name in VERBS or name in ALIASES or name in RESERVED
 
 
@@ -94,7 +94,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb, or say what was probably meant."""
+        """Find the verb, or suggest the nearest one."""
         typed = args[0]
         command = self.get_command(ctx, typed)
         if command is None:
@@ -104,12 +104,12 @@ class Group(click.Group):
         session = ctx.find_object(Session)
         if session is not None:
             session.command = f"{session.command} {command.name}".strip()
-            if session.plugin is not None and "--json" in args:  # known before a group of the plugin reads its options
+            if session.plugin is not None and "--json" in args:  # before a group of the plugin parses its options
                 session.options["json"] = True
         return command.name, command, args[1:]
 
     def verb(self, name: str, summary: str, *examples: str) -> Callable[[Callable[..., "Outcome"]], Command]:
-        """Make a verb below this one of a function that is given the session."""
+        """Make a subcommand from a function that takes the session."""
 
         def made(function: Callable[..., "Outcome"]) -> Command:
             command = _command(function, name, summary, examples)
@@ -119,11 +119,11 @@ class Group(click.Group):
         return made
 
     def known(self, ctx: click.Context) -> Sequence[str]:
-        """Return the verbs that a typo could have meant."""
+        """Return the verbs to suggest for a typo."""
         return self.list_commands(ctx)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the verbs with the whole sentence that each has."""
+        """Write the verbs, each with its whole sentence."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [
@@ -140,14 +140,14 @@ class Group(click.Group):
 
 
 class RootGroup(Group):
-    """All verbs: ours from the table, then those of plugins."""
+    """All verbs: modelpm's own from the table, then those of plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
-        """Return our verbs; those of plugins are found when they are asked for."""
+        """Return modelpm's own verbs; plugins' verbs are found by name."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the one verb that is run."""
+        """Import the requested verb."""
         name = ALIASES.get(cmd_name, cmd_name)
         if name in VERBS:
             return cast("click.Command", import_module(VERBS[name].module).command)
@@ -161,7 +161,7 @@ class RootGroup(Group):
         return plugin_command(session, cmd_name)
 
     def known(self, ctx: click.Context) -> Sequence[str]:
-        """Return our verbs and their aliases, and the verbs of plugins."""
+        """Return modelpm's own verbs and their aliases, and the verbs of plugins."""
         from modelpm.library.extensions import commands
 
         return [*self.list_commands(ctx), *ALIASES, *commands()]
@@ -184,12 +184,12 @@ class RootGroup(Group):
 
 
 def verb(name: str, *examples: str) -> Callable[[Callable[..., "Outcome"]], Command]:
-    """Make a verb of the table of a function that is given the session."""
+    """Make a verb of the table from a function that takes the session."""
     return lambda function: _command(function, name, VERBS[name].help, examples)
 
 
 def group(name: str, *examples: str) -> Group:
-    """Make a verb of the table that only holds others."""
+    """Make a verb of the table that only has subcommands."""
     return Group(name, help=VERBS[name].help, examples=examples)
 
 
@@ -198,8 +198,8 @@ def _command(function: Callable[..., "Outcome"], name: str, summary: str, exampl
 
 
 def unknown_verb(path: str, typed: str, known: Sequence[str]) -> UsageError:
-    """Make the error for a verb with the nearest one, or the right one."""
-    name = f"{path} {typed}".partition(" ")[2]  # as it is typed behind `modelpm`
+    """Return the error for an unknown verb, with the nearest or the right verb."""
+    name = f"{path} {typed}".partition(" ")[2]  # as typed after `modelpm`
     meant = {**SYNONYMS, **RESERVED}.get(name, "")
     hints = [meant] if meant else suggest(typed, known, before=f"{path} ") or [f"`{path} --help` lists the commands"]
     return UsageError(f"unknown command `{name}`", hints=hints, code=Code.UNKNOWN_COMMAND)

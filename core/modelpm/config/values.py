@@ -27,21 +27,21 @@ def as_bool(value: Any) -> bool:
     raise ValueError(msg)
 
 
-def as_count(value: Any) -> int:
-    """Read a whole number of at least one."""
+def as_count(value: Any, least: int = 1) -> int:
+    """Read a whole number of at least one, or of ``least``."""
     try:
-        number = int(value) if not isinstance(value, bool) else 0
+        number = int(value) if not isinstance(value, bool) else -1
     except (TypeError, ValueError):
-        number = 0
-    if number < 1 or number > 1024:  # noqa: PLR2004 - no machine gains from more connections or tries
-        msg = "a whole number from 1 to 1024"
+        number = -1
+    if number < least or number > 1024:  # noqa: PLR2004 - no machine gains from more connections or tries
+        msg = f"a whole number from {least} to 1024"
         raise ValueError(msg)
     return number
 
 
 def as_retries(value: Any) -> int:
     """Read a number of tries; 0 means none beyond the first."""
-    return 0 if str(value).strip() == "0" else as_count(value)
+    return as_count(value, 0)
 
 
 def as_seconds(value: Any) -> float:
@@ -104,9 +104,9 @@ def as_path(value: Any) -> Path | None:
 
 
 def absolute(value: str | Path) -> Path:
-    """Return a path as absolute, with `~` put in."""
+    """Return a path as absolute, with `~` put in and `..` taken out: locks and messages hold it."""
     try:
-        return Path(value).expanduser().absolute()
+        return Path(os.path.abspath(Path(value).expanduser()))  # noqa: PTH100 - `..` goes, links stay
     except RuntimeError:
         msg = "an absolute path: it begins with `~`, and that home is unknown"
     except FileNotFoundError:
@@ -146,6 +146,15 @@ def as_names(value: Any) -> tuple[str, ...]:
         msg = "a list of names"
         raise ValueError(msg)
     return tuple(i.strip() for i in items if i.strip())
+
+
+def as_dangers(value: Any) -> tuple[str, ...]:
+    """Read which kinds of files that can run code are admitted."""
+    found = as_names(value)
+    if not {*found} <= {"pickle", "code"}:
+        msg = "a list of `pickle` and `code`"
+        raise ValueError(msg)
+    return found
 
 
 def as_names_by_name(value: Any) -> dict[str, str]:

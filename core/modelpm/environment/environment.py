@@ -23,8 +23,8 @@ if TYPE_CHECKING:  # start-up
     from modelpm.api.types import RemoteFile
     from modelpm.store.gc.roots import Root
 
-_FEW = 3  # names that fit into a line
-_PATIENCE = 1.0  # seconds to wait for others before a record is renewed at another time
+_FEW = 3  # names that fit on a line
+_PATIENCE = 1.0  # seconds to wait for other processes before leaving a record for later
 
 
 class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at every start
@@ -33,8 +33,8 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
     Attributes:
         kind: ``user`` or ``project``.
         lock_path: Its ``models.lock``.
-        view: Where its files appear.
-        store: Where their bytes are.
+        view: The folder that shows its files.
+        store: The store with their bytes.
         keep_previous: Whether the previous lock stays beside the new one as ``models.lock~``.
     """
 
@@ -64,7 +64,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             text = self.rendered(before.changed(put=models))
             self.register(*models)
             try:
-                with self.store.bus.during(Work.LINKING, named([model.name for model in models])):
+                with self.store.bus.during(Work.LINKING, listed_names([model.name for model in models])):
                     kinds = self.view.place(*models)
                 self._write(text)
             except BaseException:  # Ctrl-C too
@@ -73,7 +73,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return kinds
 
     def take_back(self, models: Sequence[LockedModel], lock: Lock) -> None:
-        """Make the view show what a lock says of models that could not be put, as far as possible."""
+        """Restore the view from the lock for models that could not be added, as far as possible."""
         old = {model.name: lock.get(model.name) for model in models}
         new = [name for name, there in old.items() if there is None]
         changed = [there for model in models if (there := old[model.name]) is not None and there != model]
@@ -83,7 +83,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             self.view.place(*changed)
 
     def drop(self, name: str) -> list[str]:
-        """Take a model out of the environment: lock, then view; return the entries that stay, as they were changed."""
+        """Remove a model from the environment: lock, then view; return the entries that stay because they changed."""
         with self.held():
             self.view.check_names(name)
             self.write(self.read().changed(drop=[name]))
@@ -94,12 +94,17 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
         Raises:
             UsageError: Code ``name_taken``.
-            StoreError: Something is in the way in the view.
+            StoreError: Something in the view has the name.
         """
         with self.held():
             before = self.read()
             if before.get(new) is not None:
-                raise UsageError(f"`{new}` is the name of another model", code=Code.NAME_TAKEN, name=new)
+                raise UsageError(
+                    f"`{new}` is the name of another model",
+                    code=Code.NAME_TAKEN,
+                    name=new,
+                    hints=["`modelpm list` shows the names that are taken"],
+                )
             renamed = replace(model, name=new)
             text = self.rendered(before.changed(put=[renamed], drop=[model.name]))
             self.view.rename(model.name, new)
@@ -118,7 +123,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return Root(self.kind, self.lock_path, self.view.root)
 
     def register(self, *models: LockedModel) -> None:
-        """Take note in the store that this environment counts on what its lock names, and on some models.
+        """Record in the store that this environment needs the blobs of its lock, and of some models.
 
         Call it before the models are linked, and after the lock was written.
 
@@ -129,16 +134,16 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
         self.store.open()
         if models:
-            self.view.own()
+            self.view.create()
         registry.remember(self.store.layout, self.root, time.time(), {f.sha256 for m in models for f in m.files})
 
-    def seen(self, *, quick: bool = False) -> None:
-        """Renew what the store knows of this environment, if that was not done lately.
+    def stay_registered(self, *, quick: bool = False) -> None:
+        """Renew this environment's record in the store, if it is old.
 
-        It is not a failure if that cannot be done: a root or a store that is read-only needs no record.
+        A failure does not matter: a root or a store that is read-only needs no record.
 
         Args:
-            quick: Whether the mark in the view is enough to tell; at every start there is time for no more.
+            quick: Whether the mark in the view is enough, as every start has time for no more.
         """
         now, store = time.time(), self.store
         is_marked = marks.was_recorded_lately(self.view.root, self.lock_path, store.layout.projects, now)
@@ -149,21 +154,21 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
 
         with suppress(ModelpmError, OSError):
             if registry.due(store.layout, self.root, now) is not None:
-                if not is_foreign(self.view.root, self._models()):  # nothing is written into a folder of others
+                if not is_foreign(self.view.root, self._models()):  # never write into another user's folder
                     with store.lock("store", shared=True, timeout=_PATIENCE):
                         self.register()
             elif not is_marked:
                 registry.freshen(store.layout, self.root, now)
 
     def _models(self) -> Sequence[LockedModel]:
-        """Return what is locked; nothing if that cannot be read."""
+        """Return the locked models; none if the lock cannot be read."""
         try:
             return self.read().models
         except ModelpmError:
             return ()
 
     def renew(self, digests: Collection[str]) -> int:
-        """Make the view show blobs that were replaced, or went elsewhere; return how many entries there are."""
+        """Make the view show blobs that were replaced or moved; return the number of entries."""
         with self.held(), self.store.bus.during(Work.LINKING, str(self.view.root)):
             return self.view.renew(digests)
 
@@ -172,7 +177,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return not self.incomplete([model])
 
     def incomplete(self, models: Sequence[LockedModel]) -> list[LockedModel]:
-        """Return the models of which a file does not appear, or is not known to be good, by the quick rules."""
+        """Return the models with a file that does not appear, or is not known to be good, by the quick rules."""
         hidden = self.view.lacking(models)
         return [m for m in models if m.name in hidden or not self.has(m)]
 
@@ -187,7 +192,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         return self.view.stands_alone(name, file.path, file.sha256, file.size)
 
     def path(self, model: LockedModel) -> Path:
-        """Return what a program is given: the file that it opens, the first of several shards, else the folder."""
+        """Return the path to give to a program: the file that it opens, the first of several shards, or the folder."""
         entry = entry_point(model)
         return self.view.folder(model.name) if entry == "." else self.view.file(model.name, entry)
 
@@ -209,10 +214,10 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         self._write(self.rendered(lock))
 
     def rendered(self, lock: Lock) -> str:
-        """Return the lock's text, made of the values where a hand-edited block would not come back as what it was.
+        """Return the lock's text; a hand-edited block that would not parse to the same values is written again.
 
         Raises:
-            UsageError: Code ``lock_full``: it is larger than a lock may be.
+            UsageError: Code ``lock_full``: it is too large.
         """
         text = lock.render()
         check_size(text, str(self.lock_path))
@@ -231,17 +236,17 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         write_atomic(self.lock_path, new.encode())
 
     def text(self) -> str | None:
-        """Return the lock as it stands in its file; None if there is none."""
+        """Return the text of the lock's file; None if there is none."""
         return lock_text(self.lock_path)
 
 
-def named(names: Sequence[str]) -> str:
+def listed_names(names: Sequence[str]) -> str:
     """Return names for a line: a few in full, many as a number."""
     return ", ".join(names) if len(names) <= _FEW else f"{len(names)} models"
 
 
 def entry_point(model: LockedModel) -> str:
-    """Return what a program opens of a model; by the names of its files where an earlier modelpm locked it."""
+    """Return the path in a model that a program opens; from the names of its files if an earlier modelpm locked it."""
     if model.entry_point:
         return model.entry_point
     if len(model.files) == 1:
@@ -252,7 +257,7 @@ def entry_point(model: LockedModel) -> str:
 
 
 def as_listed(files: Iterable[LockedFile]) -> "list[RemoteFile]":
-    """Return locked files as a source would list them, for the rules on names."""
+    """Return locked files in the form of a source's listing, for the rules on names."""
     from modelpm.api.types import RemoteFile
 
     return [RemoteFile(file.path, file.size, None, ()) for file in files]

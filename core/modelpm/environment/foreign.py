@@ -8,19 +8,19 @@ from modelpm.environment.ledger import NAME
 from modelpm.lockfile.model import LockedModel
 from modelpm.store.gc.marks import MARK
 
-_EMPTY = {".gitignore", ".gitkeep", ".keep", MARK}  # what keeps an empty folder in git, and our own mark
+_EMPTY = {".gitignore", ".gitkeep", ".keep", MARK}  # the file that keeps an empty folder in git, and modelpm's own mark
 
 
 def is_foreign(root: Path, models: Iterable[LockedModel]) -> bool:
-    """Whether a folder is there and is neither empty nor a view.
+    """Whether a folder exists and is neither empty nor a view.
 
-    A view has its ledger; one that lost it holds nothing but files of locked models.
+    A view has a ledger; a view that lost it holds only files of locked models.
 
     Args:
         root: The folder.
         models: What is locked.
     """
-    if not root.is_dir() or root.is_symlink():  # what is not a folder is refused where it is written to
+    if not root.is_dir() or root.is_symlink():  # a write refuses what is not a folder
         return False
     entries = set(os.listdir(root))  # noqa: PTH208 - names are all that is asked for
     if NAME in entries or entries <= _EMPTY:

@@ -1,6 +1,6 @@
 """The ledger of a view: which entries modelpm made, and how to tell them from files the user put in their place.
 
-It lies in a folder that can come from anywhere (a clone, an archive), so its keys are hostile until they are checked.
+Its folder can come from anywhere (a clone, an archive), so its keys are hostile until they are checked.
 """
 
 import os
@@ -17,14 +17,14 @@ from modelpm.text.untrusted import MODEL_ID, check_path, shortened
 
 NAME = ".modelpm.json"
 VERSION = 1
-MAX_BYTES = 128 << 20  # twice what a lock may have, which says more of each file
+MAX_BYTES = 128 << 20  # twice the cap of a lock, which has more per file
 
 
 class Entry(NamedTuple):
     """One line of the ledger.
 
     Attributes:
-        sha256: Whose bytes it shows.
+        sha256: The blob that it shows.
         kind: ``hardlink``, ``symlink``, ``reflink`` or ``copy``; in a folder of another program also ``alias``, a
             relative symlink, and ``folder``; empty until it is made.
         mtime_ns: Modification time of the bytes when it was made.
@@ -37,9 +37,9 @@ class Entry(NamedTuple):
     inode: int = 0
 
     def stands_at(self, path: Path) -> bool:
-        """Whether what is there is what we made, as far as its inode tells: only that may be replaced or removed.
+        """Whether the file there is the one that modelpm made, by its inode: only that may be replaced or removed.
 
-        A copy that was edited in place is no longer ours; a hardlink's bytes are the store's whatever happened to them.
+        A copy that was edited in place is no longer modelpm's; a hard link always shows the store's bytes.
         """
         try:
             found = path.lstat()
@@ -47,10 +47,10 @@ class Entry(NamedTuple):
             return False
         if self.kind == "folder":
             return stat.S_ISDIR(found.st_mode) and found.st_ino == self.inode
-        if self.kind == "alias":  # by its time, too: the number of one that is gone is given to another file
+        if self.kind == "alias":  # by its time, too: systems reuse the inode of a deleted file
             return stat.S_ISLNK(found.st_mode) and (found.st_ino, found.st_mtime_ns) == (self.inode, self.mtime_ns)
         if stat.S_ISLNK(found.st_mode):
-            # To any blob of a store: a run that was killed may have left the link that it was about to replace.
+            # To any blob of a store: a killed run may have left the link that it was about to replace.
             *_, blobs, algorithm, _, name = ("", "", "", *path.readlink().parts)
             return bool(self.kind) and (blobs, algorithm) == ("blobs", "sha256") and is_sha256(name)
         if self.kind == "hardlink":
@@ -58,7 +58,7 @@ class Entry(NamedTuple):
         return self.kind in {"reflink", "copy"} and (found.st_ino, found.st_mtime_ns) == (self.inode, self.mtime_ns)
 
     def is_stale(self, path: Path, blob: Path) -> bool:
-        """Whether what is there, as we made it, shows a file that is not the blob any more."""
+        """Whether the entry that modelpm made shows a file that is no longer the blob."""
         try:
             found, now = path.lstat(), blob.stat()
             if self.kind == "symlink":
@@ -73,7 +73,7 @@ class Entry(NamedTuple):
 
 
 def read_ledger(root: Path) -> dict[str, Entry]:
-    """Return the entries by key, ``model/path``; a ledger that is gone or damaged has none.
+    """Return the entries by key, ``model/path``; none if the ledger is missing or damaged.
 
     Raises:
         UsageError: A newer modelpm wrote it.
@@ -96,7 +96,7 @@ def _parsed(data: bytes, path: Path) -> Mapping[str, Entry]:
         version, values = table["version"], table["entries"]
         entries = {key: Entry(*map(_of_type, value, (str, str, int, int))) for key, value in values.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}  # modelpm then compares the files of the view byte by byte before it counts them as its own
+        return {}  # modelpm then compares the files of the view byte by byte before it treats them as its own
     if not isinstance(version, int) or version > VERSION:
         raise too_new(path, "version", shortened(str(version), 20), VERSION, Code.LEDGER_TOO_NEW)
     for key in entries:

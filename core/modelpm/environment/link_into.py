@@ -1,4 +1,4 @@
-"""Make a model's files appear in a folder of the user's own, without ever replacing what is there."""
+"""Link a model's files into one of the user's own folders, without ever replacing a file there."""
 
 import sys
 from collections.abc import Collection
@@ -14,7 +14,7 @@ from modelpm.text.untrusted import few
 _NAMED = 20  # files that are left out, in a warning
 
 
-# Not ours to put into a folder of the user's: what a program reads or runs because it lies there. Lower case.
+# Files that a program reads or runs because of their place do not belong in a user's folder. Lower case.
 _RUN_BY_TOOLS = frozenset(
     {
         *("conftest.py", "pytest.ini", "tox.ini", "noxfile.py", "setup.py", "setup.cfg", "pyproject.toml", "pipfile"),
@@ -29,10 +29,10 @@ _RUN_BY_TOOLS = frozenset(
 
 
 def is_run_by_tools(path: str) -> bool:
-    """Whether some program reads or runs a file of that name because of where it lies.
+    """Whether some program reads or runs a file of that name because of its place.
 
-    That is every name that begins with a dot, in any folder of the path, what build and test tools look for, and what
-    Python imports in place of a module of its own.
+    That is every name that begins with a dot, in any folder of the path, the names that build and test tools search
+    for, and the names of Python's own modules.
     """
     parts = path.lower().split("/")
     stem, _, ending = parts[-1].rpartition(".")
@@ -48,15 +48,15 @@ def say_left_out(made: InstalledModel, folder: Path, bus: Bus) -> None:
 
 
 def link_into(environment: Environment, made: InstalledModel, folder: Path) -> set[str]:
-    """Link the files of an installed model under their own paths below ``folder``, which counts on them from now on.
+    """Link the files of an installed model under their own paths below ``folder``, which becomes a root.
 
     Files that programs run because of their names are left out.
 
     Returns:
-        The kinds of links that were made; files that already are the store's are left as they are.
+        The kinds of links that were made; existing links into the store stay as they are.
 
     Raises:
-        StoreError: Something else is in the way; nothing was linked then.
+        StoreError: Another file has a path; nothing was linked.
     """
     store, mode = environment.store, environment.view.mode
     spots = [Spot(f.path, f.sha256, f.size, mode) for f in made.files if not is_run_by_tools(f.path)]

@@ -1,4 +1,4 @@
-"""Find the files here that may have some of the bytes of a new one: its earlier version, or what is named like it."""
+"""Find local files that may share bytes with a new file: its earlier version, or a file with a similar name."""
 
 from collections.abc import Mapping
 from difflib import SequenceMatcher
@@ -11,15 +11,15 @@ from modelpm.resolution.plan import Plan
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
 from modelpm.transfer import SMALLEST
 
-_MOST: Final = 32  # a set may have been cut into other shards; each is opened
+_MOST: Final = 32  # a set may have other shards now; each is opened
 _SIMILAR: Final = 0.8  # of 1: the names of two versions, or of two models of one family
 
 
 def older(view: View, model: ResolvedModel, file: ResolvedFile) -> tuple[Path, ...]:
-    """Return the blobs that a large file may be compared with, the likeliest first; nothing is read.
+    """Return the blobs to compare a large file with, the likeliest first; read nothing.
 
     Args:
-        view: What is installed, also where a lock names its successor already.
+        view: The installed files, even if the lock already names their successors.
         model: The model.
         file: One of its files.
     """
@@ -30,13 +30,13 @@ def older(view: View, model: ResolvedModel, file: ResolvedFile) -> tuple[Path, .
 
 
 def reusable(view: View, model: ResolvedModel, plan: Plan) -> int:
-    """Return how many of the bytes that a plan fetches may turn out to be here, in older files."""
+    """Return how many bytes of a plan's downloads older files may have."""
     files = [step.file for step in plan.steps if step.fetch]
     return sum(file.size or 0 for file in files if older(view, model, file))
 
 
 def likely(name: str, path: str, shown: Mapping[str, str]) -> list[str]:
-    """Return the sha256 of what is likely to have bytes of a file: its own path, its model, then similar names. Pure.
+    """Return the SHA-256 of files likely to share bytes with a file: same path, same model, then similar names. Pure.
 
     Args:
         name: The model.

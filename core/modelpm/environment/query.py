@@ -1,4 +1,4 @@
-"""Query the installed models: rows, paths, and names that were probably meant. Reads only the lock."""
+"""Query the installed models: rows, paths, and the nearest names. Reads only the lock."""
 
 import os
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ from modelpm.text.untrusted import printable
 _FEW = 8  # names in a message
 
 
-def named(environment: Environment, names: Sequence[str]) -> Sequence[LockedModel]:
+def models_named(environment: Environment, names: Sequence[str]) -> Sequence[LockedModel]:
     """Return the models of these names; no names mean all.
 
     Raises:
-        NotFound: One of them is not installed.
+        NotFound: A model is not installed.
     """
     return [find_installed(environment, name) for name in names] or environment.read().models
 
@@ -45,27 +45,33 @@ def installed_model(environment: Environment, model: LockedModel) -> InstalledMo
     )
 
 
-def find_installed(environment: Environment, name: str) -> LockedModel:
-    """Return the locked model of that name, or the one whose spec it is; see :func:`meant`.
+def find_installed(environment: Environment, name: str, others: Sequence[Environment] = ()) -> LockedModel:
+    """Return the locked model of that name or spec; see :func:`meant`.
+
+    Args:
+        environment: Its environment.
+        name: Its name or spec.
+        others: Environments that were searched before; their names count for the hint.
 
     Raises:
         NotFound: Code ``not_installed``; names the nearest.
     """
     lock = environment.read()
-    found, others = meant(lock, name)
+    found, several = meant(lock, name)
     if found is not None:
         return found
-    near = did_you_mean([m.name for m in others[:_FEW]]) or suggest(name, [m.name for m in lock.models], most=3)
+    known = [m.name for place in (environment, *others) for m in place.read().models]
+    near = did_you_mean([m.name for m in several[:_FEW]]) or suggest(name, known, most=3)
     shown = printable(name)
     raise NotFound(
         f"`{shown}` is not installed",
         code=Code.NOT_INSTALLED,
-        hints=near or ["`modelpm list` shows what is installed"],
+        hints=near or ["`modelpm list` shows the installed models"],
     )
 
 
 def meant(lock: Lock, name: str) -> tuple[LockedModel | None, list[LockedModel]]:
-    """Return the locked model of that name, or of that spec; and where there are several of the spec, these.
+    """Return the locked model of that name or spec; and, if several have the spec, these.
 
     Several names of the same bytes are one model; several variants of one model are not.
     """
@@ -84,35 +90,37 @@ def _spellings(model: LockedModel) -> set[str]:
     return {text.casefold() for text in texts | {f"{t}:{model.variant}" for t in texts} if text}
 
 
-def named_in(places: Sequence[Environment], names: Sequence[str]) -> list[tuple[Environment, Sequence[LockedModel]]]:
-    """Return the models of these names, each where it is found first, else in the last place; no names mean all.
+def models_named_in(
+    places: Sequence[Environment], names: Sequence[str]
+) -> list[tuple[Environment, Sequence[LockedModel]]]:
+    """Return the models of these names, each from the first place that has it; no names mean all.
 
     Raises:
-        NotFound: It is not in the last place either.
+        NotFound: No place has a model.
     """
     if not names:
         return [(place, place.read().models) for place in places]
     chosen: dict[str, list[LockedModel]] = {place.kind: [] for place in places}
     for name in dict.fromkeys(names):
         place = next((p for p in places if meant(p.read(), name)[0] is not None), places[-1])
-        chosen[place.kind].append(find_installed(place, name))
+        chosen[place.kind].append(find_installed(place, name, places[:-1]))
     return [(place, chosen[place.kind]) for place in places if chosen[place.kind]]
 
 
 def path_of(
     environment: Environment, model: LockedModel, file: str | None = None, *, folder: bool = False, role: str = ""
 ) -> Path:
-    """Return the path that a program is given.
+    """Return the path to give to a program.
 
     Args:
-        environment: Where the model is.
+        environment: The environment of the model.
         model: The model.
-        file: One file of it; None means what a program opens: a file, the first of several shards, or the folder.
-        folder: Whether the folder is wanted in any case.
-        role: What the file is for, e.g. ``projector``, if that is not the model itself.
+        file: One file of it; None means the entry point: a file, the first of several shards, or the folder.
+        folder: Whether to return the folder in any case.
+        role: The role of the file, e.g. ``projector``; empty for the model itself.
 
     Raises:
-        NotFound: The model has no such file, or it is not where it should be.
+        NotFound: The model has no such file, or the file is missing from the view.
         UsageError: Several files have the role.
     """
     if role and file is None and not folder:
@@ -142,7 +150,7 @@ def file_of_role(model: LockedModel, role: str) -> str:
     """Return the one file of a role that a program opens.
 
     Raises:
-        NotFound: Nothing of the model has that role.
+        NotFound: No file of the model has that role.
         UsageError: Several files have it.
     """
     from modelpm.inspection.layouts import components  # start-up: only a role needs the rules
@@ -167,10 +175,10 @@ def file_of_role(model: LockedModel, role: str) -> str:
 
 
 def _look_at(environment: Environment, model: LockedModel, files: Sequence[LockedFile]) -> None:
-    """Make sure that the view shows what is locked, before a program is given it.
+    """Check that the view shows the locked files, before a program gets their path.
 
-    By a look at the files, without reading them; only a file that is not a link into the store, and of which nothing is
-    known yet (its view was copied from another machine, or a clone brought it), is hashed, once.
+    Reads no file, except one that is not a link into the store and has never been hashed (its view was copied from
+    another machine): that file is hashed once.
 
     Raises:
         NotFound: A file is missing, or something else is in its place.
@@ -190,7 +198,7 @@ def _look_at(environment: Environment, model: LockedModel, files: Sequence[Locke
 
 
 def _cure(environment: Environment, model: LockedModel) -> str:
-    """Return the command that brings files of a model back."""
+    """Return the command that restores files of a model."""
     if environment.kind == "project":
         asked = model.groups and not set(model.groups) & set(environment.read().default_groups)
         return f"modelpm sync --group {model.groups[0]}" if asked else "modelpm sync"

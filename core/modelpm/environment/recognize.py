@@ -18,7 +18,7 @@ from modelpm.store.blobs.verify import Target, verify
 
 
 def recognize(environment: Environment, call: Call, models: Sequence[LockedModel]) -> list[LockedModel]:
-    """Return the models of which a file is missing or damaged; what only its bytes can tell is hashed, once.
+    """Return the models with a missing or damaged file; hash files once if only their bytes can tell.
 
     Raises:
         Interrupted: Cancelled.
@@ -38,7 +38,7 @@ def recognize(environment: Environment, call: Call, models: Sequence[LockedModel
 
 
 def say_unkept(store: Store, bus: Bus) -> None:
-    """Say if nothing can be kept of what was hashed, so that every run hashes it again."""
+    """Warn if modelpm cannot save which files it has hashed, so that every run hashes them again."""
     if store.known.unkept:
         bus.warn(
             f"what was hashed cannot be kept: {store.root} and {store.known.folder} cannot be written;"
@@ -47,7 +47,7 @@ def say_unkept(store: Store, bus: Bus) -> None:
 
 
 def _targets(environment: Environment, model: LockedModel) -> Iterator[Target]:
-    """Yield what must be hashed of a model: blobs that exist, and files of the view that do not link to them."""
+    """Yield the files of a model to hash: blobs that exist, and files of the view that do not link to them."""
     store, view = environment.store, environment.view
     for file in model.files:
         if store.facts(file.sha256) is not None and not store.has(file.sha256, file.size):
@@ -58,14 +58,14 @@ def _targets(environment: Environment, model: LockedModel) -> Iterator[Target]:
 
 
 def _is_complete(environment: Environment, model: LockedModel) -> bool:
-    """Whether everything of a model is there, be it known as ours or not."""
+    """Whether every file of a model exists, made by modelpm or not."""
     shows, is_good = environment.view.shows, environment.is_good
     return all(shows(model.name, f) and is_good(model.name, f) for f in model.files)
 
 
 def _note(environment: Environment, complete: Sequence[LockedModel]) -> None:
-    """Note in the ledger what is there and not known as ours."""
+    """Add existing files to the ledger that it lacks."""
     hidden = environment.view.lacking(complete) if complete else {}
     if hidden:
-        with suppress(StoreError), environment.held():  # it is there all the same
+        with suppress(StoreError), environment.held():  # the file exists anyway
             environment.view.place(*(m for m in complete if m.name in hidden))

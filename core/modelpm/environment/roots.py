@@ -20,8 +20,8 @@ from modelpm.store.gc.leases import Lease
 from modelpm.store.gc.marks import read_id
 from modelpm.store.gc.roots import (
     Place,
-    Record,
     Root,
+    RootRecord,
     digest_of,
     digests_in,
     is_sound,
@@ -36,17 +36,17 @@ _DAY = 86_400
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One root, as it was found.
+    """The state of one root.
 
     Attributes:
-        record: What the store knows of it.
-        state: ``there``; ``unseen``: it is not, or cannot be seen from here; ``expired``: it has been so for too long.
+        record: Its record in the store.
+        state: ``there``; ``unseen``: it is missing, or not visible from here; ``expired``: unseen for too long.
         holds: The digests that must not be freed.
-        is_lock_there: Whether a lock is where the root's was, be it another root's.
-        is_own: Whether it is the environment of the user who asks.
+        is_lock_there: Whether a lock is at the root's path, possibly another root's.
+        is_own: Whether it is this user's own environment.
     """
 
-    record: Record
+    record: RootRecord
     state: str
     holds: frozenset[str]
     is_lock_there: bool = False
@@ -62,18 +62,19 @@ class Standing:
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether it was seen on another host, or in another container, only."""
+        """Whether it was seen only on another host, or in another container."""
         return self.record.place is not None and self.record.place.host != system.host_name()
 
     def kept(self, keep: float, now: float) -> str:
-        """Return how long what it needs is still kept, if it was not seen lately; ``keep`` in seconds."""
+        """Return how long its blobs are still kept, if it was not seen lately; ``keep`` in seconds."""
         return f"{self.who}: what it needs is kept for {in_days(keep - self.record.age(now))} more"
 
     def _last(self) -> str:
         if self.record.seen is None:
             return "not there now"
+        earlier = "an earlier one there, " if self.is_lock_there else ""  # as after `rm -r models` and a sync
         host = f" by {self.record.place.host}" if self.is_elsewhere and self.record.place else ""
-        return f"last seen on {time.strftime('%Y-%m-%d', time.localtime(self.record.seen))}{host}"
+        return f"{earlier}last seen on {time.strftime('%Y-%m-%d', time.localtime(self.record.seen))}{host}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class Survey:
 
     Attributes:
         standings: Every root.
-        leases: Of running installs.
+        leases: The leases of running installs.
     """
 
     standings: tuple[Standing, ...]
@@ -90,7 +91,7 @@ class Survey:
 
     @property
     def needed(self) -> dict[str, str]:
-        """For each sha256 that must not be freed, who needs it."""
+        """The roots that need each SHA-256."""
         return _named(self.standings) | {
             sha256: f"process {lease.pid} on {lease.host}, which installs it"
             for lease in self.leases
@@ -99,7 +100,7 @@ class Survey:
 
     @property
     def oldest_lease(self) -> float | None:
-        """When the oldest running install began, seconds since 1970: what came since may be its own."""
+        """When the oldest running install began, seconds since 1970: newer blobs may be its own."""
         return min((lease.since for lease in self.leases), default=None)
 
     def of_state(self, state: str) -> list[Standing]:
@@ -109,11 +110,11 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """Finds out who needs a blob.
+    """Finds the roots that need a blob.
 
     Attributes:
-        environment: The user's; its store is the one in question.
-        also: Environments that are known to be there, whether the store knows of them or not.
+        environment: The user's environment, with the store.
+        also: Environments that exist, even if the store has no record of them.
     """
 
     environment: Environment
@@ -123,7 +124,7 @@ class Roots:
         """Look at every root.
 
         Args:
-            strict: Whether a record that cannot be read is an error; it must be where blobs are freed.
+            strict: Whether an unreadable record is an error; required before blobs are freed.
 
         Raises:
             StoreError: ``root_unreadable``: a record, which it names, cannot be read.
@@ -143,8 +144,8 @@ class Roots:
         found += [self._look(record, now) for record in known]
         return Survey(tuple(found), tuple(lease for lease in leases.listing(layout) if lease.alive))
 
-    def _look(self, record: Record, now: float) -> Standing:
-        """Say what a root holds: what its lock names if it is that root's, else what it was remembered to need."""
+    def _look(self, record: RootRecord, now: float) -> Standing:
+        """Return the state of a root: it holds the digests of its lock if that is its own, else those of its record."""
         store = self.environment.store
         is_old = record.age(now) >= store.keep_unseen
         away = Standing(record, "expired" if is_old else "unseen", frozenset() if is_old else record.digests)
@@ -153,7 +154,7 @@ class Roots:
         try:
             is_place = record.place is not None and _place(record.root) == record.place
             text = read_lock(record.root.lock)
-        except OSError:  # closed to us, or the disk has trouble: whether it is there cannot be told
+        except OSError:  # no access, or the disk fails: unknown whether it exists
             is_here = record.place is None or record.place.host == system.host_name()
             return Standing(record, "there", record.digests) if is_here else away
         if record.root.is_folder:
@@ -163,13 +164,13 @@ class Roots:
         is_root = is_place and record.id in {"", read_id(record.root.view)}
         if is_root or (record.place is None and is_written_by(record, text)):
             return _there(record, text, [record])
-        # Another root's lock, or this one's after a move of its disk: what it names counts, too.
+        # Another root's lock, or this one's after a move of its disk: its digests count, too.
         return replace(away, holds=away.holds | digests_in(text), is_lock_there=True)
 
     def settle(self, survey: Survey) -> None:
-        """Renew the records of roots that are there, and remove those of roots that hold nothing any more.
+        """Renew the records of existing roots, and remove those of roots that no longer hold anything.
 
-        The caller keeps others out of the store.
+        The caller holds the store's lock.
         """
         layout, now = self.environment.store.layout, time.time()
         for standing in survey.standings:
@@ -185,7 +186,7 @@ class Roots:
                 registry.save(layout, taken_over(record))
 
     def environments(self, standings: Iterable[Standing] | None = None) -> list[Environment]:
-        """Return every other environment that counts on this store and is there; its lock may be damaged."""
+        """Return every other existing environment that uses this store; its lock may be damaged."""
         known = self.survey(strict=False).standings if standings is None else standings
         own, found = self.environment, []
         there = {s.record.root.lock: s.record.root for s in known if s.is_lock_there and not s.is_own}
@@ -196,7 +197,7 @@ class Roots:
         return found
 
     def shelves(self, standings: Iterable[Standing] | None = None) -> list[Shelf]:
-        """Return the folders in which this user put models of this store."""
+        """Return the folders with models of this store that this user made."""
         store, found = self.environment.store, []
         for standing in self.survey(strict=False).standings if standings is None else standings:
             record = standing.record
@@ -205,16 +206,16 @@ class Roots:
         return found
 
     def shelves_of(self, name: str) -> list[Shelf]:
-        """Return the folders in which a model of this environment is."""
+        """Return the folders with a model of this environment."""
         own = str(real(self.environment.root).lock)
         return [shelf for shelf in self.shelves() if shelf.record.owner == own and shelf.files_of(name)]
 
     def show_anew(self, digests: Collection[str], bus: Bus) -> None:
-        """Make every view that shows some blobs show the files that took their places.
+        """Update every view of some blobs to show the files that replaced them.
 
         Args:
             digests: The blobs.
-            bus: Gets a warning for each view that could not be renewed and may show the old bytes.
+            bus: Gets a warning for each view that could not be updated and may show the old bytes.
         """
         known = self.survey(strict=False).standings
         showing = [s for s in known if not (s.record.digests | s.holds).isdisjoint(digests)]
@@ -227,11 +228,11 @@ class Roots:
                 bus.warn(f"{folder} may still show the bytes of before: {error}")
 
     def others(self, names: Sequence[str], *, without_dirs_of: Collection[str] = ()) -> dict[str, str]:
-        """Return who needs a blob besides some models of the user's environment; models are named by their names.
+        """Return what needs a blob besides some models of the user's environment.
 
         Args:
             names: The models.
-            without_dirs_of: Models whose files in other folders do not count, as they would be removed.
+            without_dirs_of: Models whose files in other folders do not count, because they will be removed.
 
         Raises:
             StoreError: As :meth:`survey`.
@@ -246,7 +247,7 @@ class Roots:
         return strangers.needed | {f.sha256: f"`{m.name}`" for m in models for f in m.files}
 
     def _without(self, standing: Standing, names: Collection[str]) -> Standing:
-        """Return what a folder would hold without some models; another root holds what it holds."""
+        """Return a folder's state without some models; any other root unchanged."""
         record = standing.record
         if not record.root.is_folder or record.owner != str(real(self.environment.root).lock):
             return standing
@@ -255,23 +256,23 @@ class Roots:
         return replace(standing, holds=standing.holds & shelf.holds())
 
 
-def taken_over(record: Record) -> Record:
-    """Return a record of an earlier version as one of this version, whose root was seen today; another as it is."""
+def taken_over(record: RootRecord) -> RootRecord:
+    """Convert a record of an earlier version, as seen today; return any other record unchanged."""
     if not record.is_earlier:
         return record
     return replace(record, root=_with_view(record.root), seen=int(time.time()))
 
 
 def _named(standings: Iterable[Standing]) -> dict[str, str]:
-    """Return who needs each blob; a root that is there is named before one that is not."""
+    """Return the roots that need each blob; existing roots come first."""
     needed: dict[str, str] = {}
     for standing in sorted(standings, key=lambda s: s.state == "there"):
         needed.update(dict.fromkeys(standing.holds, standing.who))
     return needed
 
 
-def _fresh(environment: Environment, now: float) -> list[tuple[Record, bytes]]:
-    """Return what would be remembered of an environment now, and its lock; nothing if that cannot be read."""
+def _fresh(environment: Environment, now: float) -> list[tuple[RootRecord, bytes]]:
+    """Return a new record of an environment, and its lock; nothing if the lock cannot be read."""
     try:
         root = real(environment.root)
         text = read_lock(root.lock)
@@ -280,13 +281,13 @@ def _fresh(environment: Environment, now: float) -> list[tuple[Record, bytes]]:
         digests, place = digests_in(text), Place.of(root)
     except OSError:
         return []
-    return [(Record(root, digests, digest_of(text), int(now), read_id(root.view), place), text)]
+    return [(RootRecord(root, digests, digest_of(text), int(now), read_id(root.view), place), text)]
 
 
-def _there(record: Record, text: bytes, known: Iterable[Record]) -> Standing:
-    """Return a root that is there: it holds what its lock names and its view links to.
+def _there(record: RootRecord, text: bytes, known: Iterable[RootRecord]) -> Standing:
+    """Return the state of an existing root: it holds the digests of its lock and the links in its view.
 
-    Where the lock is damaged, it holds what was known before, too.
+    If the lock is damaged, it also holds the digests of its record.
     """
     holds = digests_in(text) | _linked(_with_view(record.root).view)
     more = holds.union(*(it.digests for it in known))
@@ -296,16 +297,16 @@ def _there(record: Record, text: bytes, known: Iterable[Record]) -> Standing:
 
 
 def _linked(view: Path) -> frozenset[str]:
-    """Return the blobs whose symlinks stand in a view: `sync` leaves there what its lock does not name any more."""
+    """Return the blobs of the symlinks in a view: `sync` leaves models there that the lock no longer names."""
     try:
         entries = read_ledger(view)
-    except ModelpmError:  # for doctor to name
+    except ModelpmError:  # doctor reports it
         return frozenset()
     return frozenset(e.sha256 for key, e in entries.items() if e.kind == "symlink" and e.stands_at(view / key))
 
 
-def _is_same(record: Record, fresh: Record) -> bool:
-    """Whether a record is that of a root that was looked at just now."""
+def _is_same(record: RootRecord, fresh: RootRecord) -> bool:
+    """Whether a record belongs to one of the roots that were just read."""
     if record.root.lock != fresh.root.lock:
         return False
     if record.place is None:
@@ -321,7 +322,7 @@ def _place(root: Root) -> Place | None:
 
 
 def _with_view(root: Root) -> Root:
-    """Return a root with its view; a record of an earlier version has none, and the lock says where it is."""
+    """Return a root with its view; for a record of an earlier version, the lock names the view."""
     if root.view.is_absolute():
         return root
     folder = ""
@@ -331,7 +332,7 @@ def _with_view(root: Root) -> Root:
 
 
 def _is_own_file(path: Path) -> bool:
-    """Whether a record is this user's: what another one wrote says nothing of what may be removed here."""
+    """Whether a record is this user's own; another user's record must not cause a removal here."""
     try:
         return system.is_own(os.stat(path))  # noqa: PTH116 - as its neighbors
     except OSError:

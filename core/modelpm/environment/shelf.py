@@ -1,7 +1,7 @@
-"""Shelves: folders of the user's own, or of another program, in which files of models appear, too.
+"""Shelves: the user's own folders, or folders of other programs, that also show files of models.
 
-The store's record of the folder lists what modelpm put there: it writes nothing into the folder but the files, and
-nothing in it is replaced or removed that modelpm did not put there.
+The store's record of the folder lists the files that modelpm made. modelpm writes only these files into the folder, and
+replaces or removes no others.
 """
 
 import contextlib
@@ -21,10 +21,10 @@ from modelpm.store import Store
 from modelpm.store.blobs.shown import shown_by
 from modelpm.store.gc import registry
 from modelpm.store.gc.marks import read_id
-from modelpm.store.gc.roots import APP_LOCK, Place, Record, Root, digest_of, real
+from modelpm.store.gc.roots import APP_LOCK, Place, Root, RootRecord, digest_of, real
 from modelpm.store.layout import is_sha256
 
-_LOCK = ".modelpm.dir"  # stands for a lock where a folder has none
+_LOCK = ".modelpm.dir"  # in place of a lock, which such a folder lacks
 _Entries = dict[str, Entry]
 
 
@@ -33,7 +33,7 @@ class Placed(NamedTuple):
 
     Attributes:
         kinds: The kinds of links that were made.
-        made: The paths of the files that were not there.
+        made: The paths of the new files.
         left: Paths at which the program's own files stay.
     """
 
@@ -46,24 +46,24 @@ class Shelf(NamedTuple):
     """One such folder.
 
     Attributes:
-        store: Where the links lead.
-        record: What the store knows of the folder.
-        is_kept: Whether the store can be written; nothing is known of what one links that cannot.
+        store: The target of the links.
+        record: The folder's record in the store.
+        is_kept: Whether the store can be written; links from a read-only store are not recorded.
     """
 
     store: Store
-    record: Record
+    record: RootRecord
     is_kept: bool = True
 
     @classmethod
     def at(cls, folder: Path, store: Store, owner: Root, app: str = "") -> "Shelf":
-        """Make the folder where it is missing.
+        """Open the folder, and make it if it is missing.
 
         Args:
             folder: The folder.
-            store: Where the links lead.
-            owner: The environment whose models appear there.
-            app: The program whose folder it is; empty for a folder of the user's own.
+            store: The target of the links.
+            owner: The environment of the models.
+            app: The program of the folder; empty for the user's own folder.
 
         Raises:
             StoreError: The system refuses.
@@ -72,7 +72,7 @@ class Shelf(NamedTuple):
             make_folder(folder, below=folder)
             view = Path(os.path.realpath(folder))
             root = Root("app", view / f"{APP_LOCK}{app}", view) if app else Root("dir", view / _LOCK, view)
-            record = Record(
+            record = RootRecord(
                 root, frozenset(), id=read_id(owner.view), place=Place.of(root), owner=str(real(owner).lock)
             )
         with contextlib.suppress(StoreError):
@@ -87,26 +87,26 @@ class Shelf(NamedTuple):
 
     @property
     def app(self) -> str:
-        """The program whose folder it is; empty for a folder of the user's own."""
+        """The program of the folder; empty for the user's own folder."""
         return self.record.root.app
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The models that appear there, or did."""
+        """The models in the folder, now or before."""
         return tuple(dict.fromkeys(key.partition("/")[0] for key in self.record.entries))
 
     def holds(self) -> frozenset[str]:
-        """Return the digests of what is still there."""
+        """Return the digests of the files that still exist."""
         entries = self._followed(self.record.entries)
         return frozenset(e.sha256 for key, e in entries.items() if e.sha256 and os.path.lexists(self._target(key)))
 
     def files_of(self, name: str) -> list[Path]:
-        """Return the files of a model that are there as they were put there."""
+        """Return the unchanged files of a model."""
         ours = self._files(name).items()
         return [target for target, entry in ours if entry.stands_at(target)]
 
     def strays_of(self, name: str) -> list[Path]:
-        """Return the files of a model that are not there as they were put there: gone, replaced, or leading nowhere."""
+        """Return the files of a model that changed: deleted, replaced, or dangling."""
         ours = self._files(name).items()
         return [target for target, entry in ours if not (entry.stands_at(target) and target.exists())]
 
@@ -115,10 +115,10 @@ class Shelf(NamedTuple):
         return {self._target(key): entry for key, entry in entries.items() if entry.kind != "folder"}
 
     def place(self, name: str, spots: Sequence[Spot]) -> Placed:
-        """Make files of a model appear, all or none.
+        """Link files of a model, all or none.
 
         Raises:
-            StoreError: Something else is in the way, or the system refuses; nothing was linked then.
+            StoreError: Another file has a path, or the system refuses; nothing was linked.
         """
         with self._alone() as known:
             before = dict(known) or self._links_beside(spots)
@@ -135,27 +135,27 @@ class Shelf(NamedTuple):
                     entries[key] = found
                 elif not found.sha256:
                     left.append(spot.path)
-            # Said before it is done: what is about to be linked must not be freed meanwhile.
+            # Recorded first: the blobs must not be freed meanwhile.
             pending = {key: entries.get(key, Entry(spot.sha256)) for key, spot in missing.items()}
             entries.update((key, pending[key]._replace(sha256=spot.sha256)) for key, spot in missing.items())
             if missing:
                 self._save(entries)
             made = self._make_all(name, missing, entries, before)
-            if self.app:  # a plan is whole: what an earlier version of the model needed goes
+            if self.app:  # a plan is complete: remove the files of an earlier version
                 self._remove_stale(name, {spot.path for spot in spots}, entries)
             if entries:
                 self._save(entries)
         return Placed({entries[key].kind for key in made}, tuple(missing[key].path for key in made), tuple(left))
 
     def _is_the_programs(self, name: str, spots: Sequence[Spot], known: Mapping[str, Entry]) -> bool:
-        """Whether the program has all files of a model by itself, so that what it wrote about them is right, too."""
+        """Whether the program itself has all files of a model, so that its own files about them are right."""
         files = [spot for spot in spots if not (spot.is_writable or spot.target)]
         if not files or any(_is_of(key, name) for key in known):
             return False
         return all(shown_by(self.store, self.folder / spot.path, spot.sha256, spot.size) for spot in files)
 
     def _remove_stale(self, name: str, wanted: Collection[str], entries: _Entries) -> None:
-        """Remove the files of a model that are not wanted any more; those that were changed stay, as the user's own."""
+        """Remove the files of a model that the plan lacks; changed files stay, as the user's own."""
         stale = {
             key: entry
             for key, entry in entries.items()
@@ -166,7 +166,7 @@ class Shelf(NamedTuple):
         self._remove_all(stale, {self._target(key) for key in entries} | self._of_others().keys())
 
     def _make_all(self, name: str, missing: Mapping[str, Spot], entries: _Entries, before: _Entries) -> list[str]:
-        """Make files; where one cannot be made, those before it are taken back. Returns the keys of those made."""
+        """Make files, and return their keys; if one fails, remove those made before it."""
         made = list[str]()
         try:
             for key, spot in missing.items():
@@ -190,7 +190,7 @@ class Shelf(NamedTuple):
             gone = {key: known[key] for key in known.keys() - rest.keys()}
             shared = {self._target(key) for key in rest} | self._of_others().keys()
             kept = self._remove_all({key: gone[key] for key in known if key in gone}, shared)
-            for key, entry in gone.items():  # a folder that we made goes with the last model in it
+            for key, entry in gone.items():  # remove a folder that modelpm made with its last model
                 below = f"{key.partition('/')[2]}/"
                 heir = next((k.partition("/")[0] for k in rest if k.partition("/")[2].startswith(below)), "")
                 if entry.kind == "folder" and heir and self._target(key).is_dir():
@@ -199,7 +199,7 @@ class Shelf(NamedTuple):
         return sorted(kept)
 
     def _remove_all(self, entries: Mapping[str, Entry], shared: Collection[Path]) -> list[Path]:
-        """Remove files, the last first, then folders that were made for them; return the files that stay."""
+        """Remove files, the last first, then the folders made for them; return the files that stay."""
         kept = []
         for key, entry in reversed([*entries.items()]):
             target = self._target(key)
@@ -208,17 +208,17 @@ class Shelf(NamedTuple):
         folders = {self._target(key): entry for key, entry in entries.items() if entry.kind == "folder"}
         for target in sorted(folders, reverse=True):
             if folders[target].stands_at(target) and not self._behind_symlink(target):
-                with contextlib.suppress(OSError):  # something is in it
+                with contextlib.suppress(OSError):  # not empty
                     target.rmdir()
         return kept
 
     def rename(self, name: str, new: str) -> None:
-        """Note that a model has another name; its files stay where they are."""
+        """Record a model's new name; its files do not move."""
         with self._alone() as known:
             self._save({f"{new}/{key.partition('/')[2]}" if _is_of(key, name) else key: e for key, e in known.items()})
 
     def renew(self, digests: Collection[str]) -> int:
-        """Link the files another time whose blobs were replaced, or went elsewhere; return how many those are."""
+        """Link files again whose blobs were replaced or moved; return their number."""
         with self._alone() as known:
             entries = dict(known)
             for key, entry in known.items():
@@ -231,7 +231,7 @@ class Shelf(NamedTuple):
 
     @contextmanager
     def _alone(self) -> Iterator[Mapping[str, Entry]]:
-        """Keep other processes out while the block runs; yields what is known of the files now."""
+        """Keep other processes out while the block runs; yield the current record of the files."""
         if not self.is_kept:
             yield {}
             return
@@ -240,7 +240,7 @@ class Shelf(NamedTuple):
             yield self._followed(known.entries if known else {})
 
     def _followed(self, known: Mapping[str, tuple[str, str, int, int]]) -> dict[str, Entry]:
-        """Return what is known of the files, under the paths to which their links were moved within the folder."""
+        """Return the record of the files, under the paths to which the program moved their links."""
         entries = {key: Entry(*entry) for key, entry in known.items()}
         gone: dict[str, list[str]] = {}
         for key, entry in entries.items():
@@ -268,7 +268,7 @@ class Shelf(NamedTuple):
             registry.forget(self.store.layout, record)
 
     def _links_beside(self, spots: Sequence[Spot]) -> dict[str, Entry]:
-        """Return the links into the store that nothing is known of, without a model's name: they hold, and stay.
+        """Return unrecorded links into the store, without a model's name: they hold their blobs, and stay.
 
         An earlier version made them, or the store lost its record of the folder.
         """
@@ -282,18 +282,18 @@ class Shelf(NamedTuple):
         return found
 
     def _of_others(self) -> dict[Path, Entry]:
-        """Return the files that other environments, or links for other programs, put into the folder."""
+        """Return the files of other environments, or of links for other programs, in the folder."""
         records = [r for r in registry.readable(self.store.layout) if r.root.view == self.folder]
         rows = [row for r in records if r.root.is_folder and r.key != self.record.key for row in r.entries.items()]
         return {self._target(key): Entry(*entry) for key, entry in rows}
 
     def _found(self, key: str, spot: Spot, entries: Mapping[str, Entry], others: Mapping[Path, Entry]) -> Entry | None:
-        """Return the entry at a file's place, with an empty kind if modelpm did not make it; None if it must be linked.
+        """Return the entry at a file's path, with an empty kind if modelpm did not make it; None if it must be linked.
 
-        An entry without a digest is something else that stays.
+        An entry without a digest is another file, which stays.
 
         Raises:
-            StoreError: It is another's, and not the file.
+            StoreError: Another file has the path.
         """
         target = self._target(key)
         if above := self._behind_symlink(target):
@@ -304,7 +304,7 @@ class Shelf(NamedTuple):
         kin = {k.partition("/")[0]: e for k, e in entries.items() if self._target(k) == target and k != key}
         if kind := shown_by(self.store, target, spot.sha256, spot.size):
             ours = known or next(iter(kin.values()), None) or others.get(target)
-            # What an earlier version linked has no entry; a hardlink without one may be the user's own file.
+            # Links of an earlier version have no entry; a hard link without one may be the user's own file.
             is_ours = ours.sha256 == spot.sha256 if ours else kind == "symlink" and not spot.target
             if ours and ours.kind == "alias":
                 return ours
@@ -320,7 +320,7 @@ class Shelf(NamedTuple):
         raise in_the_way(target, whose, cure or f"move it away{choice}")
 
     def _remove(self, target: Path, entry: Entry) -> bool:
-        """Remove a file, if it is ours; return whether it is gone."""
+        """Remove a file, if modelpm made it; return whether it no longer exists."""
         if self._behind_symlink(target) or not entry.stands_at(target):
             return False
         noted = self.store.renaming(entry.sha256) if entry.kind == "hardlink" else contextlib.nullcontext()

@@ -1,4 +1,4 @@
-"""Spots: one file that must appear in a folder of the user's or of another program, and how it is made."""
+"""Spots: one file to make in the user's or another program's folder."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _WRITABLE = 0o644
 
 
 class Spot(NamedTuple):
-    """One file that must appear in a folder.
+    """One file to make in a folder.
 
     Attributes:
         path: Relative POSIX path below the folder, checked.
@@ -24,7 +24,7 @@ class Spot(NamedTuple):
         mode: How to link; see :meth:`modelpm.store.Store.link`.
         target: Of a relative symlink: the path of the file that it leads to; else empty.
         is_writable: Whether the program may write to it.
-        yields: Whether something else in its place stays there, and the rest is made all the same.
+        yields: Whether another file at its path stays, and the rest is made anyway.
     """
 
     path: str
@@ -37,7 +37,7 @@ class Spot(NamedTuple):
 
 
 def make(store: Store, folder: Path, spot: Spot) -> Entry:
-    """Make a file appear, in place of what is there.
+    """Make a file, and replace what has its path.
 
     Raises:
         StoreError: The system refuses.
@@ -54,12 +54,12 @@ def make(store: Store, folder: Path, spot: Spot) -> Entry:
 
 
 def _alias(place: Path, target: Path) -> bool:
-    """Make a relative symlink; return whether there can be one."""
+    """Make a relative symlink; return whether the system can."""
     draft = temporary(place.parent)
     try:
         draft.symlink_to(os.path.relpath(target, place.parent))
         system.replace(draft, place)
-    except (OSError, NotImplementedError):  # a file system without symlinks, a user who may make none
+    except (OSError, NotImplementedError):  # no symlinks on this file system, or for this user
         with contextlib.suppress(OSError):
             draft.unlink()
         return False
@@ -67,12 +67,12 @@ def _alias(place: Path, target: Path) -> bool:
 
 
 def in_the_way(place: Path, whose: str, hint: str) -> StoreError:
-    """Return the error for a name that something else has.
+    """Return the error for a path that another file has.
 
     Args:
         place: The name.
-        whose: The model whose file it is; empty if modelpm did not put it there.
-        hint: What to do.
+        whose: The model of that file; empty if modelpm did not make it.
+        hint: The next step.
     """
     what = f"it is a file of `{whose}`" if whose else "it is not the file of that name of the model"
     return StoreError(f"{place} is in the way: {what}", code=Code.IN_THE_WAY, hints=[hint], path=str(place))

@@ -1,7 +1,7 @@
 """The view: the folder in which an environment's files appear under their own names.
 
-A ledger beside the view's ``.gitignore`` says which entries are ours; nothing else is ever replaced or removed, and
-nothing is written through a symlink.
+A ledger beside the view's ``.gitignore`` lists the entries that modelpm made. modelpm never replaces or removes other
+files, and writes nothing through a symlink.
 """
 
 import contextlib
@@ -26,9 +26,9 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
 
     Attributes:
         root: The folder.
-        store: Where the links lead.
-        mode: How to link; see :meth:`modelpm.store.Store.link`.
-        base: Where trust begins: no folder from there down to an entry may be a symlink. None means above ``root``.
+        store: The target of the links.
+        mode: The kind of links; see :meth:`modelpm.store.Store.link`.
+        base: The trusted folder: no folder below it on the way to an entry may be a symlink. None means above ``root``.
     """
 
     root: Path
@@ -41,11 +41,11 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return self.root / name
 
     def file(self, name: str, path: str) -> Path:
-        """Return where a file of a model appears."""
+        """Return the path of a model's file."""
         return self.root / name / path
 
-    def own(self) -> None:
-        """Make the folder, with what tells git to leave it alone.
+    def create(self) -> None:
+        """Make the folder, with a ``.gitignore`` for all of it.
 
         Raises:
             StoreError: The path or a folder above it is a symlink, or the system refuses.
@@ -57,39 +57,39 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
             write_atomic(ignore, b"*\n")
 
     def lacking(self, models: Iterable[LockedModel]) -> dict[str, list[LockedFile]]:
-        """Return, by model, the files that do not appear as they should; hashes nothing.
+        """Return, by model, the files that are missing or wrong; hash nothing.
 
-        Ask once for many models: each time the whole ledger is read. Models that lack none are left out.
+        Call it once for many models: each call reads the whole ledger. Complete models are left out.
         """
         ledger = read_ledger(self.root)
         found = {m.name: [f for f in m.files if not self._stands(ledger, m.name, f)] for m in models}
         return {name: files for name, files in found.items() if files}
 
     def shows(self, name: str, file: LockedFile) -> bool:
-        """Whether a file of a model is there with its bytes, as far as can be told without reading them."""
+        """Whether a file of a model exists with its bytes, without reading them."""
         return shown.shows(self.store, f"{self.root}/{name}/{file.path}", file.sha256, file.size)
 
     def stands_alone(self, name: str, path: str, sha256: str, size: int) -> bool:
-        """Whether a file of a model is known to have its bytes by itself, so that no store need have them."""
+        """Whether a file of a model is known to have its own copy of the bytes, so that the store needs none."""
         return shown.is_known(self.store, f"{self.root}/{name}/{path}", sha256, size)
 
     def offered(self, name: str, files: Mapping[str, str]) -> dict[str, Path]:
-        """Return where files of a model may stand, by path; nothing is hashed.
+        """Return the paths that may have files of a model; hash nothing.
 
         Args:
             name: The model.
-            files: The sha256 that is wanted, by path. What the ledger knows as other bytes is left out.
+            files: The wanted SHA-256, by path. Files that the ledger knows with other bytes are left out.
         """
         ledger = read_ledger(self.root)
         entries = {path: ledger.get(f"{name}/{path}") for path in files}
         return {path: self.file(name, path) for path, e in entries.items() if e is None or e.sha256 == files[path]}
 
     def digests(self) -> dict[str, str]:
-        """Return the sha256 of everything that appears by our doing, by ``model/path``."""
+        """Return the SHA-256 of every entry that modelpm made, by ``model/path``."""
         return {key: entry.sha256 for key, entry in read_ledger(self.root).items() if is_sha256(entry.sha256)}
 
     def strays(self, names: Collection[str]) -> list[str]:
-        """Return the names of models that appear, by our doing, and are not among ``names``."""
+        """Return the names of models that modelpm linked here and that are not among ``names``."""
         try:
             there = set(os.listdir(self.root))  # noqa: PTH208 - names are all that is asked for
         except OSError:
@@ -99,13 +99,13 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return sorted({key.partition("/")[0] for key in read_ledger(self.root)} - set(names))
 
     def place(self, *models: LockedModel) -> set[str]:
-        """Make the files of models appear, and those they no longer have go away.
+        """Link the files of models, and remove files that they no longer have.
 
         Returns:
             The kinds of links that were made.
 
         Raises:
-            StoreError: Something that is not ours is in the way.
+            StoreError: A file that modelpm did not make has a path.
         """
         ledger = read_ledger(self.root)
         names = {m.name for m in models}
@@ -131,7 +131,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return {ledger[key].kind for key, _ in missing}
 
     def renew(self, digests: Collection[str]) -> int:
-        """Make entries again whose blobs were replaced, or went elsewhere; return how many those are."""
+        """Make entries again whose blobs were replaced or moved; return their number."""
         ledger = read_ledger(self.root)
         blob = self.store.blob
         stale = ((key, e) for key, e in ledger.items() if e.sha256 in digests)
@@ -144,10 +144,10 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return len(keys)
 
     def rename(self, name: str, new: str) -> None:
-        """Make a model appear under another name: its folder is renamed, and no file of it is moved.
+        """Rename a model's folder; no file in it moves.
 
         Raises:
-            StoreError: Something is in the way, or the system refuses.
+            StoreError: Another file has the name, or the system refuses.
         """
         ledger, source, target = read_ledger(self.root), self.folder(name), self.folder(new)
         self._safe(f"{new}/x")
@@ -165,7 +165,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         self._write(ledger)
 
     def check_names(self, *names: str) -> None:
-        """Make sure that the system can be given the name of every entry of models, before they are taken out.
+        """Check that the system accepts the name of every entry of some models, before their removal.
 
         Raises:
             StoreError: Code ``encoding``: the locale has no such characters.
@@ -178,7 +178,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                     raise unnameable(error) from None
 
     def drop(self, *names: str) -> list[str]:
-        """Make models disappear.
+        """Remove models.
 
         Returns:
             The entries that stay, because the user changed or replaced them.
@@ -192,7 +192,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return kept
 
     def going(self, *names: str) -> list[os.stat_result]:
-        """Return what the system says of every entry that dropping models would remove."""
+        """Return the file status of every entry that dropping models would remove."""
         found = []
         for key, entry in read_ledger(self.root).items():
             if key.partition("/")[0] in names and self._is_removable(key, entry):
@@ -201,10 +201,10 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return found
 
     def drafts(self, folders: Collection[Path] | None = None) -> list[Path]:
-        """Return what a process that was killed had begun to link; looks through no symlink.
+        """Return unfinished links of a killed process; follow no symlink.
 
         Args:
-            folders: Where to look; None means wherever the ledger has an entry.
+            folders: The folders to search; None means every folder with an entry in the ledger.
         """
         if folders is None:
             folders = {self.root, *((self.root / key).parent for key in read_ledger(self.root))}
@@ -215,13 +215,13 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return found
 
     def _sweep(self, folders: Collection[Path]) -> None:
-        """Remove drafts; only the holder of the environment's process lock, which is this process, writes any."""
+        """Remove drafts; only the holder of the environment's process lock, this process, writes drafts."""
         if self.store.locks_work:
             for draft in self.drafts(folders):
                 draft.unlink(missing_ok=True)
 
     def _link(self, key: str, sha256: str, before: Entry | None) -> Entry:
-        """Make an entry that is to be synced; ``before``, which it replaces, may be a name of another blob."""
+        """Make an entry, to be synced later; ``before``, which it replaces, may be a name of another blob."""
         target = self._safe(key)
         try:
             make_folder(target.parent, below=self.root, durable=False)
@@ -236,10 +236,10 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return Entry(sha256, kind, made.st_mtime_ns, made.st_ino)
 
     def _pending(self, sha256: str, before: Entry | None) -> Entry:
-        """Return the line of an entry that is about to be made.
+        """Return the ledger's line for an entry before it is made.
 
-        A process that is killed in between leaves what it replaces, which is told by the facts of before, or what it
-        made, which is told by the facts of its blob, or else by its bytes.
+        A process that is killed in between leaves the old file, known by its facts, or the new one, known by the facts
+        of its blob or by its bytes.
         """
         if before is not None and before.kind:
             return before._replace(sha256=sha256)
@@ -261,17 +261,17 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                 system.fsync_folder(folder)
 
     def _renaming(self, entry: Entry | None) -> AbstractContextManager[None]:
-        """Note that the block removes a name: what that changes in a blob is not a reason to hash it."""
+        """Note that the block removes a name, so that the changed ctime of the blob is not a reason to hash it."""
         linked = entry is not None and entry.kind == "hardlink" and is_sha256(entry.sha256)
         return self.store.renaming(entry.sha256) if entry is not None and linked else contextlib.nullcontext()
 
     def _stands(self, ledger: Mapping[str, Entry], name: str, file: LockedFile) -> bool:
-        """Whether an entry is known as ours, and shows what it should."""
+        """Whether modelpm made an entry, and it shows the right blob."""
         entry = ledger.get(f"{name}/{file.path}")
         return entry is not None and entry.sha256 == file.sha256 and self.shows(name, file)
 
     def _safe(self, key: str) -> Path:
-        """Return the entry's path after making sure that no folder on the way is a symlink or a file."""
+        """Return the entry's path after checking that no folder on the way is a symlink or a file."""
         folder = (self.root / key).parent
         self._refuse_symlinks(folder)
         for above in _folders_above(self.root / key, self.base or self.root.parent):
@@ -285,7 +285,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
                 raise symlink(above, "link files into")
 
     def _found(self, ledger: Mapping[str, Entry], key: str, file: LockedFile) -> Entry | None:
-        """Return the entry of the file there, if its bytes are right; None if modelpm may replace it.
+        """Return the entry of the existing file, if its bytes are right; None if modelpm may replace it.
 
         Raises:
             StoreError: It is another user's.
@@ -305,7 +305,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return Entry(file.sha256, kind, facts.st_mtime_ns, facts.st_ino)
 
     def _remove(self, key: str, entry: Entry) -> bool:
-        """Remove an entry, if it is ours, and the folders that this empties; return whether it is gone."""
+        """Remove an entry that modelpm made, and folders that become empty; return whether it no longer exists."""
         target = self.root / key
         if not self._is_removable(key, entry):
             return False
@@ -319,23 +319,23 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         for folder in _folders_above(target, self.root):
             try:
                 folder.rmdir()
-            except OSError:  # a file of the user is in it, or it is gone already
+            except OSError:  # it has a user's file, or no longer exists
                 break
 
     def _is_removable(self, key: str, entry: Entry) -> bool:
-        """Whether an entry is as we made it, or gone, and no symlink stands on the way to it."""
+        """Whether an entry is as modelpm made it, or gone, and no folder on its path is a symlink."""
         target = self.root / key
         if any(folder.is_symlink() for folder in _folders_above(target, self.base or self.root.parent)):
             return False
         return not os.path.lexists(target) or entry.stands_at(target) or self._is_copy(target, entry)
 
     def _is_copy(self, target: Path, entry: Entry, *, read: bool = False) -> bool:
-        """Whether an entry is another file than the one we made, with the same bytes: its view was copied.
+        """Whether an entry is another file than modelpm made, with the same bytes, because its view was copied.
 
         Args:
             target: The file.
-            entry: What we made.
-            read: Whether to hash a file that nothing is known of.
+            entry: The entry that modelpm made.
+            read: Whether to hash an unknown file.
         """
         if not is_sha256(entry.sha256):
             return False
@@ -345,7 +345,7 @@ class View(NamedTuple):  # a dataclass takes a millisecond to make, at every sta
         return shown.is_known(self.store, str(target), entry.sha256, size)
 
     def _write(self, ledger: Mapping[str, Entry]) -> None:
-        self.own()
+        self.create()
         write_atomic(self.root / NAME, ledger_text(ledger))
 
 

@@ -1,7 +1,7 @@
-"""Acts: what changes something is told on the bus before it begins and when it has ended, so that a crash shows.
+"""Acts: an operation that changes something tells the bus its beginning and its end, so that a crash shows.
 
-A subscriber that raises before the act stops it. What changes nothing continues, with a warning, where the disk cannot
-be written: a store on a read-only disk can be verified, too.
+A subscriber that raises before the act stops it. An operation that changes nothing continues with a warning if the disk
+cannot be written: a store on a read-only disk can be verified, too.
 """
 
 import secrets
@@ -25,7 +25,7 @@ class Outcome:
     Attributes:
         run: Identifies the operation; its events carry it too.
         success: Set to False for a failure that is not an exception.
-        details: JSON types; what became known on the way (bytes, digest, plugins).
+        details: JSON types; facts from the operation (bytes, digest, plugins).
     """
 
     run: str
@@ -49,19 +49,19 @@ def acting(
     details: Mapping[str, Any] | None = None,
     changes: bool = True,
 ) -> Iterator[Outcome]:
-    """Tell the beginning and, whatever happens, the end of what is done inside.
+    """Tell the bus the beginning and, in any case, the end of the block's operation.
 
     Args:
-        bus: Is told.
-        verb: What is done.
-        resource_type: What is acted on.
-        resource_id: Which one.
+        bus: Gets both.
+        verb: The action.
+        resource_type: The type of the resource.
+        resource_id: The name of the resource.
         user: The user who acts, if not the configured user.
         details: JSON types.
-        changes: Whether anything is changed; what only looks continues where the disk cannot be written.
+        changes: Whether the operation changes anything; if not, it continues when the disk cannot be written.
 
     Raises:
-        ModelpmError: A subscriber could not take it; before the act, nothing was done.
+        ModelpmError: A subscriber failed; if before the act, nothing was done.
     """
     outcome = Outcome(new_run())
     known = dict(details or {})
@@ -80,7 +80,7 @@ def acting(
     except BaseException as error:
         try:
             tell("end", {**known, **outcome.details, "error": _details_of(error)}, success=False)
-        except ModelpmError as unrecorded:  # the first failure is the one to tell
+        except ModelpmError as unrecorded:  # tell the first failure
             bus.warn(f"the failure could not be recorded: {unrecorded}")
         raise
     tell("end", {**known, **outcome.details}, success=outcome.success)
@@ -89,7 +89,7 @@ def acting(
 def tell_failure(
     bus: Bus, verb: str, resource_type: str, resource_id: str, error: ModelpmError, *, user: str | None
 ) -> None:
-    """Tell of an act that failed before it began; a subscriber that cannot take it is only warned of."""
+    """Tell the bus of an act that failed before it began; a subscriber that fails is only a warning."""
     try:
         details = {"error": _details_of(error)}
         bus.tell(Acted(new_run(), f"{verb}.end", resource_type, resource_id, success=False, user=user, details=details))
@@ -98,7 +98,7 @@ def tell_failure(
 
 
 def described(error: BaseException) -> str:
-    """Return an error in words, without the queries of URLs."""
+    """Return an error as text, without the queries of URLs."""
     if isinstance(error, ModelpmError):
         return str(error)
     return redact_urls(capped(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__))
@@ -112,6 +112,6 @@ def _details_of(error: BaseException) -> dict[str, Any]:
 
 
 def _is_cancelled(error: BaseException) -> bool:
-    """Whether asyncio cancelled the operation; a process that never imported asyncio cannot have."""
+    """Whether asyncio cancelled the operation; only possible if the process has imported asyncio."""
     asyncio = sys.modules.get("asyncio")
     return asyncio is not None and isinstance(error, asyncio.CancelledError)

@@ -67,14 +67,14 @@ class Auditor:
                     else:
                         self._sinks.remove(item)
                         warnings.append(f"the audit sink `{name}` failed and is left out: {described(error)}")
-        for warning in warnings:  # outside the lock: who is warned may want to record
+        for warning in warnings:  # outside the lock: a subscriber of the warning may record
             self._bus.warn(warning)
         if failed is not None:
             raise failed
 
 
 def _graver(one: ModelpmError | None, other: ModelpmError) -> ModelpmError:
-    """Return the failure that may not be passed over, else the first."""
+    """Return the failure that must be raised, else the first."""
     return other if one is None or (one.code in UNWRITABLE and other.code not in UNWRITABLE) else one
 
 

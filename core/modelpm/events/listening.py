@@ -1,6 +1,6 @@
-"""Shows progress and stages by a listener: progress as it comes, stages that last, again and again until they end.
+"""Shows progress and stages with a listener: progress as it comes, and long stages repeatedly until they end.
 
-The thread that works may be blocked in a wait, so a thread of its own repeats the stages. It lives while there are any.
+The working thread may be blocked in a wait, so a separate thread repeats the stages. It lives while there are stages.
 """
 
 import threading
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from modelpm.api.events import Acted, Bus, Progressed, Warned
 from modelpm.api.stages import Stage, Work
+from modelpm.errors import ModelpmError
 
 if TYPE_CHECKING:  # start-up
     from modelpm.api.events import Happening
@@ -19,7 +20,7 @@ if TYPE_CHECKING:  # start-up
 
 _TICK = 0.1  # seconds between two calls of the listener
 _PATIENCE = 0.15  # seconds that a stage must last before it is shown: with the tick, less than 0.3
-_NOTICE = 3.0  # seconds for which a resume is shown: nothing waits for it
+_NOTICE = 3.0  # seconds to show a resume, which does not block
 
 
 @dataclass(slots=True)
@@ -29,11 +30,11 @@ class _Active:
 
 
 class Listening:
-    """Passes progress and stages on to a listener; one that raised is not asked again, and a warning says so.
+    """Passes progress and stages to a listener; if it raises, it is dropped with a warning.
 
     Args:
-        listener: Shows them; None until one is there.
-        warnings: Is told where it raises.
+        listener: Shows them; None until it is made.
+        warnings: Gets that warning.
 
     Attributes:
         listener: The listener.
@@ -46,11 +47,11 @@ class Listening:
         self._shown = False  # whether a stage was shown at the last tick
         self._active: dict[tuple[str, str], _Active] = {}
         self._guard = threading.Lock()  # of the stages; never held while the listener is called
-        self._calling = threading.RLock()  # so that the listener is called once at a time
+        self._calling = threading.RLock()  # so that calls of the listener do not overlap
         self._thread: threading.Thread | None = None
 
     def take(self, happening: "Happening") -> None:
-        """Take progress and stages, and events where the listener does."""
+        """Take progress and stages, and events if the listener takes them."""
         if isinstance(happening, Progressed):
             self._call(lambda listener: listener.show(happening.values))
         elif isinstance(happening, Stage):
@@ -86,7 +87,7 @@ class Listening:
                 self._call(partial(_show, stages))
 
     def _visible(self) -> list[Stage]:
-        """Return the stages that last, the oldest first; a vague one only where no other says more."""
+        """Return the long stages, the oldest first; a vague one only if no other says more."""
         now = time.monotonic()
         for key, active in list(self._active.items()):
             if active.stage.work is Work.RESUMING and now - active.begun > _NOTICE:
@@ -105,7 +106,8 @@ class Listening:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - decoration may fail in any way and break nothing
             if not self._failed:
                 self._failed = True
-                self._warnings.warn(f"the progress listener failed: {type(error).__name__}: {error}")
+                kind = "" if isinstance(error, ModelpmError) else f"{type(error).__name__}: "
+                self._warnings.warn(f"the progress listener failed: {kind}{error}")
 
 
 def _show(stages: list[Stage], listener: "Listener") -> None:

@@ -12,8 +12,8 @@ from modelpm.resolution.resolve import ResolvedModel
 from modelpm.transfer import FileProgress, RunProgress
 from modelpm.transfer.progress import Speed
 
-_ALMOST = 99.9  # 100 is said once, when the model is installed
-_SILENCE = 2.0  # seconds without a byte after which that is told
+_ALMOST = 99.9  # 100 comes once, when the model is installed
+_SILENCE = 2.0  # seconds without a byte after which a stall is told
 
 
 def _now() -> datetime:
@@ -22,10 +22,10 @@ def _now() -> datetime:
 
 @dataclass(slots=True)
 class Tracker:
-    """One model's progress; made and used on the calling thread.
+    """One model's progress; used on the calling thread.
 
     Attributes:
-        model: What is installed.
+        model: The model.
         reused: Bytes that the store already has.
         files_reused: Files that it has.
         bus: Gets each value: the model's own, and one for each file under way.
@@ -49,7 +49,7 @@ class Tracker:
         self.total = None if None in sizes else sum(s for s in sizes if s is not None)
 
     def queued(self) -> None:
-        """Say that it will come."""
+        """Tell that it is queued."""
         self._say(Status.QUEUED, self.reused, 0.0, ())
 
     def tick(self, run: RunProgress) -> None:
@@ -59,18 +59,18 @@ class Tracker:
         verifying = bool(active) and all(f.status is Status.VERIFYING for f in active)
         self._files_done += sum(f.status is Status.COMPLETED for f in run.files)
         self._watch(run, is_downloading=any(f.status is Status.DOWNLOADING for f in active))
-        # Not the sum of theirs: many small files are there before anything can be said of their speeds.
+        # Not the sum of the files' speeds: many small files are complete before they have one.
         speed = self._speed.look(monotonic(), run.received)
         self._say(Status.VERIFYING if verifying else Status.DOWNLOADING, downloaded, speed, run.files)
 
     def completed(self, size: int) -> None:
-        """Say that it is installed."""
+        """Tell that it is installed."""
         count = len(self.model.files)
         self._last = Progress(self.model.name, size, size, 100.0, 0.0, Status.COMPLETED, None, "", count, count)
         self.bus.progress([self._last])
 
     def failed(self, status: Status, error: str) -> None:
-        """Say that it is not, and why."""
+        """Tell that it failed, and why."""
         if self._stalled is not None:
             self.bus.stage(replace(self._stalled, ended=True))
         last = self._last
@@ -79,7 +79,7 @@ class Tracker:
         self.bus.progress([self._last])
 
     def _say(self, status: Status, downloaded: int, speed: float, files: Sequence[FileProgress]) -> None:
-        if self._last is not None:  # never back: bytes that turned out wrong are counted when they are right
+        if self._last is not None:  # never decreases: wrong bytes are counted again only once they are right
             downloaded = max(downloaded, self._last.downloaded_bytes)
         total = self.total
         if total is not None:
@@ -97,7 +97,7 @@ class Tracker:
         self.bus.progress([self._last, *(_of_file(f) for f in files)])
 
     def _watch(self, run: RunProgress, *, is_downloading: bool) -> None:
-        """Tell that no bytes come, and when they come again."""
+        """Tell that bytes stopped arriving, and that they arrive again."""
         now = _now()
         if run.downloaded != self._moved_to or not is_downloading:
             self._moved_at, self._moved_to = now, run.downloaded
@@ -115,7 +115,7 @@ class Checking:
     """Progress of a check, by the bytes that were hashed.
 
     Attributes:
-        name: What is checked.
+        name: The model.
         total: Bytes in total.
         bus: Gets each value.
     """
@@ -132,7 +132,7 @@ class Checking:
         self._say(Status.VERIFYING, _percentage(self._done, self.total), self._done / (monotonic() - self._begun))
 
     def ended(self, error: str) -> None:
-        """Say that it is over, and what was bad; nothing if nothing was hashed."""
+        """Tell that it has ended, and the bad files; nothing if nothing was hashed."""
         if self._done and error:
             self._say(Status.FAILED, _percentage(self._done, self.total), 0.0, error)
         elif self._done:

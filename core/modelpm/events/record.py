@@ -1,4 +1,4 @@
-"""An act as an event, for audit sinks and for the caller: who did what to which model, and how it ended."""
+"""An act as an event for audit sinks and callers: user, action, resource and outcome."""
 
 import math
 from collections.abc import Mapping
@@ -25,13 +25,13 @@ def record(act: Acted, user: str) -> Event:
         "resource_type": act.resource_type,
         "resource_id": redact_urls(capped(act.resource_id)),
         "success": act.success,
-        "details": _cleaned(act.details),  # texts in it lose secrets, and URLs their queries
+        "details": _cleaned(act.details),  # without secrets, and without the queries of URLs
     }
     return Event(datetime.now(UTC), act.run, act.action, fields)
 
 
 def _cleaned(value: Any) -> Any:
-    """Return ``value`` in JSON types, without what a log must not hold."""
+    """Return ``value`` in JSON types, without secrets."""
     match value:
         case None | bool() | int():
             return value

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # start-up
 
 
 class Warnings:
-    """Keeps each warning once until it is taken, and passes it on at once.
+    """Keeps each warning once until it is taken, and passes it on immediately.
 
     Args:
         on_warning: The caller's function, or None.
@@ -28,7 +28,7 @@ class Warnings:
         self._texts: list[str] = []
 
     def take(self, happening: "Happening") -> None:
-        """Take a warning; nothing else matters here."""
+        """Take a warning; ignore everything else."""
         if not isinstance(happening, Warned):
             return
         with self._lock:
@@ -62,7 +62,7 @@ class Events:
         self._on_event = on_event  # the caller's
 
     def take(self, happening: "Happening") -> None:
-        """Take an event; nothing else matters here."""
+        """Take an event; ignore everything else."""
         if isinstance(happening, Stage):
             from modelpm.api.types import Event
 
@@ -78,11 +78,11 @@ class Events:
 class Callback:
     """Passes the progress of whole models on to the caller's function, which may be a coroutine function.
 
-    Where the function raises once, a warning says so, once.
+    The first time that the function raises is a warning; later times are ignored.
 
     Args:
         on_progress: The function.
-        warnings: Is told where it raises.
+        warnings: Gets that warning.
     """
 
     def __init__(self, on_progress: "OnProgress", warnings: Bus) -> None:
@@ -91,7 +91,7 @@ class Callback:
         self._failed = False
 
     def take(self, happening: "Happening") -> None:
-        """Take progress; nothing else matters here."""
+        """Take progress; ignore everything else."""
         if not isinstance(happening, Progressed):
             return
         try:

@@ -69,7 +69,8 @@ class Body:
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes in pieces of at most 1 MiB."""
-        buffer = memoryview(bytearray(_CHUNK))
+        size = _CHUNK if self._left is None else min(_CHUNK, self._left)  # the system clears every byte of it
+        buffer = memoryview(bytearray(size))
         while count := self.readinto(buffer):
             yield bytes(buffer[:count])
 

@@ -47,6 +47,7 @@ def failure(error: BaseException, url: str, proxy: str = "") -> ModelpmError:
     return Unavailable(f"the connection to {host(url)} broke: {reason(error)}")
 
 
+_UNREACHED = "check the address and its port, whether the server runs, and the network"
 _MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[str, BaseException], ModelpmError]], ...] = (
     (LocationValueError, lambda name, _: PermanentError(f"the address of {name} is malformed", code=Code.BAD_ADDRESS)),
     (
@@ -55,8 +56,14 @@ _MEANINGS: tuple[tuple[type | tuple[type, ...], Callable[[str, BaseException], M
             f"the name {name} cannot be resolved", hints=["check the network, and the spelling of the host"]
         ),
     ),
-    (NewConnectionError, lambda name, error: Unavailable(f"{name} cannot be reached: {reason(error)}")),
-    (ConnectTimeoutError, lambda name, _: Unavailable(f"{name} cannot be reached: no connection in time")),
+    (
+        NewConnectionError,
+        lambda name, error: Unavailable(f"{name} cannot be reached: {reason(error)}", hints=[_UNREACHED]),
+    ),
+    (
+        ConnectTimeoutError,
+        lambda name, _: Unavailable(f"{name} cannot be reached: no connection in time", hints=[_UNREACHED]),
+    ),
     ((ReadTimeoutError, TimeoutError), lambda name, _: Unavailable(f"{name} went silent", code=Code.STALLED)),
     (
         (SSLError, ssl.SSLError),
@@ -119,7 +126,11 @@ def _proxy_failure(error: ProxyError | NewConnectionError, proxy: str) -> Modelp
         return proxy_wants_a_name(proxy, asked.challenges)
     refused = re.search(r"Tunnel connection failed: (\d{3})", str(inner))
     why = f"it answered {refused[1]}" if refused else reason(inner)
-    return Unavailable(f"the proxy {proxy} does not let us through: {why}", code=Code.PROXY)
+    return Unavailable(
+        f"the proxy {proxy} makes no connection: {why}",
+        hints=["check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY"],
+        code=Code.PROXY,
+    )
 
 
 def _certificate_problem(error: BaseException) -> str | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from modelpm.results.report import Fits
+from modelpm.results.details import Fits
 
 SHARE: Final = 0.9
 """The part of a memory that a model can have: the system and other programs need the rest."""

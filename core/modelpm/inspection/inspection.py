@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from modelpm.api.events import Bus
 from modelpm.api.inspection import Findings
 from modelpm.errors import ModelpmError
 from modelpm.inspection.files import LocalFile
-from modelpm.inspection.headers import Budget, Headers
 from modelpm.inspection.inspectors import Inspectors
-from modelpm.inspection.remembered import Remembered
 from modelpm.inspection.verdicts import Verdicts
 from modelpm.plugins.registry import Registry
+
+if TYPE_CHECKING:  # start-up: what is installed is inspected here
+    from modelpm.inspection.headers import Headers
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,16 @@ class Inspection:
     def _verdicts(self) -> Verdicts:
         return Verdicts(self.folder, self.inspectors.rules)
 
-    def headers(self, budget: int, *, whole: bool = False) -> Headers:
+    def headers(self, budget: int, *, whole: bool = False) -> "Headers":
         """Return what reads the headers of remote files.
 
         Args:
             budget: Bytes for all of them together.
             whole: Whether they are read whole, with their tensor tables.
         """
+        from modelpm.inspection.headers import Budget, Headers
+        from modelpm.inspection.remembered import Remembered
+
         remembered = Remembered(self.folder.with_name("headers"), self.inspectors.rules, whole)
         return Headers(self.inspectors, Budget(budget), remembered)
 

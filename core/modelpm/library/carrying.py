@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelpm.environment.query import named_in
+from modelpm.environment.query import models_named_in
 from modelpm.errors import UsageError
+from modelpm.library.arguments import as_list
 from modelpm.library.linking import Linking
 
 if TYPE_CHECKING:  # start-up
@@ -23,7 +24,7 @@ class Carrying(Linking):
     def push(
         self,
         target: str,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         *,
         project: "Project | None" = None,
         user: str | None = None,
@@ -50,7 +51,7 @@ class Carrying(Linking):
         services = self._services
         if names:
             places = [self.environment] if project is None else [project.environment, self.environment]
-            load = Load(tuple((place, tuple(models)) for place, models in named_in(places, names)))
+            load = Load(tuple((place, tuple(models)) for place, models in models_named_in(places, as_list(names)[0])))
         elif project is not None:
             lock = project.environment.read()
             load = Load(((project.environment, lock.models),), lock)

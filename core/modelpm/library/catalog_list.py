@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from modelpm.api.stages import Work
 from modelpm.config.edit import given_path
 from modelpm.errors import ModelpmError, UsageError
+from modelpm.library.arguments import as_list
 from modelpm.library.services import Services
 from modelpm.network.redact import redact_urls
 from modelpm.operations.catalogs import CatalogList, Trust
@@ -96,18 +97,18 @@ class CatalogVerbs:
         self.services.config.check()
         return self._list().trust(name, user=user)
 
-    def update(self, names: Sequence[str] = (), *, user: str | None = None) -> Result[CatalogRow]:
+    def update(self, names: str | Sequence[str] = (), *, user: str | None = None) -> Result[CatalogRow]:
         """Refresh remote catalogs now; if one fails, the others are still refreshed.
 
         Args:
-            names: Names of catalogs; none means all.
+            names: Names of catalogs, or one name; none means all.
             user: The user whom the audit log names.
 
         Raises:
             NotFound: A catalog is not configured.
         """
-        result = self._list().update(names, user=user)
-        return result.told(self.services.warnings.taken())
+        result = self._list().update(as_list(names)[0], user=user)
+        return result.with_warnings(self.services.warnings.taken())
 
     def new_entry(self, spec: str, *, id: str = "", out: str | Path | None = None) -> NewEntry:  # noqa: A002
         """Make a catalog entry from a source's listing and the headers of its files.

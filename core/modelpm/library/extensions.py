@@ -21,7 +21,7 @@ def commands() -> tuple[str, ...]:
     return tuple(dict.fromkeys(entry.name for entry in scan() if entry.kind == "command"))
 
 
-def named(states: Mapping[Entry, str], names: Sequence[str]) -> dict[Entry, str]:
+def plugins_named(states: Mapping[Entry, str], names: Sequence[str]) -> dict[Entry, str]:
     """Return the plugins with these names: distributions, served names, or ``kind.name``; no name means all plugins.
 
     Raises:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # start-up: a verb with nothing to do needs neither plugins n
     from modelpm.operations.acquire import Request
 
 
-def install(
+def install_models(
     services: Services,
     requests: "Sequence[Request]",
     call: "Call",
@@ -37,10 +37,10 @@ def install(
     batch = Batch(services.installer(services.environment, call.cancelled), call, services.flights)
     if not dry_run:
         services.open_store_for(lambda: batch.is_there(requests))
-    return batch.run(requests, folder, dry_run=dry_run).told(services.warnings.taken())
+    return batch.run(requests, folder, dry_run=dry_run).with_warnings(services.warnings.taken())
 
 
-def import_(
+def import_models(
     services: Services,
     source: str | Path,
     project: "Project | None",
@@ -77,4 +77,4 @@ def import_(
         installer = services.installer(services.environment, call.cancelled)
         locked = environment.read().models if project else ()
         result = Importer(installer, locked, call, name, allow, dry_run).run(path)
-    return result.told(services.warnings.taken())
+    return result.with_warnings(services.warnings.taken())

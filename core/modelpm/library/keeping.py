@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.query import find_installed
-from modelpm.library.given import given
+from modelpm.library.arguments import as_list
 from modelpm.library.lookup import Lookup
 
 if TYPE_CHECKING:  # start-up
@@ -51,10 +51,10 @@ class Keeping(Lookup):
             self.config.check()
         here = project.as_root if project is not None else None
         uninstaller = Uninstaller(self.environment, services.bus, here, with_dir)
-        result = uninstaller.each(given(names)[0], dry_run=dry_run, user=user)
+        result = uninstaller.each(as_list(names)[0], dry_run=dry_run, user=user)
         for change in result.changes:
             services.flights.forget(change.name)
-        result = result.told(services.warnings.taken())
+        result = result.with_warnings(services.warnings.taken())
         return result.raised() if isinstance(names, str) else result
 
     def rename(self, name: str, new: str, *, user: str | None = None) -> "Result[Any]":

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modelpm.environment.query import named
+from modelpm.environment.query import models_named
 from modelpm.errors import UsageError
-from modelpm.library.given import given
+from modelpm.library.arguments import as_list
 from modelpm.library.keeping import Keeping
 
 if TYPE_CHECKING:  # start-up
@@ -54,18 +54,18 @@ class Linking(Keeping):
         from modelpm.config.edit import given_path
         from modelpm.operations.link import AppLinker
 
-        wanted, several = given(names)
+        wanted, several = as_list(names)
         if all == bool(wanted):
             raise UsageError(
                 f"link for {app} needs the names of models, or --all",
                 hints=[f"modelpm link {app} NAME", f"modelpm link {app} --all"],
             )
-        services, models = self._services, named(self.environment, wanted)
+        services, models = self._services, models_named(self.environment, wanted)
         if not dry_run:
             services.open_store()
         folder = given_path(app_dir, "--app-dir") if app_dir is not None else None
         linker = AppLinker(self._apps(), services.bus, user)
-        result = linker.link(app, models, folder, every=all, dry_run=dry_run).told(services.warnings.taken())
+        result = linker.link(app, models, folder, every=all, dry_run=dry_run).with_warnings(services.warnings.taken())
         return result if several else result.raised()
 
     def unlink(
@@ -91,11 +91,11 @@ class Linking(Keeping):
         from modelpm.config.edit import given_path
         from modelpm.operations.link import AppLinker
 
-        wanted, several = given(names)
+        wanted, several = as_list(names)
         self.config.check()
         folder = given_path(app_dir, "--app-dir") if app_dir is not None else None
         linker = AppLinker(self._apps(), self._services.bus, user)
-        result = linker.unlink(app, wanted, folder).told(self._services.warnings.taken())
+        result = linker.unlink(app, wanted, folder).with_warnings(self._services.warnings.taken())
         return result if several else result.raised()
 
     def adopt(
@@ -137,7 +137,11 @@ class Linking(Keeping):
         allow, call = words(pickle=allow_pickle, code=allow_code), services.call(None, user, cancelled)
         importer = Importer(services.installer(self.environment, call.cancelled), (), call, None, allow, dry_run)
         folder = given_path(app_dir, "--app-dir") if app_dir is not None else None
-        return Adopter(self._apps(), importer).adopt(app, folder, hardlink=hardlink).told(services.warnings.taken())
+        return (
+            Adopter(self._apps(), importer)
+            .adopt(app, folder, hardlink=hardlink)
+            .with_warnings(services.warnings.taken())
+        )
 
     def _apps(self) -> "Apps":
         from modelpm.operations.apps import Apps

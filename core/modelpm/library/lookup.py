@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm.environment.environment import Environment
-from modelpm.environment.query import find_installed, named
+from modelpm.environment.query import find_installed, models_named
 from modelpm.errors import ModelpmError, NotFound, UsageError
+from modelpm.library.arguments import as_list
 from modelpm.library.reader import Reader
 from modelpm.library.services import Services
 from modelpm.project.discovery import find_governing
@@ -20,7 +21,8 @@ if TYPE_CHECKING:  # start-up
     from modelpm.plugins.kinds.audit import GuardedLog
     from modelpm.plugins.registry import Registry
     from modelpm.results.catalogs import Found
-    from modelpm.results.report import Details, Holder, Outdated, Result
+    from modelpm.results.details import Details
+    from modelpm.results.report import Holder, Outdated, Result
     from modelpm.store import Store
 
 _FITTING = ":auto"
@@ -62,7 +64,7 @@ class Lookup(Reader):
         return tuple(self._services.warnings)
 
     def available(self) -> tuple[str, ...]:
-        """Return the full names of all models in all catalogs."""
+        """Return the full names of all models of every catalog."""
         return tuple(self.catalogs.names())
 
     def search(
@@ -108,7 +110,7 @@ class Lookup(Reader):
             rows += more
         return Result(rows=tuple(rows), errors=tuple(errors), warnings=services.warnings.taken())
 
-    def outdated(self, names: Sequence[str] = ()) -> "Result[Outdated]":
+    def outdated(self, names: str | Sequence[str] = ()) -> "Result[Outdated]":
         """Return a row for each model with a newer version, and an error for each that could not be checked.
 
         Raises:
@@ -117,8 +119,8 @@ class Lookup(Reader):
         from modelpm.operations.upgrade import outdated
 
         services = self._services
-        result = outdated(services.resolver(), named(self.environment, names), services.bus)
-        return result.told(services.warnings.taken())
+        result = outdated(services.resolver(), models_named(self.environment, as_list(names)[0]), services.bus)
+        return result.with_warnings(services.warnings.taken())
 
     def show(
         self, spec: str, *, context: int | None = None, whole: bool = False, project: "Project | None" = None

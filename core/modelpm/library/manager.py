@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, Self, overload
 
 from modelpm.api.events import Bus
 from modelpm.config import Config
-from modelpm.environment.query import find_installed, named, named_in
+from modelpm.environment.query import find_installed, models_named, models_named_in
 from modelpm.errors import Code, NotFound
 from modelpm.events.listening import Listening
 from modelpm.events.subscribers import Events, Warnings
 from modelpm.library.aliases import MANAGER, renamed
+from modelpm.library.arguments import as_list
 from modelpm.library.carrying import Carrying
-from modelpm.library.given import given
 from modelpm.library.services import Services
 from modelpm.plugins.kinds import NAMES
 from modelpm.results.installed import InstalledModel
@@ -197,12 +197,12 @@ class Manager(Carrying):
         """
         from modelpm.config.edit import given_path
         from modelpm.inspection.policy import words
-        from modelpm.library.installing import install
+        from modelpm.library.installing import install_models
         from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.acquire import Request
         from modelpm.project.checks import check_name
 
-        specs, several = given(spec)
+        specs, several = as_list(spec)
         services = self._services
         check_name(name, specs, "install")
         options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
@@ -210,12 +210,12 @@ class Manager(Carrying):
         requests = [Request(Requirement(each, *options), name, allow) for each in specs]
         folder = given_path(dir, "--dir") if dir is not None else None
         call = services.call(on_progress, user, cancelled)
-        result = install(services, requests, call, folder, dry_run=dry_run)
+        result = install_models(services, requests, call, folder, dry_run=dry_run)
         return result if several else result.raised().models[0]
 
     def upgrade(
         self,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         *,
         latest: bool = False,
         dry_run: bool = False,
@@ -226,7 +226,7 @@ class Manager(Carrying):
         """Upgrade models to the newest version that their specs allow; if one fails, the others are still upgraded.
 
         Args:
-            names: Names of models; none means all.
+            names: Names of models, or one name; none means all.
             latest: Whether to rewrite specs that do not allow the newest release.
             dry_run: Only report what would be done.
             on_progress: As of :meth:`install`.
@@ -238,17 +238,17 @@ class Manager(Carrying):
         """
         from modelpm.operations.upgrade import upgrade
 
-        services, models = self._services, named(self.environment, names)
+        services, models = self._services, models_named(self.environment, as_list(names)[0])
         call = services.call(on_progress, user, cancelled)
         if not dry_run:
             services.open_store()
         installer = services.installer(self.environment, call.cancelled)
         result = upgrade(installer, models, call, fetch=bool(names), to_latest=latest, dry_run=dry_run)
-        return result.told(services.warnings.taken(), self.installed())
+        return result.with_warnings(services.warnings.taken(), self.installed())
 
     def verify(
         self,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         *,
         quick: bool = False,
         subset: str = "",
@@ -264,7 +264,7 @@ class Manager(Carrying):
         """Hash the stored files again and return a row for each; only ``repair`` uses the network.
 
         Args:
-            names: Names of models; none means all.
+            names: Names of models, or one name; none means all.
             quick: Whether to hash only files whose size, time or inode changed.
             subset: A part of the files: ``5%`` at random, or ``2/7``, the second of seven parts.
             repair: Whether to fetch the damaged parts of bad files again.
@@ -289,7 +289,7 @@ class Manager(Carrying):
         checking = services.call(on_progress, user, call.cancelled, remember=False)
         places = [self.environment] if project is None else [project.environment, self.environment]
         rows: list[Verified] = []
-        for environment, models in named_in(places, names):
+        for environment, models in models_named_in(places, as_list(names)[0]):
             verifier = Verifier(environment, checking)
             found = verifier.verify(models, quick=quick, part=part, on_bytes=on_bytes)
             if repair and not all(row.ok for row in found):
@@ -338,7 +338,7 @@ class Manager(Carrying):
 
     def _ensured(self, name: str) -> str:
         """Install a model, or fetch its missing files; return its name."""
-        from modelpm.library.installing import install
+        from modelpm.library.installing import install_models
         from modelpm.operations.acquire import Request
 
         try:
@@ -346,7 +346,7 @@ class Manager(Carrying):
         except NotFound:
             return self.install(name).name
         services, request = self._services, Request(locked.requirement, locked.name)
-        return install(services, [request], services.call()).raised().models[0].name
+        return install_models(services, [request], services.call()).raised().models[0].name
 
     # ------------------------------------------------------------------ projects
 
@@ -391,7 +391,7 @@ class Manager(Carrying):
             IntegrityError: The bundle is damaged.
         """
         from modelpm.inspection.policy import words
-        from modelpm.library.installing import import_
+        from modelpm.library.installing import import_models
 
         allow, call = words(pickle=allow_pickle, code=allow_code), self._services.call(None, user, cancelled)
-        return import_(self._services, source, project, call, name, allow, dry_run=dry_run)
+        return import_models(self._services, source, project, call, name, allow, dry_run=dry_run)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modelpm.environment.environment import Environment
-from modelpm.environment.query import installed_model, named
+from modelpm.environment.query import installed_model, models_named
 from modelpm.errors import Code, ModelpmError, UsageError
+from modelpm.library.arguments import as_list
 from modelpm.library.reader import Reader
 from modelpm.library.run import Run
 from modelpm.library.services import Services
@@ -16,7 +17,7 @@ from modelpm.project.checks import check_name, drifted, kept_current, no_lock, s
 from modelpm.project.discovery import FILE
 from modelpm.project.drift import Reason, drift, pinned, settled
 from modelpm.project.files import Site, State, read_state
-from modelpm.project.lock_rules import Offence
+from modelpm.project.lock_rules import Violation
 from modelpm.project.provenance import foreign_folders, refuse
 from modelpm.results.report import Outdated, Result
 
@@ -114,7 +115,7 @@ class Project(Reader):
 
     def add(
         self,
-        specs: Sequence[str],
+        specs: str | Sequence[str],
         *,
         name: str | None = None,
         group: str | None = None,
@@ -131,7 +132,7 @@ class Project(Reader):
         """Add models to the manifest, lock and sync; if anything fails, manifest and lock do not change.
 
         Args:
-            specs: Specs as on the command line.
+            specs: Specs as on the command line, or one spec.
             name: A name for the one model, as ``--as``.
             group: The group to add them to.
             include: Globs of the files to take.
@@ -152,23 +153,24 @@ class Project(Reader):
         from modelpm.operations.add import Addition
 
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
-        check_name(name, specs, "add")
+        several = as_list(specs)[0]
+        check_name(name, several, "add")
         self._needs_manifest()
         options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
-        requirements = tuple(dict.fromkeys(Requirement(spec, *options) for spec in specs))
+        requirements = tuple(dict.fromkeys(Requirement(spec, *options) for spec in several))
         allow = words(pickle=allow_pickle, code=allow_code)
         addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)
         if not state.healed and addition.edit(state) == state.manifest_text and self._settled(state):
             environment = self._services.environment_of(self.site, state.lock.dir)
-            names = {m.name for m in kept_current(state.lock, environment.view)} | set(addition.names)
-            environment.seen()
+            names = {m.name for m in kept_current(state.lock, environment)} | set(addition.names)
+            environment.stay_registered()
             if not run.missing(environment, [m for m in state.lock.models if m.name in names], state.manifest):
                 self._check(state)
                 return self._unchanged(state)
         return run.report("add", edit=addition, also=addition.names)
 
-    def remove(self, names: Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Result[Any]:
+    def remove(self, names: str | Sequence[str], *, dry_run: bool = False, user: str | None = None) -> Result[Any]:
         """Remove models from the manifest, the lock and the view; their bytes stay until ``prune``.
 
         Raises:
@@ -178,7 +180,9 @@ class Project(Reader):
 
         self._needs_manifest()
         run = Run(self._services, self.site, self._services.call(user=user), dry_run)
-        return run.report("remove", edit=Removal(self.site, tuple(names)), only=True)
+        return run.report(
+            "remove", edit=Removal(self.site, tuple(as_list(names)[0]), self._services.environment), only=True
+        )
 
     def lock(
         self,
@@ -194,7 +198,7 @@ class Project(Reader):
         state = read_state(self.site, heal=True)
         if not state.healed and self._settled(state) and self._is_complete(state):
             self._check(state)
-            self._services.environment_of(self.site, state.lock.dir).seen()
+            self._services.environment_of(self.site, state.lock.dir).stay_registered()
             for text in self._services.judge.drifted(state.lock.models, self.site.lock.name):
                 self._services.bus.warn(text)
             return self._unchanged(state)
@@ -246,11 +250,11 @@ class Project(Reader):
             self._reasons(state)  # without a lock, nothing can be done
         self._check_groups(state, groups)
         if not state.healed and (site.manifest is None or self._settled(state)):
-            models = kept_current(state.lock, environment.view, groups, everything=all_groups or bool(only))
+            models = kept_current(state.lock, environment, groups, everything=all_groups or bool(only))
             models = tuple(m for m in models if not only or m.name in only)
             strays = environment.view.strays([m.name for m in state.lock.models])
             if not check:
-                environment.seen()  # first: a blob that no root needs could be freed meanwhile
+                environment.stay_registered()  # first: a blob that no root needs could be freed meanwhile
             missing = run.missing(environment, models, state.manifest)
             to_fetch = [m for m in missing if not environment.has(m)]
             if what and (refused := self._services.judge.entries(to_fetch)[0]):
@@ -265,7 +269,7 @@ class Project(Reader):
 
     def upgrade(
         self,
-        names: Sequence[str] = (),
+        names: str | Sequence[str] = (),
         *,
         latest: bool = False,
         sync: bool = True,
@@ -277,7 +281,7 @@ class Project(Reader):
         """Upgrade models to the newest version that their specs allow; every other block of the lock stays as it is.
 
         Args:
-            names: Names of models; none means all.
+            names: Names of models, or one name; none means all.
             latest: Whether to rewrite specs that do not allow the newest release.
             sync: Whether to update the view, too.
             dry_run: Only report what would be done.
@@ -294,20 +298,21 @@ class Project(Reader):
         run = Run(self._services, self.site, self._services.call(on_progress, user, cancelled), dry_run)
         self._needs_manifest()
         state = read_state(self.site, heal=True)
-        fresh = check_names(state, names) or tuple(state.manifest.models if state.manifest else ())
+        asked = as_list(names)[0]
+        fresh = check_names(state, asked) or tuple(state.manifest.models if state.manifest else ())
         edit = Rewriting(self.site, run.locker.installer.resolver, fresh) if latest else None
-        report = run.report("upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(names), only=bool(names))
+        report = run.report("upgrade", edit=edit, fresh=fresh, sync=sync, also=tuple(asked), only=bool(asked))
         models = [m for m in self.environment.read().models if m.name in fresh] if not run.dry_run else []
         held = held_back(run.locker.installer.resolver, models)
         return replace(report, warnings=(*report.warnings, *held))
 
-    def outdated(self, names: Sequence[str] = ()) -> Result[Outdated]:
+    def outdated(self, names: str | Sequence[str] = ()) -> Result[Outdated]:
         """Return a row for each model with a newer version, and an error for each that could not be checked."""
         from modelpm.operations.upgrade import outdated
 
         services = self._services
-        result = outdated(services.resolver(), named(self.environment, names), services.bus)
-        return result.told(services.warnings.taken())
+        result = outdated(services.resolver(), models_named(self.environment, as_list(names)[0]), services.bus)
+        return result.with_warnings(services.warnings.taken())
 
     # ------------------------------------------------------------------ the parts
 
@@ -337,7 +342,7 @@ class Project(Reader):
         return reasons
 
     def _refuse_drift(self, state: State, what: str) -> None:
-        if reasons := (*self._reasons(state), *self._offences(state)):
+        if reasons := (*self._reasons(state), *self._violations(state)):
             raise drifted(self.site, reasons, f"`{what}` changes nothing")
 
     def _is_complete(self, state: State) -> bool:
@@ -346,19 +351,19 @@ class Project(Reader):
         return (
             manifest is not None
             and settled(manifest, state.lock).render() == state.lock_text
-            and not self._offences(state)
+            and not self._violations(state)
         )
 
-    def _offences(self, state: State) -> list[Offence]:
+    def _violations(self, state: State) -> list[Violation]:
         """Return what the lock says and may not."""
         manifest, lock = state.manifest, state.lock
         models = tuple(pinned(manifest, lock).values()) if manifest else lock.models
         named = {lock.dir, manifest.dir if manifest else ""}
-        return [*self._services.judge.offences(models, manifest), *foreign_folders(self.root, named, models)]
+        return [*self._services.judge.violations(models, manifest), *foreign_folders(self.root, named, models)]
 
     def _check(self, state: State) -> None:
         """Refuse a lock that says what it may not, or that the manifest's rules refuse."""
-        refuse(self._offences(state), self.site.lock.name)
+        refuse(self._violations(state), self.site.lock.name)
         for model in state.lock.models if state.manifest else ():
             state.manifest.check(model, [f.path for f in model.files])  # type: ignore[union-attr]
 

@@ -1,6 +1,7 @@
 """The read-only verbs that the user's models and a project's models share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ class Reader(ABC):
     def installed(self) -> tuple[InstalledModel, ...]:
         """Return the installed models, sorted by name."""
         environment = self.environment  # once: another process may move its store between two looks
-        environment.seen(quick=True)
+        environment.stay_registered(quick=True)
         return tuple(installed_model(environment, model) for model in environment.read().models)
 
     def list(self) -> "Result[InstalledModel]":
@@ -69,15 +70,18 @@ class Reader(ABC):
             UsageError: Several files have the role.
         """
         environment = self.environment
-        environment.seen(quick=True)
+        environment.stay_registered(quick=True)
         return path_of(environment, find_installed(environment, name), file, folder=dir, role=role)
 
-    def newer(self) -> "tuple[Outdated, ...]":
+    def newer(self, *, skip: Collection[str] = ()) -> "tuple[Outdated, ...]":
         """Return which installed models have a newer version; check at most once a day, else return nothing.
 
         Emits an event ``update.available`` for each row. modelpm never calls this method by itself: an application
         calls it once its first window is open.
+
+        Args:
+            skip: Names of models to leave out, such as those that were just installed.
         """
         from modelpm.library.updates import newer
 
-        return newer(self._services, self.environment)
+        return newer(self._services, self.environment, skip)

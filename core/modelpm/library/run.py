@@ -64,8 +64,8 @@ class Run:
         return recognized(self.services.inspection, signatures, environment, self.call, models)
 
     def report(self, verb: str, **wanted: Any) -> Result[Any]:
-        """Carry out the change; see :class:`modelpm.operations.sync.Intent`."""
-        from modelpm.operations.sync import Intent
+        """Carry out the change; see :class:`modelpm.operations.intent.Intent`."""
+        from modelpm.operations.intent import Intent
 
         intent = Intent(verb, dry_run=self.dry_run, **wanted)
         if not self.dry_run:
@@ -78,7 +78,7 @@ class Run:
         if verb == "remove":  # a dry run removed nothing
             strays = [name for name in strays if name not in {change.name for change in result.changes}]
         warned = stray_warning(environment, strays if intent.sync else [])
-        return result.told((*self.services.warnings.taken(), *warned))
+        return result.with_warnings((*self.services.warnings.taken(), *warned))
 
     @property
     def _verifies_load(self) -> bool:

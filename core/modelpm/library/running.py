@@ -118,7 +118,7 @@ class Running:
         return bool(self._works) or self._jobs.is_waiting()
 
     def _install(self, work: _Work) -> None:
-        from modelpm.library.installing import install
+        from modelpm.library.installing import install_models
         from modelpm.operations.acquire import Request
 
         wanted = work.job.wanted
@@ -126,7 +126,7 @@ class Running:
             request = Request(Requirement(wanted.spec), wanted.name or None, wanted.allow)
             call = self._services.call(self._on_progress, wanted.user or None, work.cancelled)
             call = replace(call, bus=call.bus.joined(work))
-            work.model = install(self._services, [request], call).raised().models[0]
+            work.model = install_models(self._services, [request], call).raised().models[0]
         except ModelpmError as error:
             work.error = error
         except Exception as error:  # noqa: BLE001 - of a callback or a plugin: it costs this job, not the queue

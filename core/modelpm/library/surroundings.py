@@ -19,7 +19,7 @@ def of_the_surroundings(error: BaseException) -> ModelpmError | None:
     if isinstance(error, FileNotFoundError) and error.filename is None and _is_homeless():
         return UsageError(
             "the current folder is gone",
-            hints=["go into one that is there, or name only absolute paths"],
+            hints=["change to an existing folder, or use absolute paths only"],
             code=Code.NO_FOLDER,
         )
     return None

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from time import time
@@ -23,17 +24,22 @@ _EVERY = 86_400.0  # seconds
 _LONGEST = 3.0  # seconds
 
 
-def newer(services: Services, environment: Environment) -> "tuple[Outdated, ...]":
+def newer(services: Services, environment: Environment, skip: Collection[str] = ()) -> "tuple[Outdated, ...]":
     """Return which models of an environment have a newer version, if the last check is a day old, else nothing.
 
     Emits an event ``update.available`` for each row. A check that takes longer than three seconds returns nothing.
-    """
-    from modelpm.operations.upgrade import outdated
 
-    models = environment.read().models
+    Args:
+        services: What it works with.
+        environment: The models.
+        skip: Names of models to leave out.
+    """
+    models = [model for model in environment.read().models if model.name not in skip]
     place = hashlib.sha256(os.fsencode(environment.lock_path)).hexdigest()[:16]
     if not models or not _is_due(services.config.paths.cache / "update-check" / place):
         return ()
+    from modelpm.operations.upgrade import outdated
+
     resolver = services.resolver()
     check = SideCall(lambda: outdated(resolver, models, Bus()), "modelpm-update-check")
     with services.bus.during(Work.CHECKING, "for newer versions"):

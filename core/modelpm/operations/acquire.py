@@ -43,12 +43,12 @@ from modelpm.transfer import Engine, Fetch, Fetched, check_space
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The request of the caller.
+    """The request for one model.
 
     Attributes:
-        requirement: Which model, and which of its files.
+        requirement: The model, and the choice of its files.
         name: The name to install it under, or None for the default.
-        allow: What the model may hold that can run code: ``pickle``, ``code``.
+        allow: The kinds of code that the model may hold: ``pickle``, ``code``.
     """
 
     requirement: Requirement
@@ -58,14 +58,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One model to bring in, or to bring back where parts of it are missing.
+    """One model to install, or to complete if files are missing.
 
-    A dry run tells of it, checks hold it against the disk and the lock, and :meth:`Installer.bringing` does it.
+    A dry run reports it, checks compare it with the disk and the lock, and :meth:`Installer.bringing` carries it out.
 
     Attributes:
         model: The model.
-        plan: Which of its files are fetched.
-        learns: Whether that is only to learn what no source promises; nothing else is brought.
+        plan: The files to fetch.
+        learns: Whether to fetch only files without a promised digest, to learn the digest.
     """
 
     model: ResolvedModel
@@ -78,11 +78,11 @@ class Task:
         return cls(model, plan_learning(model, also), learns=True)
 
     def change(self, action: str, before: str = "") -> Change:
-        """Return the change that it makes, as far as that is known before it is done.
+        """Return the change that it will make; parts may be unknown before it is done.
 
         Args:
             action: As of :class:`Change`.
-            before: The version or digest that is there now.
+            before: The current version or digest.
         """
         model, plan = self.model, self.plan
         if self.learns:
@@ -94,12 +94,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Brought:
-    """One model whose bytes are here.
+    """One model whose bytes are in the store.
 
     Attributes:
         locked: The model.
         downloaded: Bytes.
-        fetched: SHA-256 of the blobs that were not here before.
+        fetched: SHA-256 of the new blobs.
         reused: Bytes that were copied from other versions of its files.
     """
 
@@ -114,12 +114,12 @@ class Installer:
     """Brings models into an environment.
 
     Attributes:
-        environment: Where they go.
-        resolver: Turns specs into wanted models.
-        engine: Brings the bytes.
+        environment: The environment.
+        resolver: Turns specs into models.
+        engine: Downloads.
         registry: Names the plugins whose code was loaded, for the audit log.
-        inspection: Says what the bytes of files are.
-        signatures: Says who signed the models, where that is asked.
+        inspection: Inspects files.
+        signatures: Judges signatures.
         leftovers: SHA-256 of archives that were fetched: once their members are locked, nothing needs them.
     """
 
@@ -143,10 +143,10 @@ class Installer:
         return Names(self.environment.read().models)
 
     def standing(self, found: Candidate) -> LockedModel | None:
-        """Return the locked model of that name, if it is what is asked for.
+        """Return the locked model of that name, if it fits the request.
 
         Raises:
-            UsageError: The name is taken by something else.
+            UsageError: Another model has the name.
         """
         locked = self.environment.read().get(found.name)
         if locked is None or found.is_met_by(locked):
@@ -163,19 +163,19 @@ class Installer:
         )
 
     def complete(self, found: Candidate, call: Call) -> LockedModel | None:
-        """Return the locked model of that name, if it is what is asked for and every file of it is there."""
+        """Return the locked model of that name, if it fits the request and every file of it exists."""
         locked = self.standing(found)
         return None if locked is None or recognize(self.environment, call, [locked]) else locked
 
     def wanted(self, request: Request, found: Candidate) -> ResolvedModel:
-        """Return the model that is asked for; asks the source if nothing is locked yet."""
+        """Return the requested model; ask the source if nothing is locked yet."""
         locked = self.standing(found) or self._other_name(request, found)
         if locked is None:
             return self.resolver.resolve(found, allow=request.allow)
         return ResolvedModel.of_locked(replace(locked, allow=both(locked.allow, request.allow)))
 
     def _other_name(self, request: Request, found: Candidate) -> LockedModel | None:
-        """Return what is installed under another name than the one that was chosen: it gets a second name."""
+        """Return the same model under another name, which gets the chosen name as its second."""
         models = self.environment.read().models if request.name else ()
         there = next((model for model in models if found.is_met_by(model)), None)
         if there is None or set(there.allow) - set(request.allow):
@@ -183,23 +183,23 @@ class Installer:
         return replace(there, name=found.name, requirement=found.requirement)
 
     def plan(self, models: Sequence[ResolvedModel]) -> tuple[Task, ...]:
-        """Decide what has to be fetched for all models of a call: a blob that several of them need, once."""
+        """Decide what to fetch for all models of a call; a blob that several of them need is fetched once."""
         present = {sha256 for model in models for sha256 in self.present(model)}
         plan = make_plan(models, present)
         return tuple(Task(model, plan.of(model.name)) for model in models)
 
     def check_space(self, tasks: Sequence[Task]) -> None:
-        """Check the whole plan against the free space, less what partial downloads already have.
+        """Check that the disk has space for the whole plan, less the bytes of partial downloads.
 
         Raises:
-            StoreError: Code ``no_space``, with figures.
+            StoreError: Code ``no_space``, with sizes.
         """
         store = self.environment.store
         unpacked = sum(unpacked_bytes(store, task.model, task.plan) for task in tasks)
         check_space(store, [fetch for task in tasks for fetch in self._of(task)], unpacked)
 
     def check_lock(self, lock: Lock, models: Iterable[ResolvedModel]) -> None:
-        """Make sure that a lock can hold some models besides those it has.
+        """Check that the lock can hold further models.
 
         Raises:
             UsageError: Code ``lock_full``.
@@ -208,14 +208,14 @@ class Installer:
         check_size(lock.render(), str(self.environment.lock_path), more)
 
     def install(self, task: Task, *, call: Call) -> tuple[InstalledModel, Change]:
-        """Fetch what is missing of one model, link it, lock it."""
+        """Fetch the missing files of one model, link it, lock it."""
         with self.counting_on([task.model]), self.bringing(task, call=call) as brought:
             self.put([brought], call.bus)
         self.free_leftovers()
         return self.done(brought)
 
     def put(self, brought: Sequence[Brought], bus: Bus) -> None:
-        """Link and lock what was fetched, all of it or none; the caller counts on its blobs."""
+        """Link and lock fetched models, all or none; the caller holds a lease on their blobs."""
         environment = self.environment
         kinds = environment.put(*(each.locked for each in brought))
         say_copied(kinds, environment.view.mode, environment.view.root, bus)
@@ -223,25 +223,25 @@ class Installer:
         environment.register()
 
     def show_anew(self, brought: Sequence[Brought], bus: Bus) -> None:
-        """Make the views that showed a damaged or missing blob show the one that was fetched."""
+        """Link a fetched blob into the views that showed a damaged or missing one."""
         if digests := {sha256 for each in brought for sha256 in each.fetched}:
             Roots(self.environment).show_anew(digests, bus)
 
     def done(self, brought: Brought) -> tuple[InstalledModel, Change]:
-        """Return the row of a model that was installed, and what that changed."""
+        """Return the row of an installed model, and its change."""
         made = installed_model(self.environment, brought.locked)
         return made, Change.of("install", made, downloaded=brought.downloaded, reused=brought.reused, path=made.path)
 
     @contextmanager
     def counting_on(self, models: Sequence[ResolvedModel]) -> Iterator[None]:
-        """Keep every blob that the models need, there or to come, from being freed while the block runs."""
+        """Keep every blob that the models need, now or later, from being freed while the block runs."""
         store = self.environment.store
         with store.lock("store", shared=True), store.lease(f.sha256 for m in models for f in m.files if f.sha256):
             yield
 
     @contextmanager
     def bringing(self, task: Task, *, call: Call) -> Iterator[Brought]:
-        """Fetch what is missing of one model, which is called done when the block ends; the caller counts on its blobs.
+        """Fetch the missing files of one model; it counts as done when the block ends. The caller holds the lease.
 
         Args:
             task: The model.
@@ -249,7 +249,7 @@ class Installer:
         """
         present = set[str]()
         if not task.learns:
-            # Decided again: what another process brought meanwhile, and what this machine has elsewhere, is there.
+            # Decide again: another process may have fetched files meanwhile.
             present = self._obtained(task.model, call.cancelled)
             task = replace(task, plan=make_plan([task.model], present))
         model, packed = task.model, needed_archives(task.model, present)
@@ -266,7 +266,7 @@ class Installer:
                 user=call.user,
                 details=details,
             ) as outcome:
-                for archive in packed:  # before anything is fetched that no plugin here can unpack
+                for archive in packed:  # before a fetch of what no plugin can unpack
                     self.registry.entry("unpacker", archive.unpack)
                 fetched = self._fetch(task, tracker, call.cancelled)
                 members = self._unpacked(model, packed, fetched, call.cancelled)
@@ -294,26 +294,26 @@ class Installer:
     def _unpacked(
         self, model: ResolvedModel, archives: Sequence[ResolvedFile], fetched: Mapping[str, Fetched], cancelled: Event
     ) -> tuple[LockedFile, ...]:
-        """Unpack archives that are here; return the members that were not known before."""
+        """Unpack fetched archives; return the members that were not known before."""
         if not archives:
             return ()
         digests = [fetched[a.path].sha256 if a.path in fetched else a.sha256 or "" for a in archives]
         self.leftovers.update(digests)
         try:
             return unpack(self.environment, self.registry, model, list(zip(archives, digests, strict=True)), cancelled)
-        except StoreError:  # the archives are all right: the next run must not fetch them again
+        except StoreError:  # the archives are good: the next run must not fetch them again
             self.leftovers.difference_update(digests)
             raise
 
     def free_leftovers(self) -> None:
-        """Free the archives that were unpacked; nothing may count on their blobs any more."""
+        """Free unpacked archives, whose blobs nothing may need now."""
         free(self.environment, self.leftovers)
         self.leftovers.clear()
 
     def _inspected(
         self, locked: LockedModel, cancelled: Event, only: Collection[str] | None, outcome: Outcome
     ) -> LockedModel:
-        """Inspect the files that are here; return the model with those words of ``allow`` that its bytes need."""
+        """Inspect the files in the store; return the model with the words of ``allow`` that its bytes need."""
         files = [file for file in locked.files if only is None or file.path in only]
         found = inspected(self.inspection, self.environment, locked, locked.allow, files=files, cancelled=cancelled)
         if told := dangers(found):
@@ -321,7 +321,7 @@ class Installer:
         return locked if only is not None else replace(locked, allow=needed(found, locked.allow))
 
     def glance(self, task: Task) -> None:
-        """Refuse what the first bytes of the files at their sources prove.
+        """Refuse a model if the first bytes of its remote files prove danger.
 
         Raises:
             ModelpmError: As :func:`modelpm.operations.inspect.glance`.
@@ -329,24 +329,24 @@ class Installer:
         glance(self.inspection, self._of(task), task.model.allow, usual_command(self.environment, task.model))
 
     def bring(self, task: Task, *, call: Call) -> Brought:
-        """Fetch what is missing of one model, and nothing more; as :meth:`bringing`."""
+        """Fetch the missing files of one model; as :meth:`bringing`."""
         with self.bringing(task, call=call) as brought:
             return brought
 
     def already(self, locked: LockedModel) -> tuple[InstalledModel, Change]:
-        """Return the model that is installed, as the outcome of an install that had nothing to do."""
+        """Return an installed model as the outcome of an install with nothing to do."""
         made = installed_model(self.environment, locked)
         return made, Change.of("reuse", made, path=made.path)
 
     def link(self, made: InstalledModel, folder: Path, bus: Bus) -> Change:
-        """Make the model's files appear in another folder, too; ``warn`` is called where they had to be copied."""
+        """Link the model's files into another folder, too; call ``warn`` if they had to be copied."""
         mode = self.environment.view.mode
         say_copied(link_into(self.environment, made, folder), mode, folder, bus)
         say_left_out(made, folder, bus)
         return Change.of("link", made, path=folder)
 
     def present(self, model: ResolvedModel) -> set[str]:
-        """Return the sha256 of those of a model's blobs that need no download."""
+        """Return the SHA-256 of the model's blobs that need no download."""
         store, shown = self.environment.store, self._shown(model)
         return {
             sha256
@@ -355,11 +355,11 @@ class Installer:
         }
 
     def _shown(self, model: ResolvedModel) -> dict[str, Path]:
-        """Return where the view may have files of a model, by path."""
+        """Return the paths at which the view may have files of a model, by path in the model."""
         return self.environment.view.offered(model.name, {path: sha256 for path, sha256, _ in _pinned(model)})
 
     def _obtained(self, model: ResolvedModel, cancelled: Event) -> set[str]:
-        """Return the sha256 of the files that need no download: the view has them, or their blobs are in place now."""
+        """Return the SHA-256 of the files that need no download: in the view, or now in the store."""
         store, view, step = self.environment.store, self.environment.view, until(cancelled)
         shown = self._shown(model)
         return {
@@ -370,7 +370,7 @@ class Installer:
         }
 
     def fetches(self, model: ResolvedModel, files: Iterable[ResolvedFile] | None = None) -> list[Fetch]:
-        """Return what the engine is asked for: some files of a model, or all."""
+        """Return the fetches for the engine: some files of a model, or all."""
         listings, view, chosen = self.resolver.listings, self.environment.view, model.files if files is None else files
         return [
             Fetch(model.name, f.path, f.size, f.digest, key_of(f), locator(listings, model, f), older(view, model, f))
@@ -378,7 +378,7 @@ class Installer:
         ]
 
     def run(self, fetches: Sequence[Fetch], tracker: Tracker, cancelled: Event) -> Sequence[Fetched | ModelpmError]:
-        """Fetch files of one model into the store; return what came of each."""
+        """Fetch files of one model into the store; return the outcome of each."""
         return self.engine.run(fetches, tick=tracker.tick, cancelled=cancelled) if fetches else ()
 
     def _fetch(self, task: Task, tracker: Tracker, cancelled: Event) -> dict[str, Fetched]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from modelpm.environment.environment import Environment
 from modelpm.errors import Code, NotFound, UsageError
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.lock import Locker
@@ -12,7 +13,7 @@ from modelpm.project.files import Site, State
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.resolver import Resolver
-from modelpm.text.spec import CatalogSpec
+from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
 
@@ -24,11 +25,11 @@ class Addition:
     Attributes:
         site: The project.
         locker: Looks names up.
-        requirements: Which, as given.
+        requirements: The models.
         name: The one model's name, or None for the default.
-        group: A group to put them in.
-        allow: What they may hold that can run code.
-        names: What they are called, once the edit was made.
+        group: The group to add them to.
+        allow: The kinds of code that they may hold.
+        names: Their names, once the edit is made.
     """
 
     site: Site
@@ -63,11 +64,18 @@ class Addition:
                     name=found.name,
                 )
             wanted[found.name] = there or found.requirement
+            if (
+                there is None
+                and isinstance(found.requirement.spec, UriSpec)
+                and found.requirement.spec.scheme == "file"
+            ):
+                place = found.requirement.text
+                self.locker.call.bus.warn(f"`{found.name}` is read from {place}, which other machines may not have")
         self.names[:] = wanted
         return with_models(text, str(self.site.manifest), self.site.table, wanted, self.group, self.allow)
 
     def _settled(self, found: Candidate, models: Mapping[str, Requirement]) -> Candidate:
-        """Return a model under the name that it has in the project, else under its first default name that is free."""
+        """Return a model under its name in the project, else under its first free default name."""
         if not found.further:
             return found
         names = [name for name, there in models.items() if self._is_asked(there, found)]
@@ -79,7 +87,7 @@ class Addition:
         return replace(found, name=name)
 
     def _is_asked(self, there: Requirement, found: Candidate) -> bool:
-        """Whether a requirement of the manifest is what a candidate asks for, however each is written."""
+        """Whether a requirement of the manifest means the candidate's model, even if written differently."""
         if there == found.requirement:
             return True
         if not _id_of(there) or _id_of(there) != _id_of(found.requirement):
@@ -94,15 +102,17 @@ def _id_of(requirement: Requirement) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Models to take out.
+    """Models to remove.
 
     Attributes:
         site: The project.
-        names: Which.
+        names: Their names.
+        own: The user's own models, one of which may be meant.
     """
 
     site: Site
     names: tuple[str, ...]
+    own: Environment
 
     def edit(self, state: State) -> str:
         """Return the manifest's new text.
@@ -111,17 +121,18 @@ class Removal:
             NotFound: It has no such model.
         """
         _, text = standing(state)
-        return without_models(text, str(self.site.manifest), self.site.table, check_names(state, self.names))
+        names = check_names(state, self.names, self.own)
+        return without_models(text, str(self.site.manifest), self.site.table, names)
 
 
 @dataclass(frozen=True, slots=True)
 class Rewriting:
-    """Models whose specs are to allow the newest release there is.
+    """Models whose specs must allow the newest release.
 
     Attributes:
         site: The project.
         resolver: Looks releases up.
-        names: Which models.
+        names: Their names.
     """
 
     site: Site
@@ -136,8 +147,13 @@ class Rewriting:
         return with_models(text, str(self.site.manifest), self.site.table, changed) if changed else text
 
 
-def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:
+def check_names(state: State, names: Sequence[str], own: Environment | None = None) -> tuple[str, ...]:
     """Return the names, each once.
+
+    Args:
+        state: The project's.
+        names: Of models.
+        own: The user's models, where the hint may be to uninstall one.
 
     Raises:
         NotFound: The manifest has no such model; names the nearest.
@@ -145,14 +161,14 @@ def check_names(state: State, names: Sequence[str]) -> tuple[str, ...]:
     manifest, _ = standing(state)
     for name in names:
         if name not in manifest.models:
+            hints = suggest(name, manifest.models) or ["`modelpm list` shows the models of the project"]
+            if own is not None and own.read().get(name) is not None:
+                hints = [f"to remove a model of your own: modelpm uninstall {name}"]
             raise NotFound(
                 f"the project has no model `{printable(name)}`",
                 code=Code.NOT_IN_PROJECT,
                 name=printable(name),
-                hints=[
-                    *suggest(name, manifest.models),
-                    f"to remove a model of your own: modelpm uninstall {printable(name)}",
-                ],
+                hints=hints,
             )
     return tuple(dict.fromkeys(names))
 

@@ -1,4 +1,4 @@
-"""Adopt: make installed models of what another program has, and leave its files as they are."""
+"""Adopt: install the models of another program, without changing its files."""
 
 import os
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ class Adopter:
 
         Args:
             app: The program.
-            given: Its folder; None means where it is found.
-            hardlink: Whether its files may become read-only, so that store and program share them.
+            given: Its folder; None means the folder that modelpm finds.
+            hardlink: Whether to make its files read-only and share them with the store.
 
         Raises:
-            UsageError: No plugin knows the program, or the plugin does not tell what it has.
+            UsageError: No plugin knows the program, or the plugin cannot list its models.
             NotFound: Its folder does not exist, or holds no models.
         """
         exporter = self.apps.exporter(app)
@@ -50,7 +50,7 @@ class Adopter:
                 f"the exporter of {exporter.title} does not tell which models it has",
                 hints=["modelpm import FOLDER makes installed models of the files of a folder"],
             )
-        folder = self.apps.folder(app, exporter, given)
+        folder = self.apps.folder(app, exporter, given, "adopt")
         files = self._found(app, folder)
         places = models_in(files.sizes, folder.as_posix())
         details, call = {"app": app, "folder": str(folder)}, self.importer.call
@@ -69,8 +69,8 @@ class Adopter:
         """Return the files of models that a program has.
 
         Raises:
-            NotFound: There is none.
-            IntegrityError: The exporter told a path that is not safe.
+            NotFound: It has none.
+            IntegrityError: The exporter returned an unsafe path.
         """
         found = {each.path: each.place for each in self.apps.exporter(app).files(folder)}
         for path in found:
@@ -84,7 +84,7 @@ class Adopter:
         return ModelFiles(folder, sizes, apart)
 
     def _adopted(self, app: str, folder: Path, files: ModelFiles, rows: tuple[Taken, ...]) -> Adopted:
-        """Return what was adopted, and how much of it is on the disk once."""
+        """Return the adopted models, and the bytes that the disk has only once."""
         store = self.apps.environment.store
         clones = not self.importer.dry_run and link_kind(store.layout, store.layout.partials, "apart") == "reflink"
         shared = [row for row in rows if _is_shared(store, files.place(row.file), row, clones=clones)]

@@ -1,4 +1,4 @@
-"""Other programs on this machine: which there are, where they keep models, and what a model is for them."""
+"""Other programs on this machine, their folders, and models in the form that exporters take."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -25,9 +25,9 @@ class Apps:
     """The programs that exporters know.
 
     Attributes:
-        environment: Whose models appear there.
+        environment: The models to link.
         registry: Has the exporters.
-        inspection: Says what the headers of files say.
+        inspection: Reads the headers of files.
     """
 
     environment: Environment
@@ -35,7 +35,7 @@ class Apps:
     inspection: Inspection
 
     def rows(self) -> tuple[tuple[App, ...], tuple[ModelpmError, ...]]:
-        """Return every program, found or not, and what could not be asked."""
+        """Return every program, found or not, and the errors of broken exporters."""
         rows, errors = list[App](), list[ModelpmError]()
         linked = self._shelves()
         for name in sorted(self.registry.names(KIND.name)):
@@ -53,11 +53,17 @@ class Apps:
         """
         return self.registry.get(KIND, app)
 
-    def folder(self, app: str, exporter: GuardedExporter, given: Path | None) -> Path:
-        """Return the folder of a program that is there.
+    def folder(self, app: str, exporter: GuardedExporter, given: Path | None, verb: str) -> Path:
+        """Return the existing folder of a program.
+
+        Args:
+            app: The program's name.
+            exporter: The program's.
+            given: What the user named.
+            verb: Of the command that needs it, for the hint.
 
         Raises:
-            NotFound: Code ``no_app_folder``: it is not.
+            NotFound: Code ``no_app_folder``: it does not exist.
         """
         if given is not None:
             if given.is_dir():
@@ -72,16 +78,16 @@ class Apps:
         raise NotFound(
             f"{exporter.title} was not found; looked for {looked}",
             code=Code.NO_APP_FOLDER,
-            hints=[f"name its folder: modelpm link {app} --app-dir PATH"],
+            hints=[f"name its folder: modelpm {verb} {app} --app-dir PATH"],
         )
 
     def shelves(self, app: str, given: Path | None = None) -> list[Shelf]:
-        """Return the folders of a program in which models are linked, or the one that is given."""
+        """Return the folders of a program with linked models, or the given one."""
         found = [shelf for shelf in self._shelves() if shelf.app == app]
         return [s for s in found if given is None or s.folder == given.resolve()]
 
     def exported(self, model: LockedModel) -> tuple[ExportedModel, Mapping[str, Facts]]:
-        """Return a model as exporters take it, and what the headers of its files say."""
+        """Return a model in the form that exporters take, and the facts from its headers."""
         asked = self._reference(model.requirement.text) if "://" in model.requirement.text else None
         files = tuple(self._file(file) for file in model.files)
         exported = ExportedModel(
@@ -121,7 +127,7 @@ class Apps:
         )
 
     def _reference(self, text: str) -> Reference | None:
-        """Return what a source of a lock stands for; None if its plugin is not installed any more."""
+        """Return the reference of a source in a lock; None if its plugin is no longer installed."""
         try:
             return self.registry.reference(text)
         except ModelpmError:
@@ -130,6 +136,6 @@ class Apps:
     def _facts(self, file: LockedFile) -> Facts | None:
         if not format_of(file.path):
             return None
-        with suppress(ModelpmError):  # what is missing or damaged is said where it is linked
+        with suppress(ModelpmError):  # linking reports missing or damaged files
             return self.inspection.of_file(self.environment.store.blob(file.sha256), file.path, file.sha256).facts
         return None

@@ -1,10 +1,10 @@
-"""Hold models against their signatures: who signed them, and whether that is enough. Only the signature is read."""
+"""Check the signatures of models: who signed them, and whether that is enough. Reads only the signature."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from modelpm import disk
 from modelpm.api.attesting import Attestation, Claim, Trusted
@@ -17,9 +17,11 @@ from modelpm.inspection.layouts.choose import ALL
 from modelpm.lockfile.model import LockedModel
 from modelpm.plugins.kinds.attestor import KIND, GuardedAttestor
 from modelpm.plugins.registry import Registry
-from modelpm.project.rules import SignatureRule
 from modelpm.results.report import Verified
 from modelpm.text.untrusted import printable
+
+if TYPE_CHECKING:  # start-up
+    from modelpm.project.rules import SignatureRule
 
 _MOST: Final = 16 << 20  # bytes of a signature, which has a line for each file
 _MOST_KEY: Final = 1 << 20
@@ -51,7 +53,7 @@ class Judged:
 
     @property
     def signer(self) -> str:
-        """Who signed, as a lock has it."""
+        """The signer, as a lock records it."""
         return f"{self.scheme} {self.attestation.signer}"
 
 
@@ -61,10 +63,10 @@ class Signatures:
 
     Attributes:
         registry: Has the attestors.
-        bus: Takes a warning for each signature that does not count and need not.
-        trusted: Whose signatures count.
-        required: Whether a model must have one that does.
-        models: The models for which that holds; empty for all.
+        bus: Gets a warning for each signature that does not count and is not required.
+        trusted: The signers whose signatures count.
+        required: Whether a model must have a signature that counts.
+        models: The models that must; empty for all.
     """
 
     registry: Registry
@@ -73,8 +75,8 @@ class Signatures:
     required: bool = False
     models: frozenset[str] = frozenset()
 
-    def of_project(self, rule: SignatureRule | None, root: Path) -> "Signatures":
-        """Return what judges the models of a project; its own rule counts if it has one."""
+    def of_project(self, rule: "SignatureRule | None", root: Path) -> "Signatures":
+        """Return the judge of a project's models: by its own rule, if it has one."""
         if rule is None:
             return self
         trusted = read_trusted([root / key for key in rule.keys], [root / c for c in rule.certificates], rule.subjects)
@@ -82,7 +84,7 @@ class Signatures:
 
     @property
     def is_active(self) -> bool:
-        """Whether signatures are looked at."""
+        """Whether modelpm checks signatures."""
         return bool(self.trusted.keys or self.trusted.certificates) or self.required
 
     def requires(self, name: str) -> bool:
@@ -90,20 +92,20 @@ class Signatures:
         return self.required and (not self.models or name in self.models)
 
     def paths(self, files: Iterable[str]) -> tuple[str, ...]:
-        """Return the files that may be signatures; none if signatures are not looked at."""
+        """Return the files that may be signatures; none if signatures are not checked."""
         if not self.is_active:
             return ()
         globs = {glob for _, attestor in self._attestors() for glob in attestor.names}
         return tuple(path for path in files if _is_named(path, globs))
 
     def held(self, environment: Environment, model: LockedModel) -> LockedModel:
-        """Return a model with those who signed it.
+        """Return a model with its signers.
 
         Raises:
             IntegrityError: The files are not those that a trusted signer signed; or none of its signatures counts, and
                 one is required.
             Denied: It has no signature, and one is required.
-            UsageError: A key that is trusted is none, or what checks signatures is not installed.
+            UsageError: A trusted key is malformed, or the library that checks signatures is not installed.
         """
         if not self.is_active:
             return model
@@ -122,7 +124,7 @@ class Signatures:
         return replace(model, signatures=())
 
     def judged(self, environment: Environment, model: LockedModel) -> list[Judged]:
-        """Return what each signature of a model proves; its bytes are here, and its files were hashed."""
+        """Return what each signature of a model proves; the model is in the store, and its files were hashed."""
         digests = {file.path: file.sha256 for file in model.downloads}
         wanted = model.requirement
         is_whole = wanted.text.endswith(f":{ALL}") and not (wanted.include or wanted.exclude)
@@ -136,13 +138,13 @@ class Signatures:
     def told(
         self, environment: Environment, models: Sequence[LockedModel], rows: Sequence[Verified], *, asked: bool
     ) -> tuple[Verified, ...]:
-        """Return the rows of a check, with what the signatures prove of the models whose files are all right.
+        """Return the rows of a check, with the signatures of the models whose files are all good.
 
         Args:
-            environment: Where the models are.
-            models: What was checked.
-            rows: What came of it.
-            asked: Whether a signature that does not count is a failure although none is required.
+            environment: The environment of the models.
+            models: The checked models.
+            rows: The rows of the check.
+            asked: Whether a signature that does not count is a failure even if none is required.
 
         Raises:
             UsageError: No signer is trusted.
@@ -181,7 +183,7 @@ class Signatures:
 
 
 def read_trusted(keys: Iterable[Path], certificates: Iterable[Path], subjects: Iterable[str]) -> Trusted:
-    """Return whose signatures count.
+    """Return the signers whose signatures count.
 
     Raises:
         UsageError: A file cannot be read.
@@ -210,7 +212,7 @@ def _read(environment: Environment, model: LockedModel, path: str, sha256: str) 
 
 
 def _is_named(path: str, globs: Iterable[str]) -> bool:
-    """Whether a path may be a signature: a file beside the folders of a model, with a name of one."""
+    """Whether a path may be a signature: a file in the model's root with the name of a signature."""
     return "/" not in path and any(fnmatchcase(path.lower(), glob) for glob in globs)
 
 

@@ -1,4 +1,4 @@
-"""Check a catalog against the sources that its readers have: addresses that nothing serves, and what sources say."""
+"""Check a catalog against its sources: addresses that no source serves, and files that differ from the entry."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -31,18 +31,18 @@ _PAGE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class CatalogAuditor:
-    """Holds entries against sources.
+    """Checks entries against sources.
 
     Attributes:
-        listings: Where sources are asked.
-        online: Whether they are asked at all.
+        listings: Asks sources.
+        online: Whether to ask sources.
     """
 
     listings: Listings
     online: bool = False
 
     def in_catalog(self, catalogs: Catalogs, name: str) -> Iterator[Finding]:
-        """Look over a catalog that is configured.
+        """Check a configured catalog.
 
         Raises:
             NotFound: No such catalog.
@@ -54,18 +54,18 @@ class CatalogAuditor:
                 continue
             try:
                 entry = catalogs.find(id_, name)
-            except Denied as error:  # an address where a catalog from elsewhere has no business
+            except Denied as error:  # an address that a remote catalog must not name
                 yield Finding(Severity.REJECT, error.code, error.message)
-            except ModelpmError:  # the audit before has said so
+            except ModelpmError:  # the audit before reported it
                 continue
             else:
                 yield from self._of_entry(entry)
 
     def in_path(self, path: Path) -> Iterator[Finding]:
-        """Look over a folder, or one of its files.
+        """Check a folder, or one of its files.
 
         Raises:
-            NotFound: There is neither.
+            NotFound: It does not exist.
             UsageError: The file is not text, or too big.
         """
         yield from audit_path(path)
@@ -75,7 +75,7 @@ class CatalogAuditor:
         for file in [path] if path.is_file() else [path / "models" / f"{id_}.toml" for id_ in folder.ids()]:
             try:
                 entry = parse_entry("", read_text(file))
-            except ModelpmError:  # the audit before has said so
+            except ModelpmError:  # the audit before reported it
                 continue
             yield from self._of_entry(entry)
 
@@ -109,7 +109,7 @@ class CatalogAuditor:
                 yield from self._of_source(reference, file, f"{name}: {shown}")
 
     def _of_source(self, reference: Reference, file: CatalogFile, name: str) -> Iterator[Finding]:
-        """Ask a source what it says of a file."""
+        """Ask a source about a file."""
         try:
             path = reference.file or file.path
             remote = file_in(self.listings.of(reference), path)
@@ -128,7 +128,7 @@ class CatalogAuditor:
 
 
 def _of_web(text: str, shown: str, name: str, *, is_file: bool) -> Finding | None:
-    """Look at an address that a browser opens; what is wrong with it goes before what its source says."""
+    """Check an address that a browser opens, before its source is asked."""
     if not text.startswith(("http://", "https://")):
         return None
     found = address(text)

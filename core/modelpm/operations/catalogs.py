@@ -1,4 +1,4 @@
-"""The list of catalogs: add one, after it was looked at; remove, trust and update it."""
+"""The list of catalogs: add, remove, trust and update one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,12 +31,12 @@ _SHORT = 12
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """How a new catalog is checked against tampering: by at most one of these.
+    """The protection of a new catalog against tampering: at most one of these.
 
     Attributes:
         root: The root of trust of a signed catalog, as a file.
-        sha256: The digest of the one index that is taken.
-        first_use: Whether the root that the server offers now is believed.
+        sha256: The digest of the only index to accept.
+        first_use: Whether to believe the root that the server offers now.
     """
 
     root: Path | None = None
@@ -63,22 +63,22 @@ class CatalogList:
     bus: Bus
 
     def rows(self) -> list[CatalogRow]:
-        """Return every catalog that is configured, as far as this machine knows it; nothing is asked for."""
+        """Return every configured catalog, from the copies on this machine."""
         return [self._row(place) for place in self.places.values()]
 
     def add(self, name: str, at: str, trust: Trust, *, trusted: bool = False, user: str | None = None) -> CatalogRow:
-        """Look at a catalog, and configure it where it is one.
+        """Read a catalog and add it to the configuration.
 
         Args:
             name: Its name here.
             at: A folder, a URL, or a repository.
-            trust: How it is checked against tampering.
-            trusted: Whether it answers names that do not say the catalog.
+            trust: Its protection against tampering.
+            trusted: Whether it answers short names.
             user: The user whom the audit log names.
 
         Raises:
             UsageError: The name is taken or malformed, or this is not a catalog.
-            ModelpmError: It cannot be read, or is not to be trusted; nothing was changed.
+            ModelpmError: It cannot be read, or must not be trusted; nothing was changed.
         """
         self._check_name(name)
         if sum((trust.root is not None, bool(trust.sha256), trust.first_use)) > 1:
@@ -109,7 +109,7 @@ class CatalogList:
         return self._row(place)
 
     def remove(self, name: str, *, user: str | None = None) -> None:
-        """Take a catalog out of the configuration, with its copy; installed models stay.
+        """Remove a catalog and its copy from the configuration; its installed models stay.
 
         Raises:
             NotFound: It is not configured.
@@ -121,7 +121,7 @@ class CatalogList:
             remove_tree(self.remotes.cache / name)
 
     def trust(self, name: str, *, user: str | None = None) -> CatalogRow:
-        """Have a remote catalog answer names that do not say the catalog.
+        """Let a remote catalog answer short names.
 
         Raises:
             NotFound: It is not configured.
@@ -133,7 +133,7 @@ class CatalogList:
         return self._row(Place(name, place.at, place.medium, place.sha256, place.root))
 
     def update(self, names: Sequence[str], *, user: str | None = None) -> Result[CatalogRow]:
-        """Ask for newer copies now, of remote catalogs; if one fails, the others are still finished.
+        """Refresh the copies of remote catalogs now; if one fails, the others are still refreshed.
 
         Args:
             names: Which; none means all.
@@ -162,7 +162,7 @@ class CatalogList:
 
     def _add_folder(self, name: str, at: str, trust: Trust, user: str | None) -> CatalogRow:
         if trust != Trust():
-            raise UsageError("--root, --sha256 and --trust-on-first-use are for catalogs elsewhere; this is a folder")
+            raise UsageError("--root, --sha256 and --trust-on-first-use are for remote catalogs; this is a folder")
         folder = Path(at).expanduser().absolute()
         opened = Opened(name, lambda: FolderCatalog(folder))
         if not (folder / "catalog.toml").exists():
@@ -268,7 +268,7 @@ def _instead(path: Path) -> list[str]:
 
 
 def _check_address(place: Place, trust: Trust) -> None:
-    """Refuse an address that holds what belongs in no file, and options that its medium does not have."""
+    """Refuse an address with secrets, which belong in no file, and options that its medium does not have."""
     if place.medium is Medium.GIT and trust != Trust():
         raise UsageError("--root, --sha256 and --trust-on-first-use are for catalogs over https; this is a repository")
     if place.medium is Medium.GALLERY and (trust.root or trust.first_use):

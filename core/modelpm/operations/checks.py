@@ -41,22 +41,22 @@ class Check:
     """The result of one check.
 
     Attributes:
-        name: What was looked at.
-        state: ``ok``; ``warn``: it works, and should be seen to; ``fail``: something does not work.
-        text: What was found.
+        name: The name of the check.
+        state: ``ok``; ``warn``: it works but needs attention; ``fail``: it does not work.
+        text: The result.
         cure: The fix for the user to make; empty if there is nothing to do.
-        fix: Does it, where that is safe.
+        fix: Makes the fix, if that is safe.
     """
 
     name: str
     state: State
     text: str
     cure: str = ""
-    fix: Callable[[], object] | None = None  # a callable, because it is done only after every check was made
+    fix: Callable[[], object] | None = None  # a callable, because fixes come only after all checks
 
 
 def access(paths: "Paths") -> Iterator[Check]:
-    """Say which of our own files and folders are closed to this user: after a run as root, for example."""
+    """Report files and folders of modelpm that this user cannot access, e.g. after a run as root."""
     audit = [paths.audit / name for name in ("audit.jsonl", "lock")]
     read = [paths.config, paths.lock, paths.audit / "head", paths.view / LEDGER, paths.store / "VERSION"]
     folders = [paths.lock.parent, paths.view, paths.audit, paths.cache, paths.store, *_folders(paths.store)]
@@ -65,7 +65,7 @@ def access(paths: "Paths") -> Iterator[Check]:
     for each in found.values():
         yield Check("access", "fail", each.why, each.hints[0])
     if not found:
-        yield Check("access", "ok", "this user can read and write what is modelpm's")
+        yield Check("access", "ok", "this user can read and write modelpm's files")
 
 
 def _folders(store: Path) -> list[Path]:
@@ -76,7 +76,7 @@ def _folders(store: Path) -> list[Path]:
 
 
 def catalogs(found: "Catalogs") -> Iterator[Check]:
-    """Say what is in each catalog, and what cannot be read; nothing is asked for."""
+    """Report how many models each catalog has, and what cannot be read; no server is asked."""
     counts = dict.fromkeys(found.catalogs, 0)
     for name in found.catalogs:
         try:
@@ -86,11 +86,11 @@ def catalogs(found: "Catalogs") -> Iterator[Check]:
     for problem in found.problems:
         yield Check("catalog", "fail", problem.message, problem.hints[0] if problem.hints else "")
     for name, count in counts.items():
-        yield Check("catalog", "ok", f"`{name}` has {count} models")
+        yield Check("catalog", "ok", f"`{name}` has {count} model{'' if count == 1 else 's'}")
 
 
 def ages(found: "Catalogs", now: float) -> Iterator[Check]:
-    """Say how old the user's own catalogs are, and the copies of those elsewhere."""
+    """Report the age of the user's own catalogs, and of the copies of remote catalogs."""
     for name, place in found.places.items():
         remote = found.remote(name)
         if remote is None:
@@ -98,7 +98,8 @@ def ages(found: "Catalogs", now: float) -> Iterator[Check]:
             times = [path.stat().st_mtime for path in folder.glob("*.toml")] if folder.is_dir() else []
             if times:
                 days = max(0, int((now - max(times)) // _DAY))
-                yield Check("catalog", "ok", f"`{name}` was changed {days} days ago")
+                ago = f"{days} days ago" if days > 1 else "yesterday" if days else "today"
+                yield Check("catalog", "ok", f"`{name}` was changed {ago}")
             continue
         state, update = remote.state, f"`modelpm catalog update {name}`"
         if state.failed:
@@ -111,14 +112,14 @@ def ages(found: "Catalogs", now: float) -> Iterator[Check]:
 
 
 def drifted(judge: "Judge", models: "Sequence[LockedModel]") -> Iterator[Check]:
-    """Say which of the user's models are not what their catalogs say by now."""
+    """Report the user's models that differ from their catalogs' current entries."""
     for drift in judge.drifts(models):
         state: State = "fail" if drift.kind == "blocked" else "warn"
         yield Check(drift.kind, state, f"{drift.name}: {drift.words}", drift.fix)
 
 
 def plugins(registry: "Registry", config: "Config") -> Iterator[Check]:
-    """Say which plugins there are, and which of them do not work; each is tried in a process of its own."""
+    """Report the plugins, and which of them do not work; each is checked in its own process."""
     states = dict(registry.states())
     used = [entry for entry, state in states.items() if state != "disabled"]
     foreign = sorted({f"{e.distribution} {e.version}" for e in used if e.distribution != OURS})
@@ -156,7 +157,7 @@ def _failing(registry: "Registry", states: "Mapping[Entry, str]", config: "Confi
 
 
 def _unserved(registry: "Registry", config: "Config") -> Iterator[Check]:
-    """Say which names of the configuration no plugin serves."""
+    """Report names in the configuration that no plugin serves."""
     for key in ("audit.sinks", "audit.optional-sinks"):
         for name in config[key]:
             if name not in registry.names("audit"):
@@ -173,7 +174,7 @@ def _unserved(registry: "Registry", config: "Config") -> Iterator[Check]:
 
 
 def credentials(config: "Config") -> Iterator[Check]:
-    """Say which tokens there are; never what they are."""
+    """Report which tokens exist, never their values."""
     environ = config.environ
     stored = Path(environ.get("HF_TOKEN_PATH") or config.hub_cache.parent / "token")
     if environ.get("HF_TOKEN"):
@@ -192,7 +193,7 @@ def credentials(config: "Config") -> Iterator[Check]:
 
 
 def endpoints(config: "Config") -> Iterator[Check]:
-    """Say whether the servers that are configured answer, asked as a download would ask them."""
+    """Report whether the configured servers answer a request like a download's."""
     if config["network.offline"]:
         yield Check("network", "ok", "offline: no server was asked")
         return

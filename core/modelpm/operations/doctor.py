@@ -21,15 +21,15 @@ from modelpm.store.gc import leases, leftovers
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import few
 
-_LITTLE = 5 << 30  # bytes of free space below which it is worth a word
-_FEW = 1000  # files that may still be made, as above
+_LITTLE = 5 << 30  # bytes of free space below which doctor warns
+_FEW = 1000  # free inodes, as above
 _OLD = 14 * 86_400
 _DRAFT = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Doctor:
-    """Looks at everything.
+    """Runs every check.
 
     Attributes:
         config: The settings.
@@ -126,9 +126,9 @@ class Doctor:
         text, inodes = f"{binary_size(free)} free on {mount}", system.free_inodes(mount)
         if inodes is not None and inodes < _FEW:
             text += f", and inodes for only {inodes:,} more files"
-            yield Check("space", "warn", text, "modelpm prune frees unneeded blobs")
+            yield Check("space", "warn", text, "`modelpm prune` frees unneeded blobs")
         elif free < _LITTLE:
-            yield Check("space", "warn", text, "modelpm prune frees unneeded blobs")
+            yield Check("space", "warn", text, "`modelpm prune` frees unneeded blobs")
         else:
             yield Check("space", "ok", text)
 
@@ -202,18 +202,24 @@ class Doctor:
                     cure = f"modelpm {link if shelf.app else f'install {name} --dir {shelf.folder}'}"
                     yield Check("apps", "warn", text, cure)
         if ok:
-            yield Check("apps", "ok", f"{len(shelves)} folders of programs show models as they should")
+            shown = "1 folder of a program shows" if len(shelves) == 1 else f"{len(shelves)} folders of programs show"
+            yield Check("apps", "ok", f"{shown} models as they should")
 
     def _leftovers(self) -> Iterator[Check]:
         now = time.time()
         others = list(leftovers.others(self.environment.store.layout))
-        kinds = {"partial": ("unfinished downloads", _OLD), "quarantine": ("files set aside", _OLD)}
-        for kind, (words, age) in kinds.items():
+        kinds = {
+            "partial": ("unfinished download", "unfinished downloads"),
+            "quarantine": ("file set aside", "files set aside"),
+        }
+        for kind, words in kinds.items():
             items = [o for o in others if o.kind == kind]
-            old = [o for o in items if o.age(now) >= age]
+            old = [o for o in items if o.age(now) >= _OLD]
             size = binary_size(sum(o.bytes for o in items))
-            text = f"{len(items)} {words}, {size}" + (f"; {len(old)} older than two weeks" if old else "")
-            yield Check(kind, "warn" if old else "ok", text, "modelpm prune frees them" if old else "")
+            text = f"{len(items)} {words[len(items) != 1]}, {size}" + (
+                f"; {len(old)} older than two weeks" if old else ""
+            )
+            yield Check(kind, "warn" if old else "ok", text, "`modelpm prune` frees them" if old else "")
         drafts = [o for o in others if o.kind == "draft" and o.age(now) >= _DRAFT]
         if drafts:
             text = f"{len(drafts)} drafts of processes that were stopped"

@@ -1,4 +1,4 @@
-"""What came of a fetch, in the words of errors, of warnings, of the lock and of the audit log."""
+"""The outcome of a fetch, for errors, warnings, the lock and the audit log."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from modelpm.transfer import Fetch, Fetched
 
 
 def until(cancelled: Event) -> Callable[[int], None]:
-    """Return a step of a check that ends it where the caller cancels."""
+    """Return a function that a check calls at each step, which raises if the caller cancelled."""
 
     def step(_count: int) -> None:
         if cancelled.is_set():
@@ -24,7 +24,7 @@ def until(cancelled: Event) -> Callable[[int], None]:
 
 
 def naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
-    """Add to the failure which file it is about."""
+    """Add the file to a failure."""
     error.details.setdefault("file", fetch.path)
     if not isinstance(error, OfflineError):
         return error
@@ -33,17 +33,17 @@ def naming(fetch: Fetch, error: ModelpmError) -> ModelpmError:
 
 
 def key_of(file: ResolvedFile) -> str:
-    """Return the partial's name: the content's, so that a resume survives a change of mirror; else the reference's."""
+    """Return the partial's name: by content, so that a resume survives a change of mirror; else by reference."""
     return file.sha256 or hashlib.sha256("\n".join(file.sources).encode()).hexdigest()
 
 
 def learned(fetched: Mapping[str, Fetched]) -> dict[str, tuple[str, int]]:
-    """Return sha256 and size of what was fetched, by path."""
+    """Return SHA-256 and size of the fetched files, by path."""
     return {path: (f.sha256, f.size) for path, f in fetched.items()}
 
 
 def done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -> dict[str, Any]:
-    """Return the details of a model that was brought, for the audit log."""
+    """Return the details of a fetched model, for the audit log."""
 
     def row(file: LockedFile) -> dict[str, Any]:
         source = fetched[file.path].source if file.path in fetched else "store"
@@ -59,7 +59,7 @@ def done(locked: LockedModel, fetched: Mapping[str, Fetched], downloaded: int) -
 
 
 def say_learned(model: ResolvedModel, locked: LockedModel, bus: Bus) -> None:
-    """Say the digest that is locked from now on for each file that had no promised one."""
+    """Report the newly locked digest of each file that had no promised digest."""
     unpromised = {f.path for f in model.files if f.digest is None}
     for file in locked.files:
         if file.path in unpromised:

@@ -2,7 +2,7 @@
 
 from modelpm.errors import Code, UsageError
 from modelpm.inspection.layouts.quantization import is_wide
-from modelpm.results.report import Details, VariantDetails
+from modelpm.results.details import Details, VariantDetails
 from modelpm.text.human import binary_size
 from modelpm.text.untrusted import printable
 

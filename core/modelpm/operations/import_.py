@@ -24,14 +24,14 @@ from modelpm.results.report import Change, Result
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """Carries the models of an environment out and in.
+    """Exports and imports the bundles of an environment.
 
     Attributes:
-        environment: Whose lock is meant.
-        bus: Is told before and after, and of warnings.
-        site: The project, where the environment is one.
-        inspection: Says what the bytes of files are.
-        signatures: Says who signed the models, where that is asked.
+        environment: The environment.
+        bus: Gets the acts and the warnings.
+        site: The project, if the environment is a project's.
+        inspection: Inspects files.
+        signatures: Judges signatures.
     """
 
     environment: Environment
@@ -68,10 +68,10 @@ class Carrier:
         return Result(tuple(changes), rows=tuple(taken))
 
     def _inspected(self, path: Path, lock: Lock, allow: Collection[str]) -> tuple[Lock, list[ModelpmError]]:
-        """Return a bundle's lock without the models that may not be taken, and why they may not.
+        """Return a bundle's lock without the refused models, and the reasons.
 
-        A bundle is a stranger's word: what it allows itself, and by whom it says it is signed, does not count, but what
-        the environment's own lock allows the same bytes does.
+        A bundle is not trusted: its own ``allow`` and ``signatures`` do not count. What the environment's own lock
+        allows for the same bytes counts.
         """
         put, refused, command = [], list[ModelpmError](), f"import {quote(str(path))}"
         own = {model.digest: model.allow for model in self.environment.read().models}
@@ -88,7 +88,7 @@ class Carrier:
 
 
 def bundle_at(source: str | Path) -> tuple[Path, bool]:
-    """Return what is to be imported, and whether it is a bundle; of a folder that holds one bundle, that.
+    """Return the path to import, and whether it is a bundle; for a folder with one bundle, the bundle.
 
     Raises:
         IntegrityError: It is a piece of a bundle, or several bundles.

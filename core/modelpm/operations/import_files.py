@@ -1,4 +1,4 @@
-"""Import model files of this machine: take their bytes into the store, and make installed models of them."""
+"""Import model files of this machine: store their bytes, and install them as models."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -29,15 +29,15 @@ _FEW = 5  # names in a message
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """Makes installed models of files.
+    """Installs files as models.
 
     Attributes:
         installer: Brings models into the user's environment.
-        project: Models that a project has locked; a file of theirs needs no name besides.
+        project: Models that a project has locked; their files need no further name.
         call: The user, the cancellation, and the bus for events.
         name: The name of the one model; None for the default names.
-        allow: What a model may hold that can run code: ``pickle``, ``code``.
-        dry_run: Whether to say what would be done only.
+        allow: The kinds of code that a model may hold: ``pickle``, ``code``.
+        dry_run: Whether only to report what would be done.
     """
 
     installer: Installer
@@ -99,7 +99,7 @@ class Importer:
         return Result(tuple(self._changes), rows=rows, errors=tuple(self._errors), dry_run=self.dry_run)
 
     def _refuse_others(self, source: Path) -> None:
-        """Refuse a single file that neither its name nor its bytes make a model: a key, a letter.
+        """Refuse a single file that is not a model by its name or its bytes, such as a key or a letter.
 
         Raises:
             NotFound: As above.
@@ -125,7 +125,7 @@ class Importer:
             )
 
     def _import(self, placed: Placed, names: Names) -> None:
-        """Make one model of files that are in the store."""
+        """Install one model from files in the store."""
         try:
             found, model = placed.model(self.name, self.allow)
             if self._same(self.project, model):
@@ -160,12 +160,12 @@ class Importer:
         return Change.of("install", locked)
 
     def _same(self, models: Sequence[LockedModel], model: ResolvedModel) -> LockedModel | None:
-        """Return the model that has these bytes already, unless another name is asked for."""
+        """Return the installed model with these bytes, unless the request has another name."""
         wanted = {file.sha256 for file in model.files}
         found = (each for each in models if self.name in {None, each.name})
         return next((each for each in found if wanted <= {file.sha256 for file in each.files}), None)
 
 
 def _alone(source: Path) -> Place:
-    """Return the place of a file that only its bytes make a model."""
+    """Return the place of a file that is a model by its bytes, not by its name."""
     return Place("", (source.name,), source.name, source.parent.name, is_loose=True)

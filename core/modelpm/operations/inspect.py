@@ -1,4 +1,4 @@
-"""Inspect the files of a model before they are visible: the one way, wherever their bytes come from."""
+"""Inspect the files of a model before they are visible: the only way, for bytes of every origin."""
 
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -29,20 +29,20 @@ def inspected(
     command: str = "",
     cancelled: Event | None = None,
 ) -> dict[str, Findings]:
-    """Return what the files of a model are, by path, if it may hold them.
+    """Return the findings for the files of a model, by path, if the model may hold them.
 
     Args:
         inspection: Inspects a file.
         environment: Has the bytes, in its store or in its view.
         model: The model.
-        words: What it may hold: ``pickle``, ``code``.
-        files: Those of its files that are here; None means all.
-        command: What brings it, for the hint; empty for the environment's usual command.
+        words: The kinds of code that it may hold: ``pickle``, ``code``.
+        files: Its files in the store; None means all.
+        command: The command for the hint; empty for the environment's usual command.
         cancelled: Stops the inspection.
 
     Raises:
         IntegrityError: A file breaks the rules of its format, or is not of the format that its name promises.
-        Denied: A file holds a pickle or code, and no word allows it.
+        Denied: A file holds a pickle or code that ``words`` does not allow.
         PluginError: The inspector of a file's format is broken.
     """
     found = {}
@@ -63,8 +63,8 @@ def recognized(
 ) -> list[LockedModel]:
     """Return the models of which a file is missing, as :func:`modelpm.environment.recognize.recognize` does.
 
-    Files that came here by other means, such as a view in a clone, are inspected where they are found to be right, and
-    checked against their signatures.
+    Files that another tool put here, such as a copied view, are inspected if their digest is right, and checked against
+    their signatures.
 
     Raises:
         ModelpmError: As :func:`inspected`, and as :meth:`modelpm.operations.attest.Signatures.held`.
@@ -80,20 +80,20 @@ def recognized(
 
 
 def usual_command(environment: Environment, model: Model) -> str:
-    """Return what brings a model into an environment, as it is typed behind ``modelpm``."""
+    """Return the command that adds a model to an environment, without ``modelpm``."""
     return f"{'add' if environment.kind == 'project' else 'install'} {model.requirement} --as {model.name}"
 
 
 def glance(inspection: Inspection, fetches: Sequence[Fetch], words: Collection[str], command: str) -> None:
-    """Refuse what the first 4 KiB of files at their sources prove; nothing is written.
+    """Refuse a model if the first 4 KiB of its remote files prove danger; write nothing.
 
-    A source that does not serve the range leaves the question open until the bytes are here.
+    If a source does not serve the range, the inspection after the download decides.
 
     Args:
         inspection: Knows the formats.
         fetches: The files of one model.
         words: What it may hold: ``pickle``, ``code``.
-        command: What brings it, for the hint.
+        command: The command for the hint.
 
     Raises:
         IntegrityError: As :func:`inspected`.

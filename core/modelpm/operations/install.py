@@ -1,6 +1,6 @@
-"""Several installs in one call: all are planned first, then done one by one; a failure stops no other install.
+"""Several installs in one call: plan all first, then install one by one; a failure stops no other install.
 
-Locking a model costs the more the more there are. So models that come faster than they are locked are locked together.
+Locking costs more with each model in the lock. So models that arrive faster than locking takes are locked together.
 """
 
 import time
@@ -24,18 +24,18 @@ from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.installed import InstalledModel
 from modelpm.results.report import Change, Result
 
-_SHARE = 9  # models are fetched for this many times as long as the last locking took, and then locked together
+_SHARE = 9  # fetch models for this many times the duration of the last locking, then lock them together
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """One model that is here.
+    """One model whose bytes are in the store.
 
     Attributes:
-        request: What was asked for.
-        row: What is to be said of it, where it was here before.
-        brought: What was fetched, if it was not.
-        operation: Ends when that is locked.
+        request: The request.
+        row: The row of a model that was already installed.
+        brought: The outcome of the fetch, if there was one.
+        operation: Ends when the model is locked.
     """
 
     request: Request
@@ -49,9 +49,9 @@ class Batch:
     """One call of :meth:`modelpm.library.manager.Manager.install`.
 
     Attributes:
-        installer: Does one model.
+        installer: Installs one model.
         call: The user, the cancellation, and the bus for events.
-        flights: What other threads of this process are at.
+        flights: The installs of other threads of this process.
     """
 
     installer: Installer
@@ -63,11 +63,11 @@ class Batch:
     _errors: list[ModelpmError] = field(default_factory=list)
     _notes: list[str] = field(default_factory=list)
     _begun: dict[str, Begun] = field(default_factory=dict)  # by the model's name
-    _counts: bool = False  # whether the store knows what will be needed
-    _due: float = 0.0  # when those that are begun are locked
+    _counts: bool = False  # whether the store has a lease for what is needed
+    _due: float = 0.0  # when to lock the begun models
 
     def is_there(self, requests: Sequence[Request]) -> bool:
-        """Whether nothing has to be done for any of them; what cannot be told is not there."""
+        """Whether every model is installed; False if that is unknown."""
         names = self.installer.names()
         try:
             found = [names.settle(self.installer.identify(request)) for request in requests]
@@ -76,7 +76,7 @@ class Batch:
             return False
 
     def prepare(self, requests: Sequence[Request], *, dry_run: bool = False) -> None:
-        """Decide everything before anything is done; what cannot be decided is a failure for the audit log, too."""
+        """Plan every model before anything is done; one that cannot be planned is a failure, also in the audit log."""
         wanted = list[tuple[Request, Candidate, ResolvedModel]]()
         known, names = defaultdict[str, list[FromCatalog | Reference]](list), self.installer.names()
         for request in requests:
@@ -97,7 +97,7 @@ class Batch:
         self._tasks = [(request, found, task) for (request, found, _), task in zip(wanted, planned, strict=True)]
 
     def _settled(self, names: Names, asked: Candidate) -> Candidate:
-        """Return a model under the name that it gets; say where another model has its default name."""
+        """Return a model under its name; report it if another model has its default name."""
         found, here = names.settle(asked), self.installer.environment.read()
         if found.name != asked.name and here.get(found.name) is None:
             self.call.bus.warn(f"`{asked.name}` is another model; {found.requirement.text} is named `{found.name}`")
@@ -105,17 +105,17 @@ class Batch:
         return found
 
     def install(self, folder: Path | None) -> None:
-        """Fetch model by model, and lock what is here at every end, so that it stays whatever comes.
+        """Fetch model by model; at every end, also after a failure, lock the fetched models.
 
         Raises:
-            StoreError: The disk lacks space for the whole of it; nothing was begun.
-            UsageError: The lock cannot hold it; as above.
-            Interrupted: Cancelled; what was downloaded is kept.
+            StoreError: The disk lacks space for all models; nothing was begun.
+            UsageError: The lock cannot hold all models; as above.
+            Interrupted: Cancelled; downloaded bytes are kept.
         """
         tasks = [task for _, _, task in self._tasks]
         self.installer.check_lock(self.installer.environment.read(), [task.model for task in tasks])
         self.installer.check_space(tasks)
-        self.installer.environment.seen()  # first: what is not counted on could be freed
+        self.installer.environment.stay_registered()  # first: a blob that no root needs could be freed meanwhile
         with ExitStack() as counting:
             try:
                 for request, found, task in self._tasks:
@@ -146,7 +146,7 @@ class Batch:
         return replace(task.change("install"), reused=reusable(self.installer.environment.view, task.model, task.plan))
 
     def run(self, requests: Sequence[Request], folder: Path | None, *, dry_run: bool = False) -> Result[Any]:
-        """Decide, then do it, or with ``dry_run`` say what would be done; return what it came to."""
+        """Plan, then install or, with ``dry_run``, report; return the result."""
         self.prepare(requests, dry_run=dry_run)
         if dry_run:
             self.tell()
@@ -161,10 +161,10 @@ class Batch:
         )
 
     def _begin(self, request: Request, found: Candidate, task: Task, counting: ExitStack, folder: Path | None) -> None:
-        """Fetch one model, if it is not here, and lock what was fetched where that is due."""
+        """Fetch one model, if it is missing, and lock the fetched models if that is due."""
         name, installer, call = task.model.name, self.installer, self.call
         with self.flights.alone(name, call.cancelled, call.bus):
-            # Asked again: another thread or process may have brought it while this one waited.
+            # Checked again: another thread or process may have installed it while this one waited.
             locked = installer.complete(found, call)
             if locked is not None:
                 made, change = installer.already(locked)
@@ -178,14 +178,14 @@ class Batch:
 
     def _fetch(self, request: Request, task: Task, counting: ExitStack) -> None:
         installer = self.installer
-        if not self._counts:  # once: each takes a file
+        if not self._counts:  # once: each entry takes a file
             counting.enter_context(installer.counting_on([task.model for _, _, task in self._tasks]))
             self._counts = True
         operation = installer.bringing(task, call=self.call)
         self._begun[task.model.name] = Begun(request, None, operation.__enter__(), operation)
 
     def _lock(self, folder: Path | None) -> None:
-        """Lock together what is here; if that fails, each by itself."""
+        """Lock the fetched models together; if that fails, each separately."""
         begun, self._begun, before = list(self._begun.values()), {}, time.monotonic()
         fetched, together = [each.brought for each in begun if each.brought], False
         if len(fetched) > 1:

@@ -1,4 +1,4 @@
-"""Link: make installed models appear in another program's folder, and unlink them; both are audited."""
+"""Link installed models into another program's folder, and unlink them; both are audited."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class AppLinker:
 
     Attributes:
         apps: The programs.
-        bus: Is told before and after, and of warnings.
+        bus: Gets the acts and the warnings.
         user: The user whom the audit log names.
     """
 
@@ -42,21 +42,21 @@ class AppLinker:
     def link(
         self, app: str, models: Sequence[LockedModel], given: Path | None, *, every: bool, dry_run: bool
     ) -> Result[Any]:
-        """Make models appear in a program's folder; if one fails, the others are still finished.
+        """Link models into a program's folder; if one fails, the others are still linked.
 
         Args:
             app: The program.
             models: The models.
-            given: Its folder; None means where it is found.
-            every: Whether what the program cannot use is left out, as the models were not named one by one.
-            dry_run: Whether to say only what would be done.
+            given: Its folder; None means the folder that modelpm finds.
+            every: Whether to skip models that the program cannot use, because the user did not name them.
+            dry_run: Whether only to report what would be done.
 
         Raises:
             UsageError: No plugin knows the program.
             NotFound: Its folder does not exist.
         """
         exporter = self.apps.exporter(app)
-        folder = self.apps.folder(app, exporter, given)
+        folder = self.apps.folder(app, exporter, given, "link")
         changes, errors, notes = list[Change](), list[ModelpmError](), list[str]()
         do = self._told if dry_run else self._linked
         for model in models:
@@ -72,14 +72,14 @@ class AppLinker:
         return Result(tuple(changes), errors=tuple(errors), dry_run=dry_run, notes=tuple(notes))
 
     def unlink(self, app: str, names: Sequence[str], given: Path | None) -> Result[Any]:
-        """Take models out of every folder of a program that is known; no names mean all.
+        """Remove models from every known folder of a program; no names mean all.
 
         Raises:
-            UsageError: No plugin knows the program, and nothing was linked for it.
+            UsageError: No plugin knows the program, and no model was linked for it.
         """
         shelves = self.apps.shelves(app, given)
         if not shelves:
-            self.apps.exporter(app)  # a name that is misspelt is said first
+            self.apps.exporter(app)  # report a misspelled name first
         changes, errors = list[Change](), list[ModelpmError]()
         wanted = list(dict.fromkeys(names)) or sorted({name for shelf in shelves for name in shelf.names})
         for name in wanted:
@@ -101,13 +101,13 @@ class AppLinker:
         with acting(
             self.bus, "link", resource_type="model", resource_id=model.model, user=self.user, details=details
         ) as outcome:
-            environment.seen()
+            environment.stay_registered()
             shelf = Shelf.at(folder, store, environment.root, app)
             if not shelf.is_kept:
                 raise StoreError(
                     f"{store.root} cannot be written, so it cannot remember what {folder} uses",
                     code=Code.NO_PERMISSION,
-                    hints=["modelpm doctor says why"],
+                    hints=["`modelpm doctor` says why"],
                 )
             with store.lock("store", shared=True), self.bus.during(Work.LINKING, model.name):  # nothing is freed
                 spots = spots_of(model, entries, lambda text: store.receive([text.encode()]))
@@ -140,12 +140,12 @@ class AppLinker:
 
 
 def spots_of(model: LockedModel, entries: Sequence[Entry], keep: Callable[[str], tuple[str, int]]) -> list[Spot]:
-    """Return what must appear of a plan.
+    """Return the entries that a plan makes.
 
     Args:
         model: The model.
         entries: The plan, checked.
-        keep: Makes a text a blob; returns its sha256 and its size.
+        keep: Stores a text as a blob; returns its SHA-256 and its size.
     """
     files, links = {file.path: file for file in model.files}, {e.path: e for e in entries if isinstance(e, Link)}
     spots = []
@@ -166,7 +166,7 @@ def _check_space(store: Store, folder: Path, spots: Sequence[Spot]) -> None:
     """Refuse copies that do not fit, before the first.
 
     Raises:
-        StoreError: ``no_space``; or nothing can be made in the folder.
+        StoreError: ``no_space``; or the folder cannot be written.
     """
     from modelpm.store.blobs.probe import link_kind
 
@@ -192,6 +192,6 @@ def _not_linked(app: str, name: str, given: Path | None) -> NotFound:
     return NotFound(
         f"`{printable(name)}` is not linked for {app}{where}",
         code=Code.NOT_LINKED,
-        hints=["modelpm apps lists what is linked"],
+        hints=["`modelpm apps` lists the linked models"],
         name=name,
     )

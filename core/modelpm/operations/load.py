@@ -1,4 +1,4 @@
-"""Open the models that were verified in a real runtime, where one is installed."""
+"""Open verified models in a real runtime, if one is installed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,8 +21,8 @@ class Loader:
     """Opens models.
 
     Attributes:
-        environment: Where they are.
-        bus: Takes a warning for what no runtime here opens.
+        environment: The environment of the models.
+        bus: Gets a warning for a model that no installed runtime opens.
         memory: Bytes that a runtime may have at most; None if the machine does not say.
     """
 
@@ -31,7 +31,7 @@ class Loader:
     memory: int | None
 
     def loaded(self, models: Sequence[LockedModel], rows: Sequence[Verified]) -> tuple[Verified, ...]:
-        """Return the rows of a check, with what came of opening the models whose files are all right."""
+        """Return the rows of a check, with the outcome of opening the models whose files are all good."""
         bad = {row.name for row in rows if not row.ok}
         found: dict[tuple[str, str], Loaded] = {}
         for model in models:
@@ -48,7 +48,7 @@ class Loader:
 
 
 def _opened(model: LockedModel) -> list[LockedFile]:
-    """Return the files that a program opens: the entry point, or where that is a folder the weights in it."""
+    """Return the files that a program opens: the entry point or, if that is a folder, the weights in it."""
     entry = [file for file in model.files if file.path == model.entry_point]
     if entry:
         return entry

@@ -24,15 +24,15 @@ from modelpm.text.spec import CatalogSpec
 
 @dataclass(slots=True)
 class Locker:
-    """Locks the models of one run; each is resolved once, however often the run has to plan again.
+    """Locks the models of one run; each is resolved once, even if the run plans again.
 
     Attributes:
         installer: Resolves, and fetches.
         call: The user, the cancellation, and the bus for events.
-        errors: What failed.
-        downloaded: Bytes, by model.
-        notes: What was chosen and what was left out.
-        torn: Models that the sides of a merge pin to different revisions.
+        errors: The failures.
+        downloaded: Downloaded bytes, by model.
+        notes: The choices, for people.
+        torn: Models that the two sides of a merge pin to different revisions.
     """
 
     installer: Installer
@@ -55,14 +55,14 @@ class Locker:
         *,
         fresh: bool,
     ) -> dict[str, ResolvedModel]:
-        """Resolve models of a manifest; what fails is in ``errors``.
+        """Resolve models of a manifest; failures are in ``errors``.
 
         Args:
-            names: Which.
-            before: What is locked now, by name.
-            manifest: What is wanted, and allowed.
-            merged: What a merge says of models that are not locked; None if the lock was not merged.
-            fresh: Whether the newest is wanted, not what is locked where it still fits.
+            names: The names of the models.
+            before: The locked models, by name.
+            manifest: The manifest.
+            merged: The pins of a merge for models that are not locked; None if the lock was not merged.
+            fresh: Whether to take the newest version, even if the locked one fits.
         """
         found = {}
         for name in names:
@@ -82,12 +82,12 @@ class Locker:
     def pin(
         self, models: Iterable[ResolvedModel], before: Mapping[str, LockedModel], again: Collection[str] = ()
     ) -> dict[str, LockedModel]:
-        """Lock what was resolved, after fetching the files of unknown digest; failures are in ``errors``.
+        """Lock resolved models, after fetching files of unknown digest; failures are in ``errors``.
 
         Args:
-            models: What was resolved.
-            before: What is locked now, by name.
-            again: Models that are fetched even so where only their bytes can tell whether they changed.
+            models: The resolved models.
+            before: The locked models, by name.
+            again: Models to fetch if only their bytes tell whether they changed.
         """
         pinned = {}
         for model in models:
@@ -109,12 +109,12 @@ class Locker:
         return pinned
 
     def _say_other(self, model: LockedModel) -> None:
-        """Say where what a merge left of a model was not enough to keep its files."""
+        """Warn of models whose files a merge could not keep."""
         if model.digest not in self._digests.get(model.name, (model.digest,)):
             self.call.bus.warn(f"{model.name}: its files are not those that one of the merged locks has")
 
     def say_untold(self, models: Iterable[ResolvedModel], before: Mapping[str, LockedModel]) -> None:
-        """Warn of the models that stay as they are because only their bytes can tell whether they changed."""
+        """Warn of models that stay locked because only their bytes tell whether they changed."""
         for model in models:
             old = before.get(model.name)
             if old is not None and same(old, model) and untold(model):
@@ -141,7 +141,7 @@ class Locker:
         return model
 
     def _as_merged(self, found: Candidate, said: Sequence[Doubt]) -> tuple[Candidate, LockedModel | None]:
-        """Return what is wanted, at the only pin that a merge left; or its block, where no source has revisions."""
+        """Return the model at the only pin that a merge left; or its block, if its source has no revisions."""
         healer, pins = pins_of(self.installer.resolver, found, said)
         if len(pins) > 1:
             self.torn.add(found.name)
@@ -166,7 +166,7 @@ class Locker:
 
 
 def learn(installer: Installer, model: ResolvedModel, call: Call, old: LockedModel | None) -> tuple[LockedModel, int]:
-    """Fetch the files of unknown digest, and lock them; say the digests that were not known before.
+    """Fetch the files of unknown digest, lock them, and report the new digests.
 
     Args:
         installer: Fetches.
@@ -188,13 +188,13 @@ def learn(installer: Installer, model: ResolvedModel, call: Call, old: LockedMod
 
 
 def untold(model: ResolvedModel) -> bool:
-    """Whether only its bytes can tell if a model changed: a digest is not promised, and no revision pins it."""
+    """Whether only the bytes tell if a model changed: no digest is promised, and no revision pins it."""
     immutable = model.pinned is not None and bool(model.pinned.revision)
     return not immutable and any(file.digest is None for file in model.files)
 
 
 def say_untold(name: str, bus: Bus) -> None:
-    """Warn that modelpm cannot tell whether such a model changed, and say how to find out."""
+    """Warn that modelpm cannot tell whether such a model changed, and how to find out."""
     bus.warn(
         f"cannot tell whether `{name}` changed: its source promises no digest of its files; "
         f"`modelpm upgrade {name}` fetches and compares them"
@@ -207,7 +207,7 @@ def is_whole(old: LockedModel, new: ResolvedModel) -> bool:
 
 
 def say_whole(old: LockedModel, new: ResolvedModel, bus: Bus) -> None:
-    """Warn where an earlier modelpm locked every file: they stay, and once that is written nothing is said again."""
+    """Warn of models of which an earlier modelpm locked every file; the files stay, and later runs do not warn."""
     if is_whole(old, new):
         spec = new.requirement.text
         bus.warn(
@@ -217,7 +217,7 @@ def say_whole(old: LockedModel, new: ResolvedModel, bus: Bus) -> None:
 
 
 def same(old: LockedModel, new: ResolvedModel) -> bool:
-    """Whether what was resolved is what is locked, as far as that can be told; see :func:`untold`."""
+    """Whether a resolved model equals the locked one, if that can be told; see :func:`untold`."""
     facts = {"catalog", "id", "release", "variant", "upstream", "format", "license"}
     if is_whole(old, new):
         facts -= {"variant", "format"}
@@ -239,7 +239,7 @@ def same(old: LockedModel, new: ResolvedModel) -> bool:
 
 
 def _keeping(requirement: Requirement, old: LockedModel) -> Requirement:
-    """Return the requirement, narrowed to the release that is locked where that still fits."""
+    """Return the requirement, narrowed to the locked release if that still fits."""
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec) or not old.release or old.id != spec.id:
         return requirement

@@ -1,4 +1,4 @@
-"""Measure the variants that ``show`` lists: what their headers say, the memory they need, and whether they fit."""
+"""Measure the variants that ``show`` lists: facts from headers, the memory they need, and whether they fit."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,15 +22,15 @@ from modelpm.lockfile.model import LockedFile
 from modelpm.network.health import Hosts
 from modelpm.resolution.listings import Listings, locator
 from modelpm.resolution.resolve import ResolvedModel
+from modelpm.results.details import ComponentDetails, Details, Fits, VariantDetails
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import ComponentDetails, Details, Fits, VariantDetails
 from modelpm.transfer import Origin
 
 _AT_ONCE: Final = 8
 _MOST_FILES: Final = 64
 _LOADED: Final = frozenset({Role.WEIGHTS, Role.PROJECTOR, Role.VAE, Role.TEXT_ENCODER, Role.VOCODER, Role.VOICE})
 _CONFIG: Final = "config.json"
-_ONE_FOR_ALL: Final = ".gguf"  # the first of several files says all; of other formats each says something of its own
+_ONE_FOR_ALL: Final = ".gguf"  # the first of several files tells all; in other formats, each file tells a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Measurer:
     """Measures variants.
 
     Attributes:
-        inspection: Reads files that are here.
-        headers: Reads files that are not.
-        listings: Where those are.
-        hosts: How servers fared; a header is asked for once.
-        machine: What variants must fit.
-        context: The context that memory is told for; None for the usual one.
+        inspection: Reads local files.
+        headers: Reads the headers of remote files.
+        listings: The addresses of remote files.
+        hosts: The health of servers; each header is requested once.
+        machine: The machine that variants must fit.
+        context: The context of the memory estimate; None for the default.
     """
 
     inspection: Inspection
@@ -54,10 +54,10 @@ class Measurer:
     context: int | None = None
 
     def measured(self, details: Details, models: Sequence[ResolvedModel]) -> Details:
-        """Return details with what was found out about each variant.
+        """Return the details with the facts of each variant.
 
         Args:
-            details: What names and catalogs say.
+            details: The details from names and catalogs.
             models: The variants, in their order; each has at least the files whose headers are read.
         """
         with (
@@ -107,7 +107,7 @@ class Measurer:
         return next((facts for facts in found if facts is not None), None)
 
     def _origins(self, model: ResolvedModel, path: str) -> list[Origin]:
-        """Return where a file of known size can be had."""
+        """Return the origins of a file of known size."""
         file = next((file for file in model.files if file.path == path), None)
         with suppress(ModelpmError):
             return [o for o in locator(self.listings, model, file)() if o.remote.size] if file is not None else []
@@ -135,13 +135,13 @@ class Measurer:
         )
 
     def _fits(self, variant: VariantDetails, memory: int | None) -> Fits:
-        """Judge by what the headers say, else by what the catalog says."""
+        """Judge by the headers, else by the catalog."""
         missing = 0 if variant.installed else variant.bytes
         return fits(self.machine, variant.min_memory if memory is None else memory, missing)
 
 
 def _joined(facts: Facts, config: Facts) -> Facts:
-    """Return facts of a header with what only ``config.json`` says."""
+    """Return the facts of a header, completed from ``config.json``."""
     return replace(
         facts,
         architecture=facts.architecture or config.architecture,
@@ -160,14 +160,14 @@ def _first_file(variant: VariantDetails) -> str:
 
 
 def _to_read(variant: VariantDetails) -> list[str]:
-    """Return the files whose headers say what the variant is."""
+    """Return the files whose headers describe the variant."""
     paths = list(chain.from_iterable(sorted(c.files) for c in _main(variant)))
     weights = [path for path in paths if not path.endswith(".json")]
     return weights[: 1 if _first_file(variant).endswith(_ONE_FOR_ALL) else _MOST_FILES]
 
 
 def _loaded_bytes(variant: VariantDetails) -> int | None:
-    """Return the bytes of what a program loads; None if a size is not known."""
+    """Return the bytes that a program loads; None if a size is unknown."""
     sizes = {file.path: file.size for file in variant.files}
     loaded = [sizes.get(path) for path in _paths(c for c in variant.components if c.role in _LOADED)]
     return sum(size for size in loaded if size is not None) if loaded and None not in loaded else None

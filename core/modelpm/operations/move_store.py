@@ -1,7 +1,7 @@
 """Move a store to another folder or disk: copy and verify everything, switch to the copy, then remove the original.
 
-After an interruption the same command resumes: it does not copy again what is in the new store, and a marker there
-says where the rest is.
+After an interruption the same command resumes: it does not copy again what the new store has. A marker in the new store
+names the old one.
 """
 
 import os
@@ -37,11 +37,11 @@ class Moved:
     """The result of a move.
 
     Attributes:
-        origin: Where the store was.
-        target: Where it is.
-        blobs: How many there are.
+        origin: The old folder.
+        target: The new folder.
+        blobs: The number of blobs.
         bytes: Their size.
-        damaged: Blobs whose bytes were not what their names say; they were left behind.
+        damaged: Blobs whose bytes did not match their digests; they were not moved.
     """
 
     origin: Path
@@ -57,8 +57,8 @@ class Mover:
 
     Attributes:
         environment: The user's.
-        config: The settings; they say where the store is, when all of it is there.
-        bus: Is told before and after, and gets a warning for each view that could not be renewed.
+        config: The settings, which name the new folder after the move.
+        bus: Gets the act, and a warning for each view that could not be updated.
     """
 
     environment: Environment
@@ -76,13 +76,13 @@ class Mover:
         """Move it.
 
         Args:
-            target: A folder that is empty, does not exist, or is where an interrupted move was going.
+            target: A folder that is empty, does not exist, or is the target of an interrupted move.
             user: The user who acts.
-            cancelled: Stops it between two blobs; what was copied is kept.
+            cancelled: Stops it between two blobs; copied blobs are kept.
             on_bytes: Called with how many bytes were checked since the last call.
 
         Raises:
-            UsageError: The folder cannot be it.
+            UsageError: The store cannot be in this folder.
             StoreError: ``no_space``, ``lock_timeout``, or the system refuses.
             Interrupted: Cancelled.
         """
@@ -111,7 +111,7 @@ class Mover:
         here = self.environment.store
         marker = Layout(target).moving
         origin = Path(os.fsdecode(read_bytes(marker, version.LONGEST))) if marker.is_file() else here.root
-        # By the folders that they really are: the store may be a symlink to another disk, and be moved to that place.
+        # By real paths: the store may be a symlink to another disk, and move to the place that it points to.
         there, now, before = (Path(os.path.realpath(folder)) for folder in (target, here.root, origin))
         if there == now == before:
             raise UsageError(f"the store is in {target} already")
@@ -134,7 +134,7 @@ class Mover:
             try:
                 stack.enter_context(old.lock("store", timeout=_WAIT))
             except UsageError as error:
-                if error.code != Code.STORE_MOVED:  # by the run that is finished now
+                if error.code != Code.STORE_MOVED:  # by the run that this one finishes
                     raise
             stack.enter_context(new.lock("store", timeout=_WAIT))
             yield
@@ -163,7 +163,7 @@ class Mover:
         return Moved(old.root, new.root, len(blobs), sum(size for _, size in blobs), tuple(damaged))
 
     def _renew(self, old: Store, new: Store) -> None:
-        """Make every view lead to the new store."""
+        """Update every view to link into the new store."""
         digests = {sha256 for sha256, _ in new.blobs()}
         roots = Roots(self.environment._replace(store=old))
         for environment in (self.environment, *roots.environments()):
@@ -185,7 +185,7 @@ class Mover:
         leftovers.remove_marker(new.layout.moving)
 
     def _settle(self, folder: Path) -> None:
-        """Write down where the store is; where a variable says it, only the user can."""
+        """Write the new folder into the settings; a variable must be changed by the user."""
         row = next(row for row in self.config.rows if row.key == "store.dir")
         if row.origin in {"default", str(self.config.paths.config)}:
             write_setting(self.config.paths.config, "store.dir", str(folder))
@@ -194,9 +194,9 @@ class Mover:
 
 
 def _refuse_moved(layout: Layout, target: Path, *, going_on: bool) -> None:
-    """Refuse a store that went elsewhere: nothing is in it, and it would be counted on if nothing is.
+    """Refuse a store that has moved: it is empty, and modelpm must not rely on it.
 
-    One whose move to ``target`` was stopped at its very end is the only one that modelpm may resume.
+    Resume only a move to ``target`` that was stopped at its very end.
     """
     went = version.destination(layout)
     if went is not None and not (going_on and Path(os.path.realpath(went)) == target):

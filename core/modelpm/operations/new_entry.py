@@ -1,4 +1,4 @@
-"""Make the entry of a catalog from what a source and the headers of its files say."""
+"""Make a catalog entry from a source's listing and the headers of its files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
 from modelpm.errors import Code, ModelpmError, NotFound, UsageError
 from modelpm.inspection.layouts import Role
-from modelpm.results.report import Details, VariantDetails
+from modelpm.results.details import Details, VariantDetails
 from modelpm.text.untrusted import ID_RULE, MODEL_ID, printable, to_model_name
 
 _TOLD = frozenset({Role.WEIGHTS, Role.CONFIG, Role.TOKENIZER, Role.DOCS, Role.CODE})  # by names alone
@@ -20,15 +20,15 @@ _GIB, _MIB = 1 << 30, 1 << 20
 
 
 def entry_of(details: Details, id_: str = "", variant: str = "") -> dict[str, Any]:
-    """Return the entry of a model, as it is written.
+    """Return the entry of a model, as values to write.
 
     Args:
-        details: What ``show`` says of its reference.
-        id_: The id; empty for one that is made of the name.
+        details: The details from ``show`` of its reference.
+        id_: The id; empty to make it from the name.
         variant: The only variant that it has; empty for all.
 
     Raises:
-        UsageError: The id cannot be one.
+        UsageError: The id is malformed.
         NotFound: The reference has no such variant, or no weights.
     """
     homepage = details.source.partition("@")[0]
@@ -92,7 +92,7 @@ def _variant(details: VariantDetails) -> dict[str, Any]:
 
 
 def _memory(count: int) -> str:
-    """Return an amount of memory, rounded up: less would not do."""
+    """Return an amount of memory, rounded up."""
     if count < _GIB:
         return f"{-(-count // _MIB)} MiB"
     return f"{-(-count * 10 // _GIB) / 10:g} GiB"

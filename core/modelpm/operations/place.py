@@ -1,8 +1,8 @@
-"""Say which model the files in one place of this machine are: a catalog's, or one of their own.
+"""Identify the model of the files in one place of this machine: a catalog's, or a model of its own.
 
-The catalog's model is taken where all of its files are here, digest by digest. Every other one has the ``file://``
-reference of its place as its spec, pinned by the digests of its bytes, and besides the place all addresses at which the
-same bytes are published, as far as a catalog or a Hugging Face cache knows them.
+If a catalog has a model with exactly these digests, it is that model. Every other model has the ``file://`` reference
+of its place as its spec, pinned by the digests of its bytes. Its lock also has the addresses at which a catalog or a
+Hugging Face cache knows the same bytes.
 """
 
 import glob
@@ -28,13 +28,13 @@ _COMMIT = 40  # hexadecimal digits of a commit
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """The files in one place, with what is known of their bytes.
+    """The files in one place, with their digests.
 
     Attributes:
         resolver: Looks names up.
-        files: Everything that was found.
-        place: Which of its models.
-        taken: Every file that was found in the folder, by its path.
+        files: The result of the search in the folder.
+        place: The place of one model.
+        taken: Every file in the folder, by its path.
     """
 
     resolver: Resolver
@@ -48,7 +48,7 @@ class Placed:
         return self.files.folder / self.place.folder
 
     def path(self, file: str) -> str:
-        """Return a file's path as it was found."""
+        """Return a file's path in the folder."""
         return f"{self.place.folder}/{file}" if self.place.folder else file
 
     def model(self, name: str | None, allow: tuple[str, ...]) -> tuple[Candidate, ResolvedModel]:
@@ -56,7 +56,7 @@ class Placed:
 
         Args:
             name: The name; None for the default ones.
-            allow: What it may hold that can run code.
+            allow: The kinds of code that it may hold.
 
         Raises:
             ModelpmError: As for an install of the place: files of a set are missing, a name is hostile.
@@ -74,10 +74,10 @@ class Placed:
         return replace(found, name=names[0], further=names[1:]), replace(model, files=files, license=license_)
 
     def _own(self, allow: tuple[str, ...]) -> tuple[Candidate, ResolvedModel]:
-        """Return what a source would make of the folder, or of the file, with the digests that are known here."""
+        """Return the model that a source would make of the folder or the file, with the known digests."""
         place, reference_of = self.place, self.resolver.listings.registry.reference
         alone = place.is_loose and len(place.files) == 1
-        apart = self.path(place.files[0]) in self.files.places  # no folder lists what does not lie in one
+        apart = self.path(place.files[0]) in self.files.places  # a file that is not in a folder has no listing
         target = self.files.place(self.path(place.files[0])) if alone or apart else self.folder
         spec = target.as_uri() + (f":{place.variant}" if place.variant else "")
         include = tuple(map(glob.escape, place.files)) if place.is_loose and not (alone or apart) else ()
@@ -101,7 +101,7 @@ class Placed:
         for each in known:
             if "://" in each.model:
                 continue
-            with suppress(NotFound, UsageError):  # the digest is known, and the model is not in the catalog any more
+            with suppress(NotFound, UsageError):  # the catalog knows the digest, but no longer has the model
                 found = self.resolver.identify(Requirement(each.model), name=name)
                 target = found.target
                 if isinstance(target, FromCatalog) and {file.sha256 for file in target.variant.files} <= here:
@@ -111,7 +111,7 @@ class Placed:
         return None
 
     def _names(self, published: KnownFile | None, spec: str) -> tuple[str, ...]:
-        """Return the default names: what the publisher calls the file, else the file, repository or folder here."""
+        """Return the default names: from the published file, else from the local file, repository or folder."""
         place, texts = self.place, [self.place.name, f"{self.place.owner}-{self.place.name}"]
         if published is not None and cached_at(self.folder.as_posix()) is None:
             stem, repo = bare_stem(published.path), published.model.rpartition("/")[2]
@@ -120,7 +120,7 @@ class Placed:
         return default_names(texts, spec)
 
     def _sources(self, file: ResolvedFile) -> tuple[str, ...]:
-        """Return where a file is, and where the same bytes are published, for when it is gone."""
+        """Return the place of a file, and the addresses at which the same bytes are published."""
         published = [str(each) for each in self._known(file) if "://" in each.model]
         cached = cached_at(self.folder.as_posix())
         if cached is not None and len(cached.revision) == _COMMIT:

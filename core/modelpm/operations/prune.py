@@ -1,4 +1,4 @@
-"""Prune: free what no root needs. Never while an install could be about to link it, and never on a guess."""
+"""Prune: free what no root needs; never while an install could link it, and never on a guess."""
 
 import contextlib
 import time
@@ -18,21 +18,21 @@ from modelpm.store.gc.leftovers import Leftover
 from modelpm.text.human import binary_size, in_days, parse_size
 from modelpm.text.untrusted import printable
 
-_PARTIALS = 14 * 86_400  # seconds after which an unfinished download, and what was set aside, is removed by default
+_PARTIALS = 14 * 86_400  # seconds after which an unfinished download or a quarantined blob is removed by default
 _DRAFTS = 3600
-_WAIT = 5.0  # seconds for those who are at work
+_WAIT = 5.0  # seconds to wait for other processes
 _DAY = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Which blobs and leftovers to remove.
+    """The limits on the blobs and leftovers to remove.
 
     Attributes:
-        older_than: Seconds since the last use after which an unneeded blob, an unfinished download and what was set
-            aside is removed; None removes every unneeded blob, and the others after two weeks.
-        max_size: Bytes the store may take: unneeded blobs are removed, the longest unused first, until the store
-            fits, and none beyond that.
+        older_than: Seconds since the last use after which an unneeded blob, an unfinished download or quarantine
+            is removed; None removes every unneeded blob, and the others after two weeks.
+        max_size: The most bytes of the store: unneeded blobs are removed, the longest unused first, until the store
+            fits.
     """
 
     older_than: float | None = None
@@ -56,11 +56,11 @@ class Pruned:
     """The freed space, or with ``dry_run`` the space that would be freed.
 
     Attributes:
-        removed: One a file or partial; ``bytes`` are those of the disk.
+        removed: One row per file or partial; ``bytes`` are bytes on the disk.
         kept: Bytes on the disk of the blobs that a root needs.
-        spared: Bytes on the disk of unneeded blobs that the limits spare.
-        notes: What the user should know: roots that are not there, a size that cannot be reached.
-        dry_run: Whether nothing was done.
+        spared: Bytes on the disk of unneeded blobs that the limits keep.
+        notes: Notes for the user: missing roots, a size that cannot be reached.
+        dry_run: Whether it was a dry run.
     """
 
     removed: tuple[Leftover, ...]
@@ -81,8 +81,8 @@ class Pruner:
 
     Attributes:
         environment: The user's.
-        bus: Is told before and after.
-        project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
+        bus: Gets the act.
+        project: The project around the current folder, which counts even if the store does not know it.
     """
 
     environment: Environment
@@ -109,7 +109,7 @@ class Pruner:
         Args:
             limits: What to remove.
             user: The user who acts.
-            waiting: Called with the holder while another modelpm is at work; False gives up.
+            waiting: Called with the name of the process that holds the lock; return False to give up.
             wait: Seconds to wait for it.
 
         Raises:
@@ -150,7 +150,7 @@ class Pruner:
                 kept += blob.size
             else:
                 unneeded.append(leftovers.used(layout, sha256, blob) if dated else blob)
-        if (began := survey.oldest_lease) is not None:  # what came since may be an install's that knew no digest before
+        if (began := survey.oldest_lease) is not None:  # newer blobs may be a running install's
             unneeded = [blob for blob in unneeded if blob.last_use < began - 1]
         dead = self._dead(survey)
         known = {item.path for item in dead}
@@ -173,14 +173,14 @@ class Pruner:
         return Pruned(tuple(removed), kept, left, tuple(notes), dry_run=True)
 
     def _dead(self, survey: Survey) -> list[Leftover]:
-        """Return the drafts of killed processes: by the locks and leases, no other process is at work."""
+        """Return the drafts of killed processes: locks and leases show that no other process works."""
         store = self.environment.store
         if survey.leases or not store.locks_work:
             return []
         own = self.environment
         paths = dead_drafts(store.layout.partials)
         for environment in (own, *self._roots.environments()):
-            with contextlib.suppress(ModelpmError):  # a view that cannot be read is for doctor to name
+            with contextlib.suppress(ModelpmError):  # doctor reports a view that cannot be read
                 paths += environment.view.drafts()
         return list(leftovers.drafts(paths))
 
@@ -238,7 +238,7 @@ def _chosen(unneeded: list[Leftover], rest: int, limits: Limits, now: float) -> 
 
 
 def _of_roots(survey: Survey, now: float, keep: float) -> Iterator[str]:
-    """Say which roots are not where they were, and which of them no longer count."""
+    """Return notes on roots that are missing, and on those that no longer count."""
     for root in survey.of_state("expired"):
         yield f"{root.who} no longer counts: it was not seen for {in_days(root.record.age(now))}"
     for root in survey.of_state("unseen"):

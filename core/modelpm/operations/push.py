@@ -1,4 +1,4 @@
-"""Push: send models to a registry or a bucket, what is not there yet, and last what names it all."""
+"""Push: send models to a registry or a bucket: first the blobs that it lacks, last the name."""
 
 import hashlib
 import os
@@ -34,11 +34,11 @@ _BUFFER = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The models of a push, which are all in one store.
+    """The models of a push, all from one store.
 
     Attributes:
         parts: The environments, each with its models.
-        whole: The lock of a project that is pushed as a whole; None if models were named.
+        whole: The lock of a project to push as a whole; None if models were named.
     """
 
     parts: tuple[tuple[Environment, tuple[LockedModel, ...]], ...]
@@ -46,7 +46,7 @@ class Load:
 
     @property
     def models(self) -> tuple[LockedModel, ...]:
-        """All of them, by name."""
+        """All models, by name."""
         found = {model.name: model for _, models in self.parts for model in models}
         return tuple(found[name] for name in sorted(found))
 
@@ -57,7 +57,7 @@ class Pusher:
 
     Attributes:
         registry: The sources.
-        store: Where the bytes are.
+        store: Has the bytes.
         call: The user, the cancellation, and the bus for events.
         limiter: The limit on bandwidth.
     """
@@ -68,15 +68,15 @@ class Pusher:
     limiter: Limiter
 
     def push(self, target: str, load: Load) -> Pushed:
-        """Send what is not there; nothing names the models before all of them are whole.
+        """Send the missing blobs; the name is written after every model is complete.
 
         Args:
-            target: A reference, as it was typed.
-            load: What is pushed.
+            target: A reference as typed.
+            load: The models.
 
         Raises:
-            UsageError: Nothing can be pushed there.
-            NotFound: A blob is not here.
+            UsageError: The target does not take pushes.
+            NotFound: The store lacks a blob.
             Denied: The registry refuses.
         """
         place = self._place(target)
@@ -129,7 +129,7 @@ class Pusher:
         return artifact.of_lock(lock, made, check_carried(lock.render().encode()))
 
     def _pieces(self, models: Sequence[LockedModel], known: artifact.Pieces) -> artifact.Pieces:
-        """Return the digests of the pieces of every file: as they were pushed before, or hashed."""
+        """Return the digests of the pieces of every file: from an earlier push, or hashed."""
         found = dict[str, Sequence[str]]()
         for file in (file for model in models for file in model.files):
             if file.sha256 in found or file.size <= oci.PIECE:
@@ -142,7 +142,7 @@ class Pusher:
         return found
 
     def _sent(self, source: GuardedSource, place: Reference, models: Iterable[LockedModel], made: Artifact) -> int:
-        """Send the blobs that are not there; return how many bytes that took."""
+        """Send the missing blobs; return the number of bytes sent."""
         contents: dict[str, tuple[oci.Descriptor, str, Path | bytes]] = {}
         for model in models:
             for file in model.files:
@@ -170,7 +170,7 @@ class Pusher:
 
 @dataclass(slots=True)
 class _Counter:
-    """Counts bytes for those who watch, stops where the user wants it, and keeps the limit."""
+    """Counts sent bytes, tells the progress, stops if the user cancels, and keeps the rate limit."""
 
     ongoing: Ongoing
     cancelled: threading.Event
@@ -185,11 +185,11 @@ class _Counter:
 
 @dataclass(frozen=True, slots=True)
 class _There:
-    """What a place has under its name.
+    """The manifests that a reference names at its place.
 
     Attributes:
         digest: Of the manifest or index; empty if there is none.
-        pieces: The digests of the pieces of files that were pushed before; they need not be hashed again.
+        pieces: The digests of the pieces of files of an earlier push.
     """
 
     digest: str = ""
@@ -197,7 +197,7 @@ class _There:
 
     @classmethod
     def of(cls, source: GuardedSource, place: Reference) -> "_There":
-        """Ask a place; what cannot be read counts as nothing, and is replaced."""
+        """Ask the place; unreadable content counts as nothing, and will be replaced."""
         pieces = dict[str, Sequence[str]]()
         try:
             document = source.document(place)
@@ -210,7 +210,7 @@ class _There:
 
 
 def _manifests(source: GuardedSource, place: Reference, document: oci.Document) -> Iterator[oci.Manifest]:
-    """Yield the manifests of a document: itself, or those that it names."""
+    """Yield the manifests of a document: the document itself, or the manifests of an index."""
     found = oci.read_document(document.content, str(place))
     if isinstance(found, oci.Manifest):
         yield found

@@ -1,4 +1,4 @@
-"""Rename: another name in lock and view, and in what is known of other folders; no byte moves."""
+"""Rename: another name in the lock, the view and the records of other folders; no byte moves."""
 
 from modelpm.api.events import Bus
 from modelpm.environment.environment import Environment
@@ -13,8 +13,8 @@ def rename(environment: Environment, bus: Bus, model: LockedModel, new: str, *, 
     """Give an installed model another name.
 
     Args:
-        environment: Where it is.
-        bus: Is told before and after.
+        environment: Its environment.
+        bus: Gets the act.
         model: The model.
         new: Its new name.
         user: The user whom the audit log names.
@@ -27,7 +27,7 @@ def rename(environment: Environment, bus: Bus, model: LockedModel, new: str, *, 
         return Change.of("reuse", model, path=environment.path(model))
     details = {"name": model.name, "new": new}
     with acting(bus, "rename", resource_type="model", resource_id=model.model, user=user, details=details):
-        environment.seen()  # the registry notes what the lock holds before the lock changes
+        environment.stay_registered()  # the registry notes what the lock holds before the lock changes
         renamed = environment.rename(model, new)
         for shelf in Roots(environment).shelves_of(model.name):
             shelf.rename(model.name, new)

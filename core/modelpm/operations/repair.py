@@ -26,7 +26,7 @@ class Repairer:
     """Repairs blobs of an environment, and its view.
 
     Attributes:
-        installer: Knows where the models are, and brings bytes.
+        installer: Has the environment, and downloads.
         call: The user, the cancellation, and the bus for events.
     """
 
@@ -39,14 +39,14 @@ class Repairer:
         return self.installer.environment
 
     def repair(self, models: Sequence[LockedModel], rows: Sequence[Verified]) -> tuple[Verified, ...]:
-        """Repair what a check found bad.
+        """Repair the bad files of a check.
 
         Args:
-            models: What was checked.
-            rows: What came of it.
+            models: The checked models.
+            rows: The rows of the check.
 
         Returns:
-            The rows, those of repaired files as good ones with what they cost.
+            The rows, with repaired files as good and with their downloaded bytes.
 
         Raises:
             Interrupted: Cancelled.
@@ -98,9 +98,9 @@ class Repairer:
         return {(row.name, row.file): row for row in rows}
 
     def _fetch(self, model: LockedModel, files: Sequence[LockedFile]) -> dict[str, Fetched | ModelpmError]:
-        """Bring the blobs of some files into order; what is good of them is not fetched."""
+        """Repair the blobs of some files; fetch only their damaged parts."""
         store, wanted = self.environment.store, ResolvedModel.of_locked(model)
-        for file in files:  # what looks well and is not must not be taken for the blob
+        for file in files:  # a blob that only looks good must not be kept
             if store.blob(file.sha256).exists():
                 store.doubt(file.sha256)
         missing = {f.sha256: f for f in files if not self._obtained(model, f)}
@@ -126,7 +126,7 @@ class Repairer:
     def _unpacked(
         self, model: ResolvedModel, archives: Sequence[ResolvedFile], found: Mapping[str, Fetched | ModelpmError]
     ) -> dict[str, Fetched | ModelpmError]:
-        """Unpack archives that were fetched again; return what came of their members, by sha256."""
+        """Unpack archives that were fetched again; return the outcomes of their members, by SHA-256."""
         results: dict[str, Fetched | ModelpmError] = {}
         for archive in archives:
             came = found[archive.sha256 or ""]

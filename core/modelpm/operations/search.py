@@ -12,13 +12,13 @@ from modelpm.results.catalogs import Found
 
 
 def in_catalogs(catalogs: Catalogs, wanted: Wanted, installed: Collection[str], *, choosing: bool) -> list[Found]:
-    """Return what the catalogs have, the best match first.
+    """Return the matching models of the catalogs, the best match first.
 
     Args:
         catalogs: The catalogs.
         wanted: What a model must have.
         installed: Full names of the models that are installed.
-        choosing: Whether remote catalogs are asked for what is new.
+        choosing: Whether to refresh remote catalogs.
     """
     return [_found(match, installed) for match in catalogs.search(wanted, choosing=choosing)]
 
@@ -26,12 +26,12 @@ def in_catalogs(catalogs: Catalogs, wanted: Wanted, installed: Collection[str], 
 def searched(
     registry: Registry, wanted: Wanted, limit: int, installed: Collection[str]
 ) -> tuple[list[Found], list[ModelpmError]]:
-    """Return what the servers of sources find, and which of them could not be asked.
+    """Return the matching models of the sources' servers, and the errors of servers that failed.
 
     Args:
         registry: The sources.
-        wanted: What a model must have, as far as a server says it.
-        limit: How many of each source.
+        wanted: What a model must have; servers may not tell all of it.
+        limit: The most models of each source.
         installed: Specs of the models that are installed.
     """
     found: list[Found] = []

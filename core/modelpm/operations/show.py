@@ -16,8 +16,8 @@ from modelpm.resolution.choice import Asked
 from modelpm.resolution.naming import names_of_reference
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, from_catalog, listed_file
 from modelpm.resolution.resolver import Resolver
+from modelpm.results.details import ComponentDetails, Details, FileDetails, VariantDetails
 from modelpm.results.installed import InstalledModel
-from modelpm.results.report import ComponentDetails, Details, FileDetails, VariantDetails
 from modelpm.text.human import binary_size
 from modelpm.text.spec import CatalogSpec, UriSpec
 from modelpm.text.untrusted import shortened
@@ -33,14 +33,14 @@ def show(
     installed: Sequence[InstalledModel],
     here: InstalledModel | None = None,
 ) -> Details:
-    """Return everything that is known of a model.
+    """Return all that modelpm knows of a model.
 
     Args:
-        resolver: Where to look it up.
-        measurer: Says what variants need, and whether they fit.
-        requirement: Which model.
-        installed: What is installed.
-        here: The one of these that is meant, where its name was given; else a URI means the one of that spec.
+        resolver: Looks it up.
+        measurer: Measures variants.
+        requirement: The model.
+        installed: The installed models.
+        here: The installed model with the given name; None if the user gave a spec.
 
     Raises:
         NotFound: No catalog and no source has it.
@@ -118,7 +118,7 @@ def _from_catalog(
 def _listed(
     resolver: Resolver, hosts: Hosts, entry: Entry, release: Release, variants: Sequence[Variant]
 ) -> dict[str, ResolvedModel]:
-    """Return by name the variants whose sizes their sources had to be asked for, as far as they answer."""
+    """Return, by name, the variants whose sizes only their sources know, for the sources that answer."""
     found: dict[str, ResolvedModel] = {}
     for variant in variants:
         if variant.files and variant.size is not None:
@@ -127,7 +127,7 @@ def _listed(
         try:
             with hosts.hurried():
                 found[variant.name] = resolver.resolve(chosen)
-        except Unavailable:  # the others would wait as long for nothing
+        except Unavailable:  # the others would wait as long in vain
             break
         except (Denied, IntegrityError, NotFound, PluginError, StoreError, UsageError):
             continue
@@ -177,7 +177,7 @@ def _from_source(
 
 
 def _from_disk(requirement: Requirement, here: InstalledModel) -> tuple[Details, list[ResolvedModel]]:
-    """Return what is known of an installed model without its source, which cannot be asked."""
+    """Return the details of an installed model whose source does not answer."""
     listed = [RemoteFile(file.path, file.size, None, ()) for file in here.files]
     variant = VariantDetails(
         name=here.variant,
@@ -206,7 +206,7 @@ def _from_disk(requirement: Requirement, here: InstalledModel) -> tuple[Details,
         source=here.source,
         variants=(variant,),
         installed=here,
-        notes=("its source cannot be asked; this is what is installed",),
+        notes=("its source does not answer; this is the installed version",),
     )
     return details, [ResolvedModel(name=here.name, requirement=requirement, files=())]
 
@@ -235,7 +235,7 @@ def _component(component: Component) -> ComponentDetails:
 
 
 def _notes(layout: Layout, files: Sequence[RemoteFile]) -> tuple[str, ...]:
-    """Say what a table of variants does not: companions, what is offered besides, what cannot be used as it is."""
+    """Return notes that the table of variants lacks: companions, further files, unusable variants."""
     taken = dict.fromkeys(c for v in layout.variants for c in v.along if c.role in _COMPANIONS)
     notes = [f"{c.role}: {_shown(c)}, comes along" for c in taken]
     notes += [f"{c.role}: {_shown(c)}, with --include" for c in layout.offered[:_FEW] if c not in taken]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # start-up
     from modelpm.api.events import Bus, Happening
     from modelpm.api.types import Progress
 
-_LOOK = 0.1  # seconds between two looks at the progress of the thread that is waited for
+_LOOK = 0.1  # seconds between two reads of the other thread's progress
 
 
 class Flights:
@@ -35,17 +35,17 @@ class Flights:
             self._progress[progress.model_id] = progress
 
     def forget(self, name: str) -> None:
-        """Know nothing of a model any more."""
+        """Forget the progress of a model."""
         self._progress.pop(name, None)
 
     @contextmanager
     def alone(self, name: str, cancelled: threading.Event, bus: "Bus") -> Iterator[None]:
-        """Be the only thread that installs a model.
+        """Run the block as the only thread that installs a model.
 
         Args:
             name: The model.
-            cancelled: Ends the waiting.
-            bus: Gets the progress of the thread that is waited for.
+            cancelled: Ends the wait.
+            bus: Gets the progress of the other thread.
 
         Raises:
             Interrupted: Cancelled while waiting.

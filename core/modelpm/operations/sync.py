@@ -7,7 +7,7 @@ lock meanwhile, modelpm plans again from the new state.
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from modelpm.environment.environment import Environment
 from modelpm.environment.link_into import say_copied
@@ -23,7 +23,9 @@ from modelpm.lockfile.model import LockedModel
 from modelpm.operations.acquire import Brought, Installer, Task
 from modelpm.operations.attest import Signatures
 from modelpm.operations.inspect import inspected, recognized
-from modelpm.operations.lock import Locker, same, untold
+from modelpm.operations.intent import Intent
+from modelpm.operations.lock import Locker
+from modelpm.operations.lock_changes import lock_changes, unknown_change
 from modelpm.project.checks import kept_current
 from modelpm.project.drift import pinned, settled
 from modelpm.project.files import Site, State, read_state
@@ -35,48 +37,6 @@ from modelpm.resolution.resolve import ResolvedModel
 from modelpm.results.report import Change, Result
 
 _TRIES = 100
-
-
-class Edit(Protocol):
-    """A change of the manifest; made again where another process changed the project meanwhile."""
-
-    def edit(self, state: State) -> str:
-        """Return the manifest's new text, from the current state."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
-    """The change that a verb makes to a project.
-
-    Attributes:
-        verb: Its name, for the audit log.
-        edit: Changes the manifest; None leaves it alone.
-        fresh: Models to lock at the newest release that their specs allow.
-        sync: Whether to update the view to what is locked.
-        groups: Groups that are wanted besides the default ones.
-        everything: Whether all groups are wanted.
-        also: Models that are wanted regardless of their groups; those that are in ``fresh``, too, are fetched if
-            only their bytes can tell whether they changed.
-        only: Whether to sync nothing but ``also``.
-        locked: Whether the lock stays as it is, to the byte.
-        exact: Whether to remove from the view what is no longer locked.
-        dry_run: Whether only to say what would be done.
-        given: The lock that a project without a manifest gets, in place of its own.
-    """
-
-    verb: str
-    edit: Edit | None = None
-    fresh: Collection[str] | None = None
-    sync: bool = True
-    groups: Collection[str] = ()
-    everything: bool = False
-    also: Collection[str] = ()
-    only: bool = False
-    locked: bool = False
-    exact: bool = False
-    dry_run: bool = False
-    given: Lock | None = None
 
 
 @dataclass(slots=True)
@@ -181,7 +141,7 @@ class Changer:
         """Resolve what drifted; a dry run returns what it could not lock, and a lock without it."""
         if manifest is None:
             lock = before.lock if intent.given is None else intent.given
-            refuse(self.judge.offences(lock.models, None), self.site.lock.name)
+            refuse(self.judge.violations(lock.models, None), self.site.lock.name)
             return {}, lock
         kept = self._kept(manifest, before, intent)
         if intent.locked:
@@ -205,12 +165,12 @@ class Changer:
     def _kept(self, manifest: Manifest, before: State, intent: Intent) -> dict[str, LockedModel]:
         """Return the models that stay locked, by name; each was checked against its spec and the manifest's rules."""
         kept = {name: m for name, m in pinned(manifest, before.lock).items() if name not in (intent.fresh or ())}
-        found = self.judge.offences(kept.values(), manifest)
+        found = self.judge.violations(kept.values(), manifest)
         if intent.verb == "lock":
-            for offence in [o for o in found if o.kind in {SOURCE, LICENSE, SIGNATURE}]:
-                self.call.bus.warn(f"{offence}: it is locked again")
-                kept.pop(offence.name, None)
-        refuse([offence for offence in found if offence.name in kept], self.site.lock.name)
+            for violation in [o for o in found if o.kind in {SOURCE, LICENSE, SIGNATURE}]:
+                self.call.bus.warn(f"{violation}: it is locked again")
+                kept.pop(violation.name, None)
+        refuse([violation for violation in found if violation.name in kept], self.site.lock.name)
         for model in kept.values():
             manifest.check(model, [f.path for f in model.files])
         if intent.verb == "lock":
@@ -247,9 +207,8 @@ class Changer:
     def _selected(self, lock: Lock, intent: Intent) -> tuple[LockedModel, ...]:
         if not intent.sync:
             return ()
-        view, everything = self.environment.view, intent.everything
-        models = () if intent.only else kept_current(lock, view, intent.groups, everything=everything)
-        return tuple(m for m in lock.models if m in models or m.name in intent.also)
+        kept = () if intent.only else kept_current(lock, self.environment, intent.groups, everything=intent.everything)
+        return tuple(m for m in lock.models if m in kept or m.name in intent.also)
 
     def _bring(self, models: Sequence[LockedModel], *, careful: bool) -> tuple[list[LockedModel], list[LockedModel]]:
         """Fetch what is missing; return the models that were not complete, and those that still are not.
@@ -308,7 +267,7 @@ class Changer:
 
     def _audited(self, intent: Intent, before: State, lock: Lock) -> AbstractContextManager[Outcome]:
         details = {
-            "lock": [c.action + " " + c.name for c in _lock_changes(before.lock, lock)][:100],
+            "lock": [c.action + " " + c.name for c in lock_changes(before.lock, lock)][:100],
             "models": len(lock.models),
         }
         return acting(
@@ -329,9 +288,10 @@ class Changer:
         placed: Sequence[LockedModel] = (),
         strays: Sequence[str] = (),
     ) -> Result[Any]:
-        changes = list(_lock_changes(before.lock, lock))
+        changes = list(lock_changes(before.lock, lock))
         if intent.dry_run and not self.locker.errors:
-            found = (_unknown(m, before.lock.get(m.name), intent) for m in wanted.values())
+            again = intent.also if intent.fresh is not None else ()
+            found = (unknown_change(m, before.lock.get(m.name), again=m.name in again) for m in wanted.values())
             changes += [change for change in found if change is not None]
         for model in placed:
             row = installed_model(self.environment, model)
@@ -375,27 +335,3 @@ def _healed(before: State, wanted: Collection[str], torn: Collection[str], lock:
     pinned = [name for name in wanted if name in before.merged.doubts and name not in torn]
     kept = len(before.lock.models) + len(pinned)
     return (f"Repaired the merge conflict in {lock}: kept {kept}, locked {len(again)} again",)
-
-
-def _lock_changes(before: Lock, after: Lock) -> Sequence[Change]:
-    changes = []
-    old = {m.name: m for m in before.models}
-    for model in after.models:
-        there = old.pop(model.name, None)
-        if there is not None and replace(there, groups=()) == replace(model, groups=()):
-            continue
-        action = "lock-update" if there else "lock-add"
-        previous = (there.release or there.digest) if there else ""
-        changes.append(Change.of(action, model, before=previous))
-    return changes + [Change.of("lock-remove", model) for model in old.values()]
-
-
-def _unknown(model: ResolvedModel, old: LockedModel | None, intent: Intent) -> Change | None:
-    """Return the row of a model whose digest a dry run cannot know, because only its bytes would tell."""
-    if model.is_pinned:
-        return None
-    before = (old.release or old.digest) if old else ""
-    if old is not None and same(old, model):
-        again = intent.fresh is not None and model.name in intent.also
-        return Task.learning(model).change("compare", before) if again and untold(model) else None
-    return Change.of("lock-update" if old else "lock-add", model, bytes=model.size, before=before)

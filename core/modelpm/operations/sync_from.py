@@ -1,7 +1,7 @@
-"""Sync from what was pushed: the lock comes from there, and so do all bytes that the store lacks.
+"""Sync from a push: the lock comes from there, and so do all bytes that the store lacks.
 
-What a lock says of places is not believed: each of its models is checked against the manifest that the index has of it,
-and is locked from there.
+The sources in the pushed lock are not trusted: each model is compared with its manifest in the index, and locked with
+the push as its source.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def site_for(folder: Path, reference: Reference, registry: Registry) -> Site:
     """Return the project of a folder that takes its lock from a reference.
 
     Raises:
-        UsageError: The folder has a manifest, or a lock that comes from elsewhere.
+        UsageError: The folder has a manifest, or a lock of another origin.
     """
     manifest = next((folder / n for n in (FILE, PYPROJECT) if (folder / n).is_file() and _governs(folder / n)), None)
     if manifest is not None:
@@ -58,15 +58,15 @@ def _governs(path: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a lock is taken from.
+    """The push that a lock comes from.
 
     Attributes:
-        text: The reference as it was typed.
-        reference: The same, as its source reads it.
+        text: The reference as typed.
+        reference: The same, parsed by its source.
         registry: The sources.
         listings: Lists the files of manifests, once a run each.
-        allow: What the models may hold that can run code: the user's word counts, not the lock's. Nor does the lock's
-            word count for who signed them.
+        allow: The kinds of code that the models may hold, by the user's word. The lock's own ``allow`` and
+            ``signatures`` do not count.
     """
 
     text: str
@@ -76,11 +76,11 @@ class Origin:
     allow: tuple[str, ...] = ()
 
     def lock(self) -> Lock:
-        """Return the lock, whose files are all in the place of the reference.
+        """Return the lock; every file in it comes from the push.
 
         Raises:
-            UsageError: There is something else than models that were pushed.
-            IntegrityError: The lock says something else than the manifests do.
+            UsageError: The reference does not name a push.
+            IntegrityError: The lock differs from the manifests.
         """
         if self.reference.file or self.reference.quantization:
             raise UsageError(f"`{self.text}` names a file: a sync takes all that was pushed")
@@ -94,7 +94,7 @@ class Origin:
         return lock._replace(origin=self._pinned(document)).plain()
 
     def _pinned(self, document: Document) -> str:
-        """Return what was typed, with the digest of what it means now."""
+        """Return the reference as typed, with its current digest."""
         return self.text if self.text.endswith(f"@{document.digest}") else f"{self.text}@{document.digest}"
 
     def _of_model(self, document: Document, manifest: Manifest) -> LockedModel:
@@ -143,7 +143,7 @@ class Origin:
 
 
 def allowing(error: ModelpmError, text: str) -> ModelpmError:
-    """Return a refusal of code with the command that allows it here."""
+    """Return a refusal of code with the command that allows it."""
     word = error.details.get("danger")
     if not isinstance(error, Denied) or word is None:
         return error

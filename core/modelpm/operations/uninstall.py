@@ -18,11 +18,11 @@ from modelpm.text.untrusted import few
 
 @dataclass(frozen=True, slots=True)
 class Freeing:
-    """What happens to the blobs of models that are taken out: the plan of a dry run, and of the act.
+    """The plan for the blobs of removed models, in a dry run and in the act.
 
     Attributes:
-        blobs: SHA-256 of those that nothing else needs.
-        note: Why others stay.
+        blobs: SHA-256 of the blobs that nothing else needs.
+        note: Why the others stay.
     """
 
     blobs: tuple[str, ...]
@@ -31,13 +31,13 @@ class Freeing:
 
 @dataclass(frozen=True, slots=True)
 class Uninstaller:
-    """Takes models out of an environment.
+    """Uninstalls models of an environment.
 
     Attributes:
-        environment: Where they are.
-        bus: Is told before and after.
-        project: The project that governs the folder in which it is asked for; it counts, whatever the store knows.
-        with_dir: Whether the files go, too, that ``install --dir`` put into other folders.
+        environment: The environment.
+        bus: Gets the acts.
+        project: The project around the current folder, which counts even if the store does not know it.
+        with_dir: Whether to remove also the files that ``install --dir`` put into other folders.
     """
 
     environment: Environment
@@ -46,18 +46,20 @@ class Uninstaller:
     with_dir: bool = False
 
     def each(self, names: Sequence[str], *, dry_run: bool, user: str | None) -> Result[Any]:
-        """Take several models out, or say what that would do; if one fails, the others are still finished."""
+        """Uninstall several models, or report it in a dry run; if one fails, the others are still removed."""
         changes: list[Change] = []
         errors: list[ModelpmError] = []
         if not dry_run:
             reserve.spend(self.environment.store)
-        for name in dict.fromkeys(names):
+        leaving = list(dict.fromkeys(names))
+        for name in tuple(leaving):
+            leaving.remove(name)
             try:
                 if dry_run:
                     gone = [change.name for change in changes]
-                    changes.append(self._told(find_installed(self.environment, name), gone))
+                    changes.append(self._told(find_installed(self.environment, name), gone, leaving))
                 else:
-                    changes.append(self._one(name, user=user))
+                    changes.append(self._one(name, leaving, user=user))
             except ModelpmError as error:
                 found = self._of_the_project(name) if error.code == Code.NOT_INSTALLED else None
                 errors.append(found or error)
@@ -74,7 +76,7 @@ class Uninstaller:
             hints=[f"to remove it from the project: modelpm remove {name}"],
         )
 
-    def _one(self, name: str, *, user: str | None) -> Change:
+    def _one(self, name: str, leaving: Sequence[str], *, user: str | None) -> Change:
         try:
             model = find_installed(self.environment, name)
         except ModelpmError as error:
@@ -85,10 +87,10 @@ class Uninstaller:
                 tell_failure(self.bus, "uninstall", "model", name, error, user=user)
                 raise
             return shown
-        return self.uninstall(model, user=user)
+        return self._uninstall(model, leaving, user=user)
 
-    def uninstall(self, model: LockedModel, *, user: str | None) -> Change:
-        """Take one model out and free its blobs."""
+    def _uninstall(self, model: LockedModel, leaving: Sequence[str], *, user: str | None) -> Change:
+        """Uninstall one model and free its blobs; the note does not name models of ``leaving``, which are next."""
         with acting(
             self.bus,
             "uninstall",
@@ -97,15 +99,15 @@ class Uninstaller:
             user=user,
             details={"name": model.name},
         ) as outcome:
-            self.environment.seen()  # the registry notes what the lock holds before the lock changes
+            self.environment.stay_registered()  # the registry notes what the lock holds before the lock changes
             changed = self.environment.drop(model.name)
             shown, kept = self._shown(model.name, remove=self.with_dir)
-            freed, note = self._free([f.sha256 for f in model.files], model.name)
+            freed, note = self._free([f.sha256 for f in model.files], model.name, leaving)
             outcome.details.update(digest=model.digest, freed=freed)
         return Change.of("uninstall", model, freed=freed, note=_joined(note, _left([*changed, *kept]), shown))
 
     def _uninstall_shown(self, name: str, *, user: str | None) -> Change | None:
-        """Remove what other folders show of a model that is not installed any more; None if none does."""
+        """Remove the files of a model that is no longer installed from other folders; None if there are none."""
         shelves = self._roots.shelves_of(name)
         if not shelves:
             return None
@@ -119,38 +121,43 @@ class Uninstaller:
             outcome.details.update(freed=freed)
         return Change.of("uninstall", name, model=name, freed=freed, note=_joined(note, _left(kept), shown))
 
-    def _told(self, model: LockedModel, before: Sequence[str]) -> Change:
-        """Return the change that :meth:`uninstall` makes once the models of the names ``before`` are out."""
+    def _told(self, model: LockedModel, before: Sequence[str], leaving: Sequence[str]) -> Change:
+        """Return the change that :meth:`_uninstall` makes after the models ``before`` are removed."""
         gone = [*before, model.name]
         try:
             freeing = self._freeing([f.sha256 for f in model.files], gone, gone if self.with_dir else ())
             going = self.environment.view.going(*gone)
-            freed, note = sum(self.environment.store.freed(blob, going) for blob in freeing.blobs), freeing.note
+            freed = sum(self.environment.store.freed(blob, going) for blob in freeing.blobs)
+            note = self._staying([f.sha256 for f in model.files], freeing, [*gone, *leaving])
         except StoreError as error:
             freed, note = 0, _stays(error)
         return Change.of("uninstall", model, freed=freed, note=_joined(note, self._shown(model.name, remove=False)[0]))
 
     def _freeing(self, digests: Sequence[str], gone: Sequence[str], dirs_of: Sequence[str] = ()) -> Freeing:
-        """Decide what is freed of some blobs.
+        """Plan which of some blobs to free.
 
         Args:
             digests: Their SHA-256.
-            gone: Models that are, or will be, out.
-            dirs_of: Those of them whose files in other folders will be removed, too; not what is removed already, for
+            gone: Models that are removed, or will be.
+            dirs_of: Those of them whose files in other folders will be removed, too; not those already removed, because
                 a file that stayed there still needs its blob.
 
         Raises:
-            StoreError: What a root needs is not known.
+            StoreError: It is unknown what a root needs.
         """
         needed = self._roots.others(gone, without_dirs_of=dirs_of)
         return Freeing(tuple(d for d in dict.fromkeys(digests) if d not in needed), _kept(digests, needed))
+
+    def _staying(self, digests: Sequence[str], freeing: Freeing, gone: Sequence[str]) -> str:
+        """Say why blobs stay once all models of the run are out, not after the first of them."""
+        return self._freeing(digests, gone, gone if self.with_dir else ()).note if freeing.note else ""
 
     @property
     def _roots(self) -> Roots:
         return Roots(self.environment, () if self.project is None else (self.project,))
 
     def _shown(self, name: str, *, remove: bool) -> tuple[str, list[str]]:
-        """Say what other folders show of a model; return what stays there though it was to be removed."""
+        """Report the files of a model in other folders; return those that stay although they should be removed."""
         parts, kept, apps = [], list[str](), list[str]()
         for shelf in self._roots.shelves_of(name):
             files = shelf.files_of(name)
@@ -170,14 +177,15 @@ class Uninstaller:
             parts.append(f"it stays linked for {where}: `modelpm uninstall {name} --with-dir` removes it there")
         return "; ".join(parts), kept
 
-    def _free(self, digests: Sequence[str], name: str) -> tuple[int, str]:
+    def _free(self, digests: Sequence[str], name: str, leaving: Sequence[str] = ()) -> tuple[int, str]:
         store = self.environment.store
         try:
             with store.lock("store", timeout=0.0):
                 if self.environment.lock_path.exists():
                     self.environment.register()
                 freeing = self._freeing(digests, [name])
-                return sum(map(store.remove, freeing.blobs)), freeing.note
+                note = self._staying(digests, freeing, [name, *leaving])
+                return sum(map(store.remove, freeing.blobs)), note
         except StoreError as error:
             return 0, _stays(error)
 
@@ -191,10 +199,10 @@ def _left(keys: list[str]) -> str:
 
 
 def _stays(error: StoreError) -> str:
-    """Say why nothing was freed; the model is out all the same.
+    """Return why nothing was freed; the model is removed anyway.
 
     Raises:
-        StoreError: It has nothing to do with who needs what.
+        StoreError: The failure has another cause.
     """
     if error.code == Code.LOCK_TIMEOUT:
         return "its bytes stay for now: another modelpm is at work; `modelpm prune` frees them later"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from threading import Event
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from modelpm.api.inspection import ByteSource
 from modelpm.environment.environment import Environment
@@ -13,7 +13,6 @@ from modelpm.environment.roots import Roots
 from modelpm.errors import Code, IntegrityError, Interrupted, ModelpmError, StoreError
 from modelpm.inspection.files import LocalFile
 from modelpm.lockfile.model import LockedFile, archive_source
-from modelpm.plugins.kinds.unpacker import KIND, GuardedUnpacker
 from modelpm.plugins.registry import Registry
 from modelpm.resolution.plan import Plan
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel
@@ -21,9 +20,12 @@ from modelpm.store import Store
 from modelpm.text.untrusted import check_paths, shortened
 from modelpm.transfer import check_unpacking
 
+if TYPE_CHECKING:  # start-up: few models come in archives
+    from modelpm.plugins.kinds.unpacker import GuardedUnpacker
+
 MOST_MEMBERS: Final = 10_000
 _TOO_LARGE: Final = "it becomes far larger than any model does"
-_STEP: Final = 64 << 20  # bytes between two looks at the disk, where the archive does not say what it becomes
+_STEP: Final = 64 << 20  # bytes between two checks of the disk, if the archive does not declare its size
 _RATIO: Final = 100
 _SPARE: Final = 64 << 20
 """The bytes of all members together: 64 MiB, and a hundred for each of the archive. Weights hardly compress."""
@@ -31,12 +33,12 @@ _SPARE: Final = 64 << 20
 
 @dataclass(slots=True)
 class Bound:
-    """The bytes that an archive may still become.
+    """The bytes that an archive may still unpack to.
 
     Attributes:
         name: The archive, for messages.
-        left: How many.
-        store: Where they go; its disk must have the space.
+        left: The number of bytes.
+        store: Gets them; its disk must have the space.
         cancelled: Stops the unpacking.
     """
 
@@ -44,14 +46,14 @@ class Bound:
     left: int
     store: Store
     cancelled: Event
-    _checked: int = 0  # bytes that there was space for
+    _checked: int = 0  # bytes that the disk had space for
 
     def expect(self, size: int) -> None:
-        """Make sure of space for what the archive says it becomes.
+        """Check the space for the declared size of the archive.
 
         Raises:
-            IntegrityError: That is more than the bound.
-            StoreError: There is not.
+            IntegrityError: The size is over the bound.
+            StoreError: The disk has no space.
         """
         if size > self.left:
             raise _refused(self.name, _TOO_LARGE)
@@ -59,10 +61,10 @@ class Bound:
         self._checked = size
 
     def of(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield pieces as long as they are within the bound.
+        """Yield pieces within the bound.
 
         Raises:
-            IntegrityError: They are more.
+            IntegrityError: They are over the bound.
             StoreError: The disk has no space for them.
             Interrupted: Cancelled.
         """
@@ -86,13 +88,13 @@ def unpack(
     archives: Sequence[tuple[ResolvedFile, str]],
     cancelled: Event,
 ) -> tuple[LockedFile, ...]:
-    """Put the members of archives into the store.
+    """Store the members of archives.
 
     Args:
-        environment: Has the store, in which the archives are.
+        environment: Has the store with the archives.
         registry: Has the unpackers.
-        model: Whose archives they are.
-        archives: Each with the sha256 of its bytes; the parts of one file in their order.
+        model: The model.
+        archives: Each with the SHA-256 of its bytes; the parts of one file in their order.
         cancelled: Stops it.
 
     Raises:
@@ -114,7 +116,7 @@ def unpack(
 
 
 def unpacked_bytes(store: Store, model: ResolvedModel, plan: Plan) -> int:
-    """Return how many bytes the archives that a plan fetches become, as far as their members are known."""
+    """Return the unpacked bytes of the archives in a plan, for members of known size."""
     archives = [step.file for step in plan.steps if step.fetch and step.file.unpack]
     members = {member.sha256 or "": member.size or 0 for archive in archives for member in model.members(archive)}
     return sum(size for sha256, size in members.items() if not store.has(sha256, size))
@@ -123,6 +125,8 @@ def unpacked_bytes(store: Store, model: ResolvedModel, plan: Plan) -> int:
 def _unpacked(
     environment: Environment, registry: Registry, group: Sequence[tuple[ResolvedFile, str]], cancelled: Event
 ) -> list[LockedFile]:
+    from modelpm.plugins.kinds.unpacker import KIND
+
     first, store, found = group[0][0], environment.store, list[LockedFile]()
     unpacker: GuardedUnpacker = registry.get(KIND, first.unpack)
     with ExitStack() as stack:
@@ -144,7 +148,7 @@ def _unpacked(
 
 
 def _lone_name(archive: ResolvedFile) -> str:
-    """Return what a lone member is called that has no name of its own."""
+    """Return the name for a single member without a name."""
     return posixpath.basename(archive.into or posixpath.splitext(archive.path)[0])
 
 
@@ -172,9 +176,9 @@ def _refused(archive: str, why: str) -> ModelpmError:
 
 
 def free(environment: Environment, digests: Iterable[str]) -> None:
-    """Free blobs that nothing needs any more: archives that were unpacked, and members of those that were refused.
+    """Free blobs that nothing needs any more: unpacked archives, and members of refused archives.
 
-    Where another modelpm is at work, ``prune`` frees them later.
+    If another modelpm works, ``prune`` frees them later.
     """
     going = set(digests)
     if not going:

@@ -26,30 +26,24 @@ _SHORT = 12  # digits of a revision or digest that tell it from others
 
 
 def outdated(resolver: Resolver, models: Sequence[LockedModel], bus: Bus) -> Result[Outdated]:
-    """Return a row for every model of which there is something newer, or something to know; and what failed.
+    """Return a row for every model with a newer version or with news, and the failures.
 
     Args:
         resolver: Asks catalogs and sources.
-        models: What is locked.
-        bus: Gets a warning for each model of which only the bytes could tell.
+        models: The locked models.
+        bus: Gets a warning for each model for which only the bytes tell.
     """
-    rows, errors = [], []
+    rows: list[Outdated] = []
+    errors: list[ModelpmError] = []
     for model in models:
-        try:
+        with _collecting(model, errors, bus):
             row = _row(resolver, model, bus)
-        except Interrupted:
-            raise
-        except ModelpmError as error:
-            if not _stays(model, error, bus):
-                error.details.setdefault("name", model.name)
-                errors.append(error)
-        else:
             rows += [row] if row is not None else []
     return Result(rows=tuple(rows), errors=tuple(errors))
 
 
 def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
-    """Say which models have a newer release that their specs do not allow; asks catalogs only."""
+    """Return a warning for each model with a newer release that its spec does not allow; ask catalogs only."""
     notes = []
     for model in models:
         spec = model.requirement.spec
@@ -59,7 +53,7 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
             entry, spec = resolver.catalogs.read(spec, choosing=True)
             newest = _newest(entry, spec.variant).version
             allowed = choose(entry, spec.release, spec.variant or None)[0].version
-        except ModelpmError:  # said where it matters: when the model is upgraded
+        except ModelpmError:  # the upgrade of the model reports it
             continue
         if newest != allowed:
             notes.append(
@@ -70,7 +64,7 @@ def held_back(resolver: Resolver, models: Sequence[LockedModel]) -> list[str]:
 
 
 def latest(resolver: Resolver, requirement: Requirement) -> Requirement:
-    """Return the requirement as it must be to allow the newest release; as it is, if it does or there are none."""
+    """Return the requirement, changed to allow the newest release if it does not."""
     spec = requirement.spec
     if not isinstance(spec, CatalogSpec) or not spec.release:
         return requirement
@@ -84,7 +78,7 @@ def latest(resolver: Resolver, requirement: Requirement) -> Requirement:
 
 
 def _beginning(version: str, parts: int) -> str:
-    """Return the first numbers of a version: what follows them, as in ``2.0rc1``, is allowed by them, too."""
+    """Return the first numbers of a version; they also allow a suffix, as in ``2.0rc1``."""
     found = Version(version)
     numbers = ".".join(str(number) for number in found.release[:parts])
     return f"{found.epoch}!{numbers}" if found.epoch else numbers
@@ -99,15 +93,15 @@ def upgrade(
     to_latest: bool,
     dry_run: bool,
 ) -> Result[Any]:
-    """Move models of the user's environment to the newest their specs allow; where one fails, others are finished.
+    """Upgrade models of the user's environment within their specs; if one fails, the others are still upgraded.
 
     Args:
         installer: Resolves, and fetches.
-        models: Which.
+        models: The models.
         call: The user, the cancellation, and the bus for events.
-        fetch: Whether to fetch what only its bytes can tell of, to know whether it changed.
-        to_latest: Whether specs are rewritten that do not allow the newest release.
-        dry_run: Whether to say what would be done only.
+        fetch: Whether to fetch models for which only the bytes tell whether they changed.
+        to_latest: Whether to rewrite specs that do not allow the newest release.
+        dry_run: Whether only to report what would be done.
     """
     errors: list[ModelpmError] = []
     moves: list[tuple[LockedModel, ResolvedModel]] = []
@@ -140,7 +134,7 @@ def upgrade(
 
 @contextmanager
 def _collecting(model: LockedModel, errors: list[ModelpmError], bus: Bus) -> Iterator[None]:
-    """Collect the failure of one model, so that the others are finished; an interruption ends all."""
+    """Collect the failure of one model, so that the others continue; an interruption ends all."""
     try:
         yield
     except Interrupted:
@@ -152,7 +146,7 @@ def _collecting(model: LockedModel, errors: list[ModelpmError], bus: Bus) -> Ite
 
 
 def _stays(model: LockedModel, error: ModelpmError, bus: Bus) -> bool:
-    """Whether a model came from a place of this machine that is gone, such as a memory stick: nothing can be newer."""
+    """Whether a model came from a local place that is gone, such as a memory stick, so that nothing can be newer."""
     gone = isinstance(error, NotFound) and model.requirement.text.startswith("file://")
     if gone:
         bus.warn(f"{model.name} stays as it is: {error.message}")
@@ -166,7 +160,7 @@ def _newest_of(resolver: Resolver, old: LockedModel, *, to_latest: bool) -> Reso
 
 
 def _told(installer: Installer, old: LockedModel, task: Task) -> Change:
-    """Return the change that an upgrade makes, as far as that is known before."""
+    """Return the change that an upgrade will make; parts may be unknown before."""
     installer.glance(task)
     if task.learns:
         return task.change("compare", old.release or old.digest)
@@ -190,7 +184,7 @@ def _upgraded(installer: Installer, old: LockedModel, task: Task, call: Call) ->
 
 
 def _compared(installer: Installer, old: LockedModel, task: Task, call: Call) -> Change | None:
-    """Fetch what no source promises; where it is what is locked, nothing was done."""
+    """Fetch files without a promised digest; if they equal the locked ones, nothing was done."""
     installer.check_space([task])
     installer.glance(task)
     learned, downloaded = learn(installer, task.model, call, old)
@@ -222,12 +216,12 @@ def _row(resolver: Resolver, model: LockedModel, bus: Bus) -> Outdated | None:
 def _newest(entry: Entry, variant: str) -> Release:
     try:
         return choose(entry, None, variant or None)[0]
-    except NotFound:  # the newest has no such variant any more
+    except NotFound:  # the newest release no longer has the variant
         return choose(entry)[0]
 
 
 def _of_upstream(resolver: Resolver, entry: Entry, model: LockedModel, bus: Bus) -> list[tuple[Kind, str]]:
-    """Return whether it would be locked in another way now: by its entry, or by what its source has under a branch."""
+    """Return whether it would be locked differently now: because of its entry, or of the branch at its source."""
     new = _resolved(resolver, model)
     if not same(model, new):
         locked, there = (_revision(resolver, each.upstream) for each in (model, new))
@@ -257,7 +251,7 @@ def _resolved(resolver: Resolver, model: LockedModel) -> ResolvedModel:
 
 
 def _version(resolver: Resolver, model: Model) -> str:
-    """Return what tells a version of a model from another: release, revision, digest; empty if none is known yet."""
+    """Return the version of a model: release, revision or digest; empty if none is known yet."""
     digest = model.digest if isinstance(model, LockedModel) else ""
     return model.release or _revision(resolver, model.upstream) or digest
 

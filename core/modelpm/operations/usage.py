@@ -12,15 +12,15 @@ from modelpm.store.gc import leftovers
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One part of what a store holds.
+    """One part of the space of a store.
 
     Attributes:
         kind: ``model``; or ``shared`` (by several models), ``held`` (by folders, and by projects that cannot be read or
             were not seen lately), ``unneeded``, ``partial``, ``quarantine``, ``draft``.
         name: The model; empty for the other kinds.
         environment: ``user``, or the path of the project's lock; empty for the other kinds.
-        files: How many blobs, or other things.
-        bytes: Their size; of a model, those of the blobs that no other model has.
+        files: The number of blobs, or of other files.
+        bytes: Their size; for a model, of the blobs that no other model has.
     """
 
     kind: str
@@ -31,7 +31,7 @@ class Share:
 
 
 def shares(environment: Environment) -> tuple[Share, ...]:
-    """Return what takes the space of a store, the largest first; together it is all of it.
+    """Return all parts of a store's space, the largest first.
 
     Raises:
         StoreError: A root or the store cannot be read.
@@ -58,7 +58,7 @@ def _shares(environment: Environment) -> tuple[Share, ...]:
 
 
 def _owners(own: Environment, survey: Survey) -> dict[str, set[tuple[str, str]]]:
-    """Return, by digest, the models that have it, each with its environment."""
+    """Return, by digest, the models that have the blob, each with its environment."""
     owners: dict[str, set[tuple[str, str]]] = defaultdict(set)
     others = [(str(e.lock_path), e) for e in Roots(own).environments(survey.standings)]
     for label, each in [("user", own), *others]:

@@ -1,4 +1,4 @@
-"""Verify: re-hash what is stored and look whether the view shows it. Offline."""
+"""Verify: hash the stored files again, and check that the view shows them. Offline."""
 
 import math
 import os
@@ -26,12 +26,12 @@ from modelpm.text.untrusted import printable
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some of many blobs.
+    """A part of many blobs.
 
     Attributes:
-        percent: How many of a hundred, chosen at random each time; 0 if it is one of equal parts.
-        number: Which of the equal parts, from 1.
-        count: How many parts there are: all of them together are every blob, each once.
+        percent: Percent of the blobs, chosen at random each time; 0 for one of equal parts.
+        number: The number of the equal part, from 1.
+        count: The number of equal parts; together they have every blob once.
     """
 
     percent: float = 0.0
@@ -66,7 +66,7 @@ class Verifier:
     """Checks models of an environment.
 
     Attributes:
-        environment: Where they are.
+        environment: The environment.
         call: The user, the cancellation, and the bus for events.
     """
 
@@ -81,16 +81,16 @@ class Verifier:
         part: Part | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> tuple[Verified, ...]:
-        """Check every file of the models; each blob is hashed once, however many models share it.
+        """Check every file of the models; a blob that models share is hashed once.
 
         Args:
-            models: What to check.
-            quick: Whether a file that looks as it did when it was last hashed is believed.
-            part: Which of the blobs, where not all.
+            models: The models.
+            quick: Whether to skip files that look as they did when they were last hashed.
+            part: The part of the blobs to check; None for all.
             on_bytes: Called with how many bytes were hashed since the last call.
         """
         root = self.environment.store.root
-        if disk.is_dangling(root):  # nothing is damaged: a disk is not mounted
+        if disk.is_dangling(root):  # not damaged: a disk is not mounted
             raise disk.dangling(root)
         what = models[0].model if len(models) == 1 else f"{len(models)} models"
         with acting(
@@ -132,7 +132,7 @@ class Verifier:
         return rows
 
     def _targets(self, models: Sequence[LockedModel], part: Part | None) -> list[Target]:
-        """Return what must be checked: blobs, and what the view has in place of links to them."""
+        """Return the files to check: blobs, and the files that the view has in place of links to them."""
         wanted = list(dict.fromkeys((f.sha256, f.size) for m in models for f in m.files))
         chosen = set(wanted if part is None else part.of(wanted))
         files = [(m.name, f) for m in models for f in m.files if (f.sha256, f.size) in chosen]
@@ -149,15 +149,15 @@ class Verifier:
             yield Target(file.sha256, file.size, path)
 
     def _remember(self, found: Mapping[Target, str | None]) -> None:
-        """Mark what was found damaged for every quick check, so that no install counts on it."""
+        """Mark damaged blobs for every quick check, so that no install relies on them."""
         store = self.environment.store
         for target, problem in found.items():
             if problem and target.path is None and store.has(target.sha256, target.size):
-                with suppress(StoreError):  # a store that cannot be written is verified all the same
+                with suppress(StoreError):  # verify also works on a read-only store
                     store.doubt(target.sha256)
 
     def _row(self, name: str, file: LockedFile, found: Mapping[Target, str | None]) -> Verified | None:
-        """Return what came of a file; None if it is of another part."""
+        """Return the row of a file; None if it is in another part."""
         path = self.environment.view.file(name, file.path)
         blob, alone = Target(file.sha256, file.size), Target(file.sha256, file.size, path)
         if blob not in found and alone not in found:

@@ -1,4 +1,4 @@
-"""Why: which roots hold a model, a file or a digest. Reads locks; no network."""
+"""Why: which roots need a model, a file or a digest. Reads locks; no network."""
 
 import os
 import re
@@ -13,22 +13,22 @@ from modelpm.lockfile.model import LockedFile, LockedModel
 from modelpm.results.report import Holder
 from modelpm.text.untrusted import printable
 
-_SHORTEST = 8  # digits of a digest that is meant
+_SHORTEST = 8  # the fewest digits that name a digest
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
 
 Match = Callable[[Environment, LockedModel, LockedFile], bool]
 
 
 def holders(user: Environment, project: Environment | None, what: str) -> tuple[Holder, ...]:
-    """Return who holds something: the project first, then the user, then every other root of the store.
+    """Return what needs something: the project first, then the user, then every other root of the store.
 
     Args:
         user: The user's environment.
         project: The project that governs the folder.
-        what: A name, the path of a file, or a sha256 or its beginning.
+        what: A name, the path of a file, or a SHA-256 or its first digits.
 
     Raises:
-        NotFound: Nothing holds it.
+        NotFound: Nothing needs it.
     """
     environments = [*([project] if project is not None else []), user]
     known = {os.path.realpath(e.lock_path) for e in environments}
@@ -59,7 +59,7 @@ def holders(user: Environment, project: Environment | None, what: str) -> tuple[
 
 
 def _lock(environment: Environment) -> Lock | None:
-    """Return the lock of another project; None if it is damaged: that project holds what the text names."""
+    """Return the lock of another project; None if it is damaged, so that every digest in its text counts."""
     try:
         return environment.read()
     except ModelpmError:
@@ -77,7 +77,7 @@ def _rows(locks: Sequence[tuple[Environment, Lock]], match: Match) -> Iterator[H
 
 
 def _rows_of_digests(standings: Sequence[Standing], what: str, known: Collection[str]) -> Iterator[Holder]:
-    """Yield who holds what only digests tell of: folders, and locks that are damaged or were not seen lately."""
+    """Yield the roots that have only digests: folders, and locks that are damaged or were not seen lately."""
     found = _DIGEST.fullmatch(what.strip().lower())
     begin = found[1] if found else Path(os.path.realpath(what)).name  # of a blob, or of a link to one
     for standing in standings:
@@ -97,7 +97,7 @@ def _of_digest(what: str) -> Match | None:
 
 
 def _of_path(path: Path, user: Environment) -> Match | None:
-    """Match a file by its place in a view, or because it is a blob's own file."""
+    """Match a file by its path in a view, or because it is the file of a blob."""
     try:
         facts = path.stat()
     except (OSError, ValueError):

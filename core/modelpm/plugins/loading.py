@@ -1,10 +1,11 @@
-"""Import a plugin's module, and check its hooks against the specifications."""
+"""Import a plugin's module, check its hooks against the specifications, and call them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import import_module
 from inspect import isclass, isroutine
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pluggy
 
@@ -12,9 +13,12 @@ from modelpm.api.settings import Setting
 from modelpm.errors import PluginError
 from modelpm.plugins import kinds
 from modelpm.plugins.discovery import Entry
-from modelpm.plugins.guard import guarded
+from modelpm.plugins.guard import Guarded, guarded
+from modelpm.plugins.waiting import Waits
 from modelpm.text.suggest import suggest
 
+_T = TypeVar("_T")
+_PREFIX = "modelpm_"  # of the hook of a kind, before its name
 _hookspec = pluggy.HookspecMarker("modelpm")(firstresult=True)
 
 
@@ -29,14 +33,64 @@ def load(entry: Entry) -> pluggy.PluginManager:
         PluginError: It cannot be imported, or has a hook that no kind has.
     """
     manager = pluggy.PluginManager("modelpm")
-    hooks = [modelpm_settings, *(kind.hook for kind in kinds.table().values())]
-    manager.add_hookspecs(type("Hooks", (), {hook.__name__: _hookspec(hook) for hook in hooks}))
+    manager.add_hookspecs(_specification(modelpm_settings))
     with guarded(entry):
         manager.register(_named(entry.module), name=entry.module)
-    for hook in vars(manager.hook).values():
-        if isinstance(hook, pluggy.HookCaller) and not hook.has_spec():
-            _refuse_unknown(entry, hook, [known.__name__ for known in hooks])
+        for hook in _without_specification(manager):
+            kind = kinds.find(hook.name.removeprefix(_PREFIX))
+            if kind is not None:  # start-up: only the kinds that it serves are imported
+                manager.add_hookspecs(_specification(kind.hook))
+    for hook in _without_specification(manager):
+        _refuse_unknown(entry, hook)
     return manager
+
+
+def _specification(hook: Callable[..., Any]) -> type:
+    return type("Hooks", (), {hook.__name__: _hookspec(hook)})
+
+
+def _without_specification(manager: pluggy.PluginManager) -> list[pluggy.HookCaller]:
+    hooks = [hook for hook in vars(manager.hook).values() if isinstance(hook, pluggy.HookCaller)]
+    return [hook for hook in hooks if not hook.has_spec()]
+
+
+@dataclass(frozen=True, slots=True)
+class Factory(Generic[_T]):
+    """The hook of a plugin, ready to be called.
+
+    Attributes:
+        kind: What it makes.
+        entry: The plugin.
+        hook: Its hook.
+        given: What each call is given.
+        waits: How long it is waited for.
+    """
+
+    kind: kinds.Kind[_T]
+    entry: Entry
+    hook: pluggy.HookCaller
+    given: Mapping[str, object]
+    waits: Waits
+
+    def make(self, arguments: Mapping[str, object]) -> _T:
+        """Return what the plugin makes, guarded.
+
+        Raises:
+            PluginError: It fails, or makes nothing.
+        """
+        entry, hook = self.entry, self.kind.hook.__name__
+        made = self.waits.bounded(entry, f"its hook `{hook}`", lambda: self._ask(arguments))
+        if made is None:
+            raise PluginError(
+                f"plugin {entry} claims the {entry.kind} `{entry.name}` and does not serve it",
+                hints=[f"its hook `{hook}` returned None for the name `{entry.name}`"],
+            )
+        found = self.kind.guard(entry, made)
+        return replace(found, waits=self.waits) if isinstance(found, Guarded) else found
+
+    def _ask(self, arguments: Mapping[str, object]) -> object:
+        with guarded(self.entry):
+            return self.hook(**self.given, **arguments)
 
 
 def _named(place: str) -> Any:
@@ -50,9 +104,10 @@ def _named(place: str) -> Any:
     return SimpleNamespace(**{found.__name__: found}) if isroutine(found) else found
 
 
-def _refuse_unknown(entry: Entry, hook: pluggy.HookCaller, known: Sequence[str]) -> None:
+def _refuse_unknown(entry: Entry, hook: pluggy.HookCaller) -> None:
     if all(implementation.optionalhook for implementation in hook.get_hookimpls()):
         return
+    known = [modelpm_settings.__name__, *(f"{_PREFIX}{kind}" for kind in kinds.NAMES)]
     near = suggest(hook.name, known) or [f"there are: {', '.join(f'`{name}`' for name in known)}"]
     raise PluginError(
         f"plugin {entry} ({entry.kind} `{entry.name}`, module {entry.module}) has the hook `{hook.name}`, "

@@ -6,7 +6,7 @@ each, and what a plugin raises becomes a ``PluginError`` that names its distribu
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,9 +19,9 @@ from modelpm.api.types import Context, Reference
 from modelpm.errors import Code, ModelpmError, NotFound, PluginError, UsageError
 from modelpm.plugins import kinds, settings
 from modelpm.plugins.discovery import API_VERSION, OURS, Entry, normalized, scan_all
-from modelpm.plugins.guard import Guarded, guarded
+from modelpm.plugins.guard import guarded
 from modelpm.plugins.kinds import Kind, Trust, audit, catalog, command, digest, listener, source
-from modelpm.plugins.loading import load
+from modelpm.plugins.loading import Factory, load
 from modelpm.plugins.waiting import Waits
 from modelpm.text.spec import UriSpec, parse_spec
 from modelpm.text.suggest import suggest
@@ -59,6 +59,7 @@ class Registry:
     _making: dict[tuple[str, str], RLock] = field(default_factory=dict)
     _loaded: dict[str, Entry] = field(default_factory=dict)
     _references: dict[str, Reference] = field(default_factory=dict)
+    _digests: dict[str, Factory[digest.GuardedHasher]] = field(default_factory=dict)
     _lock: RLock = field(default_factory=RLock)
 
     def names(self, kind: str) -> tuple[str, ...]:
@@ -115,7 +116,10 @@ class Registry:
 
     def hasher(self, algorithm: str, size: int | None) -> Hasher:
         """Begin a digest; ``size`` is the number of bytes that will come, where known."""
-        return self.get(digest.KIND, algorithm, size=size)
+        found = self._digests.get(algorithm)
+        if found is None:  # once: a file of some KiB takes less than to find out what serves its digest
+            found = self._digests[algorithm] = self._factory(digest.KIND, self.entry(digest.KIND.name, algorithm))
+        return found.make({"size": size})
 
     def sink(self, name: str) -> AuditSink:
         """Open an audit sink; one that is an :class:`modelpm.api.AuditLog` stays one."""
@@ -199,7 +203,7 @@ class Registry:
         Raises:
             ModelpmError: Names what is wrong with it.
         """
-        kind = kinds.table().get(entry.kind)
+        kind = kinds.find(entry.kind)
         if kind is None:
             raise self._unknown_kind(entry)
         if _is_misspelt(entry):
@@ -208,7 +212,7 @@ class Registry:
                 hints=["a scheme has two letters or more, all of them lower case"],
             )
         more: dict[str, object] = dict.fromkeys(set(kind.parameters) - {"name", "context"}, 0)  # the size of a digest
-        self._made_by(kind, entry, more)
+        self._factory(kind, entry).make(more)
 
     def _state(self, entry: Entry) -> str:
         if not self._enabled(entry):
@@ -240,7 +244,7 @@ class Registry:
                 self.entries, self.installed = scan_all(), False
 
     def _unknown(self, kind: str, name: str) -> ModelpmError:
-        found = kinds.table().get(kind)
+        found = kinds.find(kind)
         if found is None:
             return NotFound(f"this modelpm does not know the kind `{kind}`")
         known = self.names(kind)
@@ -253,11 +257,13 @@ class Registry:
             f"no plugin serves the {found.serves} `{name}{found.suffix}`", hints=hints, code=found.code
         )
 
-    def _make(self, kind: Kind[_T], name: str, arguments: dict[str, object]) -> _T:
-        return self._made_by(kind, self.entry(kind.name, name), arguments)
+    def _make(self, kind: Kind[_T], name: str, arguments: Mapping[str, object]) -> _T:
+        return self._factory(kind, self.entry(kind.name, name)).make(arguments)
 
-    def _made_by(self, kind: Kind[_T], entry: Entry, arguments: dict[str, object]) -> _T:
-        given, module = {"name": entry.name, **arguments}, self._module(entry)
+    def _factory(self, kind: Kind[_T], entry: Entry) -> Factory[_T]:
+        """Return what calls the hook of a plugin, with all that each call is given."""
+        module = self._module(entry)
+        given: dict[str, object] = {"name": entry.name}
         if "context" in kind.parameters:
             context = self.context(kind.name, entry.name)
             known = self._declared(entry, module)
@@ -265,20 +271,7 @@ class Registry:
                 held = settings.values(entry, known, context.settings, context.environ)
                 context = replace(context, settings=held)
             given["context"] = context
-        hook = getattr(module.hook, kind.hook.__name__)
-
-        def make() -> object:
-            with guarded(entry):
-                return hook(**given)
-
-        made = self.waits.bounded(entry, f"its hook `{kind.hook.__name__}`", make)
-        if made is None:
-            raise PluginError(
-                f"plugin {entry} claims the {entry.kind} `{entry.name}` and does not serve it",
-                hints=[f"its hook `{kind.hook.__name__}` returned None for the name `{entry.name}`"],
-            )
-        found = kind.guard(entry, made)
-        return replace(found, waits=self.waits) if isinstance(found, Guarded) else found
+        return Factory(kind, entry, getattr(module.hook, kind.hook.__name__), given, self.waits)
 
     def _declared(self, entry: Entry, module: pluggy.PluginManager) -> tuple[Setting, ...] | None:
         def ask() -> object:
@@ -295,7 +288,7 @@ class Registry:
         )
 
     def _module(self, entry: Entry) -> pluggy.PluginManager:
-        kind = kinds.table().get(entry.kind)
+        kind = kinds.find(entry.kind)
         if kind is None:
             raise self._unknown_kind(entry)
         with self._lock:
@@ -304,7 +297,7 @@ class Registry:
             self._loaded.setdefault(entry.distribution, entry)
             module = self._modules[entry.module]
         hook = kind.hook.__name__
-        if not getattr(module.hook, hook).get_hookimpls():
+        if not hasattr(module.hook, hook):
             raise PluginError(
                 f"plugin {entry} claims the {entry.kind} `{entry.name}`, but {entry.module} implements no `{hook}`",
                 hints=[f"define `@hookimpl def {hook}(name, …)` in {entry.module}"],
@@ -313,7 +306,7 @@ class Registry:
 
 
 def _trust(kind: str) -> Trust | None:
-    found = kinds.table().get(kind)
+    found = kinds.find(kind)
     return None if found is None else found.trust
 
 

@@ -1,11 +1,10 @@
-"""What a check of a project looks at, and its message: one line for each reason, and the command that fixes it."""
+"""The errors of a project's checks: one line for each reason, and the command that fixes it."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modelpm.environment.environment import Environment
-from modelpm.environment.view import View
 from modelpm.errors import CheckFailedError, Code, ModelpmError, UsageError
 from modelpm.lockfile.file import Lock
 from modelpm.lockfile.model import LockedModel
@@ -17,7 +16,7 @@ if TYPE_CHECKING:  # start-up: an install of one's own has no manifest to read
 
 
 def no_project(directory: str | Path, *, frozen: bool) -> ModelpmError:
-    """Make the error for a folder that no project governs; or no lock, where only that was looked for."""
+    """Return the error for a folder without a project or, if only a lock was searched, without a lock."""
     where = f"in {Path(directory).absolute()} or above it"
     if frozen:
         return CheckFailedError(
@@ -36,14 +35,14 @@ def check_name(name: str | None, specs: Sequence[str], verb: str) -> None:
     """Refuse one name for several models.
 
     Raises:
-        UsageError: The name is given, and there is not one spec.
+        UsageError: A name is given for several specs.
     """
     if name is not None and len(specs) != 1:
         raise UsageError(f"`--as` names one model; {verb} them one at a time", hints=["one SPEC with each --as NAME"])
 
 
 def no_lock(site: "Site") -> CheckFailedError:
-    """Make the error for a check, or a frozen sync, without a lock."""
+    """Return the error for a check, or a frozen sync, without a lock."""
     return CheckFailedError(
         f"{site.lock} does not exist",
         code=Code.LOCK_MISSING,
@@ -52,7 +51,7 @@ def no_lock(site: "Site") -> CheckFailedError:
 
 
 def drifted(site: "Site", reasons: "Sequence[Reason]", why: str) -> CheckFailedError:
-    """Make the error for a lock that does not fit its manifest, or says what no lock may: one line a reason."""
+    """Return the error for a lock that does not fit its manifest, or breaks a rule: one line per reason."""
     name = site.manifest.name if site.manifest else FILE
     hints = [hint for reason in reasons if (hint := getattr(reason, "hint", ""))]
     return CheckFailedError(
@@ -64,21 +63,21 @@ def drifted(site: "Site", reasons: "Sequence[Reason]", why: str) -> CheckFailedE
 
 
 def kept_current(
-    lock: Lock, view: View, groups: Collection[str] = (), *, everything: bool = False
+    lock: Lock, environment: Environment, groups: Collection[str] = (), *, everything: bool = False
 ) -> tuple[LockedModel, ...]:
-    """Return the models that a sync brings: what is selected, and what the view shows already.
+    """Return the models of a sync: the selected ones, and those that the view already shows.
 
-    A model of a group that was asked for once would else stay in the view as it was before the lock changed.
+    Without the latter, a model of a group that was selected once would stay in the view at its old version.
     """
     from modelpm.project.drift import selected
 
     chosen = {m.name for m in selected(lock, groups, everything=everything)}
-    shown = view.strays(chosen)
+    shown = environment.view.strays(chosen)
     return tuple(m for m in lock.models if m.name in chosen or m.name in shown)
 
 
 def stray_warning(environment: Environment, strays: Sequence[str]) -> tuple[str, ...]:
-    """Say what is still in a view though no lock names it."""
+    """Return a warning for models in the view that the lock does not name."""
     if not strays:
         return ()
     names = ", ".join(f"`{n}`" for n in strays)
@@ -86,11 +85,11 @@ def stray_warning(environment: Environment, strays: Sequence[str]) -> tuple[str,
 
 
 def unsynced(missing: Sequence[LockedModel], strays: Sequence[str]) -> CheckFailedError:
-    """Make the error for a project whose view does not show what is locked: one line a reason."""
+    """Return the error for a project whose view does not show the locked models: one line per reason."""
     reasons = [f"{m.name}: not complete" for m in missing] + [f"{n}: not locked any more" for n in strays]
     return CheckFailedError(
         "\n".join(["the project is not in sync with its lock", *reasons]),
         code=Code.NOT_SYNCED,
         reasons=reasons,
-        hints=["`modelpm sync` brings what is missing"],
+        hints=["`modelpm sync` fetches what is missing"],
     )

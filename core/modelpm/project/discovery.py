@@ -1,4 +1,4 @@
-"""Find the project of a folder with cheap file checks, since nearly every start does so and most find none."""
+"""Find the project of a folder with cheap file checks: nearly every start does so, and most find none."""
 
 import os
 import stat
@@ -18,9 +18,9 @@ def find_governing(directory: str | Path, *, user_lock: Path, lock_only: bool = 
     """Return the file by which a project governs a folder, found by walking up: its manifest, or else its lock.
 
     Args:
-        directory: Where to begin; a folder that is gone is governed by none.
+        directory: The folder to begin at; a deleted folder has no project.
         user_lock: The lock of the user's environment, which is not a project.
-        lock_only: Whether manifests are not to be looked at.
+        lock_only: Whether to ignore manifests.
     """
     join = os.path.join  # not pathlib: it takes several times as long
     try:
@@ -43,7 +43,7 @@ def find_governing(directory: str | Path, *, user_lock: Path, lock_only: bool = 
 
 
 def _stands(path: str) -> bool:
-    """Whether a file is there; a pipe or a device counts, so that the reader of the file reports it."""
+    """Whether a file exists; a pipe or a device counts, so that the reader of the file reports it."""
     try:
         return not stat.S_ISDIR(os.stat(path).st_mode)  # noqa: PTH116 - as above
     except OSError:
@@ -51,7 +51,7 @@ def _stands(path: str) -> bool:
 
 
 def has_table(path: str | Path) -> bool:
-    """Whether a ``pyproject.toml`` is there and holds a manifest."""
+    """Whether a ``pyproject.toml`` exists and holds a manifest."""
     try:
         return governs(read_bytes(path, MAX_MANIFEST_BYTES, follow=True).decode(errors="replace"), TABLE)
     except OSError:

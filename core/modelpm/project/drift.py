@@ -15,8 +15,8 @@ class Reason:
     """One thing that does not fit.
 
     Attributes:
-        name: The model; empty if it is not a model's.
-        why: What is wrong, as one line.
+        name: The model; empty if the reason is not about a model.
+        why: The reason, in one line.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Reason:
 
 
 def drift(manifest: Manifest, lock: Lock) -> tuple[Reason, ...]:
-    """Return why the lock does not fit the manifest, one reason a line; nothing if it does."""
+    """Return the reasons why the lock does not fit the manifest; none if it fits."""
     reasons = [_drifted(name, manifest, lock.get(name)) for name in sorted(manifest.models)]
     gone = [
         Reason(m.name, "locked, but the manifest does not name it")
@@ -44,10 +44,10 @@ def drift(manifest: Manifest, lock: Lock) -> tuple[Reason, ...]:
 
 
 def pinned(manifest: Manifest, lock: Lock) -> dict[str, LockedModel]:
-    """Return what is locked of what the manifest wants, by name.
+    """Return the locked models that the manifest wants, by name.
 
-    A spec that is locked under another name keeps that pin, so that a key can be renamed; one whose own name has gone
-    is preferred.
+    A spec that is locked under another name keeps that pin, so that users can rename a key. A pin whose name the
+    manifest lacks is preferred.
     """
     by_requirement: dict[Requirement, LockedModel] = {}
     for model in sorted(lock.models, key=lambda m: m.name in manifest.models):
@@ -62,9 +62,9 @@ def pinned(manifest: Manifest, lock: Lock) -> dict[str, LockedModel]:
 
 
 def settled(manifest: Manifest, lock: Lock, resolved: Iterable[LockedModel] = ()) -> Lock:
-    """Return the lock as the manifest wants it, once what had to be resolved is.
+    """Return the lock in the form that the manifest wants, after resolving.
 
-    Every block that is not resolved again and changes no group keeps its text. What cannot be resolved yet stays.
+    Every block that was not resolved again and changes no group keeps its text.
     """
     stale = {m.name: m for m in lock.models if m.name in manifest.models}
     kept = {**stale, **pinned(manifest, lock), **{m.name: m for m in resolved}}
@@ -75,7 +75,7 @@ def settled(manifest: Manifest, lock: Lock, resolved: Iterable[LockedModel] = ()
 
 
 def selected(lock: Lock, groups: Collection[str] = (), *, everything: bool = False) -> tuple[LockedModel, ...]:
-    """Return the models that are wanted: those in no group, and those of the default groups and of ``groups``."""
+    """Return the selected models: those in no group, and those of the default groups and of ``groups``."""
     wanted = {*lock.default_groups, *groups}
     return tuple(m for m in lock.models if everything or not m.groups or wanted & set(m.groups))
 

@@ -1,6 +1,6 @@
 """Edit a manifest: all comments and the order stay. Pure.
 
-Each edit is read back before it is believed.
+The result of each edit is parsed and compared before it is used.
 """
 
 import re
@@ -23,15 +23,15 @@ def with_models(
     group: str | None = None,
     allow: Collection[str] = (),
 ) -> str:
-    """Return the text with models put in, or given another spec; new ones stand where the alphabet has them.
+    """Return the text with models added or given another spec; new models are sorted in.
 
     Args:
         text: The file's content.
         origin: Its path, for messages.
         table: The table that is the manifest.
         requirements: Spec with options, by name.
-        group: A group they should belong to.
-        allow: What they may hold that can run code, besides what they may already.
+        group: The group to add them to.
+        allow: The kinds of code that they may hold besides those already allowed.
 
     Raises:
         UsageError: As :func:`parse_manifest`; or the group's name is not valid.
@@ -67,7 +67,7 @@ def with_models(
 
 
 def without_models(text: str, origin: str, table: tuple[str, ...], names: Iterable[str]) -> str:
-    """Return the text with models taken out, from their groups too.
+    """Return the text without the models, also in the groups.
 
     Raises:
         UsageError: As :func:`parse_manifest`.
@@ -95,7 +95,7 @@ def without_models(text: str, origin: str, table: tuple[str, ...], names: Iterab
 
 
 def _edited(text: str, origin: str, table: tuple[str, ...], edit: Callable[[Any], None], wanted: Manifest) -> str:
-    """Edit the text with a parser that keeps what people wrote, and believe it only when it reads back as wanted."""
+    """Edit the text with a parser that keeps comments, and check that the result parses as wanted."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -136,7 +136,7 @@ def _subtable(document: Any, key: str) -> Any:
 
 
 def _sort_in(models: Any, names: Collection[str]) -> None:
-    """Move new keys from the end to where the alphabet has them: two branches that add then rarely touch one line."""
+    """Sort new keys in, so that two branches that add models rarely touch the same line."""
     from tomlkit.items import AoT, Comment, Table
 
     body = models.value.body  # key and item; comments and blank lines have no key
@@ -148,7 +148,7 @@ def _sort_in(models: Any, names: Collection[str]) -> None:
             continue
         target = plain[max(before)] + 1 if before else min(plain.values())
         while not before and target > 0 and isinstance(body[target - 1][1], Comment):
-            target -= 1  # a comment stays above the key that it is about
+            target -= 1  # a comment stays above its key
         body.insert(target, body.pop(here))
 
 

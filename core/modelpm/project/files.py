@@ -28,7 +28,7 @@ class Site:
     Attributes:
         root: The folder.
         manifest: The file that holds the manifest; None if there is only a lock.
-        table: The table of that file that is the manifest; empty if all of it is.
+        table: The table in that file that is the manifest; empty for the whole file.
     """
 
     root: Path
@@ -41,7 +41,7 @@ class Site:
         return self.root / LOCK
 
     def text(self) -> str | None:
-        """Return the manifest's file as it is; None if there is none.
+        """Return the text of the manifest's file; None if there is none.
 
         Raises:
             UsageError: It is not a regular file, it is too large, or it is not UTF-8.
@@ -55,9 +55,9 @@ class Site:
         """Return the project's environment.
 
         Args:
-            store: Where its bytes are.
-            folder: Where its files appear, relative to the project; empty means the default.
-            mode: How to link.
+            store: The store.
+            folder: The folder of the view, relative to the project; empty means the default.
+            mode: The kind of links.
         """
         view = View(self.root / (folder or DEFAULT_DIR), store, mode, self.root)
         return Environment("project", self.lock, view, store)
@@ -65,14 +65,14 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Manifest and lock as they are on the disk.
+    """Manifest and lock on the disk.
 
     Attributes:
-        manifest_text: The manifest's file; None if there is none.
-        manifest: What it wants; None as above.
-        lock_text: The lock's file; None if there is none.
-        lock: What it says; of a lock with conflict markers, what both sides let stand.
-        merged: What came of a lock that git merged line by line; None if it was not.
+        manifest_text: The text of the manifest's file; None if there is none.
+        manifest: The parsed manifest; None as above.
+        lock_text: The text of the lock's file; None if there is none.
+        lock: The parsed lock; of a lock with conflict markers, the part that the sides agree on.
+        merged: The repair of a lock that git merged line by line; None if there was none.
     """
 
     manifest_text: str | None
@@ -88,20 +88,20 @@ class State:
 
 
 def site_of(file: Path) -> Site:
-    """Return the project of which a file was found by :func:`modelpm.project.discovery.find_governing`."""
+    """Return the project of a file that :func:`modelpm.project.discovery.find_governing` found."""
     if file.name == LOCK:
         return Site(file.parent, None)
     return Site(file.parent, file, TABLE if file.name == PYPROJECT else ())
 
 
 def say_unread(file: Path, bus: Bus) -> None:
-    """Say that one of two manifests in a folder is not read."""
+    """Warn that one of two manifests in a folder is ignored."""
     if file.name == FILE and has_table(file.with_name(PYPROJECT)):
         bus.warn(f"{file} is the manifest; [{'.'.join(TABLE)}] in the {PYPROJECT} beside it is not read")
 
 
 def folder_of(site: Site) -> str:
-    """Return where a project's manifest wants its files, as a lock writes it: empty for the default.
+    """Return the folder of the view in a project's manifest, as a lock writes it: empty for the default.
 
     Raises:
         ModelpmError: The manifest cannot be used.
@@ -112,10 +112,10 @@ def folder_of(site: Site) -> str:
 
 
 def begin(folder: Path) -> Site:
-    """Write a manifest to begin with, in a folder that is made where it is missing.
+    """Write a first manifest, and make the folder if it is missing.
 
     Raises:
-        ModelpmError: Code ``exists``: the folder has one.
+        ModelpmError: Code ``exists``: the folder has a manifest.
         StoreError: The system refuses.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - as above
@@ -134,7 +134,7 @@ def read_state(site: Site, *, heal: bool) -> State:
 
     Args:
         site: The project.
-        heal: Whether a lock with conflict markers is repaired, instead of refused.
+        heal: Whether to repair a lock with conflict markers instead of refusing it.
 
     Raises:
         UsageError: One of them is damaged or of a newer version.

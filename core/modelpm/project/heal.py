@@ -48,8 +48,8 @@ class Healer:
 
     Attributes:
         resolver: Reads references and catalogs.
-        found: What the manifest wants.
-        doubt: What the merge says of it.
+        found: The model that the manifest wants.
+        doubt: What the merged text says of it.
     """
 
     resolver: Resolver
@@ -57,11 +57,11 @@ class Healer:
     doubt: Doubt
 
     def pins(self) -> list[Pin]:
-        """Return the pins that are left: one, or several where both sides changed the model differently."""
+        """Return the remaining pins: one, or several if both sides changed the model differently."""
         return sorted(self.doubt.pins(self._in), key=str)
 
     def pinned(self, pin: Pin) -> Candidate:
-        """Return what is wanted, at the release and revision of a pin."""
+        """Return the wanted model at the release and revision of a pin."""
         target = self.found.target
         if isinstance(target, Reference):
             there = self._parsed(pin.upstream)
@@ -76,14 +76,14 @@ class Healer:
         return replace(found, requirement=requirement)
 
     def block(self, pin: Pin) -> LockedModel | None:
-        """Return a side's block that has a pin, where one can be read."""
+        """Return the block of a side with this pin, if it can be parsed."""
         readable = [m for m in self.doubt.models if m.requirement == self.found.requirement]
         found = next((m for m in readable if pin in self._in(block_text(m))), None)
         return found or (self._alone(pin.digest) if pin.digest else None)
 
     @property
     def _locked_variant(self) -> str:
-        """The variant that the sides have locked, where they agree on it."""
+        """The variant that both sides have locked, if they agree."""
         found = set(_VARIANT.findall(self.doubt.text))
         return found.pop() if len(found) == 1 else ""
 
@@ -105,7 +105,7 @@ class Healer:
         return [r for uri in references(text) if (r := self._parsed(uri)) is not None and r.revision]
 
     def _alone(self, digest: str) -> LockedModel | None:
-        """Return the model, where it is the one file that its spec names and the digest proves what that is."""
+        """Return the model, if its spec names one file and the digest identifies the file."""
         text, requirement = self.doubt.text, self.found.requirement
         there = [uri for uri in references(text) if is_clearly_of(requirement.text, uri)]
         name = unquote(re.split("[?#]", there[0])[0]).rpartition("/")[2] if there else ""
@@ -117,7 +117,7 @@ class Healer:
         return LockedModel(self.found.name, requirement, files, upstream=there[0], format=format_of([file.path]))
 
     def _releases_in(self, target: FromCatalog, text: str, there: Sequence[Reference]) -> set[Pin]:
-        """Return the release that a block says, or those of which a text has every file that the catalog promises."""
+        """Return the release in a block, or the releases whose files are all in the text."""
         with suppress(ModelpmError):
             block = parse_block(text)
             said = self._parsed(block.upstream) if block.upstream else None
@@ -145,7 +145,7 @@ class Healer:
 
 
 def pins_of(resolver: Resolver, found: Candidate, said: Sequence[Doubt]) -> tuple[Healer, list[Pin]]:
-    """Return the pins in the first of several texts that has one, and who found them."""
+    """Return the pins in the first of several texts that has one, with their healer."""
     tried = [(healer, healer.pins()) for healer in (Healer(resolver, found, doubt) for doubt in said)]
     return next((pair for pair in tried if pair[1]), tried[0])
 

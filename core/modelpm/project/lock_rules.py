@@ -11,56 +11,56 @@ from modelpm.text.untrusted import printable
 
 SOURCE, DIR, LICENSE, ALLOW, SIGNATURE = "source", "dir", "license", "allow", "signature"
 LOCK_AGAIN = "`modelpm lock` beside models.toml locks it again from its spec; or take models.lock from version control"
-_PLACES = frozenset({"file", "pkg", "http", "https"})  # their references have no revision: all of it is the place
+_PLACES = frozenset({"file", "pkg", "http", "https"})  # their references have no revision: the whole text is the place
 _REVISION = re.compile(r"@(?!\.\.?(?:/|$))[^/@:?#]+(/|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Offence(Reason):
-    """One thing that a lock may not say.
+class Violation(Reason):
+    """A rule that a lock breaks.
 
     Attributes:
-        kind: ``source``, ``dir``, ``license``, ``signature``; or ``allow`` for a word that the manifest does not have.
-        hint: What to do about it.
+        kind: ``source``, ``dir``, ``license``, ``signature``; or ``allow`` for a word that the manifest lacks.
+        hint: The next step.
     """
 
     kind: str
     hint: str
 
 
-def offences(models: Iterable[LockedModel], manifest: Manifest | None) -> list[Offence]:
-    """Return what is wrong with locked models, their sources aside.
+def violations(models: Iterable[LockedModel], manifest: Manifest | None) -> list[Violation]:
+    """Return the rules that locked models break, except those about sources.
 
     Args:
-        models: What is locked, under the names of the manifest.
-        manifest: Whose word allows code; without one it is the lock's own, and the bytes are checked against that.
+        models: The locked models, under the names of the manifest.
+        manifest: Decides which code is allowed; without one, the bytes are checked against the lock's own ``allow``.
     """
     return [found for model in models for found in _of_model(model, manifest)]
 
 
-def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Offence]:
+def _of_model(model: LockedModel, manifest: Manifest | None) -> Iterator[Violation]:
     if manifest is not None and (words := set(model.allow) - manifest.words(model.name)):
         why = f"the lock allows {', '.join(map(printable, sorted(words)))}, and the manifest does not"
-        yield Offence(model.name, why, ALLOW, LOCK_AGAIN)
+        yield Violation(model.name, why, ALLOW, LOCK_AGAIN)
     if manifest is not None and manifest.rules.must_be_signed(model.name) and not model.signatures:
-        yield Offence(model.name, "the manifest requires a signature, and the lock has none", SIGNATURE, LOCK_AGAIN)
+        yield Violation(model.name, "the manifest requires a signature, and the lock has none", SIGNATURE, LOCK_AGAIN)
     if len(model.license) > MAX_LICENSE:
         why = f"its license has {len(model.license):,} characters; at most {MAX_LICENSE} are allowed"
-        yield Offence(model.name, why, LICENSE, LOCK_AGAIN)
+        yield Violation(model.name, why, LICENSE, LOCK_AGAIN)
 
 
 def is_clearly_of(spec: str, reference: str, path: str = "") -> bool:
-    """Whether a reference is in the place that a spec names, as far as the two texts tell.
+    """Whether the texts alone show that a reference is in the place that a spec names.
 
-    Only the scheme's source can tell that it is not: there are many ways to write one place.
+    Only the scheme's source can show the opposite, because one place can be written in many ways.
 
     Args:
         spec: A reference as a user writes it.
         reference: One as a lock has it.
-        path: The file of it that is meant; empty means the whole.
+        path: One file of it; empty means the whole.
     """
     scheme, _, rest = spec.partition("://")
-    if scheme.lower() in {"http", "https"}:  # where what follows a `#` is a digest
+    if scheme.lower() in {"http", "https"}:  # schemes in which a digest follows `#`
         spec, reference = spec.partition("#")[0], reference.partition("#")[0]
     place = spec.rstrip("/?")
     if reference in {place, f"{place}/{path}"}:

@@ -49,10 +49,10 @@ class Manifest:
     Attributes:
         models: Spec with options, by the project's own name.
         groups: Names of models, by group.
-        default_groups: Groups that are selected without being asked for.
+        default_groups: Groups that are always selected.
         dir: Folder of the view, relative to the project.
-        rules: What is allowed.
-        allow: What a model may hold that can run code, by name; see :meth:`words`.
+        rules: The rules of ``[settings]``.
+        allow: The kinds of code that a model may hold, by name; see :meth:`words`.
     """
 
     models: Mapping[str, Requirement] = field(default_factory=lambda: _EMPTY)
@@ -67,7 +67,7 @@ class Manifest:
         return tuple(sorted(group for group, names in self.groups.items() if name in names))
 
     def words(self, name: str) -> frozenset[str]:
-        """Return what a model may hold that can run code: by its own ``allow``, and by ``allow-formats``."""
+        """Return the kinds of code that a model may hold, from its own ``allow`` and ``allow-formats``."""
         return self.rules.words(self.allow.get(name, ()))
 
     def check(self, model: Model, paths: Iterable[str]) -> None:
@@ -89,7 +89,7 @@ class Manifest:
         )
 
     def check_formats(self, name: str, formats: Collection[str]) -> None:
-        """Hold the formats that a model's bytes are against the rules.
+        """Check the formats of a model's bytes against the rules.
 
         Args:
             name: Of the model.
@@ -175,7 +175,7 @@ def _requirement(table: Table, name: str) -> Requirement:
     if isinstance(table.values[name], Mapping):
         table.table(name).only(_MODEL_KEYS)
     requirement = Requirement.of_toml(table, name)
-    _ = requirement.spec  # a malformed one is refused with the place in the file
+    _ = requirement.spec  # a malformed value is refused with its place in the file
     return requirement
 
 

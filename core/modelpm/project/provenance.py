@@ -1,4 +1,4 @@
-"""Whether the sources that a lock names fit its specs: asked of the plugins and of the catalogs on this machine."""
+"""Check that the sources in a lock fit its specs, with the plugins and the catalogs on this machine."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,9 +18,9 @@ from modelpm.project.lock_rules import (
     LOCK_AGAIN,
     SIGNATURE,
     SOURCE,
-    Offence,
+    Violation,
     is_clearly_of,
-    offences,
+    violations,
 )
 from modelpm.project.manifest import DEFAULT_DIR, Manifest
 from modelpm.text.spec import CatalogSpec, UriSpec
@@ -32,14 +32,14 @@ if TYPE_CHECKING:  # start-up: what is clear from the texts needs no plugin
     from modelpm.catalog.drift import Drift
     from modelpm.plugins.registry import Registry
 
-_BUILT_IN = "core"  # our own catalog, which names public repositories and files of packages only
-_DIR = "name a folder that is not there yet in `dir` of [settings] in models.toml, then run `modelpm lock`"
+_BUILT_IN = "core"  # the built-in catalog names only public repositories and files of packages
+_DIR = "name a new folder in `dir` of [settings] in models.toml, then run `modelpm lock`"
 _POLICIES = {LICENSE: Code.POLICY, SIGNATURE: Code.UNSIGNED}
 _SHOWN = 200  # characters of a reference
 
 
 class Known(Protocol):
-    """Whom to ask; made when asked for, because most locks need neither."""
+    """Plugins and catalogs, made at their first use, because most locks need neither."""
 
     @property
     def registry(self) -> "Registry":
@@ -52,7 +52,7 @@ class Known(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Holds locked models against their specs.
+    """Checks locked models against their specs.
 
     Attributes:
         known: Plugins and catalogs.
@@ -60,27 +60,27 @@ class Judge:
 
     known: Known
 
-    def offences(self, models: Iterable[LockedModel], manifest: Manifest | None) -> list[Offence]:
-        """Return what is wrong with locked models, as far as manifest and lock tell; no catalog is opened.
+    def violations(self, models: Iterable[LockedModel], manifest: Manifest | None) -> list[Violation]:
+        """Return the rules that locked models break, from manifest and lock alone; open no catalog.
 
         Args:
-            models: What is locked, under the names of the manifest.
-            manifest: None if only the lock counts.
+            models: The locked models, under the names of the manifest.
+            manifest: The manifest; None if only the lock counts.
         """
         models = tuple(models)
-        found = offences(models, manifest)
+        found = violations(models, manifest)
         for model in models:
             strange = next(self._strange(model), None)
             if strange is not None:
                 why = f"its source {strange} does not belong to its spec {_shown(model.requirement.text)}"
-                found.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
+                found.append(Violation(model.name, why, SOURCE, LOCK_AGAIN))
         return found
 
-    def entries(self, models: Iterable[LockedModel]) -> tuple[list[Offence], list[str]]:
-        """Hold models of catalogs against their entries.
+    def entries(self, models: Iterable[LockedModel]) -> tuple[list[Violation], list[str]]:
+        """Check models of catalogs against their entries.
 
         Returns:
-            The sources that are refused; and, in words, what a catalog entry no longer names.
+            The refused sources; and a sentence for each file that its entry no longer names.
         """
         refused, moved = [], []
         for model in models:
@@ -89,14 +89,14 @@ class Judge:
                 for reference, certain in self._unnamed(model, spec):
                     why = f"its source {_shown(reference)} is not named by the catalog's entry of {model.model}"
                     if certain:
-                        refused.append(Offence(model.name, why, SOURCE, LOCK_AGAIN))
+                        refused.append(Violation(model.name, why, SOURCE, LOCK_AGAIN))
                     else:
-                        moved.append(f"{model.name}: {why}; `modelpm upgrade {model.name}` moves to what is")
-                    break  # one line a model
+                        moved.append(f"{model.name}: {why}; `modelpm upgrade {model.name}` moves to it")
+                    break  # one line per model
         return refused, moved
 
     def drifts(self, models: Iterable[LockedModel]) -> Iterator["Drift"]:
-        """Yield what the catalogs on this machine say of locked models by now."""
+        """Yield the drifts between locked models and the catalogs on this machine."""
         from modelpm.catalog.drift import drifts  # start-up, as above
 
         for model in models:
@@ -109,7 +109,7 @@ class Judge:
                 yield from drifts(entry, model)
 
     def drifted(self, models: Iterable[LockedModel], lock: str) -> list[str]:
-        """Return in words what the catalogs say of locked models by now, and refuse what they block.
+        """Return a sentence for each such drift, and refuse blocked releases.
 
         Raises:
             Denied: Code ``blocked``.
@@ -129,7 +129,7 @@ class Judge:
         return said
 
     def _strange(self, model: LockedModel) -> Iterator[str]:
-        """Yield the references of a model that are not in the place its spec names, each as a message shows it."""
+        """Yield the references of a model that are outside the place that its spec names, printable."""
         spec = model.requirement.spec
         for text, path in _references(model):
             if isinstance(spec, CatalogSpec):
@@ -140,7 +140,7 @@ class Judge:
 
     def _is_of(self, spec: UriSpec, text: str) -> bool:
         wanted, found = self._parsed(spec), self._parsed(text)
-        if wanted is None:  # no plugin here can read it, so none will fetch it either
+        if wanted is None:  # no installed plugin can read it, so none can fetch it
             return spec.scheme == text.partition("://")[0].lower()
         return found is not None and _is_within(found, wanted)
 
@@ -151,7 +151,7 @@ class Judge:
             return None
 
     def _unnamed(self, model: LockedModel, spec: CatalogSpec) -> Iterator[tuple[str, bool]]:
-        """Yield the references that the entry does not name, and whether that is not a mere change of the entry."""
+        """Yield the references that the entry does not name, and whether that is more than a change of the entry."""
         try:
             entry: Entry | None = self.known.catalogs.read(spec)[0]
         except ModelpmError:  # not on this machine
@@ -171,36 +171,36 @@ class Judge:
             yield text, is_private(text) or not self._uses(entry, text.partition("://")[0].lower())
 
     def _uses(self, entry: "Entry", scheme: str) -> bool:
-        """Whether a catalog uses a scheme; its other entries are read only where this one does not."""
+        """Whether a catalog uses a scheme; its other entries are read only if this entry does not use it."""
         if scheme in {text.partition("://")[0].lower() for text in entry.references()}:
             return True
         return any(scheme in card.schemes for card in self.known.catalogs.cards(entry.catalog))
 
 
-def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Offence]:
-    """Return the folders that a view may not have, because they are there and another user's.
+def foreign_folders(root: Path, named: Iterable[str], models: Iterable[LockedModel]) -> list[Violation]:
+    """Return the folders that a view may not use, because they exist and modelpm did not make them.
 
-    The default folder is exempt: no text chose it, and nothing in it that is not ours is replaced.
+    The default folder is exempt: no text chose it, and modelpm replaces nothing in it that it did not make.
 
     Args:
         root: The project.
-        named: What manifest and lock say; empty for the default.
-        models: What is locked.
+        named: The folders in manifest and lock; empty for the default.
+        models: The locked models.
     """
     models = tuple(models)
     return [
-        Offence("", f"its `dir` `{printable(name)}` is a folder that is there and that modelpm did not make", DIR, _DIR)
+        Violation("", f"its `dir` `{printable(name)}` is an existing folder that modelpm did not make", DIR, _DIR)
         for name in sorted({*named} - {"", DEFAULT_DIR})
         if is_foreign(root / name, models)
     ]
 
 
-def refuse(found: Iterable[Offence], lock: str) -> None:
-    """Raise what a lock may not say, if there is anything; what weighs most decides.
+def refuse(found: Iterable[Violation], lock: str) -> None:
+    """Raise an error for the rules that a lock breaks, if any; the most severe decides.
 
     Raises:
-        IntegrityError: Sources or folder are not what spec and manifest say.
-        Denied: A license is a text, or a signature is missing that the manifest requires.
+        IntegrityError: Sources or folder do not fit spec and manifest.
+        Denied: A license is too long, or a signature is missing that the manifest requires.
     """
     refused = sorted((o for o in found if o.kind != ALLOW), key=lambda o: o.kind in _POLICIES)
     if not refused:

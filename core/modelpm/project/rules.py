@@ -11,12 +11,12 @@ from modelpm.text.untrusted import printable
 
 @dataclass(frozen=True, slots=True)
 class SignatureRule:
-    """``require-signature``: which models must be signed, and whose signatures count.
+    """``require-signature``: the models that must be signed, and the signers whose signatures count.
 
     Attributes:
         keys: Files with a public key each, relative to the project.
         certificates: Files with certificates of authorities, relative to the project.
-        subjects: Names of which a signer's certificate must have one; empty if each name counts.
+        subjects: The signer's certificate must have one of these names; empty accepts every name.
         models: Names of the models; empty for all.
     """
 
@@ -49,21 +49,21 @@ class Rules:
         return self.signature is not None and (not self.signature.models or name in self.signature.models)
 
     def words(self, own: Collection[str] = ()) -> frozenset[str]:
-        """Return what a model may hold that can run code: by its own ``allow``, and by ``allow-formats``."""
+        """Return the kinds of code that a model may hold, from its own ``allow`` and ``allow-formats``."""
         listed = PICKLE in (format_.casefold() for format_ in self.formats)
         return frozenset({*own, PICKLE} if listed else own)
 
     def check(
         self, name: str, *, format_: str, license_: str, paths: Iterable[str], allow: Collection[str] = ()
     ) -> None:
-        """Check a model against the rules, as far as names tell its format; bytes tell more: :meth:`check_formats`.
+        """Check a model against the rules by the names of its files; :meth:`check_formats` checks the bytes.
 
         Args:
             name: Its name, for the message.
             format_: Its format, as the catalog says; empty if it does not say.
             license_: SPDX expression; empty if unknown.
             paths: Its files.
-            allow: What the manifest lets this model hold, whatever ``allow-formats`` lists.
+            allow: The kinds of code that the manifest allows this model, besides ``allow-formats``.
 
         Raises:
             Denied: Code ``policy``; names the rule.
@@ -76,11 +76,11 @@ class Rules:
             raise _refused(name, "allow-licenses", "license", license_, self.licenses)
 
     def check_formats(self, name: str, formats: Collection[str], allow: Collection[str] = ()) -> None:
-        """Hold the formats of a model's weights against ``allow-formats``.
+        """Check the formats of a model's weights against ``allow-formats``.
 
         Args:
             name: Its name, for the message.
-            formats: Those that its bytes are; none if no inspector recognizes them.
+            formats: The formats of its bytes; none if no inspector recognizes them.
             allow: As for :meth:`check`.
 
         Raises:
@@ -93,7 +93,7 @@ class Rules:
             raise _refused(name, "allow-formats", "format", min(found - admitted), self.formats)
 
     def check_digests(self, name: str, unpromised: Iterable[str]) -> None:
-        """Refuse files without a digest, where the rules require one.
+        """Refuse files without a promised digest, if the rules require one.
 
         Args:
             name: The model's name, for the message.
@@ -114,7 +114,7 @@ class Rules:
 
 
 def _allows(allowed: set[str], expression: str) -> bool:
-    """Whether an SPDX expression is met; with parentheses only where it is listed as it stands."""
+    """Whether the rules allow an SPDX expression; one with parentheses only if it is listed literally."""
     if expression in allowed:
         return True
     if "(" in expression:

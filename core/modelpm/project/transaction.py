@@ -19,8 +19,8 @@ class Commit:
     Attributes:
         manifest_text: The manifest's file; None leaves it alone.
         lock: The lock.
-        place: Models that should appear; their blobs are in the store.
-        drop: Names of models that should appear no more.
+        place: Models to link; their blobs are in the store.
+        drop: Names of models to remove from the view.
     """
 
     manifest_text: str | None
@@ -30,11 +30,11 @@ class Commit:
 
 
 def commit(environment: Environment, site: Site, before: State, after: Commit) -> set[str] | None:
-    """Make it so, or leave manifest and lock as they were.
+    """Apply the new state, or leave manifest and lock as they were.
 
     Returns:
-        The kinds of links that were made; None if another process changed manifest or lock since they were
-        read: nothing was done, and the caller plans again.
+        The kinds of links that were made. None if another process changed manifest or lock meanwhile: nothing was
+        done, and the caller plans again.
     """
     with environment.held():
         if environment.text() != before.lock_text or site.text() != before.manifest_text:
@@ -56,7 +56,7 @@ def commit(environment: Environment, site: Site, before: State, after: Commit) -
 
 
 def _undo(environment: Environment, site: Site, before: State, after: Commit) -> None:
-    """Undo everything, as far as possible; the caller reports the first failure."""
+    """Undo everything that can be undone; the caller reports the first failure."""
     if site.manifest is not None and before.manifest_text is not None:
         with contextlib.suppress(ModelpmError):
             if site.text() != before.manifest_text:

@@ -100,7 +100,7 @@ class Database:
             raise StoreError(
                 f"the queue {self.path} cannot be used: {error}",
                 code=Code.QUEUE_UNREADABLE,
-                hints=["if it is damaged, move the file away: what is installed does not depend on it"],
+                hints=["if it is damaged, move the file away: installed models do not depend on it"],
                 path=str(self.path),
             ) from error
 

@@ -1,4 +1,4 @@
-"""Wait for what cannot be interrupted: a plugin that waits for a server, a name that is looked up."""
+"""Wait for calls that cannot be interrupted: a plugin that waits for a server, a lookup of a name."""
 
 from collections.abc import Callable
 from threading import Event
@@ -7,15 +7,15 @@ from typing import TypeVar
 from modelpm.errors import Interrupted
 from modelpm.plugins.side_call import SideCall
 
-_INTERVAL = 0.1  # seconds between two looks
+_INTERVAL = 0.1  # seconds between two checks
 _T = TypeVar("_T")
 
 
 def unless(cancelled: Event, call: Callable[[], _T]) -> _T:
-    """Return what ``call`` returns; it runs on a thread of its own, which is left to itself once ``cancelled`` is set.
+    """Run ``call`` on its own thread and return its result; abandon the thread once ``cancelled`` is set.
 
     Raises:
-        Interrupted: It was.
+        Interrupted: ``cancelled`` was set.
         BaseException: As ``call`` raises.
     """
     if not cancelled.is_set():

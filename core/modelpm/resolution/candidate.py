@@ -1,4 +1,4 @@
-"""A candidate: what a requirement asks for, and its name; only catalogs on this machine were asked."""
+"""A candidate: the named target of a requirement, found without the network."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from modelpm.lockfile.requirement import Requirement
 
 @dataclass(frozen=True, slots=True)
 class FromCatalog:
-    """A spec that a catalog answers: what it chose."""
+    """The choice of a catalog for a spec."""
 
     entry: Entry
     release: Release
@@ -21,14 +21,14 @@ class FromCatalog:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A requirement whose name is known; only catalogs on this machine were asked for it.
+    """A requirement with a name, found without the network.
 
     Attributes:
         name: Its name in the environment.
-        requirement: What is written to the lock.
-        target: What the catalog chose, or the reference.
-        further: Longer default names, for where the name is taken; empty if the user chose it.
-        pin: The variant of a bare reference that is locked already.
+        requirement: The requirement for the lock.
+        target: The catalog's choice, or the reference.
+        further: Longer default names, if the name is taken; empty if the user chose it.
+        pin: The locked variant of a bare reference.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Candidate:
 
     @property
     def keys(self) -> tuple[Hashable, ...]:
-        """What it asks for, in the words of :meth:`keys_of`."""
+        """What it asks for, comparable with :meth:`keys_of`."""
         if not isinstance(self.target, FromCatalog):
             return (self.requirement,)
         chosen = self.target
@@ -47,18 +47,18 @@ class Candidate:
 
     @staticmethod
     def keys_of(model: LockedModel) -> tuple[Hashable, ...]:
-        """Return what a locked model answers: its requirement, and the choice of the catalog that made it."""
+        """Return the requests that a locked model meets: its requirement, and the catalog's choice."""
         asked = model.requirement
         if not model.catalog or asked.include or asked.exclude or asked.without:
             return (asked,)
         return asked, (model.catalog, model.id, model.release, model.variant)
 
     def is_met_by(self, model: LockedModel) -> bool:
-        """Whether a locked model is what this asks for: the same spec, or another that chooses the same."""
+        """Whether a locked model meets it: with the same spec, or with another spec for the same choice."""
         return not {*self.keys}.isdisjoint(self.keys_of(model))
 
     def keeping(self, old: LockedModel | None) -> "Candidate":
-        """Return it with the variant that is locked; what an earlier modelpm locked without one took every file."""
+        """Return it with the locked variant; a model that was locked without a variant has every file."""
         if old is None or isinstance(self.target, FromCatalog) or old.requirement != self.requirement:
             return self
         return replace(self, pin=old.variant or ALL)

@@ -25,8 +25,8 @@ from modelpm.inspection.layouts import (
 from modelpm.inspection.layouts.facts import facts_in, format_of_variant, roles_of
 from modelpm.inspection.layouts.layout import FOLDER
 from modelpm.inspection.layouts.sets import Known
+from modelpm.resolution.notes import choice_notes, code_warnings, file_warnings, join_line
 from modelpm.resolution.refusals import incomplete, no_such_file, refusal, some
-from modelpm.resolution.telling import join_line, said, said_of_code, said_of_files
 from modelpm.text.untrusted import check_paths, printable, shortened
 
 _UNREAD: Mapping[str, Facts] = MappingProxyType({})
@@ -35,16 +35,16 @@ _PROJECTOR = Role.PROJECTOR.value
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked for of a listing.
+    """The selection that a requirement asks for.
 
     Attributes:
-        what: The reference without what it selects, for messages.
+        what: The reference without its selection, for messages.
         file: A path or glob; empty means no choice by name.
-        variant: What stands behind the colon; empty means the recommended variant.
-        include: Globs of which one must match.
-        exclude: Globs of which none may match.
-        without: Roles that are left out: ``projector``.
-        pin: The variant that is locked: it stays the bare reference's while the repository has it.
+        variant: The text after the colon; empty means the recommended variant.
+        include: Globs; one must match.
+        exclude: Globs; none may match.
+        without: Roles to leave out: ``projector``.
+        pin: The locked variant, which a bare reference keeps while the repository has it.
     """
 
     what: str
@@ -57,23 +57,23 @@ class Asked:
 
     @property
     def is_literal(self) -> bool:
-        """Whether files are named one by one or by globs, so that no variant is chosen."""
+        """Whether it names files or globs, so that it chooses no variant."""
         return bool(self.file or (self.include and not self.variant))
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The selected files, and what they are.
+    """The selected files.
 
     Attributes:
         files: In the listing's order.
-        roles: What each file is for, by path.
+        roles: The role of each file, by path.
         variant: The name of the variant; empty if files were named.
         format: The format of the weights.
-        entry_point: What a program opens: a file, a folder, or ``.``.
-        notes: What was chosen and what was left out, for people.
-        warnings: What the user should know.
-        joined: Of each part of a file, by its path and in the order of the parts: the path of the whole file.
+        entry_point: The file or folder that a program opens; ``.`` for the whole folder.
+        notes: The choices, for people.
+        warnings: The warnings for the user.
+        joined: The path of the whole file for each part of a file, in the order of the parts.
     """
 
     files: tuple[RemoteFile, ...]
@@ -119,7 +119,7 @@ def select(files: Sequence[RemoteFile], asked: Asked, headers: Mapping[str, Fact
         raise NotFound(f"no file of {asked.what} matches", hints=[some([f.path for f in files])])
     layout = told(layout_of(left), headers)
     selected = _of_names(layout, left, asked) if asked.is_literal else _of_variant(layout, left, asked)
-    return replace(selected, warnings=(*selected.warnings, *said_of_code(file.path for file in selected.files)))
+    return replace(selected, warnings=(*selected.warnings, *code_warnings(file.path for file in selected.files)))
 
 
 def _left(files: Sequence[RemoteFile], asked: Asked) -> list[RemoteFile]:
@@ -153,7 +153,7 @@ def _of_variant(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Sel
         variant=decision.variant.lower(),
         format=format_of_variant(layout, variant.main if variant else ()) if whole is None else whole.format,
         entry_point=decision.entry_point if whole is None else whole.entry_point,
-        notes=() if asked.variant or asked.pin else said(asked.what, decision),
+        notes=() if asked.variant or asked.pin else choice_notes(asked.what, decision),
         warnings=tuple(warnings),
         joined=_joined(variant.main if variant else ()),
     )
@@ -171,7 +171,7 @@ def _joined(components: Sequence[Component]) -> dict[str, str]:
 
 
 def _added(layout: Layout, chosen: Chosen, asked: Asked) -> list[str]:
-    """Return what ``--include`` adds to a variant that has a name: companions, and no weights of other variants.
+    """Return the files that ``--include`` adds to a named variant: companions, and no weights of other variants.
 
     Raises:
         NotFound: No file matches.
@@ -203,7 +203,7 @@ def _of_names(layout: Layout, left: Sequence[RemoteFile], asked: Asked) -> Selec
         raise incomplete(asked.what, asked.file, found.missing, ())
     own = layout_of(found.files)
     facts = facts_in(own)
-    warnings = said_of_files(asked.what, found)
+    warnings = file_warnings(asked.what, found)
     if found.join:
         warnings = (*warnings, join_line([f.path for f in found.files if role_of(f.path).has_weights]))
     return Selection(
@@ -232,7 +232,7 @@ def _matches(path: str, patterns: Collection[str]) -> bool:
 
 
 def _harmless(documents: Sequence[str], taken: Sequence[str]) -> Sequence[str]:
-    """Return the documents whose names are not odd: nothing depends on them, so an odd one is left out."""
+    """Return the documents with safe names; the others are left out, because nothing depends on them."""
     first = {path.casefold(): path for path in reversed(documents)}
     own = [path for path in documents if first[path.casefold()] == path and _is_plain([path])]
     return own if _is_plain([*taken, *own]) else ()

@@ -13,17 +13,17 @@ from modelpm.resolution.choice import Asked, select
 from modelpm.resolution.resolve import ResolvedFile, ResolvedModel, license_of, listed_file
 from modelpm.text.untrusted import check_paths, shortened
 
-_LINES = 170  # bytes of a file's lines in a lock, besides its path and its sources
+_LINES = 170  # bytes of a file's lines in a lock, without its path and its sources
 
 
 def asked_of(reference: Reference, snapshot: Snapshot, requirement: Requirement, pin: str = "") -> Asked:
-    """Return what is asked for of a listing.
+    """Return the selection from a listing.
 
     Args:
-        reference: What was asked for.
+        reference: The requested reference.
         snapshot: Its listing.
         requirement: Has the options.
-        pin: The variant that is locked, where a bare reference was locked before.
+        pin: The locked variant of a bare reference, if any.
     """
     return Asked(
         str(replace(reference, file="", quantization="")),
@@ -45,19 +45,19 @@ def from_listing(
     pin: str = "",
     headers: Mapping[str, Facts] | None = None,
 ) -> ResolvedModel:
-    """Return the model a source lists.
+    """Return the model that a source lists.
 
     Args:
-        reference: What was asked for.
+        reference: The requested reference.
         snapshot: Its listing.
         name: The model's name.
-        requirement: What is written to the lock.
-        pin: The variant that is locked, where a bare reference was locked before.
-        headers: What headers say of the files, by path, where names say too little.
+        requirement: The requirement for the lock.
+        pin: The locked variant of a bare reference, if any.
+        headers: Facts from headers, by path, for files whose names tell too little.
 
     Raises:
         IntegrityError: A file name is hostile.
-        NotFound: Nothing matches what was asked for.
+        NotFound: Nothing matches.
         UsageError: A variant must be chosen.
     """
     asked = asked_of(reference, snapshot, requirement, pin)
@@ -83,20 +83,20 @@ def from_listing(
 
 
 def _with_parts(files: Sequence[ResolvedFile], joined: Mapping[str, str]) -> tuple[ResolvedFile, ...]:
-    """Return the files with the parts among them as what is joined, in the order of the parts."""
+    """Return the files, with the parts among them marked for joining, in the order of the parts."""
     parts = {file.path: replace(file, unpack=JOIN, into=joined[file.path]) for file in files if file.path in joined}
     return (*(file for file in files if file.path not in parts), *(parts[path] for path in joined))
 
 
 def _only_file(reference: Reference, snapshot: Snapshot) -> str:
-    """Return the file where a reference is that of one file, not of a folder or repository that holds one."""
+    """Return the file if the reference names one file, not a folder or repository that holds one."""
     only = snapshot.files[0] if len(snapshot.files) == 1 else None
     is_itself = only and only.reference and only.reference.path == reference.path.partition("#")[0]
     return only.path if only and is_itself else ""
 
 
 def _check_taken(paths: Sequence[str]) -> None:
-    """Judge the names of the files that are taken, and of no others.
+    """Check the names of the selected files, and of no others.
 
     Raises:
         IntegrityError: Code ``hostile_name``; says how to continue without the file.
@@ -109,12 +109,12 @@ def _check_taken(paths: Sequence[str]) -> None:
 
 
 def lock_size(files: Iterable[ResolvedFile]) -> int:
-    """Return about how many bytes files take in a lock."""
+    """Return the approximate bytes of files in a lock."""
     return sum(_LINES + len(file.path) + sum(map(len, file.sources)) for file in files)
 
 
 def _check_fits_a_lock(files: Sequence[ResolvedFile], what: str) -> None:
-    """Refuse what no lock could hold before any of it is downloaded.
+    """Refuse a model that no lock can hold, before any download.
 
     Raises:
         UsageError: Code ``too_many_files``.

@@ -21,13 +21,13 @@ from modelpm.transfer import Origin
 
 @dataclass(slots=True)
 class Listings:
-    """Each reference is resolved once a run, however often it is asked for. Thread-safe.
+    """Resolves each reference once per run. Thread-safe.
 
     Attributes:
         registry: The sources.
-        mirrors: URI prefixes and what to try instead; see :mod:`modelpm.network.mirrors`.
-        cancelled: Set from another thread, ends the waiting for an answer.
-        bus: Is told while a source is asked.
+        mirrors: URI prefixes, each with those to try instead; see :mod:`modelpm.network.mirrors`.
+        cancelled: Set it from another thread to end the wait for an answer.
+        bus: Gets a stage while a source is asked.
     """
 
     registry: Registry
@@ -53,21 +53,21 @@ class Listings:
             return self._snapshots[whole]
 
     def put(self, reference: Reference, snapshot: Snapshot) -> None:
-        """Remember a listing under the reference that pins it, too."""
+        """Keep a listing also under the reference that pins it."""
         with self._lock:
             self._snapshots[replace(reference, file="", quantization="")] = snapshot
 
     def forget(self, reference: Reference) -> None:
-        """Ask again the next time: a location of it has expired."""
+        """Forget a listing, because a location in it has expired."""
         with self._lock:
             self._snapshots.pop(replace(reference, file="", quantization=""), None)
 
 
 def addresses(listings: Listings, model: LockedModel, file: LockedFile) -> list[str]:
-    """Return where a locked file can be had by any program, best first, without signatures and credentials.
+    """Return the public addresses of a locked file, best first, without signatures and credentials.
 
     Raises:
-        ModelpmError: No source or mirror can say.
+        ModelpmError: No source or mirror knows one.
     """
     wanted = ResolvedFile(file.path, file.size, Digest("sha256", file.sha256), file.sources)
     labels = [origin.label for origin in locator(listings, ResolvedModel.of_locked(model), wanted)()]
@@ -75,9 +75,9 @@ def addresses(listings: Listings, model: LockedModel, file: LockedFile) -> list[
 
 
 def locator(listings: Listings, model: ResolvedModel, file: ResolvedFile) -> Callable[[], Sequence[Origin]]:
-    """Return a function that finds the places of one file, best first; each call asks again where it has to.
+    """Return a function that finds the locations of one file, best first; each call asks again if needed.
 
-    The function raises the first source's error where no source of the file can be reached.
+    The function raises the first source's error if no source of the file answers.
     """
     asked: list[str] = []
 
@@ -125,21 +125,21 @@ def _of_mirror(registry: Registry, file: ResolvedFile, uri: str, pieces: tuple[s
         reference = registry.reference(uri)
     except UsageError as error:
         raise UsageError(f"[mirrors] leads to what cannot be used: {error.message}", hints=error.hints) from error
-    source = registry.source(reference.scheme)  # so that no credential of the original's source goes there
+    source = registry.source(reference.scheme)  # so that it gets no credential of the original source
     locations = source.locate(reference, file.path)
     remote = RemoteFile(file.path, file.size, file.digest, locations, pieces=pieces)
     return [Origin(source, remote, location, redact_urls(location), mirror=True) for location in locations]
 
 
 def _listed_in(registry: Registry, model: ResolvedModel, file: ResolvedFile, text: str) -> Reference | None:
-    """Return the reference whose listing has the file, where that is the model's own."""
+    """Return the reference whose listing has the file, if it is the model's own."""
     if not model.upstream or text != f"{model.upstream.rstrip('/')}/{file.path}":
         return None
     return model.pinned or registry.reference(model.upstream)
 
 
 def _in_listing(snapshot: Snapshot, file: ResolvedFile, path: str) -> RemoteFile:
-    """Return the file that has a path in a listing, with what is known of it, which the listing must not contradict."""
+    """Return the file of a path in a listing, completed with the known facts, which the listing must not contradict."""
     found = file_in(snapshot, path)
     if found is None:
         raise NotFound(f"{snapshot.reference} has no file `{printable(path)}` any more")

@@ -1,4 +1,4 @@
-"""Default names of models: the shortest that is free; and what an environment has already, under any name. Pure."""
+"""Default names of models: the shortest free name; and the models of an environment under any name. Pure."""
 
 import hashlib
 from collections.abc import Hashable, Iterable
@@ -35,8 +35,8 @@ def default_names(texts: Iterable[str], whole: str) -> tuple[str, ...]:
     """Return names for these texts, the shortest first, and one that only the same model gets.
 
     Args:
-        texts: What a name is made of; the next longer one is for where the name is taken.
-        whole: What identifies the model, such as its spec.
+        texts: The texts to make names of, each longer than the one before.
+        whole: Identifies the model, such as its spec.
     """
     names = [to_model_name(text) for text in texts]
     digest = hashlib.sha256(whole.encode(errors="replace")).hexdigest()[:_DIGITS]
@@ -48,7 +48,7 @@ def _stem(name: str) -> str:
 
 
 class Names:
-    """The names of an environment, and what has them.
+    """The names of an environment, and their models.
 
     Args:
         models: What the environment holds.
@@ -63,9 +63,9 @@ class Names:
                 self._by_request.setdefault(key, []).append(model.name)
 
     def settle(self, found: Candidate) -> Candidate:
-        """Return a model under the name that it has here, else under its first default name that is free.
+        """Return a model under its name in this environment, else under its first free default name.
 
-        A name that the user chose stays, and that of another release of the same model: to move there is an upgrade.
+        A name that the user chose stays, and so does the name of another release of the model, which needs an upgrade.
         """
         if not found.further:
             return found
@@ -79,7 +79,7 @@ class Names:
         return replace(found, name=name, further=())
 
     def take(self, found: Candidate) -> None:
-        """Note that a name is given away."""
+        """Record that a name is taken."""
         self._taken[found.name] = found.target
         for key in found.keys:
             self._by_request.setdefault(key, []).append(found.name)

@@ -1,4 +1,4 @@
-"""The plan: the difference between what is wanted and what is there. Pure."""
+"""The plan: the difference between the wanted models and the store. Pure."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,19 +26,19 @@ class Plan:
     """The planned work, with sizes.
 
     Attributes:
-        steps: One a file, in the order of the models. A blob that two files share is fetched once.
+        steps: One per file, in the order of the models. A blob that two files share is fetched once.
     """
 
     steps: tuple[Step, ...]
 
     @property
     def download(self) -> int:
-        """Bytes to fetch, as far as sizes are known."""
+        """Bytes to fetch, of files with a known size."""
         return sum(s.file.size or 0 for s in self.steps if s.fetch)
 
     @property
     def unknown(self) -> int:
-        """How many files to fetch have no known size."""
+        """The number of files to fetch without a known size."""
         return sum(1 for s in self.steps if s.fetch and s.file.size is None)
 
     def of(self, model: str) -> "Plan":
@@ -50,8 +50,8 @@ def make_plan(models: Sequence[ResolvedModel], present: Collection[str]) -> Plan
     """Decide what to fetch.
 
     Args:
-        models: What is wanted.
-        present: sha256 of the blobs that the store has.
+        models: The wanted models.
+        present: SHA-256 of the blobs that the store has.
     """
     steps = []
     coming = set(present)
@@ -66,7 +66,7 @@ def make_plan(models: Sequence[ResolvedModel], present: Collection[str]) -> Plan
 
 
 def needed_archives(model: ResolvedModel, present: Collection[str]) -> list[ResolvedFile]:
-    """Return the archives that must be unpacked: a member of theirs is missing, or none is known yet."""
+    """Return the archives to unpack: those with a missing member, or without known members."""
     return [
         archive
         for archive in model.archives
@@ -75,6 +75,6 @@ def needed_archives(model: ResolvedModel, present: Collection[str]) -> list[Reso
 
 
 def plan_learning(model: ResolvedModel, also: Collection[str] = ()) -> Plan:
-    """Decide to fetch only what no source promises, in order to learn it; and some files whose bytes must be read."""
+    """Plan to fetch only files without a promised digest, to learn it, and some files whose bytes must be read."""
     unknown = {*also, *(archive.path for archive in needed_archives(model, ()))}
     return Plan(tuple(Step(model.name, f, fetch=not f.is_pinned or f.path in unknown) for f in model.files))

@@ -1,4 +1,4 @@
-"""What a listing does not give, as errors: what there is instead, in words that work as a spec."""
+"""The errors of a listing that lacks something; their hints are specs that work."""
 
 import re
 from collections.abc import Sequence
@@ -9,17 +9,17 @@ from modelpm.inspection.layouts import Chosen, Incomplete, NoWeights, Question, 
 from modelpm.text.suggest import did_you_mean, suggest
 from modelpm.text.untrusted import printable, shortened
 
-_FEW = 8  # names in a hint: what fits two lines
+_FEW = 8  # names in a hint: they fit on two lines
 _LONG = 200  # characters of each
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # a name that can stand behind a colon
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # a name that can follow a colon
 
 
 def refusal(decision: Question | Incomplete | Unknown | NoWeights, what: str) -> ModelpmError:
-    """Return the error of what could not be chosen.
+    """Return the error for a choice that is not possible.
 
     Args:
-        decision: Why.
-        what: The reference without what it selects.
+        decision: The reason.
+        what: The reference without its selection.
     """
     if isinstance(decision, Question):
         return _question(decision, what)
@@ -34,9 +34,9 @@ def incomplete(what: str, name: str, missing: Sequence[str], others: Sequence[Va
     """Return the error of a set that lacks files."""
     shown = "; ".join(shortened(lack, _LONG) for lack in missing[:_FEW])
     more = f" and {len(missing) - _FEW} more" if len(missing) > _FEW else ""
-    hints = [f"what is complete: {', '.join(spelled(what, v) for v in others[:_FEW])}"] if others else []
+    hints = [f"complete: {', '.join(spelled(what, v) for v in others[:_FEW])}"] if others else []
     return NotFound(
-        f"{what}: `{shortened(name, _LONG)}` is not complete; what is missing: {shown}{more}",
+        f"{what}: `{shortened(name, _LONG)}` is not complete; missing: {shown}{more}",
         code=Code.SHARD_MISSING,
         hints=[*hints, "tell the publisher, or look for another copy of the model"],
     )

@@ -15,17 +15,17 @@ from modelpm.text.untrusted import check_paths, shortened
 
 @dataclass(frozen=True, slots=True)
 class ResolvedFile:
-    """One file as far as it is known before its bytes are here.
+    """One file before its download, with what is known of it.
 
     Attributes:
         path: Relative POSIX path, checked.
         size: Bytes, or None if only the download can tell.
-        digest: What the bytes must have; sha256 where it is known, else what the source knows, or None.
+        digest: The digest that the bytes must have: SHA-256 if known, else the source's digest, or None.
         sources: References, in order of preference.
-        remote: What the listing said, where there was one.
-        role: What it is for, e.g. ``weights``.
-        unpack: Of an archive: its kind; it is fetched for its members only.
-        into: Of an archive that is a part of a file: the path of the whole file.
+        remote: The file in the listing, if there was one.
+        role: Its role, e.g. ``weights``.
+        unpack: The kind of an archive, which is fetched for its members only.
+        into: The path of the whole file, for an archive that is a part of a file.
     """
 
     path: str
@@ -39,21 +39,21 @@ class ResolvedFile:
 
     @property
     def archive(self) -> str:
-        """The path of the archive that it comes from; empty if it is fetched by itself."""
+        """The path of the archive that it comes from; empty if it is fetched directly."""
         return archive_of(self.sources)
 
     @property
     def sha256(self) -> str | None:
-        """The content's identity, where it is known."""
+        """The SHA-256 of its content, if known."""
         return self.digest.hex if self.digest and self.digest.algorithm == "sha256" else None
 
     def has_own_sources(self, upstream: str) -> bool:
-        """Tell whether its sources are others than its path at the model's upstream."""
+        """Whether its sources differ from its path at the model's upstream."""
         return self.sources not in ((), (_under(upstream, self.path),))
 
     @property
     def is_pinned(self) -> bool:
-        """Whether its content is known before it is here."""
+        """Whether its content is known before the download."""
         return self.sha256 is not None and self.size is not None
 
 
@@ -63,7 +63,7 @@ class Found:
 
     Attributes:
         text: The source as the catalog writes it.
-        snapshot: Its listing, or None if none was needed or none could be had.
+        snapshot: Its listing, or None if none was needed or the source failed.
         remote: The file in it.
         is_fixed: Whether the catalog pins the source to one revision, so that its listing never changes.
     """
@@ -76,13 +76,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedModel(Model):
-    """One model, chosen; its files may lack size or digest.
+    """One model with its chosen files, which may lack size or digest.
 
     Attributes:
-        files: The files that will be there.
-        pinned: The listing's reference, from which files without sources of their own are fetched.
-        warnings: What the user should know: deprecation, a variant that is gone.
-        notes: What was chosen and what was left out.
+        files: The chosen files.
+        pinned: The listing's reference, the source of files without their own sources.
+        warnings: The warnings for the user: deprecation, a missing variant.
+        notes: The choices, for people.
     """
 
     files: tuple[ResolvedFile, ...]
@@ -92,7 +92,7 @@ class ResolvedModel(Model):
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the content of every file is known before it is here."""
+        """Whether the content of every file is known before the download."""
         return all(file.is_pinned for file in self.files) and all(map(self.members, self.archives))
 
     @property
@@ -101,13 +101,13 @@ class ResolvedModel(Model):
         return tuple(file for file in self.files if file.unpack)
 
     def members(self, archive: ResolvedFile) -> tuple[ResolvedFile, ...]:
-        """Return the files that come out of an archive, as far as they are known."""
+        """Return the known members of an archive."""
         return tuple(f for f in self.files if f.archive and (f.archive == archive.path or f.path == archive.into))
 
     @property
     def size(self) -> int | None:
         """Bytes of all files; None if one is not known."""
-        packed = {a.path for a in self.archives if self.members(a)}  # what is unpacked counts instead
+        packed = {a.path for a in self.archives if self.members(a)}  # the unpacked files count instead
         sizes = [file.size for file in self.files if file.path not in packed]
         return None if None in sizes else sum(size or 0 for size in sizes)
 
@@ -115,8 +115,8 @@ class ResolvedModel(Model):
         """Return the locked model.
 
         Args:
-            learned: sha256 and size by path, of every file that was fetched or found in the store.
-            members: The files that came out of archives, if they were not known before.
+            learned: SHA-256 and size, by path, of every file that was fetched or found in the store.
+            members: The unpacked files, if they were not known before.
         """
         files, archives = list(members), list[LockedArchive]()
         for file in self.files:
@@ -136,7 +136,7 @@ class ResolvedModel(Model):
         return LockedModel(files=tuple(files), archives=tuple(archives), **facts)
 
     def completing(self, old: LockedModel) -> LockedModel:
-        """Return a locked model of the same files, with what an earlier modelpm did not write down."""
+        """Return a locked model of the same files, completed with keys that an earlier modelpm did not write."""
         roles = {file.path: file.role for file in self.files}
         files = tuple(replace(file, role=roles.get(file.path, file.role)) for file in old.files)
         return replace(
@@ -151,7 +151,7 @@ class ResolvedModel(Model):
 
     @classmethod
     def of_locked(cls, model: LockedModel) -> "ResolvedModel":
-        """Return what fetches a locked model again."""
+        """Return the model that fetches a locked model again."""
         files = tuple(
             ResolvedFile(f.path, f.size, Digest("sha256", f.sha256), f.sources, role=f.role) for f in model.files
         )
@@ -165,7 +165,7 @@ class ResolvedModel(Model):
 def from_catalog(
     entry: Entry, release: Release, variant: Variant, *, name: str, requirement: Requirement
 ) -> ResolvedModel:
-    """Return the model a catalog describes, as far as the catalog knows it."""
+    """Return the model of a catalog, with what the catalog knows."""
     check_paths(f.path for f in variant.files)
     license_, warned = license_of(entry.license, entry.name)
     wanted = [f for f in variant.files if (f.role or role_of(f.path)) not in requirement.without] or variant.files
@@ -188,14 +188,14 @@ def from_catalog(
 def of_entry(
     listed: ResolvedModel, entry: Entry, release: Release, variant: Variant, *, requirement: Requirement
 ) -> ResolvedModel:
-    """Return what an upstream lists as the variant of an entry that names no files itself.
+    """Return the variant of an entry without files, from its upstream's listing.
 
     Args:
-        listed: What the entry's globs and its upstream's reference choose of the listing.
-        entry: Whose license goes before the listing's.
+        listed: The files that the entry's globs and its upstream's reference choose.
+        entry: The entry, whose license wins over the listing's.
         release: The release.
         variant: The variant.
-        requirement: What is written to the lock.
+        requirement: The requirement for the lock.
     """
     license_, warned = license_of(entry.license, entry.name)
     return replace(
@@ -213,13 +213,13 @@ def of_entry(
 
 
 def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> ResolvedModel:
-    """Fill what a catalog left open from its upstream's listing, and compare the listing with what it did say.
+    """Complete a catalog's model from its upstream's listing, and compare the two.
 
     Args:
-        model: What the catalog says.
+        model: The model from the catalog.
         snapshot: The listing.
-        is_fixed: Whether the catalog pins the upstream: if it does, a contradiction is a broken promise; where it
-            does not, the upstream moved on, which is said, and only the bytes that the catalog promises are taken.
+        is_fixed: Whether the catalog pins the upstream. If so, a contradiction is an error. If not, the upstream has
+            moved on, which is a warning, and only the bytes that the catalog promises are accepted.
 
     Raises:
         IntegrityError: They contradict each other, and the upstream is pinned.
@@ -257,14 +257,14 @@ def complete(model: ResolvedModel, snapshot: Snapshot, *, is_fixed: bool) -> Res
 
 
 def complete_file(model: ResolvedModel, file: ResolvedFile, found: Sequence[Found]) -> ResolvedModel:
-    """Fill what a catalog left open of a file with sources of its own, and compare their listings with what it said.
+    """Complete a catalog's file that has its own sources, and compare it with their listings.
 
-    The first source that says something decides: one that has other bytes is left out, or, where the catalog itself
-    promised the bytes, kept as it is written, for it may have them again.
+    The first source that knows the file decides. A source with other bytes is left out or, if the catalog itself
+    promised the bytes, kept as it is written, because it may have them again.
 
     Args:
         model: Has the file.
-        file: What is known of it.
+        file: The file from the catalog.
         found: What each of its sources says, in order of preference.
 
     Raises:
@@ -294,7 +294,7 @@ def complete_file(model: ResolvedModel, file: ResolvedFile, found: Sequence[Foun
 
 
 def file_in(snapshot: Snapshot, path: str) -> RemoteFile | None:
-    """Return the file of that path; the only one of a listing has whatever path is asked for."""
+    """Return the file of that path; the only file of a listing fits every path."""
     found = next((f for f in snapshot.files if f.path == path), None)
     return snapshot.files[0] if found is None and len(snapshot.files) == 1 else found
 
@@ -305,14 +305,14 @@ def _learned(file: ResolvedFile, remote: RemoteFile) -> ResolvedFile:
 
 
 def judged(model: ResolvedModel) -> ResolvedModel:
-    """Return a model of a catalog with what its files' names say: what each is for, and what a program opens."""
+    """Return a catalog's model with the roles and the entry point that the names of its files tell."""
     facts = facts_of([RemoteFile(f.path, f.size, None, ()) for f in model.files])
     files = tuple(replace(f, role=f.role or str(facts.roles[f.path])) for f in model.files)
     return replace(model, files=files, entry_point=facts.entry_point)
 
 
 def license_of(text: str, where: str) -> tuple[str, tuple[str, ...]]:
-    """Return the license for the lock, and a warning where it is too long: cut, it would be another license."""
+    """Return the license for the lock, and a warning if it is too long: cut, it would be another license."""
     if len(text) <= MAX_LICENSE:
         return text, ()
     why = f"the license of {where} counts as unknown: it has {len(text):,} characters, more than {MAX_LICENSE}"
@@ -326,7 +326,7 @@ def _of_catalog(file: CatalogFile, upstream: str) -> ResolvedFile:
 
 
 def listed_file(file: RemoteFile, snapshot: Snapshot) -> ResolvedFile:
-    """Return a file of a listing, as far as that knows it."""
+    """Return a file of a listing."""
     return ResolvedFile(file.path, file.size, file.digest, (reference_in(snapshot, file),), file)
 
 
@@ -349,7 +349,7 @@ class Contradiction:
 
 
 def contradiction(file: ResolvedFile, remote: RemoteFile) -> Contradiction | None:
-    """Return in what a listing contradicts what is known of a file; None if it does not."""
+    """Return the contradiction between a listing and the known facts of a file; None if there is none."""
     theirs = remote.digest
     if file.digest and theirs and file.digest.algorithm == theirs.algorithm and file.digest != theirs:
         return Contradiction("digest", str(file.digest), str(theirs))

@@ -32,7 +32,7 @@ from modelpm.resolution.resolve import (
 from modelpm.text.spec import CatalogSpec
 from modelpm.text.untrusted import check_model_name, printable
 
-# Why one source cannot be asked while another may be: it is away or refuses, has no such file, or no plugin serves it.
+# Failures after which another source may work: it is away or refuses, lacks the file, or no plugin serves it.
 _FEW = 8  # branches in a hint
 _FAILURES = (Unavailable, Denied, NotFound, UsageError, PluginError, StoreError)
 
@@ -42,9 +42,9 @@ class Resolver:
     """Turns specs into wanted models.
 
     Attributes:
-        catalogs: Where names are looked up.
-        listings: Where sources are asked, once a run each.
-        inspection: Reads headers, where names do not tell variants apart.
+        catalogs: Look up names.
+        listings: Ask sources, each once per run.
+        inspection: Reads headers, if names do not tell variants apart.
     """
 
     catalogs: Catalogs
@@ -56,7 +56,7 @@ class Resolver:
 
         Raises:
             UsageError: The spec or the name is malformed, or no plugin serves its scheme.
-            NotFound: No catalog has it, or not that release or variant.
+            NotFound: No catalog has it, or the catalog lacks the release or variant.
             Denied: Its catalog has blocked it.
         """
         if name is not None:
@@ -72,11 +72,11 @@ class Resolver:
         return Candidate(names[0], requirement.asking(spec), reference, names[1:])
 
     def resolve(self, found: Candidate, *, allow: Sequence[str] = ()) -> ResolvedModel:
-        """Return the wanted model, after asking its source where the catalog does not say all.
+        """Return the wanted model; ask its source for what the catalog does not tell.
 
         Args:
-            found: What is wanted.
-            allow: What it may hold that can run code; its bytes are checked against that once they are here.
+            found: The candidate.
+            allow: The kinds of code that it may hold; the inspection checks its bytes later.
 
         Raises:
             ModelpmError: As :func:`modelpm.resolution.resolve.from_listing` and the source say.
@@ -112,7 +112,7 @@ class Resolver:
         return from_listing(reference, snapshot, name=name, requirement=requirement, pin=pin, headers=headers)
 
     def headers(self, snapshot: Snapshot, asked: Asked) -> dict[str, Facts]:
-        """Return what headers say of the files of a listing, by path, where names say too little to choose."""
+        """Return the facts from headers of a listing's files, by path, if names tell too little to choose."""
         files = unclear(snapshot.files, asked)
         if not files:
             return {}
@@ -120,7 +120,7 @@ class Resolver:
             return unless(self.listings.cancelled, lambda: self._read(snapshot, files))
 
     def _read(self, snapshot: Snapshot, files: Sequence[RemoteFile]) -> dict[str, Facts]:
-        """Return what all these headers say; where one cannot be read, the others need not be."""
+        """Return the facts of all these headers; stop if one cannot be read."""
         source = self.listings.registry.source(snapshot.reference.scheme)
         reader, found = self.inspection.headers(BRIEF), dict[str, Facts]()
         for file in files:
@@ -151,7 +151,7 @@ class Resolver:
         return of_entry(listed, chosen.entry, chosen.release, variant, requirement=found.requirement)
 
     def _with_upstream(self, model: ResolvedModel) -> ResolvedModel:
-        """Ask the upstream; one that cannot be asked is passed over where every file has sources of its own."""
+        """Ask the upstream; ignore its failure if every file has its own sources."""
         reference = self.listings.registry.reference(model.upstream)
         try:
             snapshot = self._listed(reference)
@@ -162,10 +162,10 @@ class Resolver:
         return complete(model, snapshot, is_fixed=_is_fixed(reference, snapshot))
 
     def _asked(self, file: ResolvedFile) -> list[Found]:
-        """Ask each source of a file that is not pinned, or that may know what the catalog does not say.
+        """Ask each source of a file that is not pinned, or that may know what the catalog does not tell.
 
         Raises:
-            ModelpmError: The first source's failure, where none could be asked and the file's bytes are not known.
+            ModelpmError: The first source's failure, if all failed and the file's digest is unknown.
         """
         found, errors = [], []
         for text in file.sources:
@@ -196,7 +196,7 @@ class Resolver:
         return snapshot
 
     def _needs_listing(self, model: ResolvedModel) -> bool:
-        """Whether the catalog leaves something open: sizes, digests, or the revision of a source that has them."""
+        """Whether the catalog lacks sizes, digests, or the revision of a source that has them."""
         if not model.upstream:
             return False
         if not model.is_pinned:
@@ -207,5 +207,5 @@ class Resolver:
 
 
 def _is_fixed(reference: Reference, snapshot: Snapshot) -> bool:
-    """Tell whether a reference names a revision that never changes: it stands for itself."""
+    """Whether a reference names a revision that never changes."""
     return reference.revision is not None and reference.revision == snapshot.reference.revision

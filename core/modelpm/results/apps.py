@@ -11,9 +11,9 @@ class App:
     Attributes:
         app: Its name on the command line.
         title: Its name for people.
-        found: Whether its folder is there.
-        dir: The folder in which it keeps models, or would; None if this machine has no place for it.
-        models: The models that are linked there.
+        found: Whether its folder exists.
+        dir: The folder in which it keeps models, or would keep them; None if unknown on this machine.
+        models: The models that are linked in it.
     """
 
     app: str
@@ -25,15 +25,15 @@ class App:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What was adopted of a program.
+    """The models that modelpm adopted from a program.
 
     Attributes:
         app: Its name on the command line.
         dir: Its folder.
-        files: How many files of models it has.
-        bytes: Their bytes.
-        saved: Bytes of them that store and program share.
-        copied: Bytes of them that are new in the store, besides.
+        files: The number of its model files.
+        bytes: The size of these files.
+        saved: Bytes that the store and the program share.
+        copied: Bytes that the store has as a copy.
     """
 
     app: str

@@ -12,12 +12,12 @@ class CatalogRow:
     Attributes:
         name: Its name here.
         title: Its own title, or empty.
-        models: How many it has, as far as this machine knows.
+        models: The number of its models, in the copy of this machine.
         origin: Its folder or address, or the plugin that ships it.
         guarantee: ``signed``, ``pinned``, ``https``, ``git``, ``local`` or ``plugin``.
-        trusted: Whether it answers names that do not say the catalog.
+        trusted: Whether it answers short names.
         age: When the copy of a remote catalog was last the newest; empty if there is none.
-        state: ``updated`` or ``unchanged``, where it was asked for.
+        state: ``updated`` or ``unchanged``, after an update.
     """
 
     name: str
@@ -32,13 +32,13 @@ class CatalogRow:
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """An entry that was made for a catalog.
+    """A new entry for a catalog.
 
     Attributes:
         id: Of the model.
         toml: The entry.
-        path: Where it was written; None for nowhere.
-        warnings: What went wrong without stopping it.
+        path: The file; None if it was not written.
+        warnings: The warnings.
     """
 
     id: str
@@ -49,13 +49,13 @@ class NewEntry:
 
 @dataclass(frozen=True, slots=True)
 class ImportedModel:
-    """What became of a model of a gallery.
+    """The import of one model of a gallery.
 
     Attributes:
-        name: As the gallery has it.
+        name: Its name in the gallery.
         id: Its id in the catalog; empty if it has none.
         reason: Why it was left out; empty if it was imported.
-        findings: What `catalog audit` says of its entry, remarks aside.
+        findings: The findings of ``catalog audit`` for its entry, without remarks.
     """
 
     name: str
@@ -71,10 +71,10 @@ class Published:
     Attributes:
         version: Of the newest timestamp.
         root: SHA-256 of the first root of trust, which clients pin.
-        root_file: Where that root is.
+        root_file: The file of that root.
         index: SHA-256 of the index.
-        until: When the first signature runs out.
-        warnings: What must be done soon.
+        until: When the first signature expires.
+        warnings: What the publisher must do soon.
     """
 
     version: int
@@ -90,19 +90,19 @@ class Found:
     """A model that a search found.
 
     Attributes:
-        id: Its id in the catalog; of a source's search, what follows the scheme.
+        id: Its id in the catalog; for a source's search, the text after the scheme.
         catalog: The catalog, or empty if a source found it.
-        spec: What installs it.
-        title: For humans.
+        spec: The spec that installs it.
+        title: Its title.
         license: SPDX expression, or empty.
         tasks: E.g. ``chat``.
-        variants: The names of all, the recommended one first.
-        variant: The one that fits what was asked for best; empty if unknown.
+        variants: The names of its variants, the recommended one first.
+        variant: The variant that fits the search best; empty if unknown.
         bytes: Its size, or None if unknown.
         installed: Whether some variant of it is installed.
-        downloads: How often it was downloaded lately, or None if unknown.
+        downloads: Recent downloads, or None if unknown.
         description: One or two sentences, or empty.
-        deprecated: Whether it should not be used any more.
+        deprecated: Whether its publisher advises against it.
     """
 
     id: str

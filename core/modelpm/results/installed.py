@@ -1,4 +1,4 @@
-"""An installed model; a module of its own, because verbs that only read need no other result."""
+"""An installed model, in its own module because verbs that only read need no other result."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,17 +13,17 @@ class InstalledModel:
 
     Attributes:
         name: Its name in the environment.
-        model: The catalog's full name, or the spec it came from.
+        model: The catalog's full name, or the spec that installed it.
         release: Version, empty if there is none.
         variant: Variant or quantization, empty if there is none.
         format: gguf, safetensors, onnx, …
         license: SPDX identifier, empty if unknown.
         bytes: Size of all files.
         digest: ``m1:…``, the identity that no mirror changes.
-        source: The pinned reference it is fetched from.
+        source: The pinned reference that it comes from.
         environment: ``user`` or ``project``.
-        path: What a program is given: the file that it opens, the first of several shards, else the folder.
-        entry_point: The same in the model's folder; ``.`` for the folder.
+        path: The path to give to a program: the file that it opens, the first of several shards, else the folder.
+        entry_point: The same, relative to the model's folder; ``.`` for the folder.
         folder: The folder of its files.
         files: Every file.
     """

@@ -1,4 +1,4 @@
-"""The result of a push; a module of its own, because no other verb needs it."""
+"""The result of a push, in its own module because no other verb needs it."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ class Pushed:
 
     Attributes:
         name: The model's name; empty if several models were pushed as one.
-        reference: Where they are now.
-        digest: ``sha256:…`` of what the reference names; ``REFERENCE@DIGEST`` pins it.
+        reference: The reference that names them now.
+        digest: The ``sha256:…`` that the reference names; ``REFERENCE@DIGEST`` pins it.
         bytes: Size of all files.
         uploaded: Bytes that were sent.
     """

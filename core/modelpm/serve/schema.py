@@ -80,7 +80,7 @@ class Variant(BaseModel):
     format: str
     bytes: int | None
     recommended: bool
-    fits: bool | None = Field(description="Whether it fits the memory of this machine; null where that is unknown.")
+    fits: bool | None = Field(description="Whether it fits the memory of this machine; null if unknown.")
     installed: bool
 
 

@@ -1,7 +1,7 @@
 """The store: blobs by digest, shared by every environment of the user; the only way to its folder.
 
-A blob is immutable and named by the SHA-256 of its bytes, so everything can be interrupted at any point and two of
-anything can run at once: what is in place is right, and what is not in place is not there.
+A blob is immutable and named by the SHA-256 of its bytes, so every operation can be interrupted at any point and can
+run twice at once: a blob is in place and right, or it is not in place.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # start-up: who only reads the lock pays for none of it
 __all__ = ["Store"]
 
 KEEP_UNSEEN = 90 * 86_400.0  # seconds
-_MOVES = 16  # that are followed at once; a longer chain was written to lead modelpm in circles
+_MOVES = 16  # moves to follow at once; a longer chain was written to lead modelpm in circles
 
 
 class Store:
@@ -38,11 +38,11 @@ class Store:
 
     Attributes:
         root: Absolute path of the folder.
-        layout: Where things are in it.
-        known: What is known of files without reading them.
+        layout: The paths in it.
+        known: The facts of files that were hashed once.
         caches: Hugging Face caches.
-        keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
-        bus: Is told what takes long.
+        keep_unseen: Seconds to keep the blobs of a root after it was last seen.
+        bus: Gets the stages.
         locks_work: Whether locks keep other processes out; known after :meth:`open`. If not, downloads are not shared.
     """
 
@@ -56,15 +56,15 @@ class Store:
         keep_unseen: float = KEEP_UNSEEN,
         bus: Bus | None = None,
     ) -> None:
-        """Name the folders; touches nothing.
+        """Name the folders; read and write nothing.
 
         Args:
-            root: The store's own.
-            tiers: Stores of others, whose blobs are used and never written.
-            caches: Hugging Face caches, from which blobs are taken rather than downloaded.
-            notes: Where this user keeps what was found out about files of others; None keeps it for this run.
-            keep_unseen: Seconds for which what a root needs is kept after that root was last seen.
-            bus: Is told what takes long.
+            root: The store's own folder.
+            tiers: Read-only stores of other users, whose blobs are used.
+            caches: Hugging Face caches, whose files are copied instead of downloaded.
+            notes: The user's folder for facts about other users' files; None keeps them for this run.
+            keep_unseen: Seconds to keep the blobs of a root after it was last seen.
+            bus: Gets the stages.
         """
         self.root = root.absolute()
         self.layout = Layout(self.root)
@@ -76,11 +76,11 @@ class Store:
         self.locks_work = True
         self._opening = threading.Lock()
         self._opened = False
-        self._seen = False  # whether it was here once
+        self._seen = False  # whether it existed before
 
     @cached_property
     def tiers(self) -> tuple[Layout, ...]:
-        """Stores of others, in order of preference."""
+        """Read-only stores of other users, in order of preference."""
         layouts = (Layout(other.absolute()) for other in self._others)
         return tuple(layout for layout in layouts if layout != self.layout)
 
@@ -91,7 +91,7 @@ class Store:
         return Linker(self.bus)
 
     def open(self) -> None:
-        """Make the folder ready to be changed, once; verbs that only read don't need it.
+        """Make the folder ready for changes, once; read-only verbs do not need it.
 
         Raises:
             UsageError: A newer modelpm made the folder, or VERSION is not a number.
@@ -113,13 +113,13 @@ class Store:
             self._opened = True
 
     def look(self) -> None:
-        """Follow the store to where another process moved it since this object first looked for it.
+        """Follow the store if another process moved it after this object first read its marker.
 
-        A store that was moved earlier was named by mistake; :meth:`open` says so.
+        A store that moved earlier was named by mistake; :meth:`open` raises for it.
         """
         from modelpm.store import version
 
-        with contextlib.suppress(StoreError):  # what cannot be read is reported when it is used
+        with contextlib.suppress(StoreError):  # a later use reports what cannot be read
             for _ in range(_MOVES):
                 went = version.destination(self.layout)
                 self._seen = self._seen or went is None
@@ -128,15 +128,15 @@ class Store:
                 self.follow(went)
 
     def follow(self, root: Path) -> None:
-        """Be the store in another folder from now on: for all who hold this object, the one here was moved there."""
+        """Use another folder from now on, for every holder of this object, because the store moved there."""
         with self._opening:
             self.root = root.absolute()
             self.layout = Layout(self.root)
-            self.__dict__.pop("tiers", None)  # they leave out this one
+            self.__dict__.pop("tiers", None)  # without this one
             self._opened = False
 
     def blob(self, sha256: str) -> Path:
-        """Return where a blob is, in this store or in another that it searches, or where it would be.
+        """Return the path of a blob, in this store or in one of its tiers, or the path that it would have.
 
         Raises:
             IntegrityError: Not 64 lower-case hexadecimal digits.
@@ -144,8 +144,8 @@ class Store:
         return Path(self._place(sha256).path)
 
     def _place(self, sha256: str) -> Place:
-        """Return the file that stands for a blob: ours, or the first of a tier, or where ours would be."""
-        place = blobs.own(self.layout, sha256)
+        """Return the place of a blob: in this store, else in the first tier that has it, else its future place."""
+        place = blobs.own_place(self.layout, sha256)
         if not self._others or os.path.lexists(place.path):
             return place
         return next((other for other, _ in self._in_tiers(sha256)), place)
@@ -156,22 +156,22 @@ class Store:
         return in_tiers(self.tiers, sha256)
 
     def facts(self, sha256: str) -> os.stat_result | None:
-        """Return what the system says of the file of a blob, wherever it is; None if there is none."""
+        """Return the file status of a blob, in this store or a tier; None if there is none."""
         try:
             return os.stat(self.layout.blob_name(sha256))  # noqa: PTH116 - asked for every file of every sync
         except OSError:
             return next((facts for _, facts in self._in_tiers(sha256)), None) if self._others else None
 
     def has(self, sha256: str, size: int, *, exact: bool = False) -> bool:
-        """Whether a blob is there and looks as it did when it was last known to be good; hashes nothing.
+        """Whether a blob exists and looks as it did when it was last known to be good; hash nothing.
 
         Args:
             sha256: Its name.
             size: Bytes it must have.
-            exact: Whether its ctime must be the recorded one, too: only then it may get a new link without being
-                hashed. Any link and any rename, an edit too, changes the ctime.
+            exact: Whether its ctime must also be the recorded one; only then may it get a new link without a hash. Any
+                link, rename or edit changes the ctime.
         """
-        place = blobs.own(self.layout, sha256)
+        place = blobs.own_place(self.layout, sha256)
         if self.known.is_good(place, blobs.look(place.path), size, exact=exact):
             return True
         tiers = self._in_tiers(sha256) if self._others else ()
@@ -180,12 +180,12 @@ class Store:
     def check(
         self, sha256: str, size: int, *, quick: bool = False, step: Callable[[int], None] | None = None
     ) -> str | None:
-        """Say what is wrong with a blob; None if it is good.
+        """Return the problem of a blob; None if it is good.
 
         Args:
             sha256: Its name.
             size: Bytes it must have.
-            quick: Whether a blob that :meth:`has` knows is believed; any other is hashed.
+            quick: Whether to trust a blob that :meth:`has` knows; any other is hashed.
             step: Called with the count of bytes after each read; may raise to stop.
         """
         place = self._place(sha256)
@@ -193,19 +193,19 @@ class Store:
         return problem if problem is None or place.own else f"{place.path}: {problem}"
 
     def renaming(self, sha256: str) -> AbstractContextManager[None]:
-        """Keep what is known of a blob exact while the block removes one of the names of its file."""
+        """Keep the record of a blob exact while the block removes one of the names of its file."""
         return self.known.renaming(self._place(sha256))
 
     def adopt(self, path: Path, sha256: str, *, step: Callable[[int], None] | None = None) -> bool:
-        """Make a file of another user's a blob, if its bytes are what is wanted: a clone, a link or a copy of it.
+        """Store a file from outside as a blob, if it has the wanted bytes: as a clone, a link or a copy.
 
         Args:
-            path: The file; it is neither moved nor changed.
-            sha256: What its bytes should be.
+            path: The file; it is not moved or changed.
+            sha256: The wanted digest.
             step: Called with the count of bytes after each read; may raise to stop.
 
         Returns:
-            Whether they were.
+            Whether it had the bytes.
 
         Raises:
             StoreError: The system refuses.
@@ -215,12 +215,12 @@ class Store:
     def take(
         self, path: Path, *, only: str = "", share: bool = False, step: Callable[[int], None] | None = None
     ) -> str:
-        """Make a file of another user's a blob, whatever is in it; as :meth:`adopt`.
+        """Store a file from outside as a blob, with any bytes; as :meth:`adopt`.
 
         Args:
-            path: The file; it is neither moved nor changed.
-            only: Where it is given, the one sha256 that is wanted.
-            share: Whether a file of this user may be made read-only, to be the blob as well.
+            path: The file; it is not moved or changed.
+            only: The only SHA-256 to accept, if given.
+            share: Whether a file of this user may become read-only and be shared with the store.
             step: As in :meth:`adopt`.
 
         Returns: The sha256 of its bytes.
@@ -231,14 +231,14 @@ class Store:
         return take(self.known, self.layout, self._linker, path, only, step, share=share)
 
     def receive(self, chunks: Iterable[bytes], sha256: str = "") -> tuple[str, int]:
-        """Make a stream a blob; return sha256 and size, or raise an IntegrityError where its name is another."""
+        """Store a stream as a blob; return SHA-256 and size, or raise an IntegrityError if the digest differs."""
         from modelpm.store.blobs.receive import receive
 
         self.open()
         return receive(self.known, self.layout, chunks, sha256)
 
     def seed(self, sha256: str, size: int) -> int:
-        """Make the bytes of a damaged blob the beginning of a download, which then fetches only what is wrong.
+        """Start a partial download with the bytes of a damaged blob, so that it fetches only the damaged parts.
 
         The caller holds the lock of that name, and the lock is real.
 
@@ -247,7 +247,7 @@ class Store:
             size: Bytes it should have.
 
         Returns:
-            How many bytes can be built upon.
+            How many bytes are usable.
 
         Raises:
             StoreError: The system refuses, or the disk lacks space for both.
@@ -258,33 +258,33 @@ class Store:
         return seed.seed(self.layout, self.partial(sha256), sha256, size)
 
     def doubt(self, sha256: str) -> None:
-        """Mark a blob so that every quick check finds it damaged, until its bytes are found good."""
+        """Mark a blob so that every quick check finds it damaged, until a hash proves it good."""
         self.open()
         self.known.doubt(self._place(sha256))
 
     def commit(self, data: Path, sha256: str, *, prefixes: Sequence[str] = ()) -> Path:
-        """Make a file whose bytes were verified a blob: durably, and read-only.
+        """Store a verified file as a blob: durably, and read-only.
 
         Args:
             data: The file, inside the store; it is moved.
-            sha256: What its bytes were found to be.
+            sha256: Its verified digest.
             prefixes: SHA-256 (hexadecimal) of its first 16 MiB, first 32 MiB and so on, for cheap repair.
 
         Returns:
-            Where it is now.
+            The path of the blob.
 
         Raises:
-            StoreError: The system refuses; nothing wrong is in place.
+            StoreError: The system refuses; no wrong blob is in place.
         """
         self.open()
         return blobs.commit(self.known, self.layout, data, sha256, prefixes)
 
     def freed(self, sha256: str, going: Iterable[os.stat_result] = ()) -> int:
-        """Return the bytes that :meth:`remove` would free on the disk, once some names of files were gone."""
+        """Return the bytes that :meth:`remove` would free on the disk, after some names of files are removed."""
         return blobs.freed(self.layout, sha256, going)
 
     def remove(self, sha256: str) -> int:
-        """Take a blob out; return the bytes this frees on the disk, 0 if a view holds the same file."""
+        """Remove a blob; return the bytes that this frees on the disk, 0 if a view holds the same file."""
         self.open()
         return blobs.remove(self.layout, sha256)
 
@@ -293,7 +293,7 @@ class Store:
         return blobs.listing(self.layout)
 
     def quarantine(self, data: Path, wanted: str, got: str) -> Path:
-        """Set bytes aside that are not what was promised; returns where they are.
+        """Move bytes with a wrong digest into quarantine; return their path.
 
         Args:
             data: The file, inside the store; it is moved.
@@ -306,7 +306,7 @@ class Store:
     def partial(self, key: str) -> Path:
         """Return the folder of a partial download, which may not exist yet.
 
-        Where another user of this store, whose files are closed to us, has begun it, that is a folder of our own.
+        If another user of this store began it in a folder that we cannot access, this user gets a separate folder.
 
         Raises:
             IntegrityError: The key is not 64 lower-case hexadecimal digits.
@@ -353,13 +353,13 @@ class Store:
             return
         told = waits.Waiting(self.bus, name, about, self.partial(name) if is_sha256(name) else None, size)
         with told.told_of(locks.hold(path, shared=shared, timeout=timeout, waiting=waiting or told)) as held:
-            if name == "store":  # while we waited it may have gone elsewhere
+            if name == "store":  # the store may have moved during the wait
                 version.check(self.layout)
             yield held
 
     @contextmanager
     def lease(self, digests: Iterable[str]) -> Iterator[None]:
-        """Keep blobs, there or to come, from being freed while the block runs, also where locks don't work."""
+        """Keep blobs, now or later, from being freed while the block runs, even if locks do not work."""
         from modelpm.store.gc import leases
 
         self.open()
@@ -369,17 +369,17 @@ class Store:
     def link(
         self, sha256: str, target: Path, mode: str = "auto", *, below: Path | None = None, durable: bool = True
     ) -> str:
-        """Make a blob appear under a name, atomically, never through a symlink.
+        """Link a blob to a name, atomically, never through a symlink.
 
-        A file or link that has the name is replaced: whether it may be is for the caller to know.
+        An existing file or link of that name is replaced: the caller decides whether it may be.
 
         Args:
-            sha256: A blob that is there. It is hashed unless nothing happened to it since it was.
+            sha256: An existing blob. It is hashed unless nothing happened to it since its last hash.
             target: The name.
             mode: ``auto``, or one of ``reflink``, ``hardlink``, ``symlink``, ``copy``.
-            below: Where trust begins: missing folders between it and the target are made, and none may be a symlink.
-                Without it the target's own folder is trusted, and made where it is missing.
-            durable: Whether the name is synced; where many are made in a folder, the caller syncs that once.
+            below: The trusted folder: missing folders between it and the target are made, and none may be a symlink.
+                Without it, the target's own folder is trusted, and made if it is missing.
+            durable: Whether to sync the name; a caller that makes many names in a folder syncs the folder once.
 
         Returns:
             The kind of link it became.
@@ -394,7 +394,7 @@ class Store:
             raise StoreError(f"cannot link {target}: the store has no blob {sha256}", path=str(target))
         blobs.prove(self.known, place, facts, target)
         disk.make_folder(target.parent, below=below or target.parent)
-        # A second name would be a change of another user's file.
+        # A second name would change another user's file.
         without = () if place.own else ("hardlink",)
         with self.known.renaming(place):
             return self._linker.link(Path(place.path), target, mode, without=without, durable=durable)

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 _HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/(?P<rest>.+)", re.IGNORECASE | re.DOTALL)
 _PAGE = re.compile(
     r"(?P<kind>datasets/)?(?P<repo>[^/:]+(?:/[^/:]+)?)"
-    r"(?:/(?:resolve|blob|tree|raw)/(?P<revision>[^/:]+)(?P<file>/[^:]+)?)?(?::(?P<variant>[^/:]+))?/?"
+    r"(?:/(?:resolve|blob|tree|raw|blame|commits?)/(?P<revision>[^/:]+)(?P<file>/[^:]+)?)?(?::(?P<variant>[^/:]+))?/?"
 )
 # Words in the place of an owner, on the Hub's own pages.
 _NO_OWNERS = re.compile(

@@ -28,6 +28,7 @@ def full_spec(text: str, endpoint: str, catalogs: Collection[str]) -> str:
     Raises:
         UsageError: It is the bare name of a file that is here.
     """
+    text = text.strip()  # as it is pasted
     if found := hub_spec(text, endpoint):
         return found
     if hub := _HUB.fullmatch(text):

@@ -118,9 +118,11 @@ def _meant(text: str) -> list[str]:
     owner, _, rest = text.partition("/")
     if "==" in text:
         name, _, release = text.partition("==")
-        return [f"a release stands behind @: {printable(name)}@{printable(release)}", _GRAMMAR]
+        return [f"a release follows @: {printable(name)}@{printable(release)}", _GRAMMAR]
     if rest and "/" in rest and re.fullmatch(r"[\w-]+(?:\.[\w-]+)+", owner):
         return [f"an address begins with its scheme: https://{printable(text)}", _GRAMMAR]
+    if turned := re.fullmatch(r"([\w.-]+/[\w.-]+):([\w.-]+)@([\w.-]+)", text):
+        return [f"the variant stands last: hf://{turned[1]}@{turned[3]}:{turned[2]}", _GRAMMAR]
     if rest and re.fullmatch(r"[\w.-]+", owner):
         return [f"a repository of the Hugging Face Hub is written hf://{printable(text)}", _GRAMMAR]
     return [_GRAMMAR]

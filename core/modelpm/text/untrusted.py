@@ -92,7 +92,7 @@ def check_model_name(name: str) -> None:
     if not MODEL_ID.fullmatch(name) or broken:
         raise UsageError(
             f"`{shortened(name)}` cannot be the name of a model" + (f": {broken}" if broken else ""),
-            hints=[f"names are {ID_RULE}; choose with --as NAME"],
+            hints=[f"names are {ID_RULE}"],
         )
 
 

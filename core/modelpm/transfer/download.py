@@ -4,7 +4,7 @@ import hashlib
 import os
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelpm.api.types import Status
 from modelpm.errors import Code, IntegrityError, Interrupted, ModelpmError, StoreError
@@ -15,9 +15,7 @@ from modelpm.store.partials.journal import Header
 from modelpm.store.partials.partial import Partial, progress
 from modelpm.store.partials.ranges import END, Ranges
 from modelpm.text.human import binary_size, number_of
-from modelpm.transfer.comparison import Comparison
 from modelpm.transfer.context import RunContext
-from modelpm.transfer.copier import Copier
 from modelpm.transfer.file_state import FileState
 from modelpm.transfer.hash_follower import HashFollower
 from modelpm.transfer.hashing import Digests
@@ -25,6 +23,10 @@ from modelpm.transfer.model import Fetch, Fetched
 from modelpm.transfer.recovery import Recovery
 from modelpm.transfer.validators import Restart
 from modelpm.transfer.worker import Worker
+
+if TYPE_CHECKING:  # start-up: few files have an older version
+    from modelpm.transfer.comparison import Comparison
+    from modelpm.transfer.copier import Copier
 
 _LOOK = 0.5  # seconds between two looks at what another process has downloaded: each reads its whole journal
 _RESTART = 1.0  # seconds that connections get to end before the bytes of another version are dropped
@@ -51,8 +53,8 @@ class Download:
     _recovery: Recovery | None = None
     _partial: Partial | None = None
     _file: FileState | None = None
-    _comparison: Comparison | None = None
-    _copier: Copier | None = None
+    _comparison: "Comparison | None" = None
+    _copier: "Copier | None" = None
     _received: int = 0
     _elsewhere: int = 0  # bytes that another process has downloaded
     _waited: bool = False  # for another process, or thread, that downloaded the same file
@@ -212,6 +214,8 @@ class Download:
             origin = recovery.origins.choose().origin
         except ModelpmError:  # the download says it
             return
+        from modelpm.transfer.comparison import Comparison
+
         self._emit("file.compare")
         comparison = self._comparison = Comparison(origin, fetch.size, self.context, engine.inspection.inspectors)
         comparison.compare(fetch.older, partial)
@@ -252,7 +256,7 @@ class Download:
             spans = comparison.unlike() if comparison is not None and not everything else ()
             ranges = [(0, END)] if everything else [(span.start, span.stop) for span in spans]
             if dropped := sum(partial.drop_copied(*each) for each in ranges):
-                reason = f"{binary_size(dropped)} of an older file may not be the same; they are fetched, too"
+                reason = f"{binary_size(dropped)} of an older file may not be the same; they are fetched again"
                 self._emit("file.retry", reason=reason, code=Code.DIGEST_MISMATCH, attempt=0, retries=0, wait=0.0)
                 digests = self._complete(partial, worker)
         return digests
@@ -283,6 +287,8 @@ class Download:
         self._file, self.status = file, Status.DOWNLOADING
         self.context.scheduler.add_file(file)
         if comparison is not None and comparison.spans:
+            from modelpm.transfer.copier import Copier
+
             self._copier = Copier(file, comparison, worker.recovery, self.context)
         try:
             return self._follow(file, worker.recovery)

@@ -8,7 +8,7 @@ import pytest
 
 from modelpm.disk import machine
 from modelpm.inspection.fit import Machine, fits
-from modelpm.results.report import Fits
+from modelpm.results.details import Fits
 
 GIB = 1 << 30
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc and cgroups")

@@ -6,6 +6,7 @@ import gzip
 import io
 import lzma
 import pickle
+import pickletools
 import random
 import struct
 import sys
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 
 from modelpm.api.cursor import Memory
 from modelpm.api.inspection import Danger
-from modelpm_formats import pickles
+from modelpm_formats import pickle_judge, pickles
 from modelpm_formats.budget import Budget
 from modelpm_formats.pickle_judge import judge
 from tests.support.scaling import LINEAR, exponent
@@ -266,6 +267,14 @@ def test_an_honest_pickle_is_a_pickle_in_every_wrapping(wrapping: str) -> None:
 )
 def test_bytes_that_are_not_a_pickle_are_no_danger(data: bytes) -> None:
     assert danger(data) == Danger.NONE
+
+
+def test_a_pickle_can_begin_with_the_opcodes_and_with_nothing_else() -> None:
+    assert {ord(opcode.code) for opcode in pickletools.opcodes} == pickles.OPCODES
+    for first in set(range(256)) - pickles.OPCODES:
+        head = bytes([first]) + b"cos\nsystem\n(S'x'\ntR."
+        assert not pickle_judge.looks_like_pickle(head)
+        assert not pickle_judge.may_be_pickle(head, Budget())
 
 
 def test_torchscript_and_handlers_are_code() -> None:

@@ -15,7 +15,7 @@ _NEEDS = "reading a gallery needs PyYAML, which is not installed"
 
 
 def entries_in(data: bytes, origin: str) -> list[Mapping[str, Any]]:
-    """Return the models of a gallery as they stand there; what is no table counts as a model without a name.
+    """Return the models of a gallery as they stand there; what is not a table counts as a model without a name.
 
     Args:
         data: The file.

@@ -28,7 +28,7 @@ class Server(HttpSource):
         Args:
             url: Where the document is.
             before: The state of the copy.
-            hints: What to do where there is no such document.
+            hints: What to do if the document does not exist.
 
         Raises:
             UsageError: Code ``not_a_catalog``: no such document.

@@ -14,7 +14,7 @@ from modelpm.cli.verbs import verb
 @verb("add", "modelpm add qwen3-8b --as chat", "modelpm add hf://acme/style-lora@v3 --group gpu")
 @click.argument("specs", metavar="SPEC...", nargs=-1, required=True, shell_complete=catalog_names)
 @options.named
-@click.option("--group", metavar="GROUP", help="Put it into GROUP: synced where that group is wanted.")
+@click.option("--group", metavar="GROUP", help="Add it to GROUP, which `sync --group GROUP` selects.")
 @options.include
 @options.exclude
 @options.allow_pickle

@@ -33,7 +33,11 @@ def command(session: Session, /, *, app: str, **given: Any) -> Outcome:
     notes += [change_line(change, binary_size(change.bytes)) for change in of_action(report, "install")]
     notes += [line((f"{change.name} is already installed", "dim")) for change in of_action(report, "reuse")]
     if not report.dry_run:
-        copied = f"; {binary_size(found.copied)} copied to the store, which --hardlink shares" if found.copied else ""
+        copied = (
+            f"; {binary_size(found.copied)} copied to the store; --hardlink would have shared them"
+            if found.copied
+            else ""
+        )
         notes.append(line((f"saved {binary_size(found.saved)} of disk{copied}", "dim")))
     return Outcome(
         notes=notes,

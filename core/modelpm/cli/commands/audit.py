@@ -35,7 +35,13 @@ def command(ctx: click.Context) -> Outcome | None:
 
 @command.verb("show", "Show the last records.", "modelpm audit show --limit 50")
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, the last ones."
+    "-n",
+    "--limit",
+    metavar="N",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    help="How many, the last ones.",
 )
 def show(session: Session, *, limit: int) -> Outcome:
     """Read the log back."""

@@ -27,7 +27,7 @@ catalog_sign.register(command)
 catalog_write.register(command)
 
 
-@command.verb("list", "List the catalogs, the first to be asked first.", "modelpm catalog list")
+@command.verb("list", "List the catalogs in the order in which modelpm asks them.", "modelpm catalog list")
 def list_(session: Session) -> Outcome:
     """Count what each has; nothing is asked for, and a catalog that cannot be read is a warning."""
     with session.manager() as manager:
@@ -56,7 +56,7 @@ def show(session: Session, *, name: str) -> Outcome:
 
 @command.verb(
     "add",
-    "Use another catalog: a folder, a URL, a git repository or a gallery.",
+    "Use another catalog: a folder, URL, git repository or gallery.",
     "modelpm catalog add mine ~/models/catalog",
     "modelpm catalog add acme https://models.example.org --root root.json",
     "modelpm catalog add team git@git.example.org:catalog.git",
@@ -80,7 +80,7 @@ def add(session: Session, *, name: str, place: str, root: str | None, trust: boo
 
 @command.verb(
     "update",
-    "Ask catalogs elsewhere for what is new, now.",
+    "Refresh remote catalogs now.",
     "modelpm catalog update",
     "modelpm catalog update acme",
 )
@@ -90,11 +90,11 @@ def update(session: Session, *, names: tuple[str, ...]) -> Outcome:
     with session.manager() as manager:
         result = manager.catalog_list.update(names)
     lines = [line(f"{r.name}: {r.state}, {count(r.models, 'model')}") for r in result.rows]
-    nothing = [] if lines or result.errors else [line(("no catalog is elsewhere", "dim"))]
+    nothing = [] if lines or result.errors else [line(("no catalog is remote", "dim"))]
     return Outcome(notes=lines or nothing, items=_rows(result.rows), errors=result.errors, warnings=result.warnings)
 
 
-@command.verb("remove", "Use a catalog no more; installed models stay.", "modelpm catalog remove acme")
+@command.verb("remove", "Remove a catalog; its installed models stay.", "modelpm catalog remove acme")
 @click.argument("name", shell_complete=catalogs)
 def remove(session: Session, *, name: str) -> Outcome:
     """Take it out of config.toml, with its copy."""

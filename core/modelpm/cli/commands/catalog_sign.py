@@ -1,5 +1,6 @@
 """``modelpm catalog init``, ``sign`` and ``refresh``: for who publishes a catalog."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -34,11 +35,13 @@ def register(command: Group) -> None:
         """Say what users need, and what a daily job does."""
         with session.manager() as manager:
             made = manager.catalog_list.begin(folder, keys)
+        place = Path(folder).absolute()  # a daily job does not start in this folder
+        kept = Path(keys).absolute() if keys else place.with_name(f"{place.name}-keys")
         return _outcome(
             made,
             line(f"Give your users {made.root_file} (sha256 {made.root}) by another way than the catalog's server"),
             line("Keep root.pem and targets.pem offline; a daily job needs timestamp.pem and snapshot.pem:"),
-            line(f"  0 5 * * * modelpm catalog refresh {folder} --keys {keys or f'{folder}-keys'}"),
+            line(f"  0 5 * * * modelpm catalog refresh {place} --keys {kept}"),
         )
 
     @command.verb(
@@ -65,7 +68,7 @@ def register(command: Group) -> None:
 
     @command.verb(
         "refresh",
-        "Sign again that nothing is newer: for a daily job.",
+        "Renew the short-lived signatures, in a daily job.",
         "modelpm catalog refresh ./catalog --keys ~/catalog-keys",
     )
     @_DIR

@@ -19,7 +19,7 @@ command = group(
 
 @command.verb(
     "list",
-    "List all settings, or a part of them, and where each comes from.",
+    "List all settings, or a part of them, and the origin of each value.",
     "modelpm config list",
     "modelpm config list network",
     "modelpm config list audit",

@@ -18,7 +18,7 @@ _STYLES = {"ok": "added", "warn": "warning", "fail": "error"}
 
 
 @verb("doctor", "modelpm doctor", "modelpm doctor --fix", "modelpm doctor --offline")
-@click.option("--fix", is_flag=True, help="Do what is safe.")
+@click.option("--fix", is_flag=True, help="Apply the safe fixes.")
 def command(session: Session, *, fix: bool) -> Outcome:
     """One line a check."""
     with session.manager() as manager:

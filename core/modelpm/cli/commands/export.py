@@ -50,7 +50,7 @@ class Size(click.ParamType):  # type: ignore[type-arg] # generic in newer Click 
     help="Write lock and blobs to FILE, or into DIR, for `modelpm import`.",
     shell_complete=files,
 )
-@click.option("--split", type=Size(), help="Cut what is larger than that, like 4G, into parts.")
+@click.option("--split", type=Size(), help="Cut a larger bundle into parts of this size, like 4G.")
 def command(
     session: Session, *, format_: str | None, output: str | None, bundle: str | None, split: int | None
 ) -> Outcome:

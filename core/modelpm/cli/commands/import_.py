@@ -39,7 +39,7 @@ def command(session: Session, /, *, source: str, **given: Any) -> Outcome:
         result = manager.import_(source, project=project, **given)
     notes = _told(result, session.elapsed)
     if project is not None and not result.dry_run:
-        notes.append(line(("`modelpm sync --frozen --offline` puts what is locked in place", "dim")))
+        notes.append(line(("`modelpm sync --frozen --offline` links the locked models", "dim")))
     return Outcome(
         notes=notes,
         items=plain(result.rows),

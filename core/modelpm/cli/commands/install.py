@@ -39,7 +39,8 @@ def command(session: Session, /, *, specs: tuple[str, ...], folder: str | None, 
     """Install every spec; if one fails, the others are still finished."""
     with session.manager() as manager:
         report = manager.install(session.meant(manager, specs), dir=folder, **given)
-        news = newer(session, manager, changed=bool(of_action(report, "install")) and not report.dry_run)
+        made = [] if report.dry_run else [change.name for change in of_action(report, "install")]
+        news = newer(session, manager, changed=bool(made), skip=made)
     return Outcome(
         notes=_planned(report) if report.dry_run else [*_done(report, session.elapsed), *news],
         changes=[change_row(change) for change in report.changes],

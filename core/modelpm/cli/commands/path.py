@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # start-up
 @click.argument("file", required=False, shell_complete=files_of_model)
 @click.option("--dir", "folder", is_flag=True, help="Print the folder, whatever is in it.")
 @click.option("--role", metavar="ROLE", default="", help="Print the file of that role: projector, vae, draft, …")
-@click.option("--ensure", is_flag=True, help="Install it first, where it is not.")
+@click.option("--ensure", is_flag=True, help="Install it first if it is missing.")
 def command(session: Session, *, name: str, file: str | None, folder: bool, role: str, ensure: bool) -> Outcome:
     """Print one line: the file that a program opens, the first of several shards, or the folder."""
     with session.manager() as manager:

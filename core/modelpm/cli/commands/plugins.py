@@ -40,7 +40,7 @@ def command(ctx: click.Context) -> Outcome | None:
 
 @command.verb(
     "check",
-    "Try every plugin, or those of a name, and say what is wrong.",
+    "Check every plugin, or those of a name.",
     "modelpm plugins check",
     "modelpm plugins check modelpm-acme",
     "modelpm plugins check source.acme",
@@ -52,7 +52,7 @@ def check(session: Session, *, names: tuple[str, ...]) -> Outcome:
 
     with session.manager() as manager:
         registry = manager.registry
-        states = extensions.named(dict(registry.states()), names)
+        states = extensions.plugins_named(dict(registry.states()), names)
         usable = [entry for entry, state in states.items() if state in _IMPORTABLE]
         checked = {c.entry: c for c in extensions.check(registry, usable)}
         written = {entry for entry in usable if registry.context(entry.kind, entry.name).settings}

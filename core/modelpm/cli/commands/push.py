@@ -30,7 +30,8 @@ def command(session: Session, *, target: str, names: tuple[str, ...], whole: boo
         project = session.needed_project(manager) if whole else session.project(manager)
         result = manager.push(target, names, project=project)
     (row,) = result.rows
-    sent = f"{binary_size(row.uploaded)} of {binary_size(row.bytes)} sent" if row.uploaded else "everything was there"
+    of_all = "" if row.uploaded >= row.bytes else f" of {binary_size(row.bytes)}"  # manifests are sent besides
+    sent = f"{binary_size(row.uploaded)}{of_all} sent" if row.uploaded else "everything was there"
     return Outcome(
         lines=[line(f"{row.reference}@{row.digest}")],
         notes=[line(f"Pushed {row.reference} in {duration(session.elapsed)}: {sent}")],

@@ -40,7 +40,7 @@ def add(session: Session, *, specs: tuple[str, ...], name: str | None, **given: 
             except ModelpmError as error:
                 errors.append(error)
     words = {True: "Queued", False: "Already queued:"}
-    how = [line(("`modelpm queue run` downloads what is queued", "dim"))] if jobs else []
+    how = [line(("`modelpm queue run` downloads the queued models", "dim"))] if jobs else []
     return Outcome(
         notes=[*(line(f"{words[new]} {job.spec} as job {job.id}") for job, new in jobs), *how],
         items=[row(job) for job, _ in jobs],

@@ -40,7 +40,8 @@ def command(session: Session, /, *, text: tuple[str, ...], **filters: Any) -> Ou
     online = any(row.downloads is not None for row in found)
     headers = ("MODEL", "TITLE", "LICENSE", "TASKS", ">SIZE", *((">DOWNLOADS",) if online else ()), "INSTALLED")
     rows = [_cells(row, online=online) for row in found]
-    nothing = "" if result.errors else "no model matches"
+    further = "" if filters["online"] else "; `modelpm search TEXT --online` asks the Hugging Face Hub, too"
+    nothing = "" if result.errors else f"no model matches{further}"
     shown = listing(headers, rows, plain(found), nothing)
     return shown._replace(errors=result.errors, warnings=result.warnings)
 

@@ -15,8 +15,8 @@ from modelpm.text.plain import row
 from modelpm.text.untrusted import shortened
 
 if TYPE_CHECKING:  # start-up
+    from modelpm.results.details import Details, Fits, VariantDetails
     from modelpm.results.installed import InstalledModel
-    from modelpm.results.report import Details, Fits, VariantDetails
 
 _MANY_FILES = 20
 _LONGEST = 1 << 30  # tokens

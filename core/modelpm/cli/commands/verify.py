@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # start-up
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=installed_names)
 @click.option("--quick", is_flag=True, help="Compare sizes and times only.")
 @click.option("--repair", is_flag=True, help="Fetch the damaged bytes again, and only those.")
-@click.option("--load", is_flag=True, help="Also open what is right in llama.cpp, ONNX Runtime or safetensors.")
+@click.option("--load", is_flag=True, help="Also open good models in llama.cpp, ONNX Runtime or safetensors.")
 @click.option("--signatures", is_flag=True, help="Check who signed the models, too; keys are in `signatures.keys`.")
 @click.option("--subset", metavar="PART", default="", help="Check a part: 5% at random, or 2/7, the second of seven.")
 def command(session: Session, /, *, names: tuple[str, ...], **options: Any) -> Outcome:
@@ -70,7 +70,7 @@ def _error(file: "Verified") -> IntegrityError:
 
 def _notes(rows: "Sequence[Verified]", total: int, seconds: float, *, part: bool) -> list[Line]:
     if not rows:
-        words = "nothing of what is installed is in that part" if part else "nothing is installed"
+        words = "no installed file is in that part" if part else "nothing is installed"
         return [line((words, "dim"))]
     bad, loaded = sum(not file.ok for file in rows), sum(file.loaded is True for file in rows)
     summary = f"Verified {count(len(rows), 'file')} ({binary_size(total)}) in {duration(seconds)}"

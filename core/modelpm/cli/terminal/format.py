@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from modelpm.text.human import cells, shorten
 from modelpm.text.untrusted import printable
 
-# A line is made of spans, each a text and the name of its style; escaping and color are the printer's business.
+# A line has spans, each a text and the name of its style; the printer escapes and colors them.
 Span = tuple[str, str]
 Line = tuple[Span, ...]
 
@@ -27,7 +27,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def page_of(address: str) -> str:
-    """Return an address that a browser opens, of one that only modelpm reads; any other as it is."""
+    """Return the browser's address for a reference that only modelpm reads; any other text as it is."""
     scheme, _, rest = address.partition("://")
     if scheme != "hf":
         return address
@@ -37,7 +37,7 @@ def page_of(address: str) -> str:
 def wrapped(spans: Line, width: int) -> list[Line]:
     """Break a line between words, so that each part fits a terminal; further parts are indented.
 
-    What is copied stays whole, however long it is: a command behind a colon, a path, and what stands in backticks.
+    What people copy stays whole at any length: a command after a colon, a path, a text in backticks.
 
     Args:
         spans: The line.
@@ -74,10 +74,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | No
     """Lay out rows under dim headers, the first column bold.
 
     Args:
-        headers: One a column; a header that begins with ``>`` aligns its column right.
-        rows: Texts, as many in each row as there are headers.
-        width: Cells a line may take; None means no limit. What is copied stands first: it stays whole while the other
-            columns can be shortened, or those at the end be left out.
+        headers: One per column; a header that begins with ``>`` aligns its column right.
+        rows: Texts, one per header in each row.
+        width: Cells of a line; None means no limit. The first column, which people copy, stays whole as long as the
+            others can be shortened or, from the end, left out.
     """
     names = [header.removeprefix(">") for header in headers]
     texts = [names, *([printable(cell) for cell in row] for row in rows)]
@@ -87,19 +87,19 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | No
 
 
 def _fitted(widths: list[int], right: Sequence[bool], limit: int | None) -> list[int]:
-    """Return the widths of the columns that are shown."""
+    """Return the widths of the visible columns."""
     if limit is None:
         return widths
     for shown in range(len(widths), 0, -1):
-        words = [i for i in range(1, shown) if not right[i]]  # half a number is another number
+        words = [i for i in range(1, shown) if not right[i]]  # a cut number is another number
         fitted = _shrunk(widths[:shown], words, limit)
         if _total(fitted) <= limit:
             return fitted
-    return _shrunk(widths, range(len(widths)), limit)  # too narrow even for the first alone: sparing it would not help
+    return _shrunk(widths, range(len(widths)), limit)  # too narrow even for the first alone
 
 
 def _shrunk(widths: list[int], columns: Sequence[int], limit: int) -> list[int]:
-    """Take from the widest of some columns until all fit, or none can give any more."""
+    """Narrow the widest of some columns until all fit, or none can be narrowed."""
     widths = list(widths)
     while _total(widths) > limit and columns:
         widest = max(columns, key=lambda i: widths[i])

@@ -1,4 +1,4 @@
-"""The one place that prints: what was asked for goes to stdout, everything else to stderr."""
+"""The one place that prints: results go to stdout, everything else to stderr."""
 
 import os
 import sys
@@ -31,14 +31,14 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
     """The outcome of a command; the printer turns it into a JSON document or lines.
 
     Attributes:
-        lines: What was asked for, for people: goes to stdout.
-        raw: Bytes for stdout that must not be touched, e.g. a path.
-        notes: The summary: goes to stderr, and nowhere with ``-q``.
+        lines: The result for people, on stdout.
+        raw: Bytes for stdout that must not change, e.g. a path.
+        notes: The summary, on stderr; not printed with ``-q``.
         items: Rows of the JSON document.
         changes: Changes of the JSON document.
-        errors: What failed, in order.
-        warnings: What the user should know.
-        dry_run: Whether nothing was done on purpose.
+        errors: The failures, in order.
+        warnings: The warnings for the user.
+        dry_run: Whether the run was a dry run.
         lock: The project's lock in the JSON document: ``path`` and ``action``.
         code: The exit code that a plugin's command chose; 0 if the errors decide.
     """
@@ -66,19 +66,19 @@ class Outcome(NamedTuple):  # a dataclass takes a millisecond to make, at every 
 def listing(
     headers: Sequence[str], rows: Sequence[Sequence[str]], items: Sequence[Mapping[str, Any]], nothing: str
 ) -> Outcome:
-    """Return rows as a table; if there are none, the words for it, if any."""
+    """Return rows as a table; if there are none, the sentence for that, if any."""
     if not rows:
         return Outcome(notes=[line((nothing, "dim"))] if nothing else ())
     return Outcome(lines=table(headers, rows, width()), items=items)
 
 
 def place(path: Path, **more: str) -> Outcome:
-    """Return where something is: a path and nothing else, whatever bytes it is made of."""
+    """Return a path and nothing else, with any bytes that it has."""
     return Outcome(raw=os.fsencode(path) + b"\n", items=[{**more, "path": str(path)}])
 
 
 class Printer:
-    """Prints as the options say.
+    """Prints in the form that the options ask for.
 
     Args:
         json: One document instead of lines.
@@ -99,7 +99,7 @@ class Printer:
             self._data(outcome, command, elapsed)
         except UnwritableError as error:
             self.unwritable(error)
-            code, outcome = code or lost_code(error), outcome._replace(notes=())  # a summary of what is not there
+            code, outcome = code or lost_code(error), outcome._replace(notes=())  # a summary of nothing
         if not self._json:
             if not self._quiet:
                 self._lines([line(("warning:", "warning"), f" {text}") for text in outcome.warnings], sys.stderr)
@@ -117,7 +117,7 @@ class Printer:
         sys.stdout.flush()
 
     def unwritable(self, error: OSError) -> None:
-        """Say that stdout takes nothing; not where its reader has seen enough and closed it."""
+        """Say that stdout cannot be written, unless its reader closed it on purpose."""
         if error.errno != EPIPE:
             text = f"what was asked for cannot be written to stdout: {error.strerror}"
             self._lines(error_lines([StoreError(text)]), sys.stderr)
@@ -127,22 +127,22 @@ class Printer:
         self._lines([line((text, "dim"))], sys.stderr)
 
     def record(self, fields: Mapping[str, Any]) -> None:
-        """Print one event as one line of JSON on stderr; whole lines, whatever thread it comes from."""
+        """Print one event as one line of JSON on stderr; whole lines, from any thread."""
         sys.stderr.write(_json(fields) + "\n")
         sys.stderr.flush()
 
     def _lines(self, lines: Iterable[Line], stream: IO[str]) -> None:
         color = stream.isatty() if self._color is None else self._color
-        limit = width(stream) if stream is sys.stderr else None  # what goes to stdout is laid out by its command
+        limit = width(stream) if stream is sys.stderr else None  # the command has laid out stdout
         for spans in (part for each in lines for part in (wrapped(each, limit) if limit and each else [each])):
             self._print("".join(_styled(text, style, color=color) for text, style in spans), stream)
 
     def _print(self, text: str, stream: IO[str]) -> None:
-        click.echo(text, file=stream, color=True)  # what has color by now was meant to
+        click.echo(text, file=stream, color=True)  # color in the text is there on purpose
 
 
 def width(stream: IO[str] | None = None) -> int | None:
-    """Return how many cells a line on a stream may take, by default on stdout; None if that is not a terminal."""
+    """Return the cells of a line on a stream, by default on stdout; None if it is not a terminal."""
     stream = stream or sys.stdout
     if not stream.isatty():
         return None
@@ -184,7 +184,7 @@ def error_row(error: ModelpmError) -> dict[str, Any]:
 
 
 def error_lines(errors: Sequence[ModelpmError]) -> list[Line]:
-    """Lay out errors: what failed, why (indented), and below each what to do next; a shared hint after the last."""
+    """Lay out errors: the failure, its cause (indented), and the next steps; a shared hint comes after the last."""
     lines: list[Line] = []
     for index, error in enumerate(errors):
         if isinstance(error, Interrupted):  # no failure: one line
@@ -211,7 +211,7 @@ def _hint_lines(hints: Sequence[str]) -> list[Line]:
 
 
 def internal(error: BaseException, *, traceback: bool) -> ModelpmError:
-    """Make an error of a bug; its traceback, without the secrets of URLs, only when asked for."""
+    """Return the error for a bug; with its traceback, without the secrets of URLs, only if asked for."""
     cause = redact_urls(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
     hint = "this is a fault in modelpm: please report it" + (
         "" if traceback else "; -v shows the traceback to send along"

@@ -15,9 +15,9 @@ OURS = frozenset({"bar", "plain", "none"})
 
 
 class Display:
-    """A listener that is only opened when there is something to show, so that a verb without a wait loads none.
+    """A listener that is opened only when there is something to show, so that a fast verb loads none.
 
-    Thread-safe: stages are shown while the thread that works is blocked, and a signal may clear the screen at any time.
+    Thread-safe: it shows stages while the working thread is blocked, and a signal may clear the screen at any time.
 
     Args:
         make: Opens the listener.
@@ -30,7 +30,7 @@ class Display:
         self._over = False
         self._drawing = False  # whether the main thread draws
         self._late: list[Callable[[], None]] = []
-        self.takes_events = False  # ours show stages and progress, and are not opened for an event
+        self.takes_events = False  # modelpm's own show stages and progress, and are not opened for an event
 
     def show(self, progress: "Sequence[Progress]") -> None:
         """Open the listener, the first time, and pass the states on."""
@@ -46,10 +46,10 @@ class Display:
             self._late.pop(0)()
 
     def when_whole(self, act: "Callable[[], None]") -> None:
-        """Act on a signal: at once, or after the frame that it interrupted, so that what is cleared is what was drawn.
+        """Act on a signal: at once, or after the interrupted frame, so that clearing removes a whole frame.
 
         Args:
-            act: What the signal asks for; may raise.
+            act: The action of the signal; may raise.
         """
         if self._drawing:
             self._late.append(act)
@@ -57,7 +57,7 @@ class Display:
             act()
 
     def stages(self, stages: "Sequence[Stage]") -> None:
-        """Open the listener, the first time, and pass what takes long on; not every listener shows that."""
+        """Open the listener, the first time, and pass on the stages, if it shows them."""
         with self._guard:
             if not self._over:
                 shows = getattr(self._opened(), "stages", None)
@@ -65,7 +65,7 @@ class Display:
                     shows(stages)
 
     def take(self, event: "Event") -> None:
-        """Pass an event on, where the listener is another's that takes any."""
+        """Pass on an event, if the listener is a plugin that takes events."""
         if not self.takes_events:
             return
         with self._guard:
@@ -75,14 +75,14 @@ class Display:
 
     @contextmanager
     def cleared(self) -> "Iterator[None]":
-        """Clear away what was drawn, and draw nothing while the block runs."""
+        """Clear the drawing, and draw nothing while the block runs."""
         with self._guard:
             if self._listener is not None:
                 self._listener.close()
             yield
 
     def close(self) -> None:
-        """Clear away what was drawn, for good; may be called again."""
+        """Clear the drawing for good; may be called again."""
         with self._guard:
             self._over = True
             listener, self._listener = self._listener, None
@@ -138,10 +138,10 @@ class Records:
 
 
 def display_name(options: Mapping[str, Any]) -> str:
-    """Return how progress is shown: a listener's name, ``auto``, ``json``, or nothing.
+    """Return how to show progress: a listener's name, ``auto``, ``json``, or nothing.
 
     Args:
-        options: Those of every verb.
+        options: The options of every verb.
     """
     style = options.get("progress_style")
     if options.get("quiet") or options.get("no_progress") or style == "none":
@@ -161,7 +161,7 @@ def event_record(event: "Event") -> dict[str, Any]:
 
 
 def is_news(event: "Event") -> bool:
-    """Whether an event is worth a line for people: not an act, how far a stage is, or its end."""
+    """Whether an event is worth a line for people: not an act, and not the progress or the end of a stage."""
     fields = event.fields
     if event.action != "stage":
         return "resource_type" not in fields
@@ -169,7 +169,7 @@ def is_news(event: "Event") -> bool:
 
 
 def event_line(event: "Event") -> str:
-    """Return an event as one line for people; of a stage its words, when it begins."""
+    """Return an event as one line for people; for a stage, its words at its beginning."""
     if event.action == "stage":
         return f"{event.time:%H:%M:%S} {event.fields['work']} {event.fields['about']} {event.fields['detail']}".rstrip()
     fields = " ".join(f"{key}={value}" for key, value in event.fields.items())

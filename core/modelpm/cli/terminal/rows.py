@@ -37,7 +37,7 @@ def change_line(change: "Change", facts: str) -> Line:
 
 
 def compared(change: "Change") -> Line:
-    """Return the line of a model that a dry run can say nothing of before it is fetched."""
+    """Return the line of a model that a dry run cannot compare before it fetches it."""
     size = "" if change.bytes is None else f" {binary_size(change.bytes)}"
     return change_line(change, f"would fetch{size} and compare: its source publishes no digest")
 
@@ -49,7 +49,7 @@ def total(sizes: "Sequence[int | None]") -> str:
 
 
 def fetched(made: "Sequence[Change]") -> str:
-    """Return what of some models was fetched, and what was here: ``, 32.4 MiB fetched, 27.6 MiB kept``."""
+    """Return the fetched and the kept bytes of models: ``, 32.4 MiB fetched, 27.6 MiB kept``."""
     size = sum(change.bytes or 0 for change in made)
     got = sum(min(change.downloaded, change.bytes or change.downloaded) for change in made)
     kept = size - got - sum(change.reused for change in made)
@@ -58,18 +58,18 @@ def fetched(made: "Sequence[Change]") -> str:
 
 
 def _reused(made: "Sequence[Change]") -> str:
-    """Return how many bytes were copied from files that were here: ``, reused 4.6 GiB of the version before``."""
+    """Return the bytes copied from other versions: ``, reused 4.6 GiB of the version before``."""
     size = sum(change.reused for change in made)
     return f", reused {binary_size(size)} of the version before" if size else ""
 
 
 def reusable(made: "Sequence[Change]") -> str:
-    """Return, for a plan, whether some of the bytes to fetch may be here."""
+    """Return, for a plan, whether some of the bytes to fetch can be copied."""
     return ", less what is the same in the version before" if any(change.reused for change in made) else ""
 
 
 def path_line(change: "Change") -> Line:
-    """Return where a program finds a model."""
+    """Return the path of a model for a program."""
     return line((f"   {change.path}", "dim"))
 
 

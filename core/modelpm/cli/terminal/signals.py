@@ -1,6 +1,6 @@
-"""Signals that end a run: the first as Ctrl-C does, so that what was begun is tidied up; the second at once.
+"""Signals that end a run: the first as Ctrl-C does, so that the run cleans up; the second at once.
 
-The screen is left as it was found: what is drawn is cleared away before the process ends or sleeps.
+The process clears its drawing before it ends or stops.
 """
 
 import os
@@ -17,10 +17,10 @@ _ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # what a terminal, a service manager 
 
 @contextmanager
 def stoppable(display: "Display | None" = None) -> Iterator[None]:
-    """End the block on a signal that would end the process; a signal that is ignored, as under nohup, stays so.
+    """End the block on a signal that would end the process; an ignored signal, as under nohup, stays ignored.
 
     Args:
-        display: Is cleared before the process ends at once, or is stopped by Ctrl-Z.
+        display: Cleared before the process ends at once, or before Ctrl-Z stops it.
     """
     import signal
 
@@ -42,7 +42,7 @@ def stoppable(display: "Display | None" = None) -> Iterator[None]:
         def asleep() -> None:
             with nullcontext() if display is None else display.cleared():
                 signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)  # returns when the process is continued
+                os.kill(os.getpid(), number)  # returns when the process continues
                 signal.signal(number, sleep)
 
         _whole(display, asleep)

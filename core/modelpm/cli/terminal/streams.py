@@ -1,4 +1,4 @@
-"""The standard streams of a run: all three open, a stderr that stops nothing, a stdout for what was asked for alone."""
+"""The standard streams of a run: all three open, a stderr that never fails, a stdout for results only."""
 
 import os
 import sys
@@ -13,21 +13,21 @@ from typing import Any, NoReturn, TextIO
 from modelpm.errors import StoreError
 from modelpm.text.untrusted import printable
 
-_PATIENCE = 3.0  # seconds for what threads of plugins have begun
+_PATIENCE = 3.0  # seconds for threads of plugins to end
 CLOSED = 141  # the exit code a shell shows for a writer whose reader closed the pipe: 128 + SIGPIPE
 
 
 class UnwritableError(OSError):
-    """stdout does not take what was asked for."""
+    """stdout cannot be written."""
 
 
 def lost_code(error: OSError) -> int:
-    """Return the exit code of a run whose stdout took nothing more."""
+    """Return the exit code of a run whose stdout could not be written."""
     return CLOSED if error.errno == EPIPE else StoreError.exit_code
 
 
 class _Data(BufferedWriter):
-    """stdout: it says once that it takes nothing; what comes after that is lost in silence, at exit too."""
+    """stdout: it raises once if it cannot be written; later writes are dropped, at exit, too."""
 
     lost = False
 
@@ -51,7 +51,7 @@ class _Data(BufferedWriter):
 
 
 class _Talk(BufferedWriter):
-    """stderr: a write that fails is dropped, since no stream is left that could report it."""
+    """stderr: a failed write is dropped, because no stream could report it."""
 
     def write(self, data: Any, /) -> int:
         with suppress(OSError):
@@ -67,10 +67,10 @@ def claim() -> None:
     """Replace the interpreter's streams; the process of the command line calls this once."""
     for descriptor, stream, flags in (
         (0, sys.stdin, os.O_RDONLY),
-        (1, sys.stdout, os.O_RDONLY),  # not writable: a run that has output fails, and tells the user who closed it
+        (1, sys.stdout, os.O_RDONLY),  # not writable: a run with output fails, and says so
         (2, sys.stderr, os.O_WRONLY),
     ):
-        if stream is None:  # closed by the caller; no file that is opened later may get its number
+        if stream is None:  # closed by the caller; no later file may get its number
             os.dup2(os.open(os.devnull, flags), descriptor)
     sys.stdin = sys.stdin or open(0, closefd=False, encoding="utf-8")  # noqa: SIM115 - a descriptor, for good
     if os.name != "nt":  # a console of Windows is not a file
@@ -80,7 +80,7 @@ def claim() -> None:
 
 @contextmanager
 def reserved() -> Iterator[None]:
-    """Keep stdout for what was asked for: whatever is printed inside, by a plugin say, goes to stderr."""
+    """Keep stdout for results: what the block prints, such as a plugin, goes to stderr."""
     stdout = sys.stdout
     stdout.flush()
     kept = os.dup(1)
@@ -95,7 +95,7 @@ def reserved() -> Iterator[None]:
 
 
 def end(code: int) -> NoReturn:
-    """Exit; without the threads that a plugin left behind and that would keep the process."""
+    """Exit without waiting for threads that a plugin left behind."""
     deadline = time.monotonic() + _PATIENCE
     for thread in [t for t in threading.enumerate() if not t.daemon and t is not threading.main_thread()]:
         thread.join(max(0.0, deadline - time.monotonic()))
@@ -109,5 +109,5 @@ def end(code: int) -> NoReturn:
 
 def _stream(writer: BufferedWriter, before: TextIO | None) -> TextIO:
     encoding = before.encoding if before is not None else "utf-8"
-    # A terminal that cannot show a character gets it escaped.
+    # Escape characters that the terminal cannot show.
     return TextIOWrapper(writer, encoding, "backslashreplace", line_buffering=True)

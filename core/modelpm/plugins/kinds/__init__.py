@@ -5,9 +5,8 @@ of that kind implements is a Protocol in :mod:`modelpm.api.kinds`. This module i
 the configuration needs the names at every start, and a start needs neither pluggy nor click.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum
-from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
@@ -75,7 +74,9 @@ class Kind(NamedTuple, Generic[T]):  # a dataclass takes a millisecond to make, 
         return tuple(signature(self.hook).parameters)
 
 
-@cache
-def table() -> Mapping[str, Kind[Any]]:
-    """Return every kind by its name."""
-    return {name: import_module(f"{__name__}.{name}").KIND for name in NAMES}
+def find(name: str) -> Kind[Any] | None:
+    """Return a kind by its name, and import only that one; None where there is none."""
+    if name not in NAMES:
+        return None
+    kind: Kind[Any] = import_module(f"{__name__}.{name}").KIND
+    return kind

@@ -1,1 +1,1 @@
-"""Blobs: immutable files by digest, their records, and the ways in which they appear elsewhere."""
+"""Blobs: immutable files by digest, their records, and their links elsewhere."""

@@ -1,4 +1,4 @@
-"""Blobs: immutable files named by the SHA-256 of their bytes; put in whole, checked, taken out."""
+"""Blobs: immutable files named by the SHA-256 of their bytes; store, check and remove them."""
 
 import contextlib
 import os
@@ -26,13 +26,13 @@ def check(
     quick: bool = False,
     step: Callable[[int], None] | None = None,
 ) -> str | None:
-    """Say what is wrong with a file that should hold a blob's bytes; what its bytes prove is kept.
+    """Return the problem of a file that should have a blob's bytes; record what a hash proves.
 
     Args:
-        known: What is known of files.
+        known: The facts of files that were hashed once.
         place: The file.
         size: Bytes it must have.
-        quick: Whether a file that looks as it did when it was last hashed is believed; any other is hashed.
+        quick: Whether to trust a file that looks as it did at its last hash; any other is hashed.
         step: Called with the count of bytes after each read; may raise to stop.
 
     Returns:
@@ -57,7 +57,7 @@ def check(
 
 
 def prove(known: Known, place: Place, facts: os.stat_result, target: Path) -> None:
-    """Hash a blob before it gets a new name, unless nothing happened to it since it was.
+    """Hash a blob before it gets a new name, unless nothing happened to it since its last hash.
 
     Raises:
         IntegrityError: It is damaged.
@@ -74,12 +74,12 @@ def prove(known: Known, place: Place, facts: os.stat_result, target: Path) -> No
 
 
 class Hashed(NamedTuple):
-    """A file that was hashed.
+    """The result of hashing a file.
 
     Attributes:
         sha256: In hexadecimal.
         prefixes: The same of its first 16 MiB, first 32 MiB and so on.
-        facts: Of the file that was read.
+        facts: The file status at the read.
     """
 
     sha256: str
@@ -121,24 +121,24 @@ def digest(path: Path, step: Callable[[int], None] | None = None) -> Hashed:
 def commit(
     known: Known, layout: Layout, data: Path, sha256: str, prefixes: Sequence[str], *, seal: bool = True
 ) -> Path:
-    """Make a verified file a blob: durable first, then visible.
+    """Store a verified file as a blob: durable first, then visible.
 
     Args:
-        known: What is known of files.
+        known: The facts of files that were hashed once.
         layout: The store's.
         data: The file, on the store's own file system; it is moved.
-        sha256: What its bytes were found to be.
+        sha256: Its verified digest.
         prefixes: SHA-256 of its first 16 MiB, first 32 MiB and so on.
-        seal: Whether to make it read-only; False for one that is.
+        seal: Whether to make it read-only; False if it is already.
 
     Returns:
-        Where it is.
+        The path of the blob.
 
     Raises:
-        StoreError: The system refuses; ``data`` is then where it was, or in place.
-        IntegrityError: ``damaged``: a writer that no lock kept out put other bytes there.
+        StoreError: The system refuses; ``data`` did not move, or is in place.
+        IntegrityError: ``damaged``: a writer without a lock stored other bytes there.
     """
-    place = own(layout, sha256)
+    place = own_place(layout, sha256)
     blob, record = Path(place.path), Path(place.record)
     disk.make_folder(blob.parent, below=layout.root)
     disk.make_folder(record.parent, below=layout.root)
@@ -147,7 +147,7 @@ def commit(
     with disk.explained(data, "store"):
         size = data.stat().st_size
     if there is not None and check(known, place, size) is None:
-        # Views show that inode. Replacing it with equal bytes would store them twice and make the views look damaged.
+        # Views link that inode. Replacing it with equal bytes would store them twice and make the views look damaged.
         with disk.explained(data, "remove"):
             system.unlink(data)
             system.fsync_folder(blob.parent)  # the process that put it there may not have synced the folder yet
@@ -164,10 +164,10 @@ def commit(
 
 
 def _settle(known: Known, place: Place, sealed: os.stat_result, prefixes: Sequence[str]) -> None:
-    """Take note of what the new name changed in a blob, if it is the file that was moved there.
+    """Record the new ctime of a blob, if it is the file that was moved there.
 
     Raises:
-        IntegrityError: Another process, which no lock kept out, stored other bytes here at the same time.
+        IntegrityError: Another process without a lock stored other bytes here at the same time.
     """
     now = look(place.path)
     if now is not None and records.record(sealed, 0).fits(now):
@@ -179,13 +179,13 @@ def _settle(known: Known, place: Place, sealed: os.stat_result, prefixes: Sequen
         )
 
 
-def own(layout: Layout, sha256: str) -> Place:
-    """Return where a blob of our own store is or would be."""
+def own_place(layout: Layout, sha256: str) -> Place:
+    """Return the place of a blob in this store, existing or future."""
     return Place(sha256, layout.blob_name(sha256), layout.record_name(sha256), own=True)
 
 
 def _seal(data: Path, mode: int | None) -> os.stat_result:
-    """Bring a file to the medium and make it read-only."""
+    """Sync a file and make it read-only."""
     fd = system.open_file(data, os.O_RDWR if mode is not None else os.O_RDONLY)
     try:
         if mode is not None:
@@ -197,7 +197,7 @@ def _seal(data: Path, mode: int | None) -> os.stat_result:
 
 
 def quarantine(layout: Layout, data: Path, wanted: str, got: str) -> Path:
-    """Set bytes aside; see :meth:`modelpm.store.Store.quarantine`."""
+    """Move bytes into quarantine; see :meth:`modelpm.store.Store.quarantine`."""
     target = layout.quarantined(wanted, got)
     disk.make_folder(target.parent, below=layout.root)
     with disk.explained(data, "set aside"):
@@ -212,7 +212,7 @@ def freed(layout: Layout, sha256: str, going: Iterable[os.stat_result] = ()) -> 
     Args:
         layout: The store's.
         sha256: The blob.
-        going: What the system says of names, one each, that will be gone by then.
+        going: The file status of each name that will be removed before.
     """
     with disk.explained(layout.blob(sha256), "read"):
         facts = look(layout.blob(sha256))
@@ -223,10 +223,10 @@ def freed(layout: Layout, sha256: str, going: Iterable[os.stat_result] = ()) -> 
 
 
 def remove(layout: Layout, sha256: str) -> int:
-    """Take a blob out.
+    """Remove a blob.
 
     Returns:
-        Bytes that this freed on the disk: 0 if a view still holds the same file.
+        The bytes that this freed on the disk: 0 if a view still holds the same file.
     """
     path, count = layout.blob(sha256), freed(layout, sha256)
     with disk.explained(path, "remove"):
@@ -237,7 +237,7 @@ def remove(layout: Layout, sha256: str) -> int:
 
 
 def listing(layout: Layout) -> Iterator[tuple[str, int]]:
-    """Yield name and size (bytes) of every blob, in no order; anything else there is passed over."""
+    """Yield name and size (bytes) of every blob, in no order; skip other files."""
     with disk.explained(layout.blobs, "read"):
         for folder in _entries(layout.blobs):
             if not folder.is_dir(follow_symlinks=False):
@@ -257,7 +257,7 @@ def _entries(folder: Path) -> list["os.DirEntry[str]"]:
 
 
 def look(path: Path | str) -> os.stat_result | None:
-    """Return what the system says of a name; None if nothing has it."""
+    """Return the file status of a name; None if it does not exist."""
     try:
         return os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -265,7 +265,7 @@ def look(path: Path | str) -> os.stat_result | None:
 
 
 def _outside(facts: os.stat_result | None, size: int) -> str | None:
-    """Say what can be seen to be wrong without opening the file."""
+    """Return a problem that shows without opening the file."""
     if facts is None:
         return "missing"
     if not stat.S_ISREG(facts.st_mode):

@@ -1,8 +1,8 @@
 """Files whose bytes are known without reading them, because they were hashed once.
 
-The record beside a blob counts only where only this user, or root, can have written blob and record. What was
-found out about any other file (of another user's store, of a store that a group shares, of a view that stands on its
-own) is noted in the user's own cache, by digest and path; if that cannot be written, for this run.
+The record beside a blob counts only if only this user, or root, can have written blob and record. The facts of any
+other file (in another user's store, in a store that a group shares, in a view with its own copies) are kept in the
+user's own cache, by digest and path; if that cannot be written, for this run.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ class Place(NamedTuple):
     Attributes:
         sha256: The blob.
         path: The file.
-        record: What its store recorded of it; empty for a file that is in no store.
-        own: Whether that store is ours, so that the record is for us to write.
+        record: The path of its record; empty for a file outside a store.
+        own: Whether it is in this user's store, so that modelpm may write the record.
     """
 
     sha256: str
@@ -38,11 +38,11 @@ class Place(NamedTuple):
 
 
 class Known:
-    """Finds and keeps what is known. Thread-safe.
+    """Finds and keeps the facts of hashed files. Thread-safe.
 
     Attributes:
-        folder: Where notes are kept; None keeps them for this run.
-        unkept: Whether something could be kept for this run only, so that the next one hashes it again.
+        folder: The folder of the notes; None keeps them for this run.
+        unkept: Whether a fact could be kept for this run only, so that the next run hashes the file again.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -55,8 +55,8 @@ class Known:
 
         Args:
             place: The file.
-            facts: What the system says of it.
-            exact: Whether its ctime must be the recorded one, too. For a file that others can write it always must.
+            facts: The file status.
+            exact: Whether its ctime must also be the recorded one, as always for a file that others can write.
         """
         trusted = system.is_trusted(facts)
         exact = exact or not trusted
@@ -69,30 +69,30 @@ class Known:
         return _fitting(known, facts, exact=exact)
 
     def is_good(self, place: Place, facts: os.stat_result | None, size: int, *, exact: bool = False) -> bool:
-        """Whether a file is there, has the size, and needs no hashing; as :meth:`find`."""
+        """Whether a file exists, has the size, and needs no hashing; as :meth:`find`."""
         if facts is None or not stat.S_ISREG(facts.st_mode) or facts.st_size != size:
             return False
         return self.find(place, facts, exact=exact) is not None
 
     def learn(self, place: Place, facts: os.stat_result, prefixes: Sequence[str] = ()) -> None:
-        """Keep that a file was hashed, or written, and is good; one in our store is made read-only again.
+        """Record that a file was hashed or written, and is good; make it read-only again if it is in this store.
 
         Args:
             place: The file.
-            facts: What the system said of it before.
+            facts: The file status before.
             prefixes: As of :class:`modelpm.store.blobs.records.Record`.
         """
         old = records.read(place.record) if place.own else None
         if place.own and facts.st_mode & records.WRITABLE and _is_ours_to_seal(facts, old):
             facts = _sealed(place.path, facts)
         it = records.record(facts, time.time(), prefixes)
-        if old is not None and old.inode == facts.st_ino:  # it was committed when it was
+        if old is not None and old.inode == facts.st_ino:  # keep the time of the first commit
             it = it._replace(boot=old.boot, committed_at=old.committed_at)
         if not (place.own and _recorded(place, it, facts)):
             self._keep(place, it)
 
     def doubt(self, place: Place) -> None:
-        """Forget that a file is good, so that it is hashed before it counts again; what helps to repair it is kept.
+        """Forget that a file is good, so that it is hashed before it counts again; keep what helps to repair it.
 
         Raises:
             StoreError: The record cannot be written.
@@ -107,9 +107,9 @@ class Known:
 
     @contextmanager
     def renaming(self, place: Place) -> Iterator[None]:
-        """Keep what is known of a file exact while the block gives it a name, or takes one away.
+        """Keep the record of a file exact while the block adds or removes one of its names.
 
-        Either changes the file's ctime; noted at once, it is not a reason to hash.
+        Either changes the file's ctime; recorded at once, it is not a reason to hash.
         """
         before = _look(place.path)
         it = None if before is None else self.find(place, before, exact=True)
@@ -162,14 +162,14 @@ def _look(path: str) -> os.stat_result | None:
 def _is_ours_to_seal(facts: os.stat_result, old: Record | None) -> bool:
     """Whether a writable file of the store may be made read-only.
 
-    Older versions linked a user's own file into the store as it was, and recorded no mode: such a file keeps its mode.
+    Older versions linked a user's own file into the store unchanged, and recorded no mode: such a file keeps its mode.
     """
     imported = old is not None and not old.mode and old.inode == facts.st_ino and facts.st_nlink > 1
     return system.is_own(facts) and not imported
 
 
 def _sealed(path: str, facts: os.stat_result) -> os.stat_result:
-    """Take away the permission to write; return what the system says then, if it is still the same file."""
+    """Remove the permission to write; return the new file status, if it is still the same file."""
     try:
         fd = system.open_file(path, os.O_RDONLY)
     except OSError:
@@ -184,7 +184,7 @@ def _sealed(path: str, facts: os.stat_result) -> os.stat_result:
 
 
 def _recorded(place: Place, it: Record, facts: os.stat_result) -> bool:
-    """Write the record of a blob; return whether it is believed from now on."""
+    """Write the record of a blob; return whether it counts from now on."""
     path = Path(place.record)
     try:
         disk.make_folder(path.parent, below=path.parents[3])

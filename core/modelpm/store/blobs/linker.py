@@ -1,4 +1,4 @@
-"""Make a blob appear under a file's own name: as a clone, a hardlink, a symlink, or a copy."""
+"""Link a blob to a file's own name: as a clone, a hard link, a symlink, or a copy."""
 
 import contextlib
 import errno
@@ -18,7 +18,7 @@ ORDER = ("reflink", "hardlink", "symlink", "copy")
 MODES = {
     "auto": ORDER,
     "file": ("reflink", "hardlink", "copy"),  # a regular file, for programs that follow no symlinks
-    "apart": ("reflink", "copy"),  # a file that may be changed without the blob
+    "apart": ("reflink", "copy"),  # a file that may change independently of the blob
     **{kind: (kind,) for kind in ORDER},
 }
 """The kinds of links that each mode allows, in the order in which they are tried."""
@@ -29,10 +29,10 @@ _CHUNK = 4 << 20
 
 
 class Linker:
-    """Makes links, and remembers for the run which kinds two file systems cannot have. Thread-safe.
+    """Makes links, and remembers for the run which kinds fail between two file systems. Thread-safe.
 
     Args:
-        bus: Is told how far a copy is.
+        bus: Gets the progress of copies.
     """
 
     def __init__(self, bus: Bus | None = None) -> None:
@@ -41,20 +41,20 @@ class Linker:
         self._guard = threading.Lock()
 
     def link(self, blob: Path, target: Path, mode: str, *, without: Collection[str] = (), durable: bool = True) -> str:
-        """Make ``target`` show the blob, atomically, in place of whatever file or link has that name.
+        """Link ``target`` to the blob, atomically, in place of any file or link of that name.
 
         Args:
             blob: A blob.
             target: The name; its folder exists.
             mode: One of :data:`MODES`; ``auto`` is the first kind that works.
-            without: Kinds that must not be made; where the one wanted is among them, the first other that works is.
-            durable: Whether the name is synced; where many are made in a folder, the caller syncs that once.
+            without: Kinds that must not be made; if the wanted kind is among them, the first other that works is made.
+            durable: Whether to sync the name; a caller that makes many names in a folder syncs the folder once.
 
         Returns:
-            The kind it became: ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
+            The kind that was made: ``reflink``, ``hardlink``, ``symlink`` or ``copy``.
 
         Raises:
-            StoreError: The system refuses, or cannot make the kind that was asked for.
+            StoreError: The system refuses, or cannot make the wanted kind.
             UsageError: No such kind.
         """
         kinds = [kind for kind in MODES.get(mode, ()) if kind not in without]
@@ -128,7 +128,7 @@ def _symlink(blob: Path, draft: Path) -> bool:
     draft.symlink_to(blob.absolute())
     try:
         draft.stat()
-    except OSError:  # a file system that lets links be made, and follows none
+    except OSError:  # a file system that makes links but does not follow them
         system.unlink(draft)
         return False
     return True
@@ -153,7 +153,7 @@ def _copy(blob: Path, draft: Path, step: Callable[[int], None]) -> None:
 
 
 def _finish(blob: Path, draft: Path) -> None:
-    """Bring a new file to the medium, with the permissions of the blob."""
+    """Sync a new file, with the permissions of the blob."""
     fd = system.open_file(draft, os.O_RDWR)
     try:
         system.set_mode(fd, draft, stat.S_IMODE(blob.stat().st_mode))

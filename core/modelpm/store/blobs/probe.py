@@ -1,4 +1,4 @@
-"""Find out by trying what a file system lets a store do."""
+"""Try what a file system supports."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from modelpm.store.layout import Layout
 
 
 def keeps_modes(layout: Layout) -> bool:
-    """Whether a file of the store can be made read-only; some file systems refuse, or take it for done.
+    """Whether a file of the store can be made read-only; some file systems refuse, or only pretend.
 
     Raises:
         StoreError: The system refuses to make a file.

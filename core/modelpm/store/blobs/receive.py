@@ -1,4 +1,4 @@
-"""Make a stream of bytes a blob: written aside, hashed on the way, committed where its digest is the promised one."""
+"""Store a stream as a blob: write a draft, hash it on the way, commit it if the digest is right."""
 
 import contextlib
 import hashlib
@@ -14,19 +14,19 @@ from modelpm.store.layout import Layout
 
 
 def receive(known: Known, layout: Layout, chunks: Iterable[bytes], sha256: str = "") -> tuple[str, int]:
-    """Make a stream a blob.
+    """Store a stream as a blob.
 
     Args:
-        known: What is known of files.
+        known: The facts of files that were hashed once.
         layout: The store's.
         chunks: The bytes.
-        sha256: What they should have; empty if any bytes are right.
+        sha256: The wanted digest; empty accepts any bytes.
 
     Returns:
-        The sha256 of the bytes, and how many they are.
+        The SHA-256 and the number of bytes.
 
     Raises:
-        IntegrityError: The bytes are not what the name says; nothing is kept.
+        IntegrityError: The digest differs; nothing is kept.
     """
     draft = atomic.temporary(layout.partials)
     hasher, offset, prefixes = hashlib.sha256(), 0, list[str]()

@@ -13,8 +13,8 @@ PIECE = 16 << 20  # bytes between two prefix digests
 WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 _USUAL = 1 << 14  # bytes of a record; that of a blob of 3 GiB fits
 _LARGEST = 64 << 20  # bytes of a record; enough for a blob of 15 TiB
-_MODE = 0o644  # of a record's file: one that others can write proves nothing
-_HEAD = b'{"ctime_ns": '  # stands first and has a fixed width, so that it can be renewed in place
+_MODE = 0o644  # of a record's file: a record that others can write proves nothing
+_HEAD = b'{"ctime_ns": '  # first and of fixed width, so that it can be renewed in place
 _WIDTH = 20
 
 
@@ -25,7 +25,7 @@ class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         size: Bytes.
         mtime_ns: Time of the last change of its bytes, nanoseconds since 1970.
         inode: Number of the file.
-        boot: Which boot of the machine it was committed in; "" where that is unknown.
+        boot: The boot of the machine in which it was committed; "" if unknown.
         committed_at: Seconds since 1970.
         prefixes: SHA-256 (hexadecimal) of the blob's first 16 MiB, first 32 MiB and so on; may be empty.
         mode: Permissions; 0 in records of older versions.
@@ -42,9 +42,9 @@ class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every s
     ctime_ns: int = 0
 
     def fits(self, facts: os.stat_result) -> bool:
-        """Whether a file looks as the blob did, apart from its ctime, which any new name of it changes.
+        """Whether a file looks as the blob did, except its ctime, which any new name changes.
 
-        A blob that became writable does not: another program may have written it, and set its time back.
+        A blob that became writable does not: another program may have written it and reset its time.
         """
         if facts.st_mode & WRITABLE & ~self.mode:
             return False
@@ -55,14 +55,14 @@ class Record(NamedTuple):  # a dataclass takes a millisecond to make, at every s
         return facts.st_ctime_ns == self.ctime_ns and self.fits(facts)
 
 
-NEVER = Record(0, 0, 0, "", 0)  # fits no file, and so lets each be hashed
+NEVER = Record(0, 0, 0, "", 0)  # fits no file, so that every file is hashed
 
 
 def record(facts: os.stat_result, now: float, prefixes: Sequence[str] = ()) -> Record:
     """Describe a blob that is known to be good.
 
     Args:
-        facts: Of the file.
+        facts: The file status.
         now: Seconds since 1970.
         prefixes: As in :class:`Record`.
     """
@@ -86,10 +86,10 @@ def write(path: Path, it: Record, *, durable: bool = True) -> None:
 
 
 def renew(path: Path | str, ctime_ns: int) -> bool:
-    """Write another ctime into a record, in place: only these digits change, so a power cut costs at most a hash.
+    """Update the ctime in a record, in place: only these digits change, so a power cut costs at most a hash.
 
     Returns:
-        Whether that was possible.
+        Whether it was possible.
     """
     try:
         fd = system.open_file(path, os.O_RDWR)
@@ -108,11 +108,11 @@ def renew(path: Path | str, ctime_ns: int) -> bool:
 
 
 def read(path: Path | str, *, trusted: bool = False) -> Record | None:
-    """Load a record; None if there is none that makes sense, which costs a look at the bytes and nothing else.
+    """Load a record; None if it is missing or invalid, which costs one hash of the blob.
 
     Args:
         path: Its file.
-        trusted: Whether it counts only where only this user, or root, can have written it.
+        trusted: Whether to accept it only if only this user, or root, can have written it.
     """
     try:
         fd = system.open_file(path, os.O_RDONLY)
@@ -133,7 +133,7 @@ def read(path: Path | str, *, trusted: bool = False) -> Record | None:
 
 
 def parse(data: bytes) -> Record | None:
-    """Read what :func:`write` wrote, or anything else in its place."""
+    """Parse the text of a record; None if it is not one."""
     import json
 
     try:

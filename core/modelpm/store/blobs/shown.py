@@ -1,4 +1,4 @@
-"""Files outside of a store that show its blobs: by a link, or with bytes of their own that were hashed once."""
+"""Files outside a store that show its blobs: as links, or as hashed copies."""
 
 import os
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from modelpm.store.blobs.known import Place
 
 
 def shows(store: Store, path: str, sha256: str, size: int) -> bool:
-    """Whether a name shows a blob, or is known to be a file with its bytes; hashes nothing.
+    """Whether a name shows a blob, or is a known copy of it; hash nothing.
 
     Args:
         store: Has the blob, or had it.
@@ -31,19 +31,19 @@ def shows(store: Store, path: str, sha256: str, size: int) -> bool:
 
 
 def is_known(store: Store, path: str, sha256: str, size: int, *, exact: bool = False) -> bool:
-    """Whether a file with bytes of its own is known to have a blob's; as :meth:`modelpm.store.Store.has`."""
+    """Whether a file is a known copy of a blob; as :meth:`modelpm.store.Store.has`."""
     return store.known.is_good(Place(sha256, path), blobs.look(path), size, exact=exact)
 
 
 def check(
     store: Store, path: Path, sha256: str, size: int, *, quick: bool = False, step: Callable[[int], None] | None = None
 ) -> str | None:
-    """Say what is wrong with a file that should have a blob's bytes; as :meth:`modelpm.store.Store.check`."""
+    """Return the problem of a file that should have a blob's bytes; as :meth:`modelpm.store.Store.check`."""
     return blobs.check(store.known, Place(sha256, str(path)), size, quick=quick, step=step)
 
 
 def vouch(store: Store, path: Path, sha256: str) -> None:
-    """Take note that a file was just written with a blob's bytes."""
+    """Record that a file was just written with a blob's bytes."""
     if (facts := blobs.look(path)) is not None:
         store.known.learn(Place(sha256, str(path)), facts)
 
@@ -51,11 +51,11 @@ def vouch(store: Store, path: Path, sha256: str) -> None:
 def shown_by(store: Store, path: Path, sha256: str, size: int) -> str:
     """Return how a name shows a blob: ``hardlink``, ``symlink``, ``copy``; empty if it shows something else.
 
-    Bytes of its own are hashed, if they are not known.
+    An unknown copy is hashed.
     """
     try:
         if path.samefile(store.blob(sha256)):
             return "symlink" if path.is_symlink() else "hardlink"
     except OSError:
-        pass  # the blob is gone, or the name leads nowhere: its bytes are what counts
+        pass  # the blob is gone, or the link dangles: the bytes count
     return "" if check(store, path, sha256, size, quick=True) else "copy"

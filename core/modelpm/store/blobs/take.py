@@ -1,4 +1,4 @@
-"""Make a file from outside a blob: as a clone, as a second name of a file that is read-only, or as a copy."""
+"""Store a file from outside as a blob: as a clone, as a second name of a read-only file, or as a copy."""
 
 import stat
 from collections.abc import Callable
@@ -24,19 +24,19 @@ def take(
     *,
     share: bool = False,
 ) -> str:
-    """Make a file a blob; it is neither moved nor changed.
+    """Store a file as a blob; it is not moved or changed.
 
     Only a read-only file of this user or root may be shared with the store: another user who could write it would write
     a blob, and making it read-only would change a file that is not the store's.
 
     Args:
-        known: What is known of files.
+        known: The facts of files that were hashed once.
         layout: The store's.
         linker: Makes links.
         path: The file.
-        only: The one sha256 that is wanted; empty for any.
+        only: The only SHA-256 to accept; empty for any.
         step: Called with the count of bytes after each read; may raise to stop.
-        share: Whether a file of this user's own that can be written is made read-only, and shared.
+        share: Whether this user's own writable file may become read-only and be shared.
 
     Returns:
         The sha256 of its bytes.
@@ -77,10 +77,10 @@ def _is_own(path: Path) -> bool:
 
 
 def _check_unchanged(draft: Path, found: blobs.Hashed, path: Path) -> None:
-    """Make sure that a file, which could be written while it was hashed, was not.
+    """Check that a writable file did not change while it was hashed.
 
     Raises:
-        StoreError: It was.
+        StoreError: It changed.
     """
     now = draft.lstat()
     if (now.st_size, now.st_mtime_ns) != (found.facts.st_size, found.facts.st_mtime_ns):

@@ -20,7 +20,7 @@ class Target(NamedTuple):
     Attributes:
         sha256: The blob.
         size: Bytes it must have.
-        path: A file outside of the store that should have its bytes; None means the blob in the store.
+        path: A file outside the store that should have its bytes; None means the blob in the store.
     """
 
     sha256: str
@@ -37,18 +37,18 @@ def verify(
     cancelled: threading.Event | None = None,
     on_bytes: Callable[[int], None] | None = None,
 ) -> list[str | None]:
-    """Check files, each of them once however often it is wanted.
+    """Check files, each once.
 
     Args:
         store: Holds them.
-        wanted: What is checked.
-        quick: Believe what looks as it did when it was last hashed; anything else is hashed.
-        jobs: Files hashed at once; default: one a core.
+        wanted: The files.
+        quick: Whether to trust a file that looks as it did at its last hash; any other is hashed.
+        jobs: Files to hash at once; default: one per core.
         cancelled: Ends the run within one read when set.
         on_bytes: Called in the calling thread, at most ten times a second, with the bytes hashed since the last call.
 
     Returns:
-        For each None, or the problem in words; in the order of ``wanted``.
+        None or the problem for each file, in the order of ``wanted``.
 
     Raises:
         Interrupted: ``cancelled`` was set.

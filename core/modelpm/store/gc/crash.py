@@ -1,7 +1,7 @@
 """Data loss at the end of a boot: after a reboot, the blobs committed just before it are checked once.
 
-Every commit is flushed to the medium; this is for media that claim to have written what they have not. Whether the boot
-ended with a shutdown or a power cut is not asked: no source of that is reliable, and the check is short.
+Every commit is synced; this check is for media that claim to have written what they have not. It does not ask whether
+the boot ended with a shutdown or a power cut: no source of that is reliable, and the check is short.
 """
 
 import os
@@ -18,7 +18,7 @@ _FRESH = 60  # seconds after which a sign of life is renewed
 
 
 def suspects(layout: Layout) -> list[tuple[str, int]]:
-    """Return sha256 and size (bytes) of the blobs to check; in the same boot as last time, one small read.
+    """Return SHA-256 and size (bytes) of the blobs to check; in the same boot as last time, this is one small read.
 
     Raises:
         StoreError: The store cannot be written.

@@ -1,4 +1,4 @@
-"""Leases: what running installs need, so that prune does not free it, even where process locks have no effect."""
+"""Leases: the blobs that running installs need, which prune must not free, even if process locks do not work."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from modelpm.disk.atomic import write_atomic
 from modelpm.store.layout import Layout, is_sha256
 
 _LARGEST = 64 << 20
-_FOREIGN = 24 * 3600  # seconds for which a lease of another machine, whose processes this one cannot see, counts
+_FOREIGN = 24 * 3600  # seconds for which a lease of another machine counts, whose processes are not visible here
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Lease:
     """The blobs that one running install needs.
 
     Attributes:
-        digests: Blobs that it has found, or will bring.
+        digests: Blobs that it found, or will fetch.
         pid: Its process.
-        start: When that process began, in the system's own words; "" where it says nothing.
+        start: When that process began, as the system says it; "" if unknown.
         host: The machine.
         boot: Boot id of that machine.
         since: Seconds since 1970.
@@ -41,7 +41,7 @@ class Lease:
 
     @property
     def alive(self) -> bool:
-        """Whether its process still runs, as far as can be seen from here."""
+        """Whether its process still runs, or may run on another machine."""
         if self.host != system.host_name():
             return abs(time.time() - self.since) < _FOREIGN
         return self.boot == system.boot_id() and system.is_running(self.pid, self.start)
@@ -72,7 +72,7 @@ def hold(layout: Layout, digests: Iterable[str]) -> Iterator[None]:
 
 
 def listing(layout: Layout) -> Iterator[Lease]:
-    """Yield every lease, of processes dead or alive; what is not a lease is passed over."""
+    """Yield every lease, of processes dead or alive; skip other files."""
     try:
         paths = sorted(layout.leases.iterdir())
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The leftovers in a store: unfinished downloads, bytes set aside, drafts of dead processes."""
+"""The leftovers in a store: unfinished downloads, quarantined bytes, drafts of dead processes."""
 
 import contextlib
 import os
@@ -19,13 +19,13 @@ from modelpm.store.layout import Layout, is_sha256
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """Something that may be removed.
+    """A file or folder that may be removed.
 
     Attributes:
         kind: ``blob``, ``partial``, ``quarantine`` or ``draft``.
         path: A file, or the folder of a partial.
-        bytes: What removing it frees on the disk; 0 if the file has another name.
-        size: What it takes of the disk, whatever names it has.
+        bytes: Bytes that its removal frees on the disk; 0 if the file has another name.
+        size: Bytes that it takes on the disk.
         last_use: Seconds since 1970.
     """
 
@@ -36,12 +36,12 @@ class Leftover:
     last_use: float
 
     def age(self, now: float) -> float:
-        """Return the seconds since the last use; a use to come is a clock that was set, and no age at all."""
+        """Return the seconds since the last use; 0 for a use in the future, which a changed clock causes."""
         return max(0.0, now - self.last_use)
 
 
 def all_blobs(layout: Layout) -> Iterator[tuple[str, Leftover]]:
-    """Yield every blob by its name, as something that could be removed; when it was last used is not looked up."""
+    """Yield every blob as a leftover, without its last use."""
     for folder in _entries(layout.blobs):
         for entry in _entries(Path(folder.path)):
             facts = _look(entry) if is_sha256(entry.name) else None
@@ -50,17 +50,17 @@ def all_blobs(layout: Layout) -> Iterator[tuple[str, Leftover]]:
 
 
 def used(layout: Layout, sha256: str, blob: Leftover) -> Leftover:
-    """Return a blob with the time it was committed, which no copying of files changes."""
+    """Return a blob with the time of its commit, which copying does not change."""
     known = records.read(layout.record(sha256))
     at = known.committed_at if known is not None and known.committed_at else blob.last_use
     return replace(blob, last_use=at)
 
 
 def others(layout: Layout) -> Iterator[Leftover]:
-    """Yield everything that is not a blob: partials, what was set aside, drafts."""
+    """Yield everything that is not a blob: partials, quarantine, drafts."""
     for entry in _entries(layout.partials):
         path = Path(entry.path)
-        if not disk.is_ours(path):  # another user's, closed to us; who began it releases it
+        if not disk.is_ours(path):  # another user's, without access for us; its user releases it
             continue
         own = _look(entry)
         if own is not None and is_sha256(entry.name) and stat.S_ISDIR(own.st_mode):
@@ -79,7 +79,7 @@ def others(layout: Layout) -> Iterator[Leftover]:
 
 
 def drafts(paths: Iterable[Path]) -> Iterator[Leftover]:
-    """Yield files as drafts that no process works on; skip those that are gone by now."""
+    """Yield files as drafts without a process; skip files that no longer exist."""
     for path in paths:
         with contextlib.suppress(OSError):
             facts = path.lstat()
@@ -87,7 +87,7 @@ def drafts(paths: Iterable[Path]) -> Iterator[Leftover]:
 
 
 def remove(leftover: Leftover) -> None:
-    """Remove a partial, what was set aside, or a draft.
+    """Remove a partial, quarantined bytes, or a draft.
 
     Raises:
         StoreError: The system refuses.
@@ -106,7 +106,7 @@ def remove_all(items: Iterable[Leftover]) -> None:
 
 
 def copy_partials(source: Layout, target: Layout) -> None:
-    """Take unfinished downloads along to another store, so that they can be resumed.
+    """Copy unfinished downloads to another store, so that they can be resumed.
 
     Raises:
         StoreError: The system refuses.
@@ -121,7 +121,7 @@ def copy_partials(source: Layout, target: Layout) -> None:
 
 
 def clear(layout: Layout) -> None:
-    """Remove everything that modelpm made but the locks and VERSION; other files in the same folder stay.
+    """Remove everything that modelpm made except the locks and VERSION; other files in the folder stay.
 
     Raises:
         StoreError: The system refuses.
@@ -157,7 +157,7 @@ def _is_lease(name: str) -> bool:
 
 
 def _empty(folder: Path, is_ours: Callable[[str], bool]) -> None:
-    """Remove what is ours in a folder, and then the folder if nothing else is in it."""
+    """Remove modelpm's files in a folder, and then the folder if it is empty."""
     for entry in _entries(folder):
         if is_ours(entry.name) or entry.name.startswith(TEMPORARY):
             if entry.is_dir(follow_symlinks=False):
@@ -168,7 +168,7 @@ def _empty(folder: Path, is_ours: Callable[[str], bool]) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # another user's is in it, or it is not there
+    with contextlib.suppress(OSError):  # it has another user's file, or does not exist
         folder.rmdir()
 
 

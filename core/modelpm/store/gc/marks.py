@@ -1,6 +1,6 @@
-"""The mark in a view: a file with the random id of its root, and how and where that root was last recorded.
+"""The mark in a view: a file with the random id of its root, and the place and content of its last record.
 
-It lets every start tell with one look whether a record is fresh, also of a folder that was moved or copied.
+With one read, every start knows whether a record is fresh, even if the folder was moved or copied.
 """
 
 import contextlib
@@ -13,18 +13,18 @@ from modelpm.disk.atomic import write_atomic
 from modelpm.errors import StoreError
 
 MARK = ".modelpm.id"
-FRESH = 3600  # seconds in which a further use of an unchanged root is not worth a write
+FRESH = 3600  # seconds before a use of an unchanged root is worth a write
 _LARGEST = 8192  # bytes
 _LENGTH = 32  # hexadecimal digits of an id
 
 
 def read_id(view: Path) -> str:
-    """Return the id that is kept in a view; empty if there is none."""
+    """Return the id in a view; empty if there is none."""
     return _read(view)[0]
 
 
 def make_id(view: Path) -> str:
-    """Return the id that is kept in a view, made if there is none; empty if it cannot be written."""
+    """Return the id in a view, and make one if there is none; empty if it cannot be written."""
     known = read_id(view)
     if known or view.is_symlink() or not view.is_dir():
         return known
@@ -44,7 +44,7 @@ def make_id(view: Path) -> str:
 
 
 def touch(view: Path, lock: Path, record: Path, now: float) -> None:
-    """Note that the record of a root is fresh, if that can be written."""
+    """Mark the record of a root as fresh, if the mark can be written."""
     with contextlib.suppress(OSError, StoreError):
         known, noted, _ = _read(view)
         if known and noted != _note(lock, record):
@@ -53,7 +53,7 @@ def touch(view: Path, lock: Path, record: Path, now: float) -> None:
 
 
 def was_recorded_lately(view: Path, lock: Path, records: Path, now: float) -> bool:
-    """Whether the record of a root is fresh: there, written lately, and of a root where this one is now.
+    """Whether the record of a root is fresh: existing, recent, and of a root at this place.
 
     Args:
         view: The view.

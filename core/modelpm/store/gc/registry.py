@@ -1,7 +1,7 @@
 """The registry: every root that needs blobs of this store, each in a file in ``projects/``.
 
-The folder's name and the first five keys of a record are those of earlier versions: these versions on the same store
-count what this one remembers, and their records, which have neither id nor place, are read and replaced here.
+Earlier versions use the same folder and the same first five keys, so they respect the records of this version on the
+same store. This version reads and replaces their records, which have neither id nor place.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from modelpm.store.gc import marks
 from modelpm.store.gc.marks import FRESH, make_id, read_id
 from modelpm.store.gc.roots import (
     Place,
-    Record,
     Root,
+    RootRecord,
     digest_of,
     digests_in,
     is_sound,
@@ -30,14 +30,14 @@ from modelpm.store.layout import Layout, is_sha256
 from modelpm.text.untrusted import check_path
 
 
-def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> Record | None:
-    """Return the record that must be written for an environment; None if the one that is there is good enough.
+def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> RootRecord | None:
+    """Return the record to write for an environment; None if the existing one is good enough.
 
     Args:
         layout: The store.
-        root: The environment; its folder is there.
+        root: The environment; its folder exists.
         now: Seconds since 1970.
-        also: Digests that it is about to count on.
+        also: Digests that it is about to need.
 
     Raises:
         StoreError: The lock or its folder cannot be read.
@@ -45,18 +45,20 @@ def due(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> R
     root = real(root)
     with disk.explained(root.lock, "read"):
         text = read_lock(root.lock) or b""
-        new = Record(root, digests_in(text) | {*also}, digest_of(text), int(now), read_id(root.view), Place.of(root))
+        new = RootRecord(
+            root, digests_in(text) | {*also}, digest_of(text), int(now), read_id(root.view), Place.of(root)
+        )
     known = load(layout.project(new.key))
     if known is None or (known.text != new.text and is_sound(text, root.lock)):
         return new
     if known.digests >= new.digests and known.root == root and 0 <= now - (known.seen or 0) < FRESH:
         return None
-    # A blob that another process is about to link is in no lock yet; and a damaged lock no longer says what was linked.
-    return Record(root, known.digests | new.digests, new.text, new.seen, new.id, new.place)
+    # No lock names a blob that another process is about to link; a damaged lock does not name linked blobs.
+    return RootRecord(root, known.digests | new.digests, new.text, new.seen, new.id, new.place)
 
 
 def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ()) -> None:
-    """Take note that an environment counts on this store; see :func:`due`.
+    """Record that an environment uses this store; see :func:`due`.
 
     Raises:
         StoreError: The lock cannot be read, or the store cannot be written.
@@ -71,16 +73,16 @@ def remember(layout: Layout, root: Root, now: float, also: Collection[str] = ())
 
 
 def freshen(layout: Layout, root: Root, now: float) -> None:
-    """Note in the mark of a root that its record is fresh, if that can be written."""
+    """Mark the record of a root as fresh, if the mark can be written."""
     with contextlib.suppress(OSError):
-        record = Record(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))
+        record = RootRecord(real(root), frozenset(), id=read_id(root.view), place=Place.of(root))
         marks.touch(root.view, root.lock, layout.project(record.key), now)
 
 
-def _supersede(layout: Layout, record: Record, texts: Collection[str]) -> None:
-    """Remove what is known of the same root from before it had an id, or from an earlier version."""
+def _supersede(layout: Layout, record: RootRecord, texts: Collection[str]) -> None:
+    """Remove older records of the same root: without an id, or from an earlier version."""
     place = record.place
-    nameless = Record(record.root, frozenset(), place=place)
+    nameless = RootRecord(record.root, frozenset(), place=place)
     if record.id and (known := load(layout.project(nameless.key))) is not None and known.place == place:
         forget(layout, known)
     lock = Path(os.path.realpath(record.root.lock))
@@ -89,7 +91,7 @@ def _supersede(layout: Layout, record: Record, texts: Collection[str]) -> None:
         forget(layout, earlier)
 
 
-def save(layout: Layout, record: Record) -> None:
+def save(layout: Layout, record: RootRecord) -> None:
     """Write a record.
 
     Raises:
@@ -114,7 +116,7 @@ def save(layout: Layout, record: Record) -> None:
     write_atomic(layout.project(record.key), json.dumps(fields, indent=0).encode() + b"\n")
 
 
-def forget(layout: Layout, record: Record) -> None:
+def forget(layout: Layout, record: RootRecord) -> None:
     """Remove a record.
 
     Raises:
@@ -125,11 +127,11 @@ def forget(layout: Layout, record: Record) -> None:
         path.unlink(missing_ok=True)
 
 
-def listing(layout: Layout) -> Iterator[Record]:
+def listing(layout: Layout) -> Iterator[RootRecord]:
     """Yield every record, in the order of the paths.
 
     Raises:
-        StoreError: One of the files, which it names, cannot be read: which blobs it protects is then unknown.
+        StoreError: A record cannot be read, so the blobs that it protects are unknown; the message names it.
     """
     found = []
     for path in _files(layout):
@@ -146,7 +148,7 @@ def listing(layout: Layout) -> Iterator[Record]:
     yield from sorted(found, key=lambda r: (r.root.lock, r.key))
 
 
-def readable(layout: Layout) -> Iterator[Record]:
+def readable(layout: Layout) -> Iterator[RootRecord]:
     """Yield every record that can be read."""
     yield from (record for path in _files(layout) if (record := load(path)) is not None)
 
@@ -159,8 +161,8 @@ def _files(layout: Layout) -> list[Path]:
     return [layout.projects / name for name in names if name.endswith(".json") and is_sha256(name[:-5])]
 
 
-def load(path: Path) -> Record | None:
-    """Read a record; None if there is none, or nothing that makes sense."""
+def load(path: Path) -> RootRecord | None:
+    """Read a record; None if it is missing or invalid."""
     import json
 
     try:
@@ -172,10 +174,10 @@ def load(path: Path) -> Record | None:
     return record if sound and named else None
 
 
-def _parsed(found: Mapping[str, Any]) -> Record:
+def _parsed(found: Mapping[str, Any]) -> RootRecord:
     lock, digests, text = Path(found["lock"]), frozenset(found["digests"]), str(found["text"])
     if "kind" not in found:
-        return Record(Root("project", lock, Path()), digests, text)
+        return RootRecord(Root("project", lock, Path()), digests, text)
     place = Place(int(found["device"]), int(found["inode"]), str(found["host"])) if "host" in found else None
     for key in found.get("entries", {}):
         check_path(key.partition("/")[2])  # a store may be shared
@@ -185,17 +187,17 @@ def _parsed(found: Mapping[str, Any]) -> Record:
     }
     root = Root(str(found["kind"]), lock, Path(found["view"]))
     seen, owner = int(found["last_use"]), str(found.get("owner", ""))
-    return Record(root, digests, text, seen, str(found["id"]), place, owner, entries)
+    return RootRecord(root, digests, text, seen, str(found["id"]), place, owner, entries)
 
 
 # ---------------------------------------------------------------------- a store without records
 
 
 def begin(layout: Layout, now: float) -> None:
-    """Say, once, that the records of a store are complete.
+    """Mark once that the records of a store are complete.
 
-    A store with blobs and without any record was restored without its records: the roots that need its blobs are
-    unknown, and so all blobs are held as those of a root that was seen now.
+    A store with blobs but without any record was restored without its records: the roots that need its blobs are
+    unknown, so a record of an unknown root, seen now, holds all blobs.
 
     Raises:
         StoreError: The system refuses.
@@ -208,7 +210,7 @@ def begin(layout: Layout, now: float) -> None:
     write_atomic(layout.complete, b"")
 
 
-def unknown(layout: Layout, now: float) -> Record | None:
+def unknown(layout: Layout, now: float) -> RootRecord | None:
     """Return the record of the unknown roots of a store that lost its records; None if it did not."""
     from modelpm.store.blobs import blobs
 
@@ -218,4 +220,4 @@ def unknown(layout: Layout, now: float) -> Record | None:
     if not held:
         return None
     root = Root("unknown", layout.projects / "unknown", layout.root)
-    return Record(root, held, seen=int(now), place=Place(0, 0, system.host_name()))
+    return RootRecord(root, held, seen=int(now), place=Place(0, 0, system.host_name()))

@@ -72,7 +72,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class RootRecord:
     """A root, as it was remembered.
 
     Attributes:
@@ -150,7 +150,7 @@ def is_sound(text: bytes, path: Path) -> bool:
     return True
 
 
-def is_written_by(record: Record, text: bytes) -> bool:
+def is_written_by(record: RootRecord, text: bytes) -> bool:
     """Whether a lock still is what it was when it was remembered."""
     return record.text == digest_of(text)
 

@@ -413,8 +413,8 @@ def test_what_an_entry_does_not_name_is_said_and_some_of_it_refused(
         id="a",
         release="1.0",
     )
-    offences, moved = judge.entries([locked])
-    assert (bool(offences), bool(moved)) == (refused, said)
+    violations, moved = judge.entries([locked])
+    assert (bool(violations), bool(moved)) == (refused, said)
     elsewhere, _ = judge.entries([LockedModel("a", Requirement("nobodys/a"), locked.files)])
     assert bool(elsewhere) == (refused and not source.startswith(("s3", "http://cdn")))
 

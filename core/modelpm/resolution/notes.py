@@ -1,4 +1,4 @@
-"""Say what was chosen and what was left out, in two lines with sizes. Pure."""
+"""Notes and warnings about a choice: the chosen variant and the others, with sizes. Pure."""
 
 import re
 import shlex
@@ -16,12 +16,12 @@ _LONG = 60  # characters of each
 _PLAIN = frozenset({Role.CONFIG, Role.TOKENIZER, Role.CODE, Role.DOCS, Role.VOICE})
 
 
-def said(what: str, chosen: Chosen) -> tuple[str, ...]:
-    """Return what a bare reference takes, and what it leaves out; nothing if there was nothing to choose.
+def choice_notes(what: str, chosen: Chosen) -> tuple[str, ...]:
+    """Return the notes on a bare reference: its variant, and those left out; none if there was no choice.
 
     Args:
         what: The reference.
-        chosen: What is taken.
+        chosen: The choice.
     """
     if not chosen.left_out or chosen.variant == "all":
         return ()
@@ -39,15 +39,15 @@ def said(what: str, chosen: Chosen) -> tuple[str, ...]:
     )
 
 
-def said_of_files(what: str, found: Completed) -> tuple[str, ...]:
-    """Return the warnings of files that were named one by one."""
+def file_warnings(what: str, found: Completed) -> tuple[str, ...]:
+    """Return the warnings about files that the user named."""
     warnings: list[str] = []
     if found.added:
         names = few([file.path for file in found.added], _FEW)
         warnings.append(f"along with it come {names}, {binary_size(total_size(found.added))}: one set")
     if found.missing:
         lacks = "; ".join(shortened(lack, 200) for lack in found.missing[:_FEW])
-        warnings.append(f"{what} is not complete; what is missing: {lacks}")
+        warnings.append(f"{what} is not complete; missing: {lacks}")
     if len(found.variants) > 1:
         names = ", ".join(shortened(name, _LONG) for name in found.variants[:_FEW])
         more = ", …" if len(found.variants) > _FEW else ""
@@ -55,14 +55,14 @@ def said_of_files(what: str, found: Completed) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-def said_of_code(paths: Iterable[str]) -> tuple[str, ...]:
-    """Return the warning of scripts that programs run if they trust a model."""
+def code_warnings(paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the warning about scripts that programs run if they trust a model."""
     scripts = [path for path in paths if role_of(path) is Role.CODE]
     return (f"{few(scripts)} can run code in programs that trust it (`trust_remote_code`)",) if scripts else ()
 
 
 def join_line(parts: Sequence[str], folder: str = "") -> str:
-    """Return the command that joins parts, in words."""
+    """Return the hint with the command that joins parts."""
     ordered = sorted(parts, key=_number)
     whole = re.sub(r"\.part\d+of\d+$|-split-[a-z]$|-chunk-\d+-of-\d+(?=\.gguf$)", "", ordered[0].rpartition("/")[2])
     shown = " ".join(folder + shlex.quote(part) for part in ordered)
