@@ -18,7 +18,7 @@ from tests.support.asking import ask
 
 COMMAND = Path(sys.executable).with_name("modelpm")
 _ROOT = Path(__file__).parents[2]
-_WHEN_STARTED = ("LANG", "LC_", "LD_", "PYTHON")  # variables that loader and interpreter read at the start
+_WHEN_STARTED = ("LANG", "LC_", "LD_", "PYTHON")  # variables that a process reads when it starts
 _STAND_IN = """#!{python} -IS
 import sys
 sys.path.append({root!r})

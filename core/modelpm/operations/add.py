@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from modelpm.environment.environment import Environment
 from modelpm.errors import Code, NotFound, UsageError
+from modelpm.lockfile.relative import requirement_below
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.lock import Locker
 from modelpm.operations.upgrade import latest
@@ -13,7 +14,7 @@ from modelpm.project.files import Site, State
 from modelpm.project.manifest import Manifest
 from modelpm.resolution.candidate import Candidate
 from modelpm.resolution.resolver import Resolver
-from modelpm.text.spec import CatalogSpec, UriSpec
+from modelpm.text.spec import CatalogSpec
 from modelpm.text.suggest import suggest
 from modelpm.text.untrusted import printable
 
@@ -64,15 +65,12 @@ class Addition:
                     name=found.name,
                 )
             wanted[found.name] = there or found.requirement
-            if (
-                there is None
-                and isinstance(found.requirement.spec, UriSpec)
-                and found.requirement.spec.scheme == "file"
-            ):
-                place = found.requirement.text
+            place = requirement_below(found.requirement, self.site.root).text
+            if there is None and place.startswith("file://"):
                 self.locker.call.bus.warn(f"`{found.name}` is read from {place}, which other machines may not have")
         self.names[:] = wanted
-        return with_models(text, str(self.site.manifest), self.site.table, wanted, self.group, self.allow)
+        written = {name: requirement_below(requirement, self.site.root) for name, requirement in wanted.items()}
+        return with_models(text, str(self.site.manifest), self.site.table, written, self.group, self.allow)
 
     def _settled(self, found: Candidate, models: Mapping[str, Requirement]) -> Candidate:
         """Return a model under its name in the project, else under its first free default name."""

@@ -30,7 +30,7 @@ from modelpm.project.checks import kept_current
 from modelpm.project.drift import pinned, settled
 from modelpm.project.files import Site, State, read_state
 from modelpm.project.lock_rules import LICENSE, SIGNATURE, SOURCE
-from modelpm.project.manifest import Manifest, parse_manifest
+from modelpm.project.manifest import Manifest
 from modelpm.project.provenance import Judge, foreign_folders, refuse
 from modelpm.project.transaction import Commit, commit
 from modelpm.resolution.resolve import ResolvedModel
@@ -86,7 +86,7 @@ class Changer:
         manifest = before.manifest
         self._edited = text is not None and text != before.manifest_text
         if text is not None and self._edited:
-            manifest = parse_manifest(text, str(self.site.manifest), self.site.table)
+            manifest = self.site.parsed(text)
         rule = manifest.rules.signature if manifest else None
         self.installer = replace(self.installer, signatures=self._signatures.of_project(rule, self.site.root))
         self.locker.installer = self.installer

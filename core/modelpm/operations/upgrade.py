@@ -14,6 +14,7 @@ from modelpm.environment.older import reusable
 from modelpm.errors import Interrupted, ModelpmError, NotFound
 from modelpm.events.call import Call
 from modelpm.lockfile.model import LockedModel, Model
+from modelpm.lockfile.relative import RELATIVE
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.acquire import Installer, Task
 from modelpm.operations.lock import is_whole, learn, same, say_untold, say_whole, untold
@@ -146,10 +147,15 @@ def _collecting(model: LockedModel, errors: list[ModelpmError], bus: Bus) -> Ite
 
 
 def _stays(model: LockedModel, error: ModelpmError, bus: Bus) -> bool:
-    """Whether a model came from a local place that is gone, such as a memory stick, so that nothing can be newer."""
-    gone = isinstance(error, NotFound) and model.requirement.text.startswith("file://")
+    """Whether a model came from a local place that is gone, such as a memory stick, so that nothing can be newer.
+
+    A bundle of a project brings models that are files of that project, which may not be here.
+    """
+    text = model.requirement.text
+    gone = text.startswith(RELATIVE) or (isinstance(error, NotFound) and text.startswith("file://"))
     if gone:
-        bus.warn(f"{model.name} stays as it is: {error.message}")
+        why = f"{text} is a file of another project" if text.startswith(RELATIVE) else error.message
+        bus.warn(f"{model.name} stays as it is: {why}")
     return gone
 
 

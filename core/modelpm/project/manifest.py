@@ -9,6 +9,7 @@ from modelpm.errors import Code, IntegrityError, UsageError, too_new
 from modelpm.inspection.policy import WORDS
 from modelpm.lockfile.file import check_folder, conflict_line
 from modelpm.lockfile.model import Model
+from modelpm.lockfile.relative import RELATIVE
 from modelpm.lockfile.requirement import Requirement
 from modelpm.project.discovery import MAX_MANIFEST_BYTES, inner_table
 from modelpm.project.rules import Rules, SignatureRule
@@ -175,7 +176,8 @@ def _requirement(table: Table, name: str) -> Requirement:
     if isinstance(table.values[name], Mapping):
         table.table(name).only(_MODEL_KEYS)
     requirement = Requirement.of_toml(table, name)
-    _ = requirement.spec  # a malformed value is refused with its place in the file
+    if not requirement.text.startswith(RELATIVE):
+        _ = requirement.spec  # a malformed value is refused with its place in the file
     return requirement
 
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Collection
 from pathlib import Path
+from urllib.parse import unquote
 
 from modelpm.errors import UsageError
 from modelpm.text.pasted import hub_spec
@@ -35,8 +36,9 @@ def full_spec(text: str, endpoint: str, catalogs: Collection[str]) -> str:
         return f"hf://{hub['repo']}" if hub["repo"] else hub_spec(hub["page"], endpoint) or text
     if half := _HALF.fullmatch(text):
         return f"hf://{half['rest']}"
-    if text in {".", ".."} or text.startswith(_PATHS):
-        return _of_path(text)
+    local = unquote(text.removeprefix("file:")) if text.startswith("file:./") else text  # as a manifest writes it
+    if local in {".", ".."} or local.startswith(_PATHS):
+        return _of_path(local)
     if _REPO.fullmatch(text) and text.partition("/")[0].lower() not in catalogs:
         return f"hf://{text}"
     if "/" not in text and text.lower().endswith(FILES) and Path(text).is_file():

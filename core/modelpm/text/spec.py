@@ -115,6 +115,8 @@ def _as_uri(text: str) -> str:
 
 
 def _meant(text: str) -> list[str]:
+    if text.lower().startswith("file:"):
+        return ["for a local file or folder: file:///absolute/path; in `models.toml`, relative to it: file:./path"]
     owner, _, rest = text.partition("/")
     if "==" in text:
         name, _, release = text.partition("==")
