@@ -5,10 +5,11 @@ record before. The head holds the number of records and the last hash, so that a
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,32 @@ def verify(lines: Iterable[bytes], head: Head | None, occurs: Callable[[str], bo
     return count
 
 
+def verify_end(lines: Sequence[bytes], head: Head | None) -> None:
+    """Check the last lines of a log against each other and its head.
+
+    Args:
+        lines: Finished lines, the last of the log.
+        head: What they must end with; None if there is none.
+
+    Raises:
+        IntegrityError: Code ``audit_broken``.
+    """
+    records = [record for line in lines if (record := read(line))]
+    ends = (records[-1]["prev"], records[-1]["hash"]) if records else (GENESIS,)  # the head may be one record behind
+    fit = all(earlier["hash"] == later["prev"] for earlier, later in pairwise(records))
+    if len(records) < len(lines) or not fit or (head or START).hash not in ends or any(map(_lost_head, records)):
+        raise IntegrityError(
+            "the audit log is broken: its last records are not what was written",
+            code=Code.AUDIT_BROKEN,
+            hints=["`modelpm audit verify` names the first bad line"],
+        )
+
+
+def _lost_head(record: Mapping[str, Any]) -> bool:
+    """Return whether a record says that the head was lost before it."""
+    return bool(record["event_type"] == RECOVERED and record["details"].get("reason") == HEAD_LOST)
+
+
 def _follow(number: int, line: bytes, last: str, occurs: Callable[[str], bool]) -> str:
     record = read(line)
     if record is None:
@@ -125,7 +152,7 @@ def _follow(number: int, line: bytes, last: str, occurs: Callable[[str], bool]) 
         if occurs(record["prev"]):
             raise broken(number, "out of order", "the record it follows stands elsewhere")
         raise broken(number, "missing", "the record it follows is not there, or was rewritten")
-    if record["event_type"] == RECOVERED and record["details"].get("reason") == HEAD_LOST:
+    if _lost_head(record):
         raise broken(number, "cut", "the head was lost before it, so records may have been cut off there")
     return str(record["hash"])
 

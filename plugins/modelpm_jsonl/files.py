@@ -5,10 +5,10 @@ An archive is never written again. The chain runs through all files, so one that
 
 import os
 import re
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -88,14 +88,12 @@ class LogFiles:
 
     def tail(self, limit: int) -> list[Mapping[str, Any]]:
         """Return the last ``limit`` records, oldest first; reads no more than they need."""
-        found: deque[Mapping[str, Any]] = deque()
-        for part in reversed(self._parts):
-            for line in _backwards(part):
-                if len(found) == limit:
-                    return list(found)
-                if record := chain.read(line):
-                    found.appendleft(record)
-        return list(found)
+        found: list[Mapping[str, Any]] = [*islice(filter(None, map(chain.read, self._backwards())), limit)]
+        return found[::-1]
+
+    def end(self, limit: int) -> list[bytes]:
+        """Return the last ``limit`` finished lines, oldest first; one too long to be a record is empty."""
+        return [*islice(self._backwards(), limit)][::-1]
 
     def place(self, number: int) -> tuple[Path, int] | None:
         """Return the file and the line in it of a line counted over all files, from 1; None behind the last."""
@@ -105,6 +103,10 @@ class LogFiles:
                 return part.path, number
             number -= count
         return None
+
+    def _backwards(self) -> Iterator[bytes]:
+        for part in reversed(self._parts):
+            yield from _backwards(part)
 
 
 def _lines(part: _Part) -> Iterator[bytes]:
@@ -116,16 +118,15 @@ def _lines(part: _Part) -> Iterator[bytes]:
 
 
 def _backwards(part: _Part) -> Iterator[bytes]:
-    """Yield the finished lines, the last first; one too long to be a record is passed over."""
+    """Yield the finished lines, the last first; one too long to be a record is empty."""
     end, rest = part.size, b""  # rest: the end of a line whose beginning stands further ahead
     while end > 0:
         begin = max(0, end - _BLOCK)
         part.file.seek(begin)
         first, *others = (part.file.read(end - begin) + rest[-MAX_LINE - 1 :]).split(b"\n")
         for line in reversed(others[:-1]):
-            if len(line) < MAX_LINE:
-                yield line + b"\n"
+            yield line + b"\n" if len(line) < MAX_LINE else b""
         rest = first + b"\n" if others else first
         end = begin
-    if rest.endswith(b"\n") and len(rest) <= MAX_LINE:
-        yield rest
+    if rest.endswith(b"\n"):
+        yield rest if len(rest) <= MAX_LINE else b""

@@ -25,6 +25,7 @@ from modelpm_jsonl.chain import GENESIS, HEAD_LOST, MAX_LINE, RECOVERED, START, 
 from modelpm_jsonl.files import CURRENT, LogFiles, archives, next_archive
 
 _MAX_HEAD = 4096
+_END = 100  # records whose chain a check of the end follows
 _FULL = 64 << 20  # bytes after which a file becomes an archive: some 100,000 records, checked in 4 seconds
 _PATIENCE = 30.0  # seconds; a holder needs milliseconds
 _NO_LOCKS = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK})
@@ -103,6 +104,16 @@ class JsonLinesLog:
                 return chain.verify(files.lines(), head, self._occurs)
             except IntegrityError as error:
                 raise chain.located(error, files.place(error.details["line"])) from None
+
+    def check_end(self) -> None:
+        """Check the last records and the head, in time that does not grow with the log.
+
+        Raises:
+            IntegrityError: Code ``audit_broken``; they do not fit.
+            StoreError: The log cannot be read.
+        """
+        with self._reading() as (files, head):
+            chain.verify_end(files.end(_END), head)
 
     def _occurs(self, digest: str) -> bool:
         return any(record["hash"] == digest for record in self.records())

@@ -47,6 +47,14 @@ def test_a_healthy_place_has_nothing_to_say(manager: modelpm.Manager) -> None:
     assert {"store", "locks", "links", "lock", "models", "projects", "leases", "catalog", "plugins"} <= set(found)
 
 
+def test_an_audit_log_whose_end_was_changed_fails(manager: modelpm.Manager) -> None:
+    assert rows(manager)["audit"].state == "ok"
+    log = manager.config.paths.audit / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b'"success":true', b'"success":null'))
+    check = rows(manager)["audit"]
+    assert (check.state, check.cure) == ("fail", "`modelpm audit verify` names the first bad line")
+
+
 def test_a_new_place_is_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     with manager_in(tmp_path, offline=True) as manager:

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelpm.api import AuditLog, AuditSink, Context, Event, IntegrityError, StoreError, UsageError
+from modelpm.api import AuditLog, AuditSink, Code, Context, Event, IntegrityError, StoreError, UsageError
 from modelpm_jsonl import chain, modelpm_audit
 from modelpm_jsonl.log import JsonLinesLog
 from tests.support.codes import coded
@@ -191,6 +191,57 @@ def test_verify_names_the_first_bad_line_and_why(tmp_path: Path, name: str) -> N
     assert log.verify() == 5
     put(tmp_path, edit(lines(tmp_path)))
     assert broken(log) == expected
+
+
+@pytest.mark.parametrize("name", [n for n in EDITS if n != "the first line removed"])
+def test_a_check_of_the_end_finds_what_was_done_there(tmp_path: Path, name: str) -> None:
+    log = a_log(tmp_path, 5)
+    log.check_end()
+    put(tmp_path, EDITS[name][0](lines(tmp_path)))
+    with pytest.raises(IntegrityError, check=coded(Code.AUDIT_BROKEN)):
+        log.check_end()
+
+
+def test_a_check_of_the_end_finds_a_lost_head(tmp_path: Path) -> None:
+    log = a_log(tmp_path, 5)
+    (tmp_path / "head").unlink()
+    for _ in range(2):
+        with pytest.raises(IntegrityError, check=coded(Code.AUDIT_BROKEN)):
+            log.check_end()
+        log.write(an_event())
+
+
+def test_a_check_of_the_end_takes_what_a_crash_leaves(tmp_path: Path) -> None:
+    log = JsonLinesLog(tmp_path)
+    log.check_end()
+    log.write(an_event())
+    head = (tmp_path / "head").read_bytes()
+    (tmp_path / "head").unlink()
+    log.check_end()
+    (tmp_path / "head").write_bytes(head)
+    log.write(an_event())
+    (tmp_path / "head").write_bytes(head)
+    with (tmp_path / "audit.jsonl").open("ab") as file:
+        file.write(b'{"action":')
+    log.check_end()
+
+
+def test_a_check_of_the_end_crosses_archives(tmp_path: Path) -> None:
+    log = a_rotated_log(tmp_path, 20)
+    log.check_end()
+    (tmp_path / "audit-000002.jsonl").unlink()
+    with pytest.raises(IntegrityError, check=coded(Code.AUDIT_BROKEN)):
+        log.check_end()
+
+
+def test_a_check_of_the_end_of_a_huge_log_costs_no_more_than_that_of_a_small_one(tmp_path: Path) -> None:
+    log = a_log(tmp_path, 101)
+    path = tmp_path / "audit.jsonl"
+    whole = path.read_bytes()
+    with path.open("wb") as file:
+        file.seek(1 << 40)  # a hole: a check that reads it all does not end
+        file.write(b"\n" + whole)
+    log.check_end()
 
 
 @pytest.mark.parametrize("name", [n for n in EDITS if n != "two records appended"])

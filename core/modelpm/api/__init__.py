@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from modelpm.api.commands import pass_manager
     from modelpm.api.folder_catalog import FolderCatalog
     from modelpm.api.kinds import (
+        AuditEnd,
         AuditLog,
         AuditSink,
         AuditTail,
@@ -79,6 +80,7 @@ _HOMES = {
     "modelpm.api.commands": ("pass_manager",),
     "modelpm.api.folder_catalog": ("FolderCatalog",),
     "modelpm.api.kinds": (
+        "AuditEnd",
         "AuditLog",
         "AuditSink",
         "AuditTail",
@@ -146,6 +148,7 @@ _MOVED = frozenset(
 __all__ = [
     "MAX_FILES",
     "MAX_SIZE",
+    "AuditEnd",
     "AuditLog",
     "AuditSink",
     "AuditTail",

@@ -265,6 +265,19 @@ class AuditTail(Protocol):
         ...
 
 
+@runtime_checkable
+class AuditEnd(Protocol):
+    """Optional protocol: a log that can check its end without reading from its beginning, for ``modelpm doctor``."""
+
+    def check_end(self) -> None:
+        """Check the last records.
+
+        Raises:
+            IntegrityError: They are not what was written.
+        """
+        ...
+
+
 class Catalog(Protocol):
     """Names models. It returns data only, which the core parses."""
 

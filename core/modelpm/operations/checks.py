@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -171,6 +172,21 @@ def _unserved(registry: "Registry", config: "Config") -> Iterator[Check]:
                 near = suggest(name, registry.names(kind)) or ["install its plugin, or remove the table"]
                 text = f"the configuration has [{kind}.{printable(name)}], and no plugin serves it"
                 yield Check("plugins", "warn", text, near[0])
+
+
+def audit(registry: "Registry", config: "Config") -> Iterator[Check]:
+    """Report logs whose last records are not what was written; ``audit verify`` reads all records."""
+    from modelpm.plugins.kinds.audit import GuardedLog
+
+    for name in dict.fromkeys([*config["audit.sinks"], *config["audit.optional-sinks"]]):
+        if name not in registry.names("audit"):  # the check of the plugins says so
+            continue
+        try:
+            with closing(registry.sink(name)) as sink:
+                if isinstance(sink, GuardedLog) and sink.check_end():
+                    yield Check("audit", "ok", f"the last records of the log `{name}` are as they were written")
+        except ModelpmError as error:
+            yield Check("audit", "fail", error.message, error.hints[0] if error.hints else "")
 
 
 def credentials(config: "Config") -> Iterator[Check]:

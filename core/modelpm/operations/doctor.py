@@ -15,7 +15,7 @@ from modelpm.environment.environment import Environment, lock_text
 from modelpm.environment.roots import Roots
 from modelpm.errors import ModelpmError
 from modelpm.lockfile.file import parse_lock
-from modelpm.operations.checks import Check, access, ages, catalogs, credentials, drifted, endpoints, plugins
+from modelpm.operations.checks import Check, access, ages, audit, catalogs, credentials, drifted, endpoints, plugins
 from modelpm.project.provenance import Judge, Known
 from modelpm.store.gc import leases, leftovers
 from modelpm.text.human import binary_size
@@ -73,6 +73,7 @@ class Doctor:
             "ages": lambda: ages(self.known.catalogs, time.time()),
             "drift": lambda: drifted(Judge(self.known), self.environment.read().models),
             "plugins": lambda: plugins(self.known.registry, self.config),
+            "audit": lambda: audit(self.known.registry, self.config),
             "tokens": lambda: credentials(self.config),
             "network": lambda: endpoints(self.config),
         }

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from modelpm.api import (
+    AuditEnd,
     AuditLog,
     AuditSink,
     Catalog,
@@ -89,6 +90,8 @@ def check_audit(make: Callable[[], AuditSink]) -> None:
         found = [str(json.loads(json.dumps(record))) for record in sink.records()]
         require(len(found) == len(events) + 1, f"{len(events) + 1} records are read back, not {len(found)}")
         require(sink.verify() == len(found), "the records of a log that was not changed stand")
+    if isinstance(sink, AuditEnd):
+        sink.check_end()
     sink.close()
 
 

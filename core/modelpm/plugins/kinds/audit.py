@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from modelpm.api.kinds import AuditLog, AuditSink, AuditTail
+from modelpm.api.kinds import AuditEnd, AuditLog, AuditSink, AuditTail
 from modelpm.api.types import Context, Event
 from modelpm.errors import UsageError
 from modelpm.plugins.discovery import Entry
@@ -53,6 +53,14 @@ class GuardedLog(GuardedSink):
     def verify(self) -> int:
         """As :meth:`modelpm.api.AuditLog.verify`."""
         return self._ask(lambda _: self._log.verify(), int, "number of records")
+
+    def check_end(self) -> bool:
+        """As :meth:`modelpm.api.AuditEnd.check_end`; return whether the log can do it."""
+        log = self._log
+        if not isinstance(log, AuditEnd):
+            return False
+        self.waits.bounded(self.entry, "a check of its end", lambda: self._ask(lambda _: log.check_end()))
+        return True
 
     @property
     def _log(self) -> AuditLog:
