@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 
-from modelpm.api import NotFound
+from modelpm.api import NotFound, Unavailable
 from modelpm.api.oci import Content, Descriptor
 from modelpm.http import PermanentError
 from modelpm_s3.documents import MalformedXmlError, failure_of, rows_of, text_of
@@ -47,17 +47,29 @@ class Upload:
             body = self.content.part(0, self.blob.size)
             self.objects.put_at(self.place, body, self.blob.hex, headers={"x-amz-checksum-sha256": checksum})
             return self.blob.size
-        upload = self._begun() or self._begin()
-        there, sent, tags = self._parts(upload), 0, list[str]()
-        for number, start in enumerate(range(0, self.blob.size, self._part_size), 1):
-            size = min(self._part_size, self.blob.size - start)
-            tag = there.get((number, size), "")
-            if not tag:
-                tag = self._send(upload, number, start, size)
-                sent += size
-            tags.append(tag)
-        self._complete(upload, tags)
+        sent = 0
+        try:
+            upload = self._begun() or self._begin()
+            there, tags = self._parts(upload), list[str]()
+            for number, start in enumerate(range(0, self.blob.size, self._part_size), 1):
+                size = min(self._part_size, self.blob.size - start)
+                tag = there.get((number, size), "")
+                if not tag:
+                    tag = self._send(upload, number, start, size)
+                    sent += size
+                tags.append(tag)
+            self._complete(upload, tags)
+        except (NotFound, Unavailable):  # another push may have completed the same upload
+            if not self._is_there():
+                raise
         return sent
+
+    def _is_there(self) -> bool:
+        try:
+            head = self.objects.head_at(self.place)
+        except NotFound:
+            return False
+        return head.headers.get("Content-Length") == str(self.blob.size)
 
     @property
     def _part_size(self) -> int:
@@ -104,15 +116,11 @@ class Upload:
         return self.objects.put_at(self.place, part, hasher.hexdigest(), asked).headers.get("ETag", "")
 
     def _complete(self, upload: str, tags: list[str]) -> None:
-        """Make the object of its parts; where another push did that, it is there."""
+        """Make the object of its parts."""
         rows = (f"<Part><PartNumber>{n}</PartNumber><ETag>{tag}</ETag></Part>" for n, tag in enumerate(tags, 1))
         body = f"<CompleteMultipartUpload>{''.join(rows)}</CompleteMultipartUpload>".encode()
         asked = question({"uploadId": upload})
-        try:
-            answer = self.objects.put_at(self.place, body, sha256(body).hexdigest(), asked, method="POST")
-        except NotFound:
-            self.objects.head_at(self.place)
-            return
+        answer = self.objects.put_at(self.place, body, sha256(body).hexdigest(), asked, method="POST")
         failure = failure_of(answer.body)  # of an answer that began as a success
         if failure.code:
             raise PermanentError(f"s3://{self.place.bucket} does not complete an upload: {failure.code}")

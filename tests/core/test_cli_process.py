@@ -180,7 +180,7 @@ def test_the_second_signal_ends_a_process_at_once(clean_environ: dict[str, str],
         assert process.wait(30) == -signal.SIGINT
 
 
-@pytest.mark.parametrize("module", ["modelpm.cli.main", "ipaddress"])
+@pytest.mark.parametrize("module", ["modelpm.cli.main", "modelpm.cli.context"])
 def test_an_interruption_of_the_start_prints_no_traceback(
     clean_environ: dict[str, str], tmp_path: Path, module: str
 ) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,7 @@ import urllib3
 from werkzeug import Request, Response
 
 import modelpm
-from modelpm.api import Context, ModelpmError, NotFound, Reference, Unavailable, UsageError
+from modelpm.api import Context, ModelpmError, Network, NotFound, Reference, Unavailable, UsageError
 from modelpm.api.oci import INDEX, MANIFEST, Content, Descriptor, Document, Index, digest_of, read_document
 from modelpm_s3 import uploads
 from modelpm_s3.grammar import Place
@@ -259,6 +259,30 @@ def test_two_uploads_of_one_blob_at_once_end_well(
         thread.join(30)
 
     assert not failed
+    assert s3(buckets).blob(place, blob_of(data)) == data
+
+
+def test_an_upload_that_another_push_completes_meanwhile_is_done(
+    buckets: Buckets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "AT_ONCE", 1 << 20)
+    monkeypatch.setattr(uploads, "PART", 5 << 20)
+    buckets.make("meanwhile")
+    place, data = Reference("s3", "meanwhile/m"), noise(6 << 20, 9)
+    (tmp_path / "blob").write_bytes(data)
+    parts, sent = uploads.Upload._parts, list[int]()  # noqa: SLF001 - between this request and the next
+
+    def overtaken(upload: uploads.Upload, number: str) -> Mapping[tuple[int, int], str]:
+        found = parts(upload, number)
+        monkeypatch.setattr(uploads.Upload, "_parts", parts)
+        sent.append(s3(buckets).send(place, blob_of(data), Content(tmp_path / "blob")))
+        return found
+
+    monkeypatch.setattr(uploads.Upload, "_parts", overtaken)
+    hurried = S3(Context(environ=buckets.environ, network=Network(retries=0, outage=0.0)))
+    hurried.send(place, blob_of(data), Content(tmp_path / "blob"))
+
+    assert sent == [len(data)]
     assert s3(buckets).blob(place, blob_of(data)) == data
 
 
