@@ -228,15 +228,17 @@ def _until_completed(manager: modelpm.Manager, environ: dict[str, str], count: i
     kills, most = 0, max(4, count // 40)
     runners = [_runner(environ) for _ in range(2)]
     try:
+        while all(job.status is JobStatus.QUEUED for job in manager.queue.list()):
+            time.sleep(0.01)  # the first is killed as soon as a job runs, however fast the machine is
         while any(job.status is not JobStatus.COMPLETED for job in manager.queue.list()):
-            time.sleep(order.uniform(0.2, 0.9))  # the instants of the kills
             for place, process in enumerate(runners):
-                if process.poll() is None and kills < most and order.random() < 0.5:
+                if process.poll() is None and kills < most and (not kills or order.random() < 0.5):
                     process.kill()
                     kills += 1
                     process.wait(30)
                 if process.poll() is not None:
                     runners[place] = _runner(environ)
+            time.sleep(order.uniform(0.2, 0.9))  # the instants of the kills
     finally:
         for process in runners:
             process.kill()
