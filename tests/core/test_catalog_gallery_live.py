@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ import pytest
 
 from modelpm import Manager
 from modelpm.api import FolderCatalog
-from modelpm.catalog.gallery.folder import Converted
+from modelpm.catalog.gallery.folder import ConvertedGallery
 from modelpm.catalog.opened import Opened
 from modelpm.catalog.place import Medium, Place
 from modelpm.errors import Code, Denied, IntegrityError, ModelpmError, NotFound, UsageError
+from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.galleries import gallery
 from tests.support.hub import Hub
@@ -127,7 +128,7 @@ def test_it_may_not_name_what_is_on_this_machine(tmp_path: Path) -> None:
     near = [{"filename": "a.gguf", "uri": "https://192.168.0.4/a.gguf", "sha256": "ab" * 32}]
     place = Place.of("local", {"url": "https://gallery.example/index.yaml"})
 
-    Converted.of([entry("a", files=near)], "local").write(tmp_path / "copy")
+    ConvertedGallery.of([entry("a", files=near)], "local").write(tmp_path / "copy")
     with pytest.raises(Denied, check=coded(Code.PRIVATE_SOURCE)):
         Opened("local", lambda: FolderCatalog(tmp_path / "copy"), place).entry("a")
 
@@ -185,16 +186,18 @@ def test_a_gallery_is_known_by_its_address(url: str, medium: Medium) -> None:
     assert Place.of("x", {"url": url}).medium is medium
 
 
-def test_a_model_of_a_gallery_installs(hub: Hub, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+def test_a_model_of_a_gallery_installs(modelpm: Callable[..., Ran], hub: Hub, site: Site) -> None:
     hub.add("acme/m", {"m-Q4_K_M.gguf": holding("m.gguf", b"m" * 64)})
     digest = hub.repos["acme/m"].files["m-Q4_K_M.gguf"].sha256
     publish(site, entry("m", files=[{"filename": "m-Q4_K_M.gguf", "sha256": digest, "uri": HUB}]))
-    home = tmp_path / "h"
-    with Manager(home=home, retries=0) as manager:
-        manager.catalog_list.add("local", f"{site.url}/index.yaml", trusted=True)
-    with Manager(home=home, retries=0) as manager:
-        assert manager.install("m").source.endswith("/m-Q4_K_M.gguf")
+    environ = {"HF_ENDPOINT": hub.endpoint}
+    added = modelpm("catalog", "add", "local", f"{site.url}/index.yaml", "--trust")
+    assert added.stderr.startswith("Added local: 1 model, https")
+    done = modelpm("install", "m", env=environ)
+    assert done.code == 0, done.stderr
+    assert sha256(Path(modelpm("path", "m").stdout.strip()).read_bytes()).hexdigest() == digest
+    wrong = modelpm("catalog", "add", "other", f"{site.url}/gone.yaml")
+    assert (wrong.code, "hint: check the address" in wrong.stderr) == (2, True)
 
 
 @pytest.mark.marathon

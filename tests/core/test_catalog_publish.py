@@ -61,7 +61,11 @@ def test_a_team_signs_and_a_stranger_installs(modelpm: Run, tmp_path: Path, site
     assert signed["until"].endswith("Z")
     updated = modelpm("catalog", "update")
     assert updated.stderr == "acme: updated, 1 model\n"
+    before = {path.name: path.read_bytes() for path in (tmp_path / "catalog-keys").iterdir()}
     replaced = modelpm("catalog", "sign", "catalog", "--new-key", "timestamp", "--new-key", "snapshot")
+    after = {path.name: path.read_bytes() for path in (tmp_path / "catalog-keys").iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {"timestamp.pem", "snapshot.pem"}
+    assert modelpm("catalog", "update").code == 0
     assert replaced.stderr.endswith("\nReplaced the key of timestamp, snapshot; the old one is not valid\n")
     assert "Newer" in modelpm("search", "newer").stdout
     trusted = modelpm("catalog", "trust", "acme")

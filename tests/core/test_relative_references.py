@@ -1,6 +1,7 @@
 """``file:./x`` of a project: relative in manifest and lock, inside of the project, and the project can move."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from modelpm import Manager
 from modelpm.errors import Code, IntegrityError, UsageError
 from modelpm.library.project import Project
 from modelpm.lockfile.relative import absolute, relative
+from tests.conftest import Ran
 from tests.support.codes import coded
 from tests.support.models import holding
 
@@ -55,6 +57,18 @@ def test_a_project_with_files_of_its_own_can_move(project: Project, home: Path, 
     assert there.path("two").name == "s-Q8_0.gguf"
     assert there.lock().lock_action == "unchanged"
     assert texts(moved) == written
+
+
+def test_a_path_is_written_relative_to_the_manifest_from_any_folder(
+    modelpm: Callable[..., Ran], project: Project
+) -> None:
+    sub = project.root / "weights" / "sub"
+    added = modelpm("add", "../m one.gguf", "--as", "one", cwd=sub)
+    assert (added.code, "warning" in added.stderr) == (0, False), added.stderr
+    assert 'one = "file:./weights/m%20one.gguf"' in texts(project.root)
+    assert modelpm("lock", "--check", cwd=sub).code == 0
+    wrong = modelpm("add", "file:./nothing.gguf", cwd=sub)
+    assert (wrong.code, "nothing.gguf does not exist" in wrong.stderr) == (5, True), wrong.stderr
 
 
 def test_a_file_that_changed_is_locked_again_under_its_relative_name(project: Project, home: Path) -> None:

@@ -54,6 +54,13 @@ def s3(buckets: Buckets) -> S3:
     return S3(Context(environ=buckets.environ))
 
 
+@pytest.fixture
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send all but the smallest blobs in parts."""
+    monkeypatch.setattr(uploads, "AT_ONCE", 1 << 20)
+    monkeypatch.setattr(uploads, "PART", 5 << 20)  # the least that S3 takes
+
+
 def blob_of(data: bytes) -> Descriptor:
     return Descriptor("application/octet-stream", digest_of(data), len(data))
 
@@ -216,11 +223,8 @@ class Stop:
             raise ModelpmError("stopped")
 
 
-def test_a_large_blob_goes_in_parts_and_continues_where_it_was_stopped(
-    buckets: Buckets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "AT_ONCE", 1 << 20)
-    monkeypatch.setattr(uploads, "PART", 5 << 20)  # the least that S3 takes
+@pytest.mark.usefixtures("in_parts")
+def test_a_large_blob_goes_in_parts_and_continues_where_it_was_stopped(buckets: Buckets, tmp_path: Path) -> None:
     buckets.make("large")
     place, data = Reference("s3", "large/m"), noise(17 << 20, 9)
     (tmp_path / "blob").write_bytes(data)
@@ -236,11 +240,8 @@ def test_a_large_blob_goes_in_parts_and_continues_where_it_was_stopped(
     assert s3(buckets).blob(place, blob) == data
 
 
-def test_two_uploads_of_one_blob_at_once_end_well(
-    buckets: Buckets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "AT_ONCE", 1 << 20)
-    monkeypatch.setattr(uploads, "PART", 5 << 20)
+@pytest.mark.usefixtures("in_parts")
+def test_two_uploads_of_one_blob_at_once_end_well(buckets: Buckets, tmp_path: Path) -> None:
     buckets.make("both")
     place, data = Reference("s3", "both/m"), noise(6 << 20, 8)
     (tmp_path / "blob").write_bytes(data)
@@ -262,11 +263,10 @@ def test_two_uploads_of_one_blob_at_once_end_well(
     assert s3(buckets).blob(place, blob_of(data)) == data
 
 
+@pytest.mark.usefixtures("in_parts")
 def test_an_upload_that_another_push_completes_meanwhile_is_done(
     buckets: Buckets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(uploads, "AT_ONCE", 1 << 20)
-    monkeypatch.setattr(uploads, "PART", 5 << 20)
     buckets.make("meanwhile")
     place, data = Reference("s3", "meanwhile/m"), noise(6 << 20, 9)
     (tmp_path / "blob").write_bytes(data)

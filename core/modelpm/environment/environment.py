@@ -16,7 +16,7 @@ from modelpm.environment.view import View
 from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.file import MAX_LOCK_BYTES, Lock, check_size, parse_lock
 from modelpm.lockfile.model import LockedFile, LockedModel
-from modelpm.lockfile.relative import lock_at, lock_below
+from modelpm.lockfile.relative import absolute_lock, relative_lock
 from modelpm.store import Store
 from modelpm.store.gc import marks
 
@@ -53,7 +53,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
         """
         text = self.text()
         lock = Lock() if text is None else parse_lock(text, str(self.lock_path))
-        return lock_at(lock, self.lock_path.parent) if self.kind == "project" else lock
+        return absolute_lock(lock, self.lock_path.parent) if self.kind == "project" else lock
 
     def put(self, *models: LockedModel) -> set[str]:
         """Make models part of the environment, all or none: record, view, then lock.
@@ -222,7 +222,7 @@ class Environment(NamedTuple):  # a dataclass takes a millisecond to make, at ev
             UsageError: Code ``lock_full``: it is too large.
         """
         if self.kind == "project":
-            lock = lock_below(lock, self.lock_path.parent)
+            lock = relative_lock(lock, self.lock_path.parent)
         text = lock.render()
         check_size(text, str(self.lock_path))
         again = parse_lock(text, str(self.lock_path))

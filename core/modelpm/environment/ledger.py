@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     def stands_at(self, path: Path) -> bool:
         """Whether the file there is the one that modelpm made, by its inode: only that may be replaced or removed.
 
-        A copy that was edited in place is no longer modelpm's; a hard link always shows the store's bytes.
+        A copy that was edited in place counts as the user's; a hard link always shows the store's bytes.
         """
         try:
             found = path.lstat()
@@ -58,7 +58,7 @@ class Entry(NamedTuple):
         return self.kind in {"reflink", "copy"} and (found.st_ino, found.st_mtime_ns) == (self.inode, self.mtime_ns)
 
     def is_stale(self, path: Path, blob: Path) -> bool:
-        """Whether the entry that modelpm made shows a file that is no longer the blob."""
+        """Whether the entry that modelpm made shows a file that differs from the blob."""
         try:
             found, now = path.lstat(), blob.stat()
             if self.kind == "symlink":

@@ -10,7 +10,7 @@ from modelpm.environment.query import models_named_in
 from modelpm.errors import UsageError
 from modelpm.library.arguments import as_list
 from modelpm.library.linking import Linking
-from modelpm.lockfile.relative import lock_below
+from modelpm.lockfile.relative import relative_lock
 
 if TYPE_CHECKING:  # start-up
     from modelpm.events.subscribers import OnProgress
@@ -54,7 +54,7 @@ class Carrying(Linking):
             places = [self.environment] if project is None else [project.environment, self.environment]
             load = Load(tuple((place, tuple(models)) for place, models in models_named_in(places, as_list(names)[0])))
         elif project is not None:
-            lock = lock_below(project.environment.read(), project.site.root)
+            lock = relative_lock(project.environment.read(), project.site.root)
             load = Load(((project.environment, lock.models),), lock)
         else:
             raise UsageError("a push needs the names of models, or a project", hints=["`modelpm list` shows names"])

@@ -149,7 +149,7 @@ class Project(Reader):
             UsageError: A name is taken by another spec, or one name is given for several.
         """
         from modelpm.inspection.policy import words
-        from modelpm.lockfile.relative import requirement_at
+        from modelpm.lockfile.relative import absolute_requirement
         from modelpm.lockfile.requirement import Requirement
         from modelpm.operations.add import Addition
 
@@ -158,7 +158,7 @@ class Project(Reader):
         check_name(name, several, "add")
         self._needs_manifest()
         options = tuple(include), tuple(exclude), ("projector",) if no_projector else ()
-        requirements = tuple(dict.fromkeys(requirement_at(Requirement(s, *options), self.root) for s in several))
+        requirements = tuple(dict.fromkeys(absolute_requirement(Requirement(s, *options), self.root) for s in several))
         allow = words(pickle=allow_pickle, code=allow_code)
         addition = Addition(self.site, run.locker, requirements, name, group, allow)
         state = read_state(self.site, heal=True)

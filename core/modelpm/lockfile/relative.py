@@ -57,26 +57,26 @@ def relative(text: str, root: Path) -> str:
     return text
 
 
-def requirement_at(requirement: Requirement, root: Path) -> Requirement:
+def absolute_requirement(requirement: Requirement, root: Path) -> Requirement:
     """Return a requirement of a project's file with its whole path."""
     text = absolute(requirement.text, root)
     return requirement if text == requirement.text else replace(requirement, text=text)
 
 
-def requirement_below(requirement: Requirement, root: Path) -> Requirement:
+def relative_requirement(requirement: Requirement, root: Path) -> Requirement:
     """Return a requirement as a project's file has it."""
     text = relative(requirement.text, root)
     return requirement if text == requirement.text else replace(requirement, text=text)
 
 
-def lock_at(lock: Lock, root: Path) -> Lock:
+def absolute_lock(lock: Lock, root: Path) -> Lock:
     """Return the lock in a folder with whole paths; the text of each block stays as it is in the file."""
     if not any(model.requirement.text.startswith(RELATIVE) for model in lock.models):
         return lock
     return lock._replace(models=tuple(_moved(model, root, RELATIVE) for model in lock.models))
 
 
-def lock_below(lock: Lock, root: Path) -> Lock:
+def relative_lock(lock: Lock, root: Path) -> Lock:
     """Return a lock as it is written into a folder."""
     if not any(model.requirement.text.startswith(_ABSOLUTE) for model in lock.models):
         return lock

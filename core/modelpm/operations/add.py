@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from modelpm.environment.environment import Environment
 from modelpm.errors import Code, NotFound, UsageError
-from modelpm.lockfile.relative import requirement_below
+from modelpm.lockfile.relative import relative_requirement
 from modelpm.lockfile.requirement import Requirement
 from modelpm.operations.lock import Locker
 from modelpm.operations.upgrade import latest
@@ -65,11 +65,11 @@ class Addition:
                     name=found.name,
                 )
             wanted[found.name] = there or found.requirement
-            place = requirement_below(found.requirement, self.site.root).text
+            place = relative_requirement(found.requirement, self.site.root).text
             if there is None and place.startswith("file://"):
                 self.locker.call.bus.warn(f"`{found.name}` is read from {place}, which other machines may not have")
         self.names[:] = wanted
-        written = {name: requirement_below(requirement, self.site.root) for name, requirement in wanted.items()}
+        written = {name: relative_requirement(requirement, self.site.root) for name, requirement in wanted.items()}
         return with_models(text, str(self.site.manifest), self.site.table, written, self.group, self.allow)
 
     def _settled(self, found: Candidate, models: Mapping[str, Requirement]) -> Candidate:

@@ -127,7 +127,7 @@ class Apps:
         )
 
     def _reference(self, text: str) -> Reference | None:
-        """Return the reference of a source in a lock; None if its plugin is no longer installed."""
+        """Return the reference of a source in a lock; None if its plugin is not installed."""
         try:
             return self.registry.reference(text)
         except ModelpmError:

@@ -1,10 +1,11 @@
 """Import a gallery of another program, from a file or an address, as the folder of a catalog."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from modelpm.catalog.gallery.folder import Converted
+from modelpm.catalog.gallery.folder import ConvertedGallery
 from modelpm.catalog.gallery.read import MAX_GALLERY
 from modelpm.catalog.remote.server import Server
 from modelpm.disk.reading import read_bytes
@@ -27,7 +28,7 @@ def import_gallery(models: Sequence[Mapping[str, Any]], folder: Path) -> tuple[I
     if folder.exists() and any(folder.iterdir()):
         hints = ["name a new folder; compare the two with `git diff --no-index`"]
         raise ModelpmError(f"{folder} has files already; nothing was changed", code=Code.EXISTS, hints=hints)
-    converted = Converted.of(models, to_model_name(folder.name))
+    converted = ConvertedGallery.of(models, to_model_name(folder.name))
     converted.write(folder)
     return converted.rows
 
@@ -44,8 +45,5 @@ def gallery_bytes(gallery: str, registry: Registry) -> bytes:
             return read_bytes(path, MAX_GALLERY, follow=True)
         except OSError as error:
             raise NotFound(f"{printable(gallery)} cannot be read: {error.strerror}") from None
-    server = Server(registry.context("catalog", "gallery"))
-    try:
+    with closing(Server(registry.context("catalog", "gallery"))) as server:
         return server.get(gallery, cap=MAX_GALLERY).body
-    finally:
-        server.close()

@@ -31,7 +31,7 @@ class Intent:
             only their bytes can tell whether they changed.
         only: Whether to sync nothing but ``also``.
         locked: Whether the lock stays as it is, to the byte.
-        exact: Whether to remove from the view what is no longer locked.
+        exact: Whether to remove from the view what the lock does not name.
         dry_run: Whether only to say what would be done.
         given: The lock that a project without a manifest gets, in place of its own.
     """

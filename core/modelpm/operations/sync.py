@@ -86,7 +86,7 @@ class Changer:
         manifest = before.manifest
         self._edited = text is not None and text != before.manifest_text
         if text is not None and self._edited:
-            manifest = self.site.parsed(text)
+            manifest = self.site.parse(text)
         rule = manifest.rules.signature if manifest else None
         self.installer = replace(self.installer, signatures=self._signatures.of_project(rule, self.site.root))
         self.locker.installer = self.installer

@@ -107,7 +107,7 @@ class Uninstaller:
         return Change.of("uninstall", model, freed=freed, note=_joined(note, _left([*changed, *kept]), shown))
 
     def _uninstall_shown(self, name: str, *, user: str | None) -> Change | None:
-        """Remove the files of a model that is no longer installed from other folders; None if there are none."""
+        """Remove the files of an uninstalled model from other folders; None if there are none."""
         shelves = self._roots.shelves_of(name)
         if not shelves:
             return None

@@ -13,7 +13,7 @@ from modelpm.environment.environment import Environment, lock_text
 from modelpm.environment.view import View
 from modelpm.errors import Code, ModelpmError, UsageError
 from modelpm.lockfile.file import Lock, parse_lock
-from modelpm.lockfile.relative import lock_at, requirement_at
+from modelpm.lockfile.relative import absolute_lock, absolute_requirement
 from modelpm.project.discovery import FILE, LOCK, MAX_MANIFEST_BYTES, PYPROJECT, TABLE, has_table
 from modelpm.project.manifest import DEFAULT_DIR, STARTER, Manifest, parse_manifest
 from modelpm.store import Store
@@ -52,7 +52,7 @@ class Site:
             return None
         return read_text(self.manifest, MAX_MANIFEST_BYTES, code=Code.MANIFEST_INVALID)
 
-    def parsed(self, text: str) -> Manifest:
+    def parse(self, text: str) -> Manifest:
         """Return the manifest that a text of its file is, with whole paths.
 
         Raises:
@@ -60,7 +60,7 @@ class Site:
             IntegrityError: As that; or code ``hostile_name``, a reference leads out of the project.
         """
         manifest = parse_manifest(text, str(self.manifest), self.table)
-        models = {name: requirement_at(requirement, self.root) for name, requirement in manifest.models.items()}
+        models = {name: absolute_requirement(requirement, self.root) for name, requirement in manifest.models.items()}
         return replace(manifest, models=models)
 
     def environment(self, store: Store, folder: str, mode: str) -> Environment:
@@ -119,7 +119,7 @@ def folder_of(site: Site) -> str:
         ModelpmError: The manifest cannot be used.
     """
     text = site.text()
-    manifest = None if text is None else site.parsed(text)
+    manifest = None if text is None else site.parse(text)
     return "" if manifest is None or manifest.dir == DEFAULT_DIR else manifest.dir
 
 
@@ -153,12 +153,12 @@ def read_state(site: Site, *, heal: bool) -> State:
         IntegrityError: A name in them is hostile, or a digest does not fit.
     """
     text = site.text()
-    manifest = None if text is None else site.parsed(text)
+    manifest = None if text is None else site.parse(text)
     locked = lock_text(site.lock)
     if locked is None:
         return State(text, manifest, None, Lock())
     try:
-        return State(text, manifest, locked, lock_at(parse_lock(locked, str(site.lock)), site.root))
+        return State(text, manifest, locked, absolute_lock(parse_lock(locked, str(site.lock)), site.root))
     except UsageError as error:
         from modelpm.lockfile.merge import HEALABLE
 
@@ -167,4 +167,4 @@ def read_state(site: Site, *, heal: bool) -> State:
     from modelpm.lockfile.merge import heal as healed
 
     merged = healed(locked, str(site.lock))
-    return State(text, manifest, locked, lock_at(merged.lock, site.root), merged)
+    return State(text, manifest, locked, absolute_lock(merged.lock, site.root), merged)

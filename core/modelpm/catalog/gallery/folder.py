@@ -18,7 +18,7 @@ from modelpm.text.untrusted import ALIAS
 
 
 @dataclass(frozen=True, slots=True)
-class Converted:
+class ConvertedGallery:
     """A gallery as a catalog.
 
     Attributes:
@@ -32,7 +32,7 @@ class Converted:
     rows: tuple[ImportedModel, ...]
 
     @classmethod
-    def of(cls, models: Sequence[Mapping[str, Any]], name: str) -> "Converted":
+    def of(cls, models: Sequence[Mapping[str, Any]], name: str) -> "ConvertedGallery":
         """Convert a gallery.
 
         Args:

@@ -16,7 +16,8 @@ from modelpm.disk import explained, system
 from modelpm.errors import Code, ModelpmError, NotFound
 from modelpm.store.gc.leftovers import remove_tree
 
-_VERSION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+VERSION = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+"""The name of a version: a commit, or the SHA-256 of what it was made from."""
 
 
 class CopiedCatalog(Remote):
@@ -45,7 +46,7 @@ class CopiedCatalog(Remote):
         if changed:
             kept = {before, self.state.digest}
             for path in list(self.folder.iterdir()):
-                if path.name not in kept and _VERSION.fullmatch(path.name.removesuffix(".new")):
+                if path.name not in kept and VERSION.fullmatch(path.name.removesuffix(".new")):
                     remove_tree(path)
         return changed
 

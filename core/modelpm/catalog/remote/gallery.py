@@ -1,13 +1,14 @@
 """A catalog that is a gallery of LocalAI: one file of YAML over https, converted each time that it changed."""
 
+from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 
 from modelpm.api.types import Context
-from modelpm.catalog.gallery.folder import Converted
+from modelpm.catalog.gallery.folder import ConvertedGallery
 from modelpm.catalog.gallery.read import entries_in
 from modelpm.catalog.remote.copied import CopiedCatalog
-from modelpm.catalog.remote.server import Server, refuse_other
+from modelpm.catalog.remote.server import Server, check_pin
 from modelpm.catalog.remote.state import State
 from modelpm.errors import Code, ModelpmError, UsageError
 
@@ -20,27 +21,24 @@ class GalleryCatalog(CopiedCatalog):
             before = replace(before, digest="", tag="", modified="")
         elif self.place.sha256 == before.digest:
             return before
-        server = Server(context)
-        try:
+        with closing(Server(context)) as server:
             found = server.newer(self.place.at, before, ["check the address"])
-        finally:
-            server.close()
         if found is None:
             return before
         data, after = found
         digest = sha256(data).hexdigest()
-        refuse_other(self.place, self.place.at, digest)
+        check_pin(self.place, self.place.at, digest)
         if digest == before.digest:
             return after
-        converted = Converted.of(entries_in(data, self.place.at), self.place.name)
+        converted = ConvertedGallery.of(entries_in(data, self.place.at), self.place.name)
         if not converted.entries:
             raise self._not_a_catalog()
         draft = self._draft(digest)
         converted.write(draft)
-        self._tell(converted)
+        self._warn_of_left_out(converted)
         return self._complete(draft, digest, after)
 
-    def _tell(self, converted: Converted) -> None:
+    def _warn_of_left_out(self, converted: ConvertedGallery) -> None:
         left_out = converted.left_out
         if left_out:
             why = "; ".join(f"{len(names)}: {reason}" for reason, names in left_out.items())

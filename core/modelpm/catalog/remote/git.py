@@ -1,17 +1,15 @@
 """A catalog in a repository: git brings a shallow copy into a folder of its commit, and the folder is the catalog."""
 
-import re
 import subprocess
 
 from modelpm.api.types import Context
-from modelpm.catalog.remote.copied import CopiedCatalog
+from modelpm.catalog.remote.copied import VERSION, CopiedCatalog
 from modelpm.catalog.remote.state import State
 from modelpm.errors import Code, ModelpmError, OfflineError, Unavailable, UsageError
 from modelpm.network.redact import redact_urls
 from modelpm.store.gc.leftovers import remove_tree
 from modelpm.text.untrusted import printable
 
-_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SECONDS = 300.0
 _HURRIED = 30.0
 _SAID = 300  # characters of git's words
@@ -40,7 +38,7 @@ class GitCatalog(CopiedCatalog):
         patience = _HURRIED if context is not self.context else _SECONDS
         listed = self._git(patience, "ls-remote", "--", self.place.at, "HEAD")
         commit = listed.partition("\t")[0].strip()
-        if not _COMMIT.fullmatch(commit):
+        if not VERSION.fullmatch(commit):
             raise UsageError(f"the repository {redact_urls(self.place.at)} has no commit", code=Code.NOT_A_CATALOG)
         if commit == before.digest and self._has(commit):
             return before

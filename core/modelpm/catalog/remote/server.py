@@ -47,7 +47,7 @@ class Server(HttpSource):
         return answer.body, replace(before, tag=tag, modified=modified)
 
 
-def refuse_other(place: Place, url: str, digest: str) -> None:
+def check_pin(place: Place, url: str, digest: str) -> None:
     """Refuse a document that is not the one that the configuration pins.
 
     Raises:

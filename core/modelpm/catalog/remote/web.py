@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -13,7 +14,7 @@ from modelpm.catalog.index import MAX_INDEX, NAME, Index, entry_path
 from modelpm.catalog.parse import parse_about
 from modelpm.catalog.place import Place
 from modelpm.catalog.remote.base import Remote
-from modelpm.catalog.remote.server import Server, refuse_other
+from modelpm.catalog.remote.server import Server, check_pin
 from modelpm.catalog.remote.state import State
 from modelpm.disk import make_folder
 from modelpm.disk.atomic import write_atomic
@@ -89,16 +90,13 @@ class WebCatalog(Remote):
             return before  # there is one that is taken, and it is here
         if not self._is_here(before):  # it was damaged, or removed
             before = replace(before, digest="", tag="", modified="")
-        server = Server(context)
-        try:
+        with closing(Server(context)) as server:
             found = self._fetched(server, before)
-        finally:
-            server.close()
         if found is None:
             return before
         data, after = found
         digest = sha256(data).hexdigest()
-        refuse_other(self.place, f"{self.place.at}/{NAME}", digest)
+        check_pin(self.place, f"{self.place.at}/{NAME}", digest)
         if digest == before.digest:
             return after
         index = Index.parse(data, f"{self.place.at}/{NAME}")
@@ -140,13 +138,11 @@ class WebCatalog(Remote):
             raise UsageError(f"{url}: it is not UTF-8 at byte {error.start}", code=Code.INVALID_CATALOG) from None
 
     def _brought(self, url: str, digest: str) -> bytes:
-        server = Server(self.context)
         try:
-            data = server.get(url, cap=MAX_BYTES).body
+            with closing(Server(self.context)) as server:
+                data = server.get(url, cap=MAX_BYTES).body
         except NotFound as error:
             raise IntegrityError(f"{error.message}, though the index of the catalog names it") from error
-        finally:
-            server.close()
         actual = sha256(data).hexdigest()
         if actual != digest:
             raise IntegrityError(
