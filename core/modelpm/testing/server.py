@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from modelpm.testing.exchange import Exchange, Fault, Hangup
 
 _MAX_HEAD = 1 << 16
+_BUFFER = 1 << 16  # of the system, which would take megabytes of an endless body that no client reads
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class FaultServer:
             while True:
                 connection, _ = listener.accept()
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
                 with self._lock:
                     self.connections += 1
                     self._open.add(connection)
